@@ -27,6 +27,11 @@ const S3: &str = "s3";
 /// How long before their end credentials are replaced: longer than a request takes, and than clocks differ.
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
 
+/// Returns the name by which AWS's settings know a service (`AWS_ENDPOINT_URL_CLOUDWATCH`).
+fn name_in_settings(service: &str) -> &str {
+    if service == "monitoring" { "cloudwatch" } else { service }
+}
+
 /// An API of AWS.
 #[derive(Debug, Clone)]
 pub struct SignedApi {

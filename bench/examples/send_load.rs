@@ -172,10 +172,12 @@ impl Load {
                     let own =
                         numbers.clone().skip(usize::try_from(caller)?).step_by(usize::try_from(callers)?);
                     let load = self.clone();
+                    #[allow(clippy::cast_precision_loss, reason = "there are some hundred callers at most")]
+                    let share = callers as f64;
                     tasks.spawn(async move {
                         match rate {
                             None => load.closed_loop(own).await,
-                            Some(rate) => load.open_loop(own, rate / callers as f64, caller).await,
+                            Some(rate) => load.open_loop(own, rate / share, caller).await,
                         }
                     });
                 }

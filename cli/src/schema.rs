@@ -3,21 +3,19 @@
 mod asyncapi;
 mod check;
 mod client;
+mod document;
 
-use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
 use drumline_consumer::ExitError;
-use drumline_contract::Contract;
-use drumline_contract::asyncapi::document;
-use drumline_runtime::{Environment, Service, program, runtimes};
+use drumline_runtime::{Environment, Service, program};
 
-use crate::output::print;
-use crate::service::make_router;
 use crate::settings_args::{Choice, SettingsArgs};
 use check::CheckArgs;
 use client::ClientArgs;
+use document::{contract_of, write_document};
 
 /// Prints the contract of this program's job types: their versions and JSON Schemas
 #[derive(Debug, clap::Args)]
@@ -31,7 +29,7 @@ Examples:
   {program} schema > contract.json
   {program} schema check contract.json <({program} schema)
   {program} schema --type email.send
-  {program} schema --format asyncapi --queue-url URL > asyncapi.json
+  {program} schema --format asyncapi --queue-url URL --output asyncapi.json
 
 Exit status: 0 printed, 64 there are no handlers, none of this type, or bad settings, 141 the reader of the output has left, \
 1 anything else."
@@ -45,6 +43,9 @@ pub(crate) struct SchemaArgs {
     /// Only this job type
     #[arg(long = "type", value_name = "TYPE")]
     job_type: Option<String>,
+    /// The file to write, in place of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingsArgs<Queues>,
 }
@@ -83,6 +84,7 @@ pub(crate) fn schema(
 ) -> Result<ExitCode, ExitError> {
     match &args.command {
         Some(SchemaCommand::Check(args)) => check::check(args),
+        Some(SchemaCommand::Client(args)) => client::client(args, service),
         None => show(args, environment, service, version),
     }
 }
@@ -101,34 +103,15 @@ fn show(
             let types: Vec<&str> = contract.types().iter().map(|of| &*of.name).collect();
             let queues = asyncapi::queues(&settings, &types);
             let version = version.unwrap_or(env!("CARGO_PKG_VERSION"));
-            serde_json::to_string_pretty(&document(&contract, program(), version, &queues))
+            serde_json::to_string_pretty(&drumline_contract::asyncapi::document(
+                &contract,
+                program(),
+                version,
+                &queues,
+            ))
         }
     };
     let document = document.map_err(|error| ExitError::other(error.to_string()))?;
-    print(|out| writeln!(out, "{document}"))?;
+    write_document(&format!("{document}\n"), args.output.as_deref())?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Makes the program's router and returns the contract of its handlers, or of the one of `job_type`.
-///
-/// # Errors
-/// If there are no handlers, or none of the type.
-pub(crate) fn contract_of(service: Service, job_type: Option<&str>) -> Result<Contract, ExitError> {
-    let (io, handlers) = runtimes()?;
-    let router = io.block_on(make_router(service, handlers.handle()));
-    handlers.shutdown_background();
-    let router = router
-        .map_err(|problem| ExitError::usage(format!("there are no handlers to describe: {problem}")))?;
-    router.check().map_err(|error| ExitError::usage(error.to_string()))?;
-    let contract = Contract::of(&router);
-    match job_type {
-        None => Ok(contract),
-        Some(name) => contract.only(name).ok_or_else(|| {
-            let known: Vec<&str> = contract.types().iter().map(|of| &*of.name).collect();
-            ExitError::usage(format!(
-                "there is no handler for type {name:?}; there are handlers for {}",
-                known.join(", ")
-            ))
-        }),
-    }
 }

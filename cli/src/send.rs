@@ -10,6 +10,7 @@
 mod args;
 mod columns;
 mod confirmed;
+mod handlers;
 mod ids;
 mod input;
 mod journal;
@@ -21,6 +22,7 @@ mod quotes;
 mod record;
 mod repeats;
 mod run;
+mod schemas;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -30,7 +32,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use drumline::Router;
 use drumline_consumer::ExitError;
 use drumline_contract::guards::Guards;
 use drumline_producer::{Checks, PayloadStore, attributes};
@@ -41,20 +42,21 @@ use drumline_runtime::{Environment, GuardMode, Service, Settings};
 use args::Format;
 pub(crate) use args::SendArgs;
 use columns::Columns;
+use handlers::handlers;
 use ids::Ids;
 use input::{Bytes, Lines, Records, Rows};
 use journal::{Begin, Journal};
 use left::Left;
-use maker::Maker;
+use maker::{Maker, check_options};
 use progress::Progress;
 use queues::{Queue, Queues};
 use quotes::Quotes;
 use record::{Content, Field, Fields};
 use run::{Interrupt, Paced, Run, Tally};
+use schemas::Schemas;
 
 use crate::format::note;
 use crate::interrupt::interrupted;
-use crate::service::make_router;
 
 /// Sends the jobs that the arguments name. `handlers_optional` is true for a program that may run without handlers of its own.
 pub(crate) fn send(
@@ -97,43 +99,6 @@ pub(crate) fn send(
             Some(payload) => one(maker, payloads, payload).await,
             None => Box::pin(many(maker, payloads)).await,
         }
-        let mut records = open(args)?;
-        let gives = |records: &Records, field: Field| match records {
-            Records::Lines(_) => false,
-            Records::Rows(rows) => rows.columns().gives(field),
-        };
-        // Problems of the command line come before those of the network.
-        let check = Maker::new(args, fifo, None, Ids::new(), false, |field| gives(&records, field))?;
-        drop(check);
-        let (clients, url) = connect_to(&url, Duration::ZERO).await?;
-        let journal = args.file.as_ref().map(|file| open_journal(args, file, url.as_str())).transpose()?;
-        let ids = match &journal {
-            Some(journal) => Ids::of(journal.send_id()?),
-            None => Ids::new(),
-        };
-        let maker = Maker::new(args, fifo, router, ids, journal.is_some(), |field| gives(&records, field))?;
-        let delimiter = args.delimiter.unwrap_or(b',');
-        let left = args.failed.as_ref().map(|path| Left::new(path, records.header(), delimiter, args.resume));
-        let left = left.transpose()?;
-        if let Some(journal) = &journal {
-            note(&format!("the journal is {}", journal.path.display()));
-        }
-        let mut run = Run {
-            interrupt: if journal.is_some() { Box::pin(interrupted()) } else { never() },
-            progress: Progress::new(journal.as_ref().map(|journal| journal.header.file.bytes)),
-            left,
-            journal,
-            pace: args.rate.map(Paced::new),
-            ..parts(args, fifo, &clients, url.as_str(), maker)
-        };
-        let result = Box::pin(run.all(&mut records)).await;
-        run.progress.end();
-        note(&run.tally.summary());
-        if run.journal.is_some() && run.left.is_none() && (result.is_err() || run.tally.status() != 0) {
-            note("the same command with --resume sends the others");
-        }
-        result?;
-        Ok(ExitCode::from(run.tally.status()))
     })
 }
 
@@ -143,7 +108,7 @@ async fn one(mut maker: Maker<'_>, payloads: &PayloadSettings, payload: &str) ->
     if let Some(job_type) = &args.job_type {
         maker.queues = maker.queues.only(job_type)?;
     }
-    check_options(args, maker.queues.fifos(), |_| false)?;
+    check_options(args, &maker.queues.fifos(), |_| false)?;
     let content = payload_of(args, payload)?;
     let made = maker.make(1, 1, &content);
     let made = made.map_err(|error| ExitError::usage(format!("the payload: {error}")))?;
@@ -160,7 +125,7 @@ async fn many(mut maker: Maker<'_>, payloads: &PayloadSettings) -> Result<ExitCo
     if let Some(job_type) = args.job_type.as_ref().filter(|_| !records.gives(Field::Type)) {
         maker.queues = maker.queues.only(job_type)?;
     }
-    check_options(args, maker.queues.fifos(), |field| records.gives(field))?;
+    check_options(args, &maker.queues.fifos(), |field| records.gives(field))?;
     let queues = maker.queues.connect().await?;
     let identity = maker.queues.identity(&queues);
     let mut journal = args.file().map(|file| open_journal(args, file, &identity)).transpose()?;
@@ -199,14 +164,14 @@ fn parts<'a>(maker: Maker<'a>, queues: Vec<Queue>, payloads: &PayloadSettings) -
         queues,
         output: maker.args.output,
         maker,
+        store: store.transpose().map_err(ExitError::usage)?,
         journal: None,
         left: None,
         progress: Progress::new(None),
         interrupt: never(),
         pace: None,
-        output: args.output,
         tally: Tally::default(),
-    }
+    })
 }
 
 /// Signals end the process by themselves: a read of standard input would keep it from seeing them.
@@ -290,20 +255,8 @@ fn settings(args: &SendArgs, environment: &Environment) -> Result<Settings, Exit
         let read = read.map_err(|problems| ExitError::usage(problems.replace("--guard-allow", "--allow")))?;
         guards.allow.extend(read.guards.allow);
     }
-    let (io, handlers) = runtimes()?;
-    let router = io.block_on(make_router(service, handlers.handle()));
-    handlers.shutdown_background();
-    match router {
-        Ok(router) => Ok(Some(router)),
-        Err(problem) => {
-            if !handlers_optional {
-                let version = if needs_version { "schemaVersion is 1, and " } else { "" };
-                note(&format!(
-                    "{version}jobs are not checked by their handlers, since there are none: {problem}"
-                ));
-            }
-            Ok(None)
-        }
+    if args.deny {
+        guards.mode = GuardMode::Deny;
     }
     Ok(settings)
 }
@@ -345,6 +298,7 @@ fn open(args: &SendArgs, schemas: &Schemas) -> Result<Records, ExitError> {
         if stdin.is_terminal() {
             note("reading jobs from the terminal, one JSON object a line; Ctrl-D ends");
         }
+        Box::new(stdin)
     };
     if args.format() == Format::Jsonl {
         if !args.columns.is_empty() || !args.texts.is_empty() || args.delimiter.is_some() {
@@ -360,10 +314,10 @@ fn open(args: &SendArgs, schemas: &Schemas) -> Result<Records, ExitError> {
     let name = args.file().map_or_else(|| "standard input".to_owned(), |file| file.display().to_string());
     let rows = Rows::new(input, args.delimiter(), columns);
     let rows = rows.map_err(|error| ExitError::usage(format!("{name}: {error}")))?;
-    if args.job_type.is_none() && !rows.columns().gives(Field::Type) {
+    if args.job_type.is_none() && !rows.gives(Field::Type) {
         return Err(ExitError::usage("CSV needs --type or --column type=NAME: which jobs are they?"));
     }
-    Ok(Records::Rows(rows))
+    Ok(Records::Rows(Box::new(rows)))
 }
 
 fn open_file(path: &Path) -> Result<File, ExitError> {

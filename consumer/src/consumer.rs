@@ -26,7 +26,7 @@ use crate::depth::{DepthProbe, Depths};
 use crate::dlq_watch::{Watched, Watches};
 use crate::emf::Emf;
 use crate::gate::Gates;
-use crate::http::{Door, Endpoint, Readiness};
+use crate::http::{Door, Endpoint, Readiness, Shown};
 use crate::metrics::Metrics;
 use crate::queue_start::{
     MISSING_QUEUE_CHECK, describe_with_retry, is_missing, start_once_created, with_retry,
@@ -154,19 +154,15 @@ impl Consumer {
         let (stop, stopped) = watch::channel(false);
         let _endpoint = match consumer.settings.http_addr {
             Some(addr) => {
-                let store = Arc::clone(claim_store.store());
-                let connections = http_connections(descriptors);
-                let endpoint = Endpoint::serve(
-                    addr,
-                    consumer.door(addr),
-                    consumer.metrics.clone(),
-                    depths.clone(),
+                let shown = Shown {
+                    metrics: consumer.metrics.clone(),
+                    depths: depths.clone(),
                     gates,
-                    readiness.clone(),
-                    store,
-                    connections,
-                )
-                .await;
+                    readiness: readiness.clone(),
+                    store: Arc::clone(claim_store.store()),
+                };
+                let connections = http_connections(descriptors);
+                let endpoint = Endpoint::serve(addr, consumer.door(addr), shown, connections).await;
                 Some(endpoint.map_err(|error| StartError::Http { addr, error })?)
             }
             None => None,

@@ -84,6 +84,15 @@ impl Readiness {
     }
 }
 
+/// What the endpoint shows.
+pub(crate) struct Shown {
+    pub(crate) metrics: Metrics,
+    pub(crate) depths: Depths,
+    pub(crate) gates: Gates,
+    pub(crate) readiness: Readiness,
+    pub(crate) store: Arc<dyn Store>,
+}
+
 /// The server; it ends when dropped.
 pub(crate) struct Endpoint {
     server: JoinHandle<()>,
@@ -93,13 +102,10 @@ impl Endpoint {
     pub(crate) async fn serve(
         addr: SocketAddr,
         door: Door,
-        metrics: Metrics,
-        depths: Depths,
-        gates: Gates,
-        readiness: Readiness,
-        store: Arc<dyn Store>,
+        shown: Shown,
         connections: usize,
     ) -> std::io::Result<Self> {
+        let Shown { metrics, depths, gates, readiness, store } = shown;
         let listener = when_free(
             async || TcpListener::bind(addr).await,
             || warn!(%addr, retried_for = ?PORT_PATIENCE, "the address of the HTTP endpoint is in use, retrying"),

@@ -72,7 +72,7 @@ pub fn document(contract: &Contract, title: &str, version: &str, queues: &[Queue
         let mut channel = json!({
             "address": queue.name,
             "bindings": { "sqs": {
-                "queue": { "name": queue.name, "fifoQueue": queue.name.ends_with(".fifo") },
+                "queue": { "name": queue.name, "fifoQueue": is_fifo(&queue.name) },
                 "bindingVersion": SQS_BINDING,
             } },
         });
@@ -99,6 +99,10 @@ pub fn document(contract: &Contract, title: &str, version: &str, queues: &[Queue
         "operations": operations,
         "components": { "messages": messages, "schemas": schemas },
     })
+}
+
+fn is_fifo(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, suffix)| suffix == "fifo")
 }
 
 fn receives(queue: &Queue, of: &TypeContract) -> bool {

@@ -180,7 +180,10 @@ fn a_payload_elsewhere_stays_where_it_is() {
     ];
     for (more, payload, expected) in table {
         let received = letter(EXTENDED, &marked(more));
-        let letter = payload.map(|body| opened(&received, body)).unwrap_or(received);
+        let letter = match payload {
+            Some(body) => opened(&received, body),
+            None => received,
+        };
         let replayed = replay(&letter);
         let added = replayed.as_ref().map_err(|_| ()).map(|replayed| {
             assert_eq!(replayed.body, EXTENDED);

@@ -4,6 +4,7 @@ mod branches;
 mod emitter;
 mod follow_target;
 pub(crate) mod input;
+mod parts;
 mod runs;
 mod store;
 mod target;
@@ -13,8 +14,7 @@ use std::time::{Duration, Instant};
 
 use drumline::Router;
 use drumline::core::{
-    Claims, Effect, Jitter, Ledger, Pause, PauseReason, Probe, Receive, RunControl, SETTLE_TIME,
-    SqsErrorKind, Start,
+    Claims, Effect, Jitter, Ledger, Pause, PauseReason, Probe, Receive, RunControl, SqsErrorKind, Start,
 };
 use drumline::message::{Intake, Message};
 use drumline::run::{Attempt, Observer, RunEnvironment};
@@ -26,15 +26,14 @@ use crate::batch_report::BatchReport;
 use crate::claims::ClaimStoreClient;
 use crate::handlers::TokioHost;
 use crate::outcome_cache::SharedOutcomeCache;
-use crate::payload::Payloads;
 use crate::redact::redact;
 use crate::resources::ResourceProbe;
 use crate::sqs::{BoxFuture, Queue, SqsError};
-use crate::status::QueueStatus;
 use crate::target::TargetHealth;
 use branches::{answer, change, now, sleep_until};
 use emitter::Emitter;
 use input::{Input, send};
+pub use parts::{DriverConfig, Grace};
 use runs::Runs;
 use target::Target;
 
@@ -66,46 +65,6 @@ pub struct Driver {
     report: BatchReport,
     inputs: mpsc::Sender<Input>,
     inbox: mpsc::Receiver<Input>,
-}
-
-/// What a loop works with.
-pub struct DriverConfig {
-    /// The queue's name, for logs and metrics.
-    pub name: Arc<str>,
-    /// The rules by which its messages become jobs.
-    pub intake: Arc<Intake>,
-    /// What it decides by.
-    pub ledger: Ledger,
-    /// The queue itself.
-    pub queue: Arc<dyn Queue>,
-    /// The handlers.
-    pub router: Arc<Router>,
-    /// The observer of the loop and its runs: metrics, logs. The driver adds the writer of histories if there is a claim store.
-    pub observer: Arc<dyn Observer>,
-    /// What is kept of the queue from one loop to the next.
-    pub status: Arc<QueueStatus>,
-    /// Where claims and histories are kept; without, jobs run without claims. The ledger's policy says the same.
-    pub claim_store: Option<ClaimStoreClient>,
-    /// Opens payloads that are in S3, or compressed.
-    pub payloads: Payloads,
-    /// Where handlers run. Apart from this loop, so that a handler that blocks its thread delays no renewal.
-    pub handlers: Handle,
-}
-
-/// How long a drain takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Grace {
-    /// How long running handlers may go on.
-    pub finish: Duration,
-    /// When everything is over, from the drain's beginning; no longer than that and [`SETTLE_TIME`].
-    pub end: Duration,
-}
-
-impl Grace {
-    /// Handlers may go on for this long, and the rest takes what it takes.
-    pub fn of(finish: Duration) -> Self {
-        Self { finish, end: finish + SETTLE_TIME }
-    }
 }
 
 impl Driver {

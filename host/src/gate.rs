@@ -139,7 +139,7 @@ impl Decider {
 
     fn delay(&self, part: u32) -> Duration {
         let shortest = SHORTEST_DELAY.min(self.longest_delay);
-        shortest + (self.longest_delay - shortest) * part / limits::WHOLE
+        shortest + self.longest_delay.saturating_sub(shortest) * part / limits::WHOLE
     }
 }
 

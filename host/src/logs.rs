@@ -205,7 +205,7 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
             let retry_in_secs = delay.as_secs_f64();
             let text = match ending {
                 Some(Ending::Busy { .. }) => {
-                    info!(
+                    return info!(
                         queue,
                         message_id,
                         job_id,
@@ -214,10 +214,9 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
                         retry_in_secs,
                         "waits its turn"
                     );
-                    return;
                 }
                 Some(Ending::TargetUnhealthy { .. }) => {
-                    debug!(
+                    return debug!(
                         queue,
                         message_id,
                         job_id,
@@ -226,7 +225,6 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
                         retry_in_secs,
                         "target unhealthy, trying again later"
                     );
-                    return;
                 }
                 Some(Ending::Panicked { .. }) => "the handler panicked, trying again later",
                 Some(Ending::OutOfResources { .. }) => "out of resources, trying again later",

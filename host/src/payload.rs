@@ -99,13 +99,11 @@ impl Payloads {
 
     /// Opens a message for its run: [`RunEnvironment::open`](drumline::run::RunEnvironment::open).
     pub(crate) fn open(&self, message: &Arc<Message>) -> MaybeReady<'_, Result<Option<Message>, OpenError>> {
-        match EncodedBody::of(message) {
-            Ok(None) => MaybeReady::now(Ok(None)),
-            Ok(Some(_)) | Err(_) => {
-                let message = Arc::clone(message);
-                MaybeReady::later(async move { self.opened(&message).await })
-            }
+        if matches!(EncodedBody::of(message), Ok(None)) {
+            return MaybeReady::now(Ok(None));
         }
+        let message = Arc::clone(message);
+        MaybeReady::later(async move { self.opened(&message).await })
     }
 
     /// Returns the message with its payload as a handler gets it; `None` if it is that already.

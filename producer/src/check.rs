@@ -39,6 +39,8 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 pub struct Checks {
     guards: Arc<Guards>,
     given: Arc<GivenWarnings>,
+    /// The most bytes of a message, if large ones are made small before they are sent; else SQS's limit.
+    max_bytes: Option<usize>,
 }
 
 /// A message that may be sent.
@@ -54,7 +56,7 @@ pub struct Checked {
 impl Checks {
     /// Checks with these guards. [`Guards::none`] finds nothing.
     pub fn new(guards: Guards) -> Self {
-        Self { guards: Arc::new(guards), given: Arc::default() }
+        Self { guards: Arc::new(guards), given: Arc::default(), max_bytes: None }
     }
 
     /// Checks with the guards of the settings `guards` and `guard_allow`.

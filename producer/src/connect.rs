@@ -9,6 +9,7 @@ use drumline_runtime::{Environment, Problems, Settings, SqsError};
 use url::Url;
 
 use crate::check::Checks;
+use crate::payload::PayloadStore;
 use crate::routes::{Others, Routes};
 use crate::target_queue::TargetQueue;
 
@@ -52,14 +53,18 @@ pub(crate) async fn routes(settings: &Settings) -> Result<Routes, ConnectError> 
     let urls = || settings.queues.iter().map(|queue| &queue.url);
     let first = urls().chain(settings.queue_by_type.values()).next().ok_or(ConnectError::NoQueue)?;
     let mut connections = Connections::default();
-    let client = connections.to(first).await?.calls;
+    let clients = connections.to(first).await?;
     let others = match &settings.queues[..] {
         [] => Others::Nowhere,
         [only] => Others::To(connections.queue(&only.url).await?),
         _ => Others::Undecided(urls().map(|url| queue_name(url.as_str()).to_owned()).collect()),
     };
-    let mut routes = Routes::new(client, others);
-    routes.checks = Checks::from_settings(&settings.guards);
+    let mut routes = Routes::new(clients.calls, others);
+    routes.check_by(Checks::from_settings(&settings.guards));
+    if PayloadStore::is_wanted(&settings.payloads) {
+        let store = PayloadStore::new(&settings.payloads, &clients.config).map_err(ConnectError::Aws)?;
+        routes.offload_to(store);
+    }
     for (job_type, url) in &settings.queue_by_type {
         routes.by_type.insert(job_type.clone(), connections.queue(url).await?);
     }

@@ -10,7 +10,7 @@ use drumline::message::{
     Attribute, CONTENT_ENCODING_ATTRIBUTE, PAYLOAD_SIZE_ATTRIBUTE, PayloadPointer, payload_size_attribute,
 };
 use drumline_aws::{Environment, S3, S3Request, object_path};
-use drumline_runtime::limits::MAX_ATTRIBUTES;
+use drumline_runtime::limits::{MAX_ATTRIBUTES, MAX_MESSAGE_BYTES};
 use drumline_runtime::payload::{PayloadPlace, PayloadSettings, compress};
 use http::Method;
 use ulid::Ulid;
@@ -61,11 +61,11 @@ pub enum OffloadError {
         /// The number of its attributes.
         attributes: usize,
     },
-    /// The body has more bytes than a worker reads.
+    /// The body has more bytes than a worker reads; or the message, compressed and without a bucket, has more than SQS takes.
     TooLarge {
-        /// The bytes of the body.
+        /// Its bytes.
         bytes: usize,
-        /// The most that the settings allow.
+        /// The most that is allowed.
         max_bytes: usize,
     },
     /// S3 has not taken the object.
@@ -86,8 +86,8 @@ impl fmt::Display for OffloadError {
             ),
             Self::TooLarge { bytes, max_bytes } => write!(
                 f,
-                "the body has {bytes} bytes, more than DRUMLINE_MAX_PAYLOAD_SIZE ({max_bytes}): put its data into S3 and send a \
-                 reference"
+                "{bytes} bytes are more than {max_bytes}, which is what SQS takes without DRUMLINE_PAYLOAD_BUCKET, and what \
+                 DRUMLINE_MAX_PAYLOAD_SIZE allows with it: put the data into S3 and send a reference"
             ),
             Self::NotPut { pointer, reason } => write!(f, "{pointer} cannot be written: {reason}"),
         }
@@ -137,6 +137,9 @@ impl PayloadStore {
         let outgoing = self.compressed(outgoing)?;
         match &settings.bucket {
             Some(place) if outgoing.bytes() > settings.threshold => self.put(place, outgoing).await,
+            None if outgoing.bytes() > MAX_MESSAGE_BYTES => {
+                Err(OffloadError::TooLarge { bytes: outgoing.bytes(), max_bytes: MAX_MESSAGE_BYTES })
+            }
             _ => Ok(outgoing),
         }
     }
@@ -181,6 +184,10 @@ fn with_attribute(
     attribute: Attribute,
 ) -> Result<Outgoing, OffloadError> {
     let attributes = Arc::make_mut(&mut outgoing.attributes);
+    if attributes.len() >= MAX_ATTRIBUTES && outgoing.trace_header.is_some() {
+        // Workers know the trace by its header, too.
+        attributes.remove(TRACEPARENT);
+    }
     if attributes.len() >= MAX_ATTRIBUTES {
         return Err(OffloadError::NoRoom { attributes: attributes.len() });
     }

@@ -44,8 +44,13 @@ fn store(endpoint: &str, bucket: Option<&str>, compression: Option<ContentEncodi
         .endpoint_url(endpoint)
         .credentials_provider(SharedCredentialsProvider::new(keys));
     let bucket = bucket.map(|bucket| PayloadPlace::parse(bucket).unwrap());
-    let settings =
-        PayloadSettings { bucket, threshold: 1_000, max_bytes: 100_000, compression, ..Default::default() };
+    let settings = PayloadSettings {
+        bucket,
+        threshold: 1_000,
+        max_bytes: 100_000,
+        compression,
+        ..PayloadSettings::default()
+    };
     PayloadStore::new(&settings, &config.build()).unwrap()
 }
 

@@ -14,6 +14,7 @@ use crate::connect::{self, ConnectError};
 use crate::dispatch::{Entry, dispatch};
 use crate::error::ProduceError;
 use crate::partial_failure::PartialFailure;
+use crate::payload::PayloadStore;
 use crate::prepared::Prepared;
 use crate::receipt::Receipt;
 use crate::routes::{Others, Routes};
@@ -92,7 +93,13 @@ impl Producer {
     /// Sets the guards that payloads pass before they are sent. The default refuses secrets, and logs a warning of all other findings, once
     /// a type and field; [`from_settings`](Self::from_settings) has those of the settings `guards` and `guard_allow`.
     pub fn guards(self, guards: Guards) -> Self {
-        self.with(|routes| routes.checks = Checks::new(guards))
+        self.with(|routes| routes.check_by(Checks::new(guards)))
+    }
+
+    /// Compresses the bodies of large messages, or puts them into S3: the settings `payload_bucket` and `payload_compression` of a
+    /// producer that is not set up by settings.
+    pub fn payload_store(self, store: PayloadStore) -> Self {
+        self.with(|routes| routes.offload_to(store))
     }
 
     fn with(mut self, change: impl FnOnce(&mut Routes)) -> Self {

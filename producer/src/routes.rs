@@ -6,6 +6,7 @@ use aws_sdk_sqs::Client;
 
 use crate::check::Checks;
 use crate::error::Refusal;
+use crate::payload::PayloadStore;
 use crate::schemas::Schemas;
 use crate::send::InDoubt;
 use crate::target_queue::TargetQueue;
@@ -19,6 +20,7 @@ pub(crate) struct Routes {
     pub(crate) by_type: BTreeMap<String, TargetQueue>,
     pub(crate) in_doubt: InDoubt,
     pub(crate) checks: Checks,
+    pub(crate) payloads: Option<PayloadStore>,
     pub(crate) schemas: Schemas,
 }
 
@@ -39,8 +41,21 @@ impl Routes {
             by_type: BTreeMap::new(),
             in_doubt: InDoubt::default(),
             checks: Checks::default(),
+            payloads: None,
             schemas: Schemas::default(),
         }
+    }
+
+    /// Checks messages so.
+    pub(crate) fn check_by(&mut self, checks: Checks) {
+        let most = self.payloads.as_ref().map(PayloadStore::max_bytes);
+        self.checks = checks.with_max_bytes(most);
+    }
+
+    /// Has the bodies of large messages put into a store.
+    pub(crate) fn offload_to(&mut self, store: PayloadStore) {
+        self.payloads = Some(store);
+        self.check_by(self.checks.clone());
     }
 
     /// Returns the queue of a job type.
@@ -62,7 +77,7 @@ impl Routes {
                 )));
             }
         };
-        Ok(queue.clone().with(self.in_doubt))
+        Ok(queue.clone().with(self.in_doubt, self.payloads.clone()))
     }
 }
 

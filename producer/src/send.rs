@@ -174,7 +174,7 @@ pub(crate) async fn try_once(
     queue_url: &str,
     options: &SendOptions,
     batch: &[Outgoing],
-) -> Result<Vec<Result<Taken, NotTaken>>, SqsError> {
+) -> Reply {
     let entries = batch.iter().enumerate().map(|(index, message)| entry(*options, index, message)).collect();
     let request = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
     let reply =

@@ -12,7 +12,6 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::attributes::{Attributes, TRACEPARENT, attributes, check_attribute, size};
-use crate::check::Unsendable;
 use crate::encode::encode;
 use crate::error::{ProduceError, Refusal};
 use crate::new_job::NewJob;

@@ -18,7 +18,7 @@ mod task;
 mod tests;
 mod ticket;
 
-pub use failure::{SendFailure, TrySendError};
+pub use failure::TrySendError;
 pub use handle::Sender;
 pub use options::SenderOptions;
-pub use ticket::{Pending, Receipt};
+pub use ticket::Pending;

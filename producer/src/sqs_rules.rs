@@ -15,12 +15,16 @@ const LARGE: usize = MAX_MESSAGE_BYTES / 10;
 /// The most fields that an error names.
 const MOST_NAMED: usize = 3;
 
-/// Accepts a body with its attributes.
-pub(crate) fn check_content(body: &str, attributes: &Attributes) -> Result<(), Unsendable> {
+/// Accepts a body with its attributes, of at most `max_bytes` if large ones are made small before they are sent.
+pub(crate) fn check_content(
+    body: &str,
+    attributes: &Attributes,
+    max_bytes: Option<usize>,
+) -> Result<(), Unsendable> {
     if body.is_empty() {
         return Err(Unsendable::new("the body", "is empty, and SQS takes no empty one"));
     }
-    check_size(body, attributes)?;
+    check_size(body, attributes, max_bytes)?;
     check_characters(body)?;
     if attributes.len() > MAX_ATTRIBUTES {
         let reason =
@@ -71,9 +75,9 @@ pub(crate) fn check_parameters(message: &Outgoing, is_fifo: bool) -> Result<(), 
     }
 }
 
-fn check_size(body: &str, attributes: &Attributes) -> Result<(), Unsendable> {
+fn check_size(body: &str, attributes: &Attributes, max_bytes: Option<usize>) -> Result<(), Unsendable> {
     let bytes = body.len() + size(attributes);
-    if bytes <= MAX_MESSAGE_BYTES {
+    if bytes <= max_bytes.unwrap_or(MAX_MESSAGE_BYTES) {
         return Ok(());
     }
     let of_attribute = |(name, attribute): (&String, _)| {
@@ -88,8 +92,12 @@ fn check_size(body: &str, attributes: &Attributes) -> Result<(), Unsendable> {
     let parts: Vec<String> =
         named.map(|(field, bytes)| format!("; {field} is {} kB of it", bytes / 1_000)).collect();
     let parts = parts.concat();
+    let limit = match max_bytes {
+        Some(most) => format!("DRUMLINE_MAX_PAYLOAD_SIZE ({most})"),
+        None => "SQS's 1,048,576".to_owned(),
+    };
     let reason = format!(
-        "{bytes} bytes of body and attributes are more than SQS's 1,048,576{parts}: put the data into S3 and send a reference"
+        "{bytes} bytes of body and attributes are more than {limit}{parts}: put the data into S3 and send a reference"
     );
     let field = large.into_iter().next().map_or_else(|| "the body".to_owned(), |(field, _)| field);
     Err(Unsendable::new(field, reason))
@@ -152,10 +160,10 @@ mod tests {
             ),
         ];
         for (body, expected) in table {
-            assert_eq!(text(check_content(&body, &Attributes::new())), expected);
+            assert_eq!(text(check_content(&body, &Attributes::new(), None)), expected);
         }
         let escaped = job(r#"{"a":"\u0001 \ud83d\ude00 \uffff","b":"ü\t😀"}"#);
-        assert_eq!(check_content(&escaped, &Attributes::new()), Ok(()));
+        assert_eq!(check_content(&escaped, &Attributes::new(), None), Ok(()));
     }
 
     #[test]
@@ -193,7 +201,7 @@ mod tests {
             ),
         ];
         for (attributes, expected) in table {
-            assert_eq!(text(check_content("{}", &attributes)), expected);
+            assert_eq!(text(check_content("{}", &attributes, None)), expected);
         }
     }
 

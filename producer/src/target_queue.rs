@@ -9,7 +9,9 @@ use drumline_runtime::aws::{Clients, is_fifo, queue_name};
 
 use crate::delivery::{TryOnce as _, deliver};
 use crate::error::{ProduceError, Unsent};
+use crate::offloaded::Offloaded;
 use crate::pack::Outgoing;
+use crate::payload::PayloadStore;
 use crate::receipt::Receipt;
 use crate::send::{InDoubt, NotTaken, Reply, SendOptions, Taken, Target, Why};
 
@@ -18,6 +20,8 @@ use crate::send::{InDoubt, NotTaken, Reply, SendOptions, Taken, Target, Why};
 pub struct TargetQueue {
     address: Arc<Address>,
     in_doubt: InDoubt,
+    /// Where the bodies of large messages go.
+    payloads: Option<PayloadStore>,
 }
 
 struct Address {
@@ -31,20 +35,21 @@ struct Address {
 impl TargetQueue {
     pub(crate) fn new(client: Client, url: String) -> Self {
         let fifo = is_fifo(queue_name(&url));
-        Self { address: Arc::new(Address { client, url, fifo, clients: None }), in_doubt: InDoubt::default() }
+        Self::of(Address { client, url, fifo, clients: None })
     }
 
     pub(crate) fn connected(clients: Clients, url: String) -> Self {
         let fifo = is_fifo(queue_name(&url));
         let client = clients.calls.clone();
-        Self {
-            address: Arc::new(Address { client, url, fifo, clients: Some(clients) }),
-            in_doubt: InDoubt::default(),
-        }
+        Self::of(Address { client, url, fifo, clients: Some(clients) })
     }
 
-    pub(crate) fn with(self, in_doubt: InDoubt) -> Self {
-        Self { in_doubt, ..self }
+    fn of(address: Address) -> Self {
+        Self { address: Arc::new(address), in_doubt: InDoubt::default(), payloads: None }
+    }
+
+    pub(crate) fn with(self, in_doubt: InDoubt, payloads: Option<PayloadStore>) -> Self {
+        Self { in_doubt, payloads, ..self }
     }
 
     /// Returns the queue's URL.
@@ -64,7 +69,7 @@ impl TargetQueue {
 
     /// Sends messages in one request: ten at most, and no more bytes than [`Packer`](crate::Packer) puts together. Entries that fail in
     /// passing are sent again, but for one in a FIFO queue that later ones of its group have overtaken. Returns each message with its
-    /// result, in the order in which they were given.
+    /// result, in the order in which they were given; a large one as it was sent, with its payload [in S3](PayloadStore).
     ///
     /// Most programs send by [`Producer`](crate::Producer); this is for one that makes batches of its own.
     pub async fn send_batch(
@@ -86,11 +91,12 @@ impl TargetQueue {
                 stopped.done.into_iter().chain(left).collect()
             }
         };
+        results.extend(refused.into_iter().map(|(_, message, not_taken)| (message, Err(not_taken))));
         results.sort_by_key(|(message, _)| message.line);
         results
             .into_iter()
             .map(|(message, result)| {
-                let result = self.receipt(&message, result);
+                let result = self.receipt(message.job_id.as_deref(), result);
                 (Outgoing { line: lines[message.line], ..message }, result)
             })
             .collect()
@@ -137,7 +143,7 @@ impl TargetQueue {
         result: Result<Taken, NotTaken>,
     ) -> Result<Receipt, ProduceError> {
         let queue = self.name().to_owned();
-        let job_id = message.job_id.as_deref().unwrap_or_default().to_owned();
+        let job_id = job_id.unwrap_or_default().to_owned();
         match result {
             Ok(Taken { message_id, sequence_number }) => {
                 let job_id = if job_id.is_empty() { message_id.clone() } else { job_id };

@@ -75,9 +75,14 @@ pub async fn put(bucket: &str, key: &str, content: impl Into<Vec<u8>>) {
     s3(Method::PUT, &format!("{bucket}/{key}"), content.into()).await;
 }
 
-/// Deletes an object of a bucket.
-pub async fn delete_object(bucket: &str, key: &str) {
-    s3(Method::DELETE, &format!("{bucket}/{key}"), Vec::new()).await;
+/// Has S3 report each new object of a bucket to a queue, and puts an object with this key into the bucket.
+pub async fn report_object(bucket: &str, queue_arn: &str, key: &str) {
+    let configuration = format!(
+        "<NotificationConfiguration><QueueConfiguration><Queue>{queue_arn}</Queue><Event>s3:ObjectCreated:*</Event>\
+         </QueueConfiguration></NotificationConfiguration>"
+    );
+    s3(Method::PUT, &format!("{bucket}?notification"), configuration.into_bytes()).await;
+    s3(Method::PUT, &format!("{bucket}/{key}"), b"an object".to_vec()).await;
 }
 
 /// A setting of a bucket, such as `lifecycle`, as S3 answers it.

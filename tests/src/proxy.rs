@@ -47,6 +47,10 @@ pub enum Fault {
     EntriesOmitted,
     /// SQS takes all entries of the batch but the last, which is in the `Failed` list.
     LastEntryFails,
+    /// The same with the first one.
+    FirstEntryFails,
+    /// SQS takes every second entry of the batch, and the others are in the `Failed` list.
+    EverySecondEntryFails,
     /// Each entry fails with even chances: half of these in passing, half by the sender's fault. SQS takes the others.
     HalfOfEntriesFail,
     /// The answer comes a second late.
@@ -233,7 +237,14 @@ async fn pass(
         }
         Some(Fault::Dropped) => return Err(Closed),
         Some(Fault::Hangs) => std::future::pending().await,
-        Some(Fault::AnswerLost | Fault::LastEntryFails | Fault::HalfOfEntriesFail | Fault::SlowAnswer)
+        Some(
+            Fault::AnswerLost
+            | Fault::LastEntryFails
+            | Fault::FirstEntryFails
+            | Fault::EverySecondEntryFails
+            | Fault::HalfOfEntriesFail
+            | Fault::SlowAnswer,
+        )
         | None => {}
     }
     let failed = fault.map(|fault| take_failing(fault, &mut json)).unwrap_or_default();
@@ -283,6 +294,15 @@ fn take_failing(fault: Fault, request: &mut Value) -> Vec<Value> {
     let Some(entries) = request["Entries"].as_array_mut() else { return Vec::new() };
     match fault {
         Fault::LastEntryFails => entries.pop().map(|entry| failed_entry(&entry, false)).into_iter().collect(),
+        Fault::FirstEntryFails if !entries.is_empty() => vec![failed_entry(&entries.remove(0), false)],
+        Fault::EverySecondEntryFails => {
+            let mut index = 0;
+            let failing = entries.extract_if(.., |_| {
+                index += 1;
+                index % 2 == 0
+            });
+            failing.map(|entry| failed_entry(&entry, false)).collect()
+        }
         Fault::HalfOfEntriesFail => {
             let failing = entries.extract_if(.., |_| fastrand::bool());
             failing.map(|entry| failed_entry(&entry, fastrand::bool())).collect()

@@ -161,6 +161,8 @@ mod tests {
             "drumline-lambda",
             "drumline/dlq",
             "drumline/send",
+            "drumline_jobs.py",
+            "drumline-jobs.ts",
             "drumlineDeadLetters",
         ];
         let others = foreign.iter().fold(text, |text, name| text.replace(name, ""));

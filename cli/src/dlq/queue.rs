@@ -122,7 +122,7 @@ impl DeadLetterQueue {
 
     /// Returns the letter of a message, with its payload if that is in S3 or compressed and can be opened.
     pub(super) async fn letter(&self, message: Message) -> DeadLetter {
-        match self.payloads.opened(&message).await {
+        match Box::pin(self.payloads.opened(&message)).await {
             Ok(None) => DeadLetter::new(message, &self.intake),
             Ok(Some(opened)) => DeadLetter::with_payload(message, Ok(opened), &self.intake),
             Err(why) => {

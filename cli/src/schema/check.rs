@@ -1,18 +1,15 @@
 //! `drumline schema check`: whether a changed contract breaks running workers or waiting messages.
 
-use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use drumline_consumer::ExitError;
-use drumline_contract::Contract;
 use drumline_contract::compatibility::{Finding, Severity, compare};
 
+use super::document::{is_stdin, read};
 use crate::format::{count, note, one_line};
 use crate::output::{Out, Output, print};
-
-/// The document that is read from standard input.
-const STDIN: &str = "-";
 
 /// Says whether a changed contract breaks running workers or waiting messages
 #[derive(Debug, clap::Args)]

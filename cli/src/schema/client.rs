@@ -1,6 +1,5 @@
 //! `drumline schema client`: an insert client for another language, as one file.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,10 +8,8 @@ use drumline_consumer::ExitError;
 use drumline_contract::clients;
 use drumline_runtime::Service;
 
-use super::check::read;
-use super::contract_of;
+use super::document::{contract_of, read, write_document};
 use crate::format::note;
-use crate::output::print;
 
 /// Prints an insert client for Python or TypeScript: one file with the types of the jobs, to copy into the program that sends them
 #[derive(Debug, clap::Args)]
@@ -68,11 +65,7 @@ pub(super) fn client(args: &ClientArgs, service: Service) -> Result<ExitCode, Ex
     for unchecked in &client.unchecked {
         note(&format!("the client does not check {unchecked}; a producer in Rust does"));
     }
-    match &args.output {
-        None => print(|out| out.write_all(client.text.as_bytes()))?,
-        Some(path) => std::fs::write(path, client.text)
-            .map_err(|error| ExitError::other(format!("{}: {error}", path.display())))?,
-    }
+    write_document(&client.text, args.output.as_deref())?;
     Ok(ExitCode::SUCCESS)
 }
 

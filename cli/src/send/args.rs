@@ -38,8 +38,9 @@ them, also empty cells. --column gives a column another meaning than a \
 field of the payload: type, jobId, idempotencyKey, correlationId, group, delay (seconds, or like 5m) or deduplicationId. It comes \
 before the flag of that name. A jobId or a deduplicationId that comes twice is refused.
 
-A job is refused before it is sent if SQS would refuse it, if no worker could read it, or if it looks like a secret; and if this \
-program has the handler of its type, also if the handler would refuse it (--no-check sends it). The others are sent.
+A job is refused before it is sent if SQS would refuse it, if no worker could read it, or if it has a secret; and if this program has \
+the handler of its type, also if its schema does not allow it or the handler would refuse it (--no-check sends it). The others are \
+sent. Guards also warn, once for each field: of names of secrets, JWTs, card numbers, e-mail addresses and long texts.
 
 A FILE is safe to send: a journal (its path is printed; mode 0600; without payloads) says which records SQS has confirmed. If the send \
 is killed or stopped, the same command with --resume sends the others. At most one batch of ten is sent twice; its jobs have the same \
@@ -149,7 +150,17 @@ pub(crate) struct SendArgs {
     /// Send also what its handler would refuse
     #[arg(long, hide_short_help = true)]
     pub(super) no_check: bool,
+    /// Refuse what the guards would only warn of
+    #[arg(long, hide_short_help = true, conflicts_with = "allow_secrets")]
+    pub(super) deny: bool,
+    /// A field that may have what the guards find; several may be given
+    ///
+    /// Such as `report.make:/db`, or `report.make:/users/*/token=jwt` for one kind. In addition to `DRUMLINE_GUARD_ALLOW`.
+    #[arg(long, hide_short_help = true, value_name = "TYPE:/POINTER[=KIND]")]
+    pub(super) allow: Vec<String>,
     /// Send also what looks like a secret
+    ///
+    /// No guard looks at the payloads then. --allow names single fields that may have one.
     #[arg(long)]
     pub(super) allow_secrets: bool,
     /// Job ids, or a JSON object a line
@@ -199,8 +210,12 @@ impl SendArgs {
         };
         add("type", job_type.clone());
         add("schema-version", schema_version.map(|version| version.to_string()));
-        columns.iter().for_each(|(field, name)| add("column", Some(format!("{field:?}={name}"))));
-        texts.iter().for_each(|name| add("text", Some(name.clone())));
+        for (field, name) in columns {
+            add("column", Some(format!("{field:?}={name}")));
+        }
+        for name in texts {
+            add("text", Some(name.clone()));
+        }
         add("csv-types", (self.csv_types == CellTypes::Text).then(|| "text".to_owned()));
         add("delimiter", self.delimiter.map(|delimiter| char::from(delimiter).to_string()));
         add("group", group.clone());

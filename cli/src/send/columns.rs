@@ -28,11 +28,23 @@ pub(super) struct Columns {
 #[derive(Debug)]
 enum Node {
     Object(Vec<(String, Node)>),
-    Cell { column: usize, types: CellTypes },
+    Cell { column: usize, kind: Kind },
+}
+
+/// How the cells of a column become JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// By their looks.
+    Json,
+    /// As text; empty ones are left out.
+    Text,
+    /// As text, also empty ones.
+    TextAlways,
 }
 
 impl Columns {
-    /// Reads the names of the header row. `mapped` are columns that are no payload; those in `texts` are always text.
+    /// Reads the names of the header row. `mapped` are columns that are no payload; those in `texts`, and those whose keys `is_text`
+    /// knows for a text, have no numbers.
     ///
     /// # Errors
     /// If names are empty, given twice or in each other's way, or one that is mapped is missing.
@@ -41,6 +53,7 @@ impl Columns {
         mapped: &[(Field, String)],
         types: CellTypes,
         texts: &[String],
+        is_text: impl Fn(&[String]) -> bool,
     ) -> Result<Self, String> {
         let place = |name: &String| header.iter().position(|column| column == name);
         if let Some(name) =
@@ -63,8 +76,13 @@ impl Columns {
             if mapped.iter().any(|(_, mapped)| mapped == name) {
                 continue;
             }
-            let types = if texts.contains(name) { CellTypes::Text } else { types };
-            insert(&mut payload, &path(name)?, Node::Cell { column, types }).map_err(|()| {
+            let keys = path(name)?;
+            let kind = match types {
+                CellTypes::Text => Kind::TextAlways,
+                CellTypes::Json if texts.contains(name) || is_text(&keys) => Kind::Text,
+                CellTypes::Json => Kind::Json,
+            };
+            insert(&mut payload, &keys, Node::Cell { column, kind }).map_err(|()| {
                 format!("the column {name:?} and another one are the same field, or one is within the other")
             })?;
         }
@@ -128,7 +146,7 @@ fn object(nodes: &[(String, Node)], row: &[&str]) -> Option<String> {
     let members = nodes.iter().filter_map(|(key, node)| {
         let value = match node {
             Node::Object(nodes) => object(nodes, row)?,
-            Node::Cell { column, types } => cell(row[*column], *types)?,
+            Node::Cell { column, kind } => cell(row[*column], *kind)?,
         };
         Some(format!("{}:{value}", text(key)))
     });
@@ -173,7 +191,7 @@ mod tests {
 
     fn columns(header: &[&str]) -> Result<Columns, String> {
         let header: Vec<String> = header.iter().map(|&name| name.to_owned()).collect();
-        Columns::new(&header, &[], CellTypes::Json, &[])
+        Columns::new(&header, &[], CellTypes::Json, &[], |_| false)
     }
 
     fn payload(header: &[&str], row: &[&str]) -> String {
@@ -211,12 +229,12 @@ mod tests {
             ("a\n\"b\"\u{1}", Some("\"a\\n\\\"b\\\"\\u0001\"")),
         ];
         for (given, expected) in table {
-            let json = cell(given, CellTypes::Json);
+            let json = cell(given, Kind::Json);
             assert_eq!(json.as_deref(), expected, "{given:?}");
             if let Some(json) = json {
                 assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{given:?}");
             }
-            let as_text: String = serde_json::from_str(&cell(given, CellTypes::Text).unwrap()).unwrap();
+            let as_text: String = serde_json::from_str(&cell(given, Kind::TextAlways).unwrap()).unwrap();
             assert_eq!(as_text, given);
         }
     }
@@ -257,17 +275,20 @@ mod tests {
 
     #[test]
     fn mapped_columns_are_no_payload_and_text_columns_no_numbers() {
-        let header = ["tenant", "id", "zip", "key"].map(str::to_owned);
+        let header = ["tenant", "id", "zip", "key", "phone"].map(str::to_owned);
         let mapped = [(Field::Group, "tenant".to_owned()), (Field::IdempotencyKey, "key".to_owned())];
-        let rows = Columns::new(&header, &mapped, CellTypes::Json, &["zip".to_owned()]).unwrap();
+        let rows =
+            Columns::new(&header, &mapped, CellTypes::Json, &["zip".to_owned()], |keys| *keys == ["phone"])
+                .unwrap();
         assert!(rows.gives(Field::Group) && !rows.gives(Field::Delay));
-        let (json, fields) = rows.read(&["7", "8", "90210", ""]).unwrap();
-        assert_eq!(json, r#"{"id":8,"zip":"90210"}"#);
+        let (json, fields) = rows.read(&["7", "8", "90210", "", "49"]).unwrap();
+        assert_eq!(json, r#"{"id":8,"zip":"90210","phone":"49"}"#);
         assert_eq!(fields, Fields { group: Some("7".to_owned()), ..Fields::default() });
         for (mapped, texts) in [("tenants", "id"), ("tenant", "ids")] {
             let mapped = [(Field::Group, mapped.to_owned())];
-            let error = Columns::new(&header, &mapped, CellTypes::Json, &[texts.to_owned()]).unwrap_err();
-            assert!(error.contains("no column") && error.contains("tenant, id, zip, key"), "{error}");
+            let error =
+                Columns::new(&header, &mapped, CellTypes::Json, &[texts.to_owned()], |_| false).unwrap_err();
+            assert!(error.contains("no column") && error.contains("tenant, id, zip, key, phone"), "{error}");
         }
     }
 }

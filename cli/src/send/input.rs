@@ -21,7 +21,7 @@ pub(super) type Bytes = Box<dyn Read>;
 /// The records of the input.
 pub(super) enum Records {
     Lines(Lines),
-    Rows(Rows),
+    Rows(Box<Rows>),
 }
 
 impl Records {
@@ -41,6 +41,14 @@ impl Records {
         match self {
             Self::Lines(lines) => lines.bytes,
             Self::Rows(rows) => rows.reader.position().byte(),
+        }
+    }
+
+    /// Returns true if a column gives this field.
+    pub(super) fn gives(&self, field: Field) -> bool {
+        match self {
+            Self::Lines(_) => false,
+            Self::Rows(rows) => rows.gives(field),
         }
     }
 
@@ -180,9 +188,9 @@ impl Rows {
         Ok(Self { reader, header, columns, number: 0, line_ends: 0 })
     }
 
-    /// The columns.
-    pub(super) fn columns(&self) -> &Columns {
-        &self.columns
+    /// Returns true if a column gives this field.
+    pub(super) fn gives(&self, field: Field) -> bool {
+        self.columns.gives(field)
     }
 
     fn next(&mut self) -> io::Result<Option<Record>> {
@@ -248,8 +256,9 @@ mod tests {
     }
 
     fn rows(text: &[u8], delimiter: u8) -> Result<Records, String> {
-        let columns = |header: &[String]| Columns::new(header, &[], CellTypes::Json, &[]);
-        Rows::new(Box::new(io::Cursor::new(text.to_vec())), delimiter, columns).map(Records::Rows)
+        let columns = |header: &[String]| Columns::new(header, &[], CellTypes::Json, &[], |_| false);
+        Rows::new(Box::new(io::Cursor::new(text.to_vec())), delimiter, columns)
+            .map(|rows| Records::Rows(Box::new(rows)))
     }
 
     fn found(expected: &[(usize, &str)]) -> Vec<(usize, String)> {

@@ -183,7 +183,9 @@ impl Journal {
         if ranges.is_empty() {
             return Ok(());
         }
-        ranges.iter().for_each(|(first, last)| self.confirmed.add(*first..=*last));
+        for (first, last) in &ranges {
+            self.confirmed.add(*first..=*last);
+        }
         self.write_line(&Line::Sent(ranges))
     }
 

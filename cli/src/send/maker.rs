@@ -4,9 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use drumline::Router;
-use drumline::message::{Attribute, Intake, JOB_ID_ATTRIBUTE, Message};
-use drumline::run::Precheck;
+use drumline::message::{Attribute, Envelope, JOB_ID_ATTRIBUTE, Message};
 use drumline_consumer::ExitError;
 use drumline_producer::{Attributes, Checks, NewJob, Outgoing};
 use drumline_runtime::limits::MAX_ATTRIBUTES;
@@ -15,12 +13,10 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::args::{MAX_DELAY_SECS, SendArgs, delay_secs};
+use super::handlers::Handlers;
 use super::ids::Ids;
 use super::queues::Queues;
 use super::record::{Content, Field, Fields};
-
-/// The version of a payload that states none.
-const FIRST_VERSION: u32 = 1;
 
 /// The longest message group. See
 /// [Message groups](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
@@ -33,12 +29,12 @@ const DEDUPLICATION_ID: &str =
 /// Refuses options that do not go together, or not with the queue. `gives` says of a field whether a column gives it.
 pub(super) fn check_options(
     args: &SendArgs,
-    fifos: impl Iterator<Item = bool> + Clone,
+    fifos: &[bool],
     gives: impl Fn(Field) -> bool,
 ) -> Result<(), ExitError> {
     // With queues of both kinds, each record is checked for its own.
-    let fifo = fifos.clone().all(|fifo| fifo);
-    let has_fifo = fifos.clone().any(|fifo| fifo);
+    let fifo = fifos.iter().all(|fifo| *fifo);
+    let has_fifo = fifos.contains(&true);
     if !has_fifo && (args.deduplication_id.is_some() || gives(Field::DeduplicationId)) {
         return Err(ExitError::usage(DEDUPLICATION_ID));
     }
@@ -81,11 +77,12 @@ pub(super) struct Made {
     pub(super) warnings: Vec<String>,
 }
 
+impl Maker<'_> {
     /// Makes the message of a record.
     ///
     /// # Errors
     /// The reason for which it is not sent, in words.
-    pub(super) fn make(&self, number: u64, line: usize, content: &Content) -> Result<Outgoing, String> {
+    pub(super) fn make(&self, number: u64, line: usize, content: &Content) -> Result<Made, String> {
         let Content { json, fields } = content;
         let json: &RawValue = serde_json::from_str(json).map_err(|error| not_json(&error, json))?;
         let mut warnings = Vec::new();
@@ -96,7 +93,7 @@ pub(super) struct Made {
             }
             Some(job_type) => self.body(number, job_type, json, fields),
         };
-        let mut outgoing = Outgoing {
+        let mut message = Outgoing {
             line,
             deduplication_id: self.deduplication_id(number, fields),
             delay_secs: self.delay_secs(number, fields)?,
@@ -159,42 +156,19 @@ pub(super) struct Made {
         let correlation = fields.correlation_id.as_ref().or(self.args.correlation_id.as_ref());
         let job = NewJob {
             job_id: fields.job_id.clone().unwrap_or_else(|| self.ids.job_id(number)),
-            schema_version: self.version(job_type),
+            schema_version: self.args.schema_version.unwrap_or_else(|| self.handlers.version(job_type)),
             idempotency_key: key.map(String::as_str),
             correlation_id: correlation.map(String::as_str),
-            created_at: self.created_at.clone(),
+            created_at: self.created_at(),
             ..NewJob::new(job_type, payload)
         };
         job.to_body()
     }
 
-    fn version(&self, job_type: &str) -> u32 {
-        let handler = || self.versions.get(job_type).copied();
-        self.args.schema_version.or_else(handler).unwrap_or(FIRST_VERSION)
-    }
-
-    fn check(&self, outgoing: &Outgoing) -> Result<drumline::message::Envelope, String> {
-        check(&outgoing.body, &outgoing.attributes, self.args.allow_secrets)
-    }
-
-    /// Returns true if a message has room for one more attribute.
-    fn can_mark(&self) -> bool {
-        self.attributes.len() < drumline_runtime::limits::MAX_ATTRIBUTES
-    }
-
-    fn precheck(&self, outgoing: &Outgoing) -> Result<(), String> {
-        let Some(router) = self.router.as_ref().filter(|_| !self.args.no_check) else { return Ok(()) };
-        let message = Message {
-            body: outgoing.body.clone(),
-            attributes: (*outgoing.attributes).clone(),
-            receive_count: 1,
-            group: outgoing.group.as_deref().map(str::to_owned),
-            ..Message::default()
-        };
-        match router.precheck(&message, &self.intake) {
-            Precheck::Accepted | Precheck::NotChecked(_) => Ok(()),
-            Precheck::Refused(reason) => Err(format!("its handler would refuse it: {reason}")),
-        }
+    /// The time of the send's begin, so that a record that is sent once more has the same bytes.
+    fn created_at(&self) -> String {
+        let millis = i64::try_from(self.ids.send().timestamp_ms()).unwrap_or_default();
+        jiff::Timestamp::from_millisecond(millis).unwrap_or_default().to_string()
     }
 
     fn group(&self, fifo: bool, body: &str, fields: &Fields) -> Result<Option<Arc<str>>, String> {

@@ -110,8 +110,8 @@ impl Queues {
     }
 
     /// Returns true for each queue that is a FIFO queue.
-    pub(super) fn fifos(&self) -> impl Iterator<Item = bool> + Clone {
-        self.urls.iter().map(|url| is_fifo(url.path()))
+    pub(super) fn fifos(&self) -> Vec<bool> {
+        self.urls.iter().map(|url| is_fifo(url.path())).collect()
     }
 
     /// Sets up the clients of all queues.

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::input::Records;
 use super::journal::Journal;
 use super::left::Left;
-use super::maker::Maker;
+use super::maker::{Made, Maker};
 use super::progress::Progress;
 use super::queues::Queue;
 use super::record::Record;
@@ -38,6 +38,7 @@ pub(super) type Interrupt = Pin<Box<dyn Future<Output = std::io::Result<u8>>>>;
 pub(super) struct Run<'a> {
     pub(super) queues: Vec<Queue>,
     pub(super) maker: Maker<'a>,
+    pub(super) store: Option<PayloadStore>,
     pub(super) journal: Option<Journal>,
     pub(super) left: Option<Left>,
     pub(super) progress: Progress,
@@ -185,7 +186,13 @@ impl Run<'_> {
                             self.batch(queue, batch, pending).await?;
                         }
                     }
-                }
+                    Err(error @ OffloadError::NotPut { .. }) => {
+                        self.tally.failed += 1;
+                        self.progress.print(|| note(&format!("line {}: {error}", record.line)));
+                        self.leave(&record)?;
+                    }
+                    Err(error) => self.refuse(&record, &error.to_string())?,
+                },
                 Err(error) => self.refuse(&record, &error)?,
             }
             self.progress.show(self.tally.sent, records.bytes());

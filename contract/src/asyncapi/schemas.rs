@@ -67,19 +67,17 @@ fn converted(schema: &Value, name: &str) -> Value {
         new.insert(keyword.clone(), converted);
     }
     // Draft 7 has the first items in `items`.
-    if let Some(first) = new.remove("prefixItems") {
-        if let Some(rest) = new.insert("items".to_owned(), first) {
-            new.insert("additionalItems".to_owned(), rest);
-        }
+    if let Some(first) = new.remove("prefixItems")
+        && let Some(rest) = new.insert("items".to_owned(), first)
+    {
+        new.insert("additionalItems".to_owned(), rest);
     }
     // In draft 7 nothing counts beside a reference.
-    if new.len() > 1 {
-        if let Some(reference) = new.remove("$ref") {
-            let all = new.entry("allOf").or_insert_with(|| json!([]));
-            if let Value::Array(all) = all {
-                all.insert(0, json!({ "$ref": reference }));
-            }
-        }
+    if new.len() > 1
+        && let Some(reference) = new.remove("$ref")
+        && let Value::Array(all) = new.entry("allOf").or_insert_with(|| json!([]))
+    {
+        all.insert(0, json!({ "$ref": reference }));
     }
     Value::Object(new)
 }

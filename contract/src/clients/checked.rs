@@ -111,8 +111,7 @@ impl Reduction<'_> {
             Value::Object(parts) if TABLE.contains(&keyword) => {
                 let mut kept = Map::new();
                 for (name, part) in parts {
-                    let is_unknown =
-                        !self.keeps_all && keyword == "patternProperties" && !is_portable(name);
+                    let is_unknown = !self.keeps_all && keyword == "patternProperties" && !is_portable(name);
                     if is_unknown {
                         (self.unchecked)(at, "patternProperties");
                     } else {

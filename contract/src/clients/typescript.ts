@@ -149,13 +149,34 @@ export class InvalidJobs extends Error {
   }
 }
 
-// guards: begin
-/** Finds in payloads what does not belong into a queue. Secrets are errors; the rest warns once for each type and kind. */
-export class Guards {
-  constructor(readonly options: { deny?: boolean } = {}) {}
+/** Something in a payload that should not wait in a queue. */
+export interface Finding {
+  /** The field (RFC 6901). A name that is itself a secret, a token, a card number or an address is `*` in it. */
+  pointer: string;
+  kind: string;
+  what: string;
+}
 
-  findings(_jobType: string, _payload: unknown): [pointer: string, kind: string][] {
-    return [];
+export interface GuardOptions {
+  /** Names of secrets, JSON Web Tokens and card numbers are errors, too. */
+  deny?: boolean | undefined;
+  /** Fields that may have what is found there: `TYPE:/pointer` or `TYPE:/pointer=KIND`. `*` stands for any type, name or index. */
+  allow?: readonly string[] | undefined;
+  /** Receives the warnings; by default `console.warn` does. */
+  warn?: ((text: string) => void) | undefined;
+}
+
+/** Finds in payloads what does not belong into a queue. Secrets are errors; each other finding of a field warns once. */
+export class Guards {
+  readonly #denied: readonly string[];
+  readonly #allowances: readonly Allowance[];
+  readonly #warn: (text: string) => void;
+  readonly #warned = new Set<string>();
+
+  constructor(options: GuardOptions = {}) {
+    this.#denied = options.deny === true ? DENIED_IF_STRICT : DENIED;
+    this.#allowances = (options.allow ?? []).map(allowance);
+    this.#warn = options.warn ?? ((text) => console.warn(text));
   }
 
   /** Returns what is found and not allowed, at most 20 of each kind. */
@@ -195,8 +216,6 @@ export class Guards {
     }
   }
 }
-
-// guards: end
 
 const DEFAULT_GUARDS = new Guards();
 
@@ -319,9 +338,11 @@ function prepare(
     problems.push({ position, jobType: job.type, pointer, kind, text });
   const found: Found[] = [];
   const payload = plain(job.payload, "", 0, found);
-  for (const [pointer, kind, text] of found) refuse(pointer, kind, `payload${pointer} ${text}`);
+  for (const [pointer, kind, text] of found) refuse(pointer, kind, `${fieldOf(pointer)} ${text}`);
   if (payload === undefined || problems.length > before) return undefined;
-  for (const [pointer, kind, text] of errorsOf(job.type, version, payload)) refuse(pointer, kind, `payload${pointer} ${text}`);
+  for (const [pointer, kind, text] of problemsOf(job.type, version, payload)) {
+    refuse(pointer, kind, `${fieldOf(pointer)} ${text}`);
+  }
   problems.push(...guards.problems(position, job.type, payload));
   for (const [kind, text] of optionProblems(entry, isFifo)) refuse("", kind, text);
   if (problems.length > before) return undefined;
@@ -386,6 +407,24 @@ function json(value: Json): string {
 
 function escaped(segment: string | number): string {
   return `/${String(segment).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+function unescaped(segment: string): string {
+  return segment.replaceAll("~1", "/").replaceAll("~0", "~");
+}
+
+function isIndex(segment: string): boolean {
+  return /^[0-9]+$/.test(segment);
+}
+
+/** Returns a field as people write it: `payload.users[0].name`. */
+function fieldOf(pointer: string): string {
+  const parts = pointer.split("/").slice(1).map(unescaped);
+  const part = (name: string) => {
+    if (isIndex(name)) return `[${name}]`;
+    return name === "*" || /^[\p{Alphabetic}\p{N}_\-$@]+$/u.test(name) ? `.${name}` : `[${JSON.stringify(name)}]`;
+  };
+  return ["payload", ...parts.map(part)].join("");
 }
 
 /** Returns a value as it is sent. Adds what JSON, SQS or a worker cannot take. */
@@ -850,17 +889,39 @@ interface Keywords {
   additionalProperties?: Schema;
 }
 
-/** Returns the errors of a payload by the schema of its type and version, as pointer, keyword and text. */
-export function schemaErrors(jobType: string, version: number, payload: unknown): Found[] {
-  const found: Found[] = [];
-  const value = plain(payload, "", 0, found);
-  return value === undefined || found.length > 0 ? found : errorsOf(jobType, version, value);
+const MAX_PROBLEMS = 20;
+const MAX_CHOICES = 10;
+
+/** A value that does not fit a schema. */
+interface SchemaError {
+  at: string;
+  keyword: string;
+  reason: string;
+  /** The errors of each alternative, if it fits none. */
+  alternatives: readonly SchemaError[][];
 }
 
-function errorsOf(jobType: string, version: number, payload: Json): Found[] {
+function error(at: string, keyword: string, reason: string, alternatives: readonly SchemaError[][] = []): SchemaError {
+  return { at, keyword, reason, alternatives };
+}
+
+/** Returns how a payload does not fit the schema of its type and version, as pointer, keyword and text; at most 20. */
+export function schemaProblems(jobType: string, version: number, payload: unknown): Found[] {
+  const found: Found[] = [];
+  const value = plain(payload, "", 0, found);
+  return value === undefined || found.length > 0 ? found : problemsOf(jobType, version, value);
+}
+
+function problemsOf(jobType: string, version: number, payload: Json): Found[] {
   const schema = own(SCHEMAS, `${jobType} ${version}`);
   if (schema === undefined) throw new TypeError(`the contract has no version ${version} of ${json(jobType)}`);
-  return schema === null ? [] : [...errors(schema, schema, payload, "")];
+  const found: Found[] = [];
+  if (schema === null) return found;
+  for (const error of errors(schema, schema, payload, "")) {
+    if (found.length < MAX_PROBLEMS) found.push(problem(error));
+    else break;
+  }
+  return found;
 }
 
 function problem(error: SchemaError): Found {
@@ -877,12 +938,12 @@ function problem(error: SchemaError): Found {
 function* errors(root: Schema, schema: Schema, value: Json, at: string): Generator<SchemaError> {
   if (schema === true) return;
   if (schema === false) {
-    yield [at, "falseSchema", "is not allowed"];
+    yield error(at, "falseSchema", "must not be there");
     return;
   }
   if (schema.$ref !== undefined) yield* errors(root, resolved(root, schema.$ref), value, at);
   if (schema.type !== undefined) {
-    const types = typeof schema.type === "string" ? [schema.type] : schema.type;
+    const types = typeof schema.type === "string" ? [schema.type] : [...schema.type].sort();
     const isUnsafe = typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value);
     if (!types.some((name) => is(name, value))) {
       const names = joined(
@@ -891,7 +952,7 @@ function* errors(root: Schema, schema: Schema, value: Json, at: string): Generat
       );
       yield error(at, "type", `is ${WITH_ARTICLE[typeOf(value)]}, and must be ${names}`);
     } else if (isUnsafe && !types.includes("number")) {
-      yield [at, "precision", `is ${value}, which a number of JavaScript does not hold exactly: make it a bigint, such as 1n`];
+      yield error(at, "precision", "is more than a number of JavaScript holds exactly: make it a bigint, such as 1n");
     }
   }
   if (schema.enum !== undefined && !schema.enum.some((item) => isSame(item, value))) {
@@ -904,124 +965,136 @@ function* errors(root: Schema, schema: Schema, value: Json, at: string): Generat
     );
   }
   if ("const" in schema && !isSame(schema.const, value)) {
-    yield [at, "const", `is ${shown(value)}, and should be ${json(schema.const as Json)}`];
+    yield error(at, "const", `must be ${json(schema.const as Json)}`);
   }
   if (typeof value === "string") yield* textErrors(schema, value, at);
   else if (typeof value === "number" || typeof value === "bigint") yield* numberErrors(schema, value, at);
   else if (Array.isArray(value)) yield* arrayErrors(root, schema, value, at);
   else if (typeof value === "object" && value !== null) yield* objectErrors(root, schema, value, at);
   for (const inner of schema.allOf ?? []) yield* errors(root, inner, value, at);
-  if (schema.anyOf !== undefined && !schema.anyOf.some((inner) => fits(root, inner, value, at))) {
-    yield [at, "anyOf", noAlternative(root, schema.anyOf, value, at)];
+  for (const keyword of ["anyOf", "oneOf"] as const) {
+    const alternatives = schema[keyword]?.map((inner) => [...errors(root, inner, value, at)]);
+    if (alternatives === undefined) continue;
+    const fitting = alternatives.filter((errors) => errors.length === 0).length;
+    if (fitting === 0) {
+      yield error(at, keyword, "has none of the forms that the schema allows", alternatives);
+    } else if (fitting > 1 && keyword === "oneOf") {
+      yield error(at, keyword, "has several of the forms of which the schema allows one");
+    }
   }
-  if (schema.oneOf !== undefined) {
-    const fitting = schema.oneOf.filter((inner) => fits(root, inner, value, at)).length;
-    if (fitting === 0) yield [at, "oneOf", noAlternative(root, schema.oneOf, value, at)];
-    else if (fitting > 1) yield [at, "oneOf", `fits ${fitting} of the alternatives, and should fit one`];
+  if (schema.not !== undefined && fits(root, schema.not, value)) {
+    yield error(at, "not", "has a form that the schema excludes");
   }
-  if (schema.not !== undefined && fits(root, schema.not, value, at)) yield [at, "not", "is what is excluded"];
 }
 
-function fits(root: Schema, schema: Schema, value: Json, at: string): boolean {
-  return errors(root, schema, value, at).next().done === true;
-}
-
-/** The only alternative beside null is what was meant. */
-function noAlternative(root: Schema, alternatives: readonly Schema[], value: Json, at: string): string {
-  const meant = alternatives.filter((inner) => typeof inner === "boolean" || inner.type !== "null");
-  const [only] = meant;
-  if (only !== undefined && meant.length === 1) {
-    for (const [pointer, , text] of errors(root, only, value, at)) return `does not fit: payload${pointer} ${text}`;
-  }
-  return `is ${shown(value)}, which fits none of the ${alternatives.length} alternatives`;
+function fits(root: Schema, schema: Schema, value: Json): boolean {
+  return errors(root, schema, value, "").next().done === true;
 }
 
 function resolved(root: Schema, reference: string): Schema {
-  const segments = reference.split("/").slice(1);
-  const inner = (schema: unknown, segment: string) =>
-    (schema as Record<string, unknown>)[segment.replaceAll("~1", "/").replaceAll("~0", "~")];
-  return segments.reduce<unknown>(inner, root) as Schema;
+  const inner = (schema: unknown, segment: string) => (schema as Record<string, unknown>)[unescaped(segment)];
+  return reference.split("/").slice(1).reduce<unknown>(inner, root) as Schema;
 }
 
 function is(name: string, value: Json): boolean {
-  switch (name) {
-    case "null":
-      return value === null;
-    case "array":
-      return Array.isArray(value);
-    case "object":
-      return typeof value === "object" && value !== null && !Array.isArray(value);
-    case "integer":
-      return typeof value === "bigint" || Number.isInteger(value);
-    case "number":
-      return typeof value === "bigint" || typeof value === "number";
-    default:
-      return typeof value === name;
+  const isInteger = () => typeof value === "bigint" || Number.isInteger(value);
+  return name === typeOf(value) || (name === "integer" && isInteger());
+}
+
+function typeOf(value: Json): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "array";
+  return typeof value === "bigint" ? "number" : typeof value;
+}
+
+const WITH_ARTICLE: Readonly<Record<string, string>> = {
+  null: "null",
+  boolean: "a boolean",
+  integer: "an integer",
+  number: "a number",
+  string: "a string",
+  array: "an array",
+  object: "an object",
+};
+
+function joined(texts: readonly string[], lastWord: string): string {
+  const first = texts.slice(0, -1).join(", ");
+  return [first, texts.at(-1)].filter((text) => text).join(` ${lastWord} `);
+}
+
+/** Checks `minItems` and `maxItems`, or the like, for `Items`. */
+function* counted(
+  at: string,
+  keyword: "Length" | "Items" | "Properties",
+  schema: Keywords,
+  count: number,
+  thing: string,
+): Generator<SchemaError> {
+  const things = (limit: number) => `${limit} ${thing}${limit === 1 ? "" : "s"}`;
+  const { [`min${keyword}` as const]: least = 0, [`max${keyword}` as const]: most = Infinity } = schema;
+  if (count < least) yield error(at, `min${keyword}`, `must have at least ${things(least)}`);
+  if (count > most) yield error(at, `max${keyword}`, `must have at most ${things(most)}`);
+}
+
+function* textErrors(schema: Keywords, value: string, at: string): Generator<SchemaError> {
+  yield* counted(at, "Length", schema, [...value].length, "character");
+  if (schema.pattern !== undefined && !new RegExp(schema.pattern, "u").test(value)) {
+    yield error(at, "pattern", `must match the pattern ${schema.pattern}`);
   }
 }
 
-function* textErrors(schema: Keywords, value: string, at: string): Generator<Found> {
-  const { minLength = 0, maxLength = Infinity, pattern } = schema;
-  const length = minLength > 0 || maxLength < Infinity ? [...value].length : 0;
-  if (length < minLength) yield [at, "minLength", `has ${length} characters, and should have ${minLength} at least`];
-  if (length > maxLength) yield [at, "maxLength", `has ${length} characters, and should have ${maxLength} at most`];
-  if (pattern !== undefined && !new RegExp(pattern, "u").test(value)) {
-    yield [at, "pattern", `is ${shown(value)}, which does not match ${pattern}`];
-  }
-}
-
-function* numberErrors(schema: Keywords, value: Limit, at: string): Generator<Found> {
+function* numberErrors(schema: Keywords, value: Limit, at: string): Generator<SchemaError> {
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = schema;
-  if (minimum !== undefined && value < minimum) yield [at, "minimum", `is ${value}, and should be ${minimum} at least`];
-  if (maximum !== undefined && value > maximum) yield [at, "maximum", `is ${value}, and should be ${maximum} at most`];
+  if (minimum !== undefined && value < minimum) yield error(at, "minimum", `must be at least ${minimum}`);
+  if (maximum !== undefined && value > maximum) yield error(at, "maximum", `must be at most ${maximum}`);
   if (exclusiveMinimum !== undefined && value <= exclusiveMinimum) {
-    yield [at, "exclusiveMinimum", `is ${value}, and should be more than ${exclusiveMinimum}`];
+    yield error(at, "exclusiveMinimum", `must be more than ${exclusiveMinimum}`);
   }
   if (exclusiveMaximum !== undefined && value >= exclusiveMaximum) {
-    yield [at, "exclusiveMaximum", `is ${value}, and should be less than ${exclusiveMaximum}`];
+    yield error(at, "exclusiveMaximum", `must be less than ${exclusiveMaximum}`);
   }
 }
 
-function* arrayErrors(root: Schema, schema: Keywords, value: readonly Json[], at: string): Generator<Found> {
-  const { minItems = 0, maxItems = Infinity, prefixItems: first = [], items: rest = true } = schema;
-  const has = `has ${value.length} items, and should have`;
-  if (value.length < minItems) yield [at, "minItems", `${has} ${minItems} at least`];
-  if (value.length > maxItems) yield [at, "maxItems", `${has} ${maxItems} at most`];
+function* arrayErrors(root: Schema, schema: Keywords, value: readonly Json[], at: string): Generator<SchemaError> {
+  const { prefixItems: first = [], items: rest = true } = schema;
+  yield* counted(at, "Items", schema, value.length, "item");
   if (schema.uniqueItems === true && new Set(value.map(canonical)).size < value.length) {
-    yield [at, "uniqueItems", "has an item twice"];
+    yield error(at, "uniqueItems", "has an item twice");
   }
-  if (rest === false && value.length > first.length) yield [at, "items", `${has} ${first.length} at most`];
-  for (const [index, item] of value.entries()) {
-    const inner = first[index] ?? (rest === false ? true : rest);
-    yield* errors(root, inner, item, at + escaped(index));
-  }
+  for (const [index, item] of value.entries()) yield* errors(root, first[index] ?? rest, item, at + escaped(index));
 }
 
-function* objectErrors(root: Schema, schema: Keywords, value: { [name: string]: Json }, at: string): Generator<Found> {
+function* objectErrors(
+  root: Schema,
+  schema: Keywords,
+  value: { [name: string]: Json },
+  at: string,
+): Generator<SchemaError> {
   const { properties = {}, patternProperties = {}, propertyNames = true, additionalProperties = true } = schema;
-  const { minProperties = 0, maxProperties = Infinity } = schema;
   for (const name of schema.required ?? []) {
-    if (!Object.hasOwn(value, name)) yield [at, "required", `has no ${JSON.stringify(name)}`];
+    if (!Object.hasOwn(value, name)) yield error(at + escaped(name), "required", "is missing");
   }
   const fields = Object.entries(value);
-  const has = `has ${fields.length} fields, and should have`;
-  if (fields.length < minProperties) yield [at, "minProperties", `${has} ${minProperties} at least`];
-  if (fields.length > maxProperties) yield [at, "maxProperties", `${has} ${maxProperties} at most`];
+  yield* counted(at, "Properties", schema, fields.length, "field");
+  if (!fields.every(([name]) => fits(root, propertyNames, name))) {
+    yield error(at, "propertyNames", "has a field whose name the schema does not allow");
+  }
   const unknown: string[] = [];
   for (const [name, inner] of fields) {
-    if (!fits(root, propertyNames, name, at)) {
-      yield [at, "propertyNames", `has the name ${JSON.stringify(name)}, which does not fit`];
-    }
     const patterns = Object.entries(patternProperties).filter(([pattern]) => new RegExp(pattern, "u").test(name));
     const matching = patterns.map(([, part]) => part);
     const property = own(properties, name);
     if (property !== undefined) matching.push(property);
-    if (matching.length === 0 && additionalProperties === false) unknown.push(JSON.stringify(name));
-    else if (matching.length === 0) matching.push(additionalProperties);
+    if (matching.length === 0 && additionalProperties === false) {
+      unknown.push(JSON.stringify(unescaped(shownSegment(name).slice(1))));
+      continue;
+    }
+    if (matching.length === 0) matching.push(additionalProperties);
     for (const part of matching) yield* errors(root, part, inner, at + escaped(name));
   }
   if (unknown.length > 0) {
-    yield [at, "additionalProperties", `has ${unknown.join(", ")}, which its type does not know`];
+    const names = joined(unknown.slice(0, MAX_CHOICES), "and");
+    yield error(at, "additionalProperties", `has fields that the schema does not know: ${names}`);
   }
 }
 
@@ -1036,11 +1109,4 @@ function canonical(value: Json): string {
   if (typeof value !== "object" || value === null) return json(value);
   const fields = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${fields.map(([name, inner]) => `${JSON.stringify(name)}:${canonical(inner)}`).join(",")}}`;
-}
-
-/** Returns a value for an error's text, but no text of the payload: errors are logged, payloads are not. */
-function shown(value: Json): string {
-  if (typeof value === "string") return `a text of ${[...value].length} characters`;
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
-  return String(value);
 }

@@ -19,7 +19,7 @@ use super::walk::{Field, Visitor, walk};
 const SMALLEST_CARD: u64 = 10_u64.pow(13);
 
 impl Guards {
-    /// Returns the findings in the payload of a job of this type, at most [`MAX_FINDINGS_PER_KIND`](tables::MAX_FINDINGS_PER_KIND) of each
+    /// Returns the findings in the payload of a job of this type, at most [`MAX_FINDINGS_PER_KIND`](super::tables::MAX_FINDINGS_PER_KIND) of each
     /// kind, in the order of the payload. A field with a secret or a JSON Web Token is not reported for its name as well.
     ///
     /// Names of fields are inspected like values: a map may have addresses or tokens as its keys.

@@ -63,7 +63,7 @@ impl Guards {
         self
     }
 
-    pub(super) fn action(&self, kind: FindingKind) -> Action {
+    pub(crate) fn action(&self, kind: FindingKind) -> Action {
         self.actions[kind.index()]
     }
 

@@ -27,12 +27,14 @@ fn notification(text: &str, attributes: &[(&str, &str)]) -> String {
     .to_string()
 }
 
+/// A body and its attributes; and if it is encoded, whether it is a pointer, the size, and the compression.
+type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, Option<(bool, Option<u64>, Option<ContentEncoding>)>);
+
 #[test]
 fn only_marked_bodies_are_encoded() {
     let pointer = || PayloadPointer::parse(POINTER).unwrap();
     let gzip = Some(ContentEncoding::Gzip);
     let marked = ("ExtendedPayloadSize", "300000");
-    type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, Option<(bool, Option<u64>, Option<ContentEncoding>)>);
     let table: Vec<Case<'_>> = vec![
         (POINTER, vec![], None),
         (POINTER, vec![("other", "1")], None),

@@ -111,9 +111,9 @@ fn read_zstd(mut source: &[u8], max_bytes: usize) -> io::Result<Option<Vec<u8>>>
             Some(more) => decoded = more,
             None => return Ok(None),
         }
-        let decoder = frame.into_frame_decoder();
-        let checksum = decoder.get_checksum_from_data();
-        if checksum.is_some() && checksum != decoder.get_calculated_checksum() {
+        let ended = frame.into_frame_decoder();
+        let checksum = ended.get_checksum_from_data();
+        if checksum.is_some() && checksum != ended.get_calculated_checksum() {
             return Err(io::Error::other("its checksum is wrong"));
         }
         if source.is_empty() {

@@ -107,8 +107,8 @@ pub(crate) fn byte_size(text: &str, from: usize, to: usize) -> Result<usize, Str
 
 fn shown(bytes: usize) -> String {
     match bytes {
-        _ if bytes % (1024 * 1024) == 0 => format!("{}MiB", bytes / (1024 * 1024)),
-        _ if bytes % 1024 == 0 => format!("{}KiB", bytes / 1024),
+        _ if bytes.is_multiple_of(1024 * 1024) => format!("{}MiB", bytes / (1024 * 1024)),
+        _ if bytes.is_multiple_of(1024) => format!("{}KiB", bytes / 1024),
         _ => bytes.to_string(),
     }
 }

@@ -11,7 +11,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::Gate;
+use super::queue_gate::Gate;
 
 /// The body of a refusal. The reason is in the log: clients need no figures of the queue.
 const REFUSAL: &str = "Too many jobs are waiting. Try again later.\n";

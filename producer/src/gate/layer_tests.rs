@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::gate::tests::{Depth, gate_at};
+use crate::gate::queue_gate::tests::{Depth, gate_at};
 
 /// Serves an endpoint behind a gate with the thresholds 10 and 100, and returns its address.
 async fn serve(depth: &Depth, change: impl FnOnce(GateLayer) -> GateLayer) -> String {

@@ -2,32 +2,65 @@
 
 use std::sync::Arc;
 
-use aws_sdk_sqs::Client;
+use drumline::Job;
+use serde::Serialize;
 use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot};
 
-use super::failure::{SendFailure, TrySendError};
+use super::failure::TrySendError;
 use super::options::SenderOptions;
-use super::requests::{Requests, is_fifo_url};
+use super::requests::{Requests, ToSqs};
 use super::task::{Command, Places, Task};
-use super::ticket::{Pending, Place, Receipt, Ticket};
-use crate::pack::{MAX_BATCH_BYTES, Outgoing};
+use super::ticket::{Pending, Place, Ticket};
+use crate::error::{ProduceError, Refusal, Unsent};
+use crate::pack::MAX_BATCH_BYTES;
+use crate::prepared::Prepared;
+use crate::producer::Producer;
+use crate::receipt::Receipt;
 
-/// Sends messages in the background, in batches that many callers share. Clones are handles to the same sender.
+/// Sends jobs in the background, in batches that many callers share. Cheap to clone; all clones are the same sender.
 ///
-/// - **Receipts.** Each caller awaits the answer to its own message. `Ok` means that SQS has confirmed that very entry.
-/// - **Back-pressure.** The sender holds a bounded number of messages and bytes. Then callers wait, in order.
-/// - **Retries.** What fails in passing is tried again, entry by entry, five times in all over some seconds; others do not wait for it.
-/// - **Order.** On a FIFO queue, messages of a group arrive in the order in which they were accepted, each once. Therefore one message of
-///   a group at most is in flight; groups are sent beside each other.
-/// - **Lost answers.** Without an answer SQS may have the message. It is sent again: a FIFO queue drops the second one, a standard
-///   queue may have it twice, and a worker recognises the job by its id. If no try is answered, the caller gets
-///   [`SendFailure::InDoubt`].
-/// - **Dropped futures.** A message that was accepted is sent, also if its caller does not wait for the answer.
-/// - **The end.** [`shutdown`](Self::shutdown) sends what was accepted. If the last handle is dropped, the same happens in the background:
-///   a program that ends meanwhile loses messages whose callers have no receipt. If the runtime goes down, callers that still wait
-///   get [`SendFailure::NotSent`] or [`SendFailure::InDoubt`].
+/// ```
+/// use std::time::Duration;
+/// use drumline_producer::{Producer, Sender, SenderOptions};
+/// # use drumline::Job;
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Welcome { user_id: u64 }
+/// # impl Job for Welcome {
+/// #     const TYPE: &'static str = "email.welcome";
+/// # }
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let producer = Producer::connect().await?;
+/// let sender = Sender::new(producer.clone(), SenderOptions::default().linger(Duration::from_millis(10)));
+///
+/// // In each of many request handlers:
+/// let receipt = sender.send(&Welcome { user_id: 7 }).await?;
+/// println!("SQS has job {}", receipt.job_id);
+///
+/// // With options:
+/// let job = producer.send(&Welcome { user_id: 8 }).delay(Duration::from_secs(60)).prepare()?;
+/// let receipt = sender.send_prepared(job).await?;
+///
+/// // At the end of the program:
+/// sender.shutdown().await;
+/// # Ok(()) }
+/// ```
+///
+/// - **Receipts.** Each caller awaits the answer to its own job. `Ok` means that SQS has confirmed that very entry.
+/// - **Back-pressure.** The sender holds a bounded number of messages and bytes. When it is full, callers wait in order.
+/// - **Retries.** An entry that fails in passing is tried five times in all, over some seconds. Other messages do not wait for it.
+/// - **Order.** In a FIFO queue, the jobs of a group have the order in which they were accepted. Therefore one message of a group at
+///   most is in flight; groups are sent beside each other. After a job that failed, later ones of its group are sent.
+/// - **Lost answers.** SQS may have taken a message whose answer is lost. It is sent again: a FIFO queue drops the second one, a standard
+///   queue may have it twice, with one job id. If no answer comes at all, the caller gets [`ProduceError::InDoubt`].
+///   [`Producer::in_doubt`] changes that for standard queues.
+/// - **Dropped futures.** A job that was accepted is sent, even if its caller no longer awaits the receipt. Its failure is logged then.
+/// - **The end.** [`shutdown`](Self::shutdown) sends what was accepted. The drop of the last handle does so in the background, if the
+///   runtime lives long enough. When the runtime shuts down, callers that still wait get [`ProduceError::Unavailable`] or, if a request
+///   had been made, [`ProduceError::InDoubt`].
 #[derive(Debug, Clone)]
 pub struct Sender {
+    producer: Producer,
     shared: Arc<Shared>,
 }
 
@@ -46,15 +79,15 @@ impl Shared {
 }
 
 impl Sender {
-    /// Starts a sender. The client should make no retries of its own, as the clients of `drumline-runtime` do not: the sender makes them.
+    /// Starts a sender on the current tokio runtime.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub fn new(client: Client, options: SenderOptions) -> Self {
-        Self::over(Arc::new(client), options)
+    pub fn new(producer: Producer, options: SenderOptions) -> Self {
+        Self::over(producer, Arc::new(ToSqs), options)
     }
 
-    pub(super) fn over(requests: Arc<dyn Requests>, options: SenderOptions) -> Self {
+    pub(super) fn over(producer: Producer, requests: Arc<dyn Requests>, options: SenderOptions) -> Self {
         let places = Places {
             messages: Arc::new(Semaphore::new(options.capacity)),
             bytes: Arc::new(Semaphore::new(options.capacity_bytes)),
@@ -66,19 +99,25 @@ impl Sender {
         Self { producer, shared: Arc::new(Shared { commands, places, capacity_bytes }) }
     }
 
-    /// Sends a message to a queue, and waits until SQS has confirmed it.
+    /// Sends a job, and waits until SQS has confirmed it.
     ///
     /// # Errors
-    /// If SQS refuses the message, if no try succeeds, or if the sender is shut down.
-    pub async fn send_outgoing(
-        &self,
-        queue_url: &Arc<str>,
-        message: Outgoing,
-    ) -> Result<Receipt, SendFailure> {
-        self.enqueue_outgoing(queue_url, message).await?.await
+    /// If the job is refused, if no try succeeds, or if the sender is shut down.
+    pub async fn send<J: Job + Serialize>(&self, job: &J) -> Result<Receipt, ProduceError> {
+        let job = self.producer.prepare(job)?;
+        self.send_prepared(job).await
     }
 
-    /// Hands a message over, and waits only until there is a place for it. The answer is a future of its own.
+    /// Sends a job that is prepared, with its options, and waits until SQS has confirmed it.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_prepared(&self, job: Prepared) -> Result<Receipt, ProduceError> {
+        self.enqueue(job).await?.await
+    }
+
+    /// Hands a job over, and waits only until the sender has a place for it. The receipt is a future of its own, so one caller can have
+    /// many jobs on their way.
     ///
     /// # Errors
     /// If no queue would take the message, or if the sender is shut down.
@@ -86,15 +125,13 @@ impl Sender {
         check(&job)?;
         let bytes = self.shared.bytes_held(&job);
         let Places { messages, bytes: of_bytes } = &self.shared.places;
-        let closed = |_| SendFailure::Closed;
-        let place = Place {
-            _message: Arc::clone(messages).acquire_owned().await.map_err(closed)?,
-            _bytes: Arc::clone(of_bytes).acquire_many_owned(bytes).await.map_err(closed)?,
-        };
-        self.hand_over(queue_url, message, place).map_err(|_| SendFailure::Closed)
+        let message = Arc::clone(messages).acquire_owned().await;
+        let bytes = Arc::clone(of_bytes).acquire_many_owned(bytes).await;
+        let (Ok(message), Ok(bytes)) = (message, bytes) else { return Err(closed(&job)) };
+        self.hand_over(job, Place { _message: message, _bytes: bytes }).map_err(|job| closed(&job))
     }
 
-    /// Hands a message over if there is a place for it now.
+    /// Hands a job over if the sender has a place for it now.
     ///
     /// # Errors
     /// The job, if there is no place, if no queue would take the message, or if the sender is shut down.
@@ -109,50 +146,48 @@ impl Sender {
             let bytes = Arc::clone(of_bytes).try_acquire_many_owned(bytes)?;
             Ok(Place { _message: message, _bytes: bytes })
         });
-        match place {
-            Ok(place) => self
-                .hand_over(queue_url, message, place)
-                .map_err(|message| TrySendError::Failed(message, SendFailure::Closed)),
-            Err(TryAcquireError::NoPermits) => Err(TrySendError::Full(Box::new(message))),
-            Err(TryAcquireError::Closed) => Err(TrySendError::Failed(Box::new(message), SendFailure::Closed)),
-        }
+        let job = match place {
+            Ok(place) => match self.hand_over(job, place) {
+                Ok(pending) => return Ok(pending),
+                Err(job) => *job,
+            },
+            Err(TryAcquireError::NoPermits) => return Err(TrySendError::Full(Box::new(job))),
+            Err(TryAcquireError::Closed) => job,
+        };
+        let error = closed(&job);
+        Err(failed(job, error))
     }
 
-    /// Sends everything accepted so far without further linger, and waits until each message is confirmed or has failed.
+    /// Ends the linger of everything accepted so far, and waits until each of these messages is confirmed or has failed.
     pub async fn flush(&self) {
         self.finish(Command::Flush).await;
     }
 
-    /// Accepts no more messages, also of callers that wait for a place, and waits until each accepted message is confirmed or has failed.
+    /// Accepts no more jobs, not even of callers that wait for a place, and waits until each accepted one is confirmed or has failed.
     ///
-    /// That takes as long as the retries: put a time-out around it where the time is short. It goes on in the background then.
+    /// That takes as long as the retries. A time-out around it ends the waiting; the sending goes on in the background.
     pub async fn shutdown(&self) {
         self.shared.places.close();
         self.finish(Command::ShutDown).await;
     }
 
-    /// Waits until the task has done something, or has ended.
+    /// Waits until the task has carried out a command, or has ended: then it holds nothing any more.
     async fn finish(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) {
         let (done, is_done) = oneshot::channel();
-        // Where the task has ended already, nothing is held any more; the same if it ends before it answers.
-        drop(self.shared.commands.send(command(done)));
-        drop(is_done.await);
+        if self.shared.commands.send(command(done)).is_ok() {
+            // An error means that the task has ended.
+            let _: Result<(), _> = is_done.await;
+        }
     }
 
-    /// Gives the message to the task; returns it if the task accepts none any more.
-    fn hand_over(
-        &self,
-        queue_url: &Arc<str>,
-        message: Outgoing,
-        place: Place,
-    ) -> Result<Pending, Box<Outgoing>> {
-        let queue = Arc::clone(queue_url);
-        let (ticket, pending) = Ticket::new(Arc::clone(&queue), place);
-        match self.shared.commands.send(Command::Send { queue, message, ticket }) {
+    /// Gives a job to the task. Returns it if the task has stopped accepting.
+    fn hand_over(&self, job: Prepared, place: Place) -> Result<Pending, Box<Prepared>> {
+        let (ticket, pending) = Ticket::new(job.queue.clone(), job.outgoing.job_id.clone(), place);
+        match self.shared.commands.send(Command::Send(job, ticket)) {
             Ok(()) => Ok(pending),
-            Err(mpsc::error::SendError(Command::Send { message, ticket, .. })) => {
+            Err(mpsc::error::SendError(Command::Send(job, ticket))) => {
                 ticket.void();
-                Err(Box::new(message))
+                Err(Box::new(job))
             }
             Err(_) => unreachable!("the channel returns the command"),
         }
@@ -167,9 +202,17 @@ fn check(job: &Prepared) -> Result<(), Refusal> {
     if bytes > MAX_BATCH_BYTES && !queue.offloads() {
         return refused("payload", format!("{bytes} bytes are more than SQS's {MAX_BATCH_BYTES}"));
     }
-    if is_fifo_url(queue_url) && (message.group.is_none() || message.deduplication_id.is_empty()) {
-        let reason = format!("a message to {queue_url}, a FIFO queue, needs a group and a deduplication id");
-        return Err(SendFailure::Refused(reason));
+    if queue.is_fifo() && (outgoing.group.is_none() || outgoing.deduplication_id.is_empty()) {
+        let reason = format!("{} is a FIFO queue, which needs a group and a deduplication id", queue.name());
+        return refused("group", reason);
     }
     Ok(())
+}
+
+fn closed(job: &Prepared) -> ProduceError {
+    ProduceError::Unavailable(Unsent {
+        job_id: job.job_id().to_owned(),
+        queue: job.queue.name().to_owned(),
+        reason: "the sender is shut down".to_owned(),
+    })
 }

@@ -5,8 +5,9 @@
 //! 2. Messages leave in the order in which their linger ends. On a FIFO queue one message of a group at most is on its way, see
 //!    [`Groups`].
 //! 3. An entry that fails in passing waits for its next try outside of every batch, so it holds up nothing but its own group.
-//! 4. After a lost answer SQS may have the message, so its end is never [`End::NotSent`] afterwards. It is sent again: a FIFO queue drops
-//!    the second one by its deduplication id, as long as that is remembered; a standard queue may have it twice.
+//! 4. After a lost answer SQS may have the message, so its end is never [`End::NotSent`] afterwards. It is sent again, unless that is
+//!    not wanted: a FIFO queue drops the second one by its deduplication id, as long as that is remembered; a standard queue may have
+//!    it twice.
 //! 5. A request that SQS refuses as a whole is sent again entry by entry: one caller's message must not fail another's.
 
 use std::collections::{BTreeMap, HashMap};
@@ -62,6 +63,8 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) struct Line {
     is_fifo: bool,
+    /// Messages are sent again after a lost answer.
+    sends_again: bool,
     linger: Duration,
     max_in_flight: usize,
     /// Those that can leave, by the time at which they are due.
@@ -74,9 +77,10 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(is_fifo: bool, linger: Duration, max_in_flight: usize) -> Self {
+    pub(super) fn new(is_fifo: bool, sends_again: bool, linger: Duration, max_in_flight: usize) -> Self {
         Self {
             is_fifo,
+            sends_again,
             linger,
             max_in_flight,
             ready: BTreeMap::new(),
@@ -159,7 +163,9 @@ impl Line {
                     let entry = entries.get(place).copied().unwrap_or(EntryAnswer::InDoubt);
                     message.after_entry(entry, left_at, self.sends_again)
                 }
-                Answer::Failed(failure) => message.after_failure(*failure, left_at, may_split),
+                Answer::Failed(failure) => {
+                    message.after_failure(*failure, left_at, may_split, self.sends_again)
+                }
             };
             match message.next_try(now, next, jitter) {
                 Ok(Some(at)) => {

@@ -54,6 +54,7 @@ struct World {
     linger: Duration,
     max_in_flight: usize,
     begun: Instant,
+    sends_again: bool,
     now: Instant,
     known: BTreeMap<Number, Known>,
     in_flight: Vec<(Instant, Batch)>,
@@ -63,14 +64,15 @@ struct World {
 }
 
 impl World {
-    fn new(is_fifo: bool, linger: Duration, max_in_flight: usize) -> Self {
+    fn new(is_fifo: bool, sends_again: bool, linger: Duration, max_in_flight: usize) -> Self {
         let begun = Instant::now();
         Self {
-            line: Line::new(is_fifo, linger, max_in_flight),
+            line: Line::new(is_fifo, sends_again, linger, max_in_flight),
             is_fifo,
             linger,
             max_in_flight,
             begun,
+            sends_again,
             now: begun,
             known: BTreeMap::new(),
             in_flight: Vec::new(),
@@ -240,6 +242,11 @@ impl World {
         }
         assert!(self.line.is_empty(), "nothing is held any more");
         assert!(self.known.values().all(|known| known.end.is_some()), "every message is answered");
+        if !self.sends_again {
+            let mut numbers: Vec<Number> = self.queue.iter().map(|(number, _)| *number).collect();
+            numbers.sort_unstable();
+            assert!(numbers.is_sorted_by(|a, b| a < b), "each once at most: {numbers:?}");
+        }
         if self.is_fifo {
             let mut last: HashMap<u8, Number> = HashMap::new();
             for (number, _) in &self.queue {
@@ -297,11 +304,12 @@ proptest! {
     #[test]
     fn a_line_keeps_its_promises(
         is_fifo in any::<bool>(),
+        sends_again in any::<bool>(),
         linger in prop_oneof![Just(0u64), 1u64..50],
         max_in_flight in 1usize..4,
         events in prop::collection::vec(event(), 0..250),
     ) {
-        let mut world = World::new(is_fifo, Duration::from_millis(linger), max_in_flight);
+        let mut world = World::new(is_fifo, is_fifo || sends_again, Duration::from_millis(linger), max_in_flight);
         for event in events {
             world.happens(event);
         }

@@ -10,12 +10,14 @@ use crate::target_queue::TargetQueue;
 /// Makes requests. Each is tried once.
 pub(super) trait Requests: Send + Sync {
     /// Sends a batch. Returns its messages with the answer.
-    fn send(&self, queue_url: Arc<str>, batch: Vec<Outgoing>) -> BoxFuture<(Vec<Outgoing>, Reply)>;
+    fn send(&self, queue: TargetQueue, batch: Vec<Outgoing>) -> BoxFuture<(Vec<Outgoing>, Reply)>;
 }
 
-impl Requests for Client {
-    fn send(&self, queue_url: Arc<str>, batch: Vec<Outgoing>) -> BoxFuture<(Vec<Outgoing>, Reply)> {
-        let client = self.clone();
+/// Requests to SQS, by the client of each queue.
+pub(super) struct ToSqs;
+
+impl Requests for ToSqs {
+    fn send(&self, queue: TargetQueue, batch: Vec<Outgoing>) -> BoxFuture<(Vec<Outgoing>, Reply)> {
         Box::pin(async move {
             let offloaded = queue.offload(batch).await;
             if offloaded.ready.is_empty() {
@@ -35,7 +37,7 @@ pub(super) fn answer(reply: &Reply) -> Answer {
     }
 }
 
-fn entry_answer(result: &Result<String, Refusal>) -> EntryAnswer {
+fn entry_answer(result: &Result<Taken, NotTaken>) -> EntryAnswer {
     match result {
         Ok(_) => EntryAnswer::Sent,
         Err(NotTaken { why: Why::Refused, .. }) => EntryAnswer::Refused,

@@ -10,7 +10,6 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::answer::{Answer, End, RequestFailure};
-use super::failure::SendFailure;
 use super::line::{Batch, Line, Number, Step};
 use super::options::SenderOptions;
 use super::requests::{Requests, answer};
@@ -27,7 +26,7 @@ use crate::target_queue::TargetQueue;
 #[allow(clippy::large_enum_variant, reason = "nearly all are the large one")]
 pub(super) enum Command {
     /// Send this message.
-    Send { queue: Arc<str>, message: Outgoing, ticket: Ticket },
+    Send(Prepared, Ticket),
     /// Answer when all messages accepted so far are answered.
     Flush(oneshot::Sender<()>),
     /// Send what is accepted, and end. The places are closed already. The channel to the caller closes at the end.
@@ -61,14 +60,19 @@ impl Drop for ClosedAtTheEnd {
 struct Held {
     /// `None` while it is in flight.
     message: Option<Outgoing>,
-    queue: Arc<str>,
     ticket: Ticket,
 }
 
 /// A batch in flight.
 struct InFlight {
-    queue: Arc<str>,
+    queue: TargetQueue,
     batch: Batch,
+}
+
+/// A queue with its messages.
+struct Destination {
+    queue: TargetQueue,
+    line: Line,
 }
 
 /// The state of the background task.
@@ -156,8 +160,7 @@ impl Task {
         match command {
             Command::Send(Prepared { queue, outgoing }, ticket) => self.accept(&queue, outgoing, ticket),
             Command::Flush(done) => {
-                let now = Instant::now().into_std();
-                self.lines.values_mut().for_each(|line| line.hurry(now));
+                self.hurry();
                 self.flushes.push((self.accepted, done));
             }
             Command::ShutDown(end) => {
@@ -170,34 +173,37 @@ impl Task {
     fn accept(&mut self, queue: &TargetQueue, message: Outgoing, ticket: Ticket) {
         let number = self.accepted;
         self.accepted += 1;
-        let line = self
-            .lines
-            .entry(Arc::clone(&queue))
-            .or_insert_with(|| Line::new(is_fifo_url(&queue), linger, max_in_flight));
-        line.accept(Instant::now().into_std(), number, message.bytes(), message.group.as_ref());
-        self.held.insert(number, Held { message: Some(message), queue, ticket });
+        if !self.destinations.contains_key(queue.url()) {
+            let SenderOptions { linger, max_in_flight, .. } = self.options;
+            let line = Line::new(queue.is_fifo(), queue.sends_again(), linger, max_in_flight);
+            self.destinations.insert(queue.url().to_owned(), Destination { queue: queue.clone(), line });
+        }
+        if let Some(Destination { line, .. }) = self.destinations.get_mut(queue.url()) {
+            line.accept(Instant::now().into_std(), number, message.bytes(), message.group.as_ref());
+        }
+        self.held.insert(number, Held { message: Some(message), ticket });
     }
 
     fn hurry(&mut self) {
         let now = Instant::now().into_std();
-        self.lines.values_mut().for_each(|line| line.hurry(now));
+        self.destinations.values_mut().for_each(|destination| destination.line.hurry(now));
     }
 
     fn start_batches(&mut self) {
         let now = Instant::now().into_std();
         let mut steps = Vec::new();
-        for (queue, line) in &mut self.lines {
-            steps.extend(std::iter::from_fn(|| Some((Arc::clone(queue), line.next_step(now)?))));
+        for Destination { queue, line } in self.destinations.values_mut() {
+            steps.extend(std::iter::from_fn(|| Some((queue.clone(), line.next_step(now)?))));
         }
         for (queue, step) in steps {
             match step {
                 Step::Leave(batch) => self.start(queue, batch),
-                Step::GiveUp(number) => self.give_up(number),
+                Step::GiveUp(number) => self.give_up(&queue, number),
             }
         }
     }
 
-    fn give_up(&mut self, number: Number) {
+    fn give_up(&mut self, queue: &TargetQueue, number: Number) {
         if let Some(held) = self.held.remove(&number) {
             held.ticket.answer(Err(NotTaken { why: Why::InDoubt, text: FORGOTTEN.to_owned() }));
         }
@@ -210,16 +216,16 @@ impl Task {
         }
     }
 
-    fn start(&mut self, queue: Arc<str>, batch: Batch) {
+    fn start(&mut self, queue: TargetQueue, batch: Batch) {
         let mut messages = Vec::with_capacity(batch.messages.len());
         for number in &batch.messages {
             let held = self.held.get_mut(number).expect("a message in line is held");
             held.ticket.leave();
             messages.push(held.message.take().expect("a message in line is not in flight"));
         }
-        let (requests, url) = (Arc::clone(&self.requests), Arc::clone(&queue));
+        let (requests, to) = (Arc::clone(&self.requests), queue.clone());
         // A task of its own: requests run beside each other, and a panic in one ends no other.
-        let request = self.running.spawn(async move { requests.send(url, messages).await });
+        let request = self.running.spawn(async move { requests.send(to, messages).await });
         self.in_flight.insert(request.id(), InFlight { queue, batch });
     }
 
@@ -229,29 +235,29 @@ impl Task {
             Err(error) => (error.id(), Vec::new(), None),
         };
         let Some(InFlight { queue, batch }) = self.in_flight.remove(&id) else { return };
-        let answer = reply.as_ref().map_or(Answer::Failed(RequestFailure::Broken), answer);
         for (number, message) in batch.messages.iter().zip(messages) {
             if let Some(held) = self.held.get_mut(number) {
                 held.message = Some(message);
             }
         }
-        let Some(line) = self.lines.get_mut(&queue) else { return };
+        let Some(Destination { line, .. }) = self.destinations.get_mut(queue.url()) else { return };
+        let answer = reply.as_ref().map_or(Answer::Failed(RequestFailure::Broken), answer);
         let now = Instant::now().into_std();
         let ended = line.answered(now, batch.id, &answer, Jitter::new(fastrand::u32(..)));
-        if line.is_empty() {
-            self.lines.remove(&queue);
-        }
+        self.forget_if_empty(&queue);
+        let mut results = Results::of(reply);
         for (number, place, end) in ended {
             if let Some(held) = self.held.remove(&number) {
-                let job_id = held.message.and_then(|message| message.job_id);
-                held.ticket.answer(result(end, reply.as_ref(), place, job_id, held.queue));
+                held.ticket.answer(results.take(place, end));
             }
         }
     }
 
     /// Sets the timer. Returns false if there is nothing to wait for.
     fn set(&self, timer: Pin<&mut Sleep>) -> bool {
-        let Some(at) = self.lines.values().filter_map(Line::wake_at).min() else { return false };
+        let Some(at) = self.destinations.values().filter_map(|to| to.line.wake_at()).min() else {
+            return false;
+        };
         let at = Instant::from_std(at);
         if timer.deadline() != at || timer.is_elapsed() {
             timer.reset(at);

@@ -8,19 +8,10 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tracing::warn;
 
-use super::failure::SendFailure;
-
-/// A message that SQS has confirmed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Receipt {
-    /// The job's own id.
-    pub job_id: Option<Arc<str>>,
-    /// The id that SQS has given the message.
-    pub message_id: String,
-    /// The queue's URL.
-    pub queue: Arc<str>,
-}
+use crate::error::ProduceError;
+use crate::receipt::Receipt;
+use crate::send::{NotTaken, Taken, Why};
+use crate::target_queue::TargetQueue;
 
 /// The answer that is still to come to an accepted message: a future.
 ///
@@ -28,15 +19,15 @@ pub struct Receipt {
 #[derive(Debug)]
 #[must_use = "the message may fail: await its receipt"]
 pub struct Pending {
-    answer: oneshot::Receiver<Result<Receipt, SendFailure>>,
+    answer: oneshot::Receiver<Result<Receipt, ProduceError>>,
 }
 
 impl Future for Pending {
-    type Output = Result<Receipt, SendFailure>;
+    type Output = Result<Receipt, ProduceError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = ready!(Pin::new(&mut self.answer).poll(cx));
-        Poll::Ready(answer.unwrap_or_else(|_| Err(SendFailure::InDoubt(ENDED.to_owned()))))
+        Poll::Ready(answer.expect("a ticket always answers"))
     }
 }
 
@@ -48,8 +39,9 @@ const ENDED: &str = "the sender's background task ended before the answer came";
 /// A ticket that goes away without an answer, since its task panicked or its runtime shut down, says so to the caller.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    answer: Option<oneshot::Sender<Result<Receipt, SendFailure>>>,
-    queue: Arc<str>,
+    answer: Option<oneshot::Sender<Result<Receipt, ProduceError>>>,
+    queue: TargetQueue,
+    job_id: Option<Arc<str>>,
     has_left: bool,
     _place: Place,
 }
@@ -62,9 +54,9 @@ pub(super) struct Place {
 }
 
 impl Ticket {
-    pub(super) fn new(queue: Arc<str>, place: Place) -> (Self, Pending) {
+    pub(super) fn new(queue: TargetQueue, job_id: Option<Arc<str>>, place: Place) -> (Self, Pending) {
         let (sender, receiver) = oneshot::channel();
-        let ticket = Self { answer: Some(sender), queue, has_left: false, _place: place };
+        let ticket = Self { answer: Some(sender), queue, job_id, has_left: false, _place: place };
         (ticket, Pending { answer: receiver })
     }
 
@@ -74,7 +66,7 @@ impl Ticket {
     }
 
     /// Answers the caller.
-    pub(super) fn answer(mut self, result: Result<Receipt, SendFailure>) {
+    pub(super) fn answer(mut self, result: Result<Taken, NotTaken>) {
         self.send(result);
     }
 
@@ -83,22 +75,19 @@ impl Ticket {
         self.answer = None;
     }
 
-    fn send(&mut self, result: Result<Receipt, SendFailure>) {
+    fn send(&mut self, result: Result<Taken, NotTaken>) {
         let Some(answer) = self.answer.take() else { return };
-        if let Err(Err(failure)) = answer.send(result) {
+        let result = self.queue.receipt(self.job_id.as_deref(), result);
+        if let Err(Err(error)) = answer.send(result) {
             // No caller waits for this message any more, so only the log can say that it failed.
-            warn!(queue = &*self.queue, error = %failure, "message not sent");
+            warn!(queue = self.queue.name(), job_id = self.job_id.as_deref(), %error, "message not sent");
         }
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let reason = ENDED.to_owned();
-        self.send(Err(if self.has_left {
-            SendFailure::InDoubt(reason)
-        } else {
-            SendFailure::NotSent(reason)
-        }));
+        let why = if self.has_left { Why::InDoubt } else { Why::Unavailable };
+        self.send(Err(NotTaken { why, text: ENDED.to_owned() }));
     }
 }

@@ -40,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     }
     tokio::select! {
         _ = term.recv() => {}
-        _ = async { while callers.join_next().await.is_some() {} } => {}
+        () = async { while callers.join_next().await.is_some() {} } => {}
     }
     sender.shutdown().await;
     while callers.join_next().await.is_some() {}

@@ -135,8 +135,8 @@ fn the_messages_of_the_properties_are_of_both_kinds() {
         let message = any_message().new_tree(&mut runner).unwrap().current();
         Checks::default().check_message(&message, is_fifo).is_ok()
     };
-    let passed = (0..400).filter(|n| passes(n % 2 == 0)).count();
-    assert!((60..340).contains(&passed), "{passed} of 400 messages pass");
+    let sound = (0..400).filter(|n| passes(n % 2 == 0)).count();
+    assert!((60..340).contains(&sound), "{sound} of 400 messages pass");
 }
 
 /// A message that passes all checks.

@@ -83,12 +83,12 @@ async fn send_warns_once_of_what_the_guards_find_and_refuses_secrets() {
             .env("AWS_ENDPOINT_URL", &queue.endpoint_url())
     };
     let payloads = "{\"to\":\"ada@example.com\"}\n{\"to\":\"bob@example.com\"}\n{\"password\":\"hunter2\"}";
-    let sent = send(&[]).input(payloads).finish().await;
-    assert_eq!((sent.status, sent.stdout.len()), (Some(0), 3), "{}", sent.errors());
+    let finished = send(&[]).input(payloads).finish().await;
+    assert_eq!((finished.status, finished.stdout.len()), (Some(0), 3), "{}", finished.errors());
     for words in
         ["warning: payload.to has an e-mail address", "warning: payload.password is named like a secret"]
     {
-        assert_eq!(sent.errors().matches(words).count(), 1, "{words:?} in\n{}", sent.errors());
+        assert_eq!(finished.errors().matches(words).count(), 1, "{words:?} in\n{}", finished.errors());
     }
     assert!(
         !finished.errors().contains("hunter2") && !finished.errors().contains("ada@"),

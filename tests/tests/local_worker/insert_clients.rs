@@ -82,20 +82,26 @@ impl Setting {
     /// The jobs in the queue.
     fn envelopes(&self) -> Vec<Envelope> {
         let messages = self.queue.endpoint().peek(&self.queue.url).unwrap();
-        let decode = |body: &str| Envelope::decode(&Message { body: body.to_owned(), ..Message::default() }).unwrap();
+        let decode =
+            |body: &str| Envelope::decode(&Message { body: body.to_owned(), ..Message::default() }).unwrap();
         messages.iter().map(|message| decode(&message.body)).collect()
     }
 
     /// The ids of the jobs in the queue.
     fn job_ids(&self) -> Vec<String> {
-        let mut ids: Vec<String> = self.envelopes().iter().filter_map(|one| one.job_id.as_deref()).map(str::to_owned).collect();
+        let mut ids: Vec<String> =
+            self.envelopes().iter().filter_map(|one| one.job_id.as_deref()).map(str::to_owned).collect();
         ids.sort();
         ids
     }
 
     /// How many entries each request had.
     fn batches(&self) -> Vec<usize> {
-        self.proxy.requests(SEND).iter().map(|(_, request)| request["Entries"].as_array().unwrap().len()).collect()
+        self.proxy
+            .requests(SEND)
+            .iter()
+            .map(|(_, request)| request["Entries"].as_array().unwrap().len())
+            .collect()
     }
 }
 
@@ -113,7 +119,8 @@ fn all<'a>(list: &'a Value, field: &str) -> Vec<&'a Value> {
 }
 
 fn ids(list: &Value) -> Vec<String> {
-    let mut ids: Vec<String> = all(list, "job_id").into_iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+    let mut ids: Vec<String> =
+        all(list, "job_id").into_iter().map(|id| id.as_str().unwrap().to_owned()).collect();
     ids.sort();
     ids
 }
@@ -129,13 +136,22 @@ async fn typed_jobs_arrive_as_they_were_written(programs: &Programs) {
 
     let order = &envelopes[0];
     assert_eq!((order.job_type.as_str(), order.version), ("order.place", 2));
-    assert_eq!((order.idempotency_key.as_deref(), order.correlation_id.as_deref()), (Some("order:7"), Some("request-1")));
+    assert_eq!(
+        (order.idempotency_key.as_deref(), order.correlation_id.as_deref()),
+        (Some("order:7"), Some("request-1"))
+    );
     let created: jiff::Timestamp = order.created_at.as_deref().unwrap().parse().unwrap();
     assert!(jiff::Timestamp::now().duration_since(created).as_secs().abs() < 60);
     let payload: Value = serde_json::from_str(order.payload.get()).unwrap();
     assert_eq!(payload["orderId"], json!(u64::MAX), "no digit is lost");
-    assert_eq!(payload["lines"], json!([{ "sku": "drum", "count": 2, "options": ["maple"] }, { "sku": "stick", "count": 4 }]));
-    assert_eq!((&payload["note"], &payload["__proto__"], &payload[""]), (&Value::Null, &json!("a field like others"), &json!("so is this one")));
+    assert_eq!(
+        payload["lines"],
+        json!([{ "sku": "drum", "count": 2, "options": ["maple"] }, { "sku": "stick", "count": 4 }])
+    );
+    assert_eq!(
+        (&payload["note"], &payload["__proto__"], &payload[""]),
+        (&Value::Null, &json!("a field like others"), &json!("so is this one"))
+    );
     assert_eq!(messages[0].attributes.len(), 1);
 
     assert_eq!((envelopes[1].version, envelopes[1].payload.get()), (1, r#"{"order":"7"}"#));
@@ -149,7 +165,8 @@ async fn a_job_is_run_by_the_handler_of_its_type(programs: &Programs) {
     let folder = launch.home().canonicalize().unwrap();
     samples::prepare(&folder).unwrap();
     let under = |name: &str| folder.join(name).display().to_string();
-    let launch = launch.env("DRUMLINE_FILE_ROOT", &under("data")).env("DRUMLINE_MAIL_OUTBOX", &under("outbox"));
+    let launch =
+        launch.env("DRUMLINE_FILE_ROOT", &under("data")).env("DRUMLINE_MAIL_OUTBOX", &under("outbox"));
     let worker = launch.env("DRUMLINE_MAIL_TEMPLATES", &under("mail-templates")).spawn();
     let mail = json!({ "deliveryId": "d-1", "templateId": "welcome", "userId": "ada" });
     let entry = json!({ "job": { "type": "email.send", "payload": mail } });
@@ -162,7 +179,7 @@ async fn a_job_is_run_by_the_handler_of_its_type(programs: &Programs) {
 
 async fn entries_that_fail_are_sent_once_by_retries(programs: &Programs) {
     let setting = Setting::new(false).await;
-    setting.proxy.fail_always(SEND, Fault::HalfOfEntriesFail);
+    setting.proxy.fail_always(SEND, Fault::EverySecondEntryFails);
     let outcome = setting.send(programs, notes(25), json!({})).await;
     assert_eq!(all(&outcome["receipts"], "position"), (0..25).collect::<Vec<_>>());
     let sent = setting.job_ids();
@@ -215,7 +232,10 @@ async fn errors_that_pass_are_retried(programs: &Programs) {
     let begun = Instant::now();
     setting.proxy.fail_always(SEND, Fault::Throttled);
     let outcome = setting.send(programs, notes(1), json!({})).await;
-    assert_eq!((&outcome["failed"][0]["code"], &outcome["failed"][0]["in_doubt"]), (&json!("RequestThrottled"), &json!(false)));
+    assert_eq!(
+        (&outcome["failed"][0]["code"], &outcome["failed"][0]["in_doubt"]),
+        (&json!("RequestThrottled"), &json!(false))
+    );
     assert_eq!(setting.batches().len(), 5 + 8, "after {:?}", begun.elapsed());
 }
 
@@ -252,8 +272,9 @@ async fn batches_hold_no_more_bytes_than_sqs_takes(programs: &Programs) {
     let long = |bytes: usize| note("ü".repeat(bytes / 2));
     let mut with_bytes = long(500_000);
     with_bytes["attributes"] = json!({ "sum": { "$bytes": vec![7; 60_000] }, "size": 60_000 });
-    let outcome =
-        setting.send(programs, vec![long(500_000), long(500_000), with_bytes, long(490_000), note(1)], json!({})).await;
+    let outcome = setting
+        .send(programs, vec![long(500_000), long(500_000), with_bytes, long(490_000), note(1)], json!({}))
+        .await;
     assert_eq!(all(&outcome["receipts"], "position").len(), 5, "{outcome:.500}");
     assert_eq!(setting.batches(), [2, 1, 2]);
     assert_eq!(setting.queue.count(), 5);
@@ -270,15 +291,22 @@ async fn a_finding_warns_once_and_is_an_error_if_denied(programs: &Programs) {
     };
     let allow = json!(["note:/allowed=personal_data"]);
     let outcome = setting.send(programs, entries(), json!({ "allow": allow })).await;
-    let warnings: Vec<&str> = outcome["warnings"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
+    let warnings: Vec<&str> =
+        outcome["warnings"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
     assert!(warnings[0].starts_with("note: payload.to[0] has an e-mail address, "), "{warnings:?}");
-    assert!(warnings[0].contains(&format!("{}\"note:/to/*\"]", programs.language.allowing())), "{warnings:?}");
+    assert!(
+        warnings[0].contains(&format!("{}\"note:/to/*\"]", programs.language.allowing())),
+        "{warnings:?}"
+    );
     assert!(warnings[1].starts_with("note: payload.apiKey is named like a secret, "), "{warnings:?}");
 
     let outcome = setting.send(programs, entries(), json!({ "allow": allow, "deny": true })).await;
     assert_eq!(all(&outcome["invalid"], "pointer"), ["/apiKey"]);
-    assert_eq!((all(&outcome["invalid"], "position"), all(&outcome["invalid"], "kind")), (vec![&json!(1)], vec![&json!("secret_name")]));
+    assert_eq!(
+        (all(&outcome["invalid"], "position"), all(&outcome["invalid"], "kind")),
+        (vec![&json!(1)], vec![&json!("secret_name")])
+    );
     assert_eq!(setting.job_ids().len(), 3, "of the first call");
 }
 

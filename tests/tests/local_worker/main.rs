@@ -26,6 +26,7 @@ mod doors;
 mod emf;
 mod environment;
 mod examples;
+mod gate;
 mod insert_clients;
 mod last_attempt;
 mod night;

@@ -41,7 +41,7 @@ fn assert_says(finished: &Finished, status: i32, says: &[&str]) {
 
 /// Jobs for which there is no handler, one in a line.
 fn jobs(count: usize) -> String {
-    (0..count).map(|n| format!("{}\n", json!({ "n": n }))).collect()
+    (0..count).map(|n| format!("{}\n", json!({ "n": n }))).collect::<Vec<_>>().concat()
 }
 
 #[tokio::test]
@@ -55,7 +55,8 @@ async fn rows_of_csv_become_jobs_and_rows_that_are_wrong_are_left() {
                beta,11,Eve,90210,\r\n";
     let users = file(folder.path(), "users.csv", csv);
     let left = folder.path().join("left.csv");
-    let args = ["--type", "no.handler", "--column", "group=tenant", "--column", "delay=after", "--text", "zip"];
+    let args =
+        ["--type", "no.handler", "--column", "group=tenant", "--column", "delay=after", "--text", "zip"];
     let failed = ["--failed", left.to_str().unwrap()];
     let finished = send(&queue, &users, &[&args[..], &failed].concat()).finish().await;
     let refused = [
@@ -75,7 +76,8 @@ async fn rows_of_csv_become_jobs_and_rows_that_are_wrong_are_left() {
     // What was left is sent by the same command, once it is right.
     let text = std::fs::read_to_string(&left).unwrap();
     assert!(text.starts_with("tenant,user.id,user.name,zip,after\n") && text.lines().count() == 4, "{text}");
-    let fixed = text.replace("acme,8", "acme,8,Joe,1,5").replace("AKIAIOSFODNN7EXAMPLE", "Max").replace("20m", "2m");
+    let fixed =
+        text.replace("acme,8", "acme,8,Joe,1,5").replace("AKIAIOSFODNN7EXAMPLE", "Max").replace("20m", "2m");
     let fixed = file(folder.path(), "fixed.csv", &fixed);
     let finished = send(&queue, &fixed, &args).finish().await;
     assert_says(&finished, 0, &["3 sent, 0 not taken by SQS, 0 refused"]);
@@ -116,7 +118,11 @@ async fn a_send_that_is_killed_three_times_sends_every_line_and_doubles_have_the
     assert!(ids.values().all(|ids| ids.len() == 1), "doubles have the same job id");
     let twice = queue.count() - LINES;
     assert!(twice <= KILLS * 10, "{twice} were sent twice");
-    assert_eq!(ids.values().flatten().collect::<BTreeSet<_>>().len(), LINES, "each line has an id of its own");
+    assert_eq!(
+        ids.values().flatten().collect::<BTreeSet<_>>().len(),
+        LINES,
+        "each line has an id of its own"
+    );
     // It is over: the same file once more is new work.
     assert_says(&send(&queue, &lines, &resume).finish().await, 0, &["0 sent", "5000 sent before"]);
 }
@@ -141,7 +147,9 @@ async fn a_killed_send_to_a_fifo_queue_sends_each_line_once_and_in_order() {
     peeked.sort_by_key(|message| message.sequence_number.clone());
     let order: Vec<u64> = peeked
         .iter()
-        .map(|message| serde_json::from_str::<Value>(&message.body).unwrap()["payload"]["n"].as_u64().unwrap())
+        .map(|message| {
+            serde_json::from_str::<Value>(&message.body).unwrap()["payload"]["n"].as_u64().unwrap()
+        })
         .collect();
     assert_eq!(order, (0..LINES as u64).collect::<Vec<_>>());
 }
@@ -171,7 +179,11 @@ async fn a_file_or_a_command_that_has_changed_is_not_resumed() {
 
     file(folder.path(), "jobs.jsonl", &jobs(400));
     let resumed = send(&queue, &lines, &["--type", "no.handler", "--resume"]).finish().await;
-    assert_says(&resumed, 0, &[&format!("{} sent, 0 not taken by SQS, 0 refused before sending, {sent} sent before", 400 - sent)]);
+    assert_says(
+        &resumed,
+        0,
+        &[&format!("{} sent, 0 not taken by SQS, 0 refused before sending, {sent} sent before", 400 - sent)],
+    );
     assert_eq!(queue.count(), 400);
 }
 
@@ -325,8 +337,8 @@ async fn each_type_goes_to_its_own_queue_and_a_send_to_several_is_resumed() {
         "drumline.toml",
         &format!("queue_url = \"{}\"\n[queue_by_type]\n\"mail\" = \"{mail}\"\n", queue.url),
     );
-    let rows: String =
-        (0..40).map(|n| format!("{},g,{n}\n", if n % 4 == 0 { "mail" } else { "other" })).collect();
+    let rows = (0..40).map(|n| format!("{},g,{n}\n", if n % 4 == 0 { "mail" } else { "other" }));
+    let rows = rows.collect::<Vec<_>>().concat();
     let csv = file(folder.path(), "a.csv", &format!("type,group,n\n{rows}"));
     let launch = |args: &[&str], queues: Option<&str>| {
         let path = csv.display().to_string();

@@ -78,7 +78,7 @@ async fn every_form_of_a_payload_reaches_an_application_as_its_producer_wrote_it
     let gzip = ("contentEncoding", "String", "gzip");
     let (size, legacy_size) = ((MARKER, "Number", "2000012"), ("SQSLargePayloadSize", "Number", "2000012"));
     let own = ("tenant", "String", "acme");
-    let sent: [(&str, Vec<(&str, &str, &str)>, &str); 8] = [
+    let sent: [(&str, Vec<_>, &str); 8] = [
         (&pointer(&java, key), vec![size, own], &large),
         (&shaded, vec![size, own], &large),
         (&legacy, vec![legacy_size, own], &large),
@@ -116,7 +116,8 @@ async fn every_form_of_a_payload_reaches_an_application_as_its_producer_wrote_it
         .collect();
     let mut expected: Vec<String> = sent.iter().map(|(_, _, body)| (*body).to_owned()).collect();
     expected.push("compressed in S3".to_owned());
-    (received.sort(), expected.sort());
+    received.sort();
+    expected.sort();
     assert!(received == expected, "{:?}", received.iter().map(String::len).collect::<Vec<_>>());
     assert_eq!(objects(&bucket).await.len(), 2, "an object outlives its message");
     worker.stop().await;

@@ -80,7 +80,7 @@ async fn many_jobs_go_in_batches_of_ten() {
 async fn a_refused_line_is_told_and_the_others_are_sent() {
     let queue = TestQueue::create("refused", Setup::default()).await;
     let input = "{\"type\":\"a.b\",\"payload\":1}\nnot JSON\n\n{\"type\":\"a.b\"}\n\
-                 {\"type\":\"a.b\",\"payload\":{\"db\":\"postgres://app:hunter2@db/main\"}}\n{\"type\":\"a.b\",\"payload\":2}";
+                 {\"type\":\"a.b\",\"payload\":{\"db\":\"redis://:hunter2@cache\"}}\n{\"type\":\"a.b\",\"payload\":2}";
     let finished = send(&queue.url, &[]).input(input).finish().await;
     assert_eq!(finished.status, Some(64), "{}", finished.errors());
     for words in ["line 2 is not sent", "line 4 is not sent", "line 5 is not sent", "payload.db"] {
@@ -158,7 +158,7 @@ async fn a_csv_file_is_sent_with_groups_and_resumed() {
     let queue = TestQueue::create("csv", Setup { fifo: true, ..Setup::default() }).await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("orders.csv");
-    let rows = (0..25).map(|n| format!("t{},{n}\r\n", n % 3)).collect::<String>();
+    let rows = (0..25).map(|n| format!("t{},{n}\r\n", n % 3)).collect::<Vec<_>>().concat();
     std::fs::write(&file, format!("tenant,order.id\r\n{rows}")).unwrap();
     let path = file.display().to_string();
     let args = [&*path, "--type", "no.handler", "--column", "group=tenant"];

@@ -96,7 +96,8 @@ async fn typescript() -> Option<Programs> {
 
 async fn succeeds(name: &str, command: &mut Command) {
     let output = command.output().await.unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name}:\n{text}");
 }
 
@@ -149,7 +150,8 @@ impl Programs {
 
     /// Has the driver do something; returns the outcome.
     pub(super) async fn drive(&self, asked: &Value) -> Value {
-        let asked = if self.language == Language::TypeScript { with_big_integers(asked) } else { asked.clone() };
+        let asked =
+            if self.language == Language::TypeScript { with_big_integers(asked) } else { asked.clone() };
         finish(&mut self.command("driver"), &asked).await
     }
 }
@@ -163,19 +165,22 @@ async fn finish(command: &mut Command, input: &Value) -> Value {
     let output = output.unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {:?}\n{errors}", output.stdout))
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {:?}\n{errors}", output.stdout))
 }
 
 /// Marks the integers that JavaScript's parser would round.
 fn with_big_integers(value: &Value) -> Value {
     match value {
-        Value::Number(number) if number.as_i128().is_some_and(|integer| integer.unsigned_abs() >= 1 << 53) => {
+        Value::Number(number)
+            if number.as_i128().is_some_and(|integer| integer.unsigned_abs() >= 1 << 53) =>
+        {
             serde_json::json!({ "$integer": number.to_string() })
         }
         Value::Array(items) => items.iter().map(with_big_integers).collect(),
-        Value::Object(fields) => {
-            Value::Object(fields.iter().map(|(name, inner)| (name.clone(), with_big_integers(inner))).collect())
-        }
+        Value::Object(fields) => Value::Object(
+            fields.iter().map(|(name, inner)| (name.clone(), with_big_integers(inner))).collect(),
+        ),
         other => other.clone(),
     }
 }

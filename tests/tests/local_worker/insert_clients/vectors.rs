@@ -81,7 +81,12 @@ fn expected_problems(schema: &Value, payload: &Value) -> BTreeSet<Vec<String>> {
     problems.map(|one| vec![one.pointer, one.keyword, one.reason]).collect()
 }
 
-async fn compare_problems(programs: &Programs, client: &str, cases: &[Value], schema: impl Fn(usize) -> Value) {
+async fn compare_problems(
+    programs: &Programs,
+    client: &str,
+    cases: &[Value],
+    schema: impl Fn(usize) -> Value,
+) {
     let found = programs.drive(&json!({ "client": client, "does": "schemas", "cases": cases })).await;
     for (index, (case, found)) in cases.iter().zip(found.as_array().unwrap()).enumerate() {
         let found: BTreeSet<Vec<String>> = serde_json::from_value(found.clone()).unwrap();
@@ -101,14 +106,76 @@ pub(super) async fn agree(programs: &Programs) {
 
 /// Parts of texts near the borders of what guards find.
 const PARTS: &[&str] = &[
-    "AKIAIOSFODNN7EXAMPLE", "ASIA", "ghp_", "a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2", "sk-", "npm_", "xoxb-1234567890-abcdef",
-    "-----BEGIN ", "RSA PRIVATE KEY", "PRIVATE KEY BLOCK", "-----", "://", "user:", "hunter2", "@", "@", "host/", "$", "***",
-    "eyJhbGciOiJIUzI1NiJ9", "eyJ0eXAiOiJKV1QifQ", ".", ".", "a", "4111111111111111", "4111", "1111", "378282246310005", "3782",
-    "822463", "10005", " ", "-", ",", "7", "ada", "example", "com", "git", "\n", "ü", "\u{1f941}", "_", "arn:", "{{", "x", "/", "~",
+    "AKIAIOSFODNN7EXAMPLE",
+    "ASIA",
+    "ghp_",
+    "a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2",
+    "sk-",
+    "npm_",
+    "xoxb-1234567890-abcdef",
+    "-----BEGIN ",
+    "RSA PRIVATE KEY",
+    "PRIVATE KEY BLOCK",
+    "-----",
+    "://",
+    "user:",
+    "hunter2",
+    "@",
+    "@",
+    "host/",
+    "$",
+    "***",
+    "eyJhbGciOiJIUzI1NiJ9",
+    "eyJ0eXAiOiJKV1QifQ",
+    ".",
+    ".",
+    "a",
+    "4111111111111111",
+    "4111",
+    "1111",
+    "378282246310005",
+    "3782",
+    "822463",
+    "10005",
+    " ",
+    "-",
+    ",",
+    "7",
+    "ada",
+    "example",
+    "com",
+    "git",
+    "\n",
+    "ü",
+    "\u{1f941}",
+    "_",
+    "arn:",
+    "{{",
+    "x",
+    "/",
+    "~",
 ];
 const NAMES: &[&str] = &[
-    "password", "apiKey", "API-KEY", "secretAccessKey", "id", "orderId", "ids", "to", "note", "a/b", "~", "", "ü", "a b", "*", "0",
-    "ada@example.com", "4111111111111111", "token", "cookie",
+    "password",
+    "apiKey",
+    "API-KEY",
+    "secretAccessKey",
+    "id",
+    "orderId",
+    "ids",
+    "to",
+    "note",
+    "a/b",
+    "~",
+    "",
+    "ü",
+    "a b",
+    "*",
+    "0",
+    "ada@example.com",
+    "4111111111111111",
+    "token",
+    "cookie",
 ];
 
 fn random_text(rng: &mut Rng) -> String {
@@ -119,7 +186,8 @@ fn random_value(rng: &mut Rng, depth: usize) -> Value {
     match rng.u8(..10) {
         0 if depth > 0 => (0..rng.usize(..4)).map(|_| random_value(rng, depth - 1)).collect(),
         1 | 2 if depth > 0 => {
-            let field = |rng: &mut Rng| (NAMES[rng.usize(..NAMES.len())].to_owned(), random_value(rng, depth - 1));
+            let field =
+                |rng: &mut Rng| (NAMES[rng.usize(..NAMES.len())].to_owned(), random_value(rng, depth - 1));
             Value::Object((0..rng.usize(..4)).map(|_| field(rng)).collect())
         }
         3 => json!([null, true, -5, 0.5, 4_111_111_111_111_111_u64, u64::MAX])[rng.usize(..6)].clone(),
@@ -143,8 +211,21 @@ fn random_replacement(rng: &mut Rng) -> Value {
 fn random_order(rng: &mut Rng) -> Value {
     let mut order = json!({ "orderId": 7, "customer": "c-7", "lines": [{ "sku": "drum", "count": 2 }] });
     let names = [
-        "orderId", "customer", "lines", "note", "priority", "payment", "labels", "window", "tree", "class", "gift wrap/~", "__proto__", "",
-        "unknown", "constructor",
+        "orderId",
+        "customer",
+        "lines",
+        "note",
+        "priority",
+        "payment",
+        "labels",
+        "window",
+        "tree",
+        "class",
+        "gift wrap/~",
+        "__proto__",
+        "",
+        "unknown",
+        "constructor",
     ];
     for _ in 0..rng.usize(1..4) {
         let name = names[rng.usize(..names.len())];
@@ -159,14 +240,17 @@ fn random_order(rng: &mut Rng) -> Value {
 
 pub(super) async fn agree_by_chance(programs: &Programs) {
     let mut rng = Rng::with_seed(26);
-    let cases: Vec<Value> = (0..RANDOM).map(|_| json!({ "type": "a.b", "payload": random_value(&mut rng, 3) })).collect();
-    let found = cases.iter().filter(|case| expected_findings(case, Language::Python)["places"] != json!([])).count();
+    let cases: Vec<Value> =
+        (0..RANDOM).map(|_| json!({ "type": "a.b", "payload": random_value(&mut rng, 3) })).collect();
+    let found =
+        cases.iter().filter(|case| expected_findings(case, Language::Python)["places"] != json!([])).count();
     assert!(found > RANDOM / 8 && found < RANDOM, "{found} payloads have something");
     compare_findings(programs, &cases).await;
 
     let orders: Value = serde_json::from_str(ORDERS).unwrap();
     let schema = orders["types"][1]["versions"][1]["schema"].clone();
-    let cases: Vec<Value> =
-        (0..RANDOM).map(|_| json!({ "type": "order.place", "version": 2, "payload": random_order(&mut rng) })).collect();
+    let cases: Vec<Value> = (0..RANDOM)
+        .map(|_| json!({ "type": "order.place", "version": 2, "payload": random_order(&mut rng) }))
+        .collect();
     compare_problems(programs, "orders", &cases, |_| schema.clone()).await;
 }

@@ -13,19 +13,19 @@ const DOWN: u64 = u64::MAX;
 
 /// A queue's depth, as a test sets it.
 #[derive(Clone, Default)]
-pub(super) struct Depth {
+pub(in crate::gate) struct Depth {
     value: Arc<AtomicU64>,
     asked: Arc<AtomicUsize>,
 }
 
 impl Depth {
-    pub(super) fn at(depth: u64) -> Self {
+    pub(in crate::gate) fn at(depth: u64) -> Self {
         let new = Self::default();
         new.set(depth);
         new
     }
 
-    pub(super) fn set(&self, depth: u64) {
+    pub(in crate::gate) fn set(&self, depth: u64) {
         self.value.store(depth, Ordering::SeqCst);
     }
 
@@ -39,7 +39,7 @@ fn client() -> Client {
 }
 
 /// A gate with the thresholds 10 and 100, whose requests take 100 ms.
-pub(super) fn gate_at(depth: &Depth) -> Gate {
+pub(in crate::gate) fn gate_at(depth: &Depth) -> Gate {
     gate_with(depth, GateLimits::default().depth(10, 100).unwrap())
 }
 
@@ -128,7 +128,7 @@ async fn the_age_is_asked_for_once_a_minute_and_used_for_five() {
     let limits = GateLimits::default().age(Duration::from_secs(60), Duration::from_secs(600)).unwrap();
     let answers = Arc::new(Mutex::new(Ok(Some(Duration::from_secs(700)))));
     let (counts, says) = (Arc::clone(&asked), Arc::clone(&answers));
-    let ask: age::AskAge = Arc::new(move || {
+    let ask: crate::gate::age::AskAge = Arc::new(move || {
         counts.fetch_add(1, Ordering::SeqCst);
         let answer = says.lock().unwrap().clone();
         Box::pin(async move { answer })

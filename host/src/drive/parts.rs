@@ -1,0 +1,55 @@
+//! What a loop is made of, and how long its drain takes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::Router;
+use drumline::core::{Ledger, SETTLE_TIME};
+use drumline::message::Intake;
+use drumline::run::Observer;
+use tokio::runtime::Handle;
+
+use crate::claims::ClaimStoreClient;
+use crate::payload::Payloads;
+use crate::sqs::Queue;
+use crate::status::QueueStatus;
+
+/// What a loop works with.
+pub struct DriverConfig {
+    /// The queue's name, for logs and metrics.
+    pub name: Arc<str>,
+    /// The rules by which its messages become jobs.
+    pub intake: Arc<Intake>,
+    /// What it decides by.
+    pub ledger: Ledger,
+    /// The queue itself.
+    pub queue: Arc<dyn Queue>,
+    /// The handlers.
+    pub router: Arc<Router>,
+    /// The observer of the loop and its runs: metrics, logs. The driver adds the writer of histories if there is a claim store.
+    pub observer: Arc<dyn Observer>,
+    /// What is kept of the queue from one loop to the next.
+    pub status: Arc<QueueStatus>,
+    /// Where claims and histories are kept; without, jobs run without claims. The ledger's policy says the same.
+    pub claim_store: Option<ClaimStoreClient>,
+    /// Opens payloads that are in S3, or compressed.
+    pub payloads: Payloads,
+    /// Where handlers run. Apart from this loop, so that a handler that blocks its thread delays no renewal.
+    pub handlers: Handle,
+}
+
+/// How long a drain takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grace {
+    /// How long running handlers may go on.
+    pub finish: Duration,
+    /// When everything is over, from the drain's beginning; no longer than that and [`SETTLE_TIME`].
+    pub end: Duration,
+}
+
+impl Grace {
+    /// Handlers may go on for this long, and the rest takes what it takes.
+    pub fn of(finish: Duration) -> Self {
+        Self { finish, end: finish + SETTLE_TIME }
+    }
+}
