@@ -13,7 +13,8 @@ use crate::offloaded::Offloaded;
 use crate::pack::Outgoing;
 use crate::payload::PayloadStore;
 use crate::receipt::Receipt;
-use crate::send::{InDoubt, NotTaken, Reply, SendOptions, Taken, Target, Why};
+use crate::send::{InDoubt, NotTaken, Reply, SendOptions, Taken, Why};
+use crate::send_batch::Target;
 
 /// A queue that jobs are sent to. Cheap to clone; equal if the URLs are.
 #[derive(Clone)]

@@ -6,14 +6,11 @@ use std::io::{self, BufRead, BufReader, Read};
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::columns::Columns;
-use super::quotes::Quotes;
+use super::quotes::{BYTE_ORDER_MARK, Quotes};
 use super::record::{Content, Field, Fields, Record, Source};
 
 /// The longest input line: a message of 1 MiB, all of it escaped.
 const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
-
-/// Some programs on Windows begin a file with it.
-pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A source of bytes.
 pub(super) type Bytes = Box<dyn Read>;

@@ -2,7 +2,8 @@
 
 use std::io::{self, Read};
 
-use super::input::BYTE_ORDER_MARK;
+/// Some programs on Windows begin a file with it.
+pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// A place in CSV.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
