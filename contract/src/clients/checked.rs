@@ -157,7 +157,7 @@ fn number(integer: i128) -> Value {
     Value::Number(Number::from_i128(integer).expect("bounds of 64 bits are numbers of JSON"))
 }
 
-/// Returns true if a regular expression means the same in Rust, Python and JavaScript, as far as a short look tells.
+/// Returns true if a regular expression means the same in Rust, Python and JavaScript, as far as a quick check can decide.
 fn is_portable(pattern: &str) -> bool {
     let special = [r"(?", "[[", "[:", "&&", "--", "~~"];
     if special.iter().any(|part| pattern.replace("(?:", "(").contains(part)) {

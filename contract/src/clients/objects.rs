@@ -10,7 +10,7 @@ pub(super) fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value>
     }
 }
 
-/// Returns a schema with the fields of both. Whatever else the second one says wins.
+/// Returns a schema with the fields of both. Of all else the second one wins.
 fn merged(base: &Map<String, Value>, more: &Map<String, Value>) -> Map<String, Value> {
     let mut merged = base.clone();
     for (keyword, value) in more {
@@ -82,7 +82,7 @@ fn target<'a>(root: &'a Value, schema: &'a Value, depth: usize) -> &'a Value {
     }
 }
 
-/// Returns the value that an alternative is known by: the title, the constant that tells it from others, or its only field.
+/// Returns the value that an alternative is known by: the title, the constant that distinguishes it, or its only field.
 fn hint(alternative: &Value) -> Option<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     if let Some(title) = alternative.get("title").and_then(text) {
