@@ -170,7 +170,7 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
     let job_type = run.and_then(RunFacts::job_type);
     let known_before = run.is_none_or(|run| matches!(run.ending, Ending::FailedPermanently { .. }));
     let message_id = &*message.id;
-    let job_id = run.and_then(|run| run.identity.as_ref()).map(|identity| &**identity.job_id());
+    let job_id = run.and_then(job_id_of);
     let took_secs = run.map(|run| run.took.as_secs_f64());
     let class = run.and_then(|run| run.ending.class()).map(FailureClass::label);
     let reason = run.and_then(|run| run.ending.reason());
@@ -270,6 +270,11 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
     }
 }
 
+/// The id of the run's job, if it is known.
+fn job_id_of(run: &RunFacts) -> Option<&str> {
+    run.identity.as_ref().map(|identity| &**identity.job_id())
+}
+
 /// A payload that was not read is no attempt: none is counted, and nothing but a claim knows how many have been.
 fn attempt_of(run: &RunFacts) -> Option<NonZeroU32> {
     (!matches!(run.ending, Ending::PayloadUnavailable { .. })).then_some(run.attempt)
@@ -280,7 +285,7 @@ fn log_unread(queue: &str, message: &Message, run: Option<&RunFacts>, retry_in_s
     warn!(
         queue,
         message_id = &*message.id,
-        job_id = run.and_then(|run| run.identity.as_ref()).map(|identity| &**identity.job_id()),
+        job_id = run.and_then(job_id_of),
         "type" = run.and_then(RunFacts::job_type),
         took_secs = run.map(|run| run.took.as_secs_f64()),
         class = run.and_then(|run| run.ending.class()).map(FailureClass::label),
@@ -302,7 +307,7 @@ fn log_duplicate(
         queue,
         message_id = &*message.id,
         "type" = run.and_then(RunFacts::job_type),
-        job_id = run.and_then(|run| run.identity.as_ref()).map(|identity| &**identity.job_id()),
+        job_id = run.and_then(job_id_of),
         cause = cause.label(),
         original_job_id = prior.job_id,
         original_message_id = prior.message_id,

@@ -57,7 +57,7 @@ pub(super) fn client(contract: &Contract, command: &str) -> Result<Client, NoCli
     template.section("contract", &text);
     let statement = |name: &str, value: &str| match name {
         "TEXTS" => format!("const TEXTS: Readonly<Record<string, string>> = {value};\n"),
-        // Their parts are told apart by their place.
+        // Their place distinguishes their parts.
         "TOKENS" | "CARD_ISSUERS" | "CARD_GROUPS" | "CARD_DIGITS" => {
             format!("const {name} = {value} as const;\n")
         }

@@ -17,8 +17,7 @@ use super::ticket::Ticket;
 use crate::delivery::FORGOTTEN;
 use crate::pack::Outgoing;
 use crate::prepared::Prepared;
-use crate::send::Reply;
-use crate::send::{NotTaken, Taken, Why};
+use crate::send::{NotTaken, Reply, Taken, Why};
 use crate::target_queue::TargetQueue;
 
 /// A request to the background task.

@@ -18,8 +18,7 @@ use crate::pack::{MAX_BATCH_BYTES, Outgoing};
 use crate::prepared::Prepared;
 use crate::producer::Producer;
 use crate::receipt::Receipt;
-use crate::send::Reply;
-use crate::send::{NotTaken, Taken, Why};
+use crate::send::{NotTaken, Reply, Taken, Why};
 use crate::target_queue::TargetQueue;
 
 const LINGER: Duration = Duration::from_millis(20);
