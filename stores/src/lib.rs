@@ -14,6 +14,7 @@ mod forgotten;
 mod matches;
 pub mod memory;
 mod open;
+pub mod outbox;
 mod own;
 #[cfg(feature = "postgres")]
 pub mod postgres;

@@ -1,0 +1,92 @@
+//! The rows of an outbox, for people.
+
+use std::time::Duration;
+
+use super::job::OutboxJob;
+
+/// How far the relays of an outbox are behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Lag {
+    /// The jobs that are due and not sent.
+    pub due: u64,
+    /// The time for which the oldest of them is due.
+    pub oldest: Duration,
+    /// The jobs that are due later.
+    pub later: u64,
+    /// The jobs that cannot be sent.
+    pub parked: u64,
+}
+
+impl Lag {
+    /// So many jobs, the oldest of which is due for this time.
+    pub fn new(due: u64, oldest: Duration, later: u64, parked: u64) -> Self {
+        Self { due, oldest, later, parked }
+    }
+}
+
+/// The rows to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rows {
+    /// Only rows of this state; `None` for all.
+    pub state: Option<RowState>,
+    /// The most rows.
+    pub limit: usize,
+}
+
+impl Rows {
+    /// Rows of a state, or of all.
+    pub fn new(state: Option<RowState>, limit: usize) -> Self {
+        Self { state, limit }
+    }
+}
+
+/// The state of a job in an outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowState {
+    /// It waits, or a relay is sending it.
+    Waiting,
+    /// It cannot be sent.
+    Parked,
+    /// It was sent, and is kept for a while.
+    Sent,
+}
+
+/// A job of an outbox, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OutboxRow {
+    /// The job.
+    pub job: OutboxJob,
+    /// Its state.
+    pub state: RowState,
+    /// The time at which it was added, in milliseconds since the Unix epoch.
+    pub added_ms: i64,
+    /// The time at which it is due, in milliseconds since the Unix epoch.
+    pub due_ms: i64,
+    /// The time at which it was sent.
+    pub sent_ms: Option<i64>,
+    /// The id that SQS gave to the message.
+    pub message_id: Option<String>,
+    /// The reason for which it is parked.
+    pub reason: Option<String>,
+    /// How often it was put back after a failure to send it.
+    pub failures: u32,
+}
+
+impl OutboxRow {
+    /// A job that waits.
+    pub fn waiting(job: OutboxJob, added_ms: i64, due_ms: i64) -> Self {
+        Self {
+            job,
+            state: RowState::Waiting,
+            added_ms,
+            due_ms,
+            sent_ms: None,
+            message_id: None,
+            reason: None,
+            failures: 0,
+        }
+    }
+}
