@@ -11,6 +11,7 @@ mod kubernetes;
 mod log_filter;
 mod names;
 mod origin;
+mod outbox;
 mod own_store;
 mod payloads;
 mod problem;

@@ -61,6 +61,10 @@ pub struct Settings {
     pub forward: ForwardOptions,
     /// Where claims and histories are kept.
     pub store: StoreSettings,
+    /// Where jobs wait until they are sent: the outbox's own URL, else the store's if it is PostgreSQL or Redis.
+    pub outbox_url: Option<SecretUrl>,
+    /// How long jobs stay in the outbox after they were sent.
+    pub outbox_keep: Duration,
     /// What is read of payloads that are not in their message, and where large ones are put.
     pub payloads: PayloadSettings,
     /// Records of version 0.1 are looked up under their old keys.
@@ -137,6 +141,8 @@ impl Reader<'_> {
         };
         let payloads = self.payloads();
         let store = self.store();
+        let outbox_url = self.outbox_url(store.as_ref());
+        let outbox_keep = self.get("outbox_keep", None, values::outbox_keep);
         let legacy_records = self.get("legacy_records", None, values::legacy_records);
         let task_protection = self.get("task_protection", None, values::on_or_off);
         let dlq_watch = self.dlq_watch();
@@ -158,6 +164,8 @@ impl Reader<'_> {
             forward,
             payloads: payloads?,
             store: store?,
+            outbox_url,
+            outbox_keep: outbox_keep?,
             legacy_records: legacy_records?,
             task_protection: task_protection?,
             dlq_watch: dlq_watch?,

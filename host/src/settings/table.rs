@@ -251,6 +251,21 @@ pub const SETTINGS: &[Setting] = &[
         "How long failed attempts, verdicts, progress and checkpoints are kept; the longest retention of a DLQ is 14d",
     ),
     setting(
+        "outbox_url",
+        None,
+        false,
+        "URL",
+        "Where jobs wait until they are sent: postgres://USER@HOST/DB or redis://HOST:6379/0. `outbox run` sends them. Default: the store's URL if it is one of these",
+    )
+    .showing(Shown::SecretUrl),
+    setting(
+        "outbox_keep",
+        Some("0s"),
+        false,
+        "DURATION",
+        "How long jobs stay in the outbox after they were sent, for `outbox ls --state sent`: 0s (not at all) to 365d. Each then costs a write more",
+    ),
+    setting(
         "legacy_records",
         Some("read"),
         false,

@@ -3,6 +3,7 @@ mod environment;
 mod forward;
 mod guards;
 mod identity;
+mod outbox;
 mod producing;
 mod secrets;
 

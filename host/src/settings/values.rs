@@ -54,6 +54,9 @@ pub enum LogFormat {
     Pretty,
 }
 
+/// The longest time for which anything is kept.
+const LONGEST_KEEP: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 type Parsed<T> = Result<T, String>;
 
 pub(super) fn queue_url(text: &str) -> Parsed<Url> {
@@ -205,12 +208,34 @@ pub(super) fn store_url(text: &str) -> Parsed<Location> {
     text.parse().map_err(|error: OpenError| error.to_string())
 }
 
+/// An outbox is checked as a store of its kind is.
+pub(super) fn outbox_url(text: &str) -> Parsed<SecretUrl> {
+    const RIGHT: &str = "an outbox is postgres://… or redis://…";
+    match text.parse() {
+        Ok(Location::Redis(url) | Location::Postgres(url)) => Ok(url),
+        // For tests: it is lost with its process.
+        Ok(Location::Memory) => Url::parse(text).map(SecretUrl::from).map_err(|_| RIGHT.to_owned()),
+        Ok(_) => Err(RIGHT.to_owned()),
+        Err(OpenError::Url(text)) if text.starts_with("a store is ") => Err(RIGHT.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// How long sent jobs stay in an outbox.
+pub(super) fn outbox_keep(text: &str) -> Parsed<Duration> {
+    let keep = duration(text)?;
+    if keep <= LONGEST_KEEP {
+        Ok(keep)
+    } else {
+        Err("must be a duration from 0s to 365d, such as 7d".to_owned())
+    }
+}
+
 /// How long a store keeps things. DynamoDB and Redis count in whole seconds.
 pub(super) fn ttl(text: &str) -> Parsed<Duration> {
-    const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     let right = "must be a duration from 1m to 365d, such as 7d";
     let ttl = humantime::parse_duration(text).map_err(|_| right.to_owned())?;
-    if (Duration::from_secs(60)..=LONGEST).contains(&ttl) { Ok(ttl) } else { Err(right.to_owned()) }
+    if (Duration::from_secs(60)..=LONGEST_KEEP).contains(&ttl) { Ok(ttl) } else { Err(right.to_owned()) }
 }
 
 pub(super) fn store_outage(text: &str) -> Parsed<StoreOutage> {

@@ -33,7 +33,7 @@ fn a_secret_in_a_url_is_not_shown() {
         format!("u:{SECRET}@localhost"),
     ];
     for form in &forms {
-        for key in ["forward_to", "store_url", "queue_url"] {
+        for key in ["forward_to", "store_url", "outbox_url", "queue_url"] {
             let name = format!("DRUMLINE_{}", key.to_uppercase());
             expect_hidden(
                 read(&[], &[("DRUMLINE_QUEUE_URL", JOBS), (&name, form)][..], ""),
@@ -52,7 +52,7 @@ fn a_secret_in_a_url_is_not_shown() {
         }
     }
     // A text that is no URL at all.
-    for name in ["DRUMLINE_FORWARD_TO", "DRUMLINE_STORE_URL"] {
+    for name in ["DRUMLINE_FORWARD_TO", "DRUMLINE_STORE_URL", "DRUMLINE_OUTBOX_URL"] {
         expect_hidden(read(&[], &[("DRUMLINE_QUEUE_URL", JOBS), (name, SECRET)], ""), name);
     }
 }
