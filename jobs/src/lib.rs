@@ -14,6 +14,8 @@ pub mod samples;
 mod schema;
 mod settings;
 mod storage;
+mod web;
+mod webhook;
 
 use drumline::Router;
 
@@ -21,7 +23,7 @@ pub use router::router;
 pub use settings::{
     BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL, CSV_FORMULAS, FILE_ROOT, IMAGE_MEMORY, InvalidSetting,
     MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, MAX_PIXELS, MAX_SOURCE_BYTES, SAMPLE_JOBS, SMTP_URL, Settings,
-    VARIABLES,
+    VARIABLES, WEBHOOK_ENDPOINTS, WEBHOOK_TIMEOUT,
 };
 
 /// The router of this repository's binaries: the jobs above and those that only samples use, if [`SAMPLE_JOBS`] is `on`.
@@ -62,8 +64,11 @@ mod deep_tests {
         let folder = tempfile::tempdir().expect("a folder");
         let tester = testing::tester(router(&Settings::for_folder(folder.path())));
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        for job_type in ["billing.charge", "email.send", "image.process", "report.generate"] {
-            let in_field = format!(r#"{{"source":{deep},"chargeId":{deep},"deliveryId":{deep}}}"#);
+        for job_type in
+            ["billing.charge", "email.send", "image.process", "report.generate", "webhook.deliver"]
+        {
+            let in_field =
+                format!(r#"{{"source":{deep},"chargeId":{deep},"deliveryId":{deep},"eventId":{deep}}}"#);
             for payload in [&deep, &in_field] {
                 let body = format!(r#"{{"type":"{job_type}","payload":{payload}}}"#);
                 let run = tester.body(body).await;

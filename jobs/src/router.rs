@@ -12,13 +12,15 @@ use crate::image;
 use crate::report;
 use crate::settings::Settings;
 use crate::storage::Storage;
+use crate::webhook;
 
 /// The handlers of all jobs of this crate that are built in.
 ///
 /// Nothing is connected to before the first job needs it. The handlers expect to run on tokio, as both hosts do.
 pub fn router(settings: &Settings) -> Router {
     let storage = Arc::new(Storage::new(settings));
-    let router = Router::new().handle(billing::Biller::new(settings));
+    let router =
+        Router::new().handle(billing::Biller::new(settings)).handle(webhook::Deliverer::new(settings));
     #[cfg(feature = "mail")]
     let router = router.handle(email::EmailSender::new(settings));
     #[cfg(feature = "images")]

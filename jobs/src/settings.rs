@@ -10,6 +10,7 @@ mod mail;
 mod places;
 mod reader;
 mod variables;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,9 @@ use reader::Reader;
 pub use variables::{
     BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL, CSV_FORMULAS, FILE_ROOT, IMAGE_MEMORY, MAIL_FROM,
     MAIL_OUTBOX, MAIL_TEMPLATES, MAX_PIXELS, MAX_SOURCE_BYTES, SAMPLE_JOBS, SMTP_URL, VARIABLES,
+    WEBHOOK_ENDPOINTS, WEBHOOK_TIMEOUT,
 };
+pub(crate) use webhook::WebhookSettings;
 
 /// The variables of jobs that are not built in, each with the feature that brings them. They are problems: a job type that is
 /// set up is expected to run.
@@ -61,9 +64,12 @@ const NOT_BUILT_IN: &[(&str, &str)] = &[
 /// | `DRUMLINE_BILLING_URL` | – | where charges are sent, as `https://payments.example.com/v1/charges`; `http://` is unencrypted |
 /// | `DRUMLINE_BILLING_TOKEN` | – | sent to the provider as `Authorization: Bearer`, and never shown |
 /// | `DRUMLINE_BILLING_TIMEOUT` | 10s | how long the provider may take, up to 10m; beyond it the charge is tried again with its key |
+/// | `DRUMLINE_WEBHOOK_ENDPOINTS` | – | a JSON file of the endpoints of webhooks: `{"NAME": {"url": "https://…", "secrets": ["whsec_…"]}}`. It is read again for each webhook, and must lie outside the file root |
+/// | `DRUMLINE_WEBHOOK_TIMEOUT` | 15s | how long an endpoint may take, up to 10m |
 ///
 /// Without a mail server and without an outbox, `email.send` jobs are retried with that as their reason: mail is never
-/// taken for sent because nobody said where to. So are `billing.charge` jobs without a provider.
+/// taken for sent because nobody said where to. So are `billing.charge` jobs without a provider, and `webhook.deliver` jobs
+/// without endpoints.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub(crate) file_root: PathBuf,
@@ -73,6 +79,7 @@ pub struct Settings {
     #[cfg(feature = "mail")]
     pub(crate) mail: MailSettings,
     pub(crate) billing: BillingSettings,
+    pub(crate) webhook: WebhookSettings,
 }
 
 /// The treatment of text in CSV reports that a spreadsheet would run as a formula.
@@ -119,6 +126,7 @@ impl Settings {
         #[cfg(feature = "mail")]
         let mail = MailSettings::read(&mut read);
         let billing = BillingSettings::read(&mut read);
+        let webhook = WebhookSettings::read(&mut read);
         for &(name, feature) in NOT_BUILT_IN {
             if read.get(name).is_some() {
                 read.problem(
@@ -132,6 +140,7 @@ impl Settings {
             places::check_mail(&mut read, &file_root, mail);
         }
         places::check_config(&mut read, &file_root);
+        places::check_endpoints(&mut read, &file_root, webhook.endpoints.as_deref());
         if !read.problems.is_empty() {
             return Err(read.problems);
         }
@@ -143,6 +152,7 @@ impl Settings {
             #[cfg(feature = "mail")]
             mail: mail.expect("without a sender there is a problem"),
             billing,
+            webhook,
         })
     }
 
@@ -157,6 +167,7 @@ impl Settings {
             #[cfg(feature = "mail")]
             mail: MailSettings::for_folder(folder),
             billing: BillingSettings::UNSET,
+            webhook: WebhookSettings::UNSET,
         }
     }
 }
@@ -234,6 +245,7 @@ mod tests {
     fn a_blank_variable_is_unset_and_values_are_trimmed() {
         let blank = Settings::from_lookup(|_| Some(" \t\n".to_owned())).unwrap();
         assert!(matches!(blank.mail.route, MailRoute::Unset) && blank.billing.url.is_none());
+        assert!(blank.webhook.endpoints.is_none());
         assert_eq!(read(&[(MAX_PIXELS, " 7\n")]).unwrap().limits.pixels, 7);
     }
 

@@ -5,53 +5,28 @@ use std::time::Duration;
 use drumline::Router;
 use drumline::core::{CancelReason, Ending};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::net::TcpListener;
 
 use super::answer::AMBIGUOUS;
 use crate::settings::{BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL};
 use crate::testing::{self, At, TestMessage, result};
+use crate::web::{Act, TestServer};
 use crate::{InvalidSetting, Settings};
 
 const TOKEN: &str = "sk_very_secret";
 
-/// What the provider does with one request.
-#[derive(Debug, Clone, Copy)]
-enum Act {
-    /// Answers with a status line's rest, more headers, and a body.
-    Answer(&'static str, &'static str, &'static str),
-    /// Closes the connection without a word.
-    HangUp,
-    /// Answers, and closes the connection within the body.
-    BreakOff,
-    /// Keeps the connection, and says nothing.
-    Silence,
-}
-
 const PAID: Act = Act::Answer("201 Created", "", r#"{"id":"ch_1","status":"succeeded"}"#);
 
-/// A provider that acts by a list, its last act over and over. It tells the requests it got.
+/// A provider that acts by a list.
 struct Provider {
     url: String,
-    requests: mpsc::UnboundedReceiver<String>,
+    server: TestServer,
 }
 
 impl Provider {
     async fn new(acts: &'static [Act]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/v1/charges?key={TOKEN}", listener.local_addr().unwrap());
-        let (tell, requests) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
-            let mut acts = acts.iter().copied();
-            let mut act = acts.next().unwrap();
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(stream, act, tell.clone()));
-                act = acts.next().unwrap_or(act);
-            }
-        });
-        Self { url, requests }
+        let server = TestServer::new(acts).await;
+        Self { url: format!("http://{}/v1/charges?key={TOKEN}", server.address), server }
     }
 
     fn router(&self, more: &[(&str, &str)]) -> Router {
@@ -61,33 +36,8 @@ impl Provider {
     }
 
     async fn request(&mut self) -> String {
-        self.requests.recv().await.unwrap()
+        self.server.request().await
     }
-}
-
-/// One request to a connection, and what comes of it.
-async fn serve(stream: TcpStream, act: Act, tell: mpsc::UnboundedSender<String>) -> Option<()> {
-    let mut stream = BufReader::new(stream);
-    let mut request = String::new();
-    while !request.ends_with("\r\n\r\n") {
-        stream.read_line(&mut request).await.ok()?;
-    }
-    let length = request.lines().find_map(|line| line.strip_prefix("content-length: "))?;
-    let mut body = vec![0; length.parse().ok()?];
-    stream.read_exact(&mut body).await.ok()?;
-    tell.send(request + &String::from_utf8(body).ok()?).ok()?;
-    let answer = match act {
-        Act::Answer(status, headers, body) => {
-            let length = body.len();
-            format!(
-                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}"
-            )
-        }
-        Act::HangUp => return None,
-        Act::BreakOff => "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"id\":".to_owned(),
-        Act::Silence => return std::future::pending().await,
-    };
-    stream.write_all(answer.as_bytes()).await.ok()
 }
 
 fn router(values: &[(&str, &str)]) -> Result<Router, Vec<InvalidSetting>> {
@@ -197,7 +147,7 @@ async fn an_answer_that_is_too_long_or_too_deep_is_ambiguous() {
         "[".repeat(10_000),
         "]".repeat(10_000)
     );
-    for (body, part) in [(long, "length limit exceeded"), (deep, "tells neither an id")] {
+    for (body, part) in [(long, "length limit exceeded"), (deep, "names neither an id")] {
         let acts = vec![Act::Answer("200 OK", "", body.leak())].leak();
         let reason = retried(run(Provider::new(acts).await.router(&[])).await);
         assert!(reason.contains(part) && reason.contains(AMBIGUOUS), "{reason}");
@@ -227,7 +177,7 @@ async fn a_stopped_run_sends_nothing() {
     let mut provider = Provider::new(&[PAID]).await;
     let run = job(provider.router(&[])).shut_down(At::Start).await;
     assert!(retried(run.handler_ending().clone()).contains("before the charge was sent"));
-    assert!(provider.requests.try_recv().is_err());
+    assert!(!provider.server.has_request());
 }
 
 #[tokio::test]

@@ -86,6 +86,10 @@ fn the_payloads_of_samples_fit_their_schemas() {
             "{amount} {currency}"
         );
     }
+    let mut event = json!({ "endpoint": "crm", "eventId": "e-1", "eventType": "a.b", "timestamp": "2026-11-29T10:00:00Z", "data": [1] });
+    assert!(schema("webhook.deliver", 1).is_valid(&event));
+    event["endpoint"] = json!("https://example.com/");
+    assert!(!schema("webhook.deliver", 1).is_valid(&event));
 }
 
 #[test]

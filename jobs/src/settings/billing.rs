@@ -29,11 +29,12 @@ impl BillingSettings {
 
     pub(super) fn read(read: &mut Reader<impl Fn(&str) -> Option<String>>) -> Self {
         let url = read.get(BILLING_URL).and_then(|value| {
-            let parsed = parse_url(&value);
+            let parsed = SecretUri::parse(&value);
             if let Err(problem) = &parsed {
-                read.problem(BILLING_URL, *problem);
+                let hint = if *problem == CREDENTIALS { ": DRUMLINE_BILLING_TOKEN is for them" } else { "" };
+                read.problem(BILLING_URL, format!("{problem}{hint}"));
             }
-            parsed.ok().map(SecretUri)
+            parsed.ok()
         });
         let token = read.get(BILLING_TOKEN).and_then(|value| {
             let token = Token::new(value);
@@ -47,24 +48,27 @@ impl BillingSettings {
     }
 }
 
-/// The problem never shows the value, which may hold a password.
-fn parse_url(value: &str) -> Result<Uri, &'static str> {
-    const NO_URL: &str = "not an https:// or http:// URL";
-    let url = Url::parse(value).map_err(|_| NO_URL)?;
-    if !matches!(url.scheme(), "https" | "http") {
-        return Err(NO_URL);
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("credentials do not belong into the URL: DRUMLINE_BILLING_TOKEN is for them");
-    }
-    url.as_str().parse().map_err(|_| NO_URL)
-}
-
 /// An address whose query may hold a key.
 #[derive(Clone)]
 pub(crate) struct SecretUri(Uri);
 
+/// The problem of a URL with a user or a password.
+const CREDENTIALS: &str = "credentials do not belong into the URL";
+
 impl SecretUri {
+    /// Reads an address. The problem never shows the value, which may hold a password.
+    pub(crate) fn parse(value: &str) -> Result<Self, &'static str> {
+        const NO_URL: &str = "not an https:// or http:// URL";
+        let url = Url::parse(value).map_err(|_| NO_URL)?;
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(NO_URL);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(CREDENTIALS);
+        }
+        url.as_str().parse().map(Self).map_err(|_| NO_URL)
+    }
+
     /// The address as a whole, for the request.
     pub(crate) fn expose(&self) -> &Uri {
         &self.0

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[cfg(feature = "mail")]
 use super::mail::{MailRoute, MailSettings, USERS};
 use super::reader::Reader;
-use super::variables::{CONFIG, FILE_ROOT};
+use super::variables::{CONFIG, FILE_ROOT, WEBHOOK_ENDPOINTS};
 #[cfg(feature = "mail")]
 use super::variables::{MAIL_OUTBOX, MAIL_TEMPLATES};
 
@@ -50,15 +50,36 @@ pub(super) fn check_mail(
 /// lies in, as `./drumline.toml` and `./data`.
 pub(super) fn check_config(read: &mut Reader<impl Fn(&str) -> Option<String>>, file_root: &Path) {
     let Some(config) = read.get(CONFIG).and_then(|path| std::path::absolute(path).ok()) else { return };
+    check_file(read, file_root, "settings file", &config, CONFIG);
+}
+
+/// Adds a problem if the file root contains the file of the webhooks' endpoints.
+pub(super) fn check_endpoints(
+    read: &mut Reader<impl Fn(&str) -> Option<String>>,
+    file_root: &Path,
+    endpoints: Option<&Path>,
+) {
+    if let Some(endpoints) = endpoints {
+        check_file(read, file_root, "file of endpoints", endpoints, WEBHOOK_ENDPOINTS);
+    }
+}
+
+fn check_file(
+    read: &mut Reader<impl Fn(&str) -> Option<String>>,
+    file_root: &Path,
+    what: &str,
+    file: &Path,
+    variable: &str,
+) {
     let root = real(file_root);
-    if spellings(&config).iter().any(|path| path.starts_with(&root)) {
+    if spellings(file).iter().any(|path| path.starts_with(&root)) {
         read.problem(
             FILE_ROOT,
             format!(
-                "{} contains the settings file {} ({CONFIG}): a message could name it; give the jobs' files a folder of \
+                "{} contains the {what} {} ({variable}): a message could name it; give the jobs' files a folder of \
                  their own",
                 file_root.display(),
-                config.display()
+                file.display()
             ),
         );
     }

@@ -28,6 +28,10 @@ pub const BILLING_URL: &str = "DRUMLINE_BILLING_URL";
 pub const BILLING_TOKEN: &str = "DRUMLINE_BILLING_TOKEN";
 /// How long the payment provider may take to answer.
 pub const BILLING_TIMEOUT: &str = "DRUMLINE_BILLING_TIMEOUT";
+/// The file of the endpoints that webhooks go to.
+pub const WEBHOOK_ENDPOINTS: &str = "DRUMLINE_WEBHOOK_ENDPOINTS";
+/// The longest time that an endpoint may take to answer.
+pub const WEBHOOK_TIMEOUT: &str = "DRUMLINE_WEBHOOK_TIMEOUT";
 
 /// All variables that the jobs read.
 pub const VARIABLES: &[&str] = &[
@@ -44,4 +48,6 @@ pub const VARIABLES: &[&str] = &[
     BILLING_URL,
     BILLING_TOKEN,
     BILLING_TIMEOUT,
+    WEBHOOK_ENDPOINTS,
+    WEBHOOK_TIMEOUT,
 ];

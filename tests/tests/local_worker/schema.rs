@@ -61,6 +61,7 @@ async fn the_contract_has_each_type_with_the_schemas_of_all_its_versions() {
         ("report.generate", 2),
         ("sample.flaky", 1),
         ("sample.slow", 1),
+        ("webhook.deliver", 1),
     ];
     assert_eq!(types, expected);
     assert!(contract.types().iter().flat_map(|of| &of.versions).all(|version| version.schema.is_some()));
