@@ -8,7 +8,9 @@
 mod added;
 mod conclusion;
 mod job;
+mod memory;
 mod rows;
+mod rules;
 mod taken;
 mod unique;
 
@@ -17,11 +19,13 @@ use std::time::Duration;
 
 use drumline::core::MaybeReady;
 
+use crate::open::{Location, OpenError};
 use crate::store::StoreError;
 
 pub use self::added::Added;
 pub use self::conclusion::Conclusion;
 pub use self::job::{Due, OutboxJob};
+pub use self::memory::MemoryOutbox;
 pub use self::rows::{Lag, OutboxRow, RowState, Rows};
 pub use self::taken::{Lease, TakenJob};
 pub use self::unique::{OnConflict, Unique};
@@ -94,6 +98,9 @@ pub trait Outbox: Send + Sync + 'static {
 ///
 /// # Errors
 /// If the URL is none of an outbox, or the server does not answer.
-pub async fn open(_url: &str, _keep_sent: Duration) -> Result<Arc<dyn Outbox>, crate::OpenError> {
-    Err(crate::OpenError::Url("an outbox is postgres://… or redis://…".to_owned()))
+pub async fn open(url: &str, keep_sent: Duration) -> Result<Arc<dyn Outbox>, OpenError> {
+    match url.parse()? {
+        Location::Memory => Ok(Arc::new(MemoryOutbox::new(keep_sent))),
+        _ => Err(OpenError::Url("an outbox is postgres://… or redis://…".to_owned())),
+    }
 }

@@ -1,0 +1,235 @@
+//! The jobs of an outbox in memory, in the order in which they were added.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
+
+use super::row::{Row, Taken};
+use crate::outbox::conclusion::Conclusion;
+use crate::outbox::job::OutboxJob;
+use crate::outbox::rows::{Lag, OutboxRow, RowState, Rows};
+use crate::outbox::rules::{due_ms, later};
+use crate::outbox::taken::{Lease, TakenJob};
+
+/// The number of a row: they are counted as they are added.
+pub(super) type Number = u64;
+
+#[derive(Debug)]
+pub(super) struct Table {
+    keep_sent: Duration,
+    rows: BTreeMap<Number, Row>,
+    numbers: HashMap<String, Number>,
+    next: Number,
+    /// The rows that wait, whether a relay has them or not.
+    waiting: BTreeSet<Number>,
+    /// The rows that relays have.
+    taken: BTreeSet<Number>,
+    /// The rows that were sent, by when they are removed.
+    removals: BTreeSet<(i64, Number)>,
+    fencing_token: i64,
+    /// The holders of the unique keys, with the time until which they hold them.
+    pub(super) keys: HashMap<String, (String, i64)>,
+}
+
+impl Table {
+    pub(super) fn new(keep_sent: Duration) -> Self {
+        Self {
+            keep_sent,
+            rows: BTreeMap::new(),
+            numbers: HashMap::new(),
+            next: 0,
+            waiting: BTreeSet::new(),
+            taken: BTreeSet::new(),
+            removals: BTreeSet::new(),
+            fencing_token: 0,
+            keys: HashMap::new(),
+        }
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<&Row> {
+        self.rows.get(self.numbers.get(id)?)
+    }
+
+    pub(super) fn get_mut(&mut self, id: &str) -> Option<&mut Row> {
+        self.rows.get_mut(self.numbers.get(id)?)
+    }
+
+    /// Adds a job, unless its id is known.
+    pub(super) fn add(&mut self, job: &OutboxJob, now: i64) {
+        if self.numbers.contains_key(&job.id) {
+            return;
+        }
+        let number = self.next;
+        self.next += 1;
+        self.numbers.insert(job.id.clone(), number);
+        self.waiting.insert(number);
+        self.rows.insert(number, Row::new(job.clone(), now, due_ms(job.due, now)));
+    }
+
+    /// Takes rows that are due, in the order in which they were added.
+    pub(super) fn take(&mut self, relay: &str, max: usize, length: Duration, now: i64) -> Vec<TakenJob> {
+        self.end_leases(now);
+        let found = self.due(Some(relay), max, now);
+        self.fencing_token += 1;
+        let lease = Lease::new(relay, self.fencing_token, length);
+        let until_ms = later(now, length);
+        let mut jobs = Vec::with_capacity(found.len());
+        for number in found {
+            self.taken.insert(number);
+            let row = self.rows.get_mut(&number).expect("a row that waits is there");
+            row.taken = Some(Taken { relay: relay.to_owned(), fencing_token: lease.fencing_token, until_ms });
+            jobs.push(TakenJob::new(row.job.clone(), lease.clone(), row.failures));
+        }
+        jobs
+    }
+
+    /// Returns up to `max` rows that a relay may take; without its name, only such that every relay may take.
+    fn due(&self, relay: Option<&str>, max: usize, now: i64) -> Vec<Number> {
+        let mut stopped: HashSet<&str> = HashSet::new();
+        for number in &self.taken {
+            let row = &self.rows[number];
+            let is_ours = row.taken.as_ref().is_some_and(|taken| Some(&*taken.relay) == relay);
+            stopped.extend(row.job.group.as_deref().filter(|_| !is_ours));
+        }
+        let mut found = Vec::new();
+        for number in &self.waiting {
+            if found.len() >= max {
+                break;
+            }
+            let row = &self.rows[number];
+            let group = row.job.group.as_deref();
+            // A row whose own time has not come holds up nothing.
+            if row.taken.is_some() || row.due_ms > now || group.is_some_and(|group| stopped.contains(group)) {
+                continue;
+            }
+            if row.put_back_until_ms > now {
+                stopped.extend(group);
+                continue;
+            }
+            found.push(*number);
+        }
+        found
+    }
+
+    /// Returns true if a relay may take a row now.
+    pub(super) fn has_due(&self, now: i64) -> bool {
+        !self.due(None, 1, now).is_empty()
+    }
+
+    /// Returns the next time at which a row may be due that is not now.
+    pub(super) fn next_ms(&self, now: i64) -> Option<i64> {
+        let times = self.waiting.iter().flat_map(|number| {
+            let row = &self.rows[number];
+            [row.due_ms, row.put_back_until_ms, row.taken.as_ref().map_or(0, |taken| taken.until_ms)]
+        });
+        times.filter(|time| *time > now).min()
+    }
+
+    /// Takes rows from relays whose leases have ended.
+    pub(super) fn end_leases(&mut self, now: i64) {
+        self.give_back(|taken| taken.until_ms <= now);
+    }
+
+    /// Takes rows from relays.
+    pub(super) fn give_back(&mut self, is_meant: impl Fn(&Taken) -> bool) {
+        let rows = &mut self.rows;
+        self.taken.retain(|number| {
+            let Some(row) = rows.get_mut(number) else { return false };
+            if row.taken.as_ref().is_some_and(&is_meant) {
+                row.taken = None;
+            }
+            row.taken.is_some()
+        });
+    }
+
+    /// Returns false if the row is not this relay's any more.
+    pub(super) fn conclude(&mut self, job: &TakenJob, conclusion: &Conclusion, now: i64) -> bool {
+        let Some(number) = self.numbers.get(&job.job.id).copied() else { return false };
+        let Some(row) = self.rows.get_mut(&number) else { return false };
+        if row.taken.as_ref().is_none_or(|taken| taken.fencing_token != job.lease.fencing_token) {
+            return false;
+        }
+        row.taken = None;
+        self.taken.remove(&number);
+        match conclusion {
+            Conclusion::Later { after, is_failure } => {
+                row.put_back_until_ms = later(now, *after);
+                row.failures += u32::from(*is_failure);
+            }
+            Conclusion::Parked { reason } => {
+                row.state = RowState::Parked;
+                row.reason = Some(reason.clone());
+                self.waiting.remove(&number);
+            }
+            Conclusion::Sent { message_id } => {
+                row.state = RowState::Sent;
+                row.sent_ms = Some(now);
+                row.message_id = Some(message_id.clone());
+                self.waiting.remove(&number);
+                let held_until =
+                    row.unique_key.as_ref().and_then(|key| self.keys.get(key)).map(|(_, until)| *until);
+                let kept_until = later(now, self.keep_sent).max(held_until.unwrap_or_default());
+                self.removals.insert((kept_until, number));
+                self.remove_old(now);
+            }
+        }
+        true
+    }
+
+    /// Removes rows that were sent and kept for their time.
+    pub(super) fn remove_old(&mut self, now: i64) {
+        while let Some((at, number)) = self.removals.first().copied().filter(|(at, _)| *at <= now) {
+            self.removals.remove(&(at, number));
+            self.remove_row(number);
+        }
+    }
+
+    /// Removes a row that waits or is parked. Returns false if there is none.
+    pub(super) fn remove(&mut self, id: &str) -> bool {
+        let Some(number) = self.numbers.get(id).copied() else { return false };
+        if self.rows[&number].state == RowState::Sent {
+            return false;
+        }
+        self.remove_row(number);
+        true
+    }
+
+    fn remove_row(&mut self, number: Number) {
+        self.waiting.remove(&number);
+        self.taken.remove(&number);
+        let Some(row) = self.rows.remove(&number) else { return };
+        self.numbers.remove(&row.job.id);
+        // The key may be another job's by now.
+        if let Some(key) = row.unique_key
+            && self.keys.get(&key).is_some_and(|(holder, _)| *holder == row.job.id)
+        {
+            self.keys.remove(&key);
+        }
+    }
+
+    /// Has a parked row wait again. Returns false if there is none.
+    pub(super) fn retry(&mut self, id: &str, now: i64) -> bool {
+        let Some(number) = self.numbers.get(id).copied() else { return false };
+        let Some(row) = self.rows.get_mut(&number).filter(|row| row.state == RowState::Parked) else {
+            return false;
+        };
+        row.state = RowState::Waiting;
+        row.reason = None;
+        row.due_ms = now;
+        row.put_back_until_ms = 0;
+        self.waiting.insert(number);
+        true
+    }
+
+    pub(super) fn lag(&self, now: i64) -> Lag {
+        let dues = || self.waiting.iter().map(|number| self.rows[number].due_ms);
+        let due = dues().filter(|due| *due <= now).count() as u64;
+        let late_by = now.saturating_sub(dues().min().unwrap_or(now)).max(0);
+        let parked = self.rows.values().filter(|row| row.state == RowState::Parked).count() as u64;
+        Lag::new(due, Duration::from_millis(late_by.unsigned_abs()), self.waiting.len() as u64 - due, parked)
+    }
+
+    pub(super) fn shown(&self, rows: &Rows) -> Vec<OutboxRow> {
+        let is_meant = |row: &&Row| rows.state.is_none_or(|state| row.state == state);
+        self.rows.values().filter(is_meant).take(rows.limit).map(Row::shown).collect()
+    }
+}

@@ -1,0 +1,124 @@
+//! The rules that all outboxes have: which jobs they refuse, and when jobs are due.
+
+use std::time::Duration;
+
+use super::job::{Due, OutboxJob};
+use super::unique::Unique;
+use crate::store::{StoreError, millis};
+
+/// The longest id: SQS deduplicates FIFO messages by it, and takes as many characters.
+const MAX_ID: usize = 128;
+
+/// The longest unique key, in bytes: it fits into an index of every server.
+const MAX_KEY: usize = 1_024;
+
+/// The latest time at which a job may be due, in the year 5138: more would not be exact in every server.
+const MAX_MS: i64 = 99_999_999_999_999;
+
+/// The longest time that a job may wait: a thousand years.
+const MAX_AFTER: Duration = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
+
+/// Refuses jobs that some outbox could not keep.
+pub(crate) fn check(jobs: &[OutboxJob]) -> Result<(), StoreError> {
+    jobs.iter().try_for_each(check_job)
+}
+
+fn check_job(job: &OutboxJob) -> Result<(), StoreError> {
+    let OutboxJob {
+        id, job_type, payload, queue, group, idempotency_key, correlation_id, traceparent, ..
+    } = job;
+    if id.is_empty() || id.chars().count() > MAX_ID {
+        return refuse(format!("a job's id has 1 to {MAX_ID} characters: {id:?}"));
+    }
+    check_text("id", id)?;
+    let optional = [
+        ("queue", queue),
+        ("group", group),
+        ("idempotency key", idempotency_key),
+        ("correlation id", correlation_id),
+        ("traceparent", traceparent),
+    ];
+    check_text("type", job_type)?;
+    check_text("payload", payload)?;
+    for (name, text) in optional {
+        check_text(name, text.as_deref().unwrap_or_default())?;
+    }
+    for (name, value) in &job.attributes {
+        check_text("name of an attribute", name)?;
+        check_text("value of an attribute", value)?;
+    }
+    match job.due {
+        Due::AtMs(at) if at > MAX_MS => refuse(format!("job {id:?} is due after the year 5000")),
+        Due::After(after) if after > MAX_AFTER => refuse(format!("job {id:?} is due after a thousand years")),
+        Due::Now | Due::After(_) | Due::AtMs(_) => Ok(()),
+    }
+}
+
+/// Refuses keys that some outbox could not keep.
+pub(crate) fn check_unique(unique: &Unique) -> Result<(), StoreError> {
+    let key = &unique.key;
+    if key.is_empty() || key.len() > MAX_KEY {
+        return refuse(format!("a unique key has 1 to {MAX_KEY} bytes: {key:?}"));
+    }
+    check_text("unique key", key)
+}
+
+/// Refuses a text with the character NUL, which PostgreSQL cannot keep. JSON has it as `\u0000`, which is no NUL.
+pub(crate) fn check_text(name: &str, text: &str) -> Result<(), StoreError> {
+    if text.contains('\0') {
+        return refuse(format!("the {name} has the character NUL: {text:?}"));
+    }
+    Ok(())
+}
+
+fn refuse(text: String) -> Result<(), StoreError> {
+    Err(StoreError::Refused(text.into()))
+}
+
+/// Returns the time at which a job is due that is added now. One whose time has passed is due from now, so that it does not count as
+/// late by the time before it was added.
+pub(crate) fn due_ms(due: Due, now_ms: i64) -> i64 {
+    match due {
+        Due::Now => now_ms,
+        Due::After(after) => later(now_ms, after),
+        Due::AtMs(at) => at.max(now_ms),
+    }
+}
+
+/// Returns the time that is so much later.
+pub(crate) fn later(now_ms: i64, after: Duration) -> i64 {
+    now_ms.saturating_add(millis(after)).min(MAX_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_that_some_outbox_could_not_keep_are_refused() {
+        let job = |change: fn(&mut OutboxJob)| {
+            let mut job = OutboxJob::new("id", "type", "{}");
+            change(&mut job);
+            check(&[OutboxJob::new("other", "type", "{}"), job]).is_ok()
+        };
+        assert!(job(|_| ()));
+        assert!(job(|job| job.id = "ö".repeat(128)));
+        assert!(job(|job| job.payload = r#"{"nul":"\u0000"}"#.to_owned()));
+        assert!(job(|job| job.due = Due::AtMs(-1)));
+        assert!(!job(|job| job.id = String::new()));
+        assert!(!job(|job| job.id = "x".repeat(129)));
+        assert!(!job(|job| job.payload = "\0".to_owned()));
+        assert!(!job(|job| job.group = Some("a\0".to_owned())));
+        assert!(!job(|job| drop(job.attributes.insert("a".to_owned(), "\0".to_owned()))));
+        assert!(!job(|job| job.due = Due::AtMs(i64::MAX)));
+        assert!(!job(|job| job.due = Due::After(Duration::MAX)));
+    }
+
+    #[test]
+    fn a_time_that_has_passed_is_now() {
+        assert_eq!(due_ms(Due::AtMs(5), 10), 10);
+        assert_eq!(due_ms(Due::AtMs(15), 10), 15);
+        assert_eq!(due_ms(Due::After(Duration::from_millis(5)), 10), 15);
+        assert_eq!(due_ms(Due::Now, 10), 10);
+    }
+}
