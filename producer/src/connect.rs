@@ -9,6 +9,8 @@ use drumline_runtime::{Environment, Problems, Settings, SqsError};
 use url::Url;
 
 use crate::check::Checks;
+use crate::later_place::Places;
+use crate::later_servers::{OutboxServer, StoreServer};
 use crate::payload::PayloadStore;
 use crate::routes::{Others, Routes};
 use crate::target_queue::TargetQueue;
@@ -65,10 +67,21 @@ pub(crate) async fn routes(settings: &Settings) -> Result<Routes, ConnectError> 
         let store = PayloadStore::new(&settings.payloads, &clients.config).map_err(ConnectError::Aws)?;
         routes.offload_to(store);
     }
+    routes.places = places(settings);
     for (job_type, url) in &settings.queue_by_type {
         routes.by_type.insert(job_type.clone(), connections.queue(url).await?);
     }
     Ok(routes)
+}
+
+/// Returns what the settings have for jobs that wait. Servers are not asked before a job needs them.
+fn places(settings: &Settings) -> Places {
+    let outbox = settings.outbox_url.clone();
+    let store = Some(&settings.store).filter(|store| store.location.outlives_its_process());
+    Places {
+        outbox: outbox.map(|url| OutboxServer::at(url, settings.outbox_keep)),
+        store: store.map(|store| StoreServer::at(store.location.clone(), store.keep)),
+    }
 }
 
 /// The clients, by the origin of the URLs that they are for: queues of one region and endpoint share them.

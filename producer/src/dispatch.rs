@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use futures_util::stream;
 
 use crate::error::ProduceError;
+use crate::later_place::keep_all;
 use crate::pack::{Outgoing, Packer};
 use crate::partial_failure::{FailedJob, PartialFailure};
 use crate::prepared::Prepared;
@@ -33,14 +34,20 @@ pub(crate) struct NotPrepared {
 /// A job's message with its result. The message's `line` is the job's position.
 type Outcome = (Outgoing, Result<Receipt, ProduceError>);
 
-/// Sends all jobs that can be sent. Returns the receipts in the order of the jobs if that is all of them.
+/// Sends all jobs that can be sent, and puts those that wait into their outbox. Returns the receipts in the order of the jobs if that is all of them.
 pub(crate) async fn dispatch(entries: Vec<Entry>) -> Result<Vec<Receipt>, PartialFailure> {
     let (mut sent, mut failed) = (Vec::new(), Vec::new());
     let mut queues: Vec<(TargetQueue, Vec<Outgoing>)> = Vec::new();
+    let mut waiting: Vec<Prepared> = Vec::new();
     let mut stopped: HashSet<(String, Arc<str>)> = HashSet::new();
     for (position, Entry { job_type, prepared }) in entries.into_iter().enumerate() {
         match prepared {
-            Ok(Prepared { queue, outgoing }) => {
+            // It joins its group when it is due.
+            Ok(mut job @ Prepared { wait: Some(_), .. }) => {
+                job.outgoing.line = position;
+                waiting.push(job);
+            }
+            Ok(Prepared { queue, outgoing, wait: None }) => {
                 let outgoing = Outgoing { line: position, ..outgoing };
                 let group = outgoing.group.as_ref().filter(|_| !stopped.is_empty());
                 if group.is_some_and(|group| stopped.contains(&(queue.url().to_owned(), Arc::clone(group)))) {
@@ -49,7 +56,7 @@ pub(crate) async fn dispatch(entries: Vec<Entry>) -> Result<Vec<Receipt>, Partia
                         position,
                         job_type,
                         error,
-                        prepared: Some(Prepared { queue, outgoing }),
+                        prepared: Some(Prepared { queue, outgoing, wait: None }),
                     });
                     continue;
                 }
@@ -77,9 +84,16 @@ pub(crate) async fn dispatch(entries: Vec<Entry>) -> Result<Vec<Receipt>, Partia
                     position,
                     job_type: outgoing.job_type.clone(),
                     error,
-                    prepared: Some(Prepared { queue: queue.clone(), outgoing }),
+                    prepared: Some(Prepared { queue: queue.clone(), outgoing, wait: None }),
                 }),
             }
+        }
+    }
+    for (job, result) in keep_all(waiting).await {
+        let (position, job_type) = (job.outgoing.line, job.outgoing.job_type.clone());
+        match result {
+            Ok(receipt) => sent.push((position, receipt)),
+            Err(error) => failed.push(FailedJob { position, job_type, error, prepared: Some(job) }),
         }
     }
     sent.sort_by_key(|(position, _)| *position);

@@ -10,10 +10,10 @@ pub enum ProduceError {
     Refused(Refusal),
     /// SQS refused the message. The same message is refused again.
     RefusedBySqs(Unsent),
-    /// The answer of SQS was lost: the message may be in the queue.
+    /// The answer of SQS was lost, or that of the outbox: the message may be in the queue, or the job in the outbox.
     InDoubt(Unsent),
-    /// SQS has not taken the message: it could not be reached, was busy, or refuses this sender or this queue. The same message may
-    /// be taken later.
+    /// SQS has not taken the message, or the outbox the job: it could not be reached, was busy, or refuses this sender or this queue. The
+    /// same message may be taken later.
     Unavailable(Unsent),
 }
 
@@ -33,7 +33,7 @@ impl fmt::Display for ProduceError {
             }
             Self::InDoubt(Unsent { job_id, queue, reason }) => write!(
                 f,
-                "job {job_id} may be in {queue}, since the answer of SQS was lost: {reason}; to be sure send it again as it was \
+                "job {job_id} may be in {queue}, since the answer was lost: {reason}; to be sure send it again as it was \
                  prepared, with the same id: workers run an id once"
             ),
             Self::Unavailable(Unsent { job_id, queue, reason }) => {
@@ -83,8 +83,8 @@ impl std::error::Error for Refusal {}
 pub struct Unsent {
     /// The job's id.
     pub job_id: String,
-    /// The name of the queue.
+    /// The name of the queue, or `the outbox`.
     pub queue: String,
-    /// The reason, in the words of SQS or of the connection.
+    /// The reason, in the words of SQS, of the outbox or of the connection.
     pub reason: String,
 }

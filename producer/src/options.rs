@@ -1,12 +1,13 @@
-//! The options of one job, and what its queue makes of them.
+//! The options of one job, and what its queue makes of them. When it is due is in [`later`](crate::later).
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use drumline::core::MAX_KEY_BYTES;
 use drumline::message::Attribute;
 
 use crate::target_queue::TargetQueue;
+use crate::unique::Unique;
 
 /// SQS delays a message by whole seconds, up to 15 minutes. See
 /// [SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
@@ -18,6 +19,7 @@ const MAX_ID: usize = 128;
 /// The options of a job.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
+    pub(crate) at: Option<SystemTime>,
     pub(crate) delay: Option<Duration>,
     pub(crate) spread: Option<Spread>,
     pub(crate) group: Option<String>,
@@ -26,6 +28,7 @@ pub(crate) struct Options {
     pub(crate) correlation_id: Option<String>,
     pub(crate) traceparent: Option<String>,
     pub(crate) attributes: Vec<(String, Attribute)>,
+    pub(crate) unique: Option<Unique>,
 }
 
 /// A delay within a time.
@@ -47,44 +50,18 @@ pub(crate) enum Place {
 pub(crate) type Refused = (&'static str, String);
 
 impl Options {
-    /// Returns the delay in seconds.
-    pub(crate) fn delay_secs(&self, queue: &TargetQueue) -> Result<Option<u16>, Refused> {
-        let option = if self.delay.is_some() { "delay" } else { "spread" };
-        let refused = |reason: String| Err((option, reason));
-        let (delay, within) = match (self.delay, self.spread) {
-            (None, None) => return Ok(None),
-            (delay, spread) => {
-                (delay.unwrap_or_default(), spread.map_or(Duration::ZERO, |spread| spread.within))
-            }
-        };
-        if queue.is_fifo() {
-            return refused(format!(
-                "{} is a FIFO queue, where single messages have no delay: set DelaySeconds of the queue, or use a standard queue",
-                queue.name()
-            ));
-        }
-        let longest = delay.saturating_add(within);
-        if longest.as_secs() > MAX_DELAY_SECS || delay.subsec_nanos() > 0 {
-            return refused(format!(
-                "SQS delays a message by whole seconds, at most 15 minutes, not by {longest:?}: for longer use EventBridge Scheduler"
-            ));
-        }
-        let offset = self.spread.map_or(0, Spread::offset_secs);
-        Ok(u16::try_from(delay.as_secs() + offset).ok())
-    }
-
-    /// Returns the message group.
-    pub(crate) fn group(&self, queue: &TargetQueue) -> Result<Option<Arc<str>>, Refused> {
-        match &self.group {
-            Some(group) => id("group", group).map(Some),
-            None if queue.is_fifo() => Err((
+    /// Returns the message group, for a queue that is perhaps not known yet.
+    pub(crate) fn group(&self, queue: Option<&TargetQueue>) -> Result<Option<Arc<str>>, Refused> {
+        match (&self.group, queue) {
+            (Some(group), _) => id("group", group).map(Some),
+            (None, Some(queue)) if queue.is_fifo() => Err((
                 "group",
                 format!(
                     "{} is a FIFO queue, which needs one: jobs of one group are done one after the other",
                     queue.name()
                 ),
             )),
-            None => Ok(None),
+            (None, _) => Ok(None),
         }
     }
 
@@ -131,14 +108,14 @@ impl Options {
 }
 
 impl Spread {
-    fn offset_secs(self) -> u64 {
-        let within = self.within.as_secs();
+    /// Returns the job's part of the time, in whole units of it: seconds for SQS, milliseconds elsewhere.
+    pub(crate) fn offset(self, units: u64) -> u64 {
         match self.place {
-            Place::Random => fastrand::u64(0..=within),
-            // Jobs that are more than there are seconds share some.
+            Place::Random => fastrand::u64(0..=units),
+            // Jobs that are more than there are units share some.
             Place::Nth(index, count) => {
-                let (index, count) = (u64::try_from(index).unwrap_or(0), u64::try_from(count).unwrap_or(1));
-                within * index / count.max(1)
+                let (index, count) = (index as u128, (count as u128).max(1));
+                u64::try_from(u128::from(units) * index / count).unwrap_or(units)
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::later_place::Wait;
 use crate::pack::Outgoing;
 use crate::target_queue::TargetQueue;
 
@@ -11,6 +12,8 @@ use crate::target_queue::TargetQueue;
 pub struct Prepared {
     pub(crate) queue: TargetQueue,
     pub(crate) outgoing: Outgoing,
+    /// Where it waits; `None` for a job that goes to its queue at once.
+    pub(crate) wait: Option<Wait>,
 }
 
 impl Prepared {
@@ -19,7 +22,7 @@ impl Prepared {
         &self.queue
     }
 
-    /// Returns its message.
+    /// Returns its message. That of a job that waits in an outbox is made by the relay that sends it, with another time of creation.
     pub fn outgoing(&self) -> &Outgoing {
         &self.outgoing
     }
@@ -38,6 +41,7 @@ impl fmt::Debug for Prepared {
             .field("job_type", &self.outgoing.job_type)
             .field("job_id", &self.outgoing.job_id)
             .field("bytes", &self.outgoing.bytes())
+            .field("waits", &self.wait.is_some())
             .finish_non_exhaustive()
     }
 }

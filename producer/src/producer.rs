@@ -7,12 +7,15 @@ use aws_sdk_sqs::Client;
 use drumline::Job;
 use drumline_contract::guards::Guards;
 use drumline_runtime::Settings;
+use drumline_store::Store;
+use drumline_store::outbox::Outbox;
 use serde::Serialize;
 
 use crate::check::Checks;
 use crate::connect::{self, ConnectError};
 use crate::dispatch::{Entry, dispatch};
 use crate::error::ProduceError;
+use crate::later_servers::{OutboxServer, StoreServer};
 use crate::partial_failure::PartialFailure;
 use crate::payload::PayloadStore;
 use crate::prepared::Prepared;
@@ -102,6 +105,18 @@ impl Producer {
         self.with(|routes| routes.offload_to(store))
     }
 
+    /// Sets the outbox in which jobs wait that are due [later](SendJob::at), or that are [unique](SendJob::unique): the setting
+    /// `outbox_url` of a producer that is not set up by settings. A relay (`drumline outbox run`) sends them.
+    pub fn outbox(self, outbox: Arc<dyn Outbox>) -> Self {
+        self.with(|routes| routes.places.outbox = Some(OutboxServer::given(outbox)))
+    }
+
+    /// Sets the store of the workers, which knows what is done, for jobs that are unique [until then](crate::Unique::until_done): the
+    /// setting `store_url` of a producer that is not set up by settings.
+    pub fn store(self, store: Arc<dyn Store>) -> Self {
+        self.with(|routes| routes.places.store = Some(StoreServer::given(store)))
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Routes)) -> Self {
         change(Arc::make_mut(&mut self.routes));
         self
@@ -131,7 +146,7 @@ impl Producer {
         self.send(job).prepare()
     }
 
-    /// Sends jobs that are prepared. Sent again, they are the same jobs: use it after a [`PartialFailure`].
+    /// Sends jobs that are prepared, or puts those that wait into the outbox. Sent again, they are the same jobs: use it after a [`PartialFailure`].
     ///
     /// # Errors
     /// If some jobs were not sent.

@@ -6,6 +6,7 @@ use aws_sdk_sqs::Client;
 
 use crate::check::Checks;
 use crate::error::Refusal;
+use crate::later_place::Places;
 use crate::payload::PayloadStore;
 use crate::schemas::Schemas;
 use crate::send::InDoubt;
@@ -22,6 +23,7 @@ pub(crate) struct Routes {
     pub(crate) checks: Checks,
     pub(crate) payloads: Option<PayloadStore>,
     pub(crate) schemas: Schemas,
+    pub(crate) places: Places,
 }
 
 /// The queue of the job types that have none of their own.
@@ -43,6 +45,7 @@ impl Routes {
             checks: Checks::default(),
             payloads: None,
             schemas: Schemas::default(),
+            places: Places::default(),
         }
     }
 

@@ -3,25 +3,29 @@
 use std::future::IntoFuture;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use drumline::Job;
 use drumline::message::limits::{MAX_ATTRIBUTES, MAX_MESSAGE_BYTES};
 use drumline::message::{Attribute, Traceparent};
+use drumline_store::outbox::{Due, OutboxJob};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::attributes::{Attributes, TRACEPARENT, attributes, check_attribute, size};
 use crate::encode::encode;
 use crate::error::{ProduceError, Refusal};
+use crate::later_place::{Wait, keep};
+use crate::later_unique::Held;
 use crate::new_job::NewJob;
 use crate::options::{Options, Place, Refused, Spread};
 use crate::origin::Origin;
 use crate::pack::Outgoing;
 use crate::prepared::Prepared;
 use crate::receipt::Receipt;
-use crate::routes::Routes;
+use crate::routes::{Others, Routes};
 use crate::target_queue::TargetQueue;
+use crate::unique::Unique;
 use crate::unsendable::Unsendable;
 
 /// Characters that JSON allows in a text and SQS does not allow in a body. An escape in the text means the same.
@@ -41,6 +45,19 @@ pub struct SendJob {
     own_key: Option<String>,
     origin: Origin,
     pub(crate) options: Options,
+}
+
+/// The checked parts of a job's message.
+struct Parts {
+    job_id: String,
+    body: String,
+    /// Without the trace.
+    attributes: Attributes,
+    deduplication_id: String,
+    group: Option<Arc<str>>,
+    idempotency_key: Option<String>,
+    correlation_id: Option<String>,
+    trace: Option<Traceparent>,
 }
 
 impl SendJob {
@@ -67,18 +84,35 @@ impl SendJob {
     /// Returns the job's FIFO queue and its message group, if both are known.
     pub(crate) fn fifo_group(&self) -> Option<(TargetQueue, Arc<str>)> {
         let queue = self.routes.queue_of(self.job_type).ok().filter(TargetQueue::is_fifo)?;
-        let group = self.options.group(&queue).ok().flatten()?;
+        let group = self.options.group(Some(&queue)).ok().flatten()?;
         Some((queue, group))
     }
 
-    /// Delays the job: whole seconds, at most 15 minutes. A FIFO queue has no delay of single messages.
+    /// Delays the job. SQS itself does it for whole seconds up to 15 minutes, in a standard queue. For all else the job waits in the
+    /// [outbox](crate::Producer::outbox) of the producer, exactly and for as long as it takes; without one it is refused.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.options.delay = Some(delay);
         self
     }
 
-    /// Delays the job by a random time of at most this, after its [`delay`](Self::delay) if it has one, so that jobs that are sent at
-    /// once do not all run at once. Delay and spread are at most 15 minutes together.
+    /// Sends the job at this time, a [`SystemTime`] or a `jiff::Timestamp`; at once if it has passed. Until then it waits in the
+    /// [outbox](crate::Producer::outbox) of the producer; without one it is refused, also for a time in the next minutes.
+    ///
+    /// The time is kept to the millisecond, rounded up, and counts by the clock of the outbox's server.
+    pub fn at(mut self, time: impl Into<SystemTime>) -> Self {
+        self.options.at = Some(time.into());
+        self
+    }
+
+    /// Sends the job unless another one holds its key, whose id is then that of the [`Receipt`]. Such jobs go through the
+    /// [outbox](crate::Producer::outbox) of the producer, which keeps the keys.
+    pub fn unique(mut self, unique: Unique) -> Self {
+        self.options.unique = Some(unique);
+        self
+    }
+
+    /// Delays the job by a random time of at most this, after its [`delay`](Self::delay) or the time [`at`](Self::at) which it is due if it
+    /// has one, so that jobs that are sent at once do not all run at once. Delay and spread together are at most 15 minutes without an outbox.
     pub fn spread(mut self, within: Duration) -> Self {
         self.options.spread = Some(Spread { within, place: Place::Random });
         self
@@ -126,43 +160,136 @@ impl SendJob {
     /// Checks the job and its options, and makes its message, without sending it.
     ///
     /// # Errors
-    /// If SQS would refuse the message, or no worker could read it.
+    /// If SQS would refuse the message, no worker could read it, or it has to wait and the producer has no place for that.
     pub fn prepare(self) -> Result<Prepared, ProduceError> {
-        let job_type = self.job_type;
-        let refused = |(option, reason): Refused| Refusal::new(job_type, option, reason);
-        let payload = self.payload.as_ref().map_err(Clone::clone)?;
-        let queue = self.routes.queue_of(job_type)?;
-        let options = &self.options;
-        let delay_secs = options.delay_secs(&queue).map_err(refused)?;
-        let group = options.group(&queue).map_err(refused)?;
-        let idempotency_key = options.idempotency_key(self.own_key.clone()).map_err(refused)?;
-        let correlation_id = options.correlation_id.as_ref().or(self.origin.correlation_id.as_ref());
-        let new = NewJob {
-            schema_version: self.version,
-            idempotency_key: idempotency_key.as_deref(),
-            correlation_id: correlation_id.map(String::as_str).filter(|id| !id.is_empty()),
-            ..NewJob::new(job_type, payload)
+        let queue = self.routes.queue_of(self.job_type)?;
+        let (delay_secs, outbox) = match self.options.sqs_delay(&queue) {
+            Ok(delay_secs) => (delay_secs, None),
+            Err(why) => {
+                let outbox = self.routes.places.outbox.clone();
+                (None, Some(outbox.ok_or_else(|| self.refused(why))?))
+            }
         };
-        let deduplication_id = options.deduplication_id(&queue, &new.job_id).map_err(refused)?;
-        let body = allowed(new.to_body());
-        let mut attributes = self.attributes()?;
-        self.inspect(&body, &attributes)?;
-        let trace = self.trace(&attributes)?;
-        if let Some(trace) = &trace {
-            add_trace(&mut attributes, body.len(), trace);
+        let parts = self.parts(Some(&queue), outbox.is_some())?;
+        let wait = outbox.map(|outbox| {
+            let job = Box::new(self.outbox_job(&parts, Some(&queue))?);
+            let held = self.held(&parts, job.due)?.map(Box::new);
+            Ok::<_, Refusal>(Wait::Outbox { outbox, job, held })
+        });
+        let wait = wait.transpose()?;
+        let mut attributes = parts.attributes;
+        if let Some(trace) = &parts.trace {
+            add_trace(&mut attributes, parts.body.len(), trace);
         }
         let outgoing = Outgoing {
             line: 0,
-            body,
+            body: parts.body,
             attributes: Arc::new(attributes),
+            deduplication_id: parts.deduplication_id,
+            group: parts.group,
+            delay_secs,
+            trace_header: parts.trace.map(|trace| trace.to_xray()),
+            job_type: self.job_type.to_owned(),
+            job_id: Some(parts.job_id.into()),
+        };
+        Ok(Prepared { queue, outgoing, wait })
+    }
+
+    /// Checks the job and its options, and returns it as an outbox keeps it: to be added in a transaction of one's own. The relay sends it to
+    /// the queue that the producer has for its type, or, if that has none, to the one of its own settings.
+    ///
+    /// # Errors
+    /// As those of [`prepare`](Self::prepare). A unique job is refused: it is added by [`Outbox::add_unique`] alone.
+    ///
+    /// [`Outbox::add_unique`]: drumline_store::outbox::Outbox::add_unique
+    pub fn to_outbox_job(&self) -> Result<OutboxJob, ProduceError> {
+        if self.options.unique.is_some() {
+            let reason = "a unique job is not added in a transaction of one's own: await it";
+            return Err(self.refused(("unique", reason.to_owned())).into());
+        }
+        let queue = match self.routes.others {
+            Others::Nowhere => self.routes.queue_of(self.job_type).ok(),
+            _ => Some(self.routes.queue_of(self.job_type)?),
+        };
+        let parts = self.parts(queue.as_ref(), true)?;
+        Ok(self.outbox_job(&parts, queue.as_ref())?)
+    }
+
+    /// Checks all parts of the message, for its queue if that is known.
+    fn parts(&self, queue: Option<&TargetQueue>, waits: bool) -> Result<Parts, Refusal> {
+        let refused = |why| self.refused(why);
+        let options = &self.options;
+        let payload = self.payload.as_ref().map_err(Clone::clone)?;
+        if waits && options.deduplication_id.is_some() {
+            let reason = "a job that waits is sent under its own id, by which a FIFO queue drops a second sending: leave it out";
+            return Err(refused(("dedup", reason.to_owned())));
+        }
+        let group = options.group(queue).map_err(refused)?;
+        let idempotency_key = options.idempotency_key(self.own_key.clone()).map_err(refused)?;
+        let correlation_id = options.correlation_id.as_ref().or(self.origin.correlation_id.as_ref());
+        let correlation_id = correlation_id.filter(|id| !id.is_empty()).cloned();
+        let new = NewJob {
+            schema_version: self.version,
+            idempotency_key: idempotency_key.as_deref(),
+            correlation_id: correlation_id.as_deref(),
+            ..NewJob::new(self.job_type, payload)
+        };
+        let body = allowed(new.to_body());
+        let job_id = new.job_id;
+        let deduplication_id = match queue {
+            Some(queue) => options.deduplication_id(queue, &job_id).map_err(refused)?,
+            None => job_id.clone(),
+        };
+        let attributes = self.attributes()?;
+        self.inspect(&body, &attributes)?;
+        let trace = self.trace(&attributes)?;
+        Ok(Parts {
+            job_id,
+            body,
+            attributes,
             deduplication_id,
             group,
-            delay_secs,
-            trace_header: trace.map(|trace| trace.to_xray()),
-            job_type: job_type.to_owned(),
-            job_id: Some(new.job_id.into()),
-        };
-        Ok(Prepared { queue, outgoing })
+            idempotency_key,
+            correlation_id,
+            trace,
+        })
+    }
+
+    /// Returns the job as an outbox keeps it.
+    fn outbox_job(&self, parts: &Parts, queue: Option<&TargetQueue>) -> Result<OutboxJob, Refusal> {
+        let payload = self.payload.as_ref().map_err(Clone::clone)?;
+        let mut job = OutboxJob::new(&*parts.job_id, self.job_type, allowed(payload.get().to_owned()));
+        for (name, attribute) in &parts.attributes {
+            let text =
+                attribute.as_text().filter(|_| attribute.data_type() == "String").ok_or_else(|| {
+                    let reason =
+                        format!("an outbox keeps texts, and this is of type {}", attribute.data_type());
+                    Refusal::new(self.job_type, format!("attribute {name}"), reason)
+                })?;
+            job.attributes.insert(name.clone(), text.to_owned());
+        }
+        job.schema_version = self.version;
+        job.queue = queue.map(|queue| queue.url().to_owned());
+        job.group = parts.group.as_deref().map(str::to_owned);
+        job.idempotency_key.clone_from(&parts.idempotency_key);
+        job.correlation_id.clone_from(&parts.correlation_id);
+        job.traceparent = parts.trace.as_ref().map(|trace| trace.as_str().to_owned());
+        job.due = self.options.due().map_err(|why| self.refused(why))?;
+        Ok(job)
+    }
+
+    /// Returns the key of a unique job.
+    fn held(&self, parts: &Parts, due: Due) -> Result<Option<Held>, Refusal> {
+        let Some(unique) = &self.options.unique else { return Ok(None) };
+        let payload = self.payload.as_ref().map_err(Clone::clone)?;
+        let store = self.routes.places.store.clone();
+        let held =
+            Held::new(unique, self.job_type, parts.idempotency_key.as_deref(), payload.get(), due, store);
+        held.map(Some).map_err(|why| self.refused(why))
+    }
+
+    fn refused(&self, (option, reason): Refused) -> Refusal {
+        Refusal::new(self.job_type, option, reason)
     }
 
     fn attributes(&self) -> Result<Attributes, Refusal> {
@@ -203,7 +330,11 @@ impl IntoFuture for SendJob {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Prepared { queue, outgoing } = self.prepare()?;
+            let job = self.prepare()?;
+            if job.wait.is_some() {
+                return keep(job).await.1;
+            }
+            let Prepared { queue, outgoing, .. } = job;
             let (_, result) =
                 queue.send_batch(vec![outgoing]).await.pop().expect("each message has a result");
             result

@@ -65,13 +65,30 @@ fn what_sqs_or_a_worker_would_refuse_is_refused_by_name() {
         (
             greet().delay(secs(901)),
             "delay",
-            "at most 15 minutes, not by 901s: for longer use EventBridge Scheduler",
+            "at most 15 minutes, not by 901s: set DRUMLINE_OUTBOX_URL to postgres://… or redis://… (in code: Producer::outbox), or use \
+             EventBridge Scheduler",
         ),
         (greet().delay(Duration::from_millis(1500)), "delay", "whole seconds"),
         (greet().delay(secs(600)).spread(secs(301)), "delay", "not by 901s"),
         (greet().spread(secs(1000)), "spread", "at most 15 minutes"),
         (greet().delay(Duration::MAX).spread(Duration::MAX), "delay", "at most 15 minutes"),
-        (order().delay(secs(1)), "delay", "orders.fifo is a FIFO queue, where single messages have no delay"),
+        (greet().spread(Duration::from_millis(500)), "spread", "whole seconds"),
+        (
+            order().delay(secs(1)),
+            "delay",
+            "orders.fifo is a FIFO queue, where SQS delays no single message: set DRUMLINE_OUTBOX_URL to postgres://… or redis://… (in \
+             code: Producer::outbox), so that the job joins its group when it is due, or set DelaySeconds of the queue",
+        ),
+        (
+            greet().at(SystemTime::now()),
+            "at",
+            "waits for its time in an outbox: set DRUMLINE_OUTBOX_URL to postgres://… or redis://… (in code: Producer::outbox), or use",
+        ),
+        (
+            greet().unique(Unique::within(secs(1))),
+            "unique",
+            "holds its key in an outbox: set DRUMLINE_OUTBOX_URL",
+        ),
         (order().spread(secs(1)), "spread", "FIFO"),
         (producer().send(&Order { id: 7 }), "group", "orders.fifo is a FIFO queue, which needs one"),
         (order().group(""), "group", "1 to 128 ASCII letters"),

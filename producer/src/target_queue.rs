@@ -148,7 +148,8 @@ impl TargetQueue {
         match result {
             Ok(Taken { message_id, sequence_number }) => {
                 let job_id = if job_id.is_empty() { message_id.clone() } else { job_id };
-                Ok(Receipt { job_id, message_id, queue, sequence_number })
+                let message_id = Some(message_id);
+                Ok(Receipt { job_id, message_id, queue, sequence_number, due: None, existing: None })
             }
             Err(NotTaken { why, text: reason }) => {
                 let unsent = Unsent { job_id, queue, reason };

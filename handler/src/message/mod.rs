@@ -30,6 +30,7 @@ pub use intake::{Intake, RequiredFields};
 pub use invalid_payload::InvalidPayload;
 pub use job_id_attribute::{CHANGED_DATA_TYPE, JOB_ID_ATTRIBUTE, JobIdAttribute, MAX_JOB_ID_BYTES};
 pub use objects::from_json;
+pub use payload_hash::payload_hash;
 pub use payload_pointer::PayloadPointer;
 pub use sqs_message::{Attribute, AttributeValue, Message};
 pub use trace::Traceparent;

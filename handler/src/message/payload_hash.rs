@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// The hash of a job's type and its payload. The same in every build and on every machine: stores keep it. What is no JSON
 /// is hashed as the bytes that it is.
-pub(crate) fn payload_hash(job_type: &str, payload: &str) -> u128 {
+pub fn payload_hash(job_type: &str, payload: &str) -> u128 {
     let value = match serde_json::from_str::<Hashed>(payload) {
         Ok(Hashed(value)) => value,
         Err(_) => leaf(Kind::Raw, payload.as_bytes()),

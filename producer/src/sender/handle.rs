@@ -120,7 +120,7 @@ impl Sender {
     /// many jobs on their way.
     ///
     /// # Errors
-    /// If no queue would take the message, or if the sender is shut down.
+    /// If no queue would take the message, if it waits (for a time or a key), or if the sender is shut down.
     pub async fn enqueue(&self, job: Prepared) -> Result<Pending, ProduceError> {
         check(&job)?;
         let bytes = self.shared.bytes_held(&job);
@@ -196,8 +196,12 @@ impl Sender {
 
 /// Refuses a message that would fail a whole request.
 fn check(job: &Prepared) -> Result<(), Refusal> {
-    let Prepared { queue, outgoing } = job;
+    let Prepared { queue, outgoing, wait } = job;
     let refused = |field, reason| Err(Refusal::new(&outgoing.job_type, field, reason));
+    if wait.is_some() {
+        let reason = "a job that waits goes into the outbox, and not through a Sender: await the job itself, or Producer::send_prepared";
+        return refused("outbox", reason.to_owned());
+    }
     let bytes = outgoing.bytes();
     if bytes > MAX_BATCH_BYTES && !queue.offloads() {
         return refused("payload", format!("{bytes} bytes are more than SQS's {MAX_BATCH_BYTES}"));

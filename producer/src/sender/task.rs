@@ -157,7 +157,7 @@ impl Task {
 
     fn handle(&mut self, command: Command) {
         match command {
-            Command::Send(Prepared { queue, outgoing }, ticket) => self.accept(&queue, outgoing, ticket),
+            Command::Send(Prepared { queue, outgoing, .. }, ticket) => self.accept(&queue, outgoing, ticket),
             Command::Flush(done) => {
                 self.hurry();
                 self.flushes.push((self.accepted, done));

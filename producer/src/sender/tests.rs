@@ -104,7 +104,7 @@ fn sender(fake: &Arc<Fake>, options: SenderOptions) -> Sender {
 
 fn to(url: &str, body: &str) -> Prepared {
     let outgoing = Outgoing { body: body.to_owned(), ..Outgoing::default() };
-    Prepared { queue: TargetQueue::new(client(), url.to_owned()), outgoing }
+    Prepared { queue: TargetQueue::new(client(), url.to_owned()), outgoing, wait: None }
 }
 
 fn job(body: &str) -> Prepared {
@@ -147,7 +147,7 @@ async fn a_message_waits_for_others_until_its_linger_ends_or_ten_are_there() {
     let callers: Vec<_> = (0..13).map(|n| call(&sender, &n.to_string())).collect();
     for (n, caller) in callers.into_iter().enumerate() {
         let receipt = caller.await.unwrap().unwrap();
-        assert_eq!((receipt.message_id, &*receipt.queue), (format!("id-{n}"), "jobs"));
+        assert_eq!((receipt.message_id, &*receipt.queue), (Some(format!("id-{n}")), "jobs"));
     }
     let seen = fake.seen();
     let sizes: Vec<_> = seen.iter().map(|(at, bodies)| (*at, bodies.len())).collect();
@@ -227,8 +227,11 @@ async fn an_entry_that_fails_is_tried_again_and_holds_up_no_other() {
     let at = fake.begun.elapsed();
     assert_eq!(at, LINGER + ROUND_TRIP);
     let later = call(&sender, "later").await.unwrap().unwrap();
-    assert_eq!((later.message_id.as_str(), fake.begun.elapsed()), ("id-later", at + LINGER + ROUND_TRIP));
-    assert_eq!(bad.await.unwrap().unwrap().message_id, "id-bad");
+    assert_eq!(
+        (later.message_id.as_deref(), fake.begun.elapsed()),
+        (Some("id-later"), at + LINGER + ROUND_TRIP)
+    );
+    assert_eq!(bad.await.unwrap().unwrap().message_id.unwrap(), "id-bad");
     let bad = "bad".to_owned();
     let tries = fake.bodies().iter().filter(|bodies| bodies.contains(&bad)).count();
     assert!(tries >= 2, "{:?}", fake.bodies());
@@ -241,7 +244,7 @@ async fn each_caller_gets_the_failure_of_its_own_message() {
     let callers = ["refused", "good"].map(|body| call(&sender, body));
     let [refused, good] = callers.map(|caller| async move { caller.await.unwrap() });
     assert_eq!(refused.await, Err(ProduceError::RefusedBySqs(unsent("made to fail"))));
-    assert_eq!(good.await.unwrap().message_id, "id-good");
+    assert_eq!(good.await.unwrap().message_id.unwrap(), "id-good");
     assert_eq!(fake.bodies().len(), 1, "what is refused is not tried again");
 
     let fake = Fake::new(|_, _| Fate::Except(&["failing"], Why::Unavailable));
@@ -264,7 +267,7 @@ async fn a_request_that_sqs_refuses_is_split_so_that_one_message_fails_no_other(
     let callers = ["a", "bad", "c"].map(|body| call(&sender, body));
     let mut results = Vec::new();
     for caller in callers {
-        results.push(caller.await.unwrap().map(|receipt| receipt.message_id));
+        results.push(caller.await.unwrap().map(|receipt| receipt.message_id.unwrap()));
     }
     let refused = Err(ProduceError::RefusedBySqs(unsent("InvalidParameterValue")));
     assert_eq!(results, [Ok("id-a".to_owned()), refused, Ok("id-c".to_owned())]);
@@ -275,7 +278,7 @@ async fn a_request_that_sqs_refuses_is_split_so_that_one_message_fails_no_other(
 async fn a_lost_answer_is_asked_for_again_and_stays_in_doubt_without_any() {
     let fake = Fake::new(|n, _| if n < 2 { Fate::Error(lost()) } else { Fate::Taken });
     let sender = sender(&fake, options());
-    assert_eq!(call(&sender, "a").await.unwrap().unwrap().message_id, "id-a");
+    assert_eq!(call(&sender, "a").await.unwrap().unwrap().message_id.unwrap(), "id-a");
     assert_eq!(fake.bodies().len(), 3);
 
     let throttled = || Fate::Error(SqsError::new(SqsErrorKind::Throttled, "RequestThrottled"));

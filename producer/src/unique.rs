@@ -1,0 +1,149 @@
+//! Jobs of which there is one at a time.
+
+use std::time::Duration;
+
+use drumline::core::MAX_KEY_BYTES;
+use drumline::message::payload_hash;
+use drumline_store::outbox::{self, OnConflict};
+
+use crate::options::Refused;
+
+/// The longest time for which a key is held. A job that holds one is a row of its outbox that long.
+const MAX_WINDOW: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
+/// How much longer a debounced job holds its key than it waits: for as long may the relay be late.
+const RELAY_LATE: Duration = Duration::from_secs(60 * 60);
+
+/// A key that one job holds at a time, and until when: for [`SendJob::unique`](crate::SendJob::unique).
+///
+/// While a job holds the key, another one is not added: its caller gets the [id of the first](crate::Receipt::job_id).
+///
+/// ```
+/// use std::time::Duration;
+/// use drumline_producer::{Existing, Producer, Unique};
+/// # use drumline::Job;
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Reindex { shop: u64 }
+/// # impl Job for Reindex {
+/// #     const TYPE: &'static str = "search.reindex";
+/// # }
+///
+/// # async fn example(producer: Producer) -> Result<(), Box<dyn std::error::Error>> {
+/// const HOUR: Duration = Duration::from_secs(3600);
+/// // One until it is done, however often it is asked for; after six hours another one all the same.
+/// let receipt = producer.send(&Reindex { shop: 7 }).unique(Unique::until_done(6 * HOUR)).await?;
+/// if receipt.existing == Some(Existing::Sent) {
+///     println!("job {} is at it", receipt.job_id);
+/// }
+/// // One an hour.
+/// producer.send(&Reindex { shop: 7 }).unique(Unique::within(HOUR)).await?;
+/// // One when nothing has been sent for ten seconds, with the payload of the last call, or after five minutes at the latest.
+/// let debounce = Unique::debounce(Duration::from_secs(10), Duration::from_secs(300));
+/// producer.send(&Reindex { shop: 7 }).unique(debounce.key("shop-7")).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unique {
+    key: Option<String>,
+    until: Until,
+    replaces: bool,
+}
+
+/// Until when a job holds its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// Until the store of its workers says that it is done, or is a dead letter.
+    Done { at_most: Duration },
+    /// For this time after it was added.
+    Window(Duration),
+    /// While it waits, and each further call makes it wait as long again.
+    Sent { quiet: Duration, at_most: Duration },
+}
+
+impl Unique {
+    /// The job holds the key until it is done or has failed for good, and for `at_most` this time after it was added.
+    ///
+    /// Needs the store of its workers ([`Producer::store`](crate::Producer::store)): what no store knows of as done is pending.
+    pub fn until_done(at_most: Duration) -> Self {
+        Self::new(Until::Done { at_most })
+    }
+
+    /// The job holds the key for this time after it was added, whether it is done or not.
+    pub fn within(window: Duration) -> Self {
+        Self::new(Until::Window(window))
+    }
+
+    /// The job holds the key while it waits: it is sent when no other one has been asked for in the time `quiet`, and `at_most` this time
+    /// after the first call. It has the payload and the options of the last call.
+    pub fn debounce(quiet: Duration, at_most: Duration) -> Self {
+        Self::new(Until::Sent { quiet, at_most })
+    }
+
+    fn new(until: Until) -> Self {
+        Self { key: None, until, replaces: false }
+    }
+
+    /// Sets the key, within the job's type. The default is the job's [idempotency key](crate::SendJob::idempotency_key) if it has one,
+    /// else a hash of its payload.
+    #[must_use]
+    pub fn key(self, key: impl Into<String>) -> Self {
+        Self { key: Some(key.into()), ..self }
+    }
+
+    /// Gives the job that holds the key the payload, the options and the due time of the one that is not added, as long as no relay has
+    /// taken it to send it. The default leaves it as it is.
+    #[must_use]
+    pub fn replace(self) -> Self {
+        Self { replaces: true, ..self }
+    }
+
+    /// Returns for how long a debounced job waits after each call.
+    pub(crate) fn quiet(&self) -> Option<Duration> {
+        match self.until {
+            Until::Sent { quiet, .. } => Some(quiet),
+            Until::Done { .. } | Until::Window(_) => None,
+        }
+    }
+
+    pub(crate) fn until(&self) -> Until {
+        self.until
+    }
+
+    /// Returns the key as an outbox keeps it, and for how long.
+    pub(crate) fn of_job(
+        &self,
+        job_type: &str,
+        idempotency_key: Option<&str>,
+        payload: &str,
+    ) -> Result<outbox::Unique, Refused> {
+        let refused = |reason: String| Err(("unique", reason));
+        let (window, on_conflict) = match self.until {
+            Until::Sent { quiet, at_most } if quiet.is_zero() || quiet > at_most => {
+                return refused(format!(
+                    "a debounced job waits for some time, and not for longer than at most: {quiet:?} and {at_most:?} are no such times"
+                ));
+            }
+            Until::Sent { at_most, .. } => {
+                (at_most.saturating_add(RELAY_LATE), OnConflict::Debounce { at_most })
+            }
+            Until::Done { at_most } | Until::Window(at_most) => {
+                (at_most, if self.replaces { OnConflict::Replace } else { OnConflict::Keep })
+            }
+        };
+        if window.is_zero() || window > MAX_WINDOW {
+            return refused(format!(
+                "a key is held for some time, and for 366 days at most, not for {window:?}: its job is a row of the outbox that long"
+            ));
+        }
+        let hashed = || format!("#{:032x}", payload_hash(job_type, payload));
+        let key = match (&self.key, idempotency_key) {
+            (Some(given), _) => given.clone(),
+            (None, Some(key)) => key.to_owned(),
+            (None, None) => hashed(),
+        };
+        if key.is_empty() || key.len() > MAX_KEY_BYTES {
+            return refused(format!("the key has {} bytes, and 1 to {MAX_KEY_BYTES} are allowed", key.len()));
+        }
+        Ok(outbox::Unique::new(format!("{job_type}:{key}"), window, on_conflict))
+    }
+}
