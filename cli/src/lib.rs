@@ -33,9 +33,12 @@ mod list;
 mod man;
 #[cfg(feature = "bin")]
 mod new;
+mod outbox;
 mod output;
 mod own_endpoint;
 mod preflight;
+mod pretty;
+mod question;
 mod run;
 mod schema;
 mod send;

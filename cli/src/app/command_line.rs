@@ -18,6 +18,7 @@ use crate::jobs::JobsArgs;
 use crate::man::ManArgs;
 #[cfg(feature = "bin")]
 use crate::new::NewArgs;
+use crate::outbox::OutboxArgs;
 use crate::run::RunArgs;
 use crate::schema::SchemaArgs;
 use crate::send::SendArgs;
@@ -52,6 +53,7 @@ pub(super) enum Commands {
     Schema(SchemaArgs),
     Jobs(JobsArgs),
     Dlq(DlqArgs),
+    Outbox(OutboxArgs),
     Config(ConfigArgs),
     #[cfg(feature = "doctor")]
     Doctor(DoctorArgs),
@@ -148,12 +150,12 @@ mod tests {
     fn help_names_the_services_own_binary() {
         let (text, own) = (help_of("orders"), help_of("drumline"));
         assert!(!text.contains(PROGRAM) && !own.contains(PROGRAM));
-        for command in ["run", "send", "jobs", "dlq", "config", "health"] {
+        for command in ["run", "send", "jobs", "dlq", "outbox", "config", "health"] {
             assert!(text.contains(&format!("Usage: orders {command}")), "{command} in\n{text}");
             assert!(own.contains(&format!("Usage: drumline {command}")), "{command}");
         }
         assert!(text.contains("\n  orders send --queue-url URL --type email.send"), "{text}");
-        // Folders, a crate and another binary.
+        // Folders, a crate, another binary and metrics.
         let foreign = [
             "drumline-dev",
             "drumline=debug",
@@ -164,6 +166,7 @@ mod tests {
             "drumline_jobs.py",
             "drumline-jobs.ts",
             "drumlineDeadLetters",
+            "drumline_outbox_",
         ];
         let others = foreign.iter().fold(text, |text, name| text.replace(name, ""));
         let line = others.lines().find(|line| line.contains("drumline"));

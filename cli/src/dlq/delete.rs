@@ -18,13 +18,14 @@ use super::export::{Done, Plan, Sink, Summary, header, pass, status_of};
 use super::filter::FilterArgs;
 use super::hold::{Hold, HoldOptions};
 use super::journal;
-use super::operator::{confirm, host, may_ask};
+use super::operator::host;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use super::recorded::Recorded;
 use super::selection::at_most;
 use crate::format::{count, note, now_ms};
 use crate::interrupt::unless_interrupted;
+use crate::question::{confirm, may_ask};
 
 /// The ending of exports' names.
 const EXPORT: &str = "jsonl";

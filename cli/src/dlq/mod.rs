@@ -20,7 +20,6 @@ mod journal;
 mod ls;
 mod notes;
 mod operator;
-mod pretty;
 mod queue;
 mod reasons;
 mod recorded;

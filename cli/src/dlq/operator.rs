@@ -1,48 +1,6 @@
-//! The operator: who acts, what the action is called, and questions.
+//! The operator: who acts, and what the action is called.
 
-use std::io::{self, IsTerminal, Write};
-
-use drumline_consumer::ExitError;
 use drumline_runtime::variable;
-
-use crate::format::many_lines;
-use crate::interrupt::unless_interrupted;
-
-/// Returns true if a question can be asked and answered.
-pub(super) fn may_ask() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
-}
-
-/// Shows the lines that a question is about, and a blank line.
-pub(super) fn show(lines: &str) {
-    // The question after it reports a terminal that is gone.
-    let _ = writeln!(io::stderr(), "{}\n", many_lines(lines));
-}
-
-/// Asks a question, and returns true if the answer is yes. A signal ends it.
-pub(super) async fn confirm(question: &str) -> Result<bool, ExitError> {
-    unless_interrupted(answer(question)).await
-}
-
-/// Asks a question, and returns true if the answer is yes. Reports and renewals go on meanwhile.
-pub(super) async fn answer(question: &str) -> Result<bool, ExitError> {
-    let mut stderr = io::stderr();
-    write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush())?;
-    let answer = line(|line| std::io::stdin().read_line(line)).await?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-}
-
-/// Reads a line on a thread of its own. If it is not waited for any more, the read is left to the end of the process.
-async fn line(
-    read: impl FnOnce(&mut String) -> io::Result<usize> + Send + 'static,
-) -> Result<String, ExitError> {
-    let reading = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        read(&mut line).map(|_| line)
-    });
-    let line = reading.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-    Ok(line?)
-}
 
 /// The name of an action that is not given one: by its kind and the time of its begin.
 pub(super) fn default_name(kind: &str, at_ms: u64) -> String {
@@ -67,25 +25,4 @@ pub(super) fn host() -> Option<String> {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
         Some(name.trim().to_owned()).filter(|name| !name.is_empty())
     })
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use std::io::{BufRead, BufReader};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn the_process_goes_on_while_a_question_waits_for_its_answer() {
-        let (reader, mut writer) = io::pipe().unwrap();
-        let read = line(move |line| BufReader::new(reader).read_line(line));
-        // On the only thread of this runtime: it comes to this line only if the question leaves the thread free.
-        let goes_on = async {
-            tokio::task::yield_now().await;
-            writer.write_all(b"yes\n").unwrap();
-        };
-        let (answer, ()) = tokio::join!(read, goes_on);
-        assert_eq!(answer.unwrap(), "yes\n");
-    }
 }

@@ -16,13 +16,13 @@ use serde_json::{Map, Value, json};
 use super::common::{A_LOOK_IS_A_RECEIVE, QueueArgs};
 use super::dead_letter::{DeadLetter, Summary};
 use super::hold::{Hold, HoldOptions};
-use super::pretty::pretty;
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use crate::format::{count, millis, now_ms, one_line, rfc3339, when};
 use crate::interrupt::unless_interrupted;
 use crate::job_text::write_job;
 use crate::output::{Output, print};
+use crate::pretty::pretty;
 
 /// Everything of one dead letter: body, attributes, history
 #[derive(Debug, clap::Args)]

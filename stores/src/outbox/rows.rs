@@ -31,6 +31,8 @@ impl Lag {
 pub struct Rows {
     /// Only rows of this state; `None` for all.
     pub state: Option<RowState>,
+    /// Only rows of these jobs; `None` for all.
+    pub ids: Option<Vec<String>>,
     /// The most rows.
     pub limit: usize,
 }
@@ -38,7 +40,12 @@ pub struct Rows {
 impl Rows {
     /// Rows of a state, or of all.
     pub fn new(state: Option<RowState>, limit: usize) -> Self {
-        Self { state, limit }
+        Self { state, ids: None, limit }
+    }
+
+    /// The rows of these jobs, whatever their state.
+    pub fn of(ids: Vec<String>) -> Self {
+        Self { state: None, limit: ids.len(), ids: Some(ids) }
     }
 }
 

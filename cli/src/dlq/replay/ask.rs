@@ -5,10 +5,10 @@ use drumline_dlq::canary::Outcomes;
 
 use super::count::Counted;
 use super::decide::Decider;
-use crate::dlq::operator;
 use crate::format::count;
+use crate::question;
 
-pub(super) use crate::dlq::operator::may_ask;
+pub(super) use crate::question::may_ask;
 
 /// Letters whose changes are shown before the question.
 const SHOWN: usize = 3;
@@ -22,11 +22,11 @@ pub(super) async fn confirm(counted: &Counted, decider: &Decider<'_>) -> Result<
         again => format!(", of which {again} have jobs that are done and run once more"),
     };
     for letter in decider.changes.preview().iter().take(SHOWN) {
-        operator::show(letter);
+        question::show(letter);
     }
     let queues: Vec<&str> = counted.per_queue.keys().map(String::as_str).collect();
     let letters = count(counted.letters.len(), "letter");
-    operator::confirm(&format!(
+    question::confirm(&format!(
         "Replay {letters} from {} to {}{again}{left}?",
         decider.queue.name,
         queues.join(", ")
@@ -36,5 +36,5 @@ pub(super) async fn confirm(counted: &Counted, decider: &Decider<'_>) -> Result<
 
 /// Asks if the rest is to be sent after the first letters. The caller ends it by signals and aborts, as those end its run.
 pub(super) async fn go_on(outcomes: &Outcomes) -> Result<bool, ExitError> {
-    operator::answer(&format!("{outcomes}. Go on with the rest?")).await
+    question::answer(&format!("{outcomes}. Go on with the rest?")).await
 }

@@ -11,9 +11,9 @@ use drumline_dlq::Letter;
 use drumline_dlq::fix::{Fix, FixError, apply};
 use drumline_runtime::variable;
 
-use crate::dlq::operator::{confirm, may_ask};
-use crate::dlq::pretty::broken;
 use crate::format::{brief, note};
+use crate::pretty::broken;
+use crate::question::{confirm, may_ask};
 
 /// The letters that one edit is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -23,6 +23,7 @@ use crate::dlq::queue::DeadLetterQueue;
 use crate::format::{note, now_ms};
 use crate::interrupt::interrupted;
 use crate::output::{Output, print};
+use crate::question;
 
 /// SQS moves no more messages a second by a task.
 const MAX_RATE: f64 = 500.0;
@@ -80,7 +81,7 @@ pub(super) async fn native(args: &ReplayArgs, environment: &Environment) -> Resu
             return Err(ExitError::usage("without a terminal to ask on, --yes is needed"));
         }
         note(LOSSES);
-        if !operator::confirm(&format!("Move about {} letters of {}?", queue.visible, queue.name)).await? {
+        if !question::confirm(&format!("Move about {} letters of {}?", queue.visible, queue.name)).await? {
             return Err(ExitError::other("nothing was moved"));
         }
     }

@@ -8,7 +8,7 @@ use crate::format::many_lines;
 const STEP: &str = "  ";
 
 /// JSON over several lines, in its own order and notation; anything else as it is, but for what a terminal would obey.
-pub(super) fn pretty(body: &str) -> String {
+pub(crate) fn pretty(body: &str) -> String {
     match serde_json::from_str::<IgnoredAny>(body) {
         Ok(_) => many_lines(&broken(body)),
         Err(_) => many_lines(body),
@@ -16,7 +16,7 @@ pub(super) fn pretty(body: &str) -> String {
 }
 
 /// Breaks the lines of valid JSON.
-pub(super) fn broken(json: &str) -> String {
+pub(crate) fn broken(json: &str) -> String {
     let mut out = String::with_capacity(json.len() * 2);
     let mut depth = 0;
     let mut chars = json.chars().filter(whitespace_outside_of_texts()).peekable();

@@ -1,0 +1,64 @@
+//! `drumline outbox`: jobs that wait to be sent.
+//!
+//! [`opened`] finds the outbox, [`row_view`] is one of its jobs as JSON. A command is what it does with those.
+
+mod lag;
+mod ls;
+mod opened;
+mod remove;
+mod retry;
+mod row_view;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use drumline_consumer::ExitError;
+use drumline_runtime::Environment;
+
+use lag::LagArgs;
+use ls::LsArgs;
+use opened::WHICH_OUTBOX;
+use remove::RemoveArgs;
+use retry::RetryArgs;
+use show::ShowArgs;
+
+/// Lists, retries and removes the jobs of an outbox
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true, after_long_help = format!("\
+Examples:
+  {{program}} outbox ls --state parked
+  {{program}} outbox lag
+
+{WHICH_OUTBOX}
+
+Exit status: 0 ok, 64 bad usage, 69 the outbox cannot be used; the help of each command names its own."))]
+pub(crate) struct OutboxArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Ls(LsArgs),
+    Show(ShowArgs),
+    Retry(RetryArgs),
+    Remove(RemoveArgs),
+    Lag(LagArgs),
+}
+
+pub(crate) fn outbox(args: &OutboxArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        match &args.command {
+            Command::Ls(args) => ls::ls(args, environment).await,
+            Command::Show(args) => show::show(args, environment).await,
+            Command::Retry(args) => retry::retry(args, environment).await,
+            Command::Remove(args) => remove::remove(args, environment).await,
+            Command::Lag(args) => lag::lag(args, environment).await,
+        }
+    });
+    // A question that is still in flight has no one to answer to.
+    runtime.shutdown_background();
+    result
+}

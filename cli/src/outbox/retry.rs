@@ -1,0 +1,77 @@
+//! `drumline outbox retry`: parked jobs are tried again.
+
+use std::process::ExitCode;
+
+use drumline_consumer::ExitError;
+use drumline_runtime::Environment;
+use drumline_store::outbox::{RowState, Rows};
+
+use super::opened::{Opened, OutboxSettings, WHICH_OUTBOX};
+use crate::format::{count, note};
+use crate::settings_args::SettingsArgs;
+
+/// The jobs of one request.
+const AT_ONCE: usize = 500;
+
+/// Has relays try parked jobs again, after their cause was fixed
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = format!("\
+Examples:
+  {{program}} outbox ls --state parked
+  {{program}} outbox retry 01JQ3ZC5T8M1Y4
+  {{program}} outbox retry --all-parked
+
+A job is due at once, at its old place among those of its group. What is still wrong with it has it parked again.
+
+{WHICH_OUTBOX}
+
+Exit status: 0 they will be tried again, 1 some of the jobs are not parked, 64 bad usage, 69 the outbox cannot be used."))]
+pub(super) struct RetryArgs {
+    /// The ids of the jobs
+    #[arg(value_name = "ID", required_unless_present = "all_parked", conflicts_with = "all_parked")]
+    ids: Vec<String>,
+    /// All jobs that are parked now
+    #[arg(long)]
+    all_parked: bool,
+    #[command(flatten)]
+    settings: SettingsArgs<OutboxSettings>,
+}
+
+pub(super) async fn retry(args: &RetryArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    let settings = args.settings.read_for_tool(environment)?;
+    let opened = Opened::of(&settings).await?;
+    if args.all_parked {
+        let retried = retry_all(&opened).await?;
+        note(&format!("{} will be tried again", count(retried, "job")));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut retried = 0;
+    for ids in args.ids.chunks(AT_ONCE) {
+        retried += opened.outbox.retry(ids).await.map_err(|error| opened.error(&error))?;
+    }
+    note(&format!("{} will be tried again", count(retried, "job")));
+    let others = args.ids.len().saturating_sub(retried);
+    if others > 0 {
+        let others = count(others, "job");
+        note(&format!("{others} not parked: waiting already, sent, or not there; see `outbox show ID`"));
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Retries as many jobs as are parked now. Some may be parked again meanwhile: they are left to the next call.
+async fn retry_all(opened: &Opened) -> Result<usize, ExitError> {
+    let failed = |error| opened.error(&error);
+    let parked = opened.outbox.lag().await.map_err(failed)?.parked;
+    let (parked, mut retried) = (usize::try_from(parked).unwrap_or(usize::MAX), 0);
+    while retried < parked {
+        let query = Rows::new(Some(RowState::Parked), AT_ONCE.min(parked - retried));
+        let rows = opened.outbox.rows(&query).await.map_err(failed)?;
+        if rows.is_empty() {
+            break;
+        }
+        let ids: Vec<String> = rows.into_iter().map(|row| row.job.id).collect();
+        retried += opened.outbox.retry(&ids).await.map_err(failed)?;
+    }
+    Ok(retried)
+}
