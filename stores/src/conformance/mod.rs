@@ -25,6 +25,7 @@
 //! share one server. What a case does over and over is in [`steps`], for tests of your own beside the suite.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "these are tests")]
 
+pub mod outbox;
 pub mod steps;
 mod subject;
 mod world;

@@ -12,6 +12,9 @@ const MAX_ID: usize = 128;
 /// The longest unique key, in bytes: it fits into an index of every server.
 const MAX_KEY: usize = 1_024;
 
+/// A take ends when its payloads have as many bytes, so that no answer is larger than a process can hold.
+pub(crate) const MAX_TAKEN_BYTES: usize = 16 << 20;
+
 /// The latest time at which a job may be due, in the year 5138: more would not be exact in every server.
 const MAX_MS: i64 = 99_999_999_999_999;
 

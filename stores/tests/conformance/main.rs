@@ -35,6 +35,7 @@ mod old_format;
 mod old_records;
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
 mod outages;
+mod outboxes;
 #[cfg(feature = "postgres")]
 mod postgres_only;
 #[cfg(any(feature = "redis", feature = "postgres"))]
@@ -80,6 +81,10 @@ macro_rules! old_records {
 
 mod memory {
     drumline_store::conformance!(crate::world::subject(crate::world::Kind::Memory));
+
+    mod outbox {
+        drumline_store::outbox_conformance!(crate::outboxes::subject(crate::world::Kind::Memory));
+    }
 }
 
 #[cfg(feature = "file")]

@@ -117,7 +117,7 @@ fn of_url(url: String) -> Subject {
 }
 
 /// Where the store of a kind is.
-fn place(kind: Kind) -> Option<String> {
+pub fn place(kind: Kind) -> Option<String> {
     match kind {
         Kind::Memory => Some("memory:".to_owned()),
         #[cfg(feature = "file")]

@@ -7,7 +7,7 @@ use super::row::{Row, Taken};
 use crate::outbox::conclusion::Conclusion;
 use crate::outbox::job::OutboxJob;
 use crate::outbox::rows::{Lag, OutboxRow, RowState, Rows};
-use crate::outbox::rules::{due_ms, later};
+use crate::outbox::rules::{MAX_TAKEN_BYTES, due_ms, later};
 use crate::outbox::taken::{Lease, TakenJob};
 
 /// The number of a row: they are counted as they are added.
@@ -68,7 +68,7 @@ impl Table {
     /// Takes rows that are due, in the order in which they were added.
     pub(super) fn take(&mut self, relay: &str, max: usize, length: Duration, now: i64) -> Vec<TakenJob> {
         self.end_leases(now);
-        let found = self.due(Some(relay), max, now);
+        let found = self.due(max, now);
         self.fencing_token += 1;
         let lease = Lease::new(relay, self.fencing_token, length);
         let until_ms = later(now, length);
@@ -82,17 +82,13 @@ impl Table {
         jobs
     }
 
-    /// Returns up to `max` rows that a relay may take; without its name, only such that every relay may take.
-    fn due(&self, relay: Option<&str>, max: usize, now: i64) -> Vec<Number> {
-        let mut stopped: HashSet<&str> = HashSet::new();
-        for number in &self.taken {
-            let row = &self.rows[number];
-            let is_ours = row.taken.as_ref().is_some_and(|taken| Some(&*taken.relay) == relay);
-            stopped.extend(row.job.group.as_deref().filter(|_| !is_ours));
-        }
-        let mut found = Vec::new();
+    /// Returns up to `max` rows that a relay may take.
+    fn due(&self, max: usize, now: i64) -> Vec<Number> {
+        let groups_in_hand = self.taken.iter().filter_map(|number| self.rows[number].job.group.as_deref());
+        let mut stopped: HashSet<&str> = groups_in_hand.collect();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         for number in &self.waiting {
-            if found.len() >= max {
+            if found.len() >= max || bytes >= MAX_TAKEN_BYTES {
                 break;
             }
             let row = &self.rows[number];
@@ -105,6 +101,7 @@ impl Table {
                 stopped.extend(group);
                 continue;
             }
+            bytes += row.job.payload.len();
             found.push(*number);
         }
         found
@@ -112,7 +109,7 @@ impl Table {
 
     /// Returns true if a relay may take a row now.
     pub(super) fn has_due(&self, now: i64) -> bool {
-        !self.due(None, 1, now).is_empty()
+        !self.due(1, now).is_empty()
     }
 
     /// Returns the next time at which a row may be due that is not now.

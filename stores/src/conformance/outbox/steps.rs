@@ -1,0 +1,141 @@
+//! The steps that cases take over and over: for tests of your own, too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use crate::conformance::steps::{LONG, PATIENCE, SHORT, eventually};
+use crate::outbox::{Conclusion, Due, Outbox, OutboxJob, OutboxRow, RowState, Rows, TakenJob};
+
+/// More jobs than any case has.
+pub const ALL: usize = 10_000;
+
+/// A job that is due at once.
+pub fn job(id: &str) -> OutboxJob {
+    OutboxJob::new(id, "image.process", format!(r#"{{"id":"{id}"}}"#))
+}
+
+/// A job of a group.
+pub fn grouped(id: &str, group: &str) -> OutboxJob {
+    OutboxJob { group: Some(group.to_owned()), ..job(id) }
+}
+
+/// A job that is due then.
+pub fn due(job: OutboxJob, due: Due) -> OutboxJob {
+    OutboxJob { due, ..job }
+}
+
+/// Jobs of these ids.
+pub fn jobs(ids: &[&str]) -> Vec<OutboxJob> {
+    ids.iter().map(|id| job(id)).collect()
+}
+
+/// Jobs of these ids, in a group.
+pub fn in_group(ids: &[&str], group: &str) -> Vec<OutboxJob> {
+    ids.iter().map(|id| grouped(id, group)).collect()
+}
+
+/// The ids of taken jobs, as they were taken.
+pub fn ids(taken: &[TakenJob]) -> Vec<&str> {
+    taken.iter().map(|taken| &*taken.job.id).collect()
+}
+
+/// The ids of taken jobs, sorted: jobs without a group have no order.
+pub fn sorted(taken: &[TakenJob]) -> Vec<&str> {
+    let mut ids = ids(taken);
+    ids.sort_unstable();
+    ids
+}
+
+/// All that a relay can take now.
+pub async fn take(outbox: &Arc<dyn Outbox>, relay: &str) -> Vec<TakenJob> {
+    outbox.take(relay, ALL, LONG).await.unwrap()
+}
+
+/// All that a relay can take now, for a short time.
+pub async fn take_briefly(outbox: &Arc<dyn Outbox>, relay: &str) -> Vec<TakenJob> {
+    outbox.take(relay, ALL, SHORT).await.unwrap()
+}
+
+/// Takes until so many jobs came.
+pub async fn taken_in_time(outbox: &Arc<dyn Outbox>, relay: &str, count: usize) -> Vec<TakenJob> {
+    let mut taken = Vec::new();
+    let begun = Instant::now();
+    loop {
+        taken.extend(take(outbox, relay).await);
+        if taken.len() >= count {
+            assert_eq!(taken.len(), count, "{:?}", ids(&taken));
+            return taken;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {count} jobs: {:?}", ids(&taken));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Asserts that a relay can take nothing now.
+pub async fn assert_nothing(outbox: &Arc<dyn Outbox>, relay: &str) {
+    assert_eq!(ids(&take(outbox, relay).await), [""; 0]);
+}
+
+/// A job that was sent.
+pub fn sent(taken: TakenJob) -> (TakenJob, Conclusion) {
+    let message_id = format!("message of {}", taken.job.id);
+    (taken, Conclusion::Sent { message_id })
+}
+
+/// A job that is put back for this time after a failure.
+pub fn later(taken: TakenJob, after: Duration) -> (TakenJob, Conclusion) {
+    (taken, Conclusion::Later { after, is_failure: true })
+}
+
+/// A job that is put back for another one's failure.
+pub fn held_up(taken: TakenJob) -> (TakenJob, Conclusion) {
+    (taken, Conclusion::Later { after: Duration::ZERO, is_failure: false })
+}
+
+/// A job that cannot be sent.
+pub fn parked(taken: TakenJob) -> (TakenJob, Conclusion) {
+    (taken, Conclusion::Parked { reason: "it's \"odd\"".to_owned() })
+}
+
+/// Reports what became of jobs that are the relay's.
+pub async fn conclude(outbox: &Arc<dyn Outbox>, concluded: &[(TakenJob, Conclusion)]) {
+    assert_eq!(outbox.conclude(concluded).await, Ok(0), "{concluded:?}");
+}
+
+/// Reports that jobs were sent.
+pub async fn all_sent(outbox: &Arc<dyn Outbox>, taken: Vec<TakenJob>) {
+    conclude(outbox, &taken.into_iter().map(sent).collect::<Vec<_>>()).await;
+}
+
+/// Sends what is due, until so many jobs came. Returns their ids, as they were taken.
+pub async fn drain(outbox: &Arc<dyn Outbox>, relay: &str, count: usize) -> Vec<String> {
+    let mut drained = Vec::new();
+    let begun = Instant::now();
+    while drained.len() < count {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {count} jobs: {drained:?}");
+        let taken = take(outbox, relay).await;
+        if taken.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        drained.extend(taken.iter().map(|taken| taken.job.id.clone()));
+        all_sent(outbox, taken).await;
+    }
+    drained
+}
+
+/// The rows of a state.
+pub async fn rows(outbox: &Arc<dyn Outbox>, state: impl Into<Option<RowState>>) -> Vec<OutboxRow> {
+    outbox.rows(&Rows::new(state.into(), ALL)).await.unwrap()
+}
+
+/// The ids of the rows of a state.
+pub async fn row_ids(outbox: &Arc<dyn Outbox>, state: impl Into<Option<RowState>>) -> Vec<String> {
+    rows(outbox, state).await.into_iter().map(|row| row.job.id).collect()
+}
+
+/// Some ids, as calls want them.
+pub fn named(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
