@@ -8,7 +8,8 @@
 mod added;
 mod conclusion;
 mod job;
-mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod rows;
 mod rules;
 mod taken;
@@ -47,7 +48,11 @@ pub trait Outbox: Send + Sync + 'static {
     /// Takes up to `max` jobs that are due, for `length` from now: no other relay gets them meanwhile. `relay` is a name of this relay
     /// that no other has.
     ///
-    /// Jobs of one group are taken by one relay at a time, in the order in which they were added.
+    /// Jobs of one group are taken by one relay at a time, in the order in which they were added. One that was put back holds up the later
+    /// ones of its group until it is concluded; one that is due later, or parked, holds up none.
+    ///
+    /// What this value has given to the relay, and what is not concluded yet, is not given to it again before `length` has passed. A
+    /// relay makes one such call at a time.
     fn take<'a>(&'a self, relay: &'a str, max: usize, length: Duration) -> Answer<'a, Vec<TakenJob>>;
 
     /// Reports what became of taken jobs. Returns the number of those that were not this relay's any more, which are left as they are.
@@ -59,7 +64,7 @@ pub trait Outbox: Send + Sync + 'static {
     /// Waits until a job may be due that was not, for `longest` at most. It may return earlier without reason.
     fn wait<'a>(&'a self, longest: Duration) -> MaybeReady<'a, ()>;
 
-    /// Returns how far the relays are behind.
+    /// Returns how far the relays are behind. Outboxes may count up to some bound only: PostgreSQL's counts a million at most.
     fn lag(&self) -> Answer<'_, Lag>;
 
     /// Returns rows, for people: the first `limit` of a state, those first that were added first.
@@ -99,8 +104,15 @@ pub trait Outbox: Send + Sync + 'static {
 /// # Errors
 /// If the URL is none of an outbox, or the server does not answer.
 pub async fn open(url: &str, keep_sent: Duration) -> Result<Arc<dyn Outbox>, OpenError> {
-    match url.parse()? {
-        Location::Memory => Ok(Arc::new(MemoryOutbox::new(keep_sent))),
-        _ => Err(OpenError::Url("an outbox is postgres://… or redis://…".to_owned())),
+    let location: Location = url.parse()?;
+    match location {
+        #[cfg(feature = "postgres")]
+        Location::Postgres(server) => {
+            Ok(Arc::new(postgres::PostgresOutbox::connect(server.expose(), keep_sent).await?))
+        }
+        _ => {
+            let _ = keep_sent;
+            Err(OpenError::Url("an outbox is postgres://… or redis://…".to_owned()))
+        }
     }
 }

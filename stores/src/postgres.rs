@@ -12,6 +12,7 @@
 //! | `drumline_duplicates_v2` | the keys of jobs that have another job id, too |
 //! | `drumline_locks` | the locks, by name |
 //! | `drumline_documents` | the documents; workers run without this table |
+//! | `drumline_outbox`, `drumline_outbox_…` | the outbox, see [`outbox`](crate::outbox); workers run without these tables |
 //!
 //! They are where the connection's `search_path` has its first schema (`?options[search_path]=NAME` sets it). They and
 //! the functions are made where they are missing, also in a database of version 0.1; a role that may not make them gets
@@ -36,11 +37,11 @@
 //! took longer; on the server, a function waits for another one's row for two seconds at most. A call that finds its
 //! connection closed is made once more over a new one.
 
-mod connections;
+pub(crate) mod connections;
 mod documents;
 mod jobs;
-mod removal;
-mod schema;
+pub(crate) mod removal;
+pub(crate) mod schema;
 mod statements;
 mod text;
 mod transaction;
@@ -59,6 +60,8 @@ use crate::document::Document;
 use crate::document_rules;
 use crate::forgotten::Forgotten;
 use crate::open::OpenError;
+use crate::outbox::OutboxJob;
+use crate::outbox::postgres::{to_rows, without_outbox};
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
 use crate::store::{Retention, Store, StoreError, to_json};
 
@@ -75,6 +78,8 @@ pub struct PostgresStore {
     owner: Arc<str>,
     keep: Retention,
     removal: Due,
+    /// True if the database has an outbox, and this role may add to it.
+    has_outbox: bool,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -92,12 +97,12 @@ pub(crate) fn check(url: &Url) -> Result<(), String> {
 impl PostgresStore {
     /// Connects to the server at `url` and makes the tables where they are missing, as [`open`](crate::open) does.
     pub async fn connect(url: &Url, owner: Arc<str>, keep: Retention) -> Result<Self, OpenError> {
-        let store = Self::unconnected(url, owner, keep)?;
-        let ensured = store
+        let mut store = Self::unconnected(url, owner, keep)?;
+        let has_outbox = store
             .connections
             .call(|mut loan| async { (schema::ensure(&mut loan.connection).await, loan) })
             .await;
-        ensured.map_err(OpenError::Unavailable)?;
+        store.has_outbox = has_outbox.map_err(OpenError::Unavailable)?;
         Ok(store)
     }
 
@@ -115,6 +120,7 @@ impl PostgresStore {
             owner,
             keep,
             removal: Due::new(),
+            has_outbox: false,
         })
     }
 
@@ -192,6 +198,32 @@ impl Store for PostgresStore {
                 .await
                 .map(held)
         })
+    }
+
+    fn finish_with<'a>(
+        &'a self,
+        claim: &'a Claim,
+        result: Option<&'a RawValue>,
+        next: &'a [OutboxJob],
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        if next.is_empty() {
+            return self.finish(claim, result);
+        }
+        MaybeReady::later(async move {
+            let (keep, next) = (self.keep, to_rows(next)?);
+            let next = &*next;
+            self.connections
+                .call(move |mut loan| async move {
+                    (statements::finish_with(&mut loan.connection, claim, result, keep, next).await, loan)
+                })
+                .await
+                .map(held)
+                .map_err(without_outbox)
+        })
+    }
+
+    fn adds_next_jobs(&self) -> bool {
+        self.has_outbox
     }
 
     fn release_claim<'a>(

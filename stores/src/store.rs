@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::document::Document;
 use crate::forgotten::Forgotten;
+use crate::outbox::OutboxJob;
 use crate::record::{AttemptRecord, JobRecord, MAX_MATCHES, MAX_RECENT, ProgressRecord};
 
 /// The reason why a store did not do what was asked.
@@ -153,6 +154,27 @@ pub trait Store: Send + Sync + 'static {
         claim: &'a Claim,
         result: Option<&'a RawValue>,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>>;
+
+    /// As [`finish`](Self::finish), and adds jobs to the outbox of the same database: both or neither. Finishing again what this very
+    /// claim has finished adds those that are not known there.
+    ///
+    /// By default the store refuses to add jobs: see [`adds_next_jobs`](Self::adds_next_jobs).
+    fn finish_with<'a>(
+        &'a self,
+        claim: &'a Claim,
+        result: Option<&'a RawValue>,
+        next: &'a [OutboxJob],
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        if next.is_empty() {
+            return self.finish(claim, result);
+        }
+        MaybeReady::now(Err(StoreError::Refused("it adds no jobs together with a mark".into())))
+    }
+
+    /// Returns true if [`finish_with`](Self::finish_with) adds jobs: in PostgreSQL, if the database has an outbox.
+    fn adds_next_jobs(&self) -> bool {
+        false
+    }
 
     /// Releases a claim, and its lock if that is still its own: the next one to ask gets them at once. Releasing again
     /// what this very claim has released changes nothing, and is [`Ownership::Kept`].

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
+use drumline_store::outbox::OutboxJob;
 use drumline_store::{
     AttemptRecord, Document, Forgotten, JobRecord, MemoryStore, ProgressRecord, Retention, Store, StoreError,
 };
@@ -202,6 +203,19 @@ impl Store for FailingStore {
         result: Option<&'a RawValue>,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         self.ask(Call::Finish, move |store| store.finish(claim, result))
+    }
+
+    fn finish_with<'a>(
+        &'a self,
+        claim: &'a Claim,
+        result: Option<&'a RawValue>,
+        next: &'a [OutboxJob],
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        self.ask(Call::Finish, move |store| store.finish_with(claim, result, next))
+    }
+
+    fn adds_next_jobs(&self) -> bool {
+        self.store.adds_next_jobs()
     }
 
     fn release_claim<'a>(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
 use drumline::message::Identity;
+use drumline_store::outbox::OutboxJob;
 use drumline_store::{
     AttemptRecord, Document, Forgotten, JobRecord, Location, ProgressRecord, Retention, Store, StoreError,
     StoreErrorText, open,
@@ -66,6 +67,20 @@ impl Store for LazyStore {
         result: Option<&'a RawValue>,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
         self.ask(move |store| store.finish(claim, result))
+    }
+
+    fn finish_with<'a>(
+        &'a self,
+        claim: &'a Claim,
+        result: Option<&'a RawValue>,
+        next: &'a [OutboxJob],
+    ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
+        self.ask(move |store| store.finish_with(claim, result, next))
+    }
+
+    /// Only of a store that is open: each job has asked it for a claim before.
+    fn adds_next_jobs(&self) -> bool {
+        self.opened.get().is_some_and(|store| store.adds_next_jobs())
     }
 
     fn release_claim<'a>(

@@ -8,9 +8,9 @@ use super::job::OutboxJob;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Lag {
-    /// The jobs that are due and not sent.
+    /// The jobs that are due and not sent, also those that were put back after they were taken.
     pub due: u64,
-    /// The time for which the oldest of them is due.
+    /// The time since the oldest of them was first due.
     pub oldest: Duration,
     /// The jobs that are due later.
     pub later: u64,
@@ -31,7 +31,7 @@ impl Lag {
 pub struct Rows {
     /// Only rows of this state; `None` for all.
     pub state: Option<RowState>,
-    /// Only rows of these jobs; `None` for all.
+    /// Only rows with these ids; `None` for all.
     pub ids: Option<Vec<String>>,
     /// The most rows.
     pub limit: usize,
@@ -43,7 +43,7 @@ impl Rows {
         Self { state, ids: None, limit }
     }
 
-    /// The rows of these jobs, whatever their state.
+    /// Rows of any state with these ids.
     pub fn of(ids: Vec<String>) -> Self {
         Self { state: None, limit: ids.len(), ids: Some(ids) }
     }

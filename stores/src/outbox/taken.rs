@@ -14,12 +14,14 @@ pub struct TakenJob {
     pub lease: Lease,
     /// How often it was put back after a failure to send it.
     pub failures: u32,
+    /// The time at which it was added, in milliseconds since the Unix epoch, if the outbox knows it.
+    pub added_ms: Option<i64>,
 }
 
 impl TakenJob {
     /// A job that is taken under this lease.
     pub fn new(job: OutboxJob, lease: Lease, failures: u32) -> Self {
-        Self { job, lease, failures }
+        Self { job, lease, failures, added_ms: None }
     }
 }
 

@@ -24,7 +24,7 @@ const CONNECTIONS: usize = 8;
 const MOST_CONNECTIONS: usize = 1_000;
 
 /// How long a call may take in all, also where it waits for a connection or makes one.
-pub(super) const CALL: Duration = Duration::from_secs(3);
+pub(crate) const CALL: Duration = Duration::from_secs(3);
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 const IDLE: Duration = Duration::from_secs(60);
 
 /// How to connect, and how often at once.
-pub(super) struct Options {
+pub(crate) struct Options {
     connect: PgConnectOptions,
     connections: usize,
 }
@@ -62,7 +62,7 @@ const PARAMETERS: [&str; 18] = [
 
 impl Options {
     /// What a URL says.
-    pub(super) fn read(url: &Url) -> Result<Self, String> {
+    pub(crate) fn read(url: &Url) -> Result<Self, String> {
         let (ours, theirs): (Vec<_>, Vec<_>) =
             url.query_pairs().into_owned().partition(|(name, _)| name == "pool");
         let connections = match ours.last() {
@@ -101,7 +101,7 @@ impl Options {
 }
 
 /// All connections of a store.
-pub(super) struct Connections {
+pub(crate) struct Connections {
     options: PgConnectOptions,
     permits: Arc<Semaphore>,
     /// The one used last is at the end.
@@ -109,13 +109,13 @@ pub(super) struct Connections {
 }
 
 /// A connection on loan. It is closed when dropped, unless it was given back.
-pub(super) struct PooledConnection {
-    pub(super) connection: PgConnection,
+pub(crate) struct PooledConnection {
+    pub(crate) connection: PgConnection,
     permit: OwnedSemaphorePermit,
 }
 
 impl Connections {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self {
             options: options.connect.clone(),
             permits: Arc::new(Semaphore::new(options.connections)),
@@ -123,10 +123,15 @@ impl Connections {
         }
     }
 
+    /// Returns what each of them is made with.
+    pub(crate) fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
     /// Makes a call over some connection, which it hands back; once more over a new one, where the first one was lost.
     ///
     /// Calls may be repeated, see [`Store`](crate::Store).
-    pub(super) async fn call<T, F>(&self, work: impl Fn(PooledConnection) -> F) -> Result<T, StoreError>
+    pub(crate) async fn call<T, F>(&self, work: impl Fn(PooledConnection) -> F) -> Result<T, StoreError>
     where
         F: Future<Output = (Result<T, Error>, PooledConnection)>,
     {
@@ -150,7 +155,7 @@ impl Connections {
     }
 
     /// An idle connection, or a new one; waits where there are too many.
-    pub(super) async fn lend(&self) -> Result<PooledConnection, Error> {
+    pub(crate) async fn lend(&self) -> Result<PooledConnection, Error> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.expect("the semaphore is never closed");
         let idle = {
@@ -169,14 +174,14 @@ impl Connections {
     }
 
     /// For the next call.
-    pub(super) fn return_connection(&self, loan: PooledConnection) {
+    pub(crate) fn return_connection(&self, loan: PooledConnection) {
         let PooledConnection { connection, permit } = loan;
         self.idle().push((connection, Instant::now()));
         drop(permit);
     }
 
     /// After one of them was found to be lost, since the others are then most likely lost as well.
-    pub(super) fn forget_idle(&self) {
+    pub(crate) fn forget_idle(&self) {
         self.idle().clear();
     }
 
@@ -195,9 +200,9 @@ fn is_lost(error: &Error) -> bool {
     }
 }
 
-pub(super) fn failed(error: Error) -> StoreError {
-    // Class 22: data that no column can hold; class 54: more of it than PostgreSQL can.
-    let is_refusal = |code: &str| code.starts_with("22") || code.starts_with("54");
+pub(crate) fn failed(error: Error) -> StoreError {
+    // Class 22: data that no column can hold; class 54: more of it than PostgreSQL can; 23514: a check of a table.
+    let is_refusal = |code: &str| code.starts_with("22") || code.starts_with("54") || code == "23514";
     let is_refused = error
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code)
@@ -207,6 +212,6 @@ pub(super) fn failed(error: Error) -> StoreError {
     if is_refused { StoreError::Refused(text) } else { StoreError::Unanswered(text) }
 }
 
-pub(super) fn silent() -> StoreError {
+pub(crate) fn silent() -> StoreError {
     StoreError::Unanswered(format!("PostgreSQL does not answer within {} seconds", CALL.as_secs()).into())
 }

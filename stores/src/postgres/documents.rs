@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::postgres::PgConnection;
 use sqlx::{Error, Row};
 
+use super::schema::is_about_schema;
 use super::statements::unreadable;
 use super::text::writable;
 use crate::document::{Document, MAX_DOCUMENTS};
@@ -65,13 +66,7 @@ fn most() -> i64 {
 
 /// Has a database without that part of the schema count as a store that cannot do this: asking again does not help.
 pub(super) fn explained(error: StoreError) -> StoreError {
-    // Class 42: an undefined table or function, or insufficient privileges for it.
-    let is_missing = std::error::Error::source(&error)
-        .and_then(|source| source.downcast_ref::<Error>())
-        .and_then(Error::as_database_error)
-        .and_then(sqlx::error::DatabaseError::code)
-        .is_some_and(|code| matches!(&*code, "42P01" | "42883" | "42501"));
-    if !is_missing {
+    if !is_about_schema(&error) {
         return error;
     }
     let text = format!(

@@ -36,16 +36,16 @@ const STATEMENTS: [&str; 8] = [
 ];
 
 /// When the next removal is due.
-pub(super) struct Due(Mutex<Instant>);
+pub(crate) struct Due(Mutex<Instant>);
 
 impl Due {
     /// For the first time after a while of its own, because many processes may start at once.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Mutex::new(Instant::now() + EVERY.mul_f64(fastrand::f64())))
     }
 
     /// Whether it is due now; whoever is told so sees to it.
-    pub(super) fn is_now(&self) -> bool {
+    pub(crate) fn is_now(&self) -> bool {
         let Ok(mut due) = self.0.try_lock() else { return false };
         let now = Instant::now();
         let is_now = *due <= now;
@@ -58,7 +58,12 @@ impl Due {
 
 /// Removes what has expired, up to a bound. Each statement is a call of its own, so that others come in between.
 pub(super) async fn remove_expired(connections: &Connections) -> Result<(), StoreError> {
-    for statement in STATEMENTS {
+    remove(connections, &STATEMENTS).await
+}
+
+/// Makes statements each of which removes up to [`BATCH`] rows, until they find fewer.
+pub(crate) async fn remove(connections: &Connections, statements: &[&'static str]) -> Result<(), StoreError> {
+    for &statement in statements {
         for _ in 0..BATCHES {
             let remove = async |mut loan: PooledConnection| {
                 (sqlx::query(statement).execute(&mut loan.connection).await, loan)

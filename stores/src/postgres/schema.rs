@@ -3,6 +3,9 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Error, Row};
 
+use crate::outbox::postgres::MIGRATION as OUTBOX;
+use crate::store::StoreError;
+
 /// The schema of version 0.1. Locks are kept in it still, and workers of that version use all of it.
 const FIRST: &str = include_str!("schema.sql");
 
@@ -23,7 +26,9 @@ pub const SCHEMA: &str = concat!(
     "\n",
     include_str!("schema_v3.sql"),
     "\n",
-    include_str!("schema_v4.sql")
+    include_str!("schema_v4.sql"),
+    "\n",
+    include_str!("../outbox/postgres/schema.sql")
 );
 
 /// Keeps two workers that start at once from making the same. An arbitrary number.
@@ -35,28 +40,47 @@ const IS_THERE: &str = "SELECT to_regclass('drumline_attempts') IS NOT NULL
     to_regclass('drumline_duplicates_v2') IS NOT NULL
         AND to_regproc('drumline_surrender_v2') IS NOT NULL AS second,
     to_regproc('drumline_surrender_v3') IS NOT NULL AS third,
-    to_regproc('drumline_forget_v4') IS NOT NULL AS fourth";
+    to_regproc('drumline_forget_v4') IS NOT NULL AS fourth,
+    to_regproc('drumline_outbox_finish_v1') IS NOT NULL AS outbox";
 
-/// The code of the error about a role that may not do this.
-const INSUFFICIENT_PRIVILEGE: &str = "42501";
+/// Checks for an outbox that this role may add to.
+const MAY_ADD: &str = "SELECT to_regproc('drumline_outbox_finish_v1') IS NOT NULL
+    AND coalesce(has_table_privilege(to_regclass('drumline_outbox')::oid, 'INSERT'), false)";
 
 /// The parts that jobs need, by their names in [`IS_THERE`].
 const NEEDED: [(&str, &str); 3] = [("first", FIRST), ("second", SECOND), ("third", THIRD)];
 
 /// Those that they do not need.
-const FURTHER: [(&str, &str); 1] = [("fourth", FOURTH)];
+const FURTHER: [(&str, &str); 2] = [("fourth", FOURTH), ("outbox", OUTBOX)];
 
 /// Makes what is missing. A role that may make nothing gets along where nothing is missing that jobs need; one that may, where
-/// another one has made the first part.
-pub(super) async fn ensure(connection: &mut PgConnection) -> Result<(), Error> {
+/// another one has made the first part. Returns true if there is an outbox to which the role may add jobs.
+pub(super) async fn ensure(connection: &mut PgConnection) -> Result<bool, Error> {
     make(connection, &NEEDED).await?;
-    match make(connection, &FURTHER).await {
-        Err(error) if is_forbidden(&error) => {
-            tracing::info!(%error, "table of documents is missing: have a role that may create it run the schema");
-            Ok(())
+    for part in FURTHER {
+        match make(connection, &[part]).await {
+            // The role may not, or the server is older than the outbox needs.
+            Err(error) if code_is_about_schema(&error) => {
+                let part = part.0;
+                tracing::info!(%error, part, "tables are missing: have a role that may create them run the schema");
+            }
+            made => made?,
         }
-        made => made,
     }
+    sqlx::query(MAY_ADD).persistent(false).fetch_one(connection).await?.try_get(0)
+}
+
+/// Makes the outbox if it is missing.
+pub(crate) async fn ensure_outbox(connection: &mut PgConnection) -> Result<(), Error> {
+    make(connection, &[("outbox", OUTBOX)]).await
+}
+
+/// Makes the outbox, or what is missing of it.
+pub(crate) async fn migrate_outbox(connection: &mut PgConnection) -> Result<(), Error> {
+    let mut transaction = connection.begin().await?;
+    lock(&mut transaction).await?;
+    sqlx::raw_sql(OUTBOX).execute(&mut *transaction).await?;
+    transaction.commit().await
 }
 
 async fn make(connection: &mut PgConnection, parts: &[(&str, &'static str)]) -> Result<(), Error> {
@@ -64,17 +88,29 @@ async fn make(connection: &mut PgConnection, parts: &[(&str, &'static str)]) -> 
         return Ok(());
     }
     let mut transaction = connection.begin().await?;
-    // Tables that are made twice at the same time fail even with IF NOT EXISTS.
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(ADVISORY_LOCK).execute(&mut *transaction).await?;
+    lock(&mut transaction).await?;
     for part in missing(&mut transaction, parts).await? {
         sqlx::raw_sql(part).execute(&mut *transaction).await?;
     }
     transaction.commit().await
 }
 
-fn is_forbidden(error: &Error) -> bool {
+/// Tables that are made twice at the same time fail even with IF NOT EXISTS.
+async fn lock(transaction: &mut PgConnection) -> Result<(), Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(ADVISORY_LOCK).execute(transaction).await?;
+    Ok(())
+}
+
+/// Returns true if a table or function is missing, or the role may not use or make it.
+pub(crate) fn is_about_schema(error: &StoreError) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>());
+    source.is_some_and(code_is_about_schema)
+}
+
+fn code_is_about_schema(error: &Error) -> bool {
+    // Class 42: an undefined table or function, or insufficient privileges.
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code == INSUFFICIENT_PRIVILEGE)
+    code.is_some_and(|code| matches!(&*code, "42P01" | "42883" | "42501"))
 }
 
 /// Returns the parts that are not there.

@@ -154,6 +154,23 @@ pub(super) async fn finish(
     call.fetch_one(connection).await?.try_get(0)
 }
 
+/// As [`finish`], and adds the next jobs, which are rows of JSON.
+pub(super) async fn finish_with(
+    connection: &mut PgConnection,
+    claim: &Claim,
+    result: Option<&RawValue>,
+    keep: Retention,
+    next: &str,
+) -> Result<bool, Error> {
+    let call =
+        under("SELECT drumline_outbox_finish_v1($1, $2, $3, $4, $5, $6, $7, $8, $9::text::json)", claim)
+            .bind(result.map(RawValue::get))
+            .bind(millis(keep.done))
+            .bind(millis(keep.history))
+            .bind(next);
+    call.fetch_one(connection).await?.try_get(0)
+}
+
 pub(super) async fn release_claim(
     connection: &mut PgConnection,
     claim: &Claim,

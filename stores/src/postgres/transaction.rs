@@ -11,6 +11,8 @@ use tokio::time::timeout;
 
 use super::connections::{CALL, Connections, PooledConnection, failed, silent};
 use super::statements;
+use crate::outbox::OutboxJob;
+use crate::outbox::postgres::add_in;
 use crate::store::{Retention, StoreError};
 
 /// A transaction in which a handler writes its effect, and that also marks the job as done: both happen or neither.
@@ -67,6 +69,12 @@ impl Transaction {
             Err(_) => return Err(silent()),
         };
         Ok(Self { loan, connections, claim: claim.clone(), keep })
+    }
+
+    /// Adds jobs to the outbox of the same database, as [`add_in`](crate::outbox::postgres::add_in) does: they are sent if and only if the
+    /// transaction is committed.
+    pub async fn add(&mut self, jobs: &[OutboxJob]) -> Result<(), StoreError> {
+        add_in(&mut self.loan.connection, jobs).await
     }
 
     /// Marks the job as done with its result and commits, if the claim is still ours; else rolls all of it back.

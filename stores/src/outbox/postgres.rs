@@ -1,0 +1,343 @@
+//! An outbox in PostgreSQL 13 or later: a table to which an application adds jobs in the transaction of their cause.
+//!
+//! ```no_run
+//! # use drumline_store::outbox::{OutboxJob, postgres::add_in};
+//! # use drumline_store::postgres::sqlx::{self, Connection, PgConnection};
+//! # async fn order(connection: &mut PgConnection) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut transaction = connection.begin().await?;
+//! sqlx::query("UPDATE orders SET paid = true WHERE id = 7").execute(&mut *transaction).await?;
+//! add_in(&mut transaction, &[OutboxJob::new("receipt-7", "receipt.send", r#"{"orderId":7}"#)]).await?;
+//! transaction.commit().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Programs in other languages insert rows by SQL: a type and a payload are enough, see [`MIGRATION`].
+//!
+//! # Relays
+//!
+//! Jobs are spread over 64 buckets, by their group or else by their id. A relay leases its fair share of the buckets, not single
+//! rows, so a job costs one write after it was added: its removal. Every new owner of a bucket gets a larger fencing token, and what is
+//! concluded under an older one is refused. Each [`take`](Outbox::take) extends the leases of the relay's buckets. A relay that starts beside
+//! others gets buckets when those take the next time, or when their leases end.
+//!
+//! There is no cursor: a relay reads what is due now, so a row whose transaction was open for minutes is found when it is there.
+//!
+//! # Connections
+//!
+//! As those of the [store](crate::postgres#connections), and one more, which listens for new rows. Through PgBouncer it may hear
+//! nothing; new rows are then found when the relay looks again.
+
+mod adding;
+mod concluding;
+mod in_hand;
+mod job_rows;
+mod listener;
+mod operating;
+mod states;
+mod taking;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use drumline::core::MaybeReady;
+use sqlx::Error;
+use tokio::sync::Mutex;
+use url::Url;
+
+use self::concluding::Concluded;
+use self::in_hand::InHand;
+use self::listener::Listener;
+use super::{Added, Answer, Conclusion, Lag, Lease, Outbox, OutboxJob, OutboxRow, Rows, TakenJob, Unique};
+use crate::open::OpenError;
+use crate::postgres::connections::{Connections, Options, PooledConnection};
+use crate::postgres::removal::{self, Due};
+use crate::postgres::schema;
+use crate::store::{StoreError, StoreErrorText};
+
+pub use self::adding::add_in;
+pub(crate) use self::adding::to_rows;
+
+/// The tables and functions of the outbox, as statements that may be run again.
+pub const MIGRATION: &str = include_str!("postgres/schema.sql");
+
+/// Removes jobs that were sent and were kept for long enough.
+const REMOVE_EXPIRED: &str = "DELETE FROM drumline_outbox WHERE id = ANY(ARRAY(SELECT id FROM drumline_outbox
+    WHERE state = 'sent' AND expires <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED))";
+
+/// An [`Outbox`] in PostgreSQL.
+pub struct PostgresOutbox {
+    connections: Arc<Connections>,
+    keep_sent: Duration,
+    in_hand: Mutex<InHand>,
+    listener: OnceLock<Listener>,
+    /// The number of wake-ups before the last look at the table.
+    seen: AtomicU64,
+    removal: Due,
+}
+
+impl std::fmt::Debug for PostgresOutbox {
+    /// Without the connections, which have the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresOutbox").field("keep_sent", &self.keep_sent).finish_non_exhaustive()
+    }
+}
+
+impl PostgresOutbox {
+    /// Connects to the server at `url`, and makes the tables and functions if they are missing, as [`open`](super::open) does.
+    ///
+    /// # Errors
+    /// If the server does not answer, or something is missing that this role may not make.
+    pub async fn connect(url: &Url, keep_sent: Duration) -> Result<Self, OpenError> {
+        let outbox = Self::unconnected(url, keep_sent)?;
+        let ensure =
+            |mut loan: PooledConnection| async { (schema::ensure_outbox(&mut loan.connection).await, loan) };
+        outbox.call(ensure).await.map_err(OpenError::Unavailable)?;
+        Ok(outbox)
+    }
+
+    /// Makes the tables and functions of the outbox at `url`, or what is missing of them: runs [`MIGRATION`].
+    pub async fn migrate(url: &Url) -> Result<(), OpenError> {
+        let outbox = Self::unconnected(url, Duration::ZERO)?;
+        let migrate =
+            |mut loan: PooledConnection| async { (schema::migrate_outbox(&mut loan.connection).await, loan) };
+        outbox.connections.call(migrate).await.map_err(OpenError::Unavailable)
+    }
+
+    fn unconnected(url: &Url, keep_sent: Duration) -> Result<Self, OpenError> {
+        let options = Options::read(url).map_err(OpenError::Url)?;
+        Ok(Self {
+            connections: Arc::new(Connections::new(&options)),
+            keep_sent,
+            in_hand: Mutex::default(),
+            listener: OnceLock::new(),
+            seen: AtomicU64::new(0),
+            removal: Due::new(),
+        })
+    }
+
+    /// Removes jobs that were sent and were kept for long enough. The outbox does so by itself, about once a minute.
+    pub async fn remove_expired(&self) -> Result<(), StoreError> {
+        removal::remove(&self.connections, &[REMOVE_EXPIRED]).await
+    }
+
+    /// Does so once in a while, beside the calls.
+    fn remove_expired_if_due(&self) {
+        if self.removal.is_now() {
+            let connections = Arc::clone(&self.connections);
+            tokio::spawn(async move {
+                if let Err(error) = removal::remove(&connections, &[REMOVE_EXPIRED]).await {
+                    tracing::debug!(%error, "sent jobs stay for another while");
+                }
+            });
+        }
+    }
+
+    async fn call<T, F>(&self, work: impl Fn(PooledConnection) -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = (Result<T, Error>, PooledConnection)>,
+    {
+        self.connections.call(work).await.map_err(without_outbox)
+    }
+
+    fn listener(&self) -> &Listener {
+        self.listener.get_or_init(|| Listener::start(self.connections.options().clone()))
+    }
+
+    async fn take_jobs(
+        &self,
+        relay: &str,
+        max: usize,
+        length: Duration,
+    ) -> Result<Vec<TakenJob>, StoreError> {
+        self.remove_expired_if_due();
+        // What wakes the relay from here on may be a row that this call does not see.
+        if let Some(listener) = self.listener.get() {
+            self.seen.store(listener.wake_ups(), Ordering::Relaxed);
+        }
+        // Held during the call, so that two calls at once do not get the same jobs.
+        let mut in_hand = self.in_hand.lock().await;
+        let begun = Instant::now();
+        let skipped = &in_hand.of(relay, begun);
+        let rows = self
+            .call(move |mut loan| async move {
+                (taking::take(&mut loan.connection, relay, max, length, skipped).await, loan)
+            })
+            .await?;
+        let until = begun + length;
+        let left = until.saturating_duration_since(Instant::now());
+        let (mut taken, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+        for row in rows {
+            in_hand.add(relay, &row, until);
+            let job = TakenJob {
+                lease: Lease::new(concluding::lease_name(row.bucket), row.token, left),
+                failures: row.failures,
+                added_ms: Some(row.added_ms),
+                job: row.job,
+            };
+            match row.problem {
+                None => taken.push(job),
+                Some(reason) => unreadable.push((job, Conclusion::Parked { reason })),
+            }
+        }
+        drop(in_hand);
+        if !unreadable.is_empty() {
+            self.conclude_jobs(&unreadable).await?;
+        }
+        Ok(taken)
+    }
+
+    async fn conclude_jobs(&self, concluded: &[(TakenJob, Conclusion)]) -> Result<usize, StoreError> {
+        let parts = &Concluded::of(concluded);
+        let keep_sent = self.keep_sent;
+        let lost = self
+            .call(move |mut loan| async move {
+                (concluding::conclude(&mut loan.connection, parts, keep_sent).await, loan)
+            })
+            .await?;
+        let mut in_hand = self.in_hand.lock().await;
+        for (job, _) in concluded {
+            in_hand.remove(&job.job.id, job.lease.fencing_token);
+        }
+        Ok(lost)
+    }
+}
+
+/// Says what to do if the tables or functions are missing, or the role may not use them: asking again does not help.
+pub(crate) fn without_outbox(error: StoreError) -> StoreError {
+    if !schema::is_about_schema(&error) {
+        return error;
+    }
+    let text = format!(
+        "{error}: have a role that may create tables run `drumline outbox migrate`, and grant SELECT, INSERT, UPDATE and DELETE on \
+         drumline_outbox and the tables drumline_outbox_*"
+    );
+    StoreError::Refused(StoreErrorText::about(error, text))
+}
+
+impl Outbox for PostgresOutbox {
+    fn add<'a>(&'a self, jobs: &'a [OutboxJob]) -> Answer<'a, ()> {
+        MaybeReady::later(async move {
+            let rows = &*to_rows(jobs)?;
+            self.call(move |mut loan| async move { (adding::add(&mut loan.connection, rows).await, loan) })
+                .await
+        })
+    }
+
+    fn add_unique<'a>(&'a self, job: &'a OutboxJob, unique: &'a Unique) -> Answer<'a, Added> {
+        MaybeReady::later(async move {
+            let row = &*adding::to_row(job)?;
+            self.call(move |mut loan| async move {
+                (adding::add_unique(&mut loan.connection, row, unique).await, loan)
+            })
+            .await
+        })
+    }
+
+    fn take<'a>(&'a self, relay: &'a str, max: usize, length: Duration) -> Answer<'a, Vec<TakenJob>> {
+        MaybeReady::later(self.take_jobs(relay, max, length))
+    }
+
+    fn conclude<'a>(&'a self, concluded: &'a [(TakenJob, Conclusion)]) -> Answer<'a, usize> {
+        MaybeReady::later(self.conclude_jobs(concluded))
+    }
+
+    fn leave<'a>(&'a self, relay: &'a str) -> Answer<'a, ()> {
+        MaybeReady::later(async move {
+            self.call(
+                move |mut loan| async move { (taking::leave(&mut loan.connection, relay).await, loan) },
+            )
+            .await?;
+            self.in_hand.lock().await.forget(relay);
+            Ok(())
+        })
+    }
+
+    fn wait<'a>(&'a self, longest: Duration) -> MaybeReady<'a, ()> {
+        MaybeReady::later(async move {
+            let listener = self.listener();
+            let seen = self.seen.load(Ordering::Relaxed);
+            let next = self
+                .call(move |mut loan| async move { (taking::next_due(&mut loan.connection).await, loan) })
+                .await;
+            // If the server does not answer, this is a wait for it.
+            let longest = next.ok().flatten().map_or(longest, |next| next.min(longest));
+            listener.wait(seen, longest).await;
+        })
+    }
+
+    fn lag(&self) -> Answer<'_, Lag> {
+        MaybeReady::later(async move {
+            self.call(move |mut loan| async move { (operating::lag(&mut loan.connection).await, loan) }).await
+        })
+    }
+
+    fn rows<'a>(&'a self, rows: &'a Rows) -> Answer<'a, Vec<OutboxRow>> {
+        MaybeReady::later(async move {
+            self.call(
+                move |mut loan| async move { (operating::rows(&mut loan.connection, rows).await, loan) },
+            )
+            .await
+        })
+    }
+
+    fn retry<'a>(&'a self, ids: &'a [String]) -> Answer<'a, usize> {
+        MaybeReady::later(async move {
+            self.call(
+                move |mut loan| async move { (operating::retry(&mut loan.connection, ids).await, loan) },
+            )
+            .await
+        })
+    }
+
+    fn remove<'a>(&'a self, ids: &'a [String]) -> Answer<'a, usize> {
+        MaybeReady::later(async move {
+            self.call(
+                move |mut loan| async move { (operating::remove(&mut loan.connection, ids).await, loan) },
+            )
+            .await
+        })
+    }
+
+    fn states(&self) -> Answer<'_, Vec<(String, String)>> {
+        MaybeReady::later(async move {
+            self.call(move |mut loan| async move { (states::states(&mut loan.connection).await, loan) }).await
+        })
+    }
+
+    fn change<'a>(
+        &'a self,
+        name: &'a str,
+        before: Option<&'a str>,
+        after: Option<&'a str>,
+        jobs: &'a [OutboxJob],
+    ) -> Answer<'a, bool> {
+        MaybeReady::later(async move {
+            let rows = &*to_rows(jobs)?;
+            self.call(move |mut loan| async move {
+                (states::change(&mut loan.connection, name, before, after, rows).await, loan)
+            })
+            .await
+        })
+    }
+
+    fn lead<'a>(&'a self, name: &'a str, owner: &'a str, length: Duration) -> Answer<'a, Option<Lease>> {
+        MaybeReady::later(async move {
+            let begun = Instant::now();
+            let token = self
+                .call(move |mut loan| async move {
+                    (states::lead(&mut loan.connection, name, owner, length).await, loan)
+                })
+                .await?;
+            Ok(token.map(|token| Lease::new(name, token, length.saturating_sub(begun.elapsed()))))
+        })
+    }
+
+    fn now_ms(&self) -> Answer<'_, i64> {
+        MaybeReady::later(async move {
+            self.call(move |mut loan| async move { (operating::now_ms(&mut loan.connection).await, loan) })
+                .await
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! Concluding taken jobs.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgConnection;
+use sqlx::{Error, Row};
+
+use super::super::{Conclusion, TakenJob};
+use crate::store::millis;
+
+/// Writes what became of jobs, if the bucket is still leased under the token under which they were taken. Answers with the number of the
+/// others. In one statement, so that all of them are written or none.
+const CONCLUDE: &str = "WITH ours AS MATERIALIZED (
+        SELECT job.* FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::boolean[])
+            AS job (id, bucket, token, conclusion, words, after, is_failure)
+        JOIN drumline_outbox_buckets AS leased ON leased.bucket = job.bucket AND leased.token = job.token
+    ), removed AS (
+        DELETE FROM drumline_outbox AS o USING ours
+        WHERE ours.conclusion = 'sent' AND o.id = ours.id AND o.state = 'waiting'
+            AND $8 = 0 AND (o.unique_until IS NULL OR o.unique_until <= now())
+    ), kept AS (
+        UPDATE drumline_outbox AS o SET state = 'sent', sent = now(), message_id = ours.words, taken = NULL, due_since = NULL,
+            expires = greatest(now() + $8 * interval '1 millisecond', o.unique_until),
+            unique_key = CASE WHEN o.unique_until > now() THEN o.unique_key END
+        FROM ours
+        WHERE ours.conclusion = 'sent' AND o.id = ours.id AND o.state = 'waiting'
+            AND ($8 > 0 OR o.unique_until > now())
+    ), put_back AS (
+        UPDATE drumline_outbox AS o SET taken = NULL, failures = o.failures + ours.is_failure::integer,
+            due = now() + ours.after * interval '1 millisecond',
+            due_since = coalesce(o.due_since, CASE WHEN o.due = '-infinity' THEN o.added ELSE o.due END)
+        FROM ours
+        WHERE ours.conclusion = 'later' AND o.id = ours.id AND o.state = 'waiting'
+    ), given_back AS (
+        UPDATE drumline_outbox AS o SET taken = NULL FROM ours
+        WHERE ours.conclusion = 'given back' AND o.id = ours.id AND o.state = 'waiting' AND o.taken IS NOT NULL
+    ), parked AS (
+        UPDATE drumline_outbox AS o SET state = 'parked', reason = ours.words, taken = NULL, due_since = NULL FROM ours
+        WHERE ours.conclusion = 'parked' AND o.id = ours.id AND o.state = 'waiting'
+    )
+    SELECT cardinality($1::text[]) - count(*) FROM ours";
+
+/// What leases of buckets are called.
+const BUCKET: &str = "bucket ";
+
+pub(super) fn lease_name(bucket: i32) -> String {
+    format!("{BUCKET}{bucket}")
+}
+
+/// The bucket of a lease; one that does not exist for a lease of something else.
+fn bucket(name: &str) -> i32 {
+    name.strip_prefix(BUCKET).and_then(|number| number.parse().ok()).unwrap_or(-1)
+}
+
+/// The parts of taken jobs and their conclusions, by columns.
+#[derive(Default)]
+pub(super) struct Concluded<'a> {
+    ids: Vec<&'a str>,
+    buckets: Vec<i32>,
+    tokens: Vec<i64>,
+    conclusions: Vec<&'static str>,
+    /// A message id or a reason.
+    words: Vec<Option<&'a str>>,
+    afters: Vec<i64>,
+    are_failures: Vec<bool>,
+}
+
+impl<'a> Concluded<'a> {
+    pub(super) fn of(concluded: &'a [(TakenJob, Conclusion)]) -> Self {
+        let mut parts = Self::default();
+        for (job, conclusion) in concluded {
+            let (name, words, after, is_failure) = match conclusion {
+                Conclusion::Sent { message_id } => ("sent", Some(message_id.as_str()), Duration::ZERO, false),
+                // As if it had not been taken.
+                Conclusion::Later { after, is_failure: false } if after.is_zero() => {
+                    ("given back", None, *after, false)
+                }
+                Conclusion::Later { after, is_failure } => ("later", None, *after, *is_failure),
+                Conclusion::Parked { reason } => ("parked", Some(reason.as_str()), Duration::ZERO, false),
+            };
+            parts.ids.push(&job.job.id);
+            parts.buckets.push(bucket(&job.lease.name));
+            parts.tokens.push(job.lease.fencing_token);
+            parts.conclusions.push(name);
+            parts.words.push(words);
+            parts.afters.push(millis(after));
+            parts.are_failures.push(is_failure);
+        }
+        parts
+    }
+}
+
+pub(super) async fn conclude(
+    connection: &mut PgConnection,
+    parts: &Concluded<'_>,
+    keep_sent: Duration,
+) -> Result<usize, Error> {
+    let call = sqlx::query(CONCLUDE)
+        .bind(&parts.ids)
+        .bind(&parts.buckets)
+        .bind(&parts.tokens)
+        .bind(&parts.conclusions)
+        .bind(&parts.words)
+        .bind(&parts.afters)
+        .bind(&parts.are_failures)
+        .bind(millis(keep_sent));
+    let lost: i64 = call.fetch_one(connection).await?.try_get(0)?;
+    Ok(usize::try_from(lost).unwrap_or_default())
+}

@@ -1,0 +1,71 @@
+//! Rows of the table, as jobs.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use sqlx::postgres::PgRow;
+use sqlx::{Error, Row};
+
+use super::super::{Due, OutboxJob};
+
+/// The columns of a job, for a row of the table. Its due time is `NULL` if it is due at once.
+pub(super) const COLUMNS: &str = "id, type, payload, schema_version, queue, message_group, idempotency_key, correlation_id,
+    traceparent, attributes, CASE WHEN due > '-infinity' THEN floor(extract(epoch FROM due) * 1000)::bigint END AS due,
+    floor(extract(epoch FROM added) * 1000)::bigint AS added, failures";
+
+/// A job of a row with these columns.
+pub(super) struct JobRow {
+    pub(super) job: OutboxJob,
+    pub(super) added_ms: i64,
+    pub(super) failures: u32,
+    /// The part of it that cannot be read, if there is one.
+    pub(super) problem: Option<String>,
+}
+
+pub(super) fn read(row: &PgRow) -> Result<JobRow, Error> {
+    let (attributes, problem) = match attributes(row.try_get("attributes")?) {
+        Ok(attributes) => (attributes, None),
+        Err(error) => (BTreeMap::new(), Some(format!("its attributes cannot be read: {error}"))),
+    };
+    let due: Option<i64> = row.try_get("due")?;
+    let job = OutboxJob {
+        id: row.try_get("id")?,
+        job_type: row.try_get("type")?,
+        schema_version: row.try_get::<i32, _>("schema_version")?.unsigned_abs(),
+        payload: row.try_get("payload")?,
+        queue: row.try_get("queue")?,
+        group: row.try_get("message_group")?,
+        idempotency_key: row.try_get("idempotency_key")?,
+        correlation_id: row.try_get("correlation_id")?,
+        traceparent: row.try_get("traceparent")?,
+        attributes,
+        due: due.map_or(Due::Now, Due::AtMs),
+    };
+    let failures = row.try_get::<i32, _>("failures")?.unsigned_abs();
+    Ok(JobRow { job, added_ms: row.try_get("added")?, failures, problem })
+}
+
+/// Reads the attributes of a row, which may be of any program: numbers and the like count as their texts, `null` as absent.
+fn attributes(text: &str) -> Result<BTreeMap<String, String>, serde_json::Error> {
+    let values: BTreeMap<String, Value> = serde_json::from_str(text)?;
+    let texts = values.into_iter().filter_map(|(name, value)| match value {
+        Value::Null => None,
+        Value::String(text) => Some((name, text)),
+        other => Some((name, other.to_string())),
+    });
+    Ok(texts.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_of_any_program_are_texts() {
+        let read = attributes(r#"{"tenant":"7","shard":3,"vip":true,"none":null}"#).expect("JSON");
+        let texts =
+            [("shard", "3"), ("tenant", "7"), ("vip", "true")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(read, BTreeMap::from(texts));
+        assert!(attributes(&format!("{{\"a\":{}{}}}", "[".repeat(500), "]".repeat(500))).is_err());
+    }
+}
