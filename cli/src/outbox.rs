@@ -4,6 +4,7 @@
 
 mod lag;
 mod ls;
+mod migrate;
 mod opened;
 mod remove;
 mod retry;
@@ -18,6 +19,7 @@ use drumline_runtime::Environment;
 
 use lag::LagArgs;
 use ls::LsArgs;
+use migrate::MigrateArgs;
 use opened::WHICH_OUTBOX;
 use remove::RemoveArgs;
 use retry::RetryArgs;
@@ -27,6 +29,7 @@ use show::ShowArgs;
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, after_long_help = format!("\
 Examples:
+  {{program}} outbox migrate --print | psql postgres://app@db/orders
   {{program}} outbox ls --state parked
   {{program}} outbox lag
 
@@ -45,6 +48,7 @@ enum Command {
     Retry(RetryArgs),
     Remove(RemoveArgs),
     Lag(LagArgs),
+    Migrate(MigrateArgs),
 }
 
 pub(crate) fn outbox(args: &OutboxArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
@@ -56,6 +60,7 @@ pub(crate) fn outbox(args: &OutboxArgs, environment: &Environment) -> Result<Exi
             Command::Retry(args) => retry::retry(args, environment).await,
             Command::Remove(args) => remove::remove(args, environment).await,
             Command::Lag(args) => lag::lag(args, environment).await,
+            Command::Migrate(args) => migrate::migrate(args, environment).await,
         }
     });
     // A question that is still in flight has no one to answer to.
