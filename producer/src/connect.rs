@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use drumline_runtime::aws::{Clients, connect, queue_name, resolve};
 use drumline_runtime::{Environment, Problems, Settings, SqsError};
+use tokio::sync::Mutex;
 use url::Url;
 
 use crate::check::Checks;
@@ -54,14 +56,14 @@ pub(crate) fn settings_of_process() -> Result<Settings, ConnectError> {
 pub(crate) async fn routes(settings: &Settings) -> Result<Routes, ConnectError> {
     let urls = || settings.queues.iter().map(|queue| &queue.url);
     let first = urls().chain(settings.queue_by_type.values()).next().ok_or(ConnectError::NoQueue)?;
-    let mut connections = Connections::default();
+    let connections = Connections::default();
     let clients = connections.to(first).await?;
     let others = match &settings.queues[..] {
         [] => Others::Nowhere,
         [only] => Others::To(connections.queue(&only.url).await?),
         _ => Others::Undecided(urls().map(|url| queue_name(url.as_str()).to_owned()).collect()),
     };
-    let mut routes = Routes::new(clients.calls, others);
+    let mut routes = Routes::new(clients.calls.clone(), others);
     routes.check_by(Checks::from_settings(&settings.guards));
     if PayloadStore::is_wanted(&settings.payloads) {
         let store = PayloadStore::new(&settings.payloads, &clients.config).map_err(ConnectError::Aws)?;
@@ -71,6 +73,7 @@ pub(crate) async fn routes(settings: &Settings) -> Result<Routes, ConnectError> 
     for (job_type, url) in &settings.queue_by_type {
         routes.by_type.insert(job_type.clone(), connections.queue(url).await?);
     }
+    routes.connections = Some((clients, Arc::new(connections)));
     Ok(routes)
 }
 
@@ -85,20 +88,21 @@ fn places(settings: &Settings) -> Places {
 }
 
 /// The clients, by the origin of the URLs that they are for: queues of one region and endpoint share them.
-#[derive(Default)]
-struct Connections(HashMap<String, Clients>);
+#[derive(Debug, Default)]
+pub(crate) struct Connections(Mutex<HashMap<String, Clients>>);
 
 impl Connections {
-    async fn to(&mut self, url: &Url) -> Result<Clients, ConnectError> {
+    async fn to(&self, url: &Url) -> Result<Clients, ConnectError> {
         let origin = url.origin().ascii_serialization();
-        if let Some(clients) = self.0.get(&origin) {
+        let mut by_origin = self.0.lock().await;
+        if let Some(clients) = by_origin.get(&origin) {
             return Ok(clients.clone());
         }
         let clients = connect(url, Duration::ZERO).await.map_err(ConnectError::Aws)?;
-        Ok(self.0.entry(origin).or_insert(clients).clone())
+        Ok(by_origin.entry(origin).or_insert(clients).clone())
     }
 
-    async fn queue(&mut self, url: &Url) -> Result<TargetQueue, ConnectError> {
+    pub(crate) async fn queue(&self, url: &Url) -> Result<TargetQueue, ConnectError> {
         let clients = self.to(url).await?;
         let url = resolve(&clients, url).await.map_err(ConnectError::Queue)?;
         Ok(TargetQueue::connected(clients, url.into()))

@@ -105,16 +105,8 @@ impl Producer {
         self.with(|routes| routes.offload_to(store))
     }
 
-    /// Sets the outbox in which jobs wait that are due [later](SendJob::at), or that are [unique](SendJob::unique): the setting
-    /// `outbox_url` of a producer that is not set up by settings. A relay (`drumline outbox run`) sends them.
-    pub fn outbox(self, outbox: Arc<dyn Outbox>) -> Self {
-        self.with(|routes| routes.places.outbox = Some(OutboxServer::given(outbox)))
-    }
-
-    /// Sets the store of the workers, which knows what is done, for jobs that are unique [until then](crate::Unique::until_done): the
-    /// setting `store_url` of a producer that is not set up by settings.
-    pub fn store(self, store: Arc<dyn Store>) -> Self {
-        self.with(|routes| routes.places.store = Some(StoreServer::given(store)))
+    pub(crate) fn routes(&self) -> Arc<Routes> {
+        Arc::clone(&self.routes)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Routes)) -> Self {

@@ -1,10 +1,13 @@
 //! The queues of a producer, by job type.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_sdk_sqs::Client;
+use drumline_runtime::aws::Clients;
 
 use crate::check::Checks;
+use crate::connect::Connections;
 use crate::error::Refusal;
 use crate::later_place::Places;
 use crate::payload::PayloadStore;
@@ -23,7 +26,8 @@ pub(crate) struct Routes {
     pub(crate) checks: Checks,
     pub(crate) payloads: Option<PayloadStore>,
     pub(crate) schemas: Schemas,
-    pub(crate) places: Places,
+    /// Of a producer that is set up by settings: the clients of its first queue, and those of all.
+    pub(crate) connections: Option<(Clients, Arc<Connections>)>,
 }
 
 /// The queue of the job types that have none of their own.
@@ -45,7 +49,7 @@ impl Routes {
             checks: Checks::default(),
             payloads: None,
             schemas: Schemas::default(),
-            places: Places::default(),
+            connections: None,
         }
     }
 
@@ -80,7 +84,21 @@ impl Routes {
                 )));
             }
         };
-        Ok(queue.clone().with(self.in_doubt, self.payloads.clone()))
+        Ok(self.set_up(queue.clone()))
+    }
+
+    /// Returns all queues.
+    pub(crate) fn queues(&self) -> impl Iterator<Item = &TargetQueue> {
+        let other = match &self.others {
+            Others::To(queue) => Some(queue),
+            Others::Nowhere | Others::Undecided(_) => None,
+        };
+        self.by_type.values().chain(other)
+    }
+
+    /// Returns a queue with the options of all.
+    pub(crate) fn set_up(&self, queue: TargetQueue) -> TargetQueue {
+        queue.with(self.in_doubt, self.payloads.clone())
     }
 }
 

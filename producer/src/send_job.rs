@@ -342,14 +342,14 @@ impl IntoFuture for SendJob {
     }
 }
 
-fn allowed(body: String) -> String {
+pub(crate) fn allowed(body: String) -> String {
     ESCAPED
         .iter()
         .fold(body, |body, &(c, escape)| if body.contains(c) { body.replace(c, escape) } else { body })
 }
 
 /// Adds the trace as an attribute if there is room. Workers know it by the X-Ray header too, which takes none.
-fn add_trace(attributes: &mut Attributes, body_bytes: usize, trace: &Traceparent) {
+pub(crate) fn add_trace(attributes: &mut Attributes, body_bytes: usize, trace: &Traceparent) {
     if attributes.len() >= MAX_ATTRIBUTES || attributes.contains_key(TRACEPARENT) {
         return;
     }

@@ -6,13 +6,11 @@
 
 mod answer;
 mod failure;
-mod groups;
 mod handle;
 mod line;
 #[cfg(test)]
 mod line_properties;
 mod options;
-mod requests;
 mod task;
 #[cfg(test)]
 mod tests;

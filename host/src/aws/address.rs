@@ -67,6 +67,11 @@ fn is_region(name: &str) -> bool {
         && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Returns true if the host of a queue's URL is one of AWS's.
+pub fn is_aws_host(queue_url: &Url) -> bool {
+    Address::of(queue_url).is_aws
+}
+
 /// The domains of AWS's partitions, and those of their dual-stack endpoints.
 const DOMAINS: [&[&str]; 13] = [
     &["amazonaws", "com"],

@@ -14,6 +14,7 @@ mod resolve;
 mod translate;
 
 pub use access::Access;
+pub use address::is_aws_host;
 pub use client::{Clients, check_environment, connect, connect_at};
 pub use copy::copy_attributes;
 pub use describe::{QueueFacts, Redrive, is_fifo, queue_name, url_by_arn};

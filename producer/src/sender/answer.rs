@@ -1,5 +1,9 @@
 //! The answers to one request, as far as they matter to the decision what happens next.
 
+use drumline_runtime::{SqsError, SqsErrorKind};
+
+use crate::send::{NotTaken, Reply, Taken, Why};
+
 /// The answer to one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -48,4 +52,33 @@ pub(super) enum End {
     NotSent,
     /// SQS may have it.
     InDoubt,
+}
+
+/// Returns the answer as far as it decides what happens next.
+pub(super) fn answer(reply: &Reply) -> Answer {
+    match reply {
+        Ok(results) => Answer::Entries(results.iter().map(entry_answer).collect()),
+        Err(error) => Answer::Failed(request_failure(error)),
+    }
+}
+
+fn entry_answer(result: &Result<Taken, NotTaken>) -> EntryAnswer {
+    match result {
+        Ok(_) => EntryAnswer::Sent,
+        Err(NotTaken { why: Why::Refused, .. }) => EntryAnswer::Refused,
+        Err(NotTaken { why: Why::InDoubt, .. }) => EntryAnswer::InDoubt,
+        Err(NotTaken { why: Why::Unavailable | Why::Overtaken, .. }) => EntryAnswer::Failed,
+    }
+}
+
+fn request_failure(error: &SqsError) -> RequestFailure {
+    if error.is_in_doubt {
+        RequestFailure::InDoubt
+    } else if error.kind.passes() {
+        RequestFailure::Passing
+    } else if error.kind == SqsErrorKind::Other {
+        RequestFailure::Refused
+    } else {
+        RequestFailure::Hopeless
+    }
 }

@@ -8,7 +8,6 @@ use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot};
 
 use super::failure::TrySendError;
 use super::options::SenderOptions;
-use super::requests::{Requests, ToSqs};
 use super::task::{Command, Places, Task};
 use super::ticket::{Pending, Place, Ticket};
 use crate::error::{ProduceError, Refusal, Unsent};
@@ -16,6 +15,7 @@ use crate::pack::MAX_BATCH_BYTES;
 use crate::prepared::Prepared;
 use crate::producer::Producer;
 use crate::receipt::Receipt;
+use crate::requests::{Requests, ToSqs};
 
 /// Sends jobs in the background, in batches that many callers share. Cheap to clone; all clones are the same sender.
 ///

@@ -19,8 +19,8 @@ use drumline::RetryPolicy;
 use drumline::core::{Jitter, JitterMode};
 
 use super::answer::{Answer, End, EntryAnswer, RequestFailure};
-use super::groups::Groups;
 use crate::delivery::RESEND_WITHIN;
+use crate::groups::Groups;
 use crate::pack::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES};
 use crate::send::TRIES;
 

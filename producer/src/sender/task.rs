@@ -9,14 +9,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::answer::{Answer, End, RequestFailure};
+use super::answer::{Answer, End, RequestFailure, answer};
 use super::line::{Batch, Line, Number, Step};
 use super::options::SenderOptions;
-use super::requests::{Requests, answer};
 use super::ticket::Ticket;
 use crate::delivery::FORGOTTEN;
 use crate::pack::Outgoing;
 use crate::prepared::Prepared;
+use crate::requests::Requests;
 use crate::send::{NotTaken, Reply, Taken, Why};
 use crate::target_queue::TargetQueue;
 

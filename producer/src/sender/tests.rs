@@ -11,13 +11,13 @@ use drumline_runtime::{BoxFuture, SqsError, SqsErrorKind};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::requests::Requests;
 use super::{Pending, Sender, SenderOptions, TrySendError};
 use crate::error::{ProduceError, Unsent};
 use crate::pack::{MAX_BATCH_BYTES, Outgoing};
 use crate::prepared::Prepared;
 use crate::producer::Producer;
 use crate::receipt::Receipt;
+use crate::requests::Requests;
 use crate::send::{NotTaken, Reply, Taken, Why};
 use crate::target_queue::TargetQueue;
 

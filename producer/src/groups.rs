@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// The groups that have a message on its way, each with what waits behind it.
 #[derive(Debug)]
-pub(super) struct Groups<T> {
+pub(crate) struct Groups<T> {
     waiting: HashMap<Arc<str>, VecDeque<T>>,
 }
 
@@ -21,7 +21,7 @@ impl<T> Default for Groups<T> {
 
 impl<T> Groups<T> {
     /// Returns the message if its group is free, and makes it the one that is on its way; otherwise it waits.
-    pub(super) fn enter(&mut self, group: &Arc<str>, message: T) -> Option<T> {
+    pub(crate) fn enter(&mut self, group: &Arc<str>, message: T) -> Option<T> {
         if let Some(waiting) = self.waiting.get_mut(group) {
             waiting.push_back(message);
             return None;
@@ -31,7 +31,7 @@ impl<T> Groups<T> {
     }
 
     /// The message on its way has arrived or failed. Returns the next one of its group, which takes its place.
-    pub(super) fn leave(&mut self, group: &Arc<str>) -> Option<T> {
+    pub(crate) fn leave(&mut self, group: &Arc<str>) -> Option<T> {
         let next = self.waiting.get_mut(group)?.pop_front();
         if next.is_none() {
             self.waiting.remove(group);
@@ -39,12 +39,22 @@ impl<T> Groups<T> {
         next
     }
 
+    /// Returns the messages that wait behind the one of this group, which stays on its way.
+    pub(crate) fn take_waiting(&mut self, group: &str) -> VecDeque<T> {
+        self.waiting.get_mut(group).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Returns the messages that wait behind others, group by group.
+    pub(crate) fn take_all_waiting(&mut self) -> Vec<T> {
+        self.waiting.values_mut().flat_map(std::mem::take).collect()
+    }
+
     /// Changes all messages that wait.
-    pub(super) fn for_each(&mut self, change: impl FnMut(&mut T)) {
+    pub(crate) fn for_each(&mut self, change: impl FnMut(&mut T)) {
         self.waiting.values_mut().flatten().for_each(change);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 }

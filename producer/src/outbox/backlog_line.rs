@@ -1,0 +1,233 @@
+//! The jobs of one queue that a relay has taken and not yet sent. No I/O, no clock.
+//!
+//! In a FIFO queue one job of a group at a time is ready or in flight, and the others wait behind it, see [`Groups`]. In a standard queue
+//! a group orders nothing.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline_store::outbox::TakenJob;
+use tokio::time::Instant;
+
+use super::deadline::Deadline;
+use super::observer::FailureClass;
+use super::pause::Pause;
+use crate::groups::Groups;
+use crate::pack::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outgoing};
+use crate::target_queue::TargetQueue;
+
+/// The requests to a queue that are in flight at a time, as of `send_all`.
+const MAX_IN_FLIGHT: usize = 8;
+
+/// Jobs stay here in a shorter pause. In a longer one they are put back, so that those of other queues have room.
+const HOLD: Duration = Duration::from_secs(1);
+
+/// SQS answers within milliseconds. While a request takes longer, further jobs of its queue are put back.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// A job that a relay has taken.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) taken: TakenJob,
+    /// Empty while it is in flight.
+    pub(super) message: Outgoing,
+    pub(super) deadline: Deadline,
+    /// Of FIFO queues.
+    pub(super) group: Option<Arc<str>>,
+}
+
+/// A request in flight.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) left_at: Instant,
+    pub(super) rows: Vec<Row>,
+}
+
+/// What can leave now.
+#[derive(Debug)]
+pub(super) enum Next {
+    Nothing,
+    Batch(Vec<Row>),
+    /// The next jobs were taken too long ago.
+    Expired,
+}
+
+/// The jobs of one queue.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) queue: TargetQueue,
+    pub(super) pause: Pause,
+    /// The class of the last failure of a request.
+    pub(super) failed_by: FailureClass,
+    /// SQS has not taken single jobs since it last took all of a request.
+    pub(super) entries_fail: bool,
+    ready: VecDeque<Row>,
+    /// Those that leave in requests of their own.
+    alone: VecDeque<Row>,
+    groups: Groups<Row>,
+    /// By their numbers, which grow.
+    in_flight: BTreeMap<u64, Flight>,
+}
+
+impl Line {
+    pub(super) fn new(queue: TargetQueue) -> Self {
+        Self {
+            queue,
+            pause: Pause::default(),
+            failed_by: FailureClass::Other,
+            entries_fail: false,
+            ready: VecDeque::new(),
+            alone: VecDeque::new(),
+            groups: Groups::default(),
+            in_flight: BTreeMap::new(),
+        }
+    }
+
+    /// Accepts a job behind all earlier ones.
+    pub(super) fn enter(&mut self, row: Row) {
+        let free = match row.group.clone() {
+            Some(group) => self.groups.enter(&group, row),
+            None => Some(row),
+        };
+        self.ready.extend(free);
+    }
+
+    /// Accepts jobs again that were in flight, before all others. They have their messages again.
+    pub(super) fn enter_again(&mut self, rows: Vec<Row>) {
+        rows.into_iter().rev().for_each(|row| self.ready.push_front(row));
+    }
+
+    /// Accepts jobs again that leave in requests of their own.
+    pub(super) fn enter_alone(&mut self, rows: Vec<Row>) {
+        self.alone.extend(rows);
+    }
+
+    /// Returns the next batch, if one may leave.
+    pub(super) fn next_batch(&mut self, now: Instant) -> Next {
+        let most = if self.pause.is_open() { 1 } else { MAX_IN_FLIGHT };
+        if self.in_flight.len() >= most || !self.pause.left(now).is_zero() {
+            return Next::Nothing;
+        }
+        let (from, count) = if self.alone.is_empty() {
+            let count = first_batch(&self.ready);
+            (&mut self.ready, count)
+        } else {
+            (&mut self.alone, 1)
+        };
+        if count == 0 {
+            Next::Nothing
+        } else if from.iter().take(count).any(|row| row.deadline.leave_by <= now) {
+            Next::Expired
+        } else {
+            Next::Batch(from.drain(..count).collect())
+        }
+    }
+
+    /// Notes that jobs have left.
+    pub(super) fn leave(&mut self, number: u64, flight: Flight) {
+        self.in_flight.insert(number, flight);
+    }
+
+    /// Returns the jobs of a request that has ended.
+    pub(super) fn land(&mut self, number: u64) -> Option<Flight> {
+        self.in_flight.remove(&number)
+    }
+
+    /// Lets the next job of a group leave, after the one before has arrived or is parked.
+    pub(super) fn free(&mut self, group: Option<&Arc<str>>) {
+        let next = group.and_then(|group| self.groups.leave(group));
+        self.ready.extend(next);
+    }
+
+    /// Returns the jobs behind one of their group that is put back, and forgets the group.
+    pub(super) fn take_behind(&mut self, group: &Arc<str>) -> Vec<Row> {
+        let behind = self.groups.take_waiting(group).into();
+        self.groups.leave(group);
+        behind
+    }
+
+    /// Returns all jobs that are not in flight.
+    pub(super) fn sweep(&mut self) -> Vec<Row> {
+        let mut rows: Vec<Row> = self.alone.drain(..).chain(self.ready.drain(..)).collect();
+        let behind = self.groups.take_all_waiting();
+        for group in rows.iter().filter_map(|row| row.group.as_ref()) {
+            self.groups.leave(group);
+        }
+        rows.extend(behind);
+        rows
+    }
+
+    /// Returns the reason and the time for which jobs are put back: the queue takes none, or is slow.
+    pub(super) fn unavailable(&self, now: Instant) -> Option<(FailureClass, Duration)> {
+        let left = self.pause.left(now);
+        if left > HOLD {
+            return Some((self.failed_by, left));
+        }
+        let (_, oldest) = self.in_flight.first_key_value()?;
+        let is_slow = now.saturating_duration_since(oldest.left_at) >= SLOW;
+        is_slow.then_some((FailureClass::Unreachable, SLOW))
+    }
+
+    /// Returns true if jobs that failed with their request stay here until the next try.
+    pub(super) fn holds(&self, now: Instant) -> bool {
+        self.pause.left(now) <= HOLD
+    }
+
+    /// Returns the time at which a batch can leave, or jobs are put back, although nothing happens until then.
+    pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
+        if self.ready.is_empty() && self.alone.is_empty() {
+            return None;
+        }
+        let paused = self.pause.left(now);
+        let pause_ends = (!paused.is_zero()).then(|| now + paused);
+        let oldest = self.in_flight.first_key_value().map(|(_, flight)| flight.left_at + SLOW);
+        pause_ends.into_iter().chain(oldest).min()
+    }
+
+    /// Gives a job that is here another lease. Returns false if it is not here.
+    pub(super) fn renew(&mut self, taken: &TakenJob, deadline: Deadline) -> bool {
+        let mut found = false;
+        let mut renew = |row: &mut Row| {
+            if row.taken.job.id == taken.job.id {
+                row.taken.lease.clone_from(&taken.lease);
+                row.deadline = deadline;
+                found = true;
+            }
+        };
+        self.ready.iter_mut().chain(&mut self.alone).for_each(&mut renew);
+        self.groups.for_each(&mut renew);
+        self.in_flight.values_mut().flat_map(|flight| &mut flight.rows).for_each(renew);
+        found
+    }
+
+    /// Returns the number of jobs that can leave.
+    pub(super) fn ready(&self) -> usize {
+        self.ready.len() + self.alone.len()
+    }
+
+    /// Returns the number of requests in flight.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// Returns true if nothing has to be known of the queue any more.
+    pub(super) fn is_idle(&self) -> bool {
+        self.ready() == 0
+            && self.in_flight.is_empty()
+            && self.groups.is_empty()
+            && !self.pause.is_open()
+            && !self.entries_fail
+    }
+}
+
+/// Returns the number of jobs that share the next request.
+fn first_batch(ready: &VecDeque<Row>) -> usize {
+    let mut bytes = 0;
+    let fits = |row: &&Row| {
+        // A larger one goes into S3 on its way.
+        bytes += row.message.bytes().min(MAX_BATCH_BYTES);
+        bytes <= MAX_BATCH_BYTES
+    };
+    ready.iter().take(MAX_BATCH_ENTRIES).take_while(fits).count()
+}

@@ -1,0 +1,82 @@
+//! Jobs in the transaction of their cause, in PostgreSQL.
+
+use std::fmt;
+
+use drumline::Job;
+use drumline_store::StoreError;
+use drumline_store::outbox::postgres::add_in;
+use drumline_store::postgres::sqlx::PgConnection;
+use serde::Serialize;
+
+use super::new_outbox_job::{NewOutboxJob, job};
+use crate::error::Refusal;
+
+/// Adds a job to the outbox in a transaction of PostgreSQL: it is sent if, and only if, that is committed. Returns the job's id.
+///
+/// [`job`] takes options. Inside a handler the job inherits the correlation id and the trace of the handler's job.
+///
+/// ```no_run
+/// # use drumline::Job;
+/// use drumline_producer::outbox;
+/// use drumline_store::postgres::sqlx::{self, PgPool};
+///
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Ship { order: i64 }
+/// # impl Job for Ship {
+/// #     const TYPE: &'static str = "order.ship";
+/// # }
+/// # async fn example(pool: PgPool, order: i64) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut tx = pool.begin().await?;
+/// sqlx::query("UPDATE orders SET paid = now() WHERE id = $1").bind(order).execute(&mut *tx).await?;
+/// outbox::enqueue(&mut tx, &Ship { order }).await?;
+/// outbox::job(&Ship { order }).group(format!("order:{order}")).enqueue(&mut tx).await?;
+/// tx.commit().await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// If the job could not be sent, with the field that is at fault, or if PostgreSQL does not take it. The transaction should be rolled
+/// back then.
+pub async fn enqueue<J: Job + Serialize>(tx: &mut PgConnection, job: &J) -> Result<String, EnqueueError> {
+    self::job(job).enqueue(tx).await
+}
+
+impl NewOutboxJob {
+    /// Adds the job to the outbox in a transaction of PostgreSQL. Returns the job's id. See [`enqueue`].
+    ///
+    /// # Errors
+    /// As [`enqueue`].
+    pub async fn enqueue(self, tx: &mut PgConnection) -> Result<String, EnqueueError> {
+        let job = self.to_outbox_job().map_err(EnqueueError::Refused)?;
+        add_in(tx, std::slice::from_ref(&job)).await.map_err(EnqueueError::Store)?;
+        Ok(job.id)
+    }
+}
+
+/// The reason for which a job was not added to an outbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EnqueueError {
+    /// The job could not be sent. The same job is refused again.
+    Refused(Refusal),
+    /// PostgreSQL has not taken it.
+    Store(StoreError),
+}
+
+impl fmt::Display for EnqueueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Store(error) => write!(f, "the job was not added to the outbox: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for EnqueueError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Store(error) => Some(error),
+        }
+    }
+}

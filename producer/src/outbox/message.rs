@@ -1,0 +1,75 @@
+//! The message of a job in an outbox. Adding a job and sending it both make it, so that what can be added can be sent.
+
+use std::sync::Arc;
+
+use drumline::message::{Attribute, Traceparent};
+use drumline_store::outbox::OutboxJob;
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use crate::attributes::{Attributes, TRACEPARENT};
+use crate::check::Checks;
+use crate::new_job::NewJob;
+use crate::options::Options;
+use crate::pack::Outgoing;
+use crate::send_job::{add_trace, allowed};
+use crate::unsendable::Unsendable;
+
+/// Makes the message of a job that was created at this time, and checks it as any other that is sent. Warnings are logged.
+///
+/// # Errors
+/// If SQS would refuse the message, no worker could read it, or it has what the guards do not let pass.
+pub(super) fn message(
+    job: &OutboxJob,
+    created_at: Timestamp,
+    is_fifo: bool,
+    checks: &Checks,
+) -> Result<Outgoing, Unsendable> {
+    let payload: &RawValue = serde_json::from_str(&job.payload)
+        .map_err(|error| Unsendable::new("payload", format!("it is not JSON: {error}")))?;
+    let key = Options { idempotency_key: job.idempotency_key.clone(), ..Options::default() };
+    let key = key.idempotency_key(None).map_err(|(option, reason)| Unsendable::new(option, reason))?;
+    let new = NewJob {
+        job_id: job.id.clone(),
+        job_type: &job.job_type,
+        schema_version: job.schema_version,
+        idempotency_key: key.as_deref(),
+        correlation_id: job.correlation_id.as_deref().filter(|id| !id.is_empty()),
+        created_at: created_at.to_string(),
+        payload,
+    };
+    let texts = job.attributes.iter();
+    let attributes: Attributes = texts.map(|(name, text)| (name.clone(), Attribute::text(text))).collect();
+    let trace = trace(job, &attributes)?;
+    let mut outgoing = Outgoing {
+        line: 0,
+        body: allowed(new.to_body()),
+        attributes: Arc::new(attributes),
+        deduplication_id: job.id.clone(),
+        group: job.group.as_deref().map(Arc::from),
+        delay_secs: None,
+        trace_header: trace.as_ref().map(Traceparent::to_xray),
+        job_type: job.job_type.clone(),
+        job_id: Some(job.id.as_str().into()),
+    };
+    checks.check_message(&outgoing, is_fifo)?.log_warnings();
+    if let Some(trace) = &trace {
+        let bytes = outgoing.body.len();
+        add_trace(Arc::make_mut(&mut outgoing.attributes), bytes, trace);
+    }
+    Ok(outgoing)
+}
+
+/// Returns the trace: the job's own, else that of its attribute.
+fn trace(job: &OutboxJob, attributes: &Attributes) -> Result<Option<Traceparent>, Unsendable> {
+    let Some(header) = &job.traceparent else {
+        return Ok(attributes.get(TRACEPARENT).and_then(Attribute::as_text).and_then(Traceparent::parse));
+    };
+    match Traceparent::parse(header) {
+        Some(trace) => Ok(Some(trace)),
+        None => Err(Unsendable::new(
+            TRACEPARENT,
+            format!("{header:?} is not a W3C traceparent such as 00-TRACE-PARENT-01"),
+        )),
+    }
+}

@@ -1,0 +1,62 @@
+//! Taken jobs, as they are sent.
+
+use std::sync::Arc;
+
+use drumline_store::outbox::TakenJob;
+use jiff::Timestamp;
+use tokio::task::yield_now;
+use tokio::time::Instant;
+
+use super::backlog::{Arrived, Preparation};
+use super::deadline::Deadline;
+use super::message::message;
+use super::observer::ParkedClass;
+use super::queues::{NoQueue, Queues};
+use crate::prepared::Prepared;
+use crate::routes::Routes;
+
+/// So many jobs are prepared before other tasks of the thread have a turn: some milliseconds.
+const AT_ONCE: usize = 50;
+
+/// Makes the messages of taken jobs.
+pub(super) struct Preparer {
+    routes: Arc<Routes>,
+    queues: Queues,
+}
+
+impl Preparer {
+    pub(super) fn new(routes: Arc<Routes>) -> Self {
+        Self { queues: Queues::new(Arc::clone(&routes)), routes }
+    }
+
+    /// Prepares jobs that the outbox was asked for at `asked_at`.
+    pub(super) async fn prepare_all(&self, asked_at: Instant, jobs: Vec<TakenJob>) -> Vec<Arrived> {
+        let mut arrived = Vec::with_capacity(jobs.len());
+        for taken in jobs {
+            let deadline = Deadline::of(asked_at, taken.lease.left);
+            let preparation = self.prepare(&taken).await;
+            arrived.push(Arrived { taken, deadline, preparation });
+            if arrived.len() % AT_ONCE == 0 {
+                yield_now().await;
+            }
+        }
+        arrived
+    }
+
+    async fn prepare(&self, taken: &TakenJob) -> Preparation {
+        let queue = match self.queues.queue_of(&taken.job).await {
+            Ok(queue) => queue,
+            Err(NoQueue::Refused(reason)) => {
+                return Preparation::Refused { queue: None, class: ParkedClass::NoQueue, reason };
+            }
+            Err(NoQueue::NotNow(class)) => return Preparation::NotNow { class },
+        };
+        match message(&taken.job, Timestamp::now(), queue.is_fifo(), &self.routes.checks) {
+            Ok(outgoing) => Preparation::Ready(Prepared { queue, outgoing }),
+            Err(problem) => {
+                let (queue, reason) = (Some(queue.name().to_owned()), problem.to_string());
+                Preparation::Refused { queue, class: ParkedClass::Refused, reason }
+            }
+        }
+    }
+}
