@@ -49,7 +49,9 @@ use url::Url;
 use self::concluding::Concluded;
 use self::in_hand::InHand;
 use self::listener::Listener;
-use super::{Added, Answer, Conclusion, Lag, Lease, Outbox, OutboxJob, OutboxRow, Rows, TakenJob, Unique};
+use super::{
+    Added, Answer, Conclusion, Lag, Lease, Outbox, OutboxJob, OutboxRow, Rows, TakenJob, Unique, rules,
+};
 use crate::open::OpenError;
 use crate::postgres::connections::{Connections, Options, PooledConnection};
 use crate::postgres::removal::{self, Due};
@@ -227,9 +229,10 @@ impl Outbox for PostgresOutbox {
 
     fn add_unique<'a>(&'a self, job: &'a OutboxJob, unique: &'a Unique) -> Answer<'a, Added> {
         MaybeReady::later(async move {
-            let row = &*adding::to_row(job)?;
+            rules::check_unique(unique)?;
+            let rows = &*to_rows(std::slice::from_ref(job))?;
             self.call(move |mut loan| async move {
-                (adding::add_unique(&mut loan.connection, row, unique).await, loan)
+                (adding::add_unique(&mut loan.connection, rows, unique).await, loan)
             })
             .await
         })

@@ -124,6 +124,9 @@ mod redis {
 #[cfg(feature = "postgres")]
 mod postgres {
     drumline_store::conformance!(crate::world::subject(crate::world::Kind::Postgres));
+    mod outbox {
+        drumline_store::outbox_conformance!(crate::outboxes::subject(crate::world::Kind::Postgres));
+    }
     old_records!(Postgres);
     over! { Postgres:
         old_records { locks_are_held_against_workers_of_both_versions, }

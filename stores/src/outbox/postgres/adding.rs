@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx::postgres::PgConnection;
 use sqlx::{Error, Row};
 
-use super::super::{Added, Due, OnConflict, OutboxJob, Unique};
+use super::super::{Added, Due, OnConflict, OutboxJob, Unique, rules};
 use super::without_outbox;
 use crate::postgres::connections::failed;
 use crate::store::{StoreError, millis, to_json};
@@ -35,7 +35,7 @@ impl<'a> JobRow<'a> {
         let (after, at) = match job.due {
             Due::Now => (None, None),
             Due::After(time) => (Some(millis(time)), None),
-            Due::AtMs(time) => (None, Some(time)),
+            Due::AtMs(time) => (None, Some(time.max(0))),
         };
         Self {
             id: &job.id,
@@ -56,12 +56,8 @@ impl<'a> JobRow<'a> {
 
 /// Returns jobs as an array of JSON.
 pub(crate) fn to_rows(jobs: &[OutboxJob]) -> Result<String, StoreError> {
+    rules::check(jobs)?;
     Ok(to_json(&jobs.iter().map(JobRow::of).collect::<Vec<_>>()))
-}
-
-/// Returns a job as an object of JSON.
-pub(super) fn to_row(job: &OutboxJob) -> Result<String, StoreError> {
-    Ok(to_json(&JobRow::of(job)))
 }
 
 /// Adds jobs to the outbox within a transaction of the caller's, in one round trip: they are sent if and only if it is committed.
@@ -86,7 +82,7 @@ pub(super) async fn add(connection: &mut PgConnection, rows: &str) -> Result<(),
 
 pub(super) async fn add_unique(
     connection: &mut PgConnection,
-    row: &str,
+    rows: &str,
     unique: &Unique,
 ) -> Result<Added, Error> {
     let (conflict, most) = match unique.on_conflict {
@@ -97,7 +93,8 @@ pub(super) async fn add_unique(
     let call = sqlx::query(
         "SELECT answer, holder FROM drumline_outbox_add_unique_v1($1::text::json, $2, $3, $4, $5, $6)",
     );
-    let call = call.bind(row).bind(&unique.key).bind(millis(unique.window)).bind(conflict).bind(millis(most));
+    let call =
+        call.bind(rows).bind(&unique.key).bind(millis(unique.window)).bind(conflict).bind(millis(most));
     let answer = call.bind(&unique.take_from).fetch_one(connection).await?;
     let holder = || -> Result<String, Error> { answer.try_get("holder") };
     match answer.try_get("answer")? {

@@ -20,7 +20,7 @@ const LAG: &str = "SELECT
     (SELECT count(*) FROM (SELECT FROM drumline_outbox WHERE state = 'parked' LIMIT 1000000) AS a) AS parked,
     greatest(0, extract(epoch FROM now() - least(
         (SELECT added FROM drumline_outbox WHERE state = 'waiting' AND due = '-infinity' ORDER BY position LIMIT 1),
-        (SELECT due FROM drumline_outbox WHERE state = 'waiting' AND due > '-infinity' AND due <= now() ORDER BY due LIMIT 1),
+        (SELECT greatest(due, added) FROM drumline_outbox WHERE state = 'waiting' AND due > '-infinity' AND due <= now() ORDER BY due LIMIT 1),
         (SELECT min(due_since) FROM (SELECT due_since FROM drumline_outbox
             WHERE state = 'waiting' AND due_since IS NOT NULL LIMIT 1000000) AS a)
     )) * 1000)::bigint AS oldest";

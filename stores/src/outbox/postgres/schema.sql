@@ -118,11 +118,12 @@ LANGUAGE sql VOLATILE AS $$
   SELECT clock_timestamp() + p_milliseconds * interval '1 millisecond'
 $$;
 
--- The time of a job that is due after some milliseconds, or at a time in milliseconds since 1970; at once without either.
+-- The time of a job that is due after some milliseconds, or at a time in milliseconds since 1970; at once without either. One whose
+-- time has passed is due from now, so that it does not count as late by the time before it was added.
 CREATE OR REPLACE FUNCTION drumline_outbox_due_v1(p_after bigint, p_at bigint) RETURNS timestamptz
 LANGUAGE sql VOLATILE AS $$
   SELECT coalesce(clock_timestamp() + p_after * interval '1 millisecond',
-    timestamptz 'epoch' + p_at * interval '1 millisecond', '-infinity')
+    greatest(timestamptz 'epoch' + p_at * interval '1 millisecond', clock_timestamp()), '-infinity')
 $$;
 
 -- Jobs as an array of JSON objects, whose payloads and attributes are texts.
@@ -152,10 +153,10 @@ LANGUAGE sql VOLATILE AS $$
   ON CONFLICT DO NOTHING
 $$;
 
--- Adds a job unless another one holds its key. Answers with a word, and with the id of the other one.
+-- Adds a job, which is all of p_jobs, unless another one holds its key. Answers with a word, and with the id of the other one.
 -- p_conflict is keep, replace or debounce; p_most is for how long the last one may put the other one off.
 CREATE OR REPLACE FUNCTION drumline_outbox_add_unique_v1(
-  p_job json, p_key text, p_window bigint, p_conflict text, p_most bigint, p_take_from text,
+  p_jobs json, p_key text, p_window bigint, p_conflict text, p_most bigint, p_take_from text,
   OUT answer text, OUT holder text
 )
 LANGUAGE plpgsql VOLATILE SET lock_timeout = '2s' AS $$
@@ -163,7 +164,7 @@ DECLARE
   v_other drumline_outbox;
   v_job record;
 BEGIN
-  SELECT * INTO v_job FROM drumline_outbox_jobs_v1(json_build_array(p_job));
+  SELECT * INTO v_job FROM drumline_outbox_jobs_v1(p_jobs);
   LOOP
     SELECT * INTO v_other FROM drumline_outbox WHERE unique_key = p_key FOR UPDATE;
     IF FOUND AND v_other.id <> v_job.id
