@@ -60,7 +60,8 @@ pub use service::{BoxError, FactoryError, RouterFactory, Service, Shutdown, Shut
 pub use settings::{
     AllFailed, DlqWatchSettings, Effective, EffectiveType, Environment, FifoStop, GUARD_KINDS,
     GuardAllowance, GuardMode, GuardSettings, HttpAccess, LogFormat, Origin, PermanentFailures, Problem,
-    Problems, QueueSettings, SETTINGS, Setting, Settings, TypeValue, UnknownVariable,
+    Problems, QueueSettings, SETTINGS, ScheduleSettings, ScheduleTimes, Setting, Settings, TypeValue,
+    UnknownVariable,
 };
 pub use shown::Shown;
 pub use since_sent::{age, dwell, pickup_delay};

@@ -15,6 +15,7 @@ use super::log_filter::log_filter;
 use super::problem::Problem;
 use super::queue::{QueueSettings, is_same_queue};
 use super::reader::{Reader, Reading};
+use super::schedules::ScheduleSettings;
 use super::unknown::UnknownVariable;
 use super::values::{self, AllFailed, FifoStop, LogFormat};
 use crate::aws::{name_of, queue_name};
@@ -43,6 +44,8 @@ pub struct Settings {
     pub(super) other_queues: QueueSettings,
     /// The queues that jobs of single types are sent to. A producer sends all others to the only one of `queues`.
     pub queue_by_type: HashMap<String, Url>,
+    /// The jobs that are added at set times.
+    pub schedules: Vec<ScheduleSettings>,
     /// How payloads are guarded before they are sent.
     pub guards: GuardSettings,
     /// How long running handlers may go on after a SIGTERM.
@@ -128,6 +131,7 @@ impl Reader<'_> {
         }
         let queues: Vec<Option<QueueSettings>> = urls.into_iter().map(|url| self.queue(&url)).collect();
         let queue_by_type = self.by_name(&QUEUE_BY_TYPE, None, values::queue_url);
+        let schedules = self.schedules();
         let guards = self.guards();
         let shutdown_grace = self.get("shutdown_grace", None, values::positive_duration);
         let deadline_margin = self.get("deadline_margin", None, values::positive_duration);
@@ -154,6 +158,7 @@ impl Reader<'_> {
             queues: queues.into_iter().collect::<Option<_>>()?,
             other_queues: other_queues?,
             queue_by_type,
+            schedules,
             guards: guards?,
             shutdown_grace: shutdown_grace?,
             deadline_margin: deadline_margin?,

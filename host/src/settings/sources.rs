@@ -9,6 +9,7 @@ use super::file_text::{text, text_of};
 use super::names::Names;
 use super::origin::Origin;
 use super::problem::Problem;
+use super::schedules::{ScheduleSettings, read_schedules};
 use super::table::{SETTINGS, Setting, variable};
 
 /// All texts that were given, before any is parsed.
@@ -18,6 +19,7 @@ pub(super) struct Sources {
     environment: BTreeMap<&'static str, String>,
     file: Section,
     pub(super) queues: Vec<QueueSection>,
+    pub(super) schedules: Vec<ScheduleSettings>,
 }
 
 /// One level of the file.
@@ -57,8 +59,10 @@ impl Sources {
         }
         if let Some(mut file) = file {
             let queues = file.remove("queue");
+            let schedules = file.remove("schedule");
             sources.file = Section::read(file, &Origin::File, "", problems);
             sources.queues = read_queues(queues, problems);
+            sources.schedules = read_schedules(schedules, problems);
         }
         sources
     }

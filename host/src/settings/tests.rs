@@ -5,6 +5,7 @@ mod guards;
 mod identity;
 mod outbox;
 mod producing;
+mod schedules;
 mod secrets;
 
 use super::*;

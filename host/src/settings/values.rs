@@ -110,7 +110,7 @@ pub(super) fn file_text(path: &str) -> Parsed<String> {
     std::fs::read_to_string(path).map_err(|error| format!("{path} cannot be read: {error}"))
 }
 
-fn duration(text: &str) -> Parsed<Duration> {
+pub(super) fn duration(text: &str) -> Parsed<Duration> {
     humantime::parse_duration(text)
         .map_err(|_| "is not a duration; write it like 30s, 5m or 1h 30m".to_owned())
 }
@@ -240,6 +240,10 @@ pub(super) fn ttl(text: &str) -> Parsed<Duration> {
 
 pub(super) fn store_outage(text: &str) -> Parsed<StoreOutage> {
     one_of(text, &[("retry", StoreOutage::Retry), ("run", StoreOutage::Run)])
+}
+
+pub(super) fn schema_version(text: &str) -> Parsed<u32> {
+    text.parse::<NonZeroU32>().map(NonZeroU32::get).map_err(|_| "must be a whole number from 1".to_owned())
 }
 
 pub(super) fn max_attempts(text: &str) -> Parsed<NonZeroU32> {

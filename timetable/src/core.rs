@@ -1,0 +1,29 @@
+//! The decisions of a timetable: pure, without clock, network or runtime.
+//!
+//! [`due`] is the only place that decides what fires. Everything else here are the nouns that it decides about.
+
+mod catch_up;
+mod cron;
+mod due;
+mod error;
+mod interval;
+mod names;
+mod rule;
+mod schedule;
+mod state;
+mod zone;
+
+pub use self::catch_up::{CatchUp, MAX_CATCH_UP, ON_TIME};
+pub use self::cron::CronRule;
+pub use self::due::{Decision, MAX_AT_ONCE, Skipped, due};
+pub use self::error::ScheduleError;
+pub use self::interval::Interval;
+pub use self::names::{DEFAULT_TIMETABLE, firing_id, state_name};
+pub(crate) use self::names::{check_schedule_name, check_timetable_name, parse_state_name};
+pub use self::rule::Rule;
+pub use self::schedule::{SCHEDULED_AT, Schedule};
+pub use self::state::{State, StateError};
+pub(crate) use self::zone::check_time_zone;
+
+#[cfg(test)]
+mod tests;

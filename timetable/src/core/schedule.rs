@@ -1,0 +1,142 @@
+//! A schedule: a name, a rule, and the job of its firings.
+
+use drumline::Job;
+use drumline_producer::{Checks, Unsendable};
+use drumline_store::outbox::{Due, OutboxJob};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::catch_up::CatchUp;
+use super::error::ScheduleError;
+use super::names::{DEFAULT_TIMETABLE, check_schedule_name, firing_id, full_name};
+use super::rule::Rule;
+use crate::message::check_job;
+
+/// The message attribute that has the instant for which a job was fired, as in RFC 3339.
+pub const SCHEDULED_AT: &str = "scheduledAt";
+
+/// A schedule: a name, a rule, and the job of its firings.
+///
+/// ```
+/// use drumline_timetable::{CatchUp, Rule, Schedule};
+/// # use drumline::Job;
+/// # #[derive(serde::Serialize, serde::Deserialize)]
+/// # struct Report { of: String }
+/// # impl Job for Report { const TYPE: &'static str = "report.daily"; }
+///
+/// let rule = Rule::cron("daily-report", "0 7 * * MON-FRI", "Europe/Zurich")?;
+/// let schedule = Schedule::new("daily-report", rule, &Report { of: "sales".to_owned() })?.catch_up_by(CatchUp::Skip);
+/// let monday = schedule.rule().next_after("2026-11-28T00:00:00Z".parse().unwrap());
+/// assert_eq!(monday.unwrap().to_string(), "2026-11-30T06:00:00Z");
+/// # Ok::<(), drumline_timetable::ScheduleError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    name: String,
+    rule: Rule,
+    catch_up: CatchUp,
+    /// A job without an id of its own.
+    job: OutboxJob,
+}
+
+impl Schedule {
+    /// A schedule whose firings are this job, each with an id of its own.
+    ///
+    /// # Errors
+    /// If the name is none, or the job cannot be written as JSON, or computes its idempotency key itself: each firing would have the
+    /// same key, and workers would run the job once.
+    pub fn new<J: Job + Serialize>(name: &str, rule: Rule, job: &J) -> Result<Self, ScheduleError> {
+        let refused = |field: &str, reason: String| ScheduleError::new(name, field, reason);
+        if job.idempotency_key().is_some() {
+            let reason = format!(
+                "{} computes its key from its payload, which is the same each time: workers would run one firing and take the others \
+                 for its duplicates. Use a type without Job::idempotency_key",
+                J::TYPE
+            );
+            return Err(refused("idempotency_key", reason));
+        }
+        let payload = serde_json::to_string(job)
+            .map_err(|error| refused("payload", format!("cannot be written as JSON: {error}")))?;
+        let mut template = OutboxJob::new(String::new(), J::TYPE, payload);
+        template.schema_version = J::VERSION;
+        Self::of(name, rule, template)
+    }
+
+    /// A schedule whose firings have the parts of this job, but for its id and its due time.
+    ///
+    /// # Errors
+    /// If the name is none, or the payload is not JSON.
+    pub fn of(name: &str, rule: Rule, job: OutboxJob) -> Result<Self, ScheduleError> {
+        check_schedule_name(name).map_err(|reason| ScheduleError::new(name, "name", reason))?;
+        if let Err(error) = serde_json::from_str::<&RawValue>(&job.payload) {
+            return Err(ScheduleError::new(name, "payload", format!("is not JSON: {error}")));
+        }
+        Ok(Self { name: name.to_owned(), rule, catch_up: CatchUp::default(), job })
+    }
+
+    /// Sets what happens to firings that were missed. The default is [`CatchUp::Last`].
+    #[must_use]
+    pub fn catch_up_by(self, catch_up: CatchUp) -> Self {
+        Self { catch_up, ..self }
+    }
+
+    /// Sets the URL, the ARN or the name of the queue. The default is the queue of the job's type, by the settings of the relay.
+    #[must_use]
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.job.queue = Some(queue.into());
+        self
+    }
+
+    /// Sets the message group, which a FIFO queue needs.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<String>) -> Self {
+        self.job.group = Some(group.into());
+        self
+    }
+
+    /// Returns its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns its rule.
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    /// Returns what happens to firings that were missed.
+    pub fn catch_up(&self) -> CatchUp {
+        self.catch_up
+    }
+
+    /// Returns the type of its jobs.
+    pub fn job_type(&self) -> &str {
+        &self.job.job_type
+    }
+
+    /// Checks the job as it is checked before it is sent.
+    pub(crate) fn check(&self, checks: &Checks) -> Result<(), ScheduleError> {
+        let refused = |Unsendable { field, reason, .. }| ScheduleError::new(&self.name, field, reason);
+        let sample = self.job_at(DEFAULT_TIMETABLE, Timestamp::UNIX_EPOCH);
+        check_job(&sample, checks).map_err(refused)
+    }
+
+    /// Returns the job of the firing at an instant.
+    pub fn job_at(&self, timetable: &str, instant: Timestamp) -> OutboxJob {
+        self.job_with(firing_id(timetable, &self.name, instant), instant)
+    }
+
+    /// Returns a job of its own, which is none of the firings.
+    pub(crate) fn job_now(&self, timetable: &str, unique: &str, now: Timestamp) -> OutboxJob {
+        self.job_with(format!("{}@run-now-{unique}", full_name(timetable, &self.name)), now)
+    }
+
+    fn job_with(&self, id: String, instant: Timestamp) -> OutboxJob {
+        let mut job = self.job.clone();
+        job.id = id;
+        job.due = Due::Now;
+        job.attributes.insert(SCHEDULED_AT.to_owned(), instant.to_string());
+        job
+    }
+}

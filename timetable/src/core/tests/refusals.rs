@@ -1,0 +1,140 @@
+//! Schedules that are refused, and what their errors say.
+
+use drumline::Job;
+
+use super::*;
+use crate::Timetable;
+
+fn refused(expression: &str, zone: &str) -> String {
+    Rule::cron("report", expression, zone).unwrap_err().to_string()
+}
+
+#[test]
+fn expressions_that_are_none_or_never_match_are_refused() {
+    let table = [
+        ("", "cron: \"\" has 0 fields: write five fields (minute hour day month weekday)"),
+        ("* * * *", "has 4 fields"),
+        ("0 7 * * ? *", "is not a cron expression"),
+        ("0 7 ? * MON *", "is not a cron expression"),
+        ("0 0 7 * * * 2027", "has 7 fields"),
+        ("60 * * * *", "is not a cron expression"),
+        ("* 24 * * *", "is not a cron expression"),
+        ("* * * 13 *", "is not a cron expression"),
+        ("every day", "has 2 fields"),
+        ("@reboot", "there are @yearly, @monthly, @weekly, @daily and @hourly"),
+        ("0 0 30 2 *", "\"0 0 30 2 *\" never matches: no month that it names has a day that it names"),
+        ("0 0 31 4,6,9,11 *", "never matches"),
+    ];
+    for (expression, says) in table {
+        let text = refused(expression, "UTC");
+        assert!(
+            text.starts_with("schedule \"report\": cron: ") && text.contains(says),
+            "{expression}: {text}"
+        );
+    }
+}
+
+#[test]
+fn time_zones_that_are_none_are_refused_with_a_suggestion() {
+    let table = [
+        ("Zurich", "did you mean Europe/Zurich?"),
+        ("Europe/Zürich", "did you mean Europe/Zurich?"),
+        ("europe/zurik", "did you mean Europe/Zurich?"),
+        ("new york", "did you mean America/New_York?"),
+        ("America/New York", "did you mean America/New_York?"),
+        ("UTC+2", "there is UTC, and names such as Europe/Zurich"),
+        ("", "there is UTC"),
+        ("../etc/passwd", "there is UTC"),
+        ("/etc/localtime", "there is UTC"),
+    ];
+    for (name, says) in table {
+        let text = refused("* * * * *", name);
+        assert!(
+            text.starts_with("schedule \"report\": time_zone: ") && text.contains(says),
+            "{name}: {text}"
+        );
+    }
+    for name in ["UTC", "Europe/Zurich", "europe/zurich", "Etc/GMT-2", "Asia/Calcutta"] {
+        assert!(Rule::cron("s", "* * * * *", name).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn intervals_have_whole_seconds() {
+    for every in
+        [Duration::ZERO, Duration::from_millis(1500), Duration::from_secs(367 * 86_400), Duration::MAX]
+    {
+        let text = Rule::every("poll", every).unwrap_err().to_string();
+        assert!(
+            text.starts_with("schedule \"poll\": every: must be whole seconds from 1s to 366d"),
+            "{text}"
+        );
+    }
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Keyed {}
+
+impl Job for Keyed {
+    const TYPE: &'static str = "keyed";
+
+    fn idempotency_key(&self) -> Option<String> {
+        Some("one".to_owned())
+    }
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Note {
+    text: String,
+}
+
+impl Job for Note {
+    const TYPE: &'static str = "note";
+    const VERSION: u32 = 3;
+}
+
+fn note(text: &str) -> Note {
+    Note { text: text.to_owned() }
+}
+
+#[test]
+fn names_and_jobs_are_checked() {
+    let hourly = |name: &str, text: &str| Timetable::new().cron(name, "@hourly", "UTC", &note(text));
+    for name in ["", "a b", "a/b", "a@b", "ä", &"n".repeat(65)] {
+        let text = hourly(name, "").unwrap_err().to_string();
+        assert!(text.contains("name: ") && text.contains("is not of 1 to 64 ASCII letters"), "{text}");
+    }
+    assert!(
+        Timetable::named("a/b").unwrap_err().to_string().contains("timetable: \"a/b\" is not of 1 to 32")
+    );
+    let text = hourly("a", "AKIAIOSFODNN7EXAMPLE").unwrap_err().to_string();
+    assert!(text.starts_with("schedule \"a\": payload.text: it has an AWS access key ID"), "{text}");
+    let twice = hourly("a", "").unwrap().cron("a", "@daily", "UTC", &note("")).unwrap_err();
+    assert_eq!(twice.to_string(), "schedule \"a\": name: another schedule has it");
+    let keyed = Timetable::new().every("k", Duration::from_secs(60), &Keyed {}).unwrap_err().to_string();
+    assert!(keyed.contains("idempotency_key: keyed computes its key from its payload"), "{keyed}");
+    let fifo = Schedule::new("f", every(60), &note("")).unwrap().queue("orders.fifo");
+    let text = Timetable::new().with(fifo.clone()).unwrap_err().to_string();
+    assert!(text.starts_with("schedule \"f\": group: "), "{text}");
+    assert!(Timetable::new().with(fifo.group("orders")).is_ok());
+    let text = Schedule::of("p", every(60), OutboxJob::new("", "t", "{")).unwrap_err().to_string();
+    assert!(text.starts_with("schedule \"p\": payload: is not JSON"), "{text}");
+}
+
+#[test]
+fn a_firing_has_the_job_under_an_id_of_its_instant() {
+    let schedule = Schedule::new("daily", every(60), &note("x")).unwrap().queue("jobs").group("g");
+    let instant = at("2027-01-01T07:00:00Z");
+    let job = schedule.job_at("billing", instant);
+    assert_eq!(job.id, "billing/daily@2027-01-01T07:00:00Z");
+    assert_eq!((&*job.job_type, job.schema_version, &*job.payload), ("note", 3, r#"{"text":"x"}"#));
+    assert_eq!((job.queue.as_deref(), job.group.as_deref()), (Some("jobs"), Some("g")));
+    assert_eq!(job.attributes[SCHEDULED_AT], "2027-01-01T07:00:00Z");
+    let longest =
+        schedule_named(&"n".repeat(64)).job_at(&"t".repeat(32), at("2027-01-01T07:00:00.123456789Z"));
+    assert!(longest.id.len() <= 128, "{}", longest.id.len());
+}
+
+fn schedule_named(name: &str) -> Schedule {
+    Schedule::new(name, every(60), &note("")).unwrap()
+}
