@@ -84,6 +84,8 @@ fn places(settings: &Settings) -> Places {
     Places {
         outbox: outbox.map(|url| OutboxServer::at(url, settings.outbox_keep)),
         store: store.map(|store| StoreServer::at(store.location.clone(), store.keep)),
+        #[cfg(feature = "scheduler")]
+        scheduler: None,
     }
 }
 

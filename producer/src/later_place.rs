@@ -1,7 +1,11 @@
-//! Jobs that wait: into the outbox, until they are due or their key is free.
+//! Jobs that wait: into the outbox, or to EventBridge Scheduler.
+
+#[cfg(feature = "scheduler")]
+use std::time::SystemTime;
 
 use drumline_store::outbox::{Added, OutboxJob};
 use drumline_store::{OpenError, StoreError};
+use futures_util::{StreamExt as _, stream};
 
 use crate::error::{ProduceError, Refusal, Unsent};
 use crate::later::time_of;
@@ -9,12 +13,14 @@ use crate::later_servers::{OutboxServer, StoreServer};
 use crate::later_unique::{Held, add_unique};
 use crate::prepared::Prepared;
 use crate::receipt::{Existing, Receipt};
+#[cfg(feature = "scheduler")]
+use crate::scheduler::EventBridgeScheduler;
 
 /// The most jobs that are added to an outbox in one call, which is one transaction.
 const MAX_AT_ONCE: usize = 500;
 
-/// The name of the outbox in errors, where that of a queue stands otherwise.
-const OUTBOX: &str = "the outbox";
+/// The schedules that are created at once.
+const SCHEDULES_AT_ONCE: usize = 8;
 
 /// What a producer has for jobs that wait.
 #[derive(Debug, Clone, Default)]
@@ -22,26 +28,37 @@ pub(crate) struct Places {
     pub(crate) outbox: Option<OutboxServer>,
     /// The store of the workers, which knows what is done.
     pub(crate) store: Option<StoreServer>,
+    #[cfg(feature = "scheduler")]
+    pub(crate) scheduler: Option<EventBridgeScheduler>,
 }
 
 /// The place in which a job waits, and the job as it is kept there.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wait {
-    Outbox { outbox: OutboxServer, job: Box<OutboxJob>, held: Option<Box<Held>> },
+    Outbox {
+        outbox: OutboxServer,
+        job: Box<OutboxJob>,
+        held: Option<Box<Held>>,
+    },
+    #[cfg(feature = "scheduler")]
+    Scheduler {
+        scheduler: EventBridgeScheduler,
+        /// The request, which has the message in it.
+        body: String,
+        due: SystemTime,
+    },
 }
 
-impl PartialEq for Wait {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (
-                Self::Outbox { outbox, job, held },
-                Self::Outbox { outbox: other_outbox, job: other_job, held: other_held },
-            ) => outbox.is(other_outbox) && job == other_job && held == other_held,
+impl Wait {
+    /// Returns the name of the place in errors, where that of a queue stands otherwise.
+    fn place(&self) -> &'static str {
+        match self {
+            Self::Outbox { .. } => "the outbox",
+            #[cfg(feature = "scheduler")]
+            Self::Scheduler { .. } => "EventBridge Scheduler",
         }
     }
 }
-
-impl Eq for Wait {}
 
 /// The reason for which a job was not put where it waits.
 #[derive(Debug, Clone)]
@@ -74,9 +91,10 @@ impl From<StoreError> for NotKept {
 
 impl NotKept {
     fn of(self, job: &Prepared) -> ProduceError {
-        let unsent = |reason| Unsent { job_id: job.job_id().to_owned(), queue: OUTBOX.to_owned(), reason };
+        let place = job.wait.as_ref().map_or("a place in which it waits", Wait::place);
+        let unsent = |reason| Unsent { job_id: job.job_id().to_owned(), queue: place.to_owned(), reason };
         match self {
-            Self::Refused(reason) => Refusal::new(&job.outgoing.job_type, "outbox", reason).into(),
+            Self::Refused(reason) => Refusal::new(&job.outgoing.job_type, place, reason).into(),
             Self::Unavailable(reason) => ProduceError::Unavailable(unsent(reason)),
             Self::InDoubt(reason) => ProduceError::InDoubt(unsent(reason)),
         }
@@ -86,24 +104,28 @@ impl NotKept {
 /// A job that waits, with its result.
 pub(crate) type Kept = (Prepared, Result<Receipt, ProduceError>);
 
-/// Puts jobs where they wait, in their order. Each stands for itself.
+/// Puts jobs where they wait, those of an outbox in their order. Each stands for itself.
 pub(crate) async fn keep_all(jobs: Vec<Prepared>) -> Vec<Kept> {
     let mut results = Vec::with_capacity(jobs.len());
-    let mut plain: Vec<Prepared> = Vec::new();
+    let (mut plain, mut others): (Vec<Prepared>, Vec<Prepared>) = Default::default();
     for job in jobs {
         let joins = job.plain().is_some_and(|(outbox, _)| {
-            plain.first().and_then(Prepared::plain).is_none_or(|(first, _)| first.is(outbox))
+            plain.first().and_then(Prepared::plain).is_none_or(|(first, _)| first == outbox)
         });
         if !joins || plain.len() == MAX_AT_ONCE {
             results.extend(add_together(std::mem::take(&mut plain)).await);
         }
         if job.plain().is_some() {
             plain.push(job);
-        } else {
+        } else if job.in_order() {
             results.push(keep(job).await);
+        } else {
+            others.push(job);
         }
     }
     results.extend(add_together(plain).await);
+    results
+        .extend(stream::iter(others).map(keep).buffer_unordered(SCHEDULES_AT_ONCE).collect::<Vec<_>>().await);
     results
 }
 
@@ -115,6 +137,10 @@ pub(crate) async fn keep(job: Prepared) -> Kept {
         }
         Some(Wait::Outbox { outbox, job: row, held: Some(held) }) => {
             add_unique(outbox, row, held).await.map(|added| job.unique(added))
+        }
+        #[cfg(feature = "scheduler")]
+        Some(Wait::Scheduler { scheduler, body, .. }) => {
+            scheduler.create(job.job_id(), body).await.map(|()| job.waiting())
         }
         None => unreachable!("only jobs that wait are kept"),
     };
@@ -153,10 +179,17 @@ impl Prepared {
         }
     }
 
+    /// Returns true if it waits in an outbox, where the order of jobs counts.
+    fn in_order(&self) -> bool {
+        matches!(&self.wait, Some(Wait::Outbox { .. }))
+    }
+
     /// The receipt of a job that waits.
     fn waiting(&self) -> Receipt {
         let due = match &self.wait {
             Some(Wait::Outbox { job, .. }) => time_of(job.due),
+            #[cfg(feature = "scheduler")]
+            Some(Wait::Scheduler { due, .. }) => Some(*due),
             None => None,
         };
         Receipt {

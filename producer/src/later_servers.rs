@@ -58,11 +58,16 @@ impl OutboxServer {
         let (url, keep_sent) = self.0.place();
         outbox::open(url.expose().as_str(), *keep_sent).await
     }
+}
 
-    pub(crate) fn is(&self, other: &Self) -> bool {
+/// Two that share the connection.
+impl PartialEq for OutboxServer {
+    fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 }
+
+impl Eq for OutboxServer {}
 
 impl StoreServer {
     pub(crate) fn given(store: Arc<dyn Store>) -> Self {

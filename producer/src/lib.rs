@@ -30,6 +30,10 @@ mod receipt;
 mod repeated_names;
 mod requests;
 mod routes;
+#[cfg(feature = "scheduler")]
+mod scheduler;
+#[cfg(feature = "scheduler")]
+mod scheduler_request;
 mod schemas;
 mod send;
 mod send_all;
@@ -55,6 +59,8 @@ pub use payload::{OffloadError, PayloadStore};
 pub use prepared::Prepared;
 pub use producer::Producer;
 pub use receipt::{Existing, Receipt};
+#[cfg(feature = "scheduler")]
+pub use scheduler::EventBridgeScheduler;
 pub use send::{InDoubt, RESEND_WAIT, SendOptions};
 pub use send_all::SendAll;
 pub use send_batch::{SendError, Sent, send_batch};

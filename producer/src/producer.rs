@@ -109,6 +109,13 @@ impl Producer {
         Arc::clone(&self.routes)
     }
 
+    /// Has jobs that are due [later](SendJob::at) wait with EventBridge Scheduler, also if there is an outbox. Unique jobs need an outbox all
+    /// the same.
+    #[cfg(feature = "scheduler")]
+    pub fn scheduler(self, scheduler: crate::scheduler::EventBridgeScheduler) -> Self {
+        self.with(|routes| routes.places.scheduler = Some(scheduler))
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Routes)) -> Self {
         change(Arc::make_mut(&mut self.routes));
         self

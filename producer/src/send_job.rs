@@ -15,7 +15,10 @@ use serde_json::value::RawValue;
 use crate::attributes::{Attributes, TRACEPARENT, attributes, check_attribute, size};
 use crate::encode::encode;
 use crate::error::{ProduceError, Refusal};
+#[cfg(feature = "scheduler")]
+use crate::later::time_of;
 use crate::later_place::{Wait, keep};
+use crate::later_servers::OutboxServer;
 use crate::later_unique::Held;
 use crate::new_job::NewJob;
 use crate::options::{Options, Place, Refused, Spread};
@@ -24,6 +27,8 @@ use crate::pack::Outgoing;
 use crate::prepared::Prepared;
 use crate::receipt::Receipt;
 use crate::routes::{Others, Routes};
+#[cfg(feature = "scheduler")]
+use crate::scheduler::EventBridgeScheduler;
 use crate::target_queue::TargetQueue;
 use crate::unique::Unique;
 use crate::unsendable::Unsendable;
@@ -45,6 +50,19 @@ pub struct SendJob {
     own_key: Option<String>,
     origin: Origin,
     pub(crate) options: Options,
+}
+
+/// The place to which a job goes.
+enum Place {
+    Queue {
+        delay_secs: Option<u16>,
+    },
+    Outbox(OutboxServer),
+    #[cfg(feature = "scheduler")]
+    Scheduler {
+        scheduler: EventBridgeScheduler,
+        due: SystemTime,
+    },
 }
 
 /// The checked parts of a job's message.
@@ -96,9 +114,10 @@ impl SendJob {
     }
 
     /// Sends the job at this time, a [`SystemTime`] or a `jiff::Timestamp`; at once if it has passed. Until then it waits in the
-    /// [outbox](crate::Producer::outbox) of the producer; without one it is refused, also for a time in the next minutes.
+    /// [outbox](crate::Producer::outbox) of the producer, or with its EventBridge Scheduler; without either it is refused, also for a time in
+    /// the next minutes.
     ///
-    /// The time is kept to the millisecond, rounded up, and counts by the clock of the outbox's server.
+    /// An outbox keeps the time to the millisecond, rounded up, and goes by the clock of its server.
     pub fn at(mut self, time: impl Into<SystemTime>) -> Self {
         self.options.at = Some(time.into());
         self
@@ -163,20 +182,16 @@ impl SendJob {
     /// If SQS would refuse the message, no worker could read it, or it has to wait and the producer has no place for that.
     pub fn prepare(self) -> Result<Prepared, ProduceError> {
         let queue = self.routes.queue_of(self.job_type)?;
-        let (delay_secs, outbox) = match self.options.sqs_delay(&queue) {
-            Ok(delay_secs) => (delay_secs, None),
-            Err(why) => {
-                let outbox = self.routes.places.outbox.clone();
-                (None, Some(outbox.ok_or_else(|| self.refused(why))?))
+        let place = self.place(&queue)?;
+        let parts = self.parts(Some(&queue), matches!(place, Place::Outbox(_)))?;
+        let row = match &place {
+            Place::Outbox(outbox) => {
+                let job = Box::new(self.outbox_job(&parts, Some(&queue))?);
+                let held = self.held(&parts, job.due)?.map(Box::new);
+                Some(Wait::Outbox { outbox: outbox.clone(), job, held })
             }
+            _ => None,
         };
-        let parts = self.parts(Some(&queue), outbox.is_some())?;
-        let wait = outbox.map(|outbox| {
-            let job = Box::new(self.outbox_job(&parts, Some(&queue))?);
-            let held = self.held(&parts, job.due)?.map(Box::new);
-            Ok::<_, Refusal>(Wait::Outbox { outbox, job, held })
-        });
-        let wait = wait.transpose()?;
         let mut attributes = parts.attributes;
         if let Some(trace) = &parts.trace {
             add_trace(&mut attributes, parts.body.len(), trace);
@@ -187,12 +202,39 @@ impl SendJob {
             attributes: Arc::new(attributes),
             deduplication_id: parts.deduplication_id,
             group: parts.group,
-            delay_secs,
+            delay_secs: if let Place::Queue { delay_secs } = place { delay_secs } else { None },
             trace_header: parts.trace.map(|trace| trace.to_xray()),
             job_type: self.job_type.to_owned(),
             job_id: Some(parts.job_id.into()),
         };
+        let wait = match place {
+            #[cfg(feature = "scheduler")]
+            Place::Scheduler { scheduler, due } => {
+                let body = scheduler.scheduled(&outgoing, queue.url(), due);
+                let body = body.map_err(|why| Refusal::new(self.job_type, why.0, why.1))?;
+                Some(Wait::Scheduler { scheduler, body, due })
+            }
+            _ => row,
+        };
         Ok(Prepared { queue, outgoing, wait })
+    }
+
+    /// Returns the place to which the job goes: its queue, or where it waits.
+    fn place(&self, queue: &TargetQueue) -> Result<Place, Refusal> {
+        let why = match self.options.sqs_delay(queue) {
+            Ok(delay_secs) => return Ok(Place::Queue { delay_secs }),
+            Err(why) => why,
+        };
+        let places = &self.routes.places;
+        #[cfg(feature = "scheduler")]
+        if let (Some(scheduler), None) = (&places.scheduler, &self.options.unique) {
+            let due = time_of(self.options.due().map_err(|why| self.refused(why))?);
+            return Ok(match due.filter(|due| *due > SystemTime::now()) {
+                Some(due) => Place::Scheduler { scheduler: scheduler.clone(), due },
+                None => Place::Queue { delay_secs: None },
+            });
+        }
+        places.outbox.clone().map(Place::Outbox).ok_or_else(|| self.refused(why))
     }
 
     /// Checks the job and its options, and returns it as an outbox keeps it: to be added in a transaction of one's own. The relay sends it to
@@ -216,12 +258,12 @@ impl SendJob {
     }
 
     /// Checks all parts of the message, for its queue if that is known.
-    fn parts(&self, queue: Option<&TargetQueue>, waits: bool) -> Result<Parts, Refusal> {
+    fn parts(&self, queue: Option<&TargetQueue>, is_for_outbox: bool) -> Result<Parts, Refusal> {
         let refused = |why| self.refused(why);
         let options = &self.options;
         let payload = self.payload.as_ref().map_err(Clone::clone)?;
-        if waits && options.deduplication_id.is_some() {
-            let reason = "a job that waits is sent under its own id, by which a FIFO queue drops a second sending: leave it out";
+        if is_for_outbox && options.deduplication_id.is_some() {
+            let reason = "a job that waits in an outbox is sent under its own id, by which a FIFO queue drops a second sending: leave it out";
             return Err(refused(("dedup", reason.to_owned())));
         }
         let group = options.group(queue).map_err(refused)?;

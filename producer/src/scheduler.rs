@@ -1,0 +1,200 @@
+//! EventBridge Scheduler, in which jobs wait for their time without an outbox. See its
+//! [API](https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use bytes::Bytes;
+use drumline_aws::{Environment, SignedApi};
+use drumline_runtime::aws::queue_name;
+use http::{Method, Request, Response, StatusCode};
+use serde::Deserialize;
+
+use crate::later_place::NotKept;
+use crate::options::Refused;
+use crate::pack::Outgoing;
+use crate::scheduler_request::{Plan, body, region_of};
+
+/// The service's name in signatures and host names.
+const SERVICE: &str = "scheduler";
+
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a request is sent. It has one name each time, so that there is one schedule.
+const TRIES: u32 = 4;
+
+/// The wait after the first time. It doubles.
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+
+/// EventBridge Scheduler as the place in which jobs wait for their time, for [`Producer::scheduler`](crate::Producer::scheduler): an
+/// alternative to an outbox for programs that have neither PostgreSQL nor Redis. Cheap to clone.
+///
+/// Each job is a one-time schedule with the job's id as its name, which sends the message to the queue and is deleted then. It is sent in
+/// the minute that begins at its time, which is rounded up to the second: EventBridge Scheduler is not more exact. The queues
+/// are in its region. Unique jobs need an outbox.
+///
+/// ```no_run
+/// # async fn example(producer: drumline_producer::Producer) -> Result<(), Box<dyn std::error::Error>> {
+/// use drumline_producer::EventBridgeScheduler;
+///
+/// let config = aws_config::load_from_env().await;
+/// let role = "arn:aws:iam::123456789012:role/scheduler-sends-jobs";
+/// let dead_letters = "arn:aws:sqs:eu-west-1:123456789012:scheduler-dlq";
+/// let scheduler = EventBridgeScheduler::new(&config, role)?.group("jobs").dead_letter_queue(dead_letters);
+/// let producer = producer.scheduler(scheduler);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct EventBridgeScheduler {
+    api: Arc<SignedApi>,
+    plan: Plan,
+}
+
+impl EventBridgeScheduler {
+    /// EventBridge Scheduler in the region and with the credentials of `config`. By `role_arn` it sends to the queues: the role needs
+    /// `sqs:SendMessage`, and this program `scheduler:CreateSchedule` and `iam:PassRole` for it.
+    ///
+    /// # Errors
+    /// If no region is known, a setting of AWS cannot be used, or the role is no ARN, in words.
+    pub fn new(config: &SdkConfig, role_arn: impl Into<String>) -> Result<Self, String> {
+        let role_arn = role_arn.into();
+        let api = SignedApi::new(config, &Environment::of_process(), SERVICE, None)?;
+        Ok(Self { api: Arc::new(api), plan: Plan::new(role_arn)? })
+    }
+
+    /// Puts the schedules into this group, which must exist. The default is the group `default`.
+    #[must_use]
+    pub fn group(mut self, name: impl Into<String>) -> Self {
+        self.plan.group = Some(name.into());
+        self
+    }
+
+    /// Sets the standard queue, by its ARN, to which EventBridge Scheduler sends what it could not deliver within a day. Without one such
+    /// a job is lost.
+    #[must_use]
+    pub fn dead_letter_queue(mut self, arn: impl Into<String>) -> Self {
+        self.plan.dead_letter_arn = Some(arn.into());
+        self
+    }
+
+    /// Returns the request's body that schedules a message, or the reason for which it cannot be scheduled.
+    pub(crate) fn scheduled(
+        &self,
+        outgoing: &Outgoing,
+        queue_url: &str,
+        due: SystemTime,
+    ) -> Result<String, Refused> {
+        let region = self.api.region();
+        if let Some(other) = region_of(queue_url).filter(|of_queue| *of_queue != region) {
+            return Err((
+                "queue",
+                format!(
+                    "{} is in {other}, and EventBridge Scheduler in {region} sends to queues of its own region",
+                    queue_name(queue_url)
+                ),
+            ));
+        }
+        body(&self.plan, outgoing, queue_url, due)
+    }
+
+    /// Creates a schedule. One of this name that is there already is this one.
+    pub(crate) async fn create(&self, name: &str, body: &str) -> Result<(), NotKept> {
+        let mut wait = TRY_AGAIN;
+        let mut may_be_there = false;
+        for attempt in 1..=TRIES {
+            let last = match self.create_once(name, body).await {
+                Ok(answer) => match outcome(&answer) {
+                    Outcome::Created => return Ok(()),
+                    Outcome::Refused(text) => return Err(NotKept::Refused(text)),
+                    Outcome::Denied(text) => return Err(NotKept::Unavailable(text)),
+                    Outcome::Busy(text) => text,
+                },
+                Err(text) => {
+                    may_be_there = true;
+                    text
+                }
+            };
+            if attempt == TRIES {
+                let lost = if may_be_there { NotKept::InDoubt } else { NotKept::Unavailable };
+                return Err(lost(last));
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+        unreachable!("the last try returns")
+    }
+
+    async fn create_once(&self, name: &str, body: &str) -> Result<Response<Bytes>, String> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{}/schedules/{name}", self.api.endpoint()))
+            .header("content-type", "application/json")
+            .body(Bytes::copy_from_slice(body.as_bytes()))
+            .map_err(|error| error.to_string())?;
+        self.api.send(request, PATIENCE).await
+    }
+}
+
+/// Two that make the same schedules.
+impl PartialEq for EventBridgeScheduler {
+    fn eq(&self, other: &Self) -> bool {
+        self.api.endpoint() == other.api.endpoint() && self.plan == other.plan
+    }
+}
+
+impl Eq for EventBridgeScheduler {}
+
+impl fmt::Debug for EventBridgeScheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventBridgeScheduler")
+            .field("endpoint", &self.api.endpoint())
+            .field("plan", &self.plan)
+            .finish()
+    }
+}
+
+/// The meaning of an answer.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Created,
+    /// The same request is refused again.
+    Refused(String),
+    /// It may be allowed later: a permission or a group is missing, or a quota is reached.
+    Denied(String),
+    /// A later try may succeed.
+    Busy(String),
+}
+
+fn outcome(answer: &Response<Bytes>) -> Outcome {
+    #[derive(Deserialize)]
+    struct Words {
+        #[serde(alias = "Message", default)]
+        message: String,
+    }
+    let status = answer.status();
+    if status.is_success() {
+        return Outcome::Created;
+    }
+    let kind = answer.headers().get("x-amzn-errortype").and_then(|kind| kind.to_str().ok());
+    let kind = kind.unwrap_or_default().split(':').next().unwrap_or_default();
+    let words = serde_json::from_slice::<Words>(answer.body()).map(|words| words.message);
+    let words = words.unwrap_or_default();
+    let text = format!("EventBridge Scheduler answers {} {kind} {words}", status.as_u16());
+    let text = text.trim_end().to_owned();
+    match status {
+        // The name is the job's id: it is this very job, and an earlier try has made it.
+        StatusCode::CONFLICT => Outcome::Created,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Outcome::Busy(text),
+        _ if status.is_server_error() => Outcome::Busy(text),
+        _ if kind.starts_with("Throttling") => Outcome::Busy(text),
+        StatusCode::BAD_REQUEST if kind == "ValidationException" => Outcome::Refused(text),
+        _ => Outcome::Denied(text),
+    }
+}
+
+#[cfg(test)]
+#[path = "scheduler_tests.rs"]
+mod tests;
