@@ -119,7 +119,7 @@ impl PostgresStore {
             for_transactions: Arc::new(Connections::new(&options)),
             owner,
             keep,
-            removal: Due::new(),
+            removal: Due::new(removal::EVERY),
             has_outbox: false,
         })
     }

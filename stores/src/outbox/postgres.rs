@@ -64,6 +64,9 @@ pub(crate) use self::adding::to_rows;
 /// The tables and functions of the outbox, as statements that may be run again.
 pub const MIGRATION: &str = include_str!("postgres/schema.sql");
 
+/// How often a relay looks for jobs that were kept for long enough. Until they are removed, their ids are not free.
+const REMOVE_EVERY: Duration = Duration::from_secs(1);
+
 /// Removes jobs that were sent and were kept for long enough.
 const REMOVE_EXPIRED: &str = "DELETE FROM drumline_outbox WHERE id = ANY(ARRAY(SELECT id FROM drumline_outbox
     WHERE state = 'sent' AND expires <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED))";
@@ -115,11 +118,11 @@ impl PostgresOutbox {
             in_hand: Mutex::default(),
             listener: OnceLock::new(),
             seen: AtomicU64::new(0),
-            removal: Due::new(),
+            removal: Due::new(REMOVE_EVERY),
         })
     }
 
-    /// Removes jobs that were sent and were kept for long enough. The outbox does so by itself, about once a minute.
+    /// Removes jobs that were sent and were kept for long enough. The outbox does so by itself, about once a second while a relay takes jobs.
     pub async fn remove_expired(&self) -> Result<(), StoreError> {
         removal::remove(&self.connections, &[REMOVE_EXPIRED]).await
     }
@@ -173,7 +176,7 @@ impl PostgresOutbox {
         for row in rows {
             in_hand.add(relay, &row, until);
             let job = TakenJob {
-                lease: Lease::new(concluding::lease_name(row.bucket), row.token, left),
+                lease: Lease::new(concluding::lease_name(row.bucket, row.turn), row.token, left),
                 failures: row.failures,
                 added_ms: Some(row.added_ms),
                 job: row.job,
@@ -200,7 +203,7 @@ impl PostgresOutbox {
             .await?;
         let mut in_hand = self.in_hand.lock().await;
         for (job, _) in concluded {
-            in_hand.remove(&job.job.id, job.lease.fencing_token);
+            in_hand.remove(job);
         }
         Ok(lost)
     }

@@ -7,7 +7,7 @@ use super::connections::{Connections, PooledConnection};
 use crate::store::StoreError;
 
 /// How often a process looks for expired rows. They count as absent anyway.
-const EVERY: Duration = Duration::from_secs(60);
+pub(super) const EVERY: Duration = Duration::from_secs(60);
 
 /// How many rows a statement removes, so that none takes long.
 const BATCH: u64 = 1_000;
@@ -36,21 +36,24 @@ const STATEMENTS: [&str; 8] = [
 ];
 
 /// When the next removal is due.
-pub(crate) struct Due(Mutex<Instant>);
+pub(crate) struct Due {
+    next: Mutex<Instant>,
+    every: Duration,
+}
 
 impl Due {
     /// For the first time after a while of its own, because many processes may start at once.
-    pub(crate) fn new() -> Self {
-        Self(Mutex::new(Instant::now() + EVERY.mul_f64(fastrand::f64())))
+    pub(crate) fn new(every: Duration) -> Self {
+        Self { next: Mutex::new(Instant::now() + every.mul_f64(fastrand::f64())), every }
     }
 
     /// Whether it is due now; whoever is told so sees to it.
     pub(crate) fn is_now(&self) -> bool {
-        let Ok(mut due) = self.0.try_lock() else { return false };
+        let Ok(mut due) = self.next.try_lock() else { return false };
         let now = Instant::now();
         let is_now = *due <= now;
         if is_now {
-            *due = now + EVERY;
+            *due = now + self.every;
         }
         is_now
     }

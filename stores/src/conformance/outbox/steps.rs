@@ -13,7 +13,7 @@ pub const ALL: usize = 10_000;
 
 /// A job that is due at once.
 pub fn job(id: &str) -> OutboxJob {
-    OutboxJob::new(id, "image.process", format!(r#"{{"id":"{id}"}}"#))
+    OutboxJob::new(id, "image.process", serde_json::json!({ "id": id }).to_string())
 }
 
 /// A job of a group.

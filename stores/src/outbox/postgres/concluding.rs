@@ -8,48 +8,54 @@ use sqlx::{Error, Row};
 use super::super::{Conclusion, TakenJob};
 use crate::store::millis;
 
-/// Writes what became of jobs, if the bucket is still leased under the token under which they were taken. Answers with the number of the
-/// others. In one statement, so that all of them are written or none.
+/// Writes what became of jobs, if the bucket is still leased under the token under which they were taken, and they have not been taken
+/// again. Answers with the number of the others. In one statement, so that all of them are written or none.
 const CONCLUDE: &str = "WITH ours AS MATERIALIZED (
-        SELECT job.* FROM unnest($1::text[], $2::integer[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::boolean[])
-            AS job (id, bucket, token, conclusion, words, after, is_failure)
+        SELECT job.* FROM unnest($1::text[], $2::integer[], $3::integer[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
+            $8::boolean[]) AS job (id, bucket, turn, token, conclusion, words, after, is_failure)
         JOIN drumline_outbox_buckets AS leased ON leased.bucket = job.bucket AND leased.token = job.token
     ), removed AS (
         DELETE FROM drumline_outbox AS o USING ours
-        WHERE ours.conclusion = 'sent' AND o.id = ours.id AND o.state = 'waiting'
-            AND $8 = 0 AND (o.unique_until IS NULL OR o.unique_until <= now())
+        WHERE ours.conclusion = 'sent' AND o.id = ours.id AND o.turn = ours.turn AND o.state = 'waiting'
+            AND $9 = 0 AND (o.unique_until IS NULL OR o.unique_until <= now())
+        RETURNING 1
     ), kept AS (
         UPDATE drumline_outbox AS o SET state = 'sent', sent = now(), message_id = ours.words, taken = NULL, due_since = NULL,
-            expires = greatest(now() + $8 * interval '1 millisecond', o.unique_until),
+            expires = greatest(now() + $9 * interval '1 millisecond', o.unique_until),
             unique_key = CASE WHEN o.unique_until > now() THEN o.unique_key END
         FROM ours
-        WHERE ours.conclusion = 'sent' AND o.id = ours.id AND o.state = 'waiting'
-            AND ($8 > 0 OR o.unique_until > now())
+        WHERE ours.conclusion = 'sent' AND o.id = ours.id AND o.turn = ours.turn AND o.state = 'waiting'
+            AND ($9 > 0 OR o.unique_until > now())
+        RETURNING 1
     ), put_back AS (
-        UPDATE drumline_outbox AS o SET taken = NULL, failures = o.failures + ours.is_failure::integer,
+        UPDATE drumline_outbox AS o SET taken = NULL, turn = o.turn + 1, failures = o.failures + ours.is_failure::integer,
             due = now() + ours.after * interval '1 millisecond',
             due_since = coalesce(o.due_since, CASE WHEN o.due = '-infinity' THEN o.added ELSE o.due END)
         FROM ours
-        WHERE ours.conclusion = 'later' AND o.id = ours.id AND o.state = 'waiting'
+        WHERE ours.conclusion = 'later' AND o.id = ours.id AND o.turn = ours.turn AND o.state = 'waiting'
+        RETURNING 1
     ), given_back AS (
-        UPDATE drumline_outbox AS o SET taken = NULL FROM ours
-        WHERE ours.conclusion = 'given back' AND o.id = ours.id AND o.state = 'waiting' AND o.taken IS NOT NULL
+        UPDATE drumline_outbox AS o SET taken = NULL, turn = o.turn + 1 FROM ours
+        WHERE ours.conclusion = 'given back' AND o.id = ours.id AND o.turn = ours.turn AND o.state = 'waiting'
+        RETURNING 1
     ), parked AS (
         UPDATE drumline_outbox AS o SET state = 'parked', reason = ours.words, taken = NULL, due_since = NULL FROM ours
-        WHERE ours.conclusion = 'parked' AND o.id = ours.id AND o.state = 'waiting'
+        WHERE ours.conclusion = 'parked' AND o.id = ours.id AND o.turn = ours.turn AND o.state = 'waiting'
+        RETURNING 1
     )
-    SELECT cardinality($1::text[]) - count(*) FROM ours";
+    SELECT cardinality($1::text[]) - (SELECT count(*) FROM removed) - (SELECT count(*) FROM kept)
+        - (SELECT count(*) FROM put_back) - (SELECT count(*) FROM given_back) - (SELECT count(*) FROM parked)";
 
-/// What leases of buckets are called.
-const BUCKET: &str = "bucket ";
-
-pub(super) fn lease_name(bucket: i32) -> String {
-    format!("{BUCKET}{bucket}")
+/// Returns the name of a lease: of a bucket, for a turn of a job.
+pub(super) fn lease_name(bucket: i32, turn: i32) -> String {
+    format!("bucket {bucket}, turn {turn}")
 }
 
-/// The bucket of a lease; one that does not exist for a lease of something else.
-fn bucket(name: &str) -> i32 {
-    name.strip_prefix(BUCKET).and_then(|number| number.parse().ok()).unwrap_or(-1)
+/// Reads such a name. That of a lease of something else is of no bucket.
+fn bucket_and_turn(name: &str) -> (i32, i32) {
+    let parts = name.strip_prefix("bucket ").and_then(|parts| parts.split_once(", turn "));
+    let numbers = parts.and_then(|(bucket, turn)| Some((bucket.parse().ok()?, turn.parse().ok()?)));
+    numbers.unwrap_or((-1, 0))
 }
 
 /// The parts of taken jobs and their conclusions, by columns.
@@ -57,6 +63,7 @@ fn bucket(name: &str) -> i32 {
 pub(super) struct Concluded<'a> {
     ids: Vec<&'a str>,
     buckets: Vec<i32>,
+    turns: Vec<i32>,
     tokens: Vec<i64>,
     conclusions: Vec<&'static str>,
     /// A message id or a reason.
@@ -78,8 +85,10 @@ impl<'a> Concluded<'a> {
                 Conclusion::Later { after, is_failure } => ("later", None, *after, *is_failure),
                 Conclusion::Parked { reason } => ("parked", Some(reason.as_str()), Duration::ZERO, false),
             };
+            let (bucket, turn) = bucket_and_turn(&job.lease.name);
             parts.ids.push(&job.job.id);
-            parts.buckets.push(bucket(&job.lease.name));
+            parts.buckets.push(bucket);
+            parts.turns.push(turn);
             parts.tokens.push(job.lease.fencing_token);
             parts.conclusions.push(name);
             parts.words.push(words);
@@ -98,6 +107,7 @@ pub(super) async fn conclude(
     let call = sqlx::query(CONCLUDE)
         .bind(&parts.ids)
         .bind(&parts.buckets)
+        .bind(&parts.turns)
         .bind(&parts.tokens)
         .bind(&parts.conclusions)
         .bind(&parts.words)

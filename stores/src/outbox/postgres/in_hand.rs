@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use super::super::TakenJob;
+use super::concluding::lease_name;
 use super::taking::TakenRow;
 
 /// The jobs that relays of this process have taken and not concluded. The table does not have them: that would be another write.
@@ -14,6 +16,7 @@ struct Taken {
     position: i64,
     group: Option<String>,
     bucket: i32,
+    turn: i32,
     token: i64,
     until: Instant,
 }
@@ -49,16 +52,20 @@ impl InHand {
             position: row.position,
             group: row.job.group.clone(),
             bucket: row.bucket,
+            turn: row.turn,
             token: row.token,
             until,
         };
         self.0.insert(row.job.id.clone(), taken);
     }
 
-    /// Removes a job that was taken under this token.
-    pub(super) fn remove(&mut self, id: &str, token: i64) {
-        if self.0.get(id).is_some_and(|taken| taken.token == token) {
-            self.0.remove(id);
+    /// Removes a job, unless it was taken again since.
+    pub(super) fn remove(&mut self, job: &TakenJob) {
+        let is_this = |taken: &Taken| {
+            taken.token == job.lease.fencing_token && lease_name(taken.bucket, taken.turn) == job.lease.name
+        };
+        if self.0.get(&job.job.id).is_some_and(is_this) {
+            self.0.remove(&job.job.id);
         }
     }
 

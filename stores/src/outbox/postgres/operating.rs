@@ -79,7 +79,8 @@ fn read(row: &PgRow) -> Result<OutboxRow, Error> {
 pub(super) async fn retry(connection: &mut PgConnection, ids: &[String]) -> Result<usize, Error> {
     let call = sqlx::query(
         "WITH retried AS (
-            UPDATE drumline_outbox SET state = 'waiting', reason = NULL, failures = 0, due = '-infinity', due_since = NULL
+            UPDATE drumline_outbox SET state = 'waiting', reason = NULL, failures = 0, turn = turn + 1, due = '-infinity',
+                due_since = NULL
             WHERE id = ANY($1) AND state = 'parked' RETURNING id
         )
         SELECT count(*), pg_notify('drumline_outbox', '') FROM retried",

@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS drumline_outbox (
   id text COLLATE "C" PRIMARY KEY DEFAULT gen_random_uuid()::text CHECK (char_length(id) BETWEEN 1 AND 128),
   type text COLLATE "C" NOT NULL CHECK (type <> ''),
   -- JSON. The text is sent as it is.
-  payload text NOT NULL CHECK (payload::json IS NOT NULL AND octet_length(payload) <= 1048576),
+  payload text NOT NULL CHECK (payload::json IS NOT NULL),
   schema_version integer NOT NULL DEFAULT 1 CHECK (schema_version > 0),
   -- A URL, an ARN or a name. Default: the queue of the type, by the settings of the relay.
   queue text COLLATE "C",
@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS drumline_outbox (
   state text COLLATE "C" NOT NULL DEFAULT 'waiting',
   -- How often it could not be sent.
   failures integer NOT NULL DEFAULT 0,
+  -- Grows whenever it may be taken again: what is concluded of an earlier turn is refused.
+  turn integer NOT NULL DEFAULT 0,
   -- Since when it is due, of a job that was put back after it was taken: it holds up the later ones of its group.
   due_since timestamptz,
   -- The reason for which it is parked.
@@ -123,7 +125,8 @@ $$;
 CREATE OR REPLACE FUNCTION drumline_outbox_due_v1(p_after bigint, p_at bigint) RETURNS timestamptz
 LANGUAGE sql VOLATILE AS $$
   SELECT coalesce(clock_timestamp() + p_after * interval '1 millisecond',
-    greatest(timestamptz 'epoch' + p_at * interval '1 millisecond', clock_timestamp()), '-infinity')
+    CASE WHEN p_at IS NOT NULL THEN greatest(timestamptz 'epoch' + p_at * interval '1 millisecond', clock_timestamp()) END,
+    '-infinity')
 $$;
 
 -- Jobs as an array of JSON objects, whose payloads and attributes are texts.
@@ -202,7 +205,7 @@ BEGIN
       correlation_id = v_job.correlation_id, traceparent = v_job.traceparent, attributes = v_job.attributes,
       due = CASE WHEN p_conflict = 'debounce'
         THEN least(v_job.due, v_other.added + p_most * interval '1 millisecond') ELSE v_job.due END,
-      due_since = NULL, failures = 0, taken = NULL
+      due_since = NULL, failures = 0, turn = turn + 1, taken = NULL
     WHERE id = v_other.id;
     PERFORM pg_notify('drumline_outbox', '');
     answer := 'replaced';
@@ -274,7 +277,7 @@ CREATE OR REPLACE FUNCTION drumline_outbox_take_v1(
 ) RETURNS TABLE (
   id text, type text, payload text, schema_version integer, queue text, message_group text, idempotency_key text,
   correlation_id text, traceparent text, attributes text, due bigint, added bigint, failures integer, place bigint,
-  bucket integer, token bigint
+  bucket integer, turn integer, token bigint
 )
 LANGUAGE plpgsql VOLATILE AS $$
 #variable_conflict use_column
@@ -350,7 +353,7 @@ BEGIN
     SELECT o.id, o.type, o.payload, o.schema_version, o.queue, o.message_group, o.idempotency_key, o.correlation_id,
       o.traceparent, o.attributes,
       CASE WHEN o.due > '-infinity' THEN floor(extract(epoch FROM o.due) * 1000)::bigint END,
-      floor(extract(epoch FROM o.added) * 1000)::bigint, o.failures, o.position, o.bucket, b.token
+      floor(extract(epoch FROM o.added) * 1000)::bigint, o.failures, o.position, o.bucket, o.turn, b.token
     FROM (
       SELECT *, sum(octet_length(q.payload)) OVER (ORDER BY q.position) - octet_length(q.payload) AS bytes_before
       FROM drumline_outbox AS q WHERE q.position = ANY(v_chosen)

@@ -17,6 +17,7 @@ pub(super) struct TakenRow {
     pub(super) failures: u32,
     pub(super) position: i64,
     pub(super) bucket: i32,
+    pub(super) turn: i32,
     pub(super) token: i64,
     /// The part of it that cannot be read, if there is one.
     pub(super) problem: Option<String>,
@@ -30,6 +31,7 @@ fn read(row: &PgRow) -> Result<TakenRow, Error> {
         failures: job_row.failures,
         position: row.try_get("place")?,
         bucket: row.try_get("bucket")?,
+        turn: row.try_get("turn")?,
         token: row.try_get("token")?,
         problem: job_row.problem,
     })

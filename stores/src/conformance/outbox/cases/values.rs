@@ -35,7 +35,8 @@ pub async fn odd_texts_are_kept(world: OutboxWorld) {
         })
         .collect();
     outbox.add(&added).await.unwrap();
-    let taken = take(&outbox, "relay: 'odd' \"ö\"").await;
+    let relay = "relay: 'odd' \"ö\"";
+    let taken = take(&outbox, relay).await;
     assert_eq!(taken.len(), ODD.len());
     for expected in &added {
         let found = taken.iter().find(|taken| taken.job.id == expected.id).unwrap();
@@ -45,6 +46,7 @@ pub async fn odd_texts_are_kept(world: OutboxWorld) {
         assert!(added.contains(&due(row.job.clone(), Due::Now)), "{row:?}");
     }
     all_sent(&outbox, taken).await;
+    outbox.leave(relay).await.unwrap();
     for odd in ODD {
         let unique = Unique::new(odd, LONG, OnConflict::Replace);
         assert_eq!(outbox.add_unique(&job(odd), &unique).await, Ok(Added::New));
