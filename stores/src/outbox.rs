@@ -10,6 +10,8 @@ mod conclusion;
 mod job;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod rows;
 mod rules;
 mod taken;
@@ -110,9 +112,10 @@ pub async fn open(url: &str, keep_sent: Duration) -> Result<Arc<dyn Outbox>, Ope
         Location::Postgres(server) => {
             Ok(Arc::new(postgres::PostgresOutbox::connect(server.expose(), keep_sent).await?))
         }
-        _ => {
-            let _ = keep_sent;
-            Err(OpenError::Url("an outbox is postgres://… or redis://…".to_owned()))
+        #[cfg(feature = "redis")]
+        Location::Redis(server) => {
+            Ok(Arc::new(redis::RedisOutbox::connect(server.expose(), keep_sent).await?))
         }
+        _ => Err(OpenError::Url("an outbox is postgres://… or redis://…".to_owned())),
     }
 }

@@ -32,7 +32,7 @@
 //! next one: nothing happens twice by that, but that an attempt may be in the history twice.
 
 mod answers;
-mod connection;
+pub(crate) mod connection;
 mod documents;
 mod scripts;
 
@@ -128,7 +128,7 @@ pub(crate) fn check(url: &Url) -> Result<(), String> {
 }
 
 /// The `prefix` of a URL. Braces would move where a cluster keeps the keys.
-fn prefix(url: &Url) -> Result<String, String> {
+pub(crate) fn prefix(url: &Url) -> Result<String, String> {
     let named = url.query_pairs().find(|(name, _)| name == "prefix");
     let prefix = named.map_or_else(|| PREFIX.to_owned(), |(_, prefix)| prefix.into_owned());
     if prefix.is_empty() || prefix.contains(['{', '}']) {

@@ -9,6 +9,7 @@ mod world;
 /// The cases, by what they are about.
 #[doc(hidden)]
 #[allow(missing_docs, reason = "the name of a case says what it shows")]
+#[allow(clippy::wildcard_imports, reason = "cases are written in the words of `steps`")]
 pub mod cases {
     pub mod adding;
     pub mod concluding;

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use self::clock::Clock;
 use self::table::Table;
-use super::rules::{check, check_unique, later};
+use super::rules::{check, check_text, check_unique, later};
 use super::{Added, Answer, Conclusion, Lag, Lease, Outbox, OutboxJob, OutboxRow, Rows, TakenJob, Unique};
 
 /// An [`Outbox`] in this process, for tests.
@@ -141,7 +141,9 @@ impl Inner {
             Some(after) => self.states.insert(name.to_owned(), after.to_owned()),
             None => self.states.remove(name),
         };
-        jobs.iter().for_each(|job| self.table.add(job, now));
+        for job in jobs {
+            self.table.add(job, now);
+        }
         true
     }
 
@@ -162,7 +164,11 @@ impl Inner {
 impl Outbox for MemoryOutbox {
     fn add<'a>(&'a self, jobs: &'a [OutboxJob]) -> Answer<'a, ()> {
         MaybeReady::now(check(jobs).map(|()| {
-            self.write(|inner, now| jobs.iter().for_each(|job| inner.table.add(job, now)));
+            self.write(|inner, now| {
+                for job in jobs {
+                    inner.table.add(job, now);
+                }
+            });
         }))
     }
 
@@ -190,7 +196,7 @@ impl Outbox for MemoryOutbox {
         MaybeReady::now(Ok(()))
     }
 
-    fn wait<'a>(&'a self, longest: Duration) -> MaybeReady<'a, ()> {
+    fn wait(&self, longest: Duration) -> MaybeReady<'_, ()> {
         MaybeReady::later(self.wait_for_change(longest))
     }
 
@@ -226,7 +232,9 @@ impl Outbox for MemoryOutbox {
         after: Option<&'a str>,
         jobs: &'a [OutboxJob],
     ) -> Answer<'a, bool> {
-        let checked = check(jobs);
+        let checked = check(jobs)
+            .and_then(|()| check_text("name of a state", name))
+            .and_then(|()| check_text("text of a state", after.unwrap_or_default()));
         MaybeReady::now(
             checked.map(|()| self.write(|inner, now| inner.change(name, before, after, jobs, now))),
         )

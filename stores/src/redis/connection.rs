@@ -36,7 +36,7 @@ const QUEUED_CALLS: usize = 1_000;
 /// A connection is replaced this often at most, because of errors that the manager does not connect anew for.
 const REPLACE_EVERY: Duration = Duration::from_secs(1);
 
-pub(super) struct Connection {
+pub(crate) struct Connection {
     client: ::redis::Client,
     config: ConnectionManagerConfig,
     current: Mutex<Current>,
@@ -49,7 +49,7 @@ struct Current {
 
 impl Connection {
     /// Connects, and asks whether the server answers.
-    pub(super) async fn open(url: &Url) -> Result<Self, OpenError> {
+    pub(crate) async fn open(url: &Url) -> Result<Self, OpenError> {
         if matches!(url.scheme(), "rediss" | "valkeys") {
             // The client takes whichever cryptography the process has chosen; this is the one that all of Drumline has,
             // unless there is another already.
@@ -77,7 +77,7 @@ impl Connection {
     }
 
     /// Runs a script.
-    pub(super) async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, StoreError> {
+    pub(crate) async fn run<T: FromRedisValue>(&self, call: &ScriptInvocation<'_>) -> Result<T, StoreError> {
         let calls = async {
             let mut manager = self.manager();
             match call.invoke_async(&mut manager).await {
@@ -89,7 +89,7 @@ impl Connection {
     }
 
     /// Sends commands, and reads all their answers.
-    pub(super) async fn send<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, StoreError> {
+    pub(crate) async fn send<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, StoreError> {
         let calls = async {
             let mut manager = self.manager();
             match commands.query_async(&mut manager).await {

@@ -40,6 +40,8 @@ mod outboxes;
 mod postgres_only;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod proxy;
+#[cfg(feature = "redis")]
+mod redis_outbox;
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
 mod servers;
 mod world;
@@ -107,6 +109,10 @@ mod file {
 #[cfg(feature = "redis")]
 mod redis {
     drumline_store::conformance!(crate::world::subject(crate::world::Kind::Redis));
+
+    mod outbox {
+        drumline_store::outbox_conformance!(crate::outboxes::subject(crate::world::Kind::Redis));
+    }
     old_records!(Redis);
     over! { Redis:
         old_records { locks_are_held_against_workers_of_both_versions, }
@@ -117,6 +123,13 @@ mod redis {
             another_server_on_its_port_is_forgotten_once_the_right_one_is_back,
             calls_fail_while_the_server_is_away_and_work_again_afterwards,
             a_claim_survives_a_restart,
+        }
+        redis_outbox {
+            jobs_survive_kills_of_the_server,
+            a_full_server_refuses_new_jobs_and_is_emptied,
+            a_server_that_evicts_jobs_is_refused,
+            a_node_of_a_cluster_has_all_keys,
+            the_work_of_a_call_is_bounded,
         }
     }
 }

@@ -18,6 +18,7 @@ pub struct Server {
     program: PathBuf,
     /// Whom it runs as, where the tests are root's.
     account: Option<(u32, u32)>,
+    arguments: &'static [&'static str],
     files: TempDir,
     port: u16,
     process: Option<Child>,
@@ -26,6 +27,11 @@ pub struct Server {
 impl Server {
     /// One of this kind, if its program is known and the tests can stop such.
     pub fn start(kind: Kind) -> Option<Self> {
+        Self::start_with(kind, &[])
+    }
+
+    /// The same, with more arguments.
+    pub fn start_with(kind: Kind, arguments: &'static [&'static str]) -> Option<Self> {
         let (program, account) = match kind {
             #[cfg(feature = "redis")]
             Kind::Redis => (PathBuf::from(variable("DRUMLINE_TEST_REDIS_SERVER")?), None),
@@ -37,7 +43,7 @@ impl Server {
         if let Some((uid, gid)) = account {
             chown(files.path(), Some(uid), Some(gid)).unwrap();
         }
-        let mut server = Self { kind, program, account, files, port: free_port(), process: None };
+        let mut server = Self { kind, program, account, arguments, files, port: free_port(), process: None };
         #[cfg(feature = "postgres")]
         if kind == Kind::Postgres {
             let mut make = server.command("initdb");
@@ -79,6 +85,7 @@ impl Server {
         };
         let log = fs::File::create(self.files.path().join("log")).unwrap();
         let log_too = log.try_clone().unwrap();
+        command.args(self.arguments);
         self.process = Some(command.stdin(Stdio::null()).stdout(log).stderr(log_too).spawn().unwrap());
     }
 

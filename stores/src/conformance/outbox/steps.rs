@@ -8,6 +8,8 @@ use tokio::time::Instant;
 pub use crate::conformance::steps::{LONG, PATIENCE, SHORT, eventually};
 use crate::outbox::{Conclusion, Due, Outbox, OutboxJob, OutboxRow, RowState, Rows, TakenJob};
 
+/// The least of [`SHORT`] that a clock of milliseconds shows.
+pub const MOST_OF_SHORT: Duration = Duration::from_millis(295);
 /// More jobs than any case has.
 pub const ALL: usize = 10_000;
 

@@ -77,7 +77,8 @@ impl Table {
             self.taken.insert(number);
             let row = self.rows.get_mut(&number).expect("a row that waits is there");
             row.taken = Some(Taken { relay: relay.to_owned(), fencing_token: lease.fencing_token, until_ms });
-            jobs.push(TakenJob::new(row.job.clone(), lease.clone(), row.failures));
+            let taken = TakenJob::new(row.job.clone(), lease.clone(), row.failures);
+            jobs.push(TakenJob { added_ms: Some(row.added_ms), ..taken });
         }
         jobs
     }
@@ -226,7 +227,10 @@ impl Table {
     }
 
     pub(super) fn shown(&self, rows: &Rows) -> Vec<OutboxRow> {
-        let is_meant = |row: &&Row| rows.state.is_none_or(|state| row.state == state);
+        let is_meant = |row: &&Row| {
+            let is_named = rows.ids.as_ref().is_none_or(|ids| ids.contains(&row.job.id));
+            is_named && rows.state.is_none_or(|state| row.state == state)
+        };
         self.rows.values().filter(is_meant).take(rows.limit).map(Row::shown).collect()
     }
 }

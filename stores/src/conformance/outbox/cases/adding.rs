@@ -33,6 +33,8 @@ pub async fn a_job_is_taken_as_it_was_added(world: OutboxWorld) {
     for (taken, added) in taken.iter().zip([job("bare"), whole("whole")]) {
         assert_eq!(due(taken.job.clone(), Due::Now), added);
         assert_eq!(taken.failures, 0);
+        let added_ms = taken.added_ms.unwrap();
+        assert!(before.abs_diff(added_ms) < 5_000, "{added_ms} and {before}");
         assert!(taken.lease.left <= LONG && taken.lease.left > LONG / 2, "{:?}", taken.lease);
     }
     for row in rows(&outbox, None).await {

@@ -117,10 +117,10 @@ impl Hands {
 async fn relayed(world: &OutboxWorld, added: Vec<OutboxJob>, leave_every: Option<usize>) -> Vec<String> {
     let (processes, count) = (processes(world).await, added.len());
     let hands: Arc<Mutex<Hands>> = Arc::default();
-    let adder = Arc::clone(&processes[0]);
+    let first = Arc::clone(&processes[0]);
     let adding = tokio::spawn(async move {
         for some in added.chunks(7) {
-            adder.add(some).await.unwrap();
+            first.add(some).await.unwrap();
         }
     });
     let begun = Instant::now();

@@ -1,0 +1,37 @@
+-- Adds a job unless another one holds its key. Answers with a word and the id of the other job.
+--
+-- ARGV: the job, the key, its window, 'keep', 'replace' or 'debounce', the longest wait (milliseconds), and the job that the key is taken
+--       from, or ''.
+local job = read_job(1)
+local key, window, mode, at_most, from = ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
+
+local held = redis.call('HGET', unique, key)
+held = held and cjson.decode(held)
+if held and held.ends > now then
+  if held.id == job.id then return { 'new', '' } end
+  local row = held.id ~= from and known(held.id)
+  if row then
+    if row.state == 'sent' then return { 'sent', held.id } end
+    local is_in_hand = row.token and row.ends > now
+    if mode == 'keep' or row.state ~= 'waiting' or is_in_hand then return { 'waiting', held.id } end
+    local group = row.group
+    -- A write that a full server refuses: nothing is done then.
+    redis.call('HSET', jobs, held.id, job.text)
+    withdraw(held.id, row)
+    let_go(held.id, row)
+    row.due = mode == 'debounce' and math.min(job.due, row.added + tonumber(at_most)) or job.due
+    row.back, row.group = nil, job.group
+    save(held.id, row)
+    redis.call('ZADD', times, row.due, held.id)
+    await(held.id, row)
+    if group then schedule(group) end
+    return { 'replaced', held.id }
+  end
+end
+
+-- The call is made again, and the job has lost its key meanwhile.
+local row = known(job.id)
+if row then return { row.state == 'sent' and 'sent' or 'waiting', job.id } end
+add(job, key)
+redis.call('HSET', unique, key, cjson.encode({ id = job.id, ends = later(window) }))
+return { 'new', '' }

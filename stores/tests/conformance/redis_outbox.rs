@@ -1,0 +1,232 @@
+//! What only the outbox in Redis does.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use drumline_store::conformance::outbox::steps::{
+    ALL, LONG, all_sent, assert_nothing, drain, due, eventually, grouped, job, row_ids, take,
+};
+use drumline_store::outbox::{self, Due, OnConflict, Outbox, OutboxJob, Unique};
+use drumline_store::{OpenError, StoreError};
+
+use crate::servers::Server;
+use crate::world::{Kind, World};
+
+async fn opened(server: &Server) -> Arc<dyn Outbox> {
+    let mut outbox = None;
+    eventually("the server has started", async || {
+        outbox = outbox::open(&server.url(), Duration::ZERO).await.ok();
+        outbox.is_some()
+    })
+    .await;
+    outbox.unwrap()
+}
+
+/// Sends a command of an operator.
+async fn command(server: &Server, words: &[&str]) -> redis::RedisResult<redis::Value> {
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    redis::cmd(words[0]).arg(&words[1..]).query_async(&mut connection).await
+}
+
+pub async fn jobs_survive_kills_of_the_server(_: World) {
+    const KILLS: usize = 3;
+    let Some(mut server) = Server::start(Kind::Redis) else { return };
+    let outbox = opened(&server).await;
+    let (mut added, mut sent) = (HashSet::new(), HashSet::new());
+    for kill in 0..KILLS {
+        let adding = tokio::spawn({
+            let outbox = Arc::clone(&outbox);
+            async move {
+                let mut answered = Vec::new();
+                for index in 0.. {
+                    let ids = [0, 1, 2].map(|number| format!("{kill}-{index}-{number}"));
+                    let group = format!("group {}", index % 3);
+                    let jobs = [grouped(&ids[0], &group), job(&ids[1]), due(job(&ids[2]), Due::After(LONG))];
+                    if outbox.add(&jobs).await.is_err() {
+                        return answered;
+                    }
+                    answered.extend(ids);
+                }
+                answered
+            }
+        });
+        // A relay works meanwhile, and has some in hand when the server dies.
+        for _ in 0..20 {
+            let taken = outbox.take("relay", 7, LONG).await.unwrap();
+            sent.extend(taken.iter().map(|taken| taken.job.id.clone()));
+            all_sent(&outbox, taken).await;
+        }
+        outbox.take("relay", 7, LONG).await.unwrap();
+        server.kill();
+        added.extend(adding.await.unwrap());
+        server.start_again();
+        eventually("the server answers again", async || outbox.now_ms().await.is_ok()).await;
+        outbox.leave("relay").await.unwrap();
+    }
+    let lag = outbox.lag().await.unwrap();
+    assert!(lag.due > 0 && lag.later > 0, "{lag:?}");
+    loop {
+        let taken = outbox.take("relay", ALL, LONG).await.unwrap();
+        if taken.is_empty() {
+            break;
+        }
+        for taken in &taken {
+            assert!(sent.insert(taken.job.id.clone()), "{} came twice", taken.job.id);
+        }
+        all_sent(&outbox, taken).await;
+    }
+    let waiting = row_ids(&outbox, None).await;
+    let known: HashSet<&str> = sent.iter().chain(&waiting).map(String::as_str).collect();
+    let lost: Vec<_> = added.iter().filter(|id| !known.contains(id.as_str())).collect();
+    assert!(lost.is_empty(), "lost: {lost:?}");
+    // All that is due has come, of each call whole or nothing.
+    for id in &known {
+        let (call, _) = id.rsplit_once('-').unwrap();
+        let is_whole = [0, 1, 2].iter().all(|number| known.contains(&*format!("{call}-{number}")));
+        assert!(is_whole, "only a part of call {call} was added");
+    }
+    assert!(waiting.iter().all(|id| id.ends_with("-2")), "{waiting:?}");
+}
+
+pub async fn a_full_server_refuses_new_jobs_and_is_emptied(_: World) {
+    let Some(server) = Server::start(Kind::Redis) else { return };
+    let outbox = opened(&server).await;
+    let unique = Unique::new("key", LONG, OnConflict::Keep);
+    outbox.add(&[job("1"), grouped("2", "group"), grouped("3", "group")]).await.unwrap();
+    command(&server, &["CONFIG", "SET", "maxmemory", "1"]).await.unwrap();
+    let refusals = [
+        outbox.add(&[job("4")]).await.err(),
+        outbox.add_unique(&job("4"), &unique).await.err(),
+        outbox.change("name", None, Some("1"), &[job("4")]).await.err(),
+        outbox.lead("name", "owner", LONG).await.err(),
+    ];
+    for refusal in refusals {
+        let text = refusal.unwrap().into_text();
+        assert!(text.contains("maxmemory"), "{text}");
+    }
+    // A job that is known needs no memory.
+    outbox.add(&[job("1")]).await.unwrap();
+    assert_eq!(outbox.states().await, Ok(vec![]));
+    assert_eq!(drain(&outbox, "relay", 3).await.len(), 3);
+    assert_eq!(row_ids(&outbox, None).await, [""; 0]);
+    command(&server, &["CONFIG", "SET", "maxmemory", "0"]).await.unwrap();
+    outbox.add(&[job("4")]).await.unwrap();
+    assert_eq!(drain(&outbox, "relay", 1).await, ["4"]);
+}
+
+pub async fn a_server_that_evicts_jobs_is_refused(_: World) {
+    let Some(server) = Server::start(Kind::Redis) else { return };
+    opened(&server).await;
+    command(&server, &["CONFIG", "SET", "maxmemory", "1gb"]).await.unwrap();
+    for (policy, is_refused) in [("allkeys-lru", true), ("volatile-lru", false), ("noeviction", false)] {
+        command(&server, &["CONFIG", "SET", "maxmemory-policy", policy]).await.unwrap();
+        match outbox::open(&server.url(), Duration::ZERO).await {
+            Err(OpenError::Unavailable(StoreError::Refused(text))) => {
+                assert!(is_refused && text.to_string().contains("noeviction"), "{policy}: {text}");
+            }
+            Err(error) => panic!("{policy}: {error}"),
+            Ok(_) => assert!(!is_refused, "{policy}"),
+        }
+    }
+    // One that does not show its settings is accepted.
+    command(&server, &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await.unwrap();
+    command(&server, &["ACL", "SETUSER", "default", "-info"]).await.unwrap();
+    let outbox = opened(&server).await;
+    outbox.add(&[job("1")]).await.unwrap();
+    assert_eq!(drain(&outbox, "relay", 1).await, ["1"]);
+}
+
+pub async fn a_node_of_a_cluster_has_all_keys(_: World) {
+    let Some(server) = Server::start_with(Kind::Redis, &["--cluster-enabled", "yes"]) else { return };
+    let outbox = opened(&server).await;
+    let slots: Vec<String> = (0..16_384).map(|slot: u32| slot.to_string()).collect();
+    let add: Vec<&str> =
+        ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str)).collect();
+    command(&server, &add).await.unwrap();
+    eventually("the cluster is up", async || outbox.add(&[job("1")]).await.is_ok()).await;
+    outbox.add(&[grouped("2", "group"), grouped("3", "group")]).await.unwrap();
+    let unique = Unique::new("key", LONG, OnConflict::Replace);
+    outbox.add_unique(&job("4"), &unique).await.unwrap();
+    outbox.add_unique(&job("5"), &unique).await.unwrap();
+    assert_eq!(outbox.change("name", None, Some("1"), &[job("6")]).await, Ok(true));
+    outbox.lead("name", "owner", LONG).await.unwrap();
+    take(&outbox, "relay").await;
+    outbox.leave("relay").await.unwrap();
+    let mut drained = drain(&outbox, "relay", 5).await;
+    drained.sort_unstable();
+    assert_eq!(drained, ["1", "2", "3", "4", "6"]);
+}
+
+pub async fn the_work_of_a_call_is_bounded(_: World) {
+    const JOBS: usize = 20_000;
+    let Some(server) = Server::start(Kind::Redis) else { return };
+    let outbox = opened(&server).await;
+    let jobs: Vec<OutboxJob> = (0..JOBS)
+        .map(|index| {
+            let job = grouped(&index.to_string(), if index % 2 == 0 { "hot" } else { "cold" });
+            OutboxJob { group: job.group.filter(|_| index < JOBS / 2), ..job }
+        })
+        .collect();
+    for jobs in jobs.chunks(500) {
+        outbox.add(jobs).await.unwrap();
+    }
+    let mut came = HashSet::new();
+    loop {
+        let begun = Instant::now();
+        let taken = outbox.take("relay", JOBS, LONG).await.unwrap();
+        assert!(taken.len() <= 1_000, "{}", taken.len());
+        let of_hot = taken.iter().filter(|taken| taken.job.group.as_deref() == Some("hot")).count();
+        assert!(of_hot <= 100, "{of_hot}");
+        if taken.is_empty() {
+            break;
+        }
+        came.extend(taken.iter().map(|taken| taken.job.id.clone()));
+        all_sent(&outbox, taken).await;
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    }
+    assert_eq!(came.len(), JOBS);
+    assert_nothing(&outbox, "relay").await;
+}
+
+/// The figures of the documentation: `DRUMLINE_TEST_REDIS=… cargo test --workspace --test conformance --release -- --ignored --nocapture
+/// redis_outbox`.
+#[allow(clippy::print_stdout, clippy::cast_precision_loss, reason = "a measurement")]
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn figures() {
+    const JOBS: usize = 50_000;
+    let Some(server) = Server::start_with(Kind::Redis, &["--appendfsync", "everysec"]) else { return };
+    for groups in [0, 1_000] {
+        let outbox = opened(&server).await;
+        let jobs: Vec<OutboxJob> = (0..JOBS)
+            .map(|index| {
+                let mut job = job(&format!("0199c6a8-{groups}-{index:032}"));
+                job.group = (groups > 0).then(|| format!("customer-{}", index % groups.max(1)));
+                job.payload = format!("{{\"text\":\"{}\"}}", "x".repeat(1_000));
+                job
+            })
+            .collect();
+        let begun = Instant::now();
+        for jobs in jobs.chunks(100) {
+            outbox.add(jobs).await.unwrap();
+        }
+        let added = begun.elapsed();
+        println!("{groups} groups, added by 100: {:.0} jobs/s", JOBS as f64 / added.as_secs_f64());
+        let (begun, mut count, mut slowest) = (Instant::now(), 0, Duration::ZERO);
+        while count < JOBS {
+            let one = Instant::now();
+            let taken = outbox.take("relay", 1_000, LONG).await.unwrap();
+            slowest = slowest.max(one.elapsed());
+            count += taken.len();
+            for some in taken.chunks(100) {
+                all_sent(&outbox, some.to_vec()).await;
+            }
+        }
+        let rate = JOBS as f64 / begun.elapsed().as_secs_f64();
+        println!(
+            "{groups} groups, taken by 1,000 and concluded by 100: {rate:.0} jobs/s, slowest take {slowest:?}"
+        );
+    }
+}
