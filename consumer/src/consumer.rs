@@ -3,7 +3,7 @@
 mod stop;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use drumline::Router;
@@ -14,13 +14,15 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use drumline_producer::NextJobProducer;
 use drumline_runtime::aws::{AwsQueue, connect, connect_at, queue_labels, resolve};
 use drumline_runtime::payload::Payloads;
 use drumline_runtime::{
-    ClaimStoreClient, Driver, DriverConfig, Grace, Logs, QueueSettings, QueueStatus, Settings, TargetHealth,
-    check_descriptors, default_scope, http_connections, intake, raise_descriptor_limit, waits,
+    ClaimStoreClient, Driver, DriverConfig, Grace, Logs, NextJobRoute, QueueSettings, QueueStatus, Settings,
+    TargetHealth, check_descriptors, default_scope, http_connections, intake, raise_descriptor_limit, waits,
 };
 use drumline_store::{OpenError, Store};
+use url::Url;
 
 use crate::depth::{DepthProbe, Depths};
 use crate::dlq_watch::{Watched, Watches};
@@ -62,6 +64,7 @@ pub struct Consumer {
     target: Option<TargetHealth>,
     store: Option<Arc<dyn Store>>,
     endpoint: Option<String>,
+    next_jobs: OnceLock<Arc<NextJobProducer>>,
 }
 
 impl Consumer {
@@ -79,6 +82,7 @@ impl Consumer {
             target: None,
             store: None,
             endpoint: None,
+            next_jobs: OnceLock::new(),
         }
     }
 
@@ -292,6 +296,13 @@ impl Consumer {
         intake
     }
 
+    /// The way of the jobs that follow on the jobs of a queue.
+    fn next_jobs(&self, queue_url: Url) -> NextJobRoute {
+        let producer = || Arc::new(NextJobProducer::new(&self.settings, self.endpoint.clone()));
+        let sender = Arc::clone(self.next_jobs.get_or_init(producer));
+        NextJobRoute { sender, queue_url, with_mark: false }
+    }
+
     async fn start_queue(
         &self,
         name: &Arc<str>,
@@ -362,6 +373,7 @@ impl Consumer {
             status: Arc::clone(status),
             claim_store: Some(claim_store.clone()),
             payloads,
+            next_jobs: Some(self.next_jobs(settings.url.clone())),
             handlers: self.handlers.clone().unwrap_or_else(Handle::current),
         });
         if let Some(target) = &self.target {

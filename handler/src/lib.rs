@@ -11,5 +11,6 @@ pub use api::context::Context;
 pub use api::failure::{Failure, OrReject};
 pub use api::handler::Handler;
 pub use api::job::{Job, Upcaster};
+pub use api::next::NextOptions;
 pub use api::router::Router;
 pub use core::retry::RetryPolicy;

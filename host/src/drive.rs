@@ -80,6 +80,7 @@ impl Driver {
             status,
             claim_store,
             payloads,
+            next_jobs,
             handlers,
         } = parts;
         debug_assert_eq!(
@@ -100,6 +101,7 @@ impl Driver {
             observer: Arc::clone(&observer),
             max_receives: ledger.policy().receives.at_most(),
             payloads,
+            next_jobs,
             handler_timeout_by_type: ledger.policy().handler_timeout_by_type.clone(),
         });
         let observer = Emitter::new(name, observer, status);
@@ -278,7 +280,9 @@ impl Driver {
                     control.claim_step(step);
                 }
             }
-            Effect::Mark { delivery, claim, result } => return self.mark(now, delivery, claim, result),
+            Effect::Mark { delivery, claim, result, next } => {
+                return self.mark(now, delivery, claim, result, next);
+            }
             Effect::RenewClaim { delivery, claim, length } => self.ask_store(async move |claim_store| {
                 let reply = claim_store.renew(&claim, length).await;
                 Input::ClaimRenewed(delivery, claim, reply)

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use std::any::Any;
 
-use drumline::core::{ClaimRequest, ClaimResult, Claimed, DeliveryId, MaybeReady};
+use drumline::core::{ClaimRequest, ClaimResult, Claimed, DeliveryId, MaybeReady, NextJob, NextJobs};
 use drumline::message::Message;
-use drumline::run::{AttemptInfo, Observer, OpenError, RunEnvironment};
+use drumline::run::{AttemptInfo, NextError, Observer, OpenError, RunEnvironment};
 use serde_json::value::RawValue;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::claims::ClaimStoreClient;
 use crate::drive::input::Input;
+use crate::next_jobs::NextJobRoute;
 use crate::payload::Payloads;
 
 /// One runtime on one thread for SQS and the ledgers, and one on threads of its own for handlers: a handler that blocks
@@ -33,6 +34,7 @@ pub(crate) struct TokioHost {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) max_receives: Option<NonZeroU32>,
     pub(crate) payloads: Payloads,
+    pub(crate) next_jobs: Option<NextJobRoute>,
     /// The timeouts of job types that have their own.
     pub(crate) handler_timeout_by_type: HashMap<String, Duration>,
 }
@@ -85,6 +87,20 @@ impl RunEnvironment for TokioHost {
 
     fn claimed(&self, delivery: DeliveryId, answer: Claimed) -> MaybeReady<'_, ()> {
         self.send(Input::Claimed(delivery, answer), ())
+    }
+
+    fn send_next<'a>(
+        &'a self,
+        attempt: &'a AttemptInfo,
+        jobs: Vec<NextJob>,
+    ) -> MaybeReady<'a, Result<Option<NextJobs>, NextError>> {
+        match &self.next_jobs {
+            Some(route) => route.send(attempt, jobs),
+            None => {
+                let reason = "no way to send jobs is set for this queue".to_owned();
+                MaybeReady::now(Err(NextError::Permanent(reason)))
+            }
+        }
     }
 
     fn sleep(&self, time: Duration, deadline: Instant) -> MaybeReady<'_, bool> {

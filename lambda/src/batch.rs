@@ -10,7 +10,8 @@ use drumline::message::Message;
 use drumline::run::Observer;
 use drumline_runtime::aws::QueueFacts;
 use drumline_runtime::{
-    BatchReport, ClaimStoreClient, Driver, DriverConfig, FifoStop, Grace, Queue, StoreOutage,
+    BatchReport, ClaimStoreClient, Driver, DriverConfig, FifoStop, Grace, NextJobRoute, NextJobSender, Queue,
+    StoreOutage,
 };
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -33,6 +34,7 @@ pub(crate) struct BatchContext {
     pub(crate) handlers: Handle,
     pub(crate) fifo_stop: FifoStop,
     pub(crate) claim_store: ClaimStoreClient,
+    pub(crate) next_jobs: Arc<dyn NextJobSender>,
     pub(crate) store_outage: StoreOutage,
 }
 
@@ -70,6 +72,7 @@ impl Batch {
             status: Arc::clone(&self.queue.status),
             claim_store: Some(self.common.claim_store.clone()),
             payloads: self.queue.payloads.clone(),
+            next_jobs: Some(self.next_jobs()),
             handlers: self.common.handlers.clone(),
         });
         driver.remember_in(self.queue.memory.clone());
@@ -83,6 +86,13 @@ impl Batch {
         // A process that has answered is frozen, and what it was writing with it.
         self.common.claim_store.settle(end_at.saturating_duration_since(Instant::now())).await;
         Ok(report.deletable)
+    }
+
+    /// The way of the jobs that follow on those of the queue: they are sent before the mark, also if the store has an outbox, since a
+    /// function that is frozen relays nothing.
+    fn next_jobs(&self) -> NextJobRoute {
+        let sender = Arc::clone(&self.common.next_jobs);
+        NextJobRoute { sender, queue_url: self.queue.settings.url.clone(), with_mark: false }
     }
 
     /// A permanent failure relies on a DLQ. Whether there is one is found out with the first, within the time left.

@@ -16,6 +16,7 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use drumline::Router;
 use drumline::message::Message;
 use drumline::run::{InvalidRouter, NoopObserver, Observer};
+use drumline_producer::NextJobProducer;
 use drumline_runtime::Store;
 use drumline_runtime::aws::is_fifo;
 use drumline_runtime::{AllFailed, ClaimStoreClient, Logs, Problems, Settings, default_scope, intake};
@@ -83,6 +84,7 @@ impl Function {
             handlers,
             fifo_stop: settings.fifo_stop,
             claim_store,
+            next_jobs: Arc::new(NextJobProducer::new(&settings, None)),
             store_outage,
         };
         Self { settings, common, queues: Mutex::default(), of_process, is_cold: AtomicBool::new(true) }

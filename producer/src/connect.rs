@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline_runtime::aws::{Clients, connect, queue_name, resolve};
+use drumline_runtime::aws::{Clients, connect, connect_at, queue_name, resolve};
 use drumline_runtime::{Environment, Problems, Settings, SqsError};
 use tokio::sync::Mutex;
 use url::Url;
@@ -90,21 +90,33 @@ fn places(settings: &Settings) -> Places {
 }
 
 /// The clients, by the origin of the URLs that they are for: queues of one region and endpoint share them.
-#[derive(Debug, Default)]
-pub(crate) struct Connections(Mutex<HashMap<String, Clients>>);
+#[derive(Default)]
+pub(crate) struct Connections {
+    /// The endpoint of all requests, in place of the one that the environment sets.
+    endpoint: Option<String>,
+    clients: HashMap<String, Clients>,
+}
 
 impl Connections {
-    async fn to(&self, url: &Url) -> Result<Clients, ConnectError> {
-        let origin = url.origin().ascii_serialization();
-        let mut by_origin = self.0.lock().await;
-        if let Some(clients) = by_origin.get(&origin) {
-            return Ok(clients.clone());
-        }
-        let clients = connect(url, Duration::ZERO).await.map_err(ConnectError::Aws)?;
-        Ok(by_origin.entry(origin).or_insert(clients).clone())
+    /// Connects to this endpoint, if one is given.
+    pub(crate) fn at(endpoint: Option<String>) -> Self {
+        Self { endpoint, clients: HashMap::new() }
     }
 
-    pub(crate) async fn queue(&self, url: &Url) -> Result<TargetQueue, ConnectError> {
+    pub(crate) async fn to(&mut self, url: &Url) -> Result<Clients, ConnectError> {
+        let origin = url.origin().ascii_serialization();
+        if let Some(clients) = self.clients.get(&origin) {
+            return Ok(clients.clone());
+        }
+        let clients = match &self.endpoint {
+            Some(endpoint) => connect_at(endpoint, url, Duration::ZERO).await,
+            None => connect(url, Duration::ZERO).await,
+        };
+        let clients = clients.map_err(ConnectError::Aws)?;
+        Ok(self.clients.entry(origin).or_insert(clients).clone())
+    }
+
+    pub(crate) async fn queue(&mut self, url: &Url) -> Result<TargetQueue, ConnectError> {
         let clients = self.to(url).await?;
         let url = resolve(&clients, url).await.map_err(ConnectError::Queue)?;
         Ok(TargetQueue::connected(clients, url.into()))

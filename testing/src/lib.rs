@@ -10,6 +10,7 @@ mod local_queue;
 #[cfg(test)]
 mod local_queue_tests;
 mod local_run;
+mod next_jobs;
 mod on_tokio;
 #[cfg(test)]
 mod on_tokio_tests;

@@ -244,3 +244,60 @@ async fn a_message_on_its_way_to_the_worker_is_waited_for() {
         assert!(local.endpoint().now().since(sent_at) < Duration::from_secs(10), "its lease was not skipped");
     }
 }
+
+/// Makes itself into so many jobs one after the other; each fails once before it has declared the next, and once after.
+#[derive(Serialize, Deserialize)]
+struct Chain {
+    left: u32,
+}
+
+impl Job for Chain {
+    const TYPE: &'static str = "chain";
+}
+
+async fn chain(ctx: Context, job: Chain) -> Result<(), Failure> {
+    if ctx.attempt().get() == 1 {
+        return Err(Failure::retry("before"));
+    }
+    if job.left > 0 {
+        ctx.then(&Chain { left: job.left - 1 })?;
+    }
+    if ctx.attempt().get() == 2 { Err(Failure::retry("after")) } else { Ok(()) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_runs_to_its_end_each_step_once() {
+    for fifo in [false, true] {
+        let start = LocalQueue::start(Router::new().handle(chain));
+        let local = if fifo { start.fifo() } else { start }.await;
+        local.job(&Chain { left: 2 }).job_id("order-7").send();
+        local.until_idle().await;
+        let done = local.runs().into_iter().filter(|run| run.outcome == Outcome::Ack).count();
+        assert_eq!((done, local.runs().len()), (3, 9), "fifo: {fifo}");
+        assert!(local.dead_letters().is_empty());
+    }
+}
+
+/// A worker dies after it has sent the next job, and before its own is marked as done.
+#[tokio::test(start_paused = true)]
+async fn a_step_that_is_sent_twice_runs_once() {
+    let store = Arc::new(crate::FailingStore::in_memory());
+    let router = Router::new().handle(|ctx: Context, job: Chain| async move {
+        if job.left > 0 { ctx.then(&Chain { left: job.left - 1 }) } else { Ok(()) }
+    });
+    let mut local = LocalQueue::start(router).store(Arc::clone(&store) as _).await;
+    store.delay_next(crate::Call::Finish, 1, Duration::from_secs(600));
+    local.job(&Chain { left: 1 }).job_id("order-7").send();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    local.kill().await;
+    local.restart();
+    local.until_idle().await;
+    let runs = local.runs();
+    let ran =
+        |job_id: &str| runs.iter().filter(|run| run.ran() && run.job_id.as_deref() == Some(job_id)).count();
+    let next: Vec<_> =
+        runs.iter().filter_map(|run| run.job_id.as_deref().filter(|id| id.starts_with("next-"))).collect();
+    assert!(!next.is_empty() && next.iter().all(|id| *id == next[0]), "{next:?}");
+    assert_eq!(ran(next[0]), 1, "{runs:?}");
+    assert!(local.dead_letters().is_empty());
+}

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use drumline::Router;
 use drumline::core::{Ledger, Policy};
 use drumline::run::Observer;
+use drumline_producer::Checks;
 use drumline_queue::InProcess;
 use drumline_runtime::aws::{QueueFacts, Redrive};
 use drumline_runtime::{SETTINGS, Settings, default_scope, intake};
@@ -16,6 +17,7 @@ use drumline_store::{MemoryStore, Store};
 
 use crate::embedded_queue::EmbeddedQueue;
 use crate::local_queue::LocalQueue;
+use crate::next_jobs::NextJobs;
 use crate::recorder::Recorder;
 use crate::worker::WorkerParts;
 
@@ -149,6 +151,9 @@ impl Start {
         let scope = default_scope(&of_queue, facts.arn.as_deref(), None).expect("the queue has an ARN");
         let intake = intake(&of_queue, scope, settings.legacy_records);
         let recorder = Arc::<Recorder>::default();
+        let next_jobs =
+            NextJobs { endpoint: endpoint.clone(), checks: Checks::from_settings(&settings.guards) };
+        let next_jobs = next_jobs.of_queue(&url);
         let (endpoint, wait_time, lease) = (endpoint.clone(), of_queue.wait_time, policy.lease);
         let (of_worker, to_dead) = (Arc::clone(&recorder), dead_letter_url.clone());
         let queue_url = url.clone();
@@ -170,6 +175,7 @@ impl Start {
             store,
             observers: self.observers,
             recorder,
+            next_jobs,
             queue,
         };
         LocalQueue::with_worker(queues, url, dead_letter_url, parts)

@@ -8,7 +8,7 @@ use drumline::core::{DrainSummary, Ledger, Policy};
 use drumline::message::Intake;
 use drumline::run::Observer;
 use drumline_runtime::payload::Payloads;
-use drumline_runtime::{ClaimStoreClient, Driver, DriverConfig, Grace, Logs, QueueStatus};
+use drumline_runtime::{ClaimStoreClient, Driver, DriverConfig, Grace, Logs, NextJobRoute, QueueStatus};
 use drumline_store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
@@ -30,6 +30,7 @@ pub(crate) struct WorkerParts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) recorder: Arc<Recorder>,
+    pub(crate) next_jobs: NextJobRoute,
     /// The queue, for a worker that is not killed.
     pub(crate) queue: Box<dyn Fn(watch::Receiver<bool>) -> EmbeddedQueue + Send + Sync>,
 }
@@ -64,6 +65,7 @@ impl Worker {
             status: Arc::clone(&status),
             claim_store: Some(claim_store.clone()),
             payloads: Payloads::default(),
+            next_jobs: Some(parts.next_jobs.clone()),
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();

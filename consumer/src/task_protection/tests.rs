@@ -132,6 +132,7 @@ async fn run_jobs(status: &Arc<QueueStatus>, takes: Duration, count: usize, conc
         status: Arc::clone(status),
         claim_store: None,
         payloads: Payloads::default(),
+        next_jobs: None,
         handlers: Handle::current(),
     });
     let message = |n| Message {

@@ -8,7 +8,7 @@ use std::mem;
 use std::num::NonZeroU32;
 use std::ops::Deref;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_channel::oneshot;
 use serde::Serialize;
@@ -23,6 +23,7 @@ use crate::api::progress::Progress;
 use crate::api::run_environment::RunEnvironment;
 use crate::core::claim::{MAX_CHECKPOINT_BYTES, MAX_RESULT_BYTES};
 use crate::core::control::{CancelReason, RunControl};
+use crate::core::next_job::NextJob;
 
 /// One attempt at one job. Cheap to clone. The facts of the attempt, such as its message and its identity, are the methods of
 /// [`AttemptInfo`], to which a context dereferences.
@@ -52,7 +53,15 @@ pub(crate) struct Inner {
     pub(crate) control: RunControl,
     pub(crate) host: Arc<dyn RunEnvironment>,
     pub(crate) checkpoint: Option<Box<RawValue>>,
-    pub(crate) result: Mutex<Option<Box<RawValue>>>,
+    pub(crate) declared: Mutex<Declared>,
+}
+
+/// What a handler leaves, in case that it succeeds.
+#[derive(Default)]
+pub(crate) struct Declared {
+    pub(crate) result: Option<Box<RawValue>>,
+    /// The jobs that follow; no allocation without any.
+    pub(crate) next: Vec<NextJob>,
 }
 
 thread_local! {
@@ -174,12 +183,12 @@ impl Context {
     /// Where the value is too large, or is no JSON: no attempt can succeed.
     pub fn set_result<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
         let value = to_json(value, MAX_RESULT_BYTES, "result")?;
-        *self.0.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        self.declared().result = Some(value);
         Ok(())
     }
 
-    pub(crate) fn take_result(&self) -> Option<Box<RawValue>> {
-        self.0.result.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(crate) fn declared(&self) -> MutexGuard<'_, Declared> {
+        self.0.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the host has for handlers besides, where it is a `T`: its store, such as `PostgresStore` of `drumline-store`,

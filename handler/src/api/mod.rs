@@ -8,6 +8,7 @@ pub(crate) mod failure;
 pub(crate) mod handler;
 pub(crate) mod job;
 pub(crate) mod job_type;
+pub(crate) mod next;
 pub(crate) mod observer;
 pub(crate) mod progress;
 pub(crate) mod router;

@@ -13,6 +13,7 @@ use crate::api::observer::{NoopObserver, Observer};
 use crate::core::claim::{ClaimRequest, ClaimResult, Claimed};
 use crate::core::ids::DeliveryId;
 use crate::core::maybe_ready::MaybeReady;
+use crate::core::next_job::{NextJob, NextJobs};
 use crate::message::sqs_message::Message;
 
 /// The reason for which a payload could not be opened, in words.
@@ -32,6 +33,24 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {}
+
+/// The reason for which the jobs that follow on an attempt could not be sent, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextError {
+    /// No attempt can succeed: a job is too large, has a secret, or lacks the group that its queue needs.
+    Permanent(String),
+    /// A later attempt may succeed: SQS does not answer. Some of the jobs may have been sent.
+    Retry(String),
+}
+
+impl fmt::Display for NextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Permanent(reason) | Self::Retry(reason)) = self;
+        f.write_str(reason)
+    }
+}
+
+impl std::error::Error for NextError {}
 
 /// What a host lends to the handlers it runs.
 ///
@@ -72,6 +91,19 @@ pub trait RunEnvironment: Send + Sync + 'static {
     /// Passes an answer of the store to [`Ledger::claimed`](crate::core::Ledger::claimed), before the run's end.
     fn claimed(&self, _delivery: DeliveryId, _answer: Claimed) -> MaybeReady<'_, ()> {
         MaybeReady::now(())
+    }
+
+    /// Sends the jobs that follow on an attempt whose handler has succeeded. Returns those that are not sent yet, since the store adds
+    /// them with the [mark](crate::core::Effect::Mark) that the job is done; they have passed all checks. Not called without any job.
+    ///
+    /// By default the host sends none, and the attempt fails permanently.
+    fn send_next<'a>(
+        &'a self,
+        attempt: &'a AttemptInfo,
+        jobs: Vec<NextJob>,
+    ) -> MaybeReady<'a, Result<Option<NextJobs>, NextError>> {
+        let _ = (attempt, jobs);
+        MaybeReady::now(Err(NextError::Permanent("this host sends no jobs".to_owned())))
     }
 
     /// Waits for `time`, and returns true; returns false at once if that would end after `deadline`. Without a clock, which is the

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::claim::{JobResult, PriorRun};
+use crate::core::next_job::NextJobs;
 use crate::message::identity::Identity;
 
 /// How one run of a handler ended. What follows from it is decided by [`decide`](crate::core::decide()).
@@ -263,11 +264,13 @@ pub struct RunReport {
     pub lock: Option<Arc<str>>,
     /// The result that the handler left: kept with the mark that its job is done.
     pub result: Option<JobResult>,
+    /// The jobs that follow, and that are added with the mark: without it, the job is not done.
+    pub next: Option<NextJobs>,
 }
 
 impl RunReport {
     /// The report of a run that left no result.
     pub fn new(ending: Ending, job_type: Option<Arc<str>>) -> Self {
-        Self { ending, job_type, identity: None, attempt: None, lock: None, result: None }
+        Self { ending, job_type, identity: None, attempt: None, lock: None, result: None, next: None }
     }
 }

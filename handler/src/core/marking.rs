@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::claim_lease::Waits;
 use crate::core::ending::RunReport;
+use crate::core::retry::Jitter;
 
 /// A mark that is not answered for this long is asked for once more: it may be repeated without harm.
 const MARK_PATIENCE: Duration = Duration::from_secs(5);
@@ -16,6 +17,8 @@ pub(crate) struct Marking {
     pub(crate) report: RunReport,
     /// When the handler ended.
     pub(crate) ended_at: Instant,
+    /// That of the backoff, if the job cannot be done without its mark, and gets none.
+    pub(crate) jitter: Jitter,
     ask_at: Instant,
     /// The last request was not answered yet.
     in_flight: bool,
@@ -26,8 +29,16 @@ pub(crate) struct Marking {
 
 impl Marking {
     /// A mark to be asked for at once.
-    pub(crate) fn new(now: Instant, report: RunReport) -> Self {
-        Self { report, ended_at: now, ask_at: now, in_flight: false, has_failed: false, waits: Waits::new() }
+    pub(crate) fn new(now: Instant, report: RunReport, jitter: Jitter) -> Self {
+        Self {
+            report,
+            ended_at: now,
+            jitter,
+            ask_at: now,
+            in_flight: false,
+            has_failed: false,
+            waits: Waits::new(),
+        }
     }
 
     /// When the store is asked, or asked once more.

@@ -15,6 +15,7 @@ use crate::core::claim::{
     Claim, ClaimRequest, ClaimResult, ClaimStep, Claimed, Grant, MAX_KEY_BYTES, PriorRun,
 };
 use crate::core::ending::{Duplicate, DuplicateCause, Ending};
+use crate::core::next_job::is_next_job_id;
 use crate::core::reason::bounded;
 use crate::message::aws_events::SNS_REPLAYED;
 use crate::message::envelope::Envelope;
@@ -104,7 +105,7 @@ impl Work {
         let mut request = self.request(keys, attempt)?;
         let mut admission = ask(&mut request, attempt).await?;
         let mut is_resumed = true;
-        if self.is_changed_message() && matches!(admission, ClaimResult::Mismatch) {
+        if self.may_have_changed() && matches!(admission, ClaimResult::Mismatch) {
             // The job runs or is done with the payload that it had at first.
             request.payload_hash = 0;
             admission = ask(&mut request, attempt).await?;
@@ -210,6 +211,12 @@ impl Work {
 
     fn is_changed_message(&self) -> bool {
         self.is_message() && self.replay == Some(Replay::Changed)
+    }
+
+    /// Returns true for a job whose payload need not be the one that it had at first: a changed replay, or a job that follows on
+    /// another one, whose attempts may give it different payloads.
+    fn may_have_changed(&self) -> bool {
+        self.is_changed_message() || self.job_id.as_deref().is_some_and(is_next_job_id)
     }
 
     /// Takes the key that the job's code computes, and checks the job with it as far as that needs no store. `keys` is `None` if

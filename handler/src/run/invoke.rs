@@ -1,5 +1,6 @@
 //! One run of one handler, from a message to an ending. The only async code of the crate.
 
+use std::mem;
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -12,7 +13,7 @@ use serde_json::value::RawValue;
 use tracing::{Instrument, Span, field, info_span};
 
 use crate::api::attempt_info::AttemptInfo;
-use crate::api::context::{Context, Inner};
+use crate::api::context::{Context, Declared, Inner};
 use crate::api::decoded::Decoded;
 use crate::api::event::Event;
 use crate::api::failure::{Failure, FailureKind};
@@ -27,6 +28,7 @@ use crate::message::trace::traceparent;
 use crate::run::attempt::Attempt;
 use crate::run::claiming::{self, Admitted, Work};
 use crate::run::in_attempt::InAttempt;
+use crate::run::next_jobs::send_next;
 
 impl Router {
     /// Makes one attempt: opens its payload, decodes, routes, claims the job's key, runs the handler, and tells how it ended. A panic is an
@@ -157,24 +159,33 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
             Either::Right(((), _)) => None,
         }
     };
-    let (ending, failure) = match result {
+    let (mut ending, failure) = match result {
         Some(Ok(Ok(()))) => (Ending::Done, None),
         Some(Ok(Err(failure))) => (failed(&failure), Some(failure)),
         Some(Err(panic)) => (Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) }, None),
         None => (Ending::Interrupted, None),
     };
     control.until_no_blocking().await;
+    let Declared { result, next } = mem::take(&mut *told.declared());
+    let mut with_mark = None;
+    if ending == Ending::Done && !next.is_empty() {
+        match send_next(&told, &control, next).await {
+            Ok(jobs) => with_mark = jobs,
+            Err(unsent) => ending = unsent,
+        }
+    }
     // Only of failures: subscribers that keep a span's fields as text read and write all of them again for this.
     if let Some(class) = ending.class() {
         span.record("ending", class.label());
     }
     let failure = failure.as_ref();
     told.0.host.observer().observe(&Event::RunEnded { attempt: &told, ending: &ending, failure });
-    let result = told.take_result().filter(|_| ending == Ending::Done);
+    let result = result.filter(|_| ending == Ending::Done);
     RunReport {
         identity: Some(Arc::clone(told.identity())),
         attempt: Some(number),
         result: result.map(|result| JobResult(result.into())),
+        next: with_mark,
         ..RunReport::new(ending, Some(Arc::clone(job_type)))
     }
 }
@@ -213,7 +224,7 @@ fn context(
         correlation_id: work.correlation_id,
         claim,
     };
-    let inner = Inner { info, control, host, checkpoint, result: Mutex::new(None) };
+    let inner = Inner { info, control, host, checkpoint, declared: Mutex::default() };
     (Context(Arc::new(inner)), work.payload)
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod attempt;
 pub(crate) mod claiming;
 pub(crate) mod in_attempt;
 pub(crate) mod invoke;
+pub(crate) mod next_jobs;
 pub(crate) mod precheck;
 
 pub use crate::api::attempt_info::AttemptInfo;
@@ -17,7 +18,7 @@ pub use crate::api::job_type::JobType;
 pub use crate::api::observer::{NoopObserver, Observer};
 pub use crate::api::progress::Progress;
 pub use crate::api::router::{HandlerService, InvalidRouter, Invocation, RAW_TYPE};
-pub use crate::api::run_environment::{OpenError, RunEnvironment};
+pub use crate::api::run_environment::{NextError, OpenError, RunEnvironment};
 pub use crate::api::step::MAX_STEP_RETRIES;
 pub use attempt::Attempt;
 pub use precheck::Precheck;

@@ -64,7 +64,7 @@ pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
         host: Arc::clone(&host) as _,
     };
     let report = until_ended(bench.router.run(attempt), &host, &mut signal).await;
-    let RunReport { ending: reported, job_type, identity, attempt, result, .. } = report;
+    let RunReport { ending: reported, job_type, identity, attempt, result, next, .. } = report;
     let is_dropped = reported == Ending::Interrupted;
     let handler_ending = reported.clone();
     let facts = DecisionInput {
@@ -94,6 +94,7 @@ pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
     let missed = stop.map(|stop| Missed::Moment(stop.at)).or(signal.map(|_| Missed::Signal));
     TestRun {
         result: result.map(|result| result.0),
+        next: next.map(|next| next.0.to_vec()).unwrap_or_default(),
         ran: started,
         cancelled: stopped,
         missed: missed.filter(|_| stopped.is_none()),

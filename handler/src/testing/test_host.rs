@@ -14,11 +14,12 @@ use crate::api::attempt_info::AttemptInfo;
 use crate::api::event::Event;
 use crate::api::observer::Observer;
 use crate::api::progress::Progress;
-use crate::api::run_environment::RunEnvironment;
+use crate::api::run_environment::{NextError, RunEnvironment};
 use crate::core::claim::{Claim, ClaimRequest, ClaimResult, ClaimStep, Claimed, Grant};
 use crate::core::control::RunControl;
 use crate::core::ids::DeliveryId;
 use crate::core::maybe_ready::MaybeReady;
+use crate::core::next_job::{NextJob, NextJobs};
 use crate::core::policy::{Claims, Policy};
 
 pub(super) struct TestHost {
@@ -118,6 +119,14 @@ impl RunEnvironment for TestHost {
             }),
         }
         MaybeReady::now(())
+    }
+
+    fn send_next<'a>(
+        &'a self,
+        _: &'a AttemptInfo,
+        jobs: Vec<NextJob>,
+    ) -> MaybeReady<'a, Result<Option<NextJobs>, NextError>> {
+        MaybeReady::now(Ok(Some(NextJobs(jobs.into()))))
     }
 
     fn sleep(&self, time: Duration, deadline: Instant) -> MaybeReady<'_, bool> {

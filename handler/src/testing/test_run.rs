@@ -14,6 +14,7 @@ use crate::api::progress::Progress;
 use crate::core::claim::ClaimRequest;
 use crate::core::control::CancelReason;
 use crate::core::ending::Ending;
+use crate::core::next_job::NextJob;
 use crate::core::outcome::Outcome;
 use crate::message::identity::Identity;
 use crate::message::sqs_message::Message;
@@ -38,6 +39,7 @@ pub struct TestRun {
     pub(super) checkpoint: Option<Box<RawValue>>,
     pub(super) result: Option<Arc<RawValue>>,
     pub(super) waits: Vec<Duration>,
+    pub(super) next: Vec<NextJob>,
 }
 
 impl TestRun {
@@ -143,6 +145,28 @@ impl TestRun {
         self.result.as_deref().or(stored).map(|value| read(value, "result"))
     }
 
+    /// The jobs that follow on this one, in the order of [`Context::then`](crate::Context::then); none unless the handler succeeded.
+    ///
+    /// ```
+    /// # use drumline::{Context, Failure, Job, Router};
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Place { order: u64 }
+    /// # #[derive(serde::Serialize, serde::Deserialize, Debug, PartialEq)] struct Invoice { order: u64 }
+    /// # impl Job for Place { const TYPE: &'static str = "order.place"; }
+    /// # impl Job for Invoice { const TYPE: &'static str = "invoice.send"; }
+    /// # async fn place(ctx: Context, job: Place) -> Result<(), Failure> { ctx.then(&Invoice { order: job.order }) }
+    /// use drumline::testing::Tester;
+    ///
+    /// # async fn example() {
+    /// let run = Tester::new(Router::new().handle(place)).job(&Place { order: 7 }).await;
+    /// assert_eq!(run.next_jobs()[0].payload, r#"{"order":7}"#, "{run}");
+    /// # }
+    /// # use futures_util::FutureExt;
+    /// # example().now_or_never().expect("nothing to wait for");
+    /// ```
+    pub fn next_jobs(&self) -> &[NextJob] {
+        &self.next
+    }
+
     /// The reason for which the run was asked to stop, if it was.
     pub fn cancelled(&self) -> Option<CancelReason> {
         self.cancelled
@@ -201,6 +225,9 @@ impl fmt::Display for TestRun {
         }
         if let Some(result) = &self.result {
             write!(f, "; result {result}")?;
+        }
+        for next in &self.next {
+            write!(f, "; next {}", next.job_type)?;
         }
         match self.cancelled {
             Some(reason) if self.dropped => write!(f, "; cancelled ({reason:?}), handler dropped")?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use drumline::core::{Claim, ClaimStep, Claimed, DeliveryId, Ending, MarkError, Ownership};
 
 use super::Host;
-use crate::store::{Admitted, Answer, Asked, Request};
+use crate::store::{Admitted, Answer, Asked, Request, number};
 
 /// How far a run is with its claim.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,8 +113,11 @@ impl Host {
                 }
                 Reply::Renewed(claim, held)
             }
-            Request::Mark { .. } => {
+            Request::Mark { claim } => {
                 self.watch.mark_is_answered(delivery, &held, refuses);
+                if held == Ok(Ownership::Kept) && self.marking.contains(&delivery) {
+                    self.watch.done.insert(number(&claim));
+                }
                 Reply::Marked(held.map_err(if refuses { MarkError::Refused } else { MarkError::Unanswered }))
             }
             Request::Release { claim } => {

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::script::Setting;
 use crate::sqs::{Sqs, index};
-use crate::store::{Asked, Request, Store, lock_of};
+use crate::store::{Asked, Request, Store, lock_of, next_of, number};
 use crate::watch::Watch;
 use claims::{Reply, RunClaim};
 
@@ -150,9 +150,13 @@ impl Host {
 
     pub(crate) fn end(&mut self, pick: usize, ending: Ending, job_type: Option<&str>) {
         let run = self.runs.remove(pick);
-        self.watch.ends(run.message, matches!(ending, Ending::Done | Ending::DoneBefore(_)));
+        let is_marked = ending == Ending::Done && matches!(run.claim, RunClaim::Kept(_));
+        let next = next_of(run.message).filter(|_| is_marked);
+        // A job that others follow is not done before they are added, with its mark.
+        let is_done = matches!(ending, Ending::Done | Ending::DoneBefore(_)) && next.is_none();
+        self.watch.ends(run.message, is_done);
         let jitter = self.jitter();
-        if ending == Ending::Done && matches!(run.claim, RunClaim::Kept(_)) {
+        if is_marked {
             self.watch.needs_mark(run.delivery);
             self.marking.insert(run.delivery);
         }
@@ -175,6 +179,7 @@ impl Host {
             RunReport { lock: lock.map(Into::into), ..RunReport::new(ending, job_type.map(Into::into)) };
         // Half of the jobs leave a result.
         report.result = run.message.is_multiple_of(2).then(|| JobResult(RawValue::TRUE.to_owned().into()));
+        report.next = next;
         self.ledger.ended(self.now, run.delivery, report, jitter);
         self.act();
     }
@@ -374,12 +379,17 @@ impl Host {
                 assert!(is_held, "only a run has a claim, and its own");
                 self.ask(delivery, Request::Renew { claim, length });
             }
-            Effect::Mark { delivery, claim, .. } => {
+            Effect::Mark { delivery, claim, next, .. } => {
                 assert!(self.marking.contains(&delivery), "only what is done is marked");
+                assert_eq!(next, next_of(number(&claim)), "with the jobs that follow");
                 self.ask(delivery, Request::Mark { claim });
             }
             Effect::ReleaseClaim { delivery, claim, .. } => {
                 let runs = self.runs.iter().any(|run| run.delivery == delivery);
+                if next_of(number(&claim)).is_some() {
+                    // It was not marked, and is not done.
+                    self.marking.remove(&delivery);
+                }
                 assert!(!runs && !self.marking.contains(&delivery), "no run is left without its claim");
                 self.watch.releases(delivery, self.now);
                 self.ask(delivery, Request::Release { claim });

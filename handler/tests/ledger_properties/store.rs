@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use drumline::core::{Claim, DeliveryId, Ownership, Takeover};
+use drumline::core::{Claim, DeliveryId, NextJob, NextJobs, Ownership, Takeover};
 use drumline::message::Identity;
 
 /// Where a job is, in the store.
@@ -149,6 +149,11 @@ fn owner(process: Option<u32>) -> Arc<str> {
 /// The lock of a message's job: a third of them have one.
 pub(crate) fn lock_of(message: usize) -> Option<&'static str> {
     (message % 3 == 1).then_some("lock")
+}
+
+/// The jobs that follow on a message's job: a fifth of them has one.
+pub(crate) fn next_of(message: usize) -> Option<NextJobs> {
+    (message % 5 == 2).then(|| NextJobs(vec![NextJob::new(format!("after m{message}"), "next", "{}")].into()))
 }
 
 /// The number of the message whose job is claimed.

@@ -224,3 +224,69 @@ fn a_failure_is_not_marked() {
     world.ends("a", retry());
     assert!(!world.emitted().iter().any(|line| line.starts_with("mark")));
 }
+
+#[test]
+fn the_jobs_that_follow_are_added_with_the_mark() {
+    let mut world = running();
+    world.succeeds_with_next("a", Some("7"));
+    assert_eq!(world.emitted(), ["mark a as done with 7, 1 follow"]);
+    world.mark_is(Ok(Ownership::Kept));
+    assert_eq!(world.emitted(), ["a is ack", "delete a#1"]);
+}
+
+/// Without its mark the jobs that follow would be lost with the message.
+#[test]
+fn a_job_that_others_follow_is_not_deleted_unmarked() {
+    let mut world = World::new(Policy { claims: Claims::BestEffort, ..standard() });
+    world.receives(["a"]);
+    world.is_granted("a");
+    world.succeeds_with_next("a", None);
+    world.forget();
+    world.mark_is(no_route());
+    assert_eq!(world.emitted(), ["a was not marked"]);
+    world.wait(millis(100));
+    assert_eq!(world.emitted(), ["mark a as done, 1 follow"]);
+    world.mark_is(Ok(Ownership::Kept));
+    assert_eq!(world.emitted(), ["a is ack", "delete a#1"]);
+}
+
+#[test]
+fn a_drain_that_ends_before_the_mark_returns_a_job_that_others_follow() {
+    let mut world = running();
+    world.take_receive();
+    world.succeeds_with_next("a", None);
+    world.drain_until(millis(500));
+    world.forget();
+    world.wait(millis(500));
+    let emitted = world.emitted();
+    assert!(emitted.iter().all(|line| !line.starts_with("delete") && line != "a is ack"), "{emitted:?}");
+}
+
+#[test]
+fn jobs_that_follow_and_are_refused_end_in_the_dlq() {
+    let mut world = running();
+    world.succeeds_with_next("a", Some("7"));
+    world.forget();
+    world.mark_is(refused());
+    assert_eq!(world.emitted(), ["the result of a was refused", "mark a as done, 1 follow"]);
+    world.mark_is(refused());
+    let emitted = world.emitted();
+    assert!(
+        emitted.iter().any(|line| line.contains("the store refuses the next jobs: too large")),
+        "{emitted:?}"
+    );
+    assert!(emitted.iter().all(|line| !line.starts_with("delete") && line != "a is ack"), "{emitted:?}");
+}
+
+/// Here the job is done, and in the store it is not: the worker that took the claim adds the jobs that follow, if it succeeds.
+#[test]
+fn a_job_that_others_follow_runs_again_after_its_claim_was_lost() {
+    let mut world = running();
+    world.succeeds_with_next("a", None);
+    world.forget();
+    world.mark_is(Ok(Ownership::Lost));
+    assert_eq!(world.emitted(), ["a lost its claim", "release the claim of a, uncounted", "a is lease lost"]);
+    world.receives(["a*2"]);
+    let emitted = world.emitted();
+    assert!(emitted.contains(&"start a".to_owned()), "{emitted:?}");
+}

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use drumline::core::{
     Call, CallError, Claim, ClaimStep, DeadLetterPath, DeliveryId, Disposition, Effect, Ending, Jitter,
-    JitterMode, JobResult, Ledger, LedgerEvent, Outcome, OutcomeCache, Pause, PauseReason, Policy,
-    PriorOutcome, Probe, Receive, ReceiveFailure, Replies, RunReport,
+    JitterMode, JobResult, Ledger, LedgerEvent, NextJob, NextJobs, Outcome, OutcomeCache, Pause, PauseReason,
+    Policy, PriorOutcome, Probe, Receive, ReceiveFailure, Replies, RunReport,
 };
 use drumline::message::Message;
 
@@ -253,6 +253,16 @@ impl World {
         self.reports(id, RunReport { result: Some(JobResult(result.into())), ..RunReport::new(DONE, None) });
     }
 
+    /// The oldest run of this message succeeds, with a result, and a job follows.
+    #[track_caller]
+    pub(crate) fn succeeds_with_next(&mut self, name: &str, result: Option<&str>) {
+        let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
+        let raw = |text: &str| serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
+        let result = result.map(|result| JobResult(raw(result).into()));
+        let next = Some(NextJobs(vec![NextJob::new("next-1", "a.b", "{}")].into()));
+        self.reports(id, RunReport { result, next, ..RunReport::new(DONE, None) });
+    }
+
     fn reports(&mut self, id: DeliveryId, report: RunReport) {
         self.ledger.ended(self.now, id, report, Jitter::new(u32::MAX));
         self.act();
@@ -406,11 +416,12 @@ impl World {
                 self.renewals.push_back((delivery, claim));
                 Some(line)
             }
-            Effect::Mark { delivery, claim, result } => {
+            Effect::Mark { delivery, claim, result, next } => {
                 self.marks.push_back(delivery);
                 assert_eq!(**claim.identity.id(), *self.names[&delivery]);
                 let result = result.map(|result| format!(" with {}", result.0.get())).unwrap_or_default();
-                Some(format!("mark {} as done{result}", claim.identity.id()))
+                let next = next.map(|next| format!(", {} follow", next.0.len())).unwrap_or_default();
+                Some(format!("mark {} as done{result}{next}", claim.identity.id()))
             }
             Effect::ReleaseClaim { delivery, claim, how } => {
                 assert_eq!(**claim.identity.id(), *self.names[&delivery]);

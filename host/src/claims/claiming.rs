@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::core::{
-    Claim, ClaimRequest, ClaimResult, JobResult, MarkError, MaybeReady, Ownership, ReleaseClaim,
+    Claim, ClaimRequest, ClaimResult, JobResult, MarkError, MaybeReady, NextJobs, Ownership, ReleaseClaim,
 };
 use drumline_store::StoreError;
 
 use super::{ClaimStoreClient, StoreOperation};
+use crate::next_jobs::rows;
 
 impl ClaimStoreClient {
     /// Asks for a claim.
@@ -52,12 +53,21 @@ impl ClaimStoreClient {
             Some(Err(_)) | None => MaybeReady::later(async move {
                 let answer = self.0.store.finish(claim, result).await;
                 self.0.record(StoreOperation::Finish, &answer);
-                answer.map_err(|error| match error {
-                    StoreError::Unanswered(why) => MarkError::Unanswered(why.to_string()),
-                    StoreError::Refused(why) => MarkError::Refused(why.to_string()),
-                })
+                answer.map_err(mark_error)
             }),
         }
+    }
+
+    /// Marks a job as done, and adds the jobs that follow on it.
+    pub(crate) async fn mark_with(
+        &self,
+        claim: &Claim,
+        result: Option<&JobResult>,
+        next: &NextJobs,
+    ) -> Result<Ownership, MarkError> {
+        let answer = self.0.store.finish_with(claim, result.map(|result| &*result.0), &rows(next)).await;
+        self.0.record(StoreOperation::Finish, &answer);
+        answer.map_err(mark_error)
     }
 
     /// Releases a claim, with what was still to be written under it.
@@ -67,5 +77,12 @@ impl ClaimStoreClient {
         let answer = self.0.store.release_claim(claim, how).await;
         self.0.record(StoreOperation::ReleaseClaim, &answer);
         answer.map_err(StoreError::into_text)
+    }
+}
+
+fn mark_error(error: StoreError) -> MarkError {
+    match error {
+        StoreError::Unanswered(why) => MarkError::Unanswered(why.to_string()),
+        StoreError::Refused(why) => MarkError::Refused(why.to_string()),
     }
 }

@@ -219,6 +219,7 @@ async fn run(claim_store: &ClaimStoreClient, steps_to_do: u64, fails: bool) -> R
     let observer = Arc::new(claim_store.history_observer());
     let host = TokioHost {
         payloads: crate::payload::Payloads::default(),
+        next_jobs: None,
         claim_store: Some(claim_store.clone()),
         inputs,
         observer,

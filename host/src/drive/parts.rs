@@ -10,6 +10,7 @@ use drumline::run::Observer;
 use tokio::runtime::Handle;
 
 use crate::claims::ClaimStoreClient;
+use crate::next_jobs::NextJobRoute;
 use crate::payload::Payloads;
 use crate::sqs::Queue;
 use crate::status::QueueStatus;
@@ -34,6 +35,8 @@ pub struct DriverConfig {
     pub claim_store: Option<ClaimStoreClient>,
     /// Opens payloads that are in S3, or compressed.
     pub payloads: Payloads,
+    /// The way of the jobs that follow on others; without, a job that declares one fails permanently.
+    pub next_jobs: Option<NextJobRoute>,
     /// Where handlers run. Apart from this loop, so that a handler that blocks its thread delays no renewal.
     pub handlers: Handle,
 }

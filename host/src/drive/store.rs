@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use drumline::core::{Claim, Claims, DeliveryId, JobResult, Pause, PauseReason, Probe};
+use drumline::core::{Claim, Claims, DeliveryId, JobResult, NextJobs, Pause, PauseReason, Probe};
 use tokio::sync::watch;
 use tracing::Instrument as _;
 
@@ -38,8 +38,15 @@ impl Driver {
         id: DeliveryId,
         claim: Arc<Claim>,
         result: Option<JobResult>,
+        next: Option<NextJobs>,
     ) -> bool {
         let Some(claim_store) = &self.claim_store else { return false };
+        if let Some(next) = next {
+            self.ask_store(async move |claim_store| {
+                Input::Marked(id, claim_store.mark_with(&claim, result.as_ref(), &next).await)
+            });
+            return false;
+        }
         if let Some(reply) = claim_store.mark(&claim, result.as_ref()).at_once() {
             self.ledger.marked(now, id, reply);
             return true;

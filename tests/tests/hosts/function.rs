@@ -98,6 +98,7 @@ impl Process {
             status: Arc::default(),
             claim_store: Some(function.claim_store.clone()),
             payloads: Payloads::default(),
+            next_jobs: None,
             handlers: Handle::current(),
         });
         driver.remember_in(self.memory.clone());

@@ -55,6 +55,7 @@ async fn a_batch_that_begins_after_its_handlers_time_is_over_at_its_end() {
         status: Arc::default(),
         claim_store: None,
         payloads: Payloads::default(),
+        next_jobs: None,
         handlers: Handle::current(),
     });
     let begun = Instant::now();

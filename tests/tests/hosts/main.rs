@@ -9,6 +9,7 @@ mod identity;
 mod job_types;
 mod late_batches;
 mod locks;
+mod next_jobs;
 mod observers;
 mod parity;
 mod pauses;

@@ -69,6 +69,7 @@ impl Consumer {
             status: Arc::default(),
             claim_store: Some(claim_store),
             payloads: Payloads::default(),
+            next_jobs: None,
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();

@@ -16,6 +16,8 @@ pub(crate) enum MarkDecision {
     WithoutResult,
     /// The message is deleted without a mark.
     Unmarked,
+    /// The store refuses the jobs that follow: no attempt can succeed.
+    NextRefused,
 }
 
 /// Decides about an answer to the mark of a done job.
@@ -23,12 +25,16 @@ pub(crate) fn decide_mark(
     claims: Claims,
     answer: &Result<Ownership, MarkError>,
     has_result: bool,
+    has_next: bool,
 ) -> MarkDecision {
     match (answer, claims) {
         (Ok(Ownership::Kept), _) => MarkDecision::Marked,
         (Ok(Ownership::Lost), _) => MarkDecision::Lost,
         (Err(MarkError::Refused(_)), _) if has_result => MarkDecision::WithoutResult,
+        (Err(MarkError::Refused(_)), _) if has_next => MarkDecision::NextRefused,
         (Err(MarkError::Unanswered(_)), Claims::Required) => MarkDecision::Again,
+        // The jobs that follow are added with the mark, or not at all.
+        (Err(MarkError::Unanswered(_)), _) if has_next => MarkDecision::Again,
         // No later request would be answered otherwise, or none is needed.
         (Err(MarkError::Refused(_) | MarkError::Unanswered(_)), _) => MarkDecision::Unmarked,
     }
@@ -55,7 +61,21 @@ mod tests {
             (Claims::BestEffort, refused(), false, MarkDecision::Unmarked),
         ];
         for (claims, answer, has_result, decision) in table {
-            assert_eq!(decide_mark(claims, &answer, has_result), decision, "{claims:?} {answer:?}");
+            assert_eq!(decide_mark(claims, &answer, has_result, false), decision, "{claims:?} {answer:?}");
+        }
+    }
+
+    #[test]
+    fn no_job_is_done_without_those_that_follow() {
+        let refused = || Err(MarkError::Refused("too large".to_owned()));
+        let unanswered = || Err(MarkError::Unanswered("no route".to_owned()));
+        for claims in [Claims::Required, Claims::BestEffort] {
+            let decide = |answer, has_result| decide_mark(claims, &answer, has_result, true);
+            assert_eq!(decide(Ok(Ownership::Kept), false), MarkDecision::Marked);
+            assert_eq!(decide(Ok(Ownership::Lost), false), MarkDecision::Lost);
+            assert_eq!(decide(unanswered(), true), MarkDecision::Again);
+            assert_eq!(decide(refused(), true), MarkDecision::WithoutResult);
+            assert_eq!(decide(refused(), false), MarkDecision::NextRefused);
         }
     }
 }

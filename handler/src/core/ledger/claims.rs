@@ -20,6 +20,7 @@ use crate::core::ids::DeliveryId;
 use crate::core::ledger_event::LedgerEvent;
 use crate::core::marking::Marking;
 use crate::core::policy::Claims;
+use crate::core::reason::bounded;
 use crate::core::retry::Jitter;
 
 /// How long a message waits for its claim to be released: longer than an answer takes, and short against any backoff.
@@ -136,6 +137,7 @@ impl Ledger {
         now: Instant,
         id: DeliveryId,
         report: RunReport,
+        jitter: Jitter,
     ) -> Option<RunReport> {
         let last_mark = self.draining.as_ref().map(Drain::last_mark);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return Some(report) };
@@ -156,7 +158,7 @@ impl Ledger {
         }
         let give_up_at = last_mark.map_or(now + STOP_TIME, |last| last.min(now + STOP_TIME));
         run.abort_at = run.cancelled.map(|_| give_up_at);
-        run.marking = Some(Marking::new(now, report));
+        run.marking = Some(Marking::new(now, report, jitter));
         self.ask_mark(now, id);
         None
     }
@@ -170,9 +172,10 @@ impl Ledger {
             return;
         };
         marking.ask(now);
-        let (claim, result) = (Arc::clone(&lease.claim), marking.report.result.clone());
+        let (result, next) = (marking.report.result.clone(), marking.report.next.clone());
+        let claim = Arc::clone(&lease.claim);
         let next_check = delivery.next_check();
-        self.effects.push_back(Effect::Mark { delivery: id, claim, result });
+        self.effects.push_back(Effect::Mark { delivery: id, claim, result, next });
         self.check_by(next_check);
     }
 
@@ -186,10 +189,15 @@ impl Ledger {
             return;
         };
         let job_id = Arc::clone(lease.claim.identity.job_id());
-        let decision = decide_mark(self.policy.claims, &reply, marking.report.result.is_some());
+        let RunReport { result, next, .. } = &marking.report;
+        let decision = decide_mark(self.policy.claims, &reply, result.is_some(), next.is_some());
         let error = || reply.err().map(|error| error.to_string()).unwrap_or_default();
         match decision {
-            MarkDecision::Marked => self.conclude_marking(now, id),
+            MarkDecision::Marked => {
+                // They are added.
+                marking.report.next = None;
+                self.conclude_marking(now, id);
+            }
             MarkDecision::Lost => self.lose_claim(now, id),
             MarkDecision::Again => {
                 let is_first = marking.failed(now);
@@ -205,13 +213,24 @@ impl Ledger {
                 self.ask_mark(now, id);
             }
             MarkDecision::Unmarked => self.conclude_unmarked(now, id, error()),
+            MarkDecision::NextRefused => {
+                let reason = bounded(format!("the store refuses the next jobs: {}", error()));
+                marking.report.ending = Ending::Rejected { reason };
+                self.conclude_marking(now, id);
+            }
         }
     }
 
     /// The message of a done job leaves without its mark. A rerun would be certain without the deletion; a duplicate under
-    /// the same identity is only possible.
+    /// the same identity is only possible. If other jobs follow, the job is tried again: they are added with the mark.
     pub(super) fn conclude_unmarked(&mut self, now: Instant, id: DeliveryId, error: String) {
-        if let Some(delivery) = self.deliveries.get(&id)
+        if let Some(delivery) = self.deliveries.get_mut(&id)
+            && let Stage::Running(Run { marking: Some(marking), .. }) = &mut delivery.stage
+            && marking.report.next.is_some()
+        {
+            let reason = bounded(format!("the next jobs could not be added to the store: {error}"));
+            marking.report.ending = Ending::RetryAsked { after: None, reason };
+        } else if let Some(delivery) = self.deliveries.get(&id)
             && let Stage::Running(Run { claim: RunClaim::Kept(lease), lost: false, .. }) = &delivery.stage
         {
             let (message, job_id) =
@@ -233,9 +252,8 @@ impl Ledger {
     fn conclude_marking(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Stage::Running(run) = &mut delivery.stage else { return };
-        let Some(Marking { report, ended_at, .. }) = run.marking.take() else { return };
-        // No backoff follows from a success.
-        self.conclude_run(now, id, report, ended_at, Jitter::new(0));
+        let Some(Marking { report, ended_at, jitter, .. }) = run.marking.take() else { return };
+        self.conclude_run(now, id, report, ended_at, jitter);
     }
 
     /// Releases the claim of an ended run. No call about its message is made before that is done: the worker that receives

@@ -9,6 +9,7 @@ use crate::core::claim::{Claim, ClaimStep, JobResult, ReleaseClaim};
 use crate::core::control::CancelReason;
 use crate::core::ids::DeliveryId;
 use crate::core::ledger_event::LedgerEvent;
+use crate::core::next_job::NextJobs;
 use crate::core::outcome_cache::PriorOutcome;
 use crate::core::receives::Receive;
 use crate::message::sqs_message::Message;
@@ -47,6 +48,8 @@ pub enum Effect {
         claim: Arc<Claim>,
         /// The result to keep.
         result: Option<JobResult>,
+        /// The jobs to add: with the mark, or not at all.
+        next: Option<NextJobs>,
     },
     /// Release this claim of an ended run, and report to [`Ledger::claim_released`](crate::core::Ledger::claim_released).
     ReleaseClaim {

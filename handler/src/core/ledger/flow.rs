@@ -12,7 +12,7 @@ use crate::core::decide::{
     DecisionInput, RunDecision, Unrun, decide_run, decide_start, decide_unrun, hidden_without_dlq,
 };
 use crate::core::delivery::{Delivery, Run, Settlement, Settling, Stage};
-use crate::core::ending::RunReport;
+use crate::core::ending::{Ending, RunReport};
 use crate::core::ids::{CallId, DeliveryId};
 use crate::core::ledger_event::{LedgerEvent, RunFacts};
 use crate::core::outcome::Outcome;
@@ -192,7 +192,7 @@ impl Ledger {
     /// A run has ended. Told once for every start; anything else is ignored. A job that succeeded under a claim is marked as
     /// done first.
     pub fn ended(&mut self, now: Instant, id: DeliveryId, report: RunReport, jitter: Jitter) {
-        if let Some(report) = self.begin_marking(now, id, report) {
+        if let Some(report) = self.begin_marking(now, id, report, jitter) {
             self.conclude_run(now, id, report, now, jitter);
         }
     }
@@ -202,10 +202,14 @@ impl Ledger {
         &mut self,
         now: Instant,
         id: DeliveryId,
-        report: RunReport,
+        mut report: RunReport,
         ended_at: Instant,
         jitter: Jitter,
     ) {
+        if report.next.is_some() && report.ending == Ending::Done {
+            let reason = "the next jobs were not added, since the job is not marked as done".to_owned();
+            report.ending = Ending::RetryAsked { after: None, reason };
+        }
         let Some(delivery) = self.deliveries.get(&id) else { return };
         let Stage::Running(run) = &delivery.stage else { return };
         let message = Arc::clone(&delivery.message);

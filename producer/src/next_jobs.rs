@@ -1,0 +1,240 @@
+//! The jobs that follow on other jobs ([`Context::then`](drumline::Context::then)), sent by a worker or a function.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::core::{MaybeReady, NextJob};
+use drumline::message::Traceparent;
+use drumline::run::NextError;
+use drumline_runtime::aws::queue_url;
+use drumline_runtime::payload::PayloadSettings;
+use drumline_runtime::{NextJobSender, NextOrigin, Settings};
+use serde_json::value::RawValue;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::attributes::Attributes;
+use crate::check::Checks;
+use crate::connect::{ConnectError, Connections};
+use crate::dispatch::{Entry, dispatch};
+use crate::error::{ProduceError, Refusal};
+use crate::new_job::NewJob;
+use crate::options::{MAX_DELAY_SECS, check_id};
+use crate::pack::Outgoing;
+use crate::payload::PayloadStore;
+use crate::prepared::Prepared;
+use crate::send::InDoubt;
+use crate::send_job::{add_trace, allowed};
+use crate::target_queue::TargetQueue;
+use crate::unsendable::Unsendable;
+
+/// Sends the jobs that follow on the jobs of a worker or a function. It connects when it first sends one.
+///
+/// The queue of a job is the one that its handler named, else that of its type in `[queue_by_type]`, else the queue that the message came
+/// from, whose message group is the default then.
+pub struct NextJobProducer {
+    queue_by_type: HashMap<String, Url>,
+    payloads: PayloadSettings,
+    checks: Checks,
+    queues: Mutex<Queues>,
+}
+
+/// The queues that jobs were sent to, by the URLs that named them.
+#[derive(Default)]
+struct Queues {
+    connections: Connections,
+    known: HashMap<Url, TargetQueue>,
+}
+
+/// A job with its queue and its group.
+struct Addressed {
+    job: NextJob,
+    queue: TargetQueue,
+}
+
+impl NextJobProducer {
+    /// Sends by the settings of a worker. Requests go to `endpoint`, if one is given, and not to the one of the environment.
+    pub fn new(settings: &Settings, endpoint: Option<String>) -> Self {
+        let mut checks = Checks::from_settings(&settings.guards);
+        if PayloadStore::is_wanted(&settings.payloads) {
+            checks = checks.with_max_bytes(Some(settings.payloads.max_bytes));
+        }
+        Self {
+            queue_by_type: settings.queue_by_type.clone(),
+            payloads: settings.payloads.clone(),
+            checks,
+            queues: Mutex::new(Queues { connections: Connections::at(endpoint), known: HashMap::new() }),
+        }
+    }
+
+    async fn address(&self, origin: NextOrigin<'_>, job: NextJob) -> Result<Addressed, NextError> {
+        let url = match &job.queue {
+            Some(text) => &queue_url(text).map_err(|reason| {
+                NextError::Permanent(Refusal::new(&job.job_type, "queue", reason).to_string())
+            })?,
+            None => self.queue_by_type.get(&job.job_type).unwrap_or(origin.queue_url),
+        };
+        let unavailable = |error: ConnectError| NextError::Retry(format!("{}: {error}", job.job_type));
+        let queue = self.queue(url).await.map_err(unavailable)?;
+        let job = addressed(job, &queue, origin);
+        Ok(Addressed { job, queue })
+    }
+
+    async fn queue(&self, url: &Url) -> Result<TargetQueue, ConnectError> {
+        let queues = &mut *self.queues.lock().await;
+        if let Some(queue) = queues.known.get(url) {
+            return Ok(queue.clone());
+        }
+        let queue = queues.connections.queue(url).await?;
+        let payloads = if PayloadStore::is_wanted(&self.payloads) {
+            let clients = queues.connections.to(url).await?;
+            Some(PayloadStore::new(&self.payloads, &clients.config).map_err(ConnectError::Aws)?)
+        } else {
+            None
+        };
+        let queue = queue.with(InDoubt::SendAgain, payloads);
+        queues.known.insert(url.clone(), queue.clone());
+        Ok(queue)
+    }
+
+    async fn address_all(
+        &self,
+        origin: NextOrigin<'_>,
+        jobs: Vec<NextJob>,
+    ) -> Result<Vec<Addressed>, NextError> {
+        let mut addressed = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            addressed.push(self.address(origin, job).await?);
+        }
+        Ok(addressed)
+    }
+
+    async fn send_all(&self, origin: NextOrigin<'_>, jobs: Vec<NextJob>) -> Result<(), NextError> {
+        let mut entries = Vec::with_capacity(jobs.len());
+        // All or none, as far as can be known before.
+        for Addressed { job, queue } in self.address_all(origin, jobs).await? {
+            let outgoing = next_job_message(&self.checks, &job, queue.is_fifo()).map_err(refused)?;
+            let prepared = Ok(Prepared { queue, outgoing });
+            entries.push(Entry { job_type: job.job_type, prepared });
+        }
+        let Err(failure) = dispatch(entries).await else { return Ok(()) };
+        let transient = failure.failed.iter().find(|failed| failed.error.is_transient());
+        match (transient, failure.failed.first()) {
+            (Some(failed), _) => Err(NextError::Retry(failed.error.to_string())),
+            (None, Some(failed)) => Err(NextError::Permanent(failed.error.to_string())),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl NextJobSender for NextJobProducer {
+    fn send<'a>(
+        &'a self,
+        origin: NextOrigin<'a>,
+        jobs: Vec<NextJob>,
+    ) -> MaybeReady<'a, Result<(), NextError>> {
+        MaybeReady::later(self.send_all(origin, jobs))
+    }
+
+    fn check<'a>(
+        &'a self,
+        origin: NextOrigin<'a>,
+        jobs: Vec<NextJob>,
+    ) -> MaybeReady<'a, Result<Vec<NextJob>, NextError>> {
+        MaybeReady::later(async move {
+            let mut checked = Vec::with_capacity(jobs.len());
+            for Addressed { mut job, queue } in self.address_all(origin, jobs).await? {
+                // Without its delay, which an outbox has no limits of.
+                message(&self.checks, &job, queue.is_fifo()).map_err(refused)?;
+                job.queue = Some(queue.url().to_owned());
+                checked.push(job);
+            }
+            Ok(checked)
+        })
+    }
+}
+
+fn refused(refusal: Refusal) -> NextError {
+    NextError::Permanent(ProduceError::from(refusal).to_string())
+}
+
+/// Gives a job the message group of the one that it follows. The group of a FIFO queue's message is no tenant of a standard queue.
+fn addressed(mut job: NextJob, queue: &TargetQueue, origin: NextOrigin<'_>) -> NextJob {
+    let of_fifo = drumline_runtime::aws::is_fifo(origin.queue_url.path());
+    if job.group.is_none() && (queue.is_fifo() || !of_fifo) {
+        job.group = origin.group.map(str::to_owned);
+    }
+    job
+}
+
+/// Returns the message of a job that follows on another one.
+///
+/// # Errors
+/// If SQS would refuse it, no worker could read it, or it has what the guards do not let pass.
+pub fn next_job_message(checks: &Checks, job: &NextJob, is_fifo: bool) -> Result<Outgoing, Refusal> {
+    let delay_secs = delay_secs(job, is_fifo)?;
+    Ok(Outgoing { delay_secs, ..message(checks, job, is_fifo)? })
+}
+
+fn message(checks: &Checks, job: &NextJob, is_fifo: bool) -> Result<Outgoing, Refusal> {
+    let job_type = &*job.job_type;
+    let refused = |Unsendable { field, reason }| Refusal::new(job_type, field, reason);
+    let group = job.group.as_deref();
+    if let Some(group) = group {
+        check_id(group).map_err(|reason| Refusal::new(job_type, "group", reason))?;
+    } else if is_fifo {
+        let reason = "its queue is a FIFO queue, which needs one, and the message of this job has none";
+        return Err(Refusal::new(job_type, "group", reason));
+    }
+    let payload = serde_json::from_str::<&RawValue>(&job.payload)
+        .map_err(|error| Refusal::new(job_type, "payload", format!("it is no JSON: {error}")))?;
+    let new = NewJob {
+        job_id: job.id.clone(),
+        schema_version: job.schema_version,
+        idempotency_key: job.idempotency_key.as_deref(),
+        correlation_id: Some(&*job.correlation_id).filter(|id| !id.is_empty()),
+        ..NewJob::new(job_type, payload)
+    };
+    let body = allowed(new.to_body());
+    let mut attributes = Attributes::new();
+    let checked = checks.check_parameters([("group", group)]);
+    checked.and_then(|()| checks.check(&body, &attributes)).map_err(refused)?.log_warnings();
+    let trace = job.traceparent.as_deref().and_then(Traceparent::parse);
+    if let Some(trace) = &trace {
+        add_trace(&mut attributes, body.len(), trace);
+    }
+    Ok(Outgoing {
+        body,
+        attributes: Arc::new(attributes),
+        deduplication_id: job.id.clone(),
+        group: group.map(Arc::from),
+        trace_header: trace.map(|trace| trace.to_xray()),
+        job_type: job.job_type.clone(),
+        job_id: Some(job.id.as_str().into()),
+        ..Outgoing::default()
+    })
+}
+
+/// Returns the delay of a message, in seconds.
+fn delay_secs(job: &NextJob, is_fifo: bool) -> Result<Option<u16>, Refusal> {
+    let refused = |reason: String| Err(Refusal::new(&job.job_type, "delay", reason));
+    if job.delay.is_zero() {
+        return Ok(None);
+    }
+    if is_fifo {
+        return refused("single messages of a FIFO queue have no delay: use a standard queue".to_owned());
+    }
+    if job.delay > Duration::from_secs(MAX_DELAY_SECS) || job.delay.subsec_nanos() > 0 {
+        return refused(format!(
+            "SQS delays a message by whole seconds, at most 15 minutes, not by {:?}: for longer use a store in PostgreSQL, whose outbox \
+             keeps the job until then",
+            job.delay
+        ));
+    }
+    Ok(u16::try_from(job.delay.as_secs()).ok())
+}
+
+#[cfg(test)]
+#[path = "next_jobs_tests.rs"]
+mod tests;
