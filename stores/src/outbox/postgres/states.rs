@@ -35,7 +35,7 @@ pub(super) async fn lead(
         "INSERT INTO drumline_outbox_leases AS lease (name, owner, token, until)
         VALUES ($1, $2, 1, drumline_outbox_after_v1($3))
         ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, until = drumline_outbox_after_v1($3),
-            token = lease.token + (lease.owner <> excluded.owner)::integer
+            token = lease.token + (lease.owner <> excluded.owner OR lease.until <= clock_timestamp())::integer
         WHERE lease.owner = excluded.owner OR lease.until <= clock_timestamp()
         RETURNING token",
     );
