@@ -115,7 +115,7 @@ impl NextJobProducer {
         // All or none, as far as can be known before.
         for Addressed { job, queue } in self.address_all(origin, jobs).await? {
             let outgoing = next_job_message(&self.checks, &job, queue.is_fifo()).map_err(refused)?;
-            let prepared = Ok(Prepared { queue, outgoing });
+            let prepared = Ok(Prepared { queue, outgoing, wait: None });
             entries.push(Entry { job_type: job.job_type, prepared });
         }
         let Err(failure) = dispatch(entries).await else { return Ok(()) };
