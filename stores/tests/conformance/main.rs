@@ -38,6 +38,8 @@ mod outages;
 mod outboxes;
 #[cfg(feature = "postgres")]
 mod postgres_only;
+#[cfg(feature = "postgres")]
+mod postgres_outbox;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod proxy;
 #[cfg(feature = "redis")]
@@ -165,6 +167,23 @@ mod postgres {
             a_role_without_rights_gets_along_with_tables_that_are_there,
             expired_rows_are_removed,
             urls_are_checked,
+        }
+        postgres_outbox {
+            a_transaction_that_commits_late_is_not_passed_over,
+            rows_of_a_transaction_that_is_rolled_back_are_never_seen,
+            plain_sql_needs_a_type_and_a_payload_only,
+            plain_sql_is_refused_at_once_and_stops_no_relay,
+            relays_share_the_buckets,
+            a_bucket_with_jobs_in_hand_is_given_to_another_relay_afterwards,
+            conclusions_of_a_former_owner_are_refused,
+            jobs_of_two_kinds_do_not_starve_each_other,
+            a_group_of_both_kinds_is_taken_in_its_order,
+            the_lag_counts_what_was_put_back,
+            a_listener_that_lost_its_connection_listens_again,
+            a_role_without_rights_is_told_what_to_do,
+            no_prepared_statements_are_needed,
+            a_mark_and_the_next_jobs_are_made_together,
+            a_store_without_an_outbox_works_as_before,
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::world::{
 };
 
 /// A database of the test's own, which is dropped with the server.
-async fn own_database(world: &World) -> Url {
+pub async fn own_database(world: &World) -> Url {
     let name = world.name("test").replace('-', "_");
     let mut connection = connect(&Url::parse(world.at()).unwrap()).await;
     execute(&mut connection, &format!("CREATE DATABASE {name}")).await;
@@ -29,15 +29,15 @@ async fn own_database(world: &World) -> Url {
     url
 }
 
-async fn connect(url: &Url) -> PgConnection {
+pub async fn connect(url: &Url) -> PgConnection {
     PgConnection::connect(url.as_str()).await.unwrap()
 }
 
-async fn execute(connection: &mut PgConnection, statements: &str) {
+pub async fn execute(connection: &mut PgConnection, statements: &str) {
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(connection).await.unwrap();
 }
 
-async fn count(connection: &mut PgConnection, table: &str) -> i64 {
+pub async fn count(connection: &mut PgConnection, table: &str) -> i64 {
     let query = format!("SELECT count(*) FROM {table}");
     sqlx::query(AssertSqlSafe(query)).fetch_one(connection).await.unwrap().get(0)
 }
@@ -52,7 +52,7 @@ async fn store_with_effects(world: &World) -> (Arc<dyn Store>, PgConnection, Url
     (store, connection, url)
 }
 
-fn postgres(store: &Arc<dyn Store>) -> &PostgresStore {
+pub fn postgres(store: &Arc<dyn Store>) -> &PostgresStore {
     store.as_any().downcast_ref().unwrap()
 }
 

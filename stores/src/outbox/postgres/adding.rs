@@ -25,7 +25,7 @@ struct JobRow<'a> {
     correlation_id: Option<&'a str>,
     traceparent: Option<&'a str>,
     /// JSON in a text.
-    attributes: String,
+    message_attributes: String,
     after: Option<i64>,
     at: Option<i64>,
 }
@@ -47,7 +47,7 @@ impl<'a> JobRow<'a> {
             idempotency_key: job.idempotency_key.as_deref(),
             correlation_id: job.correlation_id.as_deref(),
             traceparent: job.traceparent.as_deref(),
-            attributes: to_json(&job.attributes),
+            message_attributes: to_json(&job.attributes),
             after,
             at,
         }

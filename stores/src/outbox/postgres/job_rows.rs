@@ -10,7 +10,7 @@ use super::super::{Due, OutboxJob};
 
 /// The columns of a job, for a row of the table. Its due time is `NULL` if it is due at once.
 pub(super) const COLUMNS: &str = "id, type, payload, schema_version, queue, message_group, idempotency_key, correlation_id,
-    traceparent, attributes, CASE WHEN due > '-infinity' THEN floor(extract(epoch FROM due) * 1000)::bigint END AS due,
+    traceparent, message_attributes, CASE WHEN due > '-infinity' THEN floor(extract(epoch FROM due) * 1000)::bigint END AS due,
     floor(extract(epoch FROM added) * 1000)::bigint AS added, failures";
 
 /// A job of a row with these columns.
@@ -23,7 +23,7 @@ pub(super) struct JobRow {
 }
 
 pub(super) fn read(row: &PgRow) -> Result<JobRow, Error> {
-    let (attributes, problem) = match attributes(row.try_get("attributes")?) {
+    let (attributes, problem) = match attributes(row.try_get("message_attributes")?) {
         Ok(attributes) => (attributes, None),
         Err(error) => (BTreeMap::new(), Some(format!("its attributes cannot be read: {error}"))),
     };

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 const CHANNEL: &str = "drumline_outbox";
 
 /// How long it waits before it connects again.
-const RECONNECT: Duration = Duration::from_secs(5);
+const RECONNECT: Duration = Duration::from_secs(1);
 
 /// A task that listens for new rows, and ends with this value.
 pub(super) struct Listener {

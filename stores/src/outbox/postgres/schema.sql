@@ -21,8 +21,8 @@ CREATE TABLE IF NOT EXISTS drumline_outbox (
   idempotency_key text COLLATE "C",
   correlation_id text COLLATE "C",
   traceparent text COLLATE "C",
-  -- Message attributes: a JSON object of texts.
-  attributes text NOT NULL DEFAULT '{}' CHECK (json_typeof(attributes::json) = 'object'),
+  -- Of the message: a JSON object of texts.
+  message_attributes text NOT NULL DEFAULT '{}' CHECK (json_typeof(message_attributes::json) = 'object'),
   -- The job is not sent before this time.
   due timestamptz NOT NULL DEFAULT '-infinity',
   -- No two rows have the same unique key at a time. It is held until the job is sent, or until unique_until if that is later.
@@ -132,24 +132,24 @@ $$;
 -- Jobs as an array of JSON objects, whose payloads and attributes are texts.
 CREATE OR REPLACE FUNCTION drumline_outbox_jobs_v1(p_jobs json) RETURNS TABLE (
   number bigint, id text, type text, payload text, schema_version integer, queue text, message_group text,
-  idempotency_key text, correlation_id text, traceparent text, attributes text, due timestamptz
+  idempotency_key text, correlation_id text, traceparent text, message_attributes text, due timestamptz
 )
 LANGUAGE sql VOLATILE AS $$
   SELECT number, id, type, payload, schema_version, queue, message_group, idempotency_key, correlation_id, traceparent,
-    attributes, drumline_outbox_due_v1(after, at)
+    message_attributes, drumline_outbox_due_v1(after, at)
   FROM ROWS FROM (json_to_recordset(p_jobs) AS (
     id text, type text, payload text, schema_version integer, queue text, message_group text, idempotency_key text,
-    correlation_id text, traceparent text, attributes text, after bigint, at bigint
+    correlation_id text, traceparent text, message_attributes text, after bigint, at bigint
   )) WITH ORDINALITY AS job (id, type, payload, schema_version, queue, message_group, idempotency_key, correlation_id,
-    traceparent, attributes, after, at, number)
+    traceparent, message_attributes, after, at, number)
 $$;
 
 -- Adds jobs, in their order. Those whose ids are known are left as they are.
 CREATE OR REPLACE FUNCTION drumline_outbox_add_v1(p_jobs json) RETURNS void
 LANGUAGE sql VOLATILE AS $$
   INSERT INTO drumline_outbox (id, type, payload, schema_version, queue, message_group, idempotency_key, correlation_id,
-    traceparent, attributes, due)
-  SELECT id, type, payload, schema_version, queue, message_group, idempotency_key, correlation_id, traceparent, attributes,
+    traceparent, message_attributes, due)
+  SELECT id, type, payload, schema_version, queue, message_group, idempotency_key, correlation_id, traceparent, message_attributes,
     due
   FROM drumline_outbox_jobs_v1(p_jobs) ORDER BY number
   -- Without the name of a column, for which the role would need more than INSERT.
@@ -177,9 +177,9 @@ BEGIN
       EXIT;
     END IF;
     INSERT INTO drumline_outbox (id, type, payload, schema_version, queue, message_group, idempotency_key,
-      correlation_id, traceparent, attributes, due, unique_key, unique_until)
+      correlation_id, traceparent, message_attributes, due, unique_key, unique_until)
     VALUES (v_job.id, v_job.type, v_job.payload, v_job.schema_version, v_job.queue, v_job.message_group,
-      v_job.idempotency_key, v_job.correlation_id, v_job.traceparent, v_job.attributes, v_job.due, p_key,
+      v_job.idempotency_key, v_job.correlation_id, v_job.traceparent, v_job.message_attributes, v_job.due, p_key,
       drumline_outbox_after_v1(p_window))
     ON CONFLICT DO NOTHING;
     -- If neither was added nor is known, another one has got the key in this moment.
@@ -202,7 +202,7 @@ BEGIN
     UPDATE drumline_outbox
     SET type = v_job.type, payload = v_job.payload, schema_version = v_job.schema_version, queue = v_job.queue,
       message_group = v_job.message_group, idempotency_key = v_job.idempotency_key,
-      correlation_id = v_job.correlation_id, traceparent = v_job.traceparent, attributes = v_job.attributes,
+      correlation_id = v_job.correlation_id, traceparent = v_job.traceparent, message_attributes = v_job.message_attributes,
       due = CASE WHEN p_conflict = 'debounce'
         THEN least(v_job.due, v_other.added + p_most * interval '1 millisecond') ELSE v_job.due END,
       due_since = NULL, failures = 0, turn = turn + 1, taken = NULL
@@ -276,7 +276,7 @@ CREATE OR REPLACE FUNCTION drumline_outbox_take_v1(
   p_relay text, p_max integer, p_length bigint, p_taken bigint[], p_groups text[], p_busy integer[]
 ) RETURNS TABLE (
   id text, type text, payload text, schema_version integer, queue text, message_group text, idempotency_key text,
-  correlation_id text, traceparent text, attributes text, due bigint, added bigint, failures integer, place bigint,
+  correlation_id text, traceparent text, message_attributes text, due bigint, added bigint, failures integer, place bigint,
   bucket integer, turn integer, token bigint
 )
 LANGUAGE plpgsql VOLATILE AS $$
@@ -351,7 +351,7 @@ BEGIN
     AND b.bucket = o.bucket AND b.bucket = ANY(v_buckets);
   RETURN QUERY
     SELECT o.id, o.type, o.payload, o.schema_version, o.queue, o.message_group, o.idempotency_key, o.correlation_id,
-      o.traceparent, o.attributes,
+      o.traceparent, o.message_attributes,
       CASE WHEN o.due > '-infinity' THEN floor(extract(epoch FROM o.due) * 1000)::bigint END,
       floor(extract(epoch FROM o.added) * 1000)::bigint, o.failures, o.position, o.bucket, o.turn, b.token
     FROM (

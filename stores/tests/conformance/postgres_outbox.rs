@@ -1,0 +1,421 @@
+//! What only the outbox in PostgreSQL does.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use drumline::core::Ownership;
+use drumline_store::conformance::outbox::steps::{
+    all_sent, assert_nothing, conclude, drain, grouped, ids, in_group, job, jobs, later, row_ids, rows,
+    sorted, take,
+};
+use drumline_store::outbox::postgres::{MIGRATION, PostgresOutbox, add_in};
+use drumline_store::outbox::{self, Conclusion, Outbox, OutboxJob, RowState, TakenJob};
+use drumline_store::postgres::sqlx::postgres::PgConnection;
+use drumline_store::postgres::sqlx::{self, Connection, Row};
+use drumline_store::{Location, OpenError, Retention, Store, StoreError};
+use url::Url;
+
+use crate::postgres_only::{connect, count, execute, own_database, postgres};
+use crate::world::{LONG, World, eventually, granted, granted_in_time, json, short};
+
+async fn open(url: &Url) -> Arc<dyn Outbox> {
+    outbox::open(url.as_str(), Duration::ZERO).await.unwrap()
+}
+
+/// An outbox in a database of its own, and a connection of the application.
+async fn outbox_and_application(world: &World) -> (Arc<dyn Outbox>, PgConnection, Url) {
+    let url = own_database(world).await;
+    let outbox = open(&url).await;
+    let connection = connect(&url).await;
+    (outbox, connection, url)
+}
+
+async fn store(url: &Url, owner: &str) -> Arc<dyn Store> {
+    let location: Location = url.as_str().parse().unwrap();
+    drumline_store::open(&location, owner.into(), Retention::default()).await.unwrap()
+}
+
+pub async fn a_transaction_that_commits_late_is_not_passed_over(world: World) {
+    let (outbox, mut prompt, url) = outbox_and_application(&world).await;
+    let mut late = connect(&url).await;
+    let mut transaction = late.begin().await.unwrap();
+    add_in(&mut transaction, &[job("late"), grouped("late in group", "g")]).await.unwrap();
+    add_in(&mut prompt, &[job("prompt"), grouped("prompt in group", "g")]).await.unwrap();
+    // As for minutes: all that has a higher position is sent and gone.
+    let mut drained = drain(&outbox, "relay", 2).await;
+    drained.sort();
+    assert_eq!(drained, ["prompt", "prompt in group"]);
+    for index in 0..5 {
+        add_in(&mut prompt, &[job(&format!("another {index}"))]).await.unwrap();
+        assert_eq!(drain(&outbox, "relay", 1).await, [format!("another {index}")]);
+        assert_nothing(&outbox, "relay").await;
+    }
+    transaction.commit().await.unwrap();
+    let taken = take(&outbox, "relay").await;
+    assert_eq!(sorted(&taken), ["late", "late in group"]);
+    all_sent(&outbox, taken).await;
+}
+
+pub async fn rows_of_a_transaction_that_is_rolled_back_are_never_seen(world: World) {
+    let (outbox, mut application, _) = outbox_and_application(&world).await;
+    let mut transaction = application.begin().await.unwrap();
+    add_in(&mut transaction, &in_group(&["1", "2"], "g")).await.unwrap();
+    sqlx::query("INSERT INTO drumline_outbox (id, type, payload) VALUES ('3', 'a', '{}')")
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    assert_nothing(&outbox, "relay").await;
+    assert_eq!(row_ids(&outbox, None).await, [""; 0]);
+    transaction.rollback().await.unwrap();
+    // Their ids are free.
+    add_in(&mut application, &in_group(&["2", "3"], "g")).await.unwrap();
+    assert_eq!(drain(&outbox, "relay", 2).await, ["2", "3"]);
+    assert_nothing(&outbox, "relay").await;
+}
+
+pub async fn plain_sql_needs_a_type_and_a_payload_only(world: World) {
+    let (outbox, mut application, _) = outbox_and_application(&world).await;
+    execute(
+        &mut application,
+        r#"INSERT INTO drumline_outbox (type, payload) VALUES ('email.send', '{"userId":7}');
+        INSERT INTO drumline_outbox (type, payload, message_attributes, due)
+            VALUES ('typed', '{"a": 1}'::jsonb, '{"shard":3,"none":null,"name":"x"}'::jsonb, now());
+        INSERT INTO drumline_outbox (id, type, payload, due) VALUES ('later', 'email.send', '[1]', now() + interval '1 day')"#,
+    )
+    .await;
+    let taken = take(&outbox, "relay").await;
+    let [plain, typed] = &taken[..] else { panic!("{:?}", ids(&taken)) };
+    assert_eq!(plain.job, OutboxJob::new(plain.job.id.clone(), "email.send", r#"{"userId":7}"#));
+    assert_eq!(plain.job.id.len(), 36, "{}", plain.job.id);
+    assert!(plain.added_ms.unwrap().abs_diff(outbox.now_ms().await.unwrap()) < 10_000);
+    assert_eq!(typed.job.payload, r#"{"a": 1}"#);
+    let texts = [("name", "x"), ("shard", "3")].map(|(name, text)| (name.to_owned(), text.to_owned()));
+    assert_eq!(typed.job.attributes, texts.into());
+    assert_eq!(rows(&outbox, None).await.len(), 3);
+}
+
+pub async fn plain_sql_is_refused_at_once_and_stops_no_relay(world: World) {
+    let (outbox, mut application, _) = outbox_and_application(&world).await;
+    let refused = [
+        "(type, payload) VALUES ('a', 'no JSON')",
+        "(type, payload) VALUES ('', '{}')",
+        "(type, payload, id) VALUES ('a', '{}', '')",
+        "(type, payload, id) VALUES ('a', '{}', repeat('x', 129))",
+        "(type, payload, schema_version) VALUES ('a', '{}', 0)",
+        "(type, payload, message_attributes) VALUES ('a', '{}', '[]')",
+    ];
+    for row in refused {
+        let insert = format!("INSERT INTO drumline_outbox {row}");
+        assert!(sqlx::raw_sql(sqlx::AssertSqlSafe(insert)).execute(&mut application).await.is_err(), "{row}");
+    }
+    // In a table that others have changed, too.
+    let nested = format!("{{\"a\":{}{}}}", "[".repeat(500), "]".repeat(500));
+    execute(
+        &mut application,
+        &format!(
+            "ALTER TABLE drumline_outbox DROP CONSTRAINT drumline_outbox_payload_check;
+            INSERT INTO drumline_outbox (id, type, payload, message_group) VALUES ('1', 'a', 'no JSON', 'g');
+            INSERT INTO drumline_outbox (id, type, payload, message_attributes, message_group)
+                VALUES ('2', 'a', '{{}}', '{nested}', 'g');
+            INSERT INTO drumline_outbox (id, type, payload, message_group) VALUES ('3', 'a', '{{}}', 'g')"
+        ),
+    )
+    .await;
+    let taken = take(&outbox, "relay").await;
+    assert_eq!(ids(&taken), ["1", "3"]);
+    assert_eq!(taken[0].job.payload, "no JSON");
+    let parked = rows(&outbox, RowState::Parked).await;
+    assert_eq!(parked.len(), 1);
+    assert!(parked[0].reason.as_deref().unwrap().contains("attributes cannot be read"), "{parked:?}");
+}
+
+pub async fn relays_share_the_buckets(world: World) {
+    let (one, mut application, url) = outbox_and_application(&world).await;
+    let (two, lives) = (open(&url).await, Duration::from_millis(1_500));
+    let share = "SELECT count(*) FROM drumline_outbox_buckets b JOIN drumline_outbox_relays r USING (relay) WHERE relay = $1";
+    let has = async |application: &mut PgConnection, relay: &str| -> i64 {
+        sqlx::query(share).bind(relay).fetch_one(application).await.unwrap().get(0)
+    };
+    assert_nothing(&one, "one").await;
+    assert_eq!(has(&mut application, "one").await, 64);
+    // One that comes gets its share when the other one takes the next time.
+    assert!(two.take("two", 10, lives).await.unwrap().is_empty());
+    assert_eq!(has(&mut application, "two").await, 0);
+    assert_nothing(&one, "one").await;
+    assert!(two.take("two", 10, lives).await.unwrap().is_empty());
+    assert_eq!((has(&mut application, "one").await, has(&mut application, "two").await), (32, 32));
+    // One that dies leaves its share when its lease ends, and not before.
+    assert_nothing(&one, "one").await;
+    assert_eq!(has(&mut application, "one").await, 32);
+    eventually("the lease has ended", async || {
+        assert_nothing(&one, "one").await;
+        has(&mut application, "one").await == 64
+    })
+    .await;
+    // One that leaves leaves it at once.
+    assert!(two.take("two", 10, LONG).await.unwrap().is_empty());
+    assert_nothing(&one, "one").await;
+    assert!(two.take("two", 10, LONG).await.unwrap().is_empty());
+    assert_eq!(has(&mut application, "two").await, 32);
+    two.leave("two").await.unwrap();
+    assert_nothing(&one, "one").await;
+    assert_eq!(has(&mut application, "one").await, 64);
+    // A table that was emptied by tests of an application is no obstacle.
+    execute(&mut application, "TRUNCATE drumline_outbox_buckets, drumline_outbox_relays").await;
+    add_in(&mut application, &[job("1")]).await.unwrap();
+    assert_eq!(drain(&one, "one", 1).await, ["1"]);
+}
+
+pub async fn a_bucket_with_jobs_in_hand_is_given_to_another_relay_afterwards(world: World) {
+    let (one, mut application, url) = outbox_and_application(&world).await;
+    let two = open(&url).await;
+    let names: Vec<String> = (0..300).map(|index| format!("{index:03}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    add_in(&mut application, &jobs(&names)).await.unwrap();
+    let in_hand = one.take("one", 200, LONG).await.unwrap();
+    let taken: HashSet<String> = in_hand.iter().map(|taken| taken.job.id.clone()).collect();
+    let mut others = HashSet::new();
+    for _ in 0..3 {
+        let more = two.take("two", 1_000, LONG).await.unwrap();
+        assert!(more.iter().all(|job| !taken.contains(&job.job.id)), "a job has two relays");
+        others.extend(more.into_iter().map(|job| job.job.id));
+        let more = one.take("one", 1, LONG).await.unwrap();
+        assert!(more.iter().all(|job| !taken.contains(&job.job.id)), "a job is taken twice");
+        conclude(&one, &more.into_iter().map(|job| later(job, LONG)).collect::<Vec<_>>()).await;
+    }
+    assert_eq!(one.conclude(&in_hand.into_iter().map(sent).collect::<Vec<_>>()).await, Ok(0));
+    eventually("the other one has its share", async || {
+        assert!(one.take("one", 0, LONG).await.unwrap().is_empty());
+        others.extend(two.take("two", 1_000, LONG).await.unwrap().into_iter().map(|job| job.job.id));
+        others.len() > 20
+    })
+    .await;
+}
+
+fn sent(taken: TakenJob) -> (TakenJob, Conclusion) {
+    (taken, Conclusion::Sent { message_id: "m".to_owned() })
+}
+
+pub async fn conclusions_of_a_former_owner_are_refused(world: World) {
+    let (one, mut application, url) = outbox_and_application(&world).await;
+    let two = open(&url).await;
+    add_in(&mut application, &in_group(&["1", "2"], "g")).await.unwrap();
+    let old = one.take("one", 10, Duration::from_millis(100)).await.unwrap();
+    assert_eq!(ids(&old), ["1", "2"]);
+    let mut new = Vec::new();
+    eventually("the lease has ended", async || {
+        new.extend(two.take("two", 10, LONG).await.unwrap());
+        !new.is_empty()
+    })
+    .await;
+    assert_eq!(ids(&new), ["1", "2"]);
+    assert!(new[0].lease.fencing_token > old[0].lease.fencing_token);
+    let conclusions = |taken: &[TakenJob]| {
+        let parked = Conclusion::Parked { reason: "late".to_owned() };
+        vec![sent(taken[0].clone()), (taken[1].clone(), parked)]
+    };
+    assert_eq!(one.conclude(&conclusions(&old)).await, Ok(2));
+    assert_eq!(row_ids(&one, RowState::Waiting).await, ["1", "2"]);
+    assert_eq!(two.conclude(&conclusions(&new)).await, Ok(0));
+    assert_eq!(row_ids(&one, RowState::Parked).await, ["2"]);
+    // It cannot do so for a bucket that it gets again, either.
+    let lost = one.conclude(&conclusions(&old)).await;
+    assert_eq!(lost, Ok(2));
+}
+
+pub async fn jobs_of_two_kinds_do_not_starve_each_other(world: World) {
+    let (outbox, mut application, _) = outbox_and_application(&world).await;
+    execute(
+        &mut application,
+        "INSERT INTO drumline_outbox (id, type, payload) SELECT 'now ' || i, 'a', '{}' FROM generate_series(1, 500) i;
+        INSERT INTO drumline_outbox (id, type, payload, due)
+            SELECT 'timed ' || i, 'a', '{}', now() - interval '1 second' FROM generate_series(1, 500) i",
+    )
+    .await;
+    let taken = outbox.take("relay", 100, LONG).await.unwrap();
+    let timed = taken.iter().filter(|taken| taken.job.id.starts_with("timed")).count();
+    assert_eq!((taken.len(), timed), (100, 50));
+    all_sent(&outbox, taken).await;
+    let taken = outbox.take("relay", 1_000, LONG).await.unwrap();
+    assert_eq!(taken.len(), 900);
+}
+
+pub async fn a_group_of_both_kinds_is_taken_in_its_order(world: World) {
+    let (outbox, mut application, _) = outbox_and_application(&world).await;
+    // Every third one has a time that has come, the last ones first; one more has none that has come.
+    execute(
+        &mut application,
+        "INSERT INTO drumline_outbox (id, type, payload, message_group, due)
+            SELECT to_char(i, 'FM000'), 'a', '{}', 'g',
+                CASE WHEN i = 50 THEN now() + interval '1 hour' WHEN i % 3 = 0 THEN now() - i * interval '1 second' ELSE '-infinity' END
+            FROM generate_series(1, 100) i",
+    )
+    .await;
+    let mut came = Vec::new();
+    loop {
+        let taken = outbox.take("relay", 7, LONG).await.unwrap();
+        if taken.is_empty() {
+            break;
+        }
+        came.extend(taken.iter().map(|taken| taken.job.id.clone()));
+        all_sent(&outbox, taken).await;
+    }
+    let expected: Vec<String> = (1..=100).filter(|id| *id != 50).map(|id| format!("{id:03}")).collect();
+    assert_eq!(came, expected);
+}
+
+pub async fn the_lag_counts_what_was_put_back(world: World) {
+    let (outbox, mut application, _) = outbox_and_application(&world).await;
+    add_in(&mut application, &in_group(&["1", "2", "3"], "g")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let taken = take(&outbox, "relay").await;
+    conclude(&outbox, &taken.into_iter().map(|taken| later(taken, LONG)).collect::<Vec<_>>()).await;
+    assert_nothing(&outbox, "relay").await;
+    let lag = outbox.lag().await.unwrap();
+    assert_eq!((lag.due, lag.later, lag.parked), (3, 0, 0));
+    assert!(lag.oldest >= Duration::from_millis(50), "{lag:?}");
+}
+
+pub async fn a_listener_that_lost_its_connection_listens_again(world: World) {
+    let (outbox, mut application, _) = outbox_and_application(&world).await;
+    let woken_by_a_row = async |application: &mut PgConnection, id: &str| {
+        assert_nothing(&outbox, "relay").await;
+        outbox.wait(Duration::from_millis(100)).await;
+        assert_nothing(&outbox, "relay").await;
+        add_in(application, &[job(id)]).await.unwrap();
+        let begun = Instant::now();
+        outbox.wait(Duration::from_secs(20)).await;
+        assert_eq!(drain(&outbox, "relay", 1).await, [id]);
+        begun.elapsed() < Duration::from_secs(10)
+    };
+    let listens = "pg_stat_activity WHERE datname = current_database() AND query ILIKE 'LISTEN%'";
+    outbox.wait(Duration::from_millis(10)).await;
+    eventually("it listens", async || count(&mut application, listens).await == 1).await;
+    assert!(woken_by_a_row(&mut application, "1").await);
+    execute(&mut application, &format!("SELECT pg_terminate_backend(pid) FROM {listens}")).await;
+    eventually("it is gone", async || count(&mut application, listens).await == 0).await;
+    eventually("it listens again", async || count(&mut application, listens).await == 1).await;
+    assert!(woken_by_a_row(&mut application, "2").await);
+}
+
+pub async fn a_role_without_rights_is_told_what_to_do(world: World) {
+    let mut url = own_database(&world).await;
+    let mut connection = connect(&url).await;
+    let (relay, application) = (world.name("relay").replace('-', "_"), world.name("app").replace('-', "_"));
+    let roles = format!(
+        "CREATE ROLE {relay} LOGIN; CREATE ROLE {application} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+        GRANT USAGE ON SCHEMA public TO {relay}, {application}"
+    );
+    execute(&mut connection, &roles).await;
+    let owners = url.clone();
+    url.set_username(&relay).unwrap();
+    let refusal = outbox::open(url.as_str(), Duration::ZERO).await.err().unwrap();
+    assert!(
+        matches!(&refusal, OpenError::Unavailable(StoreError::Refused(text)) if text.to_string().contains("drumline outbox migrate")),
+        "{refusal}"
+    );
+
+    for _ in 0..2 {
+        PostgresOutbox::migrate(&owners).await.unwrap();
+        // Again, as people do.
+        execute(&mut connection, MIGRATION).await;
+    }
+    let grants = format!(
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_outbox, drumline_outbox_relays, drumline_outbox_buckets,
+            drumline_outbox_states, drumline_outbox_leases TO {relay};
+        GRANT INSERT ON drumline_outbox TO {application}"
+    );
+    execute(&mut connection, &grants).await;
+    let outbox = open(&url).await;
+    url.set_username(&application).unwrap();
+    let mut connection = connect(&url).await;
+    for _ in 0..2 {
+        add_in(&mut connection, &[job("1"), job("2")]).await.unwrap();
+    }
+    assert_eq!(drain(&outbox, "relay", 2).await.len(), 2);
+    assert_eq!(outbox.change("name", None, Some("a"), &[job("3")]).await, Ok(true));
+    assert!(outbox.lead("name", "one", LONG).await.unwrap().is_some());
+    outbox.leave("relay").await.unwrap();
+    // The application's role is no relay's.
+    let other = open(&url).await;
+    let refusal = other.take("other", 10, LONG).await.unwrap_err();
+    assert!(matches!(&refusal, StoreError::Refused(text) if text.to_string().contains("grant")), "{refusal}");
+}
+
+pub async fn no_prepared_statements_are_needed(world: World) {
+    // As behind a PgBouncer that pools transactions.
+    let mut url = own_database(&world).await;
+    url.query_pairs_mut().append_pair("statement-cache-capacity", "0");
+    let outbox = open(&url).await;
+    outbox.add(&in_group(&["1", "2"], "g")).await.unwrap();
+    assert_eq!(drain(&outbox, "relay", 2).await, ["1", "2"]);
+    assert_eq!(outbox.change("name", None, Some("a"), &[job("3")]).await, Ok(true));
+    assert_eq!(outbox.lag().await.unwrap().due, 1);
+    outbox.wait(Duration::from_millis(10)).await;
+}
+
+pub async fn a_mark_and_the_next_jobs_are_made_together(world: World) {
+    let (outbox, mut application, url) = outbox_and_application(&world).await;
+    let store = store(&url, "one").await;
+    assert!(store.adds_next_jobs());
+    let next = in_group(&["next 1", "next 2"], "g");
+    let claim = granted(&store, &world.locking("job", "lock")).await.claim;
+    assert_eq!(store.finish_with(&claim, Some(&json("7")), &next).await, Ok(Ownership::Kept));
+    assert_eq!(row_ids(&outbox, None).await, ["next 1", "next 2"]);
+    // After a lost answer, while the rows are there.
+    assert_eq!(store.finish_with(&claim, Some(&json("7")), &next).await, Ok(Ownership::Kept));
+    assert_eq!(drain(&outbox, "relay", 2).await, ["next 1", "next 2"]);
+
+    // A handler's own transaction has made the mark; the runtime adds the rest.
+    let claim = granted(&store, &world.request("other")).await.claim;
+    let mut transaction = postgres(&store).begin(&claim).await.unwrap();
+    transaction.add(&[job("of the handler")]).await.unwrap();
+    assert_eq!(count(&mut application, "drumline_outbox").await, 0);
+    assert_eq!(transaction.commit(None).await, Ok(Ownership::Kept));
+    assert_eq!(store.finish_with(&claim, None, &[job("of the runtime")]).await, Ok(Ownership::Kept));
+    assert_eq!(drain(&outbox, "relay", 2).await, ["of the handler", "of the runtime"]);
+
+    // A lost claim adds nothing, and neither does one that is released.
+    let old = granted(&store, &short(world.request("lost"))).await.claim;
+    let new = granted_in_time(&store, &world.request("lost")).await.claim;
+    assert_eq!(store.finish_with(&old, None, &next).await, Ok(Ownership::Lost));
+    let mut transaction = postgres(&store).begin(&old).await.unwrap();
+    transaction.add(&next).await.unwrap();
+    assert_eq!(transaction.commit(None).await, Ok(Ownership::Lost));
+    assert_eq!(row_ids(&outbox, None).await, [""; 0]);
+    // What cannot be added takes the mark with it.
+    let refused = store.finish_with(&new, None, &[OutboxJob::new("1", "a", "no JSON")]).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    assert_eq!(store.finish_with(&new, None, &[]).await, Ok(Ownership::Kept));
+    assert_eq!(row_ids(&outbox, None).await, [""; 0]);
+}
+
+pub async fn a_store_without_an_outbox_works_as_before(world: World) {
+    let mut url = own_database(&world).await;
+    let mut connection = connect(&url).await;
+    let role = world.name("role").replace('-', "_");
+    // As a database that was set up before there were outboxes.
+    drop(store(&url, "owner").await);
+    let grants = format!(
+        "DROP TABLE drumline_outbox, drumline_outbox_relays, drumline_outbox_buckets, drumline_outbox_states, drumline_outbox_leases;
+        DO $$ DECLARE name text; BEGIN
+            FOR name IN SELECT oid::regprocedure::text FROM pg_proc WHERE proname LIKE 'drumline_outbox_%'
+            LOOP EXECUTE 'DROP FUNCTION ' || name || ' CASCADE'; END LOOP;
+        END $$;
+        CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO {role};
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
+        GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
+    );
+    execute(&mut connection, &grants).await;
+    url.set_username(&role).unwrap();
+    let store = store(&url, "one").await;
+    assert!(!store.adds_next_jobs());
+    let claim = granted(&store, &world.request("job")).await.claim;
+    let refused = store.finish_with(&claim, None, &[job("1")]).await;
+    assert!(
+        matches!(&refused, Err(StoreError::Refused(text)) if text.to_string().contains("drumline outbox migrate")),
+        "{refused:?}"
+    );
+    assert_eq!(store.finish_with(&claim, None, &[]).await, Ok(Ownership::Kept));
+}
