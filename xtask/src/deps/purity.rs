@@ -152,7 +152,6 @@ pub(crate) const RULES: &[Rule] = &[
         banned: &[
             "drumline-testing",
             "drumline-cli",
-            "drumline-producer",
             "drumline-lambda",
             "drumline-lambda-local",
             "drumline-jobs",
@@ -162,7 +161,6 @@ pub(crate) const RULES: &[Rule] = &[
             "comfy-table",
             "indicatif",
             "hcl-rs",
-            "ulid",
             "axum-macros",
         ],
         reason: "a service that links the consumer gets no command line, no rules and no embedded queue",
