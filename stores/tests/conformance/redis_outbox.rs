@@ -194,43 +194,49 @@ pub async fn the_work_of_a_call_is_bounded(_: World) {
     assert_nothing(&outbox, "relay").await;
 }
 
-/// The figures of the documentation: `DRUMLINE_TEST_REDIS=… cargo test --workspace --test conformance --release -- --ignored --nocapture
-/// redis_outbox`.
+/// The figures of the documentation, with the variables of `cargo xtask test`: `cargo test --workspace --release --test conformance --
+/// --ignored --nocapture redis_outbox::figures`.
 #[allow(clippy::print_stdout, clippy::cast_precision_loss, reason = "a measurement")]
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn figures() {
     const JOBS: usize = 50_000;
     let Some(server) = Server::start_with(Kind::Redis, &["--appendfsync", "everysec"]) else { return };
+    let outbox = opened(&server).await;
     for groups in [0, 1_000] {
-        let outbox = opened(&server).await;
         let jobs: Vec<OutboxJob> = (0..JOBS)
             .map(|index| {
-                let mut job = job(&format!("0199c6a8-{groups}-{index:032}"));
-                job.group = (groups > 0).then(|| format!("customer-{}", index % groups.max(1)));
+                let mut job = job(&format!("{groups:04}-{index:031}"));
+                job.group = (groups > 0).then(|| format!("customer-{}", index % groups));
                 job.payload = format!("{{\"text\":\"{}\"}}", "x".repeat(1_000));
                 job
             })
             .collect();
-        let begun = Instant::now();
+        let report = async |what: &str, begun: Instant, cpu: f64| {
+            let rate = JOBS as f64 / begun.elapsed().as_secs_f64();
+            let micros = (cpu_seconds(&server).await - cpu) * 1e6 / JOBS as f64;
+            println!("{groups} groups, {what}: {rate:.0} jobs/s, {micros:.0} us of the server's CPU each");
+        };
+        let (begun, cpu) = (Instant::now(), cpu_seconds(&server).await);
         for jobs in jobs.chunks(100) {
             outbox.add(jobs).await.unwrap();
         }
-        let added = begun.elapsed();
-        println!("{groups} groups, added by 100: {:.0} jobs/s", JOBS as f64 / added.as_secs_f64());
-        let (begun, mut count, mut slowest) = (Instant::now(), 0, Duration::ZERO);
+        report("added by 100", begun, cpu).await;
+        let (begun, cpu, mut count) = (Instant::now(), cpu_seconds(&server).await, 0);
         while count < JOBS {
-            let one = Instant::now();
             let taken = outbox.take("relay", 1_000, LONG).await.unwrap();
-            slowest = slowest.max(one.elapsed());
             count += taken.len();
             for some in taken.chunks(100) {
                 all_sent(&outbox, some.to_vec()).await;
             }
         }
-        let rate = JOBS as f64 / begun.elapsed().as_secs_f64();
-        println!(
-            "{groups} groups, taken by 1,000 and concluded by 100: {rate:.0} jobs/s, slowest take {slowest:?}"
-        );
+        report("taken by 1,000 and concluded by 100", begun, cpu).await;
     }
+}
+
+async fn cpu_seconds(server: &Server) -> f64 {
+    let info: String = redis::from_redis_value(command(server, &["INFO", "cpu"]).await.unwrap()).unwrap();
+    let used = info.lines().filter_map(|line| line.split_once(':'));
+    let used = used.filter(|(name, _)| ["used_cpu_user", "used_cpu_sys"].contains(name));
+    used.map(|(_, seconds)| seconds.trim_end().parse::<f64>().unwrap()).sum()
 }

@@ -102,10 +102,12 @@ end
 local function forget(id, row)
   redis.call('HDEL', rows, id)
   redis.call('HDEL', jobs, id)
-  redis.call('ZREM', times, id)
-  redis.call('ZREM', waiting, id)
-  redis.call('ZREM', parked, id)
-  if row.state == 'sent' then
+  if row.state == 'waiting' then
+    redis.call('ZREM', times, id)
+    redis.call('ZREM', waiting, id)
+  elseif row.state == 'parked' then
+    redis.call('ZREM', parked, id)
+  else
     redis.call('ZREM', sent, id)
     redis.call('ZREM', removals, id)
   end
