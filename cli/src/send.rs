@@ -3,6 +3,7 @@
 //! - [`args`]: the command line
 //! - [`input`], [`columns`], [`quotes`], [`record`], [`repeats`]: the records of JSON Lines and CSV
 //! - [`queues`]: the queue of each job type
+//! - [`later`], [`waiting`]: jobs that wait in an outbox
 //! - [`maker`], [`ids`], [`handlers`], [`schemas`]: the message of a record, and its checks
 //! - [`journal`], [`confirmed`]: the records that SQS has confirmed, for `--resume`
 //! - [`run`], [`left`], [`progress`]: the loop, and what it leaves
@@ -14,6 +15,7 @@ mod handlers;
 mod ids;
 mod input;
 mod journal;
+mod later;
 mod left;
 mod maker;
 mod progress;
@@ -23,9 +25,10 @@ mod record;
 mod repeats;
 mod run;
 mod schemas;
+mod waiting;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{IsTerminal, Read, Seek};
 use std::path::Path;
@@ -36,7 +39,6 @@ use drumline_consumer::ExitError;
 use drumline_contract::guards::Guards;
 use drumline_producer::{Checks, PayloadStore, attributes};
 use drumline_runtime::aws::queue_url;
-use drumline_runtime::payload::PayloadSettings;
 use drumline_runtime::{Environment, GuardMode, Service, Settings};
 
 use args::Format;
@@ -91,41 +93,45 @@ pub(crate) fn send(
         attributes: Arc::new(attributes),
         ids: Ids::new(),
         marks_jobs: args.file().is_some(),
+        has_outbox: settings.outbox_url.is_some(),
         noted: RefCell::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match &args.payload {
-            Some(payload) => one(maker, payloads, payload).await,
-            None => Box::pin(many(maker, payloads)).await,
+            Some(payload) => one(maker, &settings, payload).await,
+            None => Box::pin(many(maker, &settings)).await,
         }
     })
 }
 
 /// Sends the job of `--payload`.
-async fn one(mut maker: Maker<'_>, payloads: &PayloadSettings, payload: &str) -> Result<ExitCode, ExitError> {
+async fn one(mut maker: Maker<'_>, settings: &Settings, payload: &str) -> Result<ExitCode, ExitError> {
     let args = maker.args;
     if let Some(job_type) = &args.job_type {
         maker.queues = maker.queues.only(job_type)?;
     }
-    check_options(args, &maker.queues.fifos(), |_| false)?;
+    check_options(args, &maker.queues.fifos(), maker.has_outbox, |_| false)?;
     let content = payload_of(args, payload)?;
     let made = maker.make(1, 1, &content);
     let made = made.map_err(|error| ExitError::usage(format!("the payload: {error}")))?;
     let queues = maker.queues.connect().await?;
-    let mut run = parts(maker, queues, payloads)?;
+    let mut run = parts(maker, queues, settings)?;
     run.one(made).await?;
+    if run.tally.waiting > 0 {
+        note("it is in the outbox: a relay (outbox run) sends it when it is due");
+    }
     Ok(ExitCode::from(run.tally.status()))
 }
 
 /// Sends the jobs of a file or of standard input.
-async fn many(mut maker: Maker<'_>, payloads: &PayloadSettings) -> Result<ExitCode, ExitError> {
+async fn many(mut maker: Maker<'_>, settings: &Settings) -> Result<ExitCode, ExitError> {
     let args = maker.args;
     let mut records = open(args, &maker.handlers.schemas)?;
     if let Some(job_type) = args.job_type.as_ref().filter(|_| !records.gives(Field::Type)) {
         maker.queues = maker.queues.only(job_type)?;
     }
-    check_options(args, &maker.queues.fifos(), |field| records.gives(field))?;
+    check_options(args, &maker.queues.fifos(), maker.has_outbox, |field| records.gives(field))?;
     let queues = maker.queues.connect().await?;
     let identity = maker.queues.identity(&queues);
     let mut journal = args.file().map(|file| open_journal(args, file, &identity)).transpose()?;
@@ -145,7 +151,7 @@ async fn many(mut maker: Maker<'_>, payloads: &PayloadSettings) -> Result<ExitCo
         left,
         journal,
         pace: args.rate.map(Paced::new),
-        ..parts(maker, queues, payloads)?
+        ..parts(maker, queues, settings)?
     };
     let result = run.all(&mut records).await;
     run.progress.end();
@@ -158,8 +164,8 @@ async fn many(mut maker: Maker<'_>, payloads: &PayloadSettings) -> Result<ExitCo
 }
 
 /// A send without a journal.
-fn parts<'a>(maker: Maker<'a>, queues: Vec<Queue>, payloads: &PayloadSettings) -> Result<Run<'a>, ExitError> {
-    let store = maker.threshold.map(|_| PayloadStore::new(payloads, &queues[0].clients.config));
+fn parts<'a>(maker: Maker<'a>, queues: Vec<Queue>, settings: &'a Settings) -> Result<Run<'a>, ExitError> {
+    let store = maker.threshold.map(|_| PayloadStore::new(&settings.payloads, &queues[0].clients.config));
     Ok(Run {
         queues,
         output: maker.args.output,
@@ -171,6 +177,9 @@ fn parts<'a>(maker: Maker<'a>, queues: Vec<Queue>, payloads: &PayloadSettings) -
         interrupt: never(),
         pace: None,
         tally: Tally::default(),
+        settings,
+        outbox: None,
+        waiting: HashMap::new(),
     })
 }
 

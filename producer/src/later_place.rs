@@ -213,3 +213,7 @@ impl Prepared {
         Receipt { job_id, due: None, existing: Some(existing), ..self.waiting() }
     }
 }
+
+#[cfg(test)]
+#[path = "later_place_tests.rs"]
+mod tests;

@@ -113,3 +113,7 @@ async fn is_finished(store: &StoreServer, job_id: &str) -> Result<bool, NotKept>
     };
     Ok(jobs.iter().any(is_finished))
 }
+
+#[cfg(test)]
+#[path = "later_unique_tests.rs"]
+mod tests;

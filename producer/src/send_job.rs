@@ -53,7 +53,7 @@ pub struct SendJob {
 }
 
 /// The place to which a job goes.
-enum Place {
+enum Destination {
     Queue {
         delay_secs: Option<u16>,
     },
@@ -183,9 +183,9 @@ impl SendJob {
     pub fn prepare(self) -> Result<Prepared, ProduceError> {
         let queue = self.routes.queue_of(self.job_type)?;
         let place = self.place(&queue)?;
-        let parts = self.parts(Some(&queue), matches!(place, Place::Outbox(_)))?;
+        let parts = self.parts(Some(&queue), matches!(place, Destination::Outbox(_)))?;
         let row = match &place {
-            Place::Outbox(outbox) => {
+            Destination::Outbox(outbox) => {
                 let job = Box::new(self.outbox_job(&parts, Some(&queue))?);
                 let held = self.held(&parts, job.due)?.map(Box::new);
                 Some(Wait::Outbox { outbox: outbox.clone(), job, held })
@@ -202,14 +202,14 @@ impl SendJob {
             attributes: Arc::new(attributes),
             deduplication_id: parts.deduplication_id,
             group: parts.group,
-            delay_secs: if let Place::Queue { delay_secs } = place { delay_secs } else { None },
+            delay_secs: if let Destination::Queue { delay_secs } = place { delay_secs } else { None },
             trace_header: parts.trace.map(|trace| trace.to_xray()),
             job_type: self.job_type.to_owned(),
             job_id: Some(parts.job_id.into()),
         };
         let wait = match place {
             #[cfg(feature = "scheduler")]
-            Place::Scheduler { scheduler, due } => {
+            Destination::Scheduler { scheduler, due } => {
                 let body = scheduler.scheduled(&outgoing, queue.url(), due);
                 let body = body.map_err(|why| Refusal::new(self.job_type, why.0, why.1))?;
                 Some(Wait::Scheduler { scheduler, body, due })
@@ -220,9 +220,9 @@ impl SendJob {
     }
 
     /// Returns the place to which the job goes: its queue, or where it waits.
-    fn place(&self, queue: &TargetQueue) -> Result<Place, Refusal> {
+    fn place(&self, queue: &TargetQueue) -> Result<Destination, Refusal> {
         let why = match self.options.sqs_delay(queue) {
-            Ok(delay_secs) => return Ok(Place::Queue { delay_secs }),
+            Ok(delay_secs) => return Ok(Destination::Queue { delay_secs }),
             Err(why) => why,
         };
         let places = &self.routes.places;
@@ -230,11 +230,11 @@ impl SendJob {
         if let (Some(scheduler), None) = (&places.scheduler, &self.options.unique) {
             let due = time_of(self.options.due().map_err(|why| self.refused(why))?);
             return Ok(match due.filter(|due| *due > SystemTime::now()) {
-                Some(due) => Place::Scheduler { scheduler: scheduler.clone(), due },
-                None => Place::Queue { delay_secs: None },
+                Some(due) => Destination::Scheduler { scheduler: scheduler.clone(), due },
+                None => Destination::Queue { delay_secs: None },
             });
         }
-        places.outbox.clone().map(Place::Outbox).ok_or_else(|| self.refused(why))
+        places.outbox.clone().map(Destination::Outbox).ok_or_else(|| self.refused(why))
     }
 
     /// Checks the job and its options, and returns it as an outbox keeps it: to be added in a transaction of one's own. The relay sends it to

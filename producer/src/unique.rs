@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use drumline::core::MAX_KEY_BYTES;
 use drumline::message::payload_hash;
 use drumline_store::outbox::{self, OnConflict};
 
 use crate::options::Refused;
+
+/// The longest key of an outbox, with the type in it.
+const MAX_KEY_BYTES: usize = 1024;
 
 /// The longest time for which a key is held. A job that holds one is a row of its outbox that long.
 const MAX_WINDOW: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -141,9 +143,16 @@ impl Unique {
             (None, Some(key)) => key.to_owned(),
             (None, None) => hashed(),
         };
-        if key.is_empty() || key.len() > MAX_KEY_BYTES {
-            return refused(format!("the key has {} bytes, and 1 to {MAX_KEY_BYTES} are allowed", key.len()));
+        if key.is_empty() {
+            return refused("the key is empty".to_owned());
         }
-        Ok(outbox::Unique::new(format!("{job_type}:{key}"), window, on_conflict))
+        let key = format!("{job_type}:{key}");
+        if key.len() > MAX_KEY_BYTES {
+            return refused(format!(
+                "{} bytes of type and key are more than the {MAX_KEY_BYTES} that an outbox keeps: use a hash of the key",
+                key.len()
+            ));
+        }
+        Ok(outbox::Unique::new(key, window, on_conflict))
     }
 }

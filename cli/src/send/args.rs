@@ -1,12 +1,15 @@
 //! The command line of `drumline send`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use drumline::message::Attribute;
 use drumline_dlq::pointer::Pointer;
 use drumline_producer::attribute;
+use jiff::Timestamp;
 
 use super::columns::CellTypes;
+use super::later::{delay, time};
 use super::record::Field;
 use crate::format::rate;
 use crate::output::Output;
@@ -24,6 +27,8 @@ Examples:
   zcat jobs.jsonl.gz | {program} send --queue-url URL
 
   {program} send --queue-url URL --type email.send --payload '{}' --attribute tenant=acme --delay 5m
+  {program} send --queue-url URL --type email.send --payload '{}' --at 2027-01-01T09:00:00Z
+  {program} send --queue-url URL --type shop.reindex --payload '{}' --unique shop-7 --unique-for 1h
   {program} jobs watch $({program} send --queue-url URL --type email.send --payload '{}')
 
 It prints the job ids, one a line, by which `{program} jobs` and `{program} dlq` find the jobs, and at the end a summary on standard \
@@ -35,12 +40,16 @@ CSV: the first row names the fields of the payload; user.name and /user/name are
 plain numbers (7, -0.5) of at most 15 digits, true, false or null become JSON, empty ones are left out, and all others are text, also 007, 1e5 and +49. \
 --text COLUMN keeps a column as text, and so does a schema of this program's handler that has a text there; --csv-types text all of \
 them, also empty cells. --column gives a column another meaning than a \
-field of the payload: type, jobId, idempotencyKey, correlationId, group, delay (seconds, or like 5m) or deduplicationId. It comes \
+field of the payload: type, jobId, idempotencyKey, correlationId, group, delay (seconds, or like 5m), at (a time) or deduplicationId. It comes \
 before the flag of that name. A jobId or a deduplicationId that comes twice is refused.
 
 A job is refused before it is sent if SQS would refuse it, if no worker could read it, or if it has a secret; and if this program has \
 the handler of its type, also if its schema does not allow it or the handler would refuse it (--no-check sends it). The others are \
 sent. Guards also warn, once for each field: of names of secrets, JWTs, card numbers, e-mail addresses and long texts.
+
+Jobs that wait, for --at, for more than SQS's 15m, for a FIFO queue after a delay, or for the key of --unique, go into the outbox of \
+DRUMLINE_OUTBOX_URL (postgres://… or redis://…; by default the store's), and `{program} outbox run` sends them. `{program} outbox ls` \
+shows them. They are given by a payload and its type, not as whole jobs.
 
 A FILE is safe to send: a journal (its path is printed; mode 0600; without payloads) says which records SQS has confirmed. If the send \
 is killed or stopped, the same command with --resume sends the others. At most one batch of ten is sent twice; its jobs have the same \
@@ -77,7 +86,7 @@ pub(crate) struct SendArgs {
     pub(super) format: Option<Format>,
     /// The column of CSV that is not a field; several may be given
     ///
-    /// FIELD is type, jobId, idempotencyKey, correlationId, group, delay or deduplicationId.
+    /// FIELD is type, jobId, idempotencyKey, correlationId, group, delay, at or deduplicationId.
     #[arg(long = "column", value_name = "FIELD=NAME", value_parser = column)]
     pub(super) columns: Vec<(Field, String)>,
     /// The column of CSV whose cells are always text
@@ -109,14 +118,29 @@ pub(crate) struct SendArgs {
     /// The id of what the jobs belong to
     #[arg(long, hide_short_help = true, value_name = "ID", value_parser = given())]
     pub(super) correlation_id: Option<String>,
-    /// Hide messages first, for at most 15m; not on FIFO queues
-    #[arg(long, value_name = "DURATION", value_parser = delay_secs)]
-    pub(super) delay: Option<u16>,
+    /// Send after this time; beyond 15m by an outbox
+    ///
+    /// SQS itself delays messages by whole seconds, up to 15m, and not on FIFO queues. All other delays need an outbox, see above.
+    #[arg(long, value_name = "DURATION", value_parser = delay)]
+    pub(super) delay: Option<Duration>,
+    /// Send at this time, by an outbox
+    ///
+    /// Such as 2027-01-01T09:00:00Z or 2027-01-01T09:00:00+01:00. A time that has passed is sent at once.
+    #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "delay")]
+    pub(super) at: Option<Timestamp>,
     /// Spread the messages over a time, by a delay for each
     ///
-    /// A delay of its own for each message, up to this time, on top of --delay.
-    #[arg(long, value_name = "DURATION", value_parser = delay_secs)]
-    pub(super) spread: Option<u16>,
+    /// A delay of its own for each message, up to this time, on top of --delay or --at.
+    #[arg(long, value_name = "DURATION", value_parser = delay)]
+    pub(super) spread: Option<Duration>,
+    /// Add the job to an outbox unless one of its type holds this key
+    ///
+    /// Prints the id of the job that holds it. The job holds the key for --unique-for, done or not.
+    #[arg(long, hide_short_help = true, value_name = "KEY", value_parser = given(), requires = "payload")]
+    pub(super) unique: Option<String>,
+    /// How long the job holds its key [default: 1h]
+    #[arg(long, hide_short_help = true, value_name = "DURATION", value_parser = delay, requires = "unique")]
+    pub(super) unique_for: Option<Duration>,
     /// The message group: required on FIFO queues, else a tenant
     #[arg(long, value_name = "GROUP")]
     pub(super) group: Option<String>,
@@ -165,7 +189,7 @@ pub(crate) struct SendArgs {
     pub(super) allow_secrets: bool,
     /// Job ids, or a JSON object a line
     ///
-    /// The object has jobId, messageId, type and queue.
+    /// The object has jobId, messageId, type and queue; that of a job that waits has due instead of messageId.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub(super) output: Output,
 }
@@ -221,13 +245,19 @@ impl SendArgs {
         add("group", group.clone());
         add("group-from", group_from.as_ref().map(ToString::to_string));
         add("correlation-id", correlation_id.clone());
-        add("delay", self.delay.map(|secs| format!("{secs}s")));
-        add("spread", self.spread.map(|secs| format!("{secs}s")));
+        add("at", self.at.map(|time| time.to_string()));
+        add("delay", self.delay.map(in_seconds));
+        add("spread", self.spread.map(in_seconds));
         for (name, value) in &self.attributes {
             add("attribute", Some(format!("{name}:{}={:?}", value.data_type(), value.value())));
         }
         options
     }
+}
+
+/// Returns a delay as journals have it.
+fn in_seconds(delay: Duration) -> String {
+    if delay.subsec_nanos() == 0 { format!("{}s", delay.as_secs()) } else { format!("{delay:?}") }
 }
 
 fn column(text: &str) -> Result<(Field, String), String> {
@@ -253,17 +283,3 @@ fn delimiter(text: &str) -> Result<u8, String> {
         _ => Err("must be one character of ASCII, such as ; or \\t for a tab".to_owned()),
     }
 }
-
-/// Reads a delay. SQS's are whole seconds up to 15 minutes. See
-/// [SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
-pub(super) fn delay_secs(text: &str) -> Result<u16, String> {
-    let delay =
-        humantime::parse_duration(text).map_err(|_| format!("{text:?} is not a duration such as 30s"))?;
-    if delay.as_secs() > u64::from(MAX_DELAY_SECS) || delay.subsec_nanos() > 0 {
-        return Err("SQS delays a message by whole seconds, at most 15m".to_owned());
-    }
-    u16::try_from(delay.as_secs()).map_err(|error| error.to_string())
-}
-
-/// The longest delay of a message.
-pub(super) const MAX_DELAY_SECS: u16 = 900;

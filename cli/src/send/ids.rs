@@ -39,10 +39,10 @@ impl Ids {
         format!("{:032x}", self.hash("message", record))
     }
 
-    /// Returns a delay of at most so many seconds.
-    pub(super) fn spread(&self, record: u64, most_secs: u16) -> u16 {
-        let delay = self.hash("delay", record) % (u128::from(most_secs) + 1);
-        u16::try_from(delay).unwrap_or(most_secs)
+    /// Returns a record's part of a time that jobs are spread over, in the unit of it.
+    pub(super) fn spread(&self, record: u64, most: u64) -> u64 {
+        let part = self.hash("delay", record) % (u128::from(most) + 1);
+        u64::try_from(part).unwrap_or(most)
     }
 
     fn hash(&self, kind: &str, record: u64) -> u128 {
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn delays_are_spread_over_the_whole_time() {
         let ids = Ids::new();
-        let delays: HashSet<u16> = (0..2_000).map(|record| ids.spread(record, 9)).collect();
+        let delays: HashSet<u64> = (0..2_000).map(|record| ids.spread(record, 9)).collect();
         assert_eq!(delays, (0..=9).collect());
         assert_eq!(ids.spread(1, 0), 0);
     }

@@ -3,18 +3,21 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use drumline::message::{Attribute, Envelope, JOB_ID_ATTRIBUTE, Message};
 use drumline_consumer::ExitError;
 use drumline_producer::{Attributes, Checks, NewJob, Outgoing};
 use drumline_runtime::limits::MAX_ATTRIBUTES;
+use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::args::{MAX_DELAY_SECS, SendArgs, delay_secs};
+use super::args::SendArgs;
 use super::handlers::Handlers;
 use super::ids::Ids;
+use super::later::{OUTBOX, Row, Timing, Wanted};
 use super::queues::Queues;
 use super::record::{Content, Field, Fields};
 
@@ -26,10 +29,11 @@ const MAX_GROUP: usize = 128;
 const DEDUPLICATION_ID: &str =
     "a deduplication id is for FIFO queues: a standard queue drops no message that is sent twice";
 
-/// Refuses options that do not go together, or not with the queue. `gives` says of a field whether a column gives it.
+/// Refuses options that do not go together, or not with the queue or without an outbox. `gives` says of a field whether a column gives it.
 pub(super) fn check_options(
     args: &SendArgs,
     fifos: &[bool],
+    has_outbox: bool,
     gives: impl Fn(Field) -> bool,
 ) -> Result<(), ExitError> {
     // With queues of both kinds, each record is checked for its own.
@@ -43,15 +47,20 @@ pub(super) fn check_options(
             "a FIFO queue needs --group, --group-from or --column group=NAME: jobs of one group are done one after the other",
         ));
     }
-    if fifo && (args.delay.is_some() || args.spread.is_some() || gives(Field::Delay)) {
-        return Err(ExitError::usage(
-            "a FIFO queue takes no delay for single messages, only for the whole queue",
-        ));
+    if has_outbox {
+        return Ok(());
     }
-    if args.delay.unwrap_or_default() + args.spread.unwrap_or_default() > MAX_DELAY_SECS {
-        return Err(ExitError::usage("--delay and --spread are more than SQS's 15m together"));
+    let from_column = |field, example: Duration| gives(field).then_some(example);
+    let wanted = Wanted {
+        at: args.at.or(gives(Field::At).then_some(Timestamp::MIN)),
+        delay: args.delay.or(from_column(Field::Delay, Duration::ZERO)),
+        spread: args.spread,
+        is_unique: args.unique.is_some(),
+    };
+    match wanted.needs_outbox(fifo) {
+        Some(why) => Err(ExitError::usage(format!("{why}: {OUTBOX}"))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Makes messages by the options of the command line.
@@ -66,6 +75,8 @@ pub(super) struct Maker<'a> {
     pub(super) ids: Ids,
     /// Jobs without an id get one, so that workers recognise them if they are sent twice.
     pub(super) marks_jobs: bool,
+    /// There is an outbox for jobs that wait.
+    pub(super) has_outbox: bool,
     pub(super) noted: RefCell<BTreeSet<String>>,
 }
 
@@ -74,6 +85,8 @@ pub(super) struct Made {
     pub(super) message: Outgoing,
     /// The index of its queue.
     pub(super) queue: usize,
+    /// Its row in the outbox, if it waits.
+    pub(super) row: Option<Row>,
     pub(super) warnings: Vec<String>,
 }
 
@@ -86,7 +99,8 @@ impl Maker<'_> {
         let Content { json, fields } = content;
         let json: &RawValue = serde_json::from_str(json).map_err(|error| not_json(&error, json))?;
         let mut warnings = Vec::new();
-        let body = match fields.job_type.as_deref().or(self.args.job_type.as_deref()) {
+        let job_type = fields.job_type.as_deref().or(self.args.job_type.as_deref());
+        let body = match job_type {
             None => {
                 warnings.extend(self.once(ignored_fields(json, self.args.group_from.is_some())));
                 json.get().to_owned()
@@ -96,7 +110,6 @@ impl Maker<'_> {
         let mut message = Outgoing {
             line,
             deduplication_id: self.deduplication_id(number, fields),
-            delay_secs: self.delay_secs(number, fields)?,
             attributes: Arc::clone(&self.attributes),
             body,
             ..Outgoing::default()
@@ -108,6 +121,10 @@ impl Maker<'_> {
             return Err(DEDUPLICATION_ID.to_owned());
         }
         message.group = self.group(fifo, &message.body, fields)?;
+        let timing = self.wanted(fields)?.timing(fifo, |most| self.ids.spread(number, most))?;
+        if let Timing::Queue(delay_secs) = timing {
+            message.delay_secs = delay_secs;
+        }
         message.job_id.clone_from(&envelope.job_id);
         if message.job_id.is_none() && self.marks_jobs && message.attributes.len() < MAX_ATTRIBUTES {
             let (id, mut attributes) = (self.ids.job_id(number), (*self.attributes).clone());
@@ -120,8 +137,18 @@ impl Maker<'_> {
         if !self.args.no_check {
             self.handlers.check(&message, &envelope)?;
         }
+        let row = match timing {
+            Timing::Outbox(_)
+                if fields.deduplication_id.is_some() || self.args.deduplication_id.is_some() =>
+            {
+                return Err("a job that waits is deduplicated by its own id: leave the deduplication id out"
+                    .to_owned());
+            }
+            Timing::Outbox(due) => Some(self.row(&message, &envelope, job_type.is_some(), due)?),
+            Timing::Queue(_) => None,
+        };
         message.job_type = envelope.job_type;
-        Ok(Made { message, queue, warnings })
+        Ok(Made { message, queue, row, warnings })
     }
 
     /// Returns a warning unless it was given before.
@@ -190,26 +217,6 @@ impl Maker<'_> {
             ));
         }
         Ok(Some(group.into()))
-    }
-
-    fn delay_secs(&self, number: u64, fields: &Fields) -> Result<Option<u16>, String> {
-        let own = fields.delay.as_deref().map(|text| {
-            let secs = if text.bytes().all(|byte| byte.is_ascii_digit()) {
-                format!("{text}s")
-            } else {
-                text.to_owned()
-            };
-            delay_secs(&secs).map_err(|error| format!("the delay: {error}"))
-        });
-        let delay = own.transpose()?.or(self.args.delay);
-        let spread = self.args.spread.map(|most| self.ids.spread(number, most));
-        match (delay, spread) {
-            (None, None) => Ok(None),
-            (delay, spread) => {
-                let secs = delay.unwrap_or_default() + spread.unwrap_or_default();
-                Ok(Some(secs.min(MAX_DELAY_SECS)))
-            }
-        }
     }
 
     fn deduplication_id(&self, number: u64, fields: &Fields) -> String {

@@ -37,6 +37,7 @@ pub(super) struct Fields {
     pub(super) correlation_id: Option<String>,
     pub(super) group: Option<String>,
     pub(super) delay: Option<String>,
+    pub(super) at: Option<String>,
     pub(super) deduplication_id: Option<String>,
 }
 
@@ -50,6 +51,7 @@ pub(super) enum Field {
     CorrelationId,
     Group,
     Delay,
+    At,
     DeduplicationId,
 }
 
@@ -63,6 +65,7 @@ impl Fields {
             Field::CorrelationId => &mut self.correlation_id,
             Field::Group => &mut self.group,
             Field::Delay => &mut self.delay,
+            Field::At => &mut self.at,
             Field::DeduplicationId => &mut self.deduplication_id,
         };
         *target = (!value.is_empty()).then(|| value.to_owned());

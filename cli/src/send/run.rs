@@ -11,6 +11,7 @@ use drumline_dlq::pace::Pace;
 use drumline_producer::{
     MAX_BATCH_ENTRIES, OffloadError, Outgoing, Packer, PayloadStore, SendError, SendOptions, send_batch,
 };
+use drumline_runtime::Settings;
 use drumline_runtime::aws::queue_name;
 use serde::Serialize;
 
@@ -22,7 +23,9 @@ use super::progress::Progress;
 use super::queues::Queue;
 use super::record::Record;
 use super::repeats::Repeats;
+use super::waiting::Waiting;
 use crate::format::{note, one_line};
+use crate::outbox::Opened;
 use crate::output::{Output, print};
 
 /// The time of which messages are sent in one batch, if the rate makes them wait for each other.
@@ -46,7 +49,15 @@ pub(super) struct Run<'a> {
     pub(super) pace: Option<Paced>,
     pub(super) output: Output,
     pub(super) tally: Tally,
+    pub(super) settings: &'a Settings,
+    /// The outbox, once a job has needed it.
+    pub(super) outbox: Option<Opened>,
+    /// The jobs that wait and are in no outbox yet, by the lines of their messages.
+    pub(super) waiting: HashMap<usize, Waiting>,
 }
+
+/// The index of the outbox, among those of queues.
+const OUTBOX: usize = usize::MAX;
 
 /// The counts of a send so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,15 +65,18 @@ pub(super) struct Tally {
     pub(super) sent: u64,
     pub(super) failed: u64,
     pub(super) refused: u64,
+    /// Added to the outbox.
+    pub(super) waiting: u64,
     /// Sent by an earlier process.
     pub(super) before: u64,
 }
 
 impl Tally {
     pub(super) fn summary(&self) -> String {
-        let Self { sent, failed, refused, before } = self;
+        let Self { sent, failed, refused, waiting, before } = self;
+        let waiting = if *waiting > 0 { format!(", {waiting} in the outbox") } else { String::new() };
         let earlier = if *before > 0 { format!(", {before} sent before") } else { String::new() };
-        format!("{sent} sent, {failed} not taken by SQS, {refused} refused before sending{earlier}")
+        format!("{sent} sent{waiting}, {failed} not taken by SQS, {refused} refused before sending{earlier}")
     }
 
     /// The exit status.
@@ -107,19 +121,26 @@ impl Paced {
     }
 }
 
-/// A job that was sent, on one line of JSON.
+/// A job that was sent or waits, on one line of JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct SentJob<'a> {
-    job_id: &'a str,
-    message_id: &'a str,
+pub(super) struct SentJob<'a> {
+    pub(super) job_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) message_id: Option<&'a str>,
     #[serde(rename = "type")]
-    job_type: &'a str,
-    queue: &'a str,
+    pub(super) job_type: &'a str,
+    pub(super) queue: &'a str,
+    /// The time at which it is sent, if it waits for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) due: Option<String>,
+    /// The state of the job that was there already, in place of which nothing was added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) existing: Option<&'static str>,
 }
 
 /// The records that are being sent, by their lines.
-type Pending = HashMap<usize, Record>;
+pub(super) type Pending = HashMap<usize, Record>;
 
 impl Run<'_> {
     /// Sends all records that are not confirmed yet: batches of each queue in turn, one at a time.
@@ -177,8 +198,13 @@ impl Run<'_> {
                 (Err(why), _) => Err(why.clone()),
                 (_, Err(why)) => Err(why),
             };
+            let made = match made.map(|made| self.hold(made)) {
+                Ok(Ok(message)) => Ok(Ok((OUTBOX, message))),
+                Ok(Err(made)) => Ok(self.small(made).await),
+                Err(error) => Err(error),
+            };
             match made {
-                Ok(made) => match self.small(made).await {
+                Ok(made) => match made {
                     Ok((queue, message)) => {
                         let batch = packers.entry(queue).or_default().push(message);
                         pending.insert(record.line, record);
@@ -201,6 +227,10 @@ impl Run<'_> {
 
     /// Sends one job.
     pub(super) async fn one(&mut self, made: Made) -> Result<(), ExitError> {
+        let made = match self.hold(made) {
+            Ok(message) => return self.add(vec![message], &mut Pending::new()).await,
+            Err(made) => made,
+        };
         let (queue, message) = self.small(made).await.map_err(|error| match &error {
             OffloadError::NotPut { .. } => ExitError::unavailable(error.to_string()),
             _ => ExitError::usage(format!("the payload: {error}")),
@@ -208,12 +238,24 @@ impl Run<'_> {
         self.send(queue, vec![message], &mut Pending::new()).await
     }
 
-    /// Gives the warnings of a message, and makes it small if it is large and the settings say where to put it.
-    async fn small(&self, made: Made) -> Result<(usize, Outgoing), OffloadError> {
-        let Made { message, queue, warnings } = made;
+    /// Keeps the row of a job that waits until it is added to the outbox, and returns its message; else the job as it is.
+    fn hold(&mut self, made: Made) -> Result<Outgoing, Made> {
+        let Made { message, queue, row: Some(row), warnings } = made else { return Err(made) };
+        self.warn(warnings);
+        self.waiting.insert(message.line, Waiting { row, queue });
+        Ok(message)
+    }
+
+    fn warn(&self, warnings: Vec<String>) {
         for warning in warnings {
             self.progress.print(|| note(&format!("warning: {warning}")));
         }
+    }
+
+    /// Gives the warnings of a message, and makes it small if it is large and the settings say where to put it.
+    async fn small(&self, made: Made) -> Result<(usize, Outgoing), OffloadError> {
+        let Made { message, queue, warnings, .. } = made;
+        self.warn(warnings);
         match &self.store {
             Some(store) => Ok((queue, store.offload(message).await?)),
             None => Ok((queue, message)),
@@ -226,7 +268,7 @@ impl Run<'_> {
         self.leave(record)
     }
 
-    fn leave(&mut self, record: &Record) -> Result<(), ExitError> {
+    pub(super) fn leave(&mut self, record: &Record) -> Result<(), ExitError> {
         let Some(left) = &mut self.left else { return Ok(()) };
         if left.is_empty()
             && let Some(journal) = &mut self.journal
@@ -268,6 +310,9 @@ impl Run<'_> {
         batch: Vec<Outgoing>,
         pending: &mut Pending,
     ) -> Result<(), ExitError> {
+        if queue == OUTBOX {
+            return self.add(batch, pending).await;
+        }
         let Queue { clients, url, is_fifo } = &self.queues[queue];
         let (client, url) = (clients.calls.clone(), url.clone());
         let options = SendOptions { fifo: *is_fifo, ..SendOptions::default() };
@@ -331,7 +376,10 @@ impl Run<'_> {
         let queue = queue_name(&self.queues[queue].url);
         print(|out| match self.output {
             Output::Table => writeln!(out, "{}", one_line(job_id)),
-            Output::Json => out.json_line(&SentJob { job_id, message_id, job_type, queue }),
+            Output::Json => {
+                let message_id = Some(message_id);
+                out.json_line(&SentJob { job_id, message_id, job_type, queue, due: None, existing: None })
+            }
         })
     }
 }
@@ -360,7 +408,7 @@ mod tests {
 
     #[test]
     fn the_exit_status_says_the_worst() {
-        let tally = |failed, refused| Tally { sent: 1, failed, refused, before: 0 }.status();
+        let tally = |failed, refused| Tally { sent: 1, failed, refused, ..Tally::default() }.status();
         assert_eq!([tally(0, 0), tally(0, 1), tally(1, 0), tally(1, 1)], [0, 64, 1, 1]);
         let resumed = Tally { before: 3, ..Tally::default() };
         assert!(resumed.summary().ends_with("refused before sending, 3 sent before"));
