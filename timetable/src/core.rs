@@ -19,7 +19,7 @@ pub use self::due::{Decision, MAX_AT_ONCE, Skipped, due};
 pub use self::error::ScheduleError;
 pub use self::interval::Interval;
 pub use self::names::{DEFAULT_TIMETABLE, firing_id, state_name};
-pub(crate) use self::names::{check_schedule_name, check_timetable_name, parse_state_name};
+pub(crate) use self::names::{check_timetable_name, full_name, parse_state_name};
 pub use self::rule::Rule;
 pub use self::schedule::{SCHEDULED_AT, Schedule};
 pub use self::state::{State, StateError};

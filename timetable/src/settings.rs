@@ -13,8 +13,12 @@ impl Timetable {
     /// # Errors
     /// All that is wrong with any of them.
     pub fn from_settings(settings: &Settings) -> Result<Self, Vec<Problem>> {
-        let mut timetable = Self::new().checked_by(Checks::from_settings(&settings.guards));
         let mut problems = Vec::new();
+        let mut timetable = Self::named(&settings.timetable).unwrap_or_else(|error| {
+            problems.push(Problem { place: error.field, text: error.reason });
+            Self::new()
+        });
+        timetable = timetable.checked_by(Checks::from_settings(&settings.guards));
         for declared in &settings.schedules {
             let added = schedule(declared)
                 .and_then(|schedule| timetable.clone().with(schedule).map_err(|error| vec![error]));

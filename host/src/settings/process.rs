@@ -46,6 +46,8 @@ pub struct Settings {
     pub queue_by_type: HashMap<String, Url>,
     /// The jobs that are added at set times.
     pub schedules: Vec<ScheduleSettings>,
+    /// The name of their timetable.
+    pub timetable: String,
     /// How payloads are guarded before they are sent.
     pub guards: GuardSettings,
     /// How long running handlers may go on after a SIGTERM.
@@ -132,6 +134,7 @@ impl Reader<'_> {
         let queues: Vec<Option<QueueSettings>> = urls.into_iter().map(|url| self.queue(&url)).collect();
         let queue_by_type = self.by_name(&QUEUE_BY_TYPE, None, values::queue_url);
         let schedules = self.schedules();
+        let timetable = self.get("timetable", None, |text| Ok::<_, String>(text.to_owned()));
         let guards = self.guards();
         let shutdown_grace = self.get("shutdown_grace", None, values::positive_duration);
         let deadline_margin = self.get("deadline_margin", None, values::positive_duration);
@@ -159,6 +162,7 @@ impl Reader<'_> {
             other_queues: other_queues?,
             queue_by_type,
             schedules,
+            timetable: timetable?,
             guards: guards?,
             shutdown_grace: shutdown_grace?,
             deadline_margin: deadline_margin?,

@@ -266,6 +266,13 @@ pub const SETTINGS: &[Setting] = &[
         "How long jobs stay in the outbox after they were sent, for `outbox ls --state sent`: 0s (not at all) to 365d. Each then costs a write more",
     ),
     setting(
+        "timetable",
+        Some("default"),
+        false,
+        "NAME",
+        "The name of the timetable of the [[schedule]] tables. Services whose schedules differ, and that share an outbox, need different names: of the schedulers of one name, one fires at a time",
+    ),
+    setting(
         "legacy_records",
         Some("read"),
         false,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::catch_up::{CatchUp, MAX_CATCH_UP, ON_TIME};
-use super::rule::StoredRule;
 use super::schedule::Schedule;
 use super::state::State;
 
@@ -46,8 +45,7 @@ pub struct Skipped {
 pub fn due(schedule: &Schedule, state: Option<&State>, now: Timestamp) -> Decision {
     let rule = schedule.rule();
     let Some(state) = state else { return Decision::nothing(State::new(rule, now)) };
-    let is_other_rule = state.rule != StoredRule::from(rule);
-    if is_other_rule || state.removed.is_some() {
+    if !state.is_of(rule) {
         let decided = state.decided.max(now);
         return Decision::nothing(State { rule: rule.into(), decided, removed: None, ..state.clone() });
     }
@@ -71,6 +69,11 @@ pub fn due(schedule: &Schedule, state: Option<&State>, now: Timestamp) -> Decisi
 }
 
 impl Decision {
+    /// Returns the next firing after `now`; `None` for a paused schedule.
+    pub(crate) fn next(&self, schedule: &Schedule, now: Timestamp) -> Option<Timestamp> {
+        self.state.next(schedule.rule(), now)
+    }
+
     fn nothing(state: State) -> Self {
         Self { firings: Vec::new(), skipped: None, is_more: false, state }
     }

@@ -44,33 +44,39 @@ impl Schedule {
     /// A schedule whose firings are this job, each with an id of its own.
     ///
     /// # Errors
-    /// If the name is none, or the job cannot be written as JSON, or computes its idempotency key itself: each firing would have the
-    /// same key, and workers would run the job once.
+    /// If the name is none, or the job cannot be written as JSON, or has an idempotency key: each firing would have the same one, and
+    /// workers would run the job once.
     pub fn new<J: Job + Serialize>(name: &str, rule: Rule, job: &J) -> Result<Self, ScheduleError> {
         let refused = |field: &str, reason: String| ScheduleError::new(name, field, reason);
-        if job.idempotency_key().is_some() {
-            let reason = format!(
-                "{} computes its key from its payload, which is the same each time: workers would run one firing and take the others \
-                 for its duplicates. Use a type without Job::idempotency_key",
-                J::TYPE
-            );
-            return Err(refused("idempotency_key", reason));
-        }
         let payload = serde_json::to_string(job)
             .map_err(|error| refused("payload", format!("cannot be written as JSON: {error}")))?;
+        if serde_json::from_str::<J>(&payload).is_err() {
+            let reason = "no worker could read it: make Serialize and Deserialize of the type agree, or change the value";
+            return Err(refused("payload", reason.to_owned()));
+        }
         let mut template = OutboxJob::new(String::new(), J::TYPE, payload);
         template.schema_version = J::VERSION;
+        template.idempotency_key = job.idempotency_key();
         Self::of(name, rule, template)
     }
 
-    /// A schedule whose firings have the parts of this job, but for its id and its due time.
+    /// A schedule whose firings have the parts of this job, but for its id and its due time: one of
+    /// [`SendJob::to_outbox_job`](drumline_producer::SendJob::to_outbox_job) has all options of a job.
     ///
     /// # Errors
-    /// If the name is none, or the payload is not JSON.
+    /// As [`new`](Self::new), and if the payload is not JSON.
     pub fn of(name: &str, rule: Rule, job: OutboxJob) -> Result<Self, ScheduleError> {
         check_schedule_name(name).map_err(|reason| ScheduleError::new(name, "name", reason))?;
         if let Err(error) = serde_json::from_str::<&RawValue>(&job.payload) {
             return Err(ScheduleError::new(name, "payload", format!("is not JSON: {error}")));
+        }
+        if job.idempotency_key.is_some() {
+            let reason = format!(
+                "each job {} of this schedule would have the same one: workers would run one firing and take the others for its \
+                 duplicates. Use a type without Job::idempotency_key, and set none",
+                job.job_type
+            );
+            return Err(ScheduleError::new(name, "idempotency_key", reason));
         }
         Ok(Self { name: name.to_owned(), rule, catch_up: CatchUp::default(), job })
     }

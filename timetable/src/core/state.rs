@@ -85,6 +85,16 @@ impl State {
         serde_json::to_string(self).expect("texts, numbers and times are JSON")
     }
 
+    /// Returns true if schedulers run it by this rule.
+    pub(crate) fn is_of(&self, rule: &Rule) -> bool {
+        self.removed.is_none() && self.rule == StoredRule::from(rule)
+    }
+
+    /// Returns the next firing by a rule, after `now` and after what was decided; `None` for a paused schedule.
+    pub(crate) fn next(&self, rule: &Rule, now: Timestamp) -> Option<Timestamp> {
+        if self.paused.is_some() { None } else { rule.next_after(now.max(self.decided)) }
+    }
+
     /// Returns the rule in force; `None` if this program cannot use it, such as one in a time zone that is not known here.
     pub fn rule(&self) -> Option<Rule> {
         self.rule.rule()

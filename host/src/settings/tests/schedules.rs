@@ -73,3 +73,13 @@ fn all_that_is_wrong_with_schedules_is_reported_at_once() {
     let problems = schedules("schedule = \"0 7 * * *\"").unwrap_err().to_string();
     assert!(problems.contains("write each schedule as a [[schedule]] table"), "{problems}");
 }
+
+#[test]
+fn a_timetable_has_a_name() {
+    let name = |environment: &[(&str, &str)]| {
+        let environment = [&[("DRUMLINE_QUEUE_URL", JOBS)], environment].concat();
+        read(&[], &environment, "").unwrap().timetable
+    };
+    assert_eq!(name(&[]), "default");
+    assert_eq!(name(&[("DRUMLINE_TIMETABLE", "billing")]), "billing");
+}

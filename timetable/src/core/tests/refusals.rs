@@ -112,7 +112,10 @@ fn names_and_jobs_are_checked() {
     let twice = hourly("a", "").unwrap().cron("a", "@daily", "UTC", &note("")).unwrap_err();
     assert_eq!(twice.to_string(), "schedule \"a\": name: another schedule has it");
     let keyed = Timetable::new().every("k", Duration::from_secs(60), &Keyed {}).unwrap_err().to_string();
-    assert!(keyed.contains("idempotency_key: keyed computes its key from its payload"), "{keyed}");
+    assert!(
+        keyed.contains("idempotency_key: each job keyed of this schedule would have the same one"),
+        "{keyed}"
+    );
     let fifo = Schedule::new("f", every(60), &note("")).unwrap().queue("orders.fifo");
     let text = Timetable::new().with(fifo.clone()).unwrap_err().to_string();
     assert!(text.starts_with("schedule \"f\": group: "), "{text}");

@@ -1,0 +1,203 @@
+//! One look at all schedules: what is due is added to the outbox, together with the new state.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use drumline_store::StoreError;
+use drumline_store::outbox::{Outbox, OutboxJob};
+use futures_util::stream::{self, StreamExt as _};
+use jiff::{SignedDuration, Timestamp};
+use tracing::{info, warn};
+
+use crate::core::{Decision, Schedule, State, due, firing_id};
+use crate::states::{States, change, now, read_states};
+use crate::timetable::Timetable;
+
+/// The schedules that are dealt with at once, so that a thousand that fire at midnight are not late by the sum of their round trips.
+const AT_ONCE: usize = 8;
+
+/// The time after which the state of a schedule that is in no timetable any more is removed.
+const KEPT_AFTER_REMOVAL: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// The time by which the clock of a scheduler that does not lead is behind. It fires what the leader left undone for so long.
+pub(crate) const BEHIND_THE_LEADER: Duration = Duration::from_secs(10);
+
+/// The part that a scheduler plays among those of its timetable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It alone changes rules, and starts and removes schedules.
+    Leader,
+    /// It fires what the leader did not, so that a leader that hangs, or has a lease that does not end, stops nothing.
+    Standby,
+}
+
+/// What a look has found.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    /// The time at which it looked, by the clock of the outbox.
+    pub(crate) now: Timestamp,
+    /// The number of firings.
+    pub(crate) fired: u64,
+    /// The next firing of all schedules, by the clock of the role.
+    pub(crate) next: Option<Timestamp>,
+    /// True if there is more to do at once: further firings, or a state that another process has changed meanwhile.
+    pub(crate) is_more: bool,
+    /// Schedules that the leader does not run, though it leads their timetable.
+    pub(crate) not_led: BTreeSet<String>,
+    /// Schedules that cannot be run, with the reason.
+    pub(crate) unusable: BTreeMap<String, String>,
+}
+
+/// Looks at all schedules once.
+pub(crate) async fn pass(
+    timetable: &Timetable,
+    outbox: &dyn Outbox,
+    role: Role,
+) -> Result<Passed, StoreError> {
+    let states = read_states(outbox).await?;
+    // Asked after the states: what they say was decided before it.
+    let now = now(outbox).await?;
+    let passed = look_at_all(timetable, outbox, &states, role, now).await?;
+    if role == Role::Leader {
+        remove_others(timetable, outbox, &states, now).await?;
+    }
+    Ok(passed)
+}
+
+async fn look_at_all(
+    timetable: &Timetable,
+    outbox: &dyn Outbox,
+    states: &States,
+    role: Role,
+    now: Timestamp,
+) -> Result<Passed, StoreError> {
+    let looks: Vec<_> = timetable
+        .schedules()
+        .iter()
+        .map(|schedule| look(timetable, outbox, states, schedule, role, now))
+        .collect();
+    let looks: Vec<Result<Look, StoreError>> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    let mut passed = Passed { now, ..Passed::default() };
+    for (schedule, look) in timetable.schedules().iter().zip(looks) {
+        let look = match look {
+            // What is wrong with one schedule stops no other.
+            Err(StoreError::Refused(reason)) => Look::unusable(reason.to_string()),
+            look => look?,
+        };
+        passed.unusable.extend(look.unusable.map(|reason| (schedule.name().to_owned(), reason)));
+        passed.fired += look.fired;
+        passed.is_more |= look.is_more;
+        passed.next = [passed.next, look.next].into_iter().flatten().min();
+        if look.is_not_led {
+            passed.not_led.insert(schedule.name().to_owned());
+        }
+    }
+    Ok(passed)
+}
+
+/// What was found about one schedule.
+#[derive(Debug, Default)]
+struct Look {
+    fired: u64,
+    next: Option<Timestamp>,
+    is_more: bool,
+    is_not_led: bool,
+    unusable: Option<String>,
+}
+
+impl Look {
+    fn unusable(reason: String) -> Self {
+        Self { unusable: Some(reason), ..Self::default() }
+    }
+}
+
+async fn look(
+    timetable: &Timetable,
+    outbox: &dyn Outbox,
+    states: &States,
+    schedule: &Schedule,
+    role: Role,
+    now: Timestamp,
+) -> Result<Look, StoreError> {
+    let kept = states.get(&(timetable.name().to_owned(), schedule.name().to_owned()));
+    let before = match kept.map(|kept| &kept.state) {
+        Some(Err(error)) => return Ok(Look::unusable(format!("its state {error}"))),
+        Some(Ok(state)) => Some(state),
+        None => None,
+    };
+    let now = match role {
+        Role::Leader => now,
+        Role::Standby if before.is_some_and(|state| state.is_of(schedule.rule())) => {
+            now.checked_sub(BEHIND_THE_LEADER).unwrap_or(now)
+        }
+        Role::Standby => return Ok(Look { is_not_led: true, ..Look::default() }),
+    };
+    let decision = due(schedule, before, now);
+    let next = decision.next(schedule, now);
+    if before == Some(&decision.state) {
+        return Ok(Look { next, ..Look::default() });
+    }
+    let jobs: Vec<OutboxJob> =
+        decision.firings.iter().map(|instant| schedule.job_at(timetable.name(), *instant)).collect();
+    let name = (timetable.name(), schedule.name());
+    if !change(outbox, name, kept, Some(&decision.state), &jobs).await? {
+        return Ok(Look { is_more: true, next, ..Look::default() });
+    }
+    report(timetable, schedule, before, &decision, now);
+    let fired = u64::try_from(jobs.len()).unwrap_or(u64::MAX);
+    Ok(Look { fired, next, is_more: decision.is_more, ..Look::default() })
+}
+
+fn report(
+    timetable: &Timetable,
+    schedule: &Schedule,
+    before: Option<&State>,
+    decision: &Decision,
+    now: Timestamp,
+) {
+    let name = schedule.name();
+    match before {
+        None => info!(schedule = name, rule = %schedule.rule(), "schedule started"),
+        Some(state) if !state.is_of(schedule.rule()) => {
+            info!(schedule = name, rule = %schedule.rule(), before = state.rule_text(), "schedule changed");
+        }
+        Some(_) => {}
+    }
+    if let Some(skipped) = decision.skipped {
+        let catch_up = schedule.catch_up();
+        warn!(schedule = name, after = %skipped.after, newest = %skipped.newest, %catch_up, "missed firings skipped");
+    }
+    for instant in &decision.firings {
+        let job_id = firing_id(timetable.name(), name, *instant);
+        let late_ms = now.duration_since(*instant).as_millis();
+        info!(schedule = name, job_id, r#type = schedule.job_type(), late_ms, "schedule fired");
+    }
+}
+
+/// Marks the states of schedules that are not in the timetable any more, and removes those that were marked long ago.
+async fn remove_others(
+    timetable: &Timetable,
+    outbox: &dyn Outbox,
+    states: &States,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let others = states
+        .iter()
+        .filter(|((of, schedule), _)| of == timetable.name() && timetable.schedule(schedule).is_none());
+    for ((_, schedule), kept) in others {
+        let Ok(state) = &kept.state else { continue };
+        let name = (timetable.name(), schedule.as_str());
+        match state.removed {
+            None => {
+                if change(outbox, name, Some(kept), Some(&state.clone().remove(now)), &[]).await? {
+                    info!(schedule, "schedule removed: it is not in the timetable any more");
+                }
+            }
+            Some(removed) if now.duration_since(removed) > KEPT_AFTER_REMOVAL => {
+                change(outbox, name, Some(kept), None, &[]).await?;
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}

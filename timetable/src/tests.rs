@@ -1,0 +1,9 @@
+//! Schedulers on virtual time, over an outbox that fails.
+
+#![allow(clippy::unwrap_used)]
+
+mod faulty;
+mod operators;
+mod schedulers;
+mod takeovers;
+mod world;

@@ -1,0 +1,152 @@
+//! Each firing is one job, whatever happens to schedulers, the outbox and its clock.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::world::{World, at, every, schedule, timetable};
+use crate::{CatchUp, Rule};
+
+#[tokio::test(start_paused = true)]
+async fn one_scheduler_fires_on_time() {
+    let world = World::new(1, 0);
+    let schedules = [
+        every("second", 1, CatchUp::Skip),
+        every("minute", 60, CatchUp::Last),
+        schedule("night", Rule::cron("night", "30 2,3 * * *", "Europe/Zurich").unwrap(), CatchUp::Last),
+    ];
+    let scheduler = world.start(&timetable(&schedules));
+    sleep(Duration::from_secs(5 * 3600)).await;
+    let until = world.now().await;
+    sleep(Duration::from_millis(500)).await;
+    for schedule in &schedules {
+        world.assert_each_fired_once(schedule, until).await;
+    }
+    // 02:30 was there twice, and the relay is at 03:00 UTC.
+    assert_eq!(world.fired("night"), ["2026-10-25T00:30:00Z", "2026-10-25T02:30:00Z"]);
+    let summary = scheduler.stop().await;
+    assert_eq!(summary.fired, u64::try_from(5 * 3600 + 5 * 60 + 2).unwrap());
+}
+
+/// Three schedulers that are killed and started at random, over an outbox that fails, for ten minutes.
+async fn with_kills(seed: u64) {
+    let world = World::new(seed, 100);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let schedules = [
+        every("second", 1, CatchUp::All),
+        every("seven", 7, CatchUp::Last),
+        schedule("minute", Rule::cron("minute", "* * * * *", "Europe/Zurich").unwrap(), CatchUp::Skip),
+    ];
+    let timetable = timetable(&schedules);
+    let mut schedulers: Vec<_> = (0..3).map(|_| world.start(&timetable)).collect();
+    for _ in 0..120 {
+        sleep(Duration::from_millis(random.u64(0..10_000))).await;
+        let killed = random.usize(0..3);
+        schedulers[killed].kill();
+        // For a while there may be one scheduler less.
+        sleep(Duration::from_millis(random.u64(0..2000))).await;
+        schedulers[killed] = world.start(&timetable);
+    }
+    let until = world.now().await;
+    sleep(Duration::from_secs(40)).await;
+    for schedule in &schedules {
+        let fired = world.fired(schedule.name());
+        let until = until.to_string();
+        let (before, _): (Vec<String>, Vec<String>) =
+            fired.into_iter().partition(|instant| *instant <= until);
+        let created = world.state(schedule.name()).await.unwrap().created;
+        let expected: Vec<String> = schedule
+            .rule()
+            .between(created, until.parse().unwrap())
+            .map(|instant| instant.to_string())
+            .collect();
+        assert_eq!(before, expected, "{} of seed {seed}", schedule.name());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_schedulers_with_kills_fire_each_instant_once() {
+    for seed in 0..12 {
+        with_kills(seed).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_and_forward_fires_no_instant_twice() {
+    for seed in 0..8 {
+        let world = World::new(seed, 50);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let schedule = every("ten", 10, CatchUp::All);
+        let timetable = timetable(&[schedule.clone()]);
+        let schedulers: Vec<_> = (0..3).map(|_| world.start(&timetable)).collect();
+        sleep(Duration::from_secs(30)).await;
+        let mut furthest = world.now().await;
+        for _ in 0..20 {
+            sleep(Duration::from_secs(random.u64(0..120))).await;
+            let now = world.now().await;
+            furthest = furthest.max(now);
+            let jump = random.i64(-600..600);
+            world.outbox.inner.set_clock(now.as_millisecond() + jump * 1000);
+        }
+        // Past everything that was, for all catch-up.
+        world.outbox.inner.set_clock(furthest.as_millisecond() + 600_000);
+        sleep(Duration::from_secs(60)).await;
+        let until = world.now().await;
+        schedulers.iter().for_each(super::world::Scheduler::kill);
+        sleep(Duration::from_secs(1)).await;
+        let last = world.state("ten").await.unwrap().last.unwrap();
+        assert!(until.duration_since(last).as_secs() < 60, "{last} at {until}");
+        world.assert_each_fired_once(&schedule, last).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_waits() {
+    let world = World::new(3, 0);
+    let schedule = every("minute", 60, CatchUp::Last);
+    let _scheduler = world.start(&timetable(&[schedule]));
+    sleep(Duration::from_secs(150)).await;
+    let before = ["2026-10-24T22:01:00Z", "2026-10-24T22:02:00Z"];
+    assert_eq!(world.fired("minute"), before);
+    world.outbox.inner.set_clock(at("2026-10-24T21:00:00Z").as_millisecond());
+    sleep(Duration::from_secs(62 * 60)).await;
+    assert_eq!(world.fired("minute"), before, "it is 22:02 for the second time");
+    sleep(Duration::from_secs(70)).await;
+    assert_eq!(world.fired("minute").len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outbox_that_is_down_is_asked_again_and_missed_firings_follow_the_rule() {
+    let world = World::new(4, 0);
+    let schedules = [("skip", CatchUp::Skip), ("last", CatchUp::Last), ("all", CatchUp::All)]
+        .map(|(name, catch_up)| schedule(name, Rule::cron(name, "*/10 * * * *", "UTC").unwrap(), catch_up));
+    let _schedulers = [world.start(&timetable(&schedules)), world.start(&timetable(&schedules))];
+    sleep(Duration::from_secs(60)).await;
+    world.outbox.set_down(true);
+    // 22:35: 22:10, 22:20 and 22:30 are missed.
+    sleep(Duration::from_secs(34 * 60)).await;
+    world.outbox.set_down(false);
+    sleep(Duration::from_secs(6 * 60)).await;
+    let time = |minute: u32| format!("2026-10-24T22:{minute}:00Z");
+    assert_eq!(world.fired("skip"), [time(40)]);
+    assert_eq!(world.fired("last"), [time(30), time(40)]);
+    assert_eq!(world.fired("all"), [time(10), time(20), time(30), time(40)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_shorter_than_a_minute_loses_nothing_by_any_rule() {
+    let world = World::new(5, 0);
+    let schedules =
+        [("skip", CatchUp::Skip), ("last", CatchUp::Last)].map(|(name, catch_up)| every(name, 5, catch_up));
+    let _scheduler = world.start(&timetable(&schedules));
+    sleep(Duration::from_secs(60)).await;
+    world.outbox.set_down(true);
+    sleep(Duration::from_secs(45)).await;
+    world.outbox.set_down(false);
+    sleep(Duration::from_secs(62)).await;
+    let until = world.now().await;
+    sleep(Duration::from_secs(1)).await;
+    for schedule in &schedules {
+        world.assert_each_fired_once(schedule, until).await;
+    }
+}
