@@ -39,6 +39,7 @@ mod own_endpoint;
 mod preflight;
 mod pretty;
 mod question;
+mod relay;
 mod run;
 mod schema;
 mod send;

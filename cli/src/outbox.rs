@@ -9,6 +9,7 @@ mod opened;
 mod remove;
 mod retry;
 mod row_view;
+mod run;
 mod show;
 
 use std::process::ExitCode;
@@ -20,16 +21,19 @@ use drumline_runtime::Environment;
 use lag::LagArgs;
 use ls::LsArgs;
 use migrate::MigrateArgs;
+pub(crate) use opened::Opened;
 use opened::WHICH_OUTBOX;
 use remove::RemoveArgs;
 use retry::RetryArgs;
+use run::RunArgs;
 use show::ShowArgs;
 
-/// Lists, retries and removes the jobs of an outbox
+/// Sends the jobs of an outbox, and lists, retries and removes them
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, after_long_help = format!("\
 Examples:
   {{program}} outbox migrate --print | psql postgres://app@db/orders
+  {{program}} outbox run
   {{program}} outbox ls --state parked
   {{program}} outbox lag
 
@@ -43,6 +47,7 @@ pub(crate) struct OutboxArgs {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(RunArgs),
     Ls(LsArgs),
     Show(ShowArgs),
     Retry(RetryArgs),
@@ -52,9 +57,13 @@ enum Command {
 }
 
 pub(crate) fn outbox(args: &OutboxArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    if let Command::Run(args) = &args.command {
+        return run::run(args, environment);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match &args.command {
+            Command::Run(_) => unreachable!("it has a runtime of its own"),
             Command::Ls(args) => ls::ls(args, environment).await,
             Command::Show(args) => show::show(args, environment).await,
             Command::Retry(args) => retry::retry(args, environment).await,

@@ -1,4 +1,4 @@
-//! The numbers of messages in a queue and its DLQ, asked for when a scraper reads the metrics, and each minute for CloudWatch.
+//! The numbers of messages in a queue and its DLQ, and of jobs in the outbox, asked for when a scraper reads the metrics, and each minute for CloudWatch.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
@@ -15,13 +15,14 @@ use drumline::core::SqsAction;
 use drumline::run::{Event, Observer};
 use drumline_runtime::SqsError;
 use drumline_runtime::aws::{explain, url_by_arn};
+use drumline_store::outbox::Outbox;
 
 use crate::metrics::Metrics;
 
 /// Figures younger than this are not asked for again, however many scrapers there are.
 const FRESH: Duration = Duration::from_secs(15);
 
-/// How long a scrape waits for SQS: the other metrics matter most while it does not answer.
+/// How long a scrape waits for SQS or the outbox: the other metrics matter most while it does not answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The state of messages that a worker has.
@@ -46,6 +47,7 @@ pub(crate) struct DepthProbe {
 #[derive(Clone)]
 pub(crate) struct Depths {
     probes: Arc<StdMutex<Vec<Arc<DepthProbe>>>>,
+    outbox: Arc<StdMutex<Option<Arc<dyn Outbox>>>>,
     asked_at: Arc<Mutex<Option<Instant>>>,
     /// The messages that wait in each queue, visible or delayed, and when SQS has reported them.
     waiting: Arc<StdMutex<HashMap<String, (u64, Instant)>>>,
@@ -56,8 +58,13 @@ pub(crate) struct Depths {
 impl Depths {
     /// The depths of no queue yet.
     pub(crate) fn new(metrics: Metrics, observer: Arc<dyn Observer>) -> Self {
-        let (probes, asked_at, waiting) = Default::default();
-        Self { probes, asked_at, waiting, metrics, observer }
+        let (probes, outbox, asked_at, waiting) = Default::default();
+        Self { probes, outbox, asked_at, waiting, metrics, observer }
+    }
+
+    /// Shows also how far the relays of this outbox are behind.
+    pub(crate) fn watch_outbox(&self, outbox: Arc<dyn Outbox>) {
+        *self.outbox.lock().unwrap_or_else(PoisonError::into_inner) = Some(outbox);
     }
 
     /// Adds a queue.
@@ -79,7 +86,7 @@ impl Depths {
             Err(_) => debug!(queue = probe.queue, "the queue's depth is not known in time"),
         };
         let probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        join_all(probes.into_iter().map(ask)).await;
+        tokio::join!(join_all(probes.into_iter().map(ask)), self.ask_outbox());
         *asked_at = Some(Instant::now());
     }
 
@@ -99,6 +106,16 @@ impl Depths {
     #[cfg(test)]
     pub(crate) async fn block(&self) -> tokio::sync::OwnedMutexGuard<Option<Instant>> {
         Arc::clone(&self.asked_at).lock_owned().await
+    }
+
+    async fn ask_outbox(&self) {
+        let outbox = self.outbox.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(outbox) = outbox else { return };
+        match timeout(PATIENCE, outbox.lag()).await {
+            Ok(Ok(lag)) => self.metrics.outbox().set_lag(&lag),
+            Ok(Err(error)) => debug!(%error, "the outbox's lag is not known"),
+            Err(_) => debug!("the outbox's lag is not known in time"),
+        }
     }
 
     async fn ask(&self, probe: &DepthProbe) -> Result<(), SqsError> {

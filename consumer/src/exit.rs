@@ -47,6 +47,11 @@ impl ExitError {
         if kind.is_unavailability() { Self::unavailable(text) } else { Self::other(text) }
     }
 
+    /// Returns true if a service is unavailable: later it may answer.
+    pub fn is_unavailable(&self) -> bool {
+        self.status == UNAVAILABLE
+    }
+
     /// Prints the error to standard error, after the name of the program, unless it is [silent](Self::silent). Returns its exit
     /// status.
     #[allow(clippy::print_stderr, reason = "the last word of a program")]

@@ -3,6 +3,7 @@
 mod door;
 mod gate;
 mod jobs;
+mod relay;
 mod serve;
 
 use std::net::SocketAddr;
@@ -26,6 +27,7 @@ use crate::depth::Depths;
 use crate::gate::Gates;
 use crate::metrics::Metrics;
 pub(crate) use door::Door;
+pub(crate) use relay::RelayReadiness;
 use serve::{Bounds, HEADER_TIME, serve};
 
 /// Whether the process should be counted on.
@@ -106,13 +108,8 @@ impl Endpoint {
         connections: usize,
     ) -> std::io::Result<Self> {
         let Shown { metrics, depths, gates, readiness, store } = shown;
-        let listener = when_free(
-            async || TcpListener::bind(addr).await,
-            || warn!(%addr, retried_for = ?PORT_PATIENCE, "the address of the HTTP endpoint is in use, retrying"),
-        )
-        .await?;
         let routes = Router::new()
-            .route("/livez", get(|| async { "ok\n" }))
+            .route("/livez", get(live))
             .route("/readyz", get(ready).with_state(readiness))
             .route("/metrics", get(show).with_state((metrics, depths)))
             .merge(
@@ -120,6 +117,29 @@ impl Endpoint {
                     .merge(gate::routes(gates))
                     .route_layer(middleware::from_fn_with_state(door, door::guard)),
             );
+        Self::listen(addr, routes, connections).await
+    }
+
+    /// Serves the metrics of a relay and whether it is ready, without anything about jobs.
+    pub(crate) async fn serve_relay(
+        addr: SocketAddr,
+        (metrics, depths): (Metrics, Depths),
+        readiness: RelayReadiness,
+        connections: usize,
+    ) -> std::io::Result<Self> {
+        let routes = Router::new()
+            .route("/livez", get(live))
+            .route("/readyz", get(relay::ready).with_state(readiness))
+            .route("/metrics", get(show).with_state((metrics, depths)));
+        Self::listen(addr, routes, connections).await
+    }
+
+    async fn listen(addr: SocketAddr, routes: Router, connections: usize) -> std::io::Result<Self> {
+        let listener = when_free(
+            async || TcpListener::bind(addr).await,
+            || warn!(%addr, retried_for = ?PORT_PATIENCE, "the address of the HTTP endpoint is in use, retrying"),
+        )
+        .await?;
         let bounds = Bounds { connections, header_time: HEADER_TIME };
         Ok(Self { server: tokio::spawn(serve(listener, routes, bounds)) })
     }
@@ -129,6 +149,10 @@ impl Drop for Endpoint {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+async fn live() -> &'static str {
+    "ok\n"
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {

@@ -15,6 +15,7 @@ pub mod job_list;
 pub mod job_view;
 mod metrics;
 mod queue_start;
+mod relay_endpoint;
 mod signals;
 mod start_checks;
 mod start_error;
@@ -28,5 +29,6 @@ pub use drumline_runtime::{
 };
 pub use exit::ExitError;
 pub use metrics::Metrics;
+pub use relay_endpoint::RelayEndpoint;
 pub use signals::Signals;
 pub use start_error::StartError;

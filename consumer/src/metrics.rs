@@ -5,6 +5,7 @@ mod dlq;
 mod families;
 mod labels;
 mod oldest;
+pub(crate) mod outbox;
 mod queue;
 pub(crate) mod series;
 
@@ -12,10 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::run::{Event, Observer};
-use prometheus_client::encoding::text::encode;
+use drumline_producer::outbox::RelayObserver;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 
 use self::families::Families;
 use self::labels::{ByQueue, ByState};
+use self::outbox::OutboxMetrics;
 use self::queue::QueueMetrics;
 
 /// All metrics of a process.
@@ -37,8 +40,22 @@ impl Metrics {
     /// The `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
-        encode(&mut text, &self.0.registry).expect("writing to a string does not fail");
+        let outbox = self.0.outbox.get().map(|outbox| outbox.registry());
+        for registry in std::iter::once(&self.0.registry).chain(outbox) {
+            encode_registry(&mut text, registry).expect("writing to a string does not fail");
+        }
+        encode_eof(&mut text).expect("writing to a string does not fail");
         text
+    }
+
+    /// Returns the observer that counts for the relay of an outbox. From then on the families `drumline_outbox_…` are shown.
+    pub fn relay(&self) -> Arc<dyn RelayObserver> {
+        self.outbox()
+    }
+
+    /// Returns the metrics of the outbox, which are shown from then on.
+    pub(crate) fn outbox(&self) -> Arc<OutboxMetrics> {
+        Arc::clone(self.0.outbox.get_or_init(|| Arc::new(OutboxMetrics::new())))
     }
 
     /// Sets how many messages of a queue are in `state`.

@@ -29,15 +29,15 @@ impl Choice for OutboxSettings {
 }
 
 /// An outbox that answers.
-pub(super) struct Opened {
-    pub(super) outbox: Arc<dyn Outbox>,
+pub(crate) struct Opened {
+    pub(crate) outbox: Arc<dyn Outbox>,
     /// Its URL.
-    pub(super) url: SecretUrl,
+    pub(crate) url: SecretUrl,
 }
 
 impl Opened {
     /// Opens the outbox of the settings, which must be one that other processes see, too.
-    pub(super) async fn of(settings: &Settings) -> Result<Self, ExitError> {
+    pub(crate) async fn of(settings: &Settings) -> Result<Self, ExitError> {
         let url = url(settings)?.clone();
         let opened = outbox::open(url.expose().as_str(), settings.outbox_keep).await;
         let outbox = opened.map_err(|error| cannot_be_opened(&url, &error))?;
@@ -45,7 +45,7 @@ impl Opened {
     }
 
     /// The end of a command whose outbox does not answer any more, or refuses something.
-    pub(super) fn error(&self, error: &StoreError) -> ExitError {
+    pub(crate) fn error(&self, error: &StoreError) -> ExitError {
         ExitError::unavailable(format!("the outbox {}: {error}", self.url))
     }
 }

@@ -1,5 +1,7 @@
 //! The families of metrics that a process has, and what they are called.
 
+use std::sync::{Arc, OnceLock};
+
 use drumline::core::{PauseReason, SqsAction, SqsResult, StoreOperation, StoreResult};
 use drumline::run::Event;
 use prometheus_client::metrics::counter::Counter;
@@ -13,6 +15,7 @@ use super::labels::{
     ByAction, ByCause, ByClass, ByOperation, ByOutcome, ByQueue, ByReason, ByResult, ByState, ByType,
 };
 use super::oldest::OldestAges;
+use super::outbox::OutboxMetrics;
 
 /// Upper bounds in seconds: from a quick handler to the longest default attempt.
 const DURATION_BUCKETS: [f64; 14] =
@@ -49,6 +52,8 @@ pub(super) struct Families {
     pub(super) depths: Family<ByState, Gauge>,
     pub(super) dead_letters: Family<ByQueue, Gauge>,
     pub(super) dlq: DlqMetrics,
+    /// Those of the outbox, once the process relays.
+    pub(super) outbox: OnceLock<Arc<OutboxMetrics>>,
     store_requests: Family<ByOperation, Counter>,
     /// Those of the store by operation and result: looked up once, since every job counts two of them.
     store: [[Counter; StoreResult::ALL.len()]; StoreOperation::ALL.len()],
@@ -91,6 +96,7 @@ impl Families {
             depths: Family::default(),
             dead_letters: Family::default(),
             dlq: DlqMetrics::default(),
+            outbox: OnceLock::new(),
             store_requests,
             store,
         };

@@ -1,0 +1,113 @@
+//! The metrics of an outbox and of its relay: a registry of their own, which only processes show that relay.
+
+use std::sync::atomic::AtomicU64;
+
+use drumline_producer::outbox::{FailureClass, ParkedClass, RelayObserver};
+use drumline_store::outbox::Lag;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::labels::ByQueue;
+
+/// The queue of a job that has none.
+const NO_QUEUE: &str = "unknown";
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByFailure {
+    queue: String,
+    class: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ByRowState {
+    state: &'static str,
+}
+
+/// The families of an outbox.
+pub(crate) struct OutboxMetrics {
+    registry: Registry,
+    lag: Gauge<f64, AtomicU64>,
+    rows: Family<ByRowState, Gauge>,
+    sent: Family<ByQueue, Counter>,
+    failures: Family<ByFailure, Counter>,
+    parked: Family<ByFailure, Counter>,
+    unanswered: Counter,
+}
+
+impl OutboxMetrics {
+    pub(super) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            lag: Gauge::default(),
+            rows: Family::default(),
+            sent: Family::default(),
+            failures: Family::default(),
+            parked: Family::default(),
+            unanswered: Counter::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        // Counters get their `_total` from the encoder.
+        let r = &mut self.registry;
+        r.register(
+            "drumline_outbox_lag_seconds",
+            "For how long the oldest job that is due waits in the outbox",
+            self.lag.clone(),
+        );
+        r.register("drumline_outbox_rows", "Jobs in the outbox, by state", self.rows.clone());
+        r.register("drumline_outbox_sent", "Jobs of the outbox that SQS has confirmed", self.sent.clone());
+        r.register(
+            "drumline_outbox_failures",
+            "Jobs of the outbox that were not sent, and will be tried again, by reason",
+            self.failures.clone(),
+        );
+        r.register(
+            "drumline_outbox_parked",
+            "Jobs of the outbox that cannot be sent and wait for an operator, by reason",
+            self.parked.clone(),
+        );
+        r.register(
+            "drumline_outbox_unanswered",
+            "Requests of the relay that the outbox did not answer",
+            self.unanswered.clone(),
+        );
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Shows how far the relays are behind.
+    pub(crate) fn set_lag(&self, lag: &Lag) {
+        self.lag.set(lag.oldest.as_secs_f64());
+        for (state, count) in [("due", lag.due), ("later", lag.later), ("parked", lag.parked)] {
+            self.rows.get_or_create(&ByRowState { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+impl RelayObserver for OutboxMetrics {
+    fn sent(&self, queue: &str, jobs: u64) {
+        self.sent.get_or_create(&ByQueue { queue: queue.to_owned() }).inc_by(jobs);
+    }
+
+    fn failed(&self, queue: Option<&str>, class: FailureClass, jobs: u64) {
+        let queue = queue.unwrap_or(NO_QUEUE).to_owned();
+        self.failures.get_or_create(&ByFailure { queue, class: class.label() }).inc_by(jobs);
+    }
+
+    fn parked(&self, queue: Option<&str>, class: ParkedClass) {
+        let queue = queue.unwrap_or(NO_QUEUE).to_owned();
+        self.parked.get_or_create(&ByFailure { queue, class: class.label() }).inc();
+    }
+
+    fn outbox_unanswered(&self) {
+        self.unanswered.inc();
+    }
+}

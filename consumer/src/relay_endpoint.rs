@@ -1,0 +1,90 @@
+//! What a process shows of the outbox that it relays: its endpoint, and metrics for CloudWatch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::run::NoopObserver;
+use drumline_producer::outbox::RelayObserver;
+use drumline_runtime::{Settings, http_connections, raise_descriptor_limit};
+use drumline_store::outbox::Outbox;
+use tokio::time::{Instant, timeout_at};
+
+use crate::depth::Depths;
+use crate::emf::Emf;
+use crate::http::{Endpoint, RelayReadiness};
+use crate::metrics::Metrics;
+use crate::start_error::StartError;
+
+/// The time for the last metrics.
+const LAST_METRICS: Duration = Duration::from_secs(1);
+
+/// The part of [`LAST_METRICS`] in which the outbox may report its lag.
+const LAST_LAG: Duration = Duration::from_millis(700);
+
+/// The endpoint and the metrics of a process that relays an outbox and consumes no queue: `/livez`, `/readyz` and `/metrics` at the
+/// settings' `http_addr`, and the embedded metric format if `emf` is on.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use drumline_consumer::{RelayEndpoint, Settings};
+/// # use drumline_producer::{Producer, outbox::Relay};
+/// # async fn example(settings: &Settings, producer: Producer, stop: impl Future<Output = ()>) -> Result<(), Box<dyn std::error::Error>> {
+/// let url = settings.outbox_url.as_ref().ok_or("no outbox")?;
+/// let outbox = drumline_store::outbox::open(url.expose().as_str(), settings.outbox_keep).await?;
+/// let endpoint = RelayEndpoint::serve(settings, Arc::clone(&outbox)).await?;
+/// Relay::new(outbox, producer).observed(endpoint.observer()).run(stop).await;
+/// endpoint.close().await;
+/// # Ok(()) }
+/// ```
+pub struct RelayEndpoint {
+    metrics: Metrics,
+    depths: Depths,
+    readiness: RelayReadiness,
+    emf: Option<Emf>,
+    _endpoint: Option<Endpoint>,
+}
+
+impl RelayEndpoint {
+    /// Serves from now on. Raises the process's limit of open files to what the system allows.
+    ///
+    /// # Errors
+    /// If the address is in use or not allowed.
+    pub async fn serve(settings: &Settings, outbox: Arc<dyn Outbox>) -> Result<Self, StartError> {
+        let metrics = Metrics::new();
+        // Shown from the start on, also before anything is sent.
+        metrics.outbox();
+        let depths = Depths::new(metrics.clone(), Arc::new(NoopObserver));
+        depths.watch_outbox(Arc::clone(&outbox));
+        let readiness = RelayReadiness::new(outbox);
+        let connections = http_connections(raise_descriptor_limit());
+        let endpoint = match settings.http_addr {
+            Some(addr) => {
+                let shown = (metrics.clone(), depths.clone());
+                let endpoint = Endpoint::serve_relay(addr, shown, readiness.clone(), connections).await;
+                Some(endpoint.map_err(|error| StartError::Http { addr, error })?)
+            }
+            None => None,
+        };
+        let emf = settings.emf.then(|| Emf::start(metrics.clone(), depths.clone()));
+        Ok(Self { metrics, depths, readiness, emf, _endpoint: endpoint })
+    }
+
+    /// Returns the observer that counts for the relay.
+    pub fn observer(&self) -> Arc<dyn RelayObserver> {
+        self.metrics.relay()
+    }
+
+    /// Reports from now on that the process is not ready: it begins nothing new.
+    pub fn drain(&self) {
+        self.readiness.drain();
+    }
+
+    /// Writes the last metrics, within a second, and serves no more.
+    pub async fn close(self) {
+        let Some(emf) = self.emf else { return };
+        let start = Instant::now();
+        // A lag that is not known in time stays as it is.
+        let _ = timeout_at(start + LAST_LAG, self.depths.refresh()).await;
+        emf.stop(start + LAST_METRICS).await;
+    }
+}

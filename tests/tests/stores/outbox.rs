@@ -1,0 +1,7 @@
+//! Outboxes and their relays as processes, which are killed, stopped and restarted like the servers around them.
+
+mod commands;
+mod kills;
+mod late;
+mod shared;
+mod world;

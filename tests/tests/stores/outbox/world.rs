@@ -1,0 +1,141 @@
+//! What the tests of relays are made of: a database of their own, relays as processes, and the jobs that a queue has confirmed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use drumline_store::outbox::OutboxJob;
+use drumline_store::outbox::postgres::add_in;
+use drumline_store::postgres::sqlx::{self, PgConnection};
+use drumline_tests::{Launch, LocalQueue, Proxy, shared_store};
+use serde_json::Value;
+use sqlx::Connection as _;
+
+use crate::{POSTGRES, unique};
+
+/// Short, since every kill leaves one behind.
+pub(super) const LEASE: &str = "2s";
+
+/// The URL of a database of the test's own, since the name of the outbox's table is fixed.
+pub(super) async fn database() -> Option<String> {
+    let server = shared_store(POSTGRES)?;
+    let name = unique("outbox").replace('-', "_");
+    let mut connection = PgConnection::connect(&server).await.unwrap();
+    execute(&mut connection, format!("CREATE DATABASE {name}")).await;
+    let (server, _) = server.rsplit_once('/').unwrap();
+    Some(format!("{server}/{name}"))
+}
+
+/// Executes statements of the test's own.
+pub(super) async fn execute(connection: &mut PgConnection, sql: String) {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.unwrap();
+}
+
+/// A relay of the outbox at `outbox_url` into the queue at `queue_url`, whose requests go to `endpoint_url`.
+pub(super) fn relay(outbox_url: &str, queue_url: &str, endpoint_url: &str) -> Launch {
+    Launch::new(&["outbox", "run", "--lease", LEASE])
+        .env("DRUMLINE_OUTBOX_URL", outbox_url)
+        .env("DRUMLINE_QUEUE_URL", queue_url)
+        .env("AWS_ENDPOINT_URL", endpoint_url)
+        .serving()
+}
+
+/// A job whose id says its place in its group.
+pub(super) fn job(group: &str, place: usize) -> OutboxJob {
+    let mut job = OutboxJob::new(id(group, place), "count", format!(r#"{{"place":{place}}}"#));
+    job.group = Some(group.to_owned());
+    job
+}
+
+/// The id of that job.
+pub(super) fn id(group: &str, place: usize) -> String {
+    format!("{group}:{place:06}")
+}
+
+/// Adds the jobs of a group at these places, in a transaction of their own.
+pub(super) async fn add(connection: &mut PgConnection, group: &str, places: std::ops::Range<usize>) {
+    let jobs: Vec<OutboxJob> = places.map(|place| job(group, place)).collect();
+    let mut transaction = connection.begin().await.unwrap();
+    add_in(&mut transaction, &jobs).await.unwrap();
+    transaction.commit().await.unwrap();
+}
+
+/// The number of jobs that wait or are parked.
+pub(super) async fn left(connection: &mut PgConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar("SELECT count(*) FROM drumline_outbox WHERE state <> 'sent'")
+        .fetch_one(connection)
+        .await
+}
+
+/// The queue before which a proxy notes what it has confirmed.
+pub(super) async fn noted_queue(queue: &LocalQueue) -> Proxy {
+    Proxy::start(&queue.endpoint_url()).await
+}
+
+/// A message that a queue has taken.
+#[derive(Debug, Clone)]
+pub(super) struct Confirmed {
+    pub(super) job_id: String,
+    pub(super) group: Option<String>,
+}
+
+/// Returns the messages that queues behind this proxy have confirmed, in their order. Checks that each has the identity of its row.
+pub(super) fn confirmed(proxy: &Proxy) -> Vec<Confirmed> {
+    let batches = proxy.answers("SendMessageBatch");
+    let mut all = Vec::new();
+    for (request, answer) in &batches {
+        let successful: BTreeSet<&str> = answer["Successful"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry["Id"].as_str())
+            .collect();
+        let entries = request["Entries"].as_array().into_iter().flatten();
+        for entry in entries.filter(|entry| successful.contains(entry["Id"].as_str().unwrap())) {
+            all.push(message(entry));
+        }
+    }
+    assert_eq!(proxy.count("SendMessage"), 0, "a relay sends batches");
+    all
+}
+
+fn message(entry: &Value) -> Confirmed {
+    let body: Value = serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap();
+    let job_id = body["jobId"].as_str().unwrap().to_owned();
+    if let Some(deduplication_id) = entry["MessageDeduplicationId"].as_str() {
+        assert_eq!(deduplication_id, job_id, "a FIFO queue knows it by the id of its row");
+    }
+    Confirmed { job_id, group: entry["MessageGroupId"].as_str().map(str::to_owned) }
+}
+
+/// Expects each of these jobs at least once and no other, and each group's in the order of their places when they came first.
+pub(super) fn expect_delivered(messages: &[Confirmed], expected: &BTreeSet<String>) {
+    let delivered: BTreeSet<&str> = messages.iter().map(|message| &*message.job_id).collect();
+    let lost: Vec<_> = expected.iter().filter(|id| !delivered.contains(id.as_str())).collect();
+    assert!(
+        lost.is_empty(),
+        "{} of {} are lost, such as {:?}",
+        lost.len(),
+        expected.len(),
+        &lost[..lost.len().min(5)]
+    );
+    let strange: Vec<_> = delivered.iter().filter(|id| !expected.contains(**id)).collect();
+    assert!(
+        strange.is_empty(),
+        "{} were rolled back, such as {:?}",
+        strange.len(),
+        &strange[..strange.len().min(5)]
+    );
+    let mut seen = BTreeSet::new();
+    let mut last = BTreeMap::<&str, &str>::new();
+    for message in messages {
+        let Some(group) = &message.group else { continue };
+        if seen.insert(&*message.job_id) {
+            let before = last.insert(group, &message.job_id);
+            assert!(
+                before < Some(&message.job_id),
+                "{} came before {}",
+                before.unwrap_or_default(),
+                message.job_id
+            );
+        }
+    }
+}
