@@ -73,6 +73,8 @@ struct Plan {
     share: Option<(Fault, u8)>,
     rewrite: Option<Rewrite>,
     seen: Vec<(Instant, Value)>,
+    /// Requests that SQS has carried out, with its answers, also of those whose answer was lost.
+    answered: Vec<(Value, Value)>,
 }
 
 impl Plan {
@@ -184,6 +186,12 @@ impl Proxy {
         self.plans.with(action, |plan| plan.seen.clone())
     }
 
+    /// Returns the requests of `action` that SQS has carried out with its answers, in the order of the answers. Those of which a plan let
+    /// some entries fail are without these.
+    pub fn answers(&self, action: &str) -> Vec<(Value, Value)> {
+        self.plans.with(action, |plan| plan.answered.clone())
+    }
+
     /// How many requests of `action` came.
     pub fn count(&self, action: &str) -> usize {
         self.plans.with(action, |plan| plan.seen.len())
@@ -260,6 +268,10 @@ async fn pass(
         forwarded.headers_mut().unwrap().remove(name);
     }
     let response = exchange(forwarded.body(Full::from(body)).unwrap()).await.map_err(|_| Closed)?;
+    if response.status().is_success() && !plans.is_long_running {
+        let said = serde_json::from_slice(response.body()).unwrap_or_default();
+        plans.with(&action, |plan| plan.answered.push((json, said)));
+    }
     match fault {
         Some(Fault::AnswerLost) => return Err(Closed),
         Some(Fault::SlowAnswer) => tokio::time::sleep(SLOW).await,

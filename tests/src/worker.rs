@@ -90,6 +90,12 @@ impl Launch {
         Self { http: Some(addr), ..launch }
     }
 
+    /// The same with an HTTP endpoint at an address of its own.
+    pub fn serving(self) -> Self {
+        let addr = free_address();
+        Self { http: Some(addr), ..self.env("DRUMLINE_HTTP_ADDR", &addr.to_string()) }
+    }
+
     /// The same with another program: one of the same commands around handlers of its own.
     pub fn program(self, binary: PathBuf) -> Self {
         Self { binary: Some(binary), ..self.without("DRUMLINE_SAMPLE_JOBS") }

@@ -8,6 +8,7 @@ mod attempts;
 mod dead_letters;
 mod effects_once;
 mod outage;
+mod outbox;
 mod replayed;
 mod report;
 mod stalled;
