@@ -20,6 +20,7 @@ mod queue;
 mod read;
 mod reader;
 mod schedules;
+mod shown_schedules;
 mod sources;
 mod table;
 mod unknown;

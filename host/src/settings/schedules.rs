@@ -9,12 +9,9 @@ use drumline::message::MAX_TYPE_BYTES;
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use super::effective::Effective;
 use super::file_text::text;
 use super::names::Names;
-use super::origin::Origin;
 use super::problem::Problem;
-use super::reader::Reader;
 use super::values;
 
 /// The keys of a table.
@@ -97,21 +94,6 @@ pub(super) fn read_schedules(value: Option<Value>, problems: &mut Vec<Problem>) 
         schedules.push(schedule);
     }
     schedules
-}
-
-impl Reader<'_> {
-    /// Returns the schedules, and shows them among the settings in force.
-    pub(super) fn schedules(&mut self) -> Vec<ScheduleSettings> {
-        let schedules = self.sources.schedules.clone();
-        let shown = schedules.iter().map(|schedule| Effective {
-            queue: None,
-            key: format!("schedule.{}", schedule.name),
-            value: Some(format!("{}: {}", schedule.times, schedule.job_type)),
-            origin: Origin::File,
-        });
-        self.effective.extend(shown);
-        schedules
-    }
 }
 
 /// The fields of a table that are not read yet.
