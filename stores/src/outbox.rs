@@ -66,7 +66,8 @@ pub trait Outbox: Send + Sync + 'static {
     /// Waits until a job may be due that was not, for `longest` at most. It may return earlier without reason.
     fn wait<'a>(&'a self, longest: Duration) -> MaybeReady<'a, ()>;
 
-    /// Returns how far the relays are behind. Outboxes may count up to some bound only: PostgreSQL's counts a million at most.
+    /// Returns how far the relays are behind. PostgreSQL counts up to a million jobs of a kind, and estimates those that are due later if
+    /// there are more than 100,000.
     fn lag(&self) -> Answer<'_, Lag>;
 
     /// Returns rows, for people: the first `limit` of a state, those first that were added first.

@@ -62,7 +62,13 @@ pub use self::adding::add_in;
 pub(crate) use self::adding::to_rows;
 
 /// The tables and functions of the outbox, as statements that may be run again.
-pub const MIGRATION: &str = include_str!("postgres/schema.sql");
+pub const MIGRATION: &str = concat!(
+    include_str!("postgres/tables.sql"),
+    "\n",
+    include_str!("postgres/adding.sql"),
+    "\n",
+    include_str!("postgres/taking.sql")
+);
 
 /// How often a relay looks for jobs that were kept for long enough. Until they are removed, their ids are not free.
 const REMOVE_EVERY: Duration = Duration::from_secs(1);

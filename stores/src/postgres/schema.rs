@@ -28,7 +28,11 @@ pub const SCHEMA: &str = concat!(
     "\n",
     include_str!("schema_v4.sql"),
     "\n",
-    include_str!("../outbox/postgres/schema.sql")
+    include_str!("../outbox/postgres/tables.sql"),
+    "\n",
+    include_str!("../outbox/postgres/adding.sql"),
+    "\n",
+    include_str!("../outbox/postgres/taking.sql")
 );
 
 /// Keeps two workers that start at once from making the same. An arbitrary number.
@@ -41,7 +45,7 @@ const IS_THERE: &str = "SELECT to_regclass('drumline_attempts') IS NOT NULL
         AND to_regproc('drumline_surrender_v2') IS NOT NULL AS second,
     to_regproc('drumline_surrender_v3') IS NOT NULL AS third,
     to_regproc('drumline_forget_v4') IS NOT NULL AS fourth,
-    to_regproc('drumline_outbox_finish_v1') IS NOT NULL AS outbox";
+    to_regproc('drumline_outbox_take_v1') IS NOT NULL AS outbox";
 
 /// Checks for an outbox that this role may add to.
 const MAY_ADD: &str = "SELECT to_regproc('drumline_outbox_finish_v1') IS NOT NULL

@@ -8,29 +8,38 @@ use sqlx::{AssertSqlSafe, Error, Row};
 use super::super::{Lag, OutboxRow, RowState, Rows};
 use super::job_rows;
 
-/// Counts up to a million of each kind, so that the answer takes no longer than it may, and finds the oldest job by the indexes.
-const LAG: &str = "SELECT
-    (SELECT count(*) FROM (SELECT FROM drumline_outbox WHERE state = 'waiting' AND due = '-infinity' LIMIT 1000000) AS a) AS at_once,
-    (SELECT count(*) FROM (SELECT FROM drumline_outbox
-        WHERE state = 'waiting' AND due > '-infinity' AND due <= now() LIMIT 1000000) AS a) AS timed,
-    (SELECT count(*) FROM (SELECT FROM drumline_outbox
-        WHERE state = 'waiting' AND due_since IS NOT NULL AND due > now() LIMIT 1000000) AS a) AS put_back,
-    (SELECT count(*) FROM (SELECT FROM drumline_outbox
-        WHERE state = 'waiting' AND due > '-infinity' AND due > now() AND due_since IS NULL LIMIT 1000000) AS a) AS later,
-    (SELECT count(*) FROM (SELECT FROM drumline_outbox WHERE state = 'parked' LIMIT 1000000) AS a) AS parked,
-    greatest(0, extract(epoch FROM now() - least(
-        (SELECT added FROM drumline_outbox WHERE state = 'waiting' AND due = '-infinity' ORDER BY position LIMIT 1),
-        (SELECT greatest(due, added) FROM drumline_outbox WHERE state = 'waiting' AND due > '-infinity' AND due <= now() ORDER BY due LIMIT 1),
-        (SELECT min(due_since) FROM (SELECT due_since FROM drumline_outbox
-            WHERE state = 'waiting' AND due_since IS NOT NULL LIMIT 1000000) AS a)
-    )) * 1000)::bigint AS oldest";
+/// Counts by the indexes, so that the answer takes no longer than it may: up to a million jobs that are due, and up to 100,000 that are
+/// due later; of more of these, the statistics have the number. The oldest job is found by the indexes, too.
+const LAG: &str = "WITH counted AS MATERIALIZED (
+        SELECT
+            (SELECT count(*) FROM (SELECT FROM drumline_outbox
+                WHERE state = 'waiting' AND due = '-infinity' LIMIT 1000000) AS a) AS at_once,
+            (SELECT count(*) FROM (SELECT FROM drumline_outbox
+                WHERE state = 'waiting' AND due > '-infinity' AND due <= now() LIMIT 1000000) AS a) AS timed,
+            (SELECT count(*) FROM (SELECT FROM drumline_outbox
+                WHERE state = 'waiting' AND due_since IS NOT NULL AND due > now() LIMIT 1000000) AS a) AS put_back,
+            (SELECT count(*) FROM (SELECT FROM drumline_outbox
+                WHERE state = 'waiting' AND due > '-infinity' AND due > now() LIMIT 100000) AS a) AS future,
+            (SELECT count(*) FROM (SELECT FROM drumline_outbox WHERE state = 'parked' LIMIT 1000000) AS a) AS parked
+    )
+    SELECT at_once + timed + put_back AS due, parked,
+        CASE WHEN future < 100000 THEN greatest(future - put_back, 0) ELSE greatest(future,
+            (SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass('drumline_outbox_timed'))) END AS later,
+        greatest(0, extract(epoch FROM now() - least(
+            (SELECT added FROM drumline_outbox WHERE state = 'waiting' AND due = '-infinity' ORDER BY position LIMIT 1),
+            (SELECT greatest(due, added) FROM drumline_outbox
+                WHERE state = 'waiting' AND due > '-infinity' AND due <= now() ORDER BY due LIMIT 1),
+            (SELECT min(due_since) FROM (SELECT due_since FROM drumline_outbox
+                WHERE state = 'waiting' AND due_since IS NOT NULL LIMIT 1000000) AS a)
+        )) * 1000)::bigint AS oldest
+    FROM counted";
 
 pub(super) async fn lag(connection: &mut PgConnection) -> Result<Lag, Error> {
     let row = sqlx::query(LAG).fetch_one(connection).await?;
     let count = |name: &str| -> Result<u64, Error> { Ok(row.try_get::<i64, _>(name)?.unsigned_abs()) };
     let oldest = row.try_get::<Option<i64>, _>("oldest")?.unwrap_or_default();
     Ok(Lag {
-        due: count("at_once")? + count("timed")? + count("put_back")?,
+        due: count("due")?,
         oldest: Duration::from_millis(oldest.unsigned_abs()),
         later: count("later")?,
         parked: count("parked")?,

@@ -1,0 +1,159 @@
+-- Functions by which relays take jobs. May be run again.
+
+-- Has a relay live for some time from now, and gives it its fair share of the buckets. Answers with those whose jobs it may
+-- take. p_busy are those of which it has jobs in hand: they are given to others later.
+CREATE OR REPLACE FUNCTION drumline_outbox_lease_v1(p_relay text, p_length bigint, p_busy integer[]) RETURNS integer[]
+LANGUAGE plpgsql VOLATILE SET lock_timeout = '2s' AS $$
+DECLARE
+  c_buckets CONSTANT integer := 64;
+  v_is_alive boolean;
+  v_share integer;
+  v_own integer[];
+  v_leased integer;
+BEGIN
+  UPDATE drumline_outbox_relays SET until = drumline_outbox_after_v1(p_length)
+  WHERE relay = p_relay AND until > clock_timestamp();
+  v_is_alive := FOUND;
+  SELECT ceil(c_buckets::numeric / greatest(count(*), 1)) INTO v_share
+  FROM drumline_outbox_relays WHERE until > clock_timestamp();
+  SELECT coalesce(array_agg(b.bucket ORDER BY b.bucket) FILTER (WHERE b.relay = p_relay), '{}'), count(r.relay)
+  INTO v_own, v_leased
+  FROM drumline_outbox_buckets AS b
+  LEFT JOIN drumline_outbox_relays AS r ON r.relay = b.relay AND r.until > clock_timestamp();
+  IF v_is_alive AND (cardinality(v_own) = v_share OR cardinality(v_own) < v_share AND v_leased = c_buckets) THEN
+    RETURN v_own;
+  END IF;
+
+  -- One relay at a time, and each sees what the ones before it have done. The number is arbitrary.
+  PERFORM pg_advisory_xact_lock(7236837463294635297);
+  INSERT INTO drumline_outbox_buckets (bucket) SELECT generate_series(0, c_buckets - 1) ON CONFLICT DO NOTHING;
+  IF NOT v_is_alive THEN
+    -- It is new, or was away for so long that others may have had its buckets.
+    UPDATE drumline_outbox_buckets SET relay = NULL WHERE relay = p_relay;
+    INSERT INTO drumline_outbox_relays (relay, until) VALUES (p_relay, drumline_outbox_after_v1(p_length))
+    ON CONFLICT (relay) DO UPDATE SET until = excluded.until;
+  END IF;
+  -- One that is locked renews its lease in this moment.
+  DELETE FROM drumline_outbox_relays WHERE relay IN (
+    SELECT relay FROM drumline_outbox_relays WHERE until <= clock_timestamp() FOR UPDATE SKIP LOCKED
+  );
+  SELECT ceil(c_buckets::numeric / count(*)) INTO v_share FROM drumline_outbox_relays;
+  SELECT coalesce(array_agg(bucket ORDER BY bucket), '{}') INTO v_own
+  FROM drumline_outbox_buckets WHERE relay = p_relay;
+  IF cardinality(v_own) < v_share THEN
+    UPDATE drumline_outbox_buckets SET relay = p_relay, token = token + 1
+    WHERE bucket IN (
+      SELECT b.bucket FROM drumline_outbox_buckets AS b
+      WHERE NOT EXISTS (SELECT FROM drumline_outbox_relays AS r WHERE r.relay = b.relay)
+      ORDER BY b.bucket LIMIT v_share - cardinality(v_own)
+    );
+    SELECT coalesce(array_agg(bucket ORDER BY bucket), '{}') INTO v_own
+    FROM drumline_outbox_buckets WHERE relay = p_relay;
+  ELSIF cardinality(v_own) > v_share THEN
+    UPDATE drumline_outbox_buckets SET relay = NULL
+    WHERE bucket = ANY(v_own[v_share + 1:]) AND bucket <> ALL(p_busy);
+    PERFORM pg_notify('drumline_outbox', '');
+    v_own := v_own[:v_share];
+  END IF;
+  RETURN v_own;
+END $$;
+
+-- Takes jobs that are due for a relay, whose buckets are leased to it for some time from now. p_taken, p_groups and p_busy are the
+-- positions, groups and buckets of those that it has in hand.
+CREATE OR REPLACE FUNCTION drumline_outbox_take_v1(
+  p_relay text, p_max integer, p_length bigint, p_taken bigint[], p_groups text[], p_busy integer[]
+) RETURNS TABLE (
+  id text, type text, payload text, schema_version integer, queue text, message_group text, idempotency_key text,
+  correlation_id text, traceparent text, message_attributes text, due bigint, added bigint, failures integer, place bigint,
+  bucket integer, turn integer, token bigint
+)
+LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_column
+DECLARE
+  v_buckets integer[] := drumline_outbox_lease_v1(p_relay, p_length, p_busy);
+  v_now timestamptz := clock_timestamp();
+  v_chosen bigint[];
+  v_unique bigint[];
+BEGIN
+  WITH ready AS (
+    -- Of those that are due at once and of those that have a time, each gets every other place, so that neither waits for
+    -- the end of the other.
+    (SELECT o.position, o.message_group, o.unique_key IS NOT NULL AS is_unique, row_number() OVER (ORDER BY o.position) AS place
+    FROM drumline_outbox AS o
+    WHERE o.state = 'waiting' AND o.due = '-infinity' AND o.bucket = ANY(v_buckets) AND o.position <> ALL(p_taken)
+      AND (o.message_group IS NULL OR o.message_group <> ALL(p_groups) AND NOT EXISTS (
+        SELECT FROM drumline_outbox AS h
+        WHERE h.state = 'waiting' AND h.due_since IS NOT NULL AND h.message_group = o.message_group
+          AND h.position < o.position AND h.due > v_now
+      ))
+    ORDER BY o.position LIMIT p_max)
+    UNION ALL
+    (SELECT o.position, o.message_group, o.unique_key IS NOT NULL AS is_unique, row_number() OVER (ORDER BY o.due) AS place
+    FROM drumline_outbox AS o
+    WHERE o.state = 'waiting' AND o.due > '-infinity' AND o.due <= v_now AND o.bucket = ANY(v_buckets)
+      AND o.position <> ALL(p_taken)
+      AND (o.message_group IS NULL OR o.message_group <> ALL(p_groups) AND NOT EXISTS (
+        SELECT FROM drumline_outbox AS h
+        WHERE h.state = 'waiting' AND h.due_since IS NOT NULL AND h.message_group = o.message_group
+          AND h.position < o.position AND h.due > v_now
+      ))
+    ORDER BY o.due LIMIT p_max)
+  ), chosen AS MATERIALIZED (
+    SELECT position, message_group, is_unique FROM ready ORDER BY place, position LIMIT p_max
+  ), mixed AS MATERIALIZED (
+    -- Groups some of whose jobs have a time that has come: their places go to their first jobs that are due.
+    SELECT message_group, places FROM (
+      SELECT message_group, count(*) AS places FROM chosen WHERE message_group IS NOT NULL GROUP BY message_group
+    ) AS c
+    WHERE v_now >= (
+      SELECT o.due FROM drumline_outbox AS o
+      WHERE o.state = 'waiting' AND o.due <> '-infinity' AND o.message_group = c.message_group
+      ORDER BY o.due LIMIT 1
+    )
+  )
+  SELECT array_agg(position), array_agg(position) FILTER (WHERE is_unique) INTO v_chosen, v_unique FROM (
+    SELECT position, is_unique FROM chosen
+    WHERE message_group IS NULL OR message_group NOT IN (SELECT message_group FROM mixed)
+    UNION ALL
+    SELECT first.position, first.is_unique FROM mixed, LATERAL (
+      SELECT due_jobs.position, due_jobs.is_unique FROM (
+        (SELECT o.position, o.unique_key IS NOT NULL AS is_unique FROM drumline_outbox AS o
+        WHERE o.state = 'waiting' AND o.due <= '-infinity' AND o.message_group = mixed.message_group
+        ORDER BY o.position LIMIT mixed.places)
+        UNION ALL
+        (SELECT timed.position, timed.is_unique FROM (
+          SELECT o.position, o.unique_key IS NOT NULL AS is_unique FROM drumline_outbox AS o
+          WHERE o.state = 'waiting' AND o.due <> '-infinity' AND o.due <= v_now AND o.message_group = mixed.message_group
+          OFFSET 0
+        ) AS timed
+        ORDER BY timed.position LIMIT mixed.places)
+      ) AS due_jobs
+      WHERE NOT EXISTS (
+        SELECT FROM drumline_outbox AS h
+        WHERE h.state = 'waiting' AND h.due_since IS NOT NULL AND h.message_group = mixed.message_group
+          AND h.position < due_jobs.position AND h.due > v_now
+      )
+      ORDER BY due_jobs.position LIMIT mixed.places
+    ) AS first
+  ) AS all_chosen;
+
+  IF v_unique IS NOT NULL THEN
+    -- One that is replaced in this moment is either marked first, and stays as it is, or may be due later now.
+    UPDATE drumline_outbox AS o SET taken = b.token FROM drumline_outbox_buckets AS b
+    WHERE o.position = ANY(v_unique) AND o.state = 'waiting' AND o.due <= v_now
+      AND b.bucket = o.bucket AND b.bucket = ANY(v_buckets);
+  END IF;
+  RETURN QUERY
+    SELECT o.id, o.type, o.payload, o.schema_version, o.queue, o.message_group, o.idempotency_key, o.correlation_id,
+      o.traceparent, o.message_attributes,
+      CASE WHEN o.due > '-infinity' THEN floor(extract(epoch FROM o.due) * 1000)::bigint END,
+      floor(extract(epoch FROM o.added) * 1000)::bigint, o.failures, o.position, o.bucket, o.turn, b.token
+    FROM (
+      SELECT *, sum(octet_length(q.payload)) OVER (ORDER BY q.position) - octet_length(q.payload) AS bytes_before
+      FROM drumline_outbox AS q WHERE q.position = ANY(v_chosen)
+    ) AS o
+    JOIN drumline_outbox_buckets AS b ON b.bucket = o.bucket AND b.bucket = ANY(v_buckets)
+    WHERE o.state = 'waiting' AND o.due <= v_now AND (o.unique_key IS NULL OR o.taken = b.token)
+      AND o.bytes_before < 16777216
+    ORDER BY o.position;
+END $$;
