@@ -149,7 +149,7 @@ impl Run {
         self.intake.is_exhausted() && self.calls.is_empty() && self.backlog.in_hand() == 0
     }
 
-    async fn leave(&self) {
+    async fn leave(&mut self) {
         match timeout(LEAVE, self.outbox.leave(&self.name)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => warn!(%error, "outbox lease not given back: it ends by itself"),
