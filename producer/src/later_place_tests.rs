@@ -58,7 +58,7 @@ async fn rows(outbox: &dyn Outbox) -> Vec<OutboxRow> {
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_job_that_waits_is_a_row_with_all_that_its_message_needs() {
     let outbox = Arc::new(MemoryOutbox::with_clock(Duration::ZERO, 1_000));
     let producer = producer(outbox.clone());
@@ -83,7 +83,7 @@ async fn a_job_that_waits_is_a_row_with_all_that_its_message_needs() {
     assert_eq!((row.job, row.due_ms), (expected, 1_000 + 24 * 3_600_000));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_job_of_a_fifo_queue_waits_with_its_group() {
     let outbox = Arc::new(MemoryOutbox::with_clock(Duration::ZERO, 0));
     let time = UNIX_EPOCH + Duration::from_millis(1_500);
@@ -98,7 +98,7 @@ async fn a_job_of_a_fifo_queue_waits_with_its_group() {
     assert_eq!(past.due, Some(UNIX_EPOCH), "it is sent by the relay at once");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_an_outbox_cannot_keep_is_refused_by_name() {
     let outbox = Arc::new(MemoryOutbox::new(Duration::ZERO));
     let producer = producer(outbox.clone());
@@ -131,7 +131,7 @@ async fn what_an_outbox_cannot_keep_is_refused_by_name() {
     assert_eq!(rows(&*outbox).await, []);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_row_for_a_transaction_has_passed_all_checks() {
     let producer = producer(Arc::new(MemoryOutbox::new(Duration::ZERO)));
     let job = greet(&producer, "x").delay(Duration::from_secs(60)).to_outbox_job().unwrap();
@@ -143,7 +143,7 @@ async fn a_row_for_a_transaction_has_passed_all_checks() {
     assert!(secret.to_string().contains("payload.name"), "{secret}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_sender_refuses_a_job_that_waits() {
     let producer = producer(Arc::new(MemoryOutbox::new(Duration::ZERO)));
     let sender = Sender::new(producer.clone(), SenderOptions::default());
@@ -155,7 +155,7 @@ async fn a_sender_refuses_a_job_that_waits() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn many_jobs_are_added_in_few_calls_and_each_stands_for_itself() {
     let outbox = Arc::new(Moody::default());
     let producer = producer(outbox.clone());
@@ -180,7 +180,7 @@ async fn many_jobs_are_added_in_few_calls_and_each_stands_for_itself() {
     assert!(failed.error.to_string().contains("the outbox: it is refused"), "{failure}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_job_whose_answer_is_lost_is_the_same_job_the_next_time() {
     let outbox = Arc::new(Moody::default());
     let producer = producer(outbox.clone());

@@ -99,7 +99,7 @@ impl World {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_job_holds_its_key_until_it_is_done() {
     let (world, unique) = (World::new(), Unique::until_done(HOUR).key("7"));
     let first = world.send("1", &unique).await;
@@ -120,7 +120,7 @@ async fn a_job_holds_its_key_until_it_is_done() {
     assert_eq!(world.relay().await, ["5"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_job_that_has_failed_for_good_holds_no_key_and_one_that_is_tried_again_does() {
     let ends = |failure_reason: Option<&str>, dead| ReleaseClaim {
         count_attempt: true,
@@ -140,7 +140,7 @@ async fn a_job_that_has_failed_for_good_holds_no_key_and_one_that_is_tried_again
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_job_that_no_store_knows_as_done_holds_its_key_to_the_end_of_the_window() {
     let (world, unique) = (World::new(), Unique::until_done(HOUR).key("7"));
     let first = world.send("1", &unique).await;
@@ -151,7 +151,7 @@ async fn a_job_that_no_store_knows_as_done_holds_its_key_to_the_end_of_the_windo
     assert_eq!(world.send("3", &unique).await.existing, None);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_job_holds_its_key_for_a_window_even_if_it_is_done() {
     let (world, unique) = (World::new(), Unique::within(HOUR).key("7"));
     let first = world.send("1", &unique).await;
@@ -164,7 +164,7 @@ async fn a_job_holds_its_key_for_a_window_even_if_it_is_done() {
     assert_eq!(world.relay().await, ["3"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_waiting_job_is_replaced_if_that_is_wanted() {
     let (world, unique) = (World::new(), Unique::within(HOUR).key("7").replace());
     let first = world.job("1").delay(10 * MINUTE).unique(unique.clone()).await.unwrap();
@@ -186,7 +186,7 @@ async fn a_waiting_job_is_replaced_if_that_is_wanted() {
     assert_eq!(world.relay().await, [""; 0]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_debounced_job_waits_for_a_quiet_time_and_not_for_ever() {
     let world = World::new();
     let unique = Unique::debounce(Duration::from_secs(10), Duration::from_secs(25)).key("7");
@@ -206,7 +206,7 @@ async fn a_debounced_job_waits_for_a_quiet_time_and_not_for_ever() {
     assert_eq!(world.relay().await, ["4"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_last_call_of_a_debounced_job_counts_even_while_a_relay_sends_the_one_before() {
     let (world, unique) = (World::new(), Unique::debounce(MINUTE, HOUR).key("7"));
     world.send("1", &unique).await;
@@ -221,7 +221,7 @@ async fn the_last_call_of_a_debounced_job_counts_even_while_a_relay_sends_the_on
     assert_eq!(world.relay().await, ["3"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn of_many_callers_one_adds_the_job_and_all_others_get_its_id() {
     let (world, unique) = (Arc::new(World::new()), Unique::until_done(HOUR).key("7"));
     for round in 0..20 {
@@ -243,7 +243,7 @@ async fn of_many_callers_one_adds_the_job_and_all_others_get_its_id() {
     assert!(rows.len() <= 20, "{rows:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_key_is_the_jobs_own_or_a_hash_of_its_payload() {
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Other {
@@ -264,7 +264,7 @@ async fn a_key_is_the_jobs_own_or_a_hash_of_its_payload() {
     assert_eq!(explicit.await.unwrap().existing, None, "a key that is given comes before all");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_unique_is_refused() {
     let world = World::new();
     let plain = {
