@@ -61,7 +61,8 @@ use crate::document_rules;
 use crate::forgotten::Forgotten;
 use crate::open::OpenError;
 use crate::outbox::OutboxJob;
-use crate::outbox::postgres::{to_rows, without_outbox};
+use crate::outbox::postgres::adding::to_rows;
+use crate::outbox::postgres::missing::without_outbox;
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
 use crate::store::{Retention, Store, StoreError, to_json};
 

@@ -28,13 +28,16 @@
 //! As those of the [store](crate::postgres#connections), and one more, which listens for new rows. Through PgBouncer it may hear
 //! nothing; new rows are then found when the relay looks again.
 
-mod adding;
+pub(crate) mod adding;
 mod concluding;
 mod in_hand;
 mod job_rows;
 mod listener;
+pub(crate) mod migration;
+pub(crate) mod missing;
 mod operating;
 mod states;
+mod taken_row;
 mod taking;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,9 +49,11 @@ use sqlx::Error;
 use tokio::sync::Mutex;
 use url::Url;
 
+use self::adding::to_rows;
 use self::concluding::Concluded;
 use self::in_hand::InHand;
 use self::listener::Listener;
+use self::missing::without_outbox;
 use super::{
     Added, Answer, Conclusion, Lag, Lease, Outbox, OutboxJob, OutboxRow, Rows, TakenJob, Unique, rules,
 };
@@ -56,19 +61,10 @@ use crate::open::OpenError;
 use crate::postgres::connections::{Connections, Options, PooledConnection};
 use crate::postgres::removal::{self, Due};
 use crate::postgres::schema;
-use crate::store::{StoreError, StoreErrorText};
+use crate::store::StoreError;
 
 pub use self::adding::add_in;
-pub(crate) use self::adding::to_rows;
-
-/// The tables and functions of the outbox, as statements that may be run again.
-pub const MIGRATION: &str = concat!(
-    include_str!("postgres/tables.sql"),
-    "\n",
-    include_str!("postgres/adding.sql"),
-    "\n",
-    include_str!("postgres/taking.sql")
-);
+pub use self::migration::MIGRATION;
 
 /// How often a relay looks for jobs that were kept for long enough. Until they are removed, their ids are not free.
 const REMOVE_EVERY: Duration = Duration::from_secs(1);
@@ -182,7 +178,7 @@ impl PostgresOutbox {
         for row in rows {
             in_hand.add(relay, &row, until);
             let job = TakenJob {
-                lease: Lease::new(concluding::lease_name(row.bucket, row.turn), row.token, left),
+                lease: Lease::new(row.lease_name(), row.token, left),
                 failures: row.failures,
                 added_ms: Some(row.added_ms),
                 job: row.job,
@@ -213,18 +209,6 @@ impl PostgresOutbox {
         }
         Ok(lost)
     }
-}
-
-/// Says what to do if the tables or functions are missing, or the role may not use them: asking again does not help.
-pub(crate) fn without_outbox(error: StoreError) -> StoreError {
-    if !schema::is_about_schema(&error) {
-        return error;
-    }
-    let text = format!(
-        "{error}: have a role that may create tables run `drumline outbox migrate`, and grant SELECT, INSERT, UPDATE and DELETE on \
-         drumline_outbox and the tables drumline_outbox_*"
-    );
-    StoreError::Refused(StoreErrorText::about(error, text))
 }
 
 impl Outbox for PostgresOutbox {

@@ -3,7 +3,7 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Error, Row};
 
-use crate::outbox::postgres::MIGRATION as OUTBOX;
+use crate::outbox::postgres::migration::MIGRATION as OUTBOX;
 use crate::store::StoreError;
 
 /// The schema of version 0.1. Locks are kept in it still, and workers of that version use all of it.

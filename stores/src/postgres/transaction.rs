@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::connections::{CALL, Connections, PooledConnection, failed, silent};
 use super::statements;
 use crate::outbox::OutboxJob;
-use crate::outbox::postgres::add_in;
+use crate::outbox::postgres::adding::add_in;
 use crate::store::{Retention, StoreError};
 
 /// A transaction in which a handler writes its effect, and that also marks the job as done: both happen or neither.

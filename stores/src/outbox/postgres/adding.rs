@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Error, Row};
 
 use super::super::{Added, Due, OnConflict, OutboxJob, Unique, rules};
-use super::without_outbox;
+use super::missing::without_outbox;
 use crate::postgres::connections::failed;
 use crate::store::{StoreError, millis, to_json};
 

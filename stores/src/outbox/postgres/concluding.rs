@@ -6,6 +6,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::{Error, Row};
 
 use super::super::{Conclusion, TakenJob};
+use super::taken_row::bucket_and_turn;
 use crate::store::millis;
 
 /// Writes what became of jobs, if the bucket is still leased under the token under which they were taken, and they have not been taken
@@ -45,18 +46,6 @@ const CONCLUDE: &str = "WITH ours AS MATERIALIZED (
     )
     SELECT cardinality($1::text[]) - (SELECT count(*) FROM removed) - (SELECT count(*) FROM kept)
         - (SELECT count(*) FROM put_back) - (SELECT count(*) FROM given_back) - (SELECT count(*) FROM parked)";
-
-/// Returns the name of a lease: of a bucket, for a turn of a job.
-pub(super) fn lease_name(bucket: i32, turn: i32) -> String {
-    format!("bucket {bucket}, turn {turn}")
-}
-
-/// Reads such a name. That of a lease of something else is of no bucket.
-fn bucket_and_turn(name: &str) -> (i32, i32) {
-    let parts = name.strip_prefix("bucket ").and_then(|parts| parts.split_once(", turn "));
-    let numbers = parts.and_then(|(bucket, turn)| Some((bucket.parse().ok()?, turn.parse().ok()?)));
-    numbers.unwrap_or((-1, 0))
-}
 
 /// The parts of taken jobs and their conclusions, by columns.
 #[derive(Default)]

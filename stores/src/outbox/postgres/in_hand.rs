@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use super::super::TakenJob;
-use super::concluding::lease_name;
-use super::taking::TakenRow;
+use super::taken_row::TakenRow;
 
 /// The jobs that relays of this process have taken and not concluded. The table does not have them: that would be another write.
 #[derive(Default)]
@@ -16,8 +15,8 @@ struct Taken {
     position: i64,
     group: Option<String>,
     bucket: i32,
-    turn: i32,
     token: i64,
+    lease: String,
     until: Instant,
 }
 
@@ -52,8 +51,8 @@ impl InHand {
             position: row.position,
             group: row.job.group.clone(),
             bucket: row.bucket,
-            turn: row.turn,
             token: row.token,
+            lease: row.lease_name(),
             until,
         };
         self.0.insert(row.job.id.clone(), taken);
@@ -61,9 +60,7 @@ impl InHand {
 
     /// Removes a job, unless it was taken again since.
     pub(super) fn remove(&mut self, job: &TakenJob) {
-        let is_this = |taken: &Taken| {
-            taken.token == job.lease.fencing_token && lease_name(taken.bucket, taken.turn) == job.lease.name
-        };
+        let is_this = |taken: &Taken| taken.token == job.lease.fencing_token && taken.lease == job.lease.name;
         if self.0.get(&job.job.id).is_some_and(is_this) {
             self.0.remove(&job.job.id);
         }

@@ -2,40 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::postgres::PgConnection;
 use sqlx::{Error, Row};
 
-use super::super::OutboxJob;
 use super::in_hand::Skipped;
-use super::job_rows;
+use super::taken_row::TakenRow;
 use crate::store::millis;
-
-/// A row that was taken.
-pub(super) struct TakenRow {
-    pub(super) job: OutboxJob,
-    pub(super) added_ms: i64,
-    pub(super) failures: u32,
-    pub(super) position: i64,
-    pub(super) bucket: i32,
-    pub(super) turn: i32,
-    pub(super) token: i64,
-    /// The part of it that cannot be read, if there is one.
-    pub(super) problem: Option<String>,
-}
-
-fn read(row: &PgRow) -> Result<TakenRow, Error> {
-    let job_row = job_rows::read(row)?;
-    Ok(TakenRow {
-        job: job_row.job,
-        added_ms: job_row.added_ms,
-        failures: job_row.failures,
-        position: row.try_get("place")?,
-        bucket: row.try_get("bucket")?,
-        turn: row.try_get("turn")?,
-        token: row.try_get("token")?,
-        problem: job_row.problem,
-    })
-}
 
 pub(super) async fn take(
     connection: &mut PgConnection,
@@ -47,7 +19,7 @@ pub(super) async fn take(
     let call = sqlx::query("SELECT * FROM drumline_outbox_take_v1($1, $2, $3, $4, $5, $6)");
     let call = call.bind(relay).bind(i32::try_from(max).unwrap_or(i32::MAX)).bind(millis(length));
     let call = call.bind(&skipped.positions).bind(&skipped.groups).bind(&skipped.buckets);
-    call.fetch_all(connection).await?.iter().map(read).collect()
+    call.fetch_all(connection).await?.iter().map(TakenRow::read).collect()
 }
 
 /// Gives the buckets of a relay back.

@@ -1,0 +1,79 @@
+//! What every outbox can do.
+
+use std::time::Duration;
+
+use drumline::core::MaybeReady;
+
+use super::added::Added;
+use super::conclusion::Conclusion;
+use super::job::OutboxJob;
+use super::rows::{Lag, OutboxRow, Rows};
+use super::taken::{Lease, TakenJob};
+use super::unique::Unique;
+use crate::store::StoreError;
+
+/// The answer of an outbox.
+pub type Answer<'a, T> = MaybeReady<'a, Result<T, StoreError>>;
+
+/// Where jobs wait to be sent until SQS has confirmed them.
+///
+/// Every call is atomic, and may be repeated after a lost answer. Times are measured by the clock of the outbox's server, so that
+/// relays on machines whose clocks differ agree.
+pub trait Outbox: Send + Sync + 'static {
+    /// Adds jobs: all of them or none. One whose id is known already, waiting, parked or kept after it was sent, is left as it is.
+    fn add<'a>(&'a self, jobs: &'a [OutboxJob]) -> Answer<'a, ()>;
+
+    /// Adds a job unless another one holds its unique key.
+    fn add_unique<'a>(&'a self, job: &'a OutboxJob, unique: &'a Unique) -> Answer<'a, Added>;
+
+    /// Takes up to `max` jobs that are due, for `length` from now: no other relay gets them meanwhile. `relay` is a name of this relay
+    /// that no other has.
+    ///
+    /// Jobs of one group are taken by one relay at a time, in the order in which they were added. One that was put back holds up the later
+    /// ones of its group until it is concluded; one that is due later, or parked, holds up none.
+    ///
+    /// What this value has given to the relay, and what is not concluded yet, is not given to it again before `length` has passed. A
+    /// relay makes one such call at a time.
+    fn take<'a>(&'a self, relay: &'a str, max: usize, length: Duration) -> Answer<'a, Vec<TakenJob>>;
+
+    /// Reports what became of taken jobs. Returns the number of those that were not this relay's any more, which are left as they are.
+    fn conclude<'a>(&'a self, concluded: &'a [(TakenJob, Conclusion)]) -> Answer<'a, usize>;
+
+    /// Gives back whatever this relay has, so that others need not wait for the end of its leases.
+    fn leave<'a>(&'a self, relay: &'a str) -> Answer<'a, ()>;
+
+    /// Waits until a job may be due that was not, for `longest` at most. It may return earlier without reason.
+    fn wait<'a>(&'a self, longest: Duration) -> MaybeReady<'a, ()>;
+
+    /// Returns how far the relays are behind. PostgreSQL counts up to a million jobs of a kind, and estimates those that are due later if
+    /// there are more than 100,000.
+    fn lag(&self) -> Answer<'_, Lag>;
+
+    /// Returns rows, for people: the first `limit` of a state, those first that were added first.
+    fn rows<'a>(&'a self, rows: &'a Rows) -> Answer<'a, Vec<OutboxRow>>;
+
+    /// Has parked jobs be tried again. Returns the number of those that were parked.
+    fn retry<'a>(&'a self, ids: &'a [String]) -> Answer<'a, usize>;
+
+    /// Removes jobs that wait or are parked. Returns the number of those that were there; a job that a relay has taken may have been sent.
+    fn remove<'a>(&'a self, ids: &'a [String]) -> Answer<'a, usize>;
+
+    /// Returns the named states, by name: of timetables, see [`change`](Self::change).
+    fn states(&self) -> Answer<'_, Vec<(String, String)>>;
+
+    /// Gives a named state the text `after` if its text is `before` (`None`: no such state), and adds jobs with it: both or neither.
+    /// Returns true if it has that text now; also if it was `after` already, and then nothing is added. `after` is `None` to remove it.
+    fn change<'a>(
+        &'a self,
+        name: &'a str,
+        before: Option<&'a str>,
+        after: Option<&'a str>,
+        jobs: &'a [OutboxJob],
+    ) -> Answer<'a, bool>;
+
+    /// Asks for a named lease, or renews it, for `length` from now. `None` while another owner holds it.
+    fn lead<'a>(&'a self, name: &'a str, owner: &'a str, length: Duration) -> Answer<'a, Option<Lease>>;
+
+    /// Returns the time of the outbox's clock, in milliseconds since the Unix epoch.
+    fn now_ms(&self) -> Answer<'_, i64>;
+}
