@@ -12,6 +12,7 @@ mod outbox;
 mod replayed;
 mod report;
 mod stalled;
+mod steps;
 mod transaction_example;
 mod turns;
 
