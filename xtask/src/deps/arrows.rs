@@ -190,6 +190,8 @@ fn import(before: &[String], tree: &[TokenTree], module: &mut Module) {
                 let tokens: Vec<TokenTree> = group.stream().into_iter().collect();
                 return tokens
                     .split(|token| is_punct(token, ','))
+                    // After a last comma comes no name.
+                    .filter(|tree| !tree.is_empty())
                     .for_each(|tree| import(&path, tree, module));
             }
             token if is_punct(token, '*') => {
