@@ -65,6 +65,7 @@ macro_rules! outbox_conformance {
                 a_group_is_in_the_hands_of_one_relay,
                 a_job_that_is_put_back_holds_up_its_group,
                 jobs_that_are_put_back_together_keep_their_order,
+                a_job_that_is_put_back_behind_another_holds_up_those_behind_it,
                 a_parked_job_holds_up_nothing,
                 a_removed_job_holds_up_nothing,
                 a_job_whose_time_has_not_come_holds_up_nothing,

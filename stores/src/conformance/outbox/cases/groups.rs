@@ -88,6 +88,21 @@ pub async fn jobs_that_are_put_back_together_keep_their_order(world: OutboxWorld
     assert_eq!(drain(&outbox, "relay", 4).await, ["1", "2", "3", "4"]);
 }
 
+pub async fn a_job_that_is_put_back_behind_another_holds_up_those_behind_it(world: OutboxWorld) {
+    let outbox = world.outbox().await;
+    outbox.add(&in_group(&["1", "2", "3"], "group")).await.unwrap();
+    let mut taken = take(&outbox, "relay").await.into_iter();
+    let mut concluded = Vec::new();
+    concluded.extend(taken.next().map(|first| later(first, SHORT)));
+    concluded.extend(taken.next().map(|second| later(second, LONG)));
+    concluded.extend(taken.map(held_up));
+    conclude(&outbox, &concluded).await;
+    assert_eq!(drain(&outbox, "relay", 1).await, ["1"]);
+    assert_nothing(&outbox, "relay").await;
+    outbox.add(&[grouped("4", "group")]).await.unwrap();
+    assert_nothing(&outbox, "relay").await;
+}
+
 pub async fn a_parked_job_holds_up_nothing(world: OutboxWorld) {
     let outbox = world.outbox().await;
     outbox.add(&in_group(&["1", "2", "3"], "group")).await.unwrap();
