@@ -11,8 +11,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::check::Checks;
-use crate::later_place::Places;
-use crate::later_servers::{OutboxServer, StoreServer};
+use crate::later::{OutboxServer, Places, StoreServer};
 use crate::payload::PayloadStore;
 use crate::routes::{Others, Routes};
 use crate::target_queue::TargetQueue;

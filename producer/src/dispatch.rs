@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use futures_util::stream;
 
 use crate::error::ProduceError;
-use crate::later_place::keep_all;
+use crate::later::keep_all;
 use crate::pack::{Outgoing, Packer};
 use crate::partial_failure::{FailedJob, PartialFailure};
 use crate::prepared::Prepared;

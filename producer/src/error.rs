@@ -51,6 +51,9 @@ impl From<Refusal> for ProduceError {
     }
 }
 
+/// An option that is refused: its name, and the reason.
+pub(crate) type Refused = (&'static str, String);
+
 /// The reason for which a job was refused before it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

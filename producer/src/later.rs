@@ -1,115 +1,22 @@
-//! When a job is due, and where it waits until then.
+//! Jobs that wait: for their time, or for a key that one job holds at a time.
 //!
-//! SQS itself delays a message of a standard queue by whole seconds, up to 15 minutes. All else waits in an outbox or with EventBridge
-//! Scheduler: longer and exact delays, times, delays for FIFO queues, and unique jobs, which hold their key there.
+//! - [`due`]: when a job is due, and what SQS can delay by itself
+//! - [`wait`]: the places in which jobs wait, and a job as it is kept there; [`servers`] connects to them
+//! - [`held`]: the key of a unique job, and how it is taken from one that needs it no longer
+//! - [`keep`]: jobs into their places; [`not_kept`] is the reason for which one is not there
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod due;
+mod held;
+mod keep;
+mod not_kept;
+mod servers;
+mod wait;
 
-use drumline_store::outbox::Due;
-
-use crate::options::{MAX_DELAY_SECS, Options, Refused};
-use crate::target_queue::TargetQueue;
-
-/// The end of the year 9999, in milliseconds since the Unix epoch: later years have no place in RFC 3339.
-const LATEST_MS: u64 = 253_402_300_799_999;
-
-/// What is set for jobs that wait.
-pub(crate) const OUTBOX: &str =
-    "set DRUMLINE_OUTBOX_URL to postgres://… or redis://… (in code: Producer::outbox)";
-
-/// The other place for jobs that wait.
-const SCHEDULER: &str = "use EventBridge Scheduler (Producer::scheduler)";
-
-impl Options {
-    /// Returns the delay in seconds that SQS itself gives the message, or the reason for which it cannot: then the job waits elsewhere.
-    pub(crate) fn sqs_delay(&self, queue: &TargetQueue) -> Result<Option<u16>, Refused> {
-        if self.unique.is_some() {
-            return Err(("unique", format!("a unique job holds its key in an outbox: {OUTBOX}")));
-        }
-        if self.at.is_some() {
-            return Err(("at", format!("a job waits for its time in an outbox: {OUTBOX}, or {SCHEDULER}")));
-        }
-        if self.delay.is_none() && self.spread.is_none() {
-            return Ok(None);
-        }
-        let option = if self.delay.is_some() { "delay" } else { "spread" };
-        if queue.is_fifo() {
-            return Err((
-                option,
-                format!(
-                    "{} is a FIFO queue, where SQS delays no single message: {OUTBOX}, so that the job joins its group when it is due, \
-                     or set DelaySeconds of the queue",
-                    queue.name()
-                ),
-            ));
-        }
-        let (delay, within) = (self.delay.unwrap_or_default(), self.within());
-        let longest = delay.saturating_add(within);
-        if longest.as_secs() > MAX_DELAY_SECS || delay.subsec_nanos() > 0 || within.subsec_nanos() > 0 {
-            return Err((
-                option,
-                format!(
-                    "SQS delays a message by whole seconds, at most 15 minutes, not by {longest:?}: {OUTBOX}, or {SCHEDULER}"
-                ),
-            ));
-        }
-        let offset = self.spread.map_or(0, |spread| spread.offset(within.as_secs()));
-        Ok(u16::try_from(delay.as_secs() + offset).ok())
-    }
-
-    /// Returns when the job is due, for a place in which it waits: to the millisecond, and never earlier than asked for.
-    pub(crate) fn due(&self) -> Result<Due, Refused> {
-        let quiet = self.unique.as_ref().and_then(|unique| unique.quiet());
-        let given = [("at", self.at.is_some()), ("delay", self.delay.is_some()), ("unique", quiet.is_some())];
-        let mut given = given.into_iter().filter(|(_, is_given)| *is_given).map(|(option, _)| option);
-        let option = given.next().unwrap_or("spread");
-        if let Some(other) = given.next() {
-            return Err((
-                option,
-                format!("a job has one time at which it is due: leave {option} or {other} out"),
-            ));
-        }
-        let too_late = || (option, "it is due after the year 9999".to_owned());
-        let spread = self.spread.map_or(Some(0), |spread| Some(spread.offset(millis(spread.within)?)));
-        let spread = spread.ok_or_else(too_late)?;
-        let base = self.at.map_or(Some(0), since_epoch);
-        let after = self.delay.or(quiet).map_or(Some(0), millis);
-        let after = after.and_then(|after| after.checked_add(spread)).ok_or_else(too_late)?;
-        // A delay is measured by the outbox's clock, and checked by this one.
-        let base = base.ok_or_else(too_late)?;
-        let from = if self.at.is_some() { base } else { since_epoch(SystemTime::now()).unwrap_or_default() };
-        let due = from.checked_add(after).filter(|due| *due <= LATEST_MS).ok_or_else(too_late)?;
-        Ok(match (self.at, after) {
-            (Some(_), _) => Due::AtMs(i64::try_from(due).unwrap_or(i64::MAX)),
-            (None, 0) => Due::Now,
-            (None, after) => Due::After(Duration::from_millis(after)),
-        })
-    }
-
-    fn within(&self) -> Duration {
-        self.spread.map_or(Duration::ZERO, |spread| spread.within)
-    }
-}
-
-/// Returns the time at which a job is due, if it is not due at once. A delay counts from now.
-pub(crate) fn time_of(due: Due) -> Option<SystemTime> {
-    match due {
-        Due::Now => None,
-        Due::After(delay) => SystemTime::now().checked_add(delay),
-        Due::AtMs(ms) => UNIX_EPOCH.checked_add(Duration::from_millis(u64::try_from(ms).unwrap_or_default())),
-    }
-}
-
-/// Returns the whole milliseconds since the Unix epoch, rounded up. What is before it is due at once all the same, so it is 0.
-fn since_epoch(time: SystemTime) -> Option<u64> {
-    time.duration_since(UNIX_EPOCH).map_or(Some(0), millis)
-}
-
-/// Returns whole milliseconds, rounded up; `None` for more than can be counted.
-fn millis(time: Duration) -> Option<u64> {
-    u64::try_from(time.as_nanos().div_ceil(1_000_000)).ok()
-}
-
-#[cfg(test)]
-#[path = "later_tests.rs"]
-mod tests;
+#[cfg(feature = "scheduler")]
+pub(crate) use due::time_of;
+pub(crate) use held::Held;
+pub(crate) use keep::{keep, keep_all};
+#[cfg(feature = "scheduler")]
+pub(crate) use not_kept::NotKept;
+pub(crate) use servers::{OutboxServer, StoreServer};
+pub(crate) use wait::{Places, Wait};

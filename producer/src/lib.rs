@@ -13,9 +13,6 @@ pub mod gate;
 mod groups;
 mod guards;
 mod later;
-mod later_place;
-mod later_servers;
-mod later_unique;
 mod new_job;
 mod next_jobs;
 mod offloaded;
@@ -33,8 +30,6 @@ mod requests;
 mod routes;
 #[cfg(feature = "scheduler")]
 mod scheduler;
-#[cfg(feature = "scheduler")]
-mod scheduler_request;
 mod schemas;
 mod send;
 mod send_all;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use drumline::core::MAX_KEY_BYTES;
 use drumline::message::Attribute;
 
+use crate::error::Refused;
 use crate::target_queue::TargetQueue;
 use crate::unique::Unique;
 
@@ -45,9 +46,6 @@ pub(crate) enum Place {
     /// The job of this index, among so many.
     Nth(usize, usize),
 }
-
-/// An option that is refused: its name, and the reason.
-pub(crate) type Refused = (&'static str, String);
 
 impl Options {
     /// Returns the message group, for a queue that is perhaps not known yet.

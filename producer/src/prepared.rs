@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::later_place::Wait;
+use crate::later::Wait;
 use crate::pack::Outgoing;
 use crate::target_queue::TargetQueue;
 

@@ -15,7 +15,7 @@ use crate::check::Checks;
 use crate::connect::{self, ConnectError};
 use crate::dispatch::{Entry, dispatch};
 use crate::error::ProduceError;
-use crate::later_servers::{OutboxServer, StoreServer};
+use crate::later::{OutboxServer, StoreServer};
 use crate::partial_failure::PartialFailure;
 use crate::payload::PayloadStore;
 use crate::prepared::Prepared;

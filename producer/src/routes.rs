@@ -9,7 +9,7 @@ use drumline_runtime::aws::Clients;
 use crate::check::Checks;
 use crate::connect::Connections;
 use crate::error::Refusal;
-use crate::later_place::Places;
+use crate::later::Places;
 use crate::payload::PayloadStore;
 use crate::schemas::Schemas;
 use crate::send::InDoubt;

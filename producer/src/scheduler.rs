@@ -1,6 +1,10 @@
 //! EventBridge Scheduler, in which jobs wait for their time without an outbox. See its
 //! [API](https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html).
 
+mod request;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,10 +16,10 @@ use drumline_runtime::aws::queue_name;
 use http::{Method, Request, Response, StatusCode};
 use serde::Deserialize;
 
-use crate::later_place::NotKept;
-use crate::options::Refused;
+use self::request::{Plan, body, region_of};
+use crate::error::Refused;
+use crate::later::NotKept;
 use crate::pack::Outgoing;
-use crate::scheduler_request::{Plan, body, region_of};
 
 /// The service's name in signatures and host names.
 const SERVICE: &str = "scheduler";
@@ -194,7 +198,3 @@ fn outcome(answer: &Response<Bytes>) -> Outcome {
         _ => Outcome::Denied(text),
     }
 }
-
-#[cfg(test)]
-#[path = "scheduler_tests.rs"]
-mod tests;

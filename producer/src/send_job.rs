@@ -14,14 +14,12 @@ use serde_json::value::RawValue;
 
 use crate::attributes::{Attributes, TRACEPARENT, attributes, check_attribute, size};
 use crate::encode::encode;
-use crate::error::{ProduceError, Refusal};
+use crate::error::{ProduceError, Refusal, Refused};
 #[cfg(feature = "scheduler")]
 use crate::later::time_of;
-use crate::later_place::{Wait, keep};
-use crate::later_servers::OutboxServer;
-use crate::later_unique::Held;
+use crate::later::{Held, OutboxServer, Wait, keep};
 use crate::new_job::NewJob;
-use crate::options::{Options, Place, Refused, Spread};
+use crate::options::{Options, Place, Spread};
 use crate::origin::Origin;
 use crate::pack::Outgoing;
 use crate::prepared::Prepared;

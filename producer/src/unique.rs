@@ -5,7 +5,7 @@ use std::time::Duration;
 use drumline::message::payload_hash;
 use drumline_store::outbox::{self, OnConflict};
 
-use crate::options::Refused;
+use crate::error::Refused;
 
 /// The longest key of an outbox, with the type in it.
 const MAX_KEY_BYTES: usize = 1024;

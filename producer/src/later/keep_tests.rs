@@ -15,6 +15,7 @@ use super::*;
 use crate::producer::Producer;
 use crate::send_job::SendJob;
 use crate::sender::{Sender, SenderOptions};
+use drumline_store::StoreError;
 
 const JOBS: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs";
 const ORDERS: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders.fifo";

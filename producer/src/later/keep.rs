@@ -1,105 +1,22 @@
 //! Jobs that wait: into the outbox, or to EventBridge Scheduler.
 
-#[cfg(feature = "scheduler")]
-use std::time::SystemTime;
-
 use drumline_store::outbox::{Added, OutboxJob};
-use drumline_store::{OpenError, StoreError};
 use futures_util::{StreamExt as _, stream};
 
+use super::due::time_of;
+use super::held::add_unique;
+use super::not_kept::NotKept;
+use super::servers::OutboxServer;
+use super::wait::Wait;
 use crate::error::{ProduceError, Refusal, Unsent};
-use crate::later::time_of;
-use crate::later_servers::{OutboxServer, StoreServer};
-use crate::later_unique::{Held, add_unique};
 use crate::prepared::Prepared;
 use crate::receipt::{Existing, Receipt};
-#[cfg(feature = "scheduler")]
-use crate::scheduler::EventBridgeScheduler;
 
 /// The most jobs that are added to an outbox in one call, which is one transaction.
 const MAX_AT_ONCE: usize = 500;
 
 /// The schedules that are created at once.
 const SCHEDULES_AT_ONCE: usize = 8;
-
-/// What a producer has for jobs that wait.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Places {
-    pub(crate) outbox: Option<OutboxServer>,
-    /// The store of the workers, which knows what is done.
-    pub(crate) store: Option<StoreServer>,
-    #[cfg(feature = "scheduler")]
-    pub(crate) scheduler: Option<EventBridgeScheduler>,
-}
-
-/// The place in which a job waits, and the job as it is kept there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wait {
-    Outbox {
-        outbox: OutboxServer,
-        job: Box<OutboxJob>,
-        held: Option<Box<Held>>,
-    },
-    #[cfg(feature = "scheduler")]
-    Scheduler {
-        scheduler: EventBridgeScheduler,
-        /// The request, which has the message in it.
-        body: String,
-        due: SystemTime,
-    },
-}
-
-impl Wait {
-    /// Returns the name of the place in errors, where that of a queue stands otherwise.
-    fn place(&self) -> &'static str {
-        match self {
-            Self::Outbox { .. } => "the outbox",
-            #[cfg(feature = "scheduler")]
-            Self::Scheduler { .. } => "EventBridge Scheduler",
-        }
-    }
-}
-
-/// The reason for which a job was not put where it waits.
-#[derive(Debug, Clone)]
-pub(crate) enum NotKept {
-    /// The same job is refused again.
-    Refused(String),
-    /// It is not there.
-    Unavailable(String),
-    /// The answer is lost: it may be there.
-    InDoubt(String),
-}
-
-impl From<OpenError> for NotKept {
-    fn from(error: OpenError) -> Self {
-        match error {
-            OpenError::Unavailable(StoreError::Unanswered(_)) => Self::Unavailable(error.to_string()),
-            _ => Self::Refused(error.to_string()),
-        }
-    }
-}
-
-impl From<StoreError> for NotKept {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Refused(_) => Self::Refused(error.to_string()),
-            StoreError::Unanswered(_) => Self::InDoubt(error.to_string()),
-        }
-    }
-}
-
-impl NotKept {
-    fn of(self, job: &Prepared) -> ProduceError {
-        let place = job.wait.as_ref().map_or("a place in which it waits", Wait::place);
-        let unsent = |reason| Unsent { job_id: job.job_id().to_owned(), queue: place.to_owned(), reason };
-        match self {
-            Self::Refused(reason) => Refusal::new(&job.outgoing.job_type, place, reason).into(),
-            Self::Unavailable(reason) => ProduceError::Unavailable(unsent(reason)),
-            Self::InDoubt(reason) => ProduceError::InDoubt(unsent(reason)),
-        }
-    }
-}
 
 /// A job that waits, with its result.
 pub(crate) type Kept = (Prepared, Result<Receipt, ProduceError>);
@@ -144,7 +61,7 @@ pub(crate) async fn keep(job: Prepared) -> Kept {
         }
         None => unreachable!("only jobs that wait are kept"),
     };
-    let result = result.map_err(|error| error.of(&job));
+    let result = result.map_err(|error| error_of(&job, error));
     (job, result)
 }
 
@@ -159,7 +76,7 @@ async fn add_together(jobs: Vec<Prepared>) -> Vec<Kept> {
         if each_alone {
             kept.push(keep(job).await);
         } else {
-            let result = result.clone().map(|()| job.waiting()).map_err(|error| error.of(&job));
+            let result = result.clone().map(|()| job.waiting()).map_err(|error| error_of(&job, error));
             kept.push((job, result));
         }
     }
@@ -214,6 +131,17 @@ impl Prepared {
     }
 }
 
+/// Returns the error of a job that was not put where it waits.
+fn error_of(job: &Prepared, why: NotKept) -> ProduceError {
+    let place = job.wait.as_ref().map_or("a place in which it waits", Wait::place);
+    let unsent = |reason| Unsent { job_id: job.job_id().to_owned(), queue: place.to_owned(), reason };
+    match why {
+        NotKept::Refused(reason) => Refusal::new(&job.outgoing.job_type, place, reason).into(),
+        NotKept::Unavailable(reason) => ProduceError::Unavailable(unsent(reason)),
+        NotKept::InDoubt(reason) => ProduceError::InDoubt(unsent(reason)),
+    }
+}
+
 #[cfg(test)]
-#[path = "later_place_tests.rs"]
+#[path = "keep_tests.rs"]
 mod tests;

@@ -11,7 +11,7 @@ use drumline::message::AttributeValue;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::options::Refused;
+use crate::error::Refused;
 use crate::pack::Outgoing;
 
 /// The longest input of a target, in bytes. See

@@ -5,10 +5,10 @@ use std::time::SystemTime;
 use drumline_store::outbox::{self, Added, Due, OutboxJob};
 use drumline_store::{JobRecord, JobState};
 
-use crate::later::time_of;
-use crate::later_place::NotKept;
-use crate::later_servers::{OutboxServer, StoreServer};
-use crate::options::Refused;
+use super::due::time_of;
+use super::not_kept::NotKept;
+use super::servers::{OutboxServer, StoreServer};
+use crate::error::Refused;
 use crate::unique::{Unique, Until};
 
 /// The reason for which a job is not unique until it is done.
@@ -115,5 +115,5 @@ async fn is_finished(store: &StoreServer, job_id: &str) -> Result<bool, NotKept>
 }
 
 #[cfg(test)]
-#[path = "later_unique_tests.rs"]
+#[path = "held_tests.rs"]
 mod tests;
