@@ -33,6 +33,7 @@ mod list;
 mod man;
 #[cfg(feature = "bin")]
 mod new;
+mod opened_outbox;
 mod outbox;
 mod output;
 mod own_endpoint;

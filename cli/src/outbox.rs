@@ -1,11 +1,10 @@
 //! `drumline outbox`: jobs that wait to be sent.
 //!
-//! [`opened`] finds the outbox, [`row_view`] is one of its jobs as JSON. A command is what it does with those.
+//! [`row_view`] is one of them as JSON. A command is what it does with them.
 
 mod lag;
 mod ls;
 mod migrate;
-mod opened;
 mod remove;
 mod retry;
 mod row_view;
@@ -21,12 +20,12 @@ use drumline_runtime::Environment;
 use lag::LagArgs;
 use ls::LsArgs;
 use migrate::MigrateArgs;
-pub(crate) use opened::Opened;
-use opened::WHICH_OUTBOX;
 use remove::RemoveArgs;
 use retry::RetryArgs;
 use run::RunArgs;
 use show::ShowArgs;
+
+use crate::opened_outbox::WHICH_OUTBOX;
 
 /// Sends the jobs of an outbox, and lists, retries and removes them
 #[derive(Debug, clap::Args)]

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::format::duration;
-use crate::outbox::Opened;
+use crate::opened_outbox::OpenedOutbox;
 use crate::settings_args::{Choice, SettingsArgs, ShownIn};
 
 /// How often an outbox is asked at the start, and the wait between: long enough for a container's network to come up, short enough for a
@@ -87,7 +87,7 @@ pub(crate) fn run<F: Future<Output = ()>>(
 pub(crate) fn drain(args: &RelayArgs, settings: &Settings) -> Result<RelaySummary, ExitError> {
     logging::init(settings.log_format, &settings.log, Spans::Innermost);
     in_runtime(async {
-        let opened = Opened::of(settings).await?;
+        let opened = OpenedOutbox::of(settings).await?;
         let producer = producer(settings).await?;
         let drained = Relay::new(Arc::clone(&opened.outbox), producer).lease(args.lease).drain().await;
         drained.map_err(|error| opened.error(&error))
@@ -118,7 +118,7 @@ async fn relay<F: Future<Output = ()>>(
         // Nothing has been taken yet.
         () = &mut stop => return Ok(()),
     };
-    let (Opened { outbox, url }, producer, endpoint) = started;
+    let (OpenedOutbox { outbox, url }, producer, endpoint) = started;
     info!(outbox = %url, "relaying");
     let (stopping, stopped) = watch::channel(false);
     let stopped = || -> Stopped {
@@ -140,17 +140,17 @@ async fn relay<F: Future<Output = ()>>(
     Ok(())
 }
 
-async fn start(settings: &Settings) -> Result<(Opened, Producer, RelayEndpoint), ExitError> {
+async fn start(settings: &Settings) -> Result<(OpenedOutbox, Producer, RelayEndpoint), ExitError> {
     let opened = open_with_retry(settings).await?;
     let producer = producer(settings).await?;
     let endpoint = RelayEndpoint::serve(settings, Arc::clone(&opened.outbox)).await?;
     Ok((opened, producer, endpoint))
 }
 
-async fn open_with_retry(settings: &Settings) -> Result<Opened, ExitError> {
+async fn open_with_retry(settings: &Settings) -> Result<OpenedOutbox, ExitError> {
     let mut tries = 1;
     loop {
-        match Opened::of(settings).await {
+        match OpenedOutbox::of(settings).await {
             Err(error) if tries < START_TRIES && error.is_unavailable() => {
                 warn!(%error, "the outbox does not answer yet");
                 tries += 1;

@@ -8,8 +8,8 @@ use drumline_runtime::Environment;
 use drumline_store::outbox::Lag;
 use serde::Serialize;
 
-use super::opened::{Opened, OutboxSettings, WHICH_OUTBOX};
 use crate::format::{millis, short};
+use crate::opened_outbox::{OpenedOutbox, OutboxSettings, WHICH_OUTBOX};
 use crate::output::{Output, print};
 use crate::settings_args::SettingsArgs;
 
@@ -45,7 +45,7 @@ struct LagView {
 
 pub(super) async fn lag(args: &LagArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
     let settings = args.settings.read_for_tool(environment)?;
-    let opened = Opened::of(&settings).await?;
+    let opened = OpenedOutbox::of(&settings).await?;
     let lag = opened.outbox.lag().await.map_err(|error| opened.error(&error))?;
     let Lag { due, oldest, later, parked, .. } = lag;
     print(|out| match args.output {

@@ -7,10 +7,10 @@ use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
 use drumline_store::outbox::{OutboxRow, RowState, Rows};
 
-use super::opened::{Opened, OutboxSettings, WHICH_OUTBOX};
 use super::row_view::{RowView, StateArg, label, millis_of};
 use crate::format::{note, now_ms, rfc3339, shortest};
 use crate::list::{Column, FORMS, List};
+use crate::opened_outbox::{OpenedOutbox, OutboxSettings, WHICH_OUTBOX};
 use crate::output::Output;
 use crate::settings_args::SettingsArgs;
 
@@ -65,7 +65,7 @@ const WIDE: [&str; 11] =
 
 pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
     let settings = args.settings.read_for_tool(environment)?;
-    let opened = Opened::of(&settings).await?;
+    let opened = OpenedOutbox::of(&settings).await?;
     let query = Rows::new(args.state.map(RowState::from), args.limit.into());
     let rows = opened.outbox.rows(&query).await.map_err(|error| opened.error(&error))?;
     let (now, mut list) = (now_ms(), List::new(args.output, args.wide, &COLUMNS, WIDE));

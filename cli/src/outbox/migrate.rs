@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use drumline_consumer::ExitError;
 use drumline_runtime::{Environment, SecretUrl};
 
-use super::opened::{OutboxSettings, WHICH_OUTBOX, url};
 use crate::format::note;
+use crate::opened_outbox::{OutboxSettings, WHICH_OUTBOX, url};
 use crate::settings_args::SettingsArgs;
 
 /// Makes the table of an outbox in PostgreSQL, or prints the SQL for it
@@ -60,7 +60,7 @@ async fn apply(url: &SecretUrl) -> Result<(), ExitError> {
     use drumline_store::outbox::postgres::PostgresOutbox;
 
     let migrated = PostgresOutbox::migrate(url.expose()).await;
-    migrated.map_err(|error| super::opened::cannot_be_opened(url, &error))
+    migrated.map_err(|error| crate::opened_outbox::cannot_be_opened(url, &error))
 }
 
 #[cfg(not(feature = "postgres"))]

@@ -7,9 +7,9 @@ use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
 use drumline_store::outbox::{OutboxRow, RowState, Rows};
 
-use super::opened::{Opened, OutboxSettings, WHICH_OUTBOX};
 use super::row_view::{label, millis_of};
 use crate::format::{brief, count, note, now_ms, one_line, shortest};
+use crate::opened_outbox::{OpenedOutbox, OutboxSettings, WHICH_OUTBOX};
 use crate::question::{confirm, may_ask, show};
 use crate::settings_args::SettingsArgs;
 
@@ -48,7 +48,7 @@ pub(super) async fn remove(args: &RemoveArgs, environment: &Environment) -> Resu
         return Err(ExitError::usage("without a terminal to ask on, --yes is needed"));
     }
     let settings = args.settings.read_for_tool(environment)?;
-    let opened = Opened::of(&settings).await?;
+    let opened = OpenedOutbox::of(&settings).await?;
     let rows = opened.outbox.rows(&Rows::of(args.ids.clone())).await.map_err(|error| opened.error(&error))?;
     let rows: Vec<OutboxRow> = rows.into_iter().filter(|row| row.state != RowState::Sent).collect();
     let is_there = |id: &&String| rows.iter().any(|row| row.job.id == **id);

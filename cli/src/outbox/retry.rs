@@ -6,8 +6,8 @@ use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
 use drumline_store::outbox::{RowState, Rows};
 
-use super::opened::{Opened, OutboxSettings, WHICH_OUTBOX};
 use crate::format::{count, note};
+use crate::opened_outbox::{OpenedOutbox, OutboxSettings, WHICH_OUTBOX};
 use crate::settings_args::SettingsArgs;
 
 /// The jobs of one request.
@@ -39,7 +39,7 @@ pub(super) struct RetryArgs {
 
 pub(super) async fn retry(args: &RetryArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
     let settings = args.settings.read_for_tool(environment)?;
-    let opened = Opened::of(&settings).await?;
+    let opened = OpenedOutbox::of(&settings).await?;
     if args.all_parked {
         let retried = retry_all(&opened).await?;
         note(&format!("{} will be tried again", count(retried, "job")));
@@ -60,7 +60,7 @@ pub(super) async fn retry(args: &RetryArgs, environment: &Environment) -> Result
 }
 
 /// Retries as many jobs as are parked now. Some may be parked again meanwhile: they are left to the next call.
-async fn retry_all(opened: &Opened) -> Result<usize, ExitError> {
+async fn retry_all(opened: &OpenedOutbox) -> Result<usize, ExitError> {
     let failed = |error| opened.error(&error);
     let parked = opened.outbox.lag().await.map_err(failed)?.parked;
     let (parked, mut retried) = (usize::try_from(parked).unwrap_or(usize::MAX), 0);

@@ -7,8 +7,8 @@ use drumline_producer::outbox::RelaySummary;
 use drumline_runtime::Environment;
 use serde::Serialize;
 
-use super::opened::WHICH_OUTBOX;
 use crate::format::{count, note};
+use crate::opened_outbox::WHICH_OUTBOX;
 use crate::output::{Output, print};
 use crate::relay::{self, RelayArgs};
 

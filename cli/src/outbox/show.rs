@@ -7,9 +7,9 @@ use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
 use drumline_store::outbox::{OutboxRow, Rows};
 
-use super::opened::{Opened, OutboxSettings, WHICH_OUTBOX};
 use super::row_view::{WholeRow, label, millis_of};
 use crate::format::{count, now_ms, one_line, when};
+use crate::opened_outbox::{OpenedOutbox, OutboxSettings, WHICH_OUTBOX};
 use crate::output::{Output, print};
 use crate::pretty::pretty;
 use crate::settings_args::SettingsArgs;
@@ -38,7 +38,7 @@ pub(super) struct ShowArgs {
 
 pub(super) async fn show(args: &ShowArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
     let settings = args.settings.read_for_tool(environment)?;
-    let opened = Opened::of(&settings).await?;
+    let opened = OpenedOutbox::of(&settings).await?;
     let rows = opened.outbox.rows(&Rows::of(vec![args.id.clone()])).await;
     let Some(row) = rows.map_err(|error| opened.error(&error))?.pop() else {
         return Err(ExitError::other(format!(

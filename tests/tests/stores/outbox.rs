@@ -3,5 +3,6 @@
 mod commands;
 mod kills;
 mod late;
+mod redis;
 mod shared;
 mod world;

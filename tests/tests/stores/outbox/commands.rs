@@ -1,7 +1,9 @@
 //! The commands of an outbox, on one that a program fills by plain SQL.
 
 use drumline_store::postgres::sqlx::{self, PgConnection};
-use drumline_tests::{Finished, Launch, LocalQueue, Setup, eventually, free_address, get, status_of};
+use drumline_tests::{
+    Finished, Launch, LocalQueue, Setup, emf_metrics, emf_sum, eventually, free_address, get, status_of,
+};
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 
@@ -27,6 +29,10 @@ async fn fail(url: &str, args: &[&str], status: i32, says: &str) {
 
 fn json_lines(finished: &Finished) -> Vec<Value> {
     finished.stdout.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn assert_close(sum: f64, expected: f64) {
+    assert!((sum - expected).abs() < 0.01, "{sum}");
 }
 
 #[tokio::test]
@@ -93,7 +99,11 @@ async fn a_relay_shows_its_work_and_stops_at_once() {
     let queue = LocalQueue::create(Setup { fifo: true, ..Setup::default() }).await;
     // What is sent stays for people to look at. The store is an outbox's, too.
     let launch = relay(&url, &queue.url, &queue.endpoint_url()).without("DRUMLINE_OUTBOX_URL");
-    let worker = launch.env("DRUMLINE_STORE_URL", &url).env("DRUMLINE_OUTBOX_KEEP", "1h").spawn();
+    let worker = launch
+        .env("DRUMLINE_STORE_URL", &url)
+        .env("DRUMLINE_OUTBOX_KEEP", "1h")
+        .env("DRUMLINE_EMF", "on")
+        .spawn();
     worker.until_logged("relaying", 1).await;
     eventually("it is ready", async || status_of(&worker.endpoint("/readyz")).await == Some(200)).await;
     let (status, text) = get(&worker.endpoint("/metrics")).await.unwrap();
@@ -118,6 +128,9 @@ async fn a_relay_shows_its_work_and_stops_at_once() {
     let finished = worker.stop().await;
     let summary = &finished.logged("stopped")[0];
     assert_eq!((&summary["sent"], &summary["parked"]), (&json!(1), &json!(1)), "{summary}");
+    let emf = emf_metrics(&finished.stdout);
+    assert_close(emf_sum(&emf, "drumline_outbox_sent_total", &[("queue", "jobs.fifo")]), 1.0);
+    assert_close(emf_sum(&emf, "drumline_outbox_rows", &[("state", "parked")]), 1.0);
 }
 
 #[tokio::test]

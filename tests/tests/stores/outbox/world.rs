@@ -139,3 +139,39 @@ pub(super) fn expect_delivered(messages: &[Confirmed], expected: &BTreeSet<Strin
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(delivered: &[(&str, usize)], expected: &[(&str, usize)]) {
+        let messages: Vec<Confirmed> = delivered
+            .iter()
+            .map(|(group, place)| Confirmed { job_id: id(group, *place), group: Some((*group).to_owned()) })
+            .collect();
+        expect_delivered(&messages, &expected.iter().map(|(group, place)| id(group, *place)).collect());
+    }
+
+    #[test]
+    fn a_second_sending_may_come_late() {
+        check(&[("a", 0), ("a", 1), ("b", 0), ("a", 0), ("a", 2)], &[("a", 0), ("a", 1), ("a", 2), ("b", 0)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "1 of 2 are lost")]
+    fn a_lost_job_is_seen() {
+        check(&[("a", 0)], &[("a", 0), ("a", 1)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "1 were rolled back")]
+    fn a_job_that_was_rolled_back_is_seen() {
+        check(&[("a", 0), ("a", 1)], &[("a", 0)]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a:000001 came before a:000000")]
+    fn a_lost_order_is_seen() {
+        check(&[("a", 1), ("a", 0)], &[("a", 0), ("a", 1)]);
+    }
+}

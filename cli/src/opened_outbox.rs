@@ -10,7 +10,7 @@ use drumline_store::{OpenError, StoreError};
 use crate::settings_args::{Choice, ShownIn};
 
 /// The part of the helps about the outbox that is meant. Paragraphs are lines, since a terminal is as wide as it is.
-pub(super) const WHICH_OUTBOX: &str = "\
+pub(crate) const WHICH_OUTBOX: &str = "\
 The outbox is that of DRUMLINE_OUTBOX_URL, postgres://… or redis://…; without it, that of DRUMLINE_STORE_URL if it is one of these. A \
 table of PostgreSQL is made by `{program} outbox migrate`; Redis needs none.";
 
@@ -29,13 +29,13 @@ impl Choice for OutboxSettings {
 }
 
 /// An outbox that answers.
-pub(crate) struct Opened {
+pub(crate) struct OpenedOutbox {
     pub(crate) outbox: Arc<dyn Outbox>,
     /// Its URL.
     pub(crate) url: SecretUrl,
 }
 
-impl Opened {
+impl OpenedOutbox {
     /// Opens the outbox of the settings, which must be one that other processes see, too.
     pub(crate) async fn of(settings: &Settings) -> Result<Self, ExitError> {
         let url = url(settings)?.clone();
@@ -51,7 +51,7 @@ impl Opened {
 }
 
 /// Returns the URL of the outbox of the settings.
-pub(super) fn url(settings: &Settings) -> Result<&SecretUrl, ExitError> {
+pub(crate) fn url(settings: &Settings) -> Result<&SecretUrl, ExitError> {
     let Some(url) = &settings.outbox_url else {
         return Err(ExitError::usage(format!(
             "no outbox is set, and the store ({}) holds none: set DRUMLINE_OUTBOX_URL, or --outbox-url, to postgres://… or redis://…",
@@ -68,7 +68,7 @@ pub(super) fn url(settings: &Settings) -> Result<&SecretUrl, ExitError> {
 }
 
 /// The end of a command that has no outbox.
-pub(super) fn cannot_be_opened(url: &SecretUrl, error: &OpenError) -> ExitError {
+pub(crate) fn cannot_be_opened(url: &SecretUrl, error: &OpenError) -> ExitError {
     if error.is_wrong_setting() {
         ExitError::usage(format!("outbox_url: {error}"))
     } else {
