@@ -28,8 +28,7 @@
 //!
 //! Up to 8, or `?pool=`, each opened when it is first needed; and as many again for [`Transaction`]s, so that those do
 //! not keep claims from being renewed. Through PgBouncer, transactions pooled: from 1.21 with `max_prepared_statements`
-//! above 0, or with `?statement-cache-capacity=0`, which makes two round trips of each call. No session state is used,
-//! and no start-up parameter that PgBouncer does not know.
+//! above 0. No session state is used, and no start-up parameter that PgBouncer does not know.
 //!
 //! # When it does not answer
 //!

@@ -25,8 +25,8 @@
 //!
 //! # Connections
 //!
-//! As those of the [store](crate::postgres#connections), and one more, which listens for new rows. Through PgBouncer it may hear
-//! nothing; new rows are then found when the relay looks again.
+//! As those of the [store](crate::postgres#connections), and one more, which listens for new rows. Through PgBouncer, transactions pooled, it
+//! hears nothing; new rows are then found when the relay looks again.
 
 pub(crate) mod adding;
 mod concluding;

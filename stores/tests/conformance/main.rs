@@ -138,6 +138,12 @@ mod redis {
 
 #[cfg(feature = "postgres")]
 mod postgres {
+    #[test]
+    #[ignore = "a measurement, which shows its figures with --nocapture"]
+    fn rows_per_second() {
+        crate::world::run(crate::world::Kind::Postgres, crate::postgres_outbox::rows_per_second);
+    }
+
     drumline_store::conformance!(crate::world::subject(crate::world::Kind::Postgres));
     mod outbox {
         drumline_store::outbox_conformance!(crate::outboxes::subject(crate::world::Kind::Postgres));
@@ -181,7 +187,6 @@ mod postgres {
             the_lag_counts_what_was_put_back,
             a_listener_that_lost_its_connection_listens_again,
             a_role_without_rights_is_told_what_to_do,
-            no_prepared_statements_are_needed,
             a_mark_and_the_next_jobs_are_made_together,
             a_store_without_an_outbox_works_as_before,
         }

@@ -1,6 +1,7 @@
 //! What only the outbox in PostgreSQL does.
 
 use std::collections::HashSet;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -343,18 +344,6 @@ pub async fn a_role_without_rights_is_told_what_to_do(world: World) {
     assert!(matches!(&refusal, StoreError::Refused(text) if text.to_string().contains("grant")), "{refusal}");
 }
 
-pub async fn no_prepared_statements_are_needed(world: World) {
-    // As behind a PgBouncer that pools transactions.
-    let mut url = own_database(&world).await;
-    url.query_pairs_mut().append_pair("statement-cache-capacity", "0");
-    let outbox = open(&url).await;
-    outbox.add(&in_group(&["1", "2"], "g")).await.unwrap();
-    assert_eq!(drain(&outbox, "relay", 2).await, ["1", "2"]);
-    assert_eq!(outbox.change("name", None, Some("a"), &[job("3")]).await, Ok(true));
-    assert_eq!(outbox.lag().await.unwrap().due, 1);
-    outbox.wait(Duration::from_millis(10)).await;
-}
-
 pub async fn a_mark_and_the_next_jobs_are_made_together(world: World) {
     let (outbox, mut application, url) = outbox_and_application(&world).await;
     let store = store(&url, "one").await;
@@ -418,4 +407,44 @@ pub async fn a_store_without_an_outbox_works_as_before(world: World) {
         "{refused:?}"
     );
     assert_eq!(store.finish_with(&claim, None, &[]).await, Ok(Ownership::Kept));
+}
+
+/// A measurement, not a test: rows per second of taking and concluding, without SQS in between.
+#[allow(clippy::cast_precision_loss, reason = "it is shown to people")]
+pub async fn rows_per_second(world: World) {
+    const JOBS: usize = 50_000;
+    let (outbox, mut application, _) = outbox_and_application(&world).await;
+    for groups in [0, 1_000] {
+        let jobs: Vec<OutboxJob> = (0..JOBS)
+            .map(|index| {
+                let mut job = job(&format!("{groups}-{index}"));
+                job.group = (groups > 0).then(|| format!("group {}", index % groups));
+                job
+            })
+            .collect();
+        let mut begun = Instant::now();
+        for jobs in jobs.chunks(1_000) {
+            add_in(&mut application, jobs).await.unwrap();
+        }
+        let adding = begun.elapsed();
+        let (mut taking, mut concluding, mut came) = (Duration::ZERO, Duration::ZERO, 0);
+        while came < JOBS {
+            begun = Instant::now();
+            let taken = outbox.take("relay", 1_000, LONG).await.unwrap();
+            taking += begun.elapsed();
+            came += taken.len();
+            let concluded: Vec<_> = taken.into_iter().map(sent).collect();
+            begun = Instant::now();
+            conclude(&outbox, &concluded).await;
+            concluding += begun.elapsed();
+        }
+        let rate = |time: Duration| (JOBS as f64 / time.as_secs_f64()).round();
+        writeln!(
+            std::io::stderr(),
+            "{JOBS} jobs in {groups} groups: {} added/s, {} taken and concluded/s (taking {taking:?}, concluding {concluding:?})",
+            rate(adding),
+            rate(taking + concluding)
+        )
+        .unwrap();
+    }
 }

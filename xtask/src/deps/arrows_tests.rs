@@ -17,9 +17,14 @@ fn arrows(files: Files<'_>) -> String {
 
 #[test]
 fn paths_lead_to_the_file_that_defines_their_name() {
-    let table: [(&str, Files<'_>, &str); 12] = [
+    let table: [(&str, Files<'_>, &str); 13] = [
         ("an import", &[("lib", "mod a; mod b;"), ("a", "use crate::b::B;"), ("b", "")], "a>b"),
         ("a group", &[("a", "use crate::{b::{self, B}, c::C as D};"), ("b", ""), ("c", "")], "a>b a>c"),
+        (
+            "a comma at the end",
+            &[("a", "pub use c::C;"), ("a/b", "use super::{C,};"), ("a/c", "")],
+            "a>a/c a/b>a/c",
+        ),
         ("a path in a type", &[("a", "fn f(b: &super::b::B) {}"), ("b", "")], "a>b"),
         ("a path in a macro", &[("a", "fn f() { print!(\"{}\", crate::b::B) }"), ("b", "")], "a>b"),
         ("a child", &[("a", "mod b; use b::B;"), ("a/b", "")], "a>a/b"),
