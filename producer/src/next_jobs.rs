@@ -16,7 +16,7 @@ use url::Url;
 
 use crate::attributes::Attributes;
 use crate::check::Checks;
-use crate::connect::{ConnectError, Connections};
+use crate::connections::{ConnectError, Connections};
 use crate::dispatch::{Entry, dispatch};
 use crate::error::{ProduceError, Refusal};
 use crate::new_job::NewJob;

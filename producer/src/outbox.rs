@@ -12,12 +12,10 @@
 //! | `backlog` | which jobs leave together, and when; the order of groups; what is put back |
 //! | [`Relay`] | nothing: it performs what the others decide |
 
+mod arrived;
 mod backlog;
 mod backlog_line;
-#[cfg(test)]
-mod backlog_properties;
-#[cfg(test)]
-mod backlog_tests;
+
 mod deadline;
 #[cfg(feature = "postgres")]
 mod enqueue;
@@ -34,7 +32,11 @@ mod queues;
 mod relay;
 mod run;
 #[cfg(test)]
+mod run_properties;
+#[cfg(test)]
 mod run_tests;
+#[cfg(test)]
+mod scripted_sqs;
 
 pub(crate) use job::{Parts, outbox_job};
 

@@ -12,7 +12,8 @@ use drumline_store::outbox::Outbox;
 use serde::Serialize;
 
 use crate::check::Checks;
-use crate::connect::{self, ConnectError};
+use crate::connect;
+use crate::connections::ConnectError;
 use crate::dispatch::{Entry, dispatch};
 use crate::error::ProduceError;
 use crate::later::{OutboxServer, StoreServer};

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use aws_sdk_sqs::Client;
 use drumline_runtime::aws::Clients;
+use url::Url;
 
 use crate::check::Checks;
-use crate::connect::Connections;
+use crate::connections::Connections;
 use crate::error::Refusal;
 use crate::later::Places;
 use crate::payload::PayloadStore;
@@ -28,6 +29,9 @@ pub(crate) struct Routes {
     pub(crate) schemas: Schemas,
     /// Of a producer that is set up by settings: the clients of its first queue, and those of all.
     pub(crate) connections: Option<(Clients, Arc<Connections>)>,
+    /// The URLs of the queues of the settings, also of those that are no job type's.
+    pub(crate) urls: Vec<Url>,
+    pub(crate) places: Places,
 }
 
 /// The queue of the job types that have none of their own.
@@ -50,6 +54,8 @@ impl Routes {
             payloads: None,
             schemas: Schemas::default(),
             connections: None,
+            urls: Vec::new(),
+            places: Places::default(),
         }
     }
 
@@ -111,7 +117,8 @@ mod tests {
     use drumline_runtime::Settings;
 
     use super::*;
-    use crate::connect::{ConnectError, routes};
+    use crate::connect::routes;
+    use crate::connections::ConnectError;
 
     async fn read(queues: &str, file: &str) -> Result<Routes, ConnectError> {
         let folder = tempfile::tempdir().unwrap();

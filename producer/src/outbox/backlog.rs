@@ -17,6 +17,7 @@ use drumline::core::Jitter;
 use drumline_store::outbox::{Conclusion, TakenJob};
 use tokio::time::Instant;
 
+use super::arrived::{Arrived, Preparation};
 use super::backlog_line::{Flight, Line, Next, Row};
 use super::deadline::Deadline;
 use super::judgement::{Entry, Judgement, QueueFailure, judge};
@@ -36,30 +37,6 @@ const LINGER: Duration = Duration::from_millis(10);
 
 /// The characters of a reason that an outbox keeps: an operator reads it in a table.
 const MAX_REASON: usize = 1_000;
-
-/// A job that was taken, as far as it was prepared.
-#[derive(Debug)]
-pub(super) struct Arrived {
-    pub(super) taken: TakenJob,
-    pub(super) deadline: Deadline,
-    pub(super) preparation: Preparation,
-}
-
-/// A job's message, or the reason for which there is none.
-#[derive(Debug)]
-pub(super) enum Preparation {
-    Ready(Prepared),
-    /// It can never be sent.
-    Refused {
-        queue: Option<String>,
-        class: ParkedClass,
-        reason: String,
-    },
-    /// Its queue cannot be looked up at present.
-    NotNow {
-        class: FailureClass,
-    },
-}
 
 /// A request that leaves now.
 #[derive(Debug)]

@@ -109,7 +109,7 @@ mod tests {
     fn an_empty_take_waits_for_a_wake_and_then_for_longer_and_longer() {
         let mut now = Instant::now();
         let mut intake = after(0, 0, 0);
-        assert!(intake.is_exhausted() && intake.is_waiting() && !intake.takes(now + LONGEST, 0, 0));
+        assert!(intake.is_exhausted() && intake.is_waiting());
         let mut waits = Vec::new();
         for _ in 0..9 {
             intake.wake();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-use super::backlog::{Arrived, Preparation};
+use super::arrived::{Arrived, Preparation};
 use super::deadline::Deadline;
 use super::message::message;
 use super::observer::ParkedClass;

@@ -13,7 +13,7 @@ use url::Url;
 
 use super::judgement::class;
 use super::observer::FailureClass;
-use crate::connect::ConnectError;
+use crate::connections::ConnectError;
 use crate::routes::Routes;
 use crate::target_queue::TargetQueue;
 
@@ -110,8 +110,13 @@ impl Queues {
     /// Refuses hosts that are neither AWS's nor those of the settings: whoever may add jobs must not choose where signed requests go.
     fn check_host(&self, url: &Url) -> Result<(), Problem> {
         let origin = url.origin();
-        let is_known =
-            || self.routes.queues().any(|queue| Url::parse(queue.url()).is_ok_and(|of| of.origin() == origin));
+        let is_known = || {
+            let set = self.routes.urls.iter().any(|of| of.origin() == origin);
+            set || self
+                .routes
+                .queues()
+                .any(|queue| Url::parse(queue.url()).is_ok_and(|of| of.origin() == origin))
+        };
         if is_aws_host(url) || is_known() {
             return Ok(());
         }

@@ -8,9 +8,9 @@ use drumline_store::StoreError;
 use drumline_store::outbox::Outbox;
 
 use super::observer::{NoObserver, RelayObserver, RelaySummary};
-use super::run::Run;
+use super::run::{Parts, Run};
 use crate::producer::Producer;
-use crate::requests::{Requests, ToSqs};
+use crate::requests::ToSqs;
 
 /// With 1,000 jobs a call costs the outbox little of each, and a relay that ends leaves few to wait for the end of its lease.
 const BATCH: usize = 1_000;
@@ -46,21 +46,12 @@ const POLL: Duration = Duration::from_secs(1);
 ///   missing, a permission or credentials are. It is logged once, and again when it ends.
 /// - **Several relays** of one outbox share its jobs. A lease keeps each job with one of them, and no request begins under a lease that
 ///   has ended.
-pub struct Relay {
-    pub(super) outbox: Arc<dyn Outbox>,
-    pub(super) producer: Producer,
-    pub(super) requests: Arc<dyn Requests>,
-    pub(super) observer: Arc<dyn RelayObserver>,
-    pub(super) name: String,
-    pub(super) batch: usize,
-    pub(super) lease: Duration,
-    pub(super) poll: Duration,
-}
+pub struct Relay(Parts);
 
 impl Relay {
     /// A relay to the queues of a producer, by whose checks each job is checked.
     pub fn new(outbox: Arc<dyn Outbox>, producer: Producer) -> Self {
-        Self {
+        Self(Parts {
             outbox,
             producer,
             requests: Arc::new(ToSqs),
@@ -69,38 +60,38 @@ impl Relay {
             batch: BATCH,
             lease: LEASE,
             poll: POLL,
-        }
+        })
     }
 
     /// Sets the relay's name in the outbox. No other relay may have it, nor an earlier one whose leases have not ended. The default is a
     /// new ULID.
     pub fn named(self, name: impl Into<String>) -> Self {
-        Self { name: name.into(), ..self }
+        Self(Parts { name: name.into(), ..self.0 })
     }
 
     /// Sets the most jobs that are taken in one call: 1,000 by default, ten at least.
     pub fn batch(self, jobs: usize) -> Self {
-        Self { batch: jobs.max(10), ..self }
+        Self(Parts { batch: jobs.max(10), ..self.0 })
     }
 
     /// Sets for how long jobs are taken: 30 s by default, one at least. After a relay was killed, its jobs wait as long for another.
     pub fn lease(self, length: Duration) -> Self {
-        Self { lease: length.max(Duration::from_secs(1)), ..self }
+        Self(Parts { lease: length.max(Duration::from_secs(1)), ..self.0 })
     }
 
     /// Sets how often the outbox is asked for jobs although it has given no notice of one: every second by default.
     pub fn poll(self, every: Duration) -> Self {
-        Self { poll: every, ..self }
+        Self(Parts { poll: every, ..self.0 })
     }
 
     /// Sets the observer that counts what the relay does.
     pub fn observed(self, observer: Arc<dyn RelayObserver>) -> Self {
-        Self { observer, ..self }
+        Self(Parts { observer, ..self.0 })
     }
 
     /// Sends jobs until `shutdown` ends; then takes no more, waits for the requests in flight for at most 15 s, and gives the rest back.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> RelaySummary {
-        Run::new(self).until(shutdown).await
+        Run::new(self.0).until(shutdown).await
     }
 
     /// Sends all jobs that are due, and returns. Jobs that failed are put back, to be sent later.
@@ -108,17 +99,18 @@ impl Relay {
     /// # Errors
     /// If the outbox does not answer, three times in a row.
     pub async fn drain(self) -> Result<RelaySummary, StoreError> {
-        Run::new(self).until_empty().await
+        Run::new(self.0).until_empty().await
     }
 
     #[cfg(test)]
-    pub(super) fn over(self, requests: Arc<dyn Requests>) -> Self {
-        Self { requests, ..self }
+    pub(super) fn over(self, requests: Arc<dyn crate::requests::Requests>) -> Self {
+        Self(Parts { requests, ..self.0 })
     }
 }
 
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Relay").field("name", &self.name).field("producer", &self.producer).finish_non_exhaustive()
+        let Parts { name, producer, .. } = &self.0;
+        f.debug_struct("Relay").field("name", name).field("producer", producer).finish_non_exhaustive()
     }
 }

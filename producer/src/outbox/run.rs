@@ -14,14 +14,16 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{error, info, warn};
 
-use super::backlog::{Arrived, Backlog, Departure};
+use super::arrived::Arrived;
+use super::backlog::{Backlog, Departure};
 use super::intake::Intake;
 use super::notice::Notice;
 use super::observer::{RelayObserver, RelaySummary};
 use super::pause::Pause;
 use super::preparer::Preparer;
-use super::relay::Relay;
+
 use crate::pack::Outgoing;
+use crate::producer::Producer;
 use crate::requests::Requests;
 use crate::send::{Reply, lost_answer};
 use crate::target_queue::TargetQueue;
@@ -44,6 +46,18 @@ type Concluded = Vec<(TakenJob, Conclusion)>;
 enum Called {
     Took { asked_at: Instant, in_hand: usize, answer: Result<Vec<Arrived>, StoreError> },
     Concluded { asked_at: Instant, answer: Result<usize, StoreError> },
+}
+
+/// The parts of a relay, and its options.
+pub(super) struct Parts {
+    pub(super) outbox: Arc<dyn Outbox>,
+    pub(super) producer: Producer,
+    pub(super) requests: Arc<dyn Requests>,
+    pub(super) observer: Arc<dyn RelayObserver>,
+    pub(super) name: String,
+    pub(super) batch: usize,
+    pub(super) lease: Duration,
+    pub(super) poll: Duration,
 }
 
 /// A running relay.
@@ -76,8 +90,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(relay: Relay) -> Self {
-        let Relay { outbox, producer, requests, observer, name, batch, lease, poll } = relay;
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { outbox, producer, requests, observer, name, batch, lease, poll } = parts;
         Self {
             outbox,
             requests,
@@ -190,11 +204,13 @@ impl Run {
     }
 
     fn wake_at(&self, now: Instant) -> Instant {
-        let outage_ends = now + self.outage.left(now);
+        let outage = self.outage.left(now);
+        let outage_ends = now + outage;
         // While a call is out, its end is what is waited for.
         let may_call = self.calls.is_empty();
         let conclude_at = self.backlog.conclude_at(now).or_else(|| self.concluding.front().map(|_| now));
-        let for_calls = conclude_at.into_iter().chain(self.intake.wake_at());
+        let again = (!outage.is_zero()).then_some(outage_ends);
+        let for_calls = conclude_at.into_iter().chain(self.intake.wake_at()).chain(again);
         let for_calls = for_calls.min().filter(|_| may_call).map(|at| at.max(outage_ends));
         let others = self.backlog.wake_at(now).into_iter().chain(self.stop_by);
         let at = others.chain(for_calls).min().unwrap_or(now + LONG);

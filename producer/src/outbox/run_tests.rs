@@ -9,121 +9,23 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::BehaviorVersion;
 use drumline::message::{Attribute, Envelope, Message};
-use drumline_runtime::{BoxFuture, SqsError, SqsErrorKind};
+use drumline_runtime::{SqsError, SqsErrorKind};
 use drumline_store::StoreError;
 use drumline_store::outbox::{MemoryOutbox, Outbox, OutboxJob, RowState, Rows};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::observer::{FailureClass, ParkedClass, RelayObserver, RelaySummary};
 use super::relay::Relay;
-use crate::pack::Outgoing;
+use super::scripted_sqs::{Fate, ScriptedSqs};
 use crate::producer::Producer;
 use crate::requests::Requests;
-use crate::send::{NotTaken, Reply, Taken, Why};
-use crate::target_queue::TargetQueue;
+use crate::send::Why;
 
 const JOBS: &str = "https://sqs.eu-central-1.amazonaws.com/1/jobs";
 const MAIL: &str = "https://sqs.eu-central-1.amazonaws.com/1/mail";
 const FIFO: &str = "https://sqs.eu-central-1.amazonaws.com/1/orders.fifo";
-const ROUND_TRIP: Duration = Duration::from_millis(10);
+
 const T0: i64 = 1_700_000_000_000;
-
-/// How a request is answered.
-enum Fate {
-    Taken,
-    /// Jobs with these ids fail.
-    Except(&'static [&'static str], Why, &'static str),
-    Error(SqsError),
-    /// SQS takes all, and the answer is lost.
-    Lost,
-    Hangs,
-    Panics,
-}
-
-/// Decides by the number of the request, the name of the queue, and the ids.
-type Script = Box<dyn Fn(usize, &str, &[&str]) -> Fate + Send + Sync>;
-
-/// A request, as SQS saw it.
-#[derive(Debug, Clone)]
-struct Seen {
-    at: Duration,
-    queue: String,
-    ids: Vec<String>,
-}
-
-struct Fake {
-    begun: Instant,
-    script: Script,
-    seen: Mutex<Vec<Seen>>,
-    /// The ids by queue, in the order in which SQS has taken them.
-    taken: Mutex<BTreeMap<String, Vec<String>>>,
-    messages: Mutex<Vec<Outgoing>>,
-}
-
-impl Fake {
-    fn new(script: impl Fn(usize, &str, &[&str]) -> Fate + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self {
-            begun: Instant::now(),
-            script: Box::new(script),
-            seen: Mutex::default(),
-            taken: Mutex::default(),
-            messages: Mutex::default(),
-        })
-    }
-
-    fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
-    }
-
-    fn taken(&self, queue: &str) -> Vec<String> {
-        self.taken.lock().unwrap().get(queue).cloned().unwrap_or_default()
-    }
-}
-
-impl Requests for Fake {
-    fn send(&self, queue: TargetQueue, batch: Vec<Outgoing>) -> BoxFuture<(Vec<Outgoing>, Reply)> {
-        let ids: Vec<String> = batch.iter().map(|message| message.deduplication_id.clone()).collect();
-        let fate = {
-            let mut seen = self.seen.lock().unwrap();
-            let shown: Vec<&str> = ids.iter().map(|id| &**id).collect();
-            let fate = (self.script)(seen.len(), queue.name(), &shown);
-            seen.push(Seen { at: self.begun.elapsed(), queue: queue.name().to_owned(), ids: ids.clone() });
-            fate
-        };
-        let lost = || SqsError { is_in_doubt: true, ..SqsError::new(SqsErrorKind::Unreachable, "no answer") };
-        let taken = |id: &String| Taken { message_id: format!("m-{id}"), sequence_number: None };
-        let reply: Reply = match fate {
-            Fate::Taken => Ok(ids.iter().map(|id| Ok(taken(id))).collect()),
-            Fate::Lost => Err(lost()),
-            Fate::Except(failing, why, text) => Ok(ids
-                .iter()
-                .map(|id| match failing.contains(&&**id) {
-                    true => Err(NotTaken { why, text: text.to_owned() }),
-                    false => Ok(taken(id)),
-                })
-                .collect()),
-            Fate::Error(error) => Err(error),
-            Fate::Hangs => return Box::pin(std::future::pending()),
-            Fate::Panics => return Box::pin(async { panic!("a bug") }),
-        };
-        let mut all = self.taken.lock().unwrap();
-        let of_queue = all.entry(queue.name().to_owned()).or_default();
-        match &reply {
-            Ok(results) => {
-                let taken = ids.iter().zip(results).filter(|(_, result)| result.is_ok());
-                of_queue.extend(taken.map(|(id, _)| id.clone()));
-            }
-            Err(error) if error.is_in_doubt => of_queue.extend(ids.iter().cloned()),
-            Err(_) => {}
-        }
-        drop(all);
-        self.messages.lock().unwrap().extend(batch.iter().cloned());
-        Box::pin(async move {
-            sleep(ROUND_TRIP).await;
-            (batch, reply)
-        })
-    }
-}
 
 #[derive(Default)]
 struct Counts(Mutex<BTreeMap<String, u64>>);
@@ -158,21 +60,25 @@ impl RelayObserver for Counts {
 
 struct World {
     outbox: Arc<MemoryOutbox>,
-    sqs: Arc<Fake>,
+    sqs: Arc<ScriptedSqs>,
     counts: Arc<Counts>,
 }
 
 impl World {
     fn new(script: impl Fn(usize, &str, &[&str]) -> Fate + Send + Sync + 'static) -> Self {
         let outbox = Arc::new(MemoryOutbox::with_clock(Duration::from_secs(86_400), T0));
-        Self { outbox, sqs: Fake::new(script), counts: Arc::default() }
+        Self { outbox, sqs: ScriptedSqs::new(script), counts: Arc::default() }
     }
 
     fn relay(&self) -> Relay {
+        self.relay_of(Arc::clone(&self.outbox) as Arc<dyn Outbox>)
+    }
+
+    fn relay_of(&self, outbox: Arc<dyn Outbox>) -> Relay {
         let config = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest());
         let producer = Producer::new(Client::from_conf(config.build()), JOBS);
         let producer = producer.queue_for("mail", MAIL).queue_for("order", FIFO);
-        let relay = Relay::new(Arc::clone(&self.outbox) as Arc<dyn Outbox>, producer);
+        let relay = Relay::new(outbox, producer);
         let relay = relay.over(Arc::clone(&self.sqs) as Arc<dyn Requests>);
         relay.observed(Arc::clone(&self.counts) as Arc<dyn RelayObserver>)
     }
@@ -217,6 +123,10 @@ fn order(id: &str) -> OutboxJob {
 
 fn error(kind: SqsErrorKind) -> Fate {
     Fate::Error(SqsError::new(kind, "SendMessageBatch: made to fail"))
+}
+
+fn except(ids: &[&str], why: Why, text: &'static str) -> Fate {
+    Fate::Except(ids.iter().map(|&id| id.to_owned()).collect(), why, text)
 }
 
 fn all_taken(_: usize, _: &str, _: &[&str]) -> Fate {
@@ -284,7 +194,7 @@ async fn jobs_that_can_never_be_sent_are_parked_with_the_reason_and_hold_up_noth
             SqsErrorKind::Other,
             "SendMessageBatch: InvalidMessageContents: U+0001",
         )),
-        _ => Fate::Except(&["y-entry"], Why::Refused, "InvalidParameterValue: no"),
+        _ => except(&["y-entry"], Why::Refused, "InvalidParameterValue: no"),
     });
     let mut secret = job("secret");
     secret.payload = r#"{"key":"AKIAIOSFODNN7EXAMPLE"}"#.to_owned();
@@ -324,7 +234,7 @@ async fn jobs_that_can_never_be_sent_are_parked_with_the_reason_and_hold_up_noth
 #[tokio::test(start_paused = true)]
 async fn a_group_keeps_its_order_while_its_first_job_fails_in_passing() {
     let world = World::new(|request, _, _| match request {
-        0..3 => Fate::Except(&["a1"], Why::Unavailable, "InternalError: try again"),
+        0..3 => except(&["a1"], Why::Unavailable, "InternalError: try again"),
         _ => Fate::Taken,
     });
     world.add(["a1", "a2", "b1", "a3", "b2", "c1"].map(order)).await;
@@ -446,8 +356,15 @@ async fn two_relays_share_the_jobs_and_keep_the_order_of_groups() {
         Some(_) if request % 7 == 3 => error(SqsErrorKind::Throttled),
         _ => Fate::Taken,
     });
-    let jobs = (0..600).map(|n| order(&format!("{}{n:04}", ["a", "b", "c", "d", "e", "f", "g"][n % 7])));
-    world.add(jobs).await;
+    const GROUPS: usize = 60;
+    let group = |n: usize| format!("g{:02}", n % GROUPS);
+    world
+        .add((0..600).map(|n| {
+            let mut job = order(&format!("{}-{n:04}", group(n)));
+            job.group = Some(group(n));
+            job
+        }))
+        .await;
     let relays = [0, 1].map(|_| tokio::spawn(world.relay().batch(20).run(sleep(Duration::from_secs(120)))));
     for relay in relays {
         let summary = relay.await.unwrap();
@@ -455,8 +372,8 @@ async fn two_relays_share_the_jobs_and_keep_the_order_of_groups() {
     }
     let taken = world.sqs.taken("orders.fifo");
     assert_eq!(taken.len(), 600, "each was sent once");
-    for group in ["a", "b", "c", "d", "e", "f", "g"] {
-        assert!(taken.iter().filter(|id| id.starts_with(group)).is_sorted(), "{group}");
+    for group in (0..GROUPS).map(group) {
+        assert!(taken.iter().filter(|id| id.starts_with(&group)).is_sorted(), "{group}");
     }
 }
 
@@ -474,7 +391,7 @@ async fn nothing_is_sent_under_a_lease_that_has_ended() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_ends_with_the_error_of_an_outbox_that_does_not_answer() {
     let world = World::new(all_taken);
-    let relay = Relay { outbox: Arc::new(Silent), ..world.relay() };
+    let relay = world.relay_of(Arc::new(Silent));
     let error = timeout(Duration::from_secs(30), relay.drain()).await.unwrap().unwrap_err();
     assert_eq!(error, StoreError::Unanswered("down".into()));
     assert_eq!(world.counts.get("unanswered"), 3);
