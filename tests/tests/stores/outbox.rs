@@ -3,6 +3,6 @@
 mod commands;
 mod kills;
 mod late;
-mod redis;
+mod later;
 mod shared;
 mod world;
