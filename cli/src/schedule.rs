@@ -1,0 +1,66 @@
+//! `drumline schedule`: jobs at set times.
+//!
+//! [`declared`] reads the timetable of the settings, [`view`] is a schedule as JSON and as cells. A command is what it does with those.
+
+mod declared;
+mod ls;
+mod pause;
+mod run;
+mod run_now;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use drumline_consumer::ExitError;
+use drumline_runtime::Environment;
+
+use declared::WHICH_SCHEDULES;
+use ls::LsArgs;
+use pause::{PauseArgs, ResumeArgs};
+use run::RunArgs;
+use run_now::RunNowArgs;
+
+/// Runs jobs at set times: cron expressions and intervals
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true, after_long_help = format!("\
+Examples:
+  {{program}} schedule run --config drumline.toml
+  {{program}} schedule ls --config drumline.toml
+  {{program}} schedule pause daily-report
+
+{WHICH_SCHEDULES}
+
+Exit status: 0 ok, 64 bad usage, 69 the outbox cannot be used; the help of each command names its own."))]
+pub(crate) struct ScheduleArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(RunArgs),
+    Ls(LsArgs),
+    Pause(PauseArgs),
+    Resume(ResumeArgs),
+    RunNow(RunNowArgs),
+}
+
+pub(crate) fn schedule(args: &ScheduleArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
+    if let Command::Run(args) = &args.command {
+        return run::run(args, environment);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        match &args.command {
+            Command::Run(_) => unreachable!("it has a runtime of its own"),
+            Command::Ls(args) => ls::ls(args, environment).await,
+            Command::Pause(args) => pause::pause(args, environment).await,
+            Command::Resume(args) => pause::resume(args, environment).await,
+            Command::RunNow(args) => run_now::run_now(args, environment).await,
+        }
+    });
+    // A question that is still in flight has no one to answer to.
+    runtime.shutdown_background();
+    result
+}

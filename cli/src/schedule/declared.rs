@@ -1,0 +1,60 @@
+//! The timetable of the settings, and the outbox in which its states are.
+
+use drumline_consumer::ExitError;
+use drumline_runtime::{Environment, Setting, Settings};
+use drumline_timetable::{OperateError, Timetable};
+
+use crate::outbox::Opened;
+use crate::settings_args::{Choice, SettingsArgs, ShownIn};
+
+/// The part of the helps about the schedules that are meant. Paragraphs are lines, since a terminal is as wide as it is.
+pub(super) const WHICH_SCHEDULES: &str = "\
+Schedules are [[schedule]] tables of the file of settings (--config, DRUMLINE_CONFIG): name, cron with time_zone or every, type, payload, \
+queue, group, catch_up. Their states are in the outbox of DRUMLINE_OUTBOX_URL, postgres://… or redis://…; without it, in that of \
+DRUMLINE_STORE_URL if it is one of these.";
+
+/// The settings that name a timetable and its outbox.
+#[derive(Debug)]
+pub(super) enum TimetableSettings {}
+
+impl Choice for TimetableSettings {
+    fn includes(key: &str) -> bool {
+        matches!(key, "outbox_url" | "store_url" | "timetable")
+    }
+
+    fn shown(setting: &Setting) -> ShownIn {
+        if setting.key == "store_url" { ShownIn::LongHelp } else { ShownIn::BothHelps }
+    }
+}
+
+/// Returns the timetable that the settings declare.
+pub(super) fn timetable(settings: &Settings) -> Result<Timetable, ExitError> {
+    Timetable::from_settings(settings).map_err(|problems| ExitError::usage(problems.to_string()))
+}
+
+/// The timetable of the settings, and its outbox.
+pub(super) struct Declared {
+    pub(super) timetable: Timetable,
+    pub(super) opened: Opened,
+}
+
+impl Declared {
+    /// Opens the outbox of the settings.
+    pub(super) async fn of(
+        args: &SettingsArgs<TimetableSettings>,
+        environment: &Environment,
+    ) -> Result<Self, ExitError> {
+        let settings = args.read_for_tool(environment)?;
+        let timetable = timetable(&settings)?;
+        Ok(Self { timetable, opened: Opened::of(&settings).await? })
+    }
+
+    /// The end of a command that cannot do what it was asked for.
+    pub(super) fn error(&self, error: &OperateError) -> ExitError {
+        match error {
+            OperateError::Outbox(error) => self.opened.error(error),
+            OperateError::Unknown { .. } | OperateError::Elsewhere(_) => ExitError::usage(error.to_string()),
+            other => ExitError::other(other.to_string()),
+        }
+    }
+}
