@@ -7,7 +7,7 @@ use std::time::Duration;
 use drumline::core::{MaybeReady, NextJob};
 use drumline::message::Traceparent;
 use drumline::run::NextError;
-use drumline_runtime::aws::queue_url;
+use drumline_runtime::aws::{is_fifo, name_of, queue_url, resolve};
 use drumline_runtime::payload::PayloadSettings;
 use drumline_runtime::{NextJobSender, NextOrigin, Settings};
 use serde_json::value::RawValue;
@@ -37,7 +37,9 @@ pub struct NextJobProducer {
     queue_by_type: HashMap<String, Url>,
     payloads: PayloadSettings,
     checks: Checks,
-    queues: Mutex<Queues>,
+    connections: Connections,
+    /// The queues that jobs were sent to, by where they are and the URLs that named them.
+    known: Mutex<HashMap<(Url, Url), TargetQueue>>,
 }
 
 /// The queues that jobs were sent to, by the URLs that named them.
@@ -110,6 +112,41 @@ impl NextJobProducer {
         Ok(addressed)
     }
 
+    async fn address(&self, origin: NextOrigin<'_>, job: NextJob) -> Result<Addressed, NextError> {
+        let url = match &job.queue {
+            Some(text) => &queue_url(text).map_err(|reason| {
+                refused(Refusal::new(&job.job_type, "queue", format!("{text:?}: {reason}")))
+            })?,
+            None => self.queue_by_type.get(&job.job_type).unwrap_or(origin.queue_url),
+        };
+        let unavailable = |error| NextError::Retry(format!("the queue of {}: {error}", job.job_type));
+        let queue = self.queue(url, origin.queue_url).await.map_err(unavailable)?;
+        let job = in_group(job, &queue, origin);
+        Ok(Addressed { job, queue })
+    }
+
+    /// Returns a queue. One that is given by its name is in the region and the account of the queue that the job comes from.
+    async fn queue(&self, url: &Url, origin_url: &Url) -> Result<TargetQueue, ConnectError> {
+        let place = if name_of(url).is_some() { origin_url } else { url };
+        let key = (place.clone(), url.clone());
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(queue) = known().get(&key).cloned() {
+            return Ok(queue);
+        }
+        let clients = self.connections.to(place).await?;
+        let resolved = resolve(&clients, url).await.map_err(ConnectError::Queue)?;
+        let queue = TargetQueue::connected(clients.clone(), resolved.into());
+        let payloads = if PayloadStore::is_wanted(&self.payloads) {
+            Some(PayloadStore::new(&self.payloads, &clients.config).map_err(ConnectError::Aws)?)
+        } else {
+            None
+        };
+        let queue = queue.with(InDoubt::SendAgain, payloads);
+        known().insert(key, queue.clone());
+        Ok(queue)
+    }
+
+    /// Sends all jobs, or none if one is refused before.
     async fn send_all(&self, origin: NextOrigin<'_>, jobs: Vec<NextJob>) -> Result<(), NextError> {
         let mut entries = Vec::with_capacity(jobs.len());
         // All or none, as far as can be known before.

@@ -65,7 +65,7 @@ impl NextJob {
 
 /// The jobs that follow on a job and are added with its mark. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NextJobs(pub Arc<[NextJob]>);
+pub struct NextJobs(pub Arc<Vec<NextJob>>);
 
 /// Returns the id of the job of this type that follows on a job, as the `index`th of its type.
 ///

@@ -94,7 +94,7 @@ pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
     let missed = stop.map(|stop| Missed::Moment(stop.at)).or(signal.map(|_| Missed::Signal));
     TestRun {
         result: result.map(|result| result.0),
-        next: next.map(|next| next.0.to_vec()).unwrap_or_default(),
+        next: next.map(|next| next.0.as_ref().clone()).unwrap_or_default(),
         ran: started,
         cancelled: stopped,
         missed: missed.filter(|_| stopped.is_none()),
