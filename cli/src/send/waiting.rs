@@ -61,7 +61,7 @@ impl Run<'_> {
     }
 
     /// Opens the outbox with the first job that waits.
-    async fn outbox(&mut self) -> Result<&Opened, ExitError> {
+    async fn outbox(&mut self) -> Result<&OpenedOutbox, ExitError> {
         if self.outbox.is_none() {
             self.outbox = Some(Opened::of(self.settings).await?);
         }
