@@ -14,6 +14,7 @@ mod output;
 mod overhead;
 mod programs;
 mod queue;
+mod relaying;
 mod report;
 mod rounds;
 mod sending;
@@ -46,6 +47,8 @@ enum Other {
     Against(against::Options),
     /// Measure a worker under faults: of SQS, of the store, of dependencies, of processes
     Faults(faults::Options),
+    /// Measure what an outbox in PostgreSQL costs beside sending the same messages directly
+    Relaying(relaying::Options),
     /// Measure what sending costs, in the background and one by one, and how long messages wait
     Sending(sending::Options),
     /// Run workers for hours under alternating faults, and watch their memory and descriptors
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Some(Other::Lambda(options)) => lambda::run(&options),
         Some(Other::Against(options)) => against::run(&options),
         Some(Other::Faults(options)) => faults::run(&options),
+        Some(Other::Relaying(options)) => relaying::run(&options),
         Some(Other::Sending(options)) => sending::run(&options),
         Some(Other::Soak(options)) => soak::run(&options),
     })

@@ -231,3 +231,107 @@ fn first_batch(ready: &VecDeque<Row>) -> usize {
     };
     ready.iter().take(MAX_BATCH_ENTRIES).take_while(fits).count()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use aws_sdk_sqs::Client;
+    use aws_sdk_sqs::config::BehaviorVersion;
+    use drumline::core::Jitter;
+    use drumline_store::outbox::{Lease, OutboxJob};
+
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(30);
+
+    fn line() -> Line {
+        let config = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest());
+        let client = Client::from_conf(config.build());
+        Line::new(TargetQueue::new(client, "https://sqs.eu-central-1.amazonaws.com/1/jobs.fifo".to_owned()))
+    }
+
+    fn row(now: Instant, id: &str, group: Option<&str>, bytes: usize) -> Row {
+        let taken = TakenJob::new(OutboxJob::new(id, "work", "{}"), Lease::new("relay", 1, LEASE), 0);
+        let message = Outgoing { body: "x".repeat(bytes), ..Outgoing::default() };
+        Row { taken, message, deadline: Deadline::of(now, LEASE), group: group.map(Arc::from) }
+    }
+
+    fn ids(rows: &[Row]) -> Vec<&str> {
+        rows.iter().map(|row| &*row.taken.job.id).collect()
+    }
+
+    fn batch(line: &mut Line, now: Instant) -> Vec<Row> {
+        match line.next_batch(now) {
+            Next::Batch(rows) => rows,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_batch_has_ten_jobs_and_one_mebibyte_at_most() {
+        let now = Instant::now();
+        let mut line = line();
+        (0..12).for_each(|n| line.enter(row(now, &n.to_string(), None, 10)));
+        assert_eq!((batch(&mut line, now).len(), batch(&mut line, now).len()), (10, 2));
+        // The last one goes into S3 on its way, and leaves alone.
+        for (id, bytes) in [("a", 600_000), ("b", 400_000), ("c", 100_000), ("d", 2_000_000)] {
+            line.enter(row(now, id, None, bytes));
+        }
+        for expected in [&["a", "b"][..], &["c"], &["d"]] {
+            assert_eq!(ids(&batch(&mut line, now)), expected);
+        }
+        assert!(matches!(line.next_batch(now), Next::Nothing));
+    }
+
+    #[test]
+    fn one_job_of_a_group_is_ready_at_a_time_and_a_sweep_keeps_their_order() {
+        let now = Instant::now();
+        let mut line = line();
+        for (id, group) in [("a1", "a"), ("a2", "a"), ("b1", "b"), ("a3", "a"), ("b2", "b")] {
+            line.enter(row(now, id, Some(group), 10));
+        }
+        let first = batch(&mut line, now);
+        assert_eq!((ids(&first), line.ready()), (vec!["a1", "b1"], 0));
+        line.free(first[0].group.as_ref());
+        assert_eq!(ids(&batch(&mut line, now)), ["a2"]);
+        line.free(first[1].group.as_ref());
+        let mut swept = line.sweep();
+        swept.sort_by(|a, b| a.taken.job.id.cmp(&b.taken.job.id));
+        assert_eq!(ids(&swept), ["a3", "b2"], "a2 is in flight");
+        line.enter(row(now, "a4", Some("a"), 10));
+        assert_eq!(line.ready(), 0, "behind a2");
+        line.enter(row(now, "b3", Some("b"), 10));
+        assert_eq!(line.ready(), 1, "its group has nothing here any more");
+    }
+
+    #[test]
+    fn jobs_are_put_back_while_their_queue_is_paused_for_long_or_slow() {
+        let now = Instant::now();
+        let at = |ms: u64| now + Duration::from_millis(ms);
+        let mut line = line();
+        assert_eq!(line.unavailable(now), None);
+        let full = Jitter::new(u32::MAX);
+        let mut time = 0;
+        for expected in [None, None, None, Some(1_600), Some(3_200)] {
+            line.failed_by = FailureClass::Throttled;
+            line.pause.failed(at(time), at(time), None, full);
+            let found = line.unavailable(at(time)).map(|(class, after)| (class, after.as_millis()));
+            assert_eq!(found, expected.map(|ms| (FailureClass::Throttled, ms)), "{time}");
+            assert_eq!(line.holds(at(time)), expected.is_none());
+            time += 60_000;
+        }
+        line.pause.succeeded(at(time));
+        line.leave(1, Flight { left_at: at(time), rows: vec![row(now, "1", None, 1)] });
+        assert_eq!(line.unavailable(at(time + 1_999)), None);
+        assert_eq!(line.unavailable(at(time + 2_000)), Some((FailureClass::Unreachable, SLOW)));
+    }
+
+    #[test]
+    fn no_job_leaves_under_a_lease_that_soon_ends() {
+        let now = Instant::now();
+        let mut line = line();
+        line.enter(row(now, "1", None, 1));
+        assert!(matches!(line.next_batch(now + LEASE * 2 / 3), Next::Expired));
+        assert!(matches!(line.next_batch(now + LEASE * 2 / 3 - Duration::from_millis(1)), Next::Batch(_)));
+    }
+}
