@@ -43,7 +43,7 @@ pub trait Outbox: Send + Sync + 'static {
     fn leave<'a>(&'a self, relay: &'a str) -> Answer<'a, ()>;
 
     /// Waits until a job may be due that was not, for `longest` at most. It may return earlier without reason.
-    fn wait<'a>(&'a self, longest: Duration) -> MaybeReady<'a, ()>;
+    fn wait(&self, longest: Duration) -> MaybeReady<'_, ()>;
 
     /// Returns how far the relays are behind. PostgreSQL counts up to a million jobs of a kind, and estimates those that are due later if
     /// there are more than 100,000.

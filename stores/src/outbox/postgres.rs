@@ -250,7 +250,7 @@ impl Outbox for PostgresOutbox {
         })
     }
 
-    fn wait<'a>(&'a self, longest: Duration) -> MaybeReady<'a, ()> {
+    fn wait(&self, longest: Duration) -> MaybeReady<'_, ()> {
         MaybeReady::later(async move {
             let listener = self.listener();
             let seen = self.seen.load(Ordering::Relaxed);

@@ -47,7 +47,7 @@ impl Listener {
         let woken = async {
             if wake_ups.wait_for(|wake_ups| *wake_ups != seen).await.is_err() {
                 // The task has ended, with its runtime.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         // The end of the time is as good an answer.
