@@ -85,6 +85,7 @@ macro_rules! outbox_conformance {
                 a_job_that_a_relay_has_is_not_replaced,
                 a_job_that_was_sent_is_not_replaced,
                 a_job_is_replaced_into_another_group,
+                a_job_that_is_replaced_out_of_its_group_holds_it_up_no_more,
                 a_job_is_put_off_up_to_its_longest_wait,
                 the_key_is_taken_from_the_named_job_only,
                 the_key_is_taken_from_a_job_that_waits,

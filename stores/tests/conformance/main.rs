@@ -131,6 +131,8 @@ mod redis {
             a_full_server_refuses_new_jobs_and_is_emptied,
             a_server_that_evicts_jobs_is_refused,
             a_node_of_a_cluster_has_all_keys,
+            a_job_may_be_added_again_once_it_is_kept_no_more,
+            tokens_grow_although_the_server_has_missed_some,
             the_work_of_a_call_is_bounded,
         }
     }

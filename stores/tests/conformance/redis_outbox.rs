@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline_store::conformance::outbox::steps::{
-    ALL, LONG, all_sent, assert_nothing, drain, due, eventually, grouped, job, row_ids, take,
+    ALL, LONG, SHORT, all_sent, assert_nothing, drain, due, eventually, grouped, job, row_ids, take,
 };
 use drumline_store::outbox::{self, Due, OnConflict, Outbox, OutboxJob, Unique};
 use drumline_store::{OpenError, StoreError};
@@ -94,7 +94,9 @@ pub async fn a_full_server_refuses_new_jobs_and_is_emptied(_: World) {
     let Some(server) = Server::start(Kind::Redis) else { return };
     let outbox = opened(&server).await;
     let unique = Unique::new("key", LONG, OnConflict::Keep);
-    outbox.add(&[job("1"), grouped("2", "group"), grouped("3", "group")]).await.unwrap();
+    // The first take has a job without a group, and the second one a group.
+    let in_group = [grouped("2", "group"), grouped("3", "group")].map(|job| due(job, Due::After(SHORT)));
+    outbox.add(&[&[job("1")][..], &in_group].concat()).await.unwrap();
     command(&server, &["CONFIG", "SET", "maxmemory", "1"]).await.unwrap();
     let refusals = [
         outbox.add(&[job("4")]).await.err(),
@@ -157,6 +159,35 @@ pub async fn a_node_of_a_cluster_has_all_keys(_: World) {
     let mut drained = drain(&outbox, "relay", 5).await;
     drained.sort_unstable();
     assert_eq!(drained, ["1", "2", "3", "4", "6"]);
+}
+
+pub async fn a_job_may_be_added_again_once_it_is_kept_no_more(_: World) {
+    let Some(server) = Server::start(Kind::Redis) else { return };
+    opened(&server).await;
+    let outbox = outbox::open(&server.url(), SHORT * 4).await.unwrap();
+    outbox.add(&[job("1")]).await.unwrap();
+    assert_eq!(drain(&outbox, "relay", 1).await, ["1"]);
+    outbox.add(&[job("1")]).await.unwrap();
+    assert_nothing(&outbox, "relay").await;
+    tokio::time::sleep(SHORT * 4).await;
+    // No call that removes it comes before.
+    outbox.add(&[job("1")]).await.unwrap();
+    assert_eq!(drain(&outbox, "relay", 1).await, ["1"]);
+}
+
+pub async fn tokens_grow_although_the_server_has_missed_some(_: World) {
+    let Some(server) = Server::start(Kind::Redis) else { return };
+    let outbox = opened(&server).await;
+    outbox.add(&[job("1"), job("2")]).await.unwrap();
+    let first = outbox.take("one", 1, LONG).await.unwrap().remove(0);
+    let leader = outbox.lead("name", "one", LONG).await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    // As after a failover to a replica that lacks the last writes.
+    command(&server, &["DEL", "{drumline}:outbox:counters", "{drumline}:outbox:leases"]).await.unwrap();
+    let second = outbox.take("other", 1, LONG).await.unwrap().remove(0);
+    assert!(second.lease.fencing_token > first.lease.fencing_token, "{second:?} after {first:?}");
+    let next = outbox.lead("name", "other", LONG).await.unwrap().unwrap();
+    assert!(next.fencing_token > leader.fencing_token, "{next:?} after {leader:?}");
 }
 
 pub async fn the_work_of_a_call_is_bounded(_: World) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use crate::conformance::steps::{LONG, PATIENCE, SHORT, eventually};
+pub use crate::conformance::steps::{LONG, MOST_OF_IT, PATIENCE, SHORT, eventually};
 use crate::outbox::{Conclusion, Due, Outbox, OutboxJob, OutboxRow, RowState, Rows, TakenJob};
 
 /// The least of [`SHORT`] that a clock of milliseconds shows.

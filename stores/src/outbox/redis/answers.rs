@@ -50,7 +50,7 @@ pub(super) fn optional(text: Option<&str>) -> String {
 
 /// Adds the arguments of a job that a relay reports.
 pub(super) fn add_conclusion(call: &mut ScriptInvocation<'_>, taken: &TakenJob, conclusion: &Conclusion) {
-    call.arg(&taken.job.id).arg(taken.lease.fencing_token);
+    call.arg(&taken.job.id).arg(&taken.lease.name).arg(taken.lease.fencing_token);
     match conclusion {
         Conclusion::Sent { message_id } => call.arg("sent").arg(message_id),
         Conclusion::Parked { reason } => call.arg("parked").arg(reason),

@@ -72,9 +72,10 @@ pub async fn states_are_listed_by_name(world: OutboxWorld) {
 
 pub async fn a_lease_is_one_owners_until_it_ends(world: OutboxWorld) {
     let (one, other) = (world.outbox().await, world.outbox().await);
-    let first = one.lead("name", "one", SHORT).await.unwrap().unwrap();
+    let first = one.lead("name", "one", LONG).await.unwrap().unwrap();
     assert_eq!(first.name, "name");
-    assert!(first.left <= SHORT, "{:?}", first.left);
+    assert!(first.left <= LONG && first.left > MOST_OF_IT, "{:?}", first.left);
+    assert_eq!(other.lead("name", "other", LONG).await, Ok(None));
     let renewed = one.lead("name", "one", SHORT).await.unwrap().unwrap();
     assert_eq!(renewed.fencing_token, first.fencing_token);
     let mut second = other.lead("name", "other", LONG).await.unwrap();

@@ -17,6 +17,14 @@ local function later(after)
   return math.min(now + tonumber(after), LATEST)
 end
 
+-- Returns a fencing token that is larger than all before it: also after a failover to a server that has missed some of them.
+local function next_token()
+  local last = tonumber(redis.call('HGET', counters, 'token') or 0)
+  local token = math.max(last + 1, now)
+  redis.call('HSET', counters, 'token', string.format('%.0f', token))
+  return token
+end
+
 local function load(id)
   local text = redis.call('HGET', rows, id)
   return text and cjson.decode(text)

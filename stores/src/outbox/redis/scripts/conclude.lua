@@ -1,14 +1,14 @@
 -- Records what became of taken jobs. Answers with the number of those that were not the relay's any more.
 --
--- ARGV: for how long jobs are kept that were sent (milliseconds); of each job: its id, its fencing token, 'sent', 'parked', 'later' or
---       'failed', and the id of the message, the reason, or the time until it is due.
+-- ARGV: for how long jobs are kept that were sent (milliseconds); of each job: its id, its relay, its fencing token, 'sent', 'parked',
+--       'later' or 'failed', and the id of the message, the reason, or the time until it is due.
 local keep = ARGV[1]
 local refused = 0
 
 remove_old()
 
-local function is_ours(row, token)
-  if not row or row.token ~= token then return false end
+local function is_ours(row, relay, token)
+  if not row or row.token ~= token or row.relay ~= relay then return false end
   if not row.group then return true end
   -- Another relay may have taken others of the group.
   local hand = hand_of(row.group)
@@ -45,10 +45,10 @@ local function put_back(id, row, after, is_failure)
   if not row.group then redis.call('ZADD', ready, math.max(row.due, row.back), 'j' .. id) end
 end
 
-for at = 2, #ARGV, 4 do
-  local id, token, word, value = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3]
+for at = 2, #ARGV, 5 do
+  local id, relay, token, word, value = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
   local row = load(id)
-  if is_ours(row, token) then
+  if is_ours(row, relay, token) then
     let_go(id, row)
     if word == 'sent' then
       finish(id, row, value)

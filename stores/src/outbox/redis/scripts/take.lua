@@ -13,7 +13,7 @@ local function is_full()
 end
 
 local function give(id, row)
-  if token == 0 then token = redis.call('HINCRBY', counters, 'token', 1) end
+  if token == 0 then token = next_token() end
   let_go(id, row)
   row.relay, row.token, row.ends = relay, token, ends
   save(id, row)
