@@ -34,6 +34,7 @@ use crate::man;
 use crate::new;
 use crate::outbox;
 use crate::run;
+use crate::schedule;
 use crate::schema;
 use crate::send;
 #[cfg(feature = "dev")]
@@ -41,7 +42,7 @@ use crate::service::{DevExample, DevJob, OwnDev};
 use crate::usage;
 use command_line::{CommandLine, Commands};
 
-/// A program around a router: `run`, `send`, `schema`, `jobs`, `dlq`, `outbox`, `config` and `health`, and by features `dev`, `doctor` and `invoke`.
+/// A program around a router: `run`, `send`, `schema`, `jobs`, `dlq`, `outbox`, `schedule`, `config` and `health`, and by features `dev`, `doctor` and `invoke`.
 ///
 /// State that handlers share, such as a pool of connections, is made by the router's factory, which may be async, and closed by a hook
 /// after the drain:
@@ -202,6 +203,7 @@ impl App {
             Commands::Jobs(args) => jobs::jobs(&args, environment),
             Commands::Dlq(args) => dlq::dlq(&args, environment, self.service, handlers_optional),
             Commands::Outbox(args) => outbox::outbox(&args, environment),
+            Commands::Schedule(args) => schedule::schedule(&args, environment),
             Commands::Config(args) => config::config(&args, environment, self.service),
             #[cfg(feature = "doctor")]
             Commands::Doctor(args) => doctor::doctor(&args, environment, self.service),

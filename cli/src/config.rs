@@ -11,6 +11,7 @@ use drumline_runtime::aws::{AwsQueue, queue_name, queue_url};
 use drumline_runtime::{
     Effective, EffectiveType, Environment, Origin, Service, Settings, TypeValue, runtimes, waits,
 };
+use drumline_timetable::Timetable;
 use serde_json::json;
 
 use crate::check;
@@ -55,6 +56,7 @@ pub(crate) fn config(
 ) -> Result<ExitCode, ExitError> {
     let settings = args.settings.read(environment);
     let mut settings = settings.map_err(|problems| ExitError::usage(problems.to_string()))?;
+    Timetable::from_settings(&settings).map_err(|problems| ExitError::usage(problems.to_string()))?;
     for variable in &settings.unknown_variables {
         note(&variable.to_string());
     }

@@ -42,6 +42,7 @@ mod pretty;
 mod question;
 mod relay;
 mod run;
+mod schedule;
 mod schema;
 mod send;
 mod service;

@@ -47,19 +47,18 @@ enum Command {
 }
 
 pub(crate) fn schedule(args: &ScheduleArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
-    if let Command::Run(args) = &args.command {
-        return run::run(args, environment);
+    match &args.command {
+        Command::Run(args) => run::run(args, environment),
+        Command::Ls(args) => in_runtime(ls::ls(args, environment)),
+        Command::Pause(args) => in_runtime(pause::pause(args, environment)),
+        Command::Resume(args) => in_runtime(pause::resume(args, environment)),
+        Command::RunNow(args) => in_runtime(run_now::run_now(args, environment)),
     }
+}
+
+fn in_runtime(work: impl Future<Output = Result<ExitCode, ExitError>>) -> Result<ExitCode, ExitError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(async {
-        match &args.command {
-            Command::Run(_) => unreachable!("it has a runtime of its own"),
-            Command::Ls(args) => ls::ls(args, environment).await,
-            Command::Pause(args) => pause::pause(args, environment).await,
-            Command::Resume(args) => pause::resume(args, environment).await,
-            Command::RunNow(args) => run_now::run_now(args, environment).await,
-        }
-    });
+    let result = runtime.block_on(work);
     // A question that is still in flight has no one to answer to.
     runtime.shutdown_background();
     result

@@ -197,7 +197,7 @@ fn declared(timetable: &str, schedule: &Schedule, kept: Option<Kept>, now: Times
     let (state, problem) = parts(kept);
     let rule = schedule.rule();
     // A scheduler that sees another rule starts by this one.
-    let seen = state.as_ref().filter(|state| state.is_of(rule));
+    let seen = state.as_ref().filter(|state| state.runs_by(rule));
     let next = match (seen, &state, &problem) {
         (_, _, Some(_)) => None,
         (Some(seen), ..) => seen.next(rule, now),

@@ -127,7 +127,7 @@ async fn look(
     };
     let now = match role {
         Role::Leader => now,
-        Role::Standby if before.is_some_and(|state| state.is_of(schedule.rule())) => {
+        Role::Standby if before.is_some_and(|state| state.runs_by(schedule.rule())) => {
             now.checked_sub(BEHIND_THE_LEADER).unwrap_or(now)
         }
         Role::Standby => return Ok(Look { is_not_led: true, ..Look::default() }),
@@ -158,7 +158,7 @@ fn report(
     let name = schedule.name();
     match before {
         None => info!(schedule = name, rule = %schedule.rule(), "schedule started"),
-        Some(state) if !state.is_of(schedule.rule()) => {
+        Some(state) if !state.runs_by(schedule.rule()) => {
             info!(schedule = name, rule = %schedule.rule(), before = state.rule_text(), "schedule changed");
         }
         Some(_) => {}

@@ -1,7 +1,7 @@
 //! The timetable that the settings declare.
 
 use drumline_producer::Checks;
-use drumline_runtime::{Problem, ScheduleSettings, ScheduleTimes, Settings};
+use drumline_runtime::{Problem, Problems, ScheduleSettings, ScheduleTimes, Settings};
 use drumline_store::outbox::OutboxJob;
 
 use crate::core::{CatchUp, Rule, Schedule, ScheduleError, check_time_zone};
@@ -12,7 +12,7 @@ impl Timetable {
     ///
     /// # Errors
     /// All that is wrong with any of them.
-    pub fn from_settings(settings: &Settings) -> Result<Self, Vec<Problem>> {
+    pub fn from_settings(settings: &Settings) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let mut timetable = Self::named(&settings.timetable).unwrap_or_else(|error| {
             problems.push(Problem { place: error.field, text: error.reason });
@@ -27,7 +27,7 @@ impl Timetable {
                 Err(errors) => problems.extend(errors.into_iter().map(|error| problem(declared, error))),
             }
         }
-        if problems.is_empty() { Ok(timetable) } else { Err(problems) }
+        if problems.is_empty() { Ok(timetable) } else { Err(Problems::of(problems)) }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::man::ManArgs;
 use crate::new::NewArgs;
 use crate::outbox::OutboxArgs;
 use crate::run::RunArgs;
+use crate::schedule::ScheduleArgs;
 use crate::schema::SchemaArgs;
 use crate::send::SendArgs;
 
@@ -54,6 +55,7 @@ pub(super) enum Commands {
     Jobs(JobsArgs),
     Dlq(DlqArgs),
     Outbox(OutboxArgs),
+    Schedule(ScheduleArgs),
     Config(ConfigArgs),
     #[cfg(feature = "doctor")]
     Doctor(DoctorArgs),

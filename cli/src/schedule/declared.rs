@@ -4,7 +4,7 @@ use drumline_consumer::ExitError;
 use drumline_runtime::{Environment, Setting, Settings};
 use drumline_timetable::{OperateError, Timetable};
 
-use crate::outbox::Opened;
+use crate::opened_outbox::OpenedOutbox;
 use crate::settings_args::{Choice, SettingsArgs, ShownIn};
 
 /// The part of the helps about the schedules that are meant. Paragraphs are lines, since a terminal is as wide as it is.
@@ -35,7 +35,7 @@ pub(super) fn timetable(settings: &Settings) -> Result<Timetable, ExitError> {
 /// The timetable of the settings, and its outbox.
 pub(super) struct Declared {
     pub(super) timetable: Timetable,
-    pub(super) opened: Opened,
+    pub(super) opened: OpenedOutbox,
 }
 
 impl Declared {
@@ -46,7 +46,7 @@ impl Declared {
     ) -> Result<Self, ExitError> {
         let settings = args.read_for_tool(environment)?;
         let timetable = timetable(&settings)?;
-        Ok(Self { timetable, opened: Opened::of(&settings).await? })
+        Ok(Self { timetable, opened: OpenedOutbox::of(&settings).await? })
     }
 
     /// The end of a command that cannot do what it was asked for.

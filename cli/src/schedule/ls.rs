@@ -51,8 +51,7 @@ static COLUMNS: [Column; 6] = [
 ];
 
 /// The columns with `--wide`, and of lines for other programs.
-const WIDE: [&str; 9] =
-    ["SCHEDULE", "WHEN", "ZONE", "NEXT", "LAST", "STATE", "TYPE", "CATCH UP", "CREATED"];
+const WIDE: [&str; 9] = ["SCHEDULE", "WHEN", "ZONE", "NEXT", "LAST", "STATE", "TYPE", "CATCH UP", "CREATED"];
 
 pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
     let Declared { timetable, opened } = Declared::of(&args.settings, environment).await?;
@@ -80,7 +79,14 @@ mod tests {
     fn a_line_fits_on_a_terminal() {
         let row = |cells: [&str; 6]| cells.map(str::to_owned);
         let rows = [
-            row(["daily-report", "0 7 * * MON-FRI", "America/Argentina/Buenos_Aires", "in 14h", "9h ago", "active"]),
+            row([
+                "daily-report",
+                "0 7 * * MON-FRI",
+                "America/Argentina/Buenos_Aires",
+                "in 14h",
+                "9h ago",
+                "active",
+            ]),
             row(["billing/poll-the-mailbox", "every 30s", "", "-", "40s ago", "paused"]),
         ];
         let lines = fitted(&COLUMNS, &rows, 80);

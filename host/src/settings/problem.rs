@@ -41,6 +41,11 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Problems {
+    /// These problems, of a program whose handlers are not asked for theirs.
+    pub fn of(list: Vec<Problem>) -> Self {
+        Self { list, forwards: true }
+    }
+
     /// Returns all problems as text, together with those of the handlers and of their own settings, which the factory of `service`
     /// reads before it waits for anything. Forward mode has no handlers.
     pub async fn with_those_of(&self, service: Service, handlers: &Handle) -> String {

@@ -11,6 +11,7 @@ mod outage;
 mod outbox;
 mod replayed;
 mod report;
+mod schedule;
 mod stalled;
 mod steps;
 mod transaction_example;

@@ -5,4 +5,4 @@ mod kills;
 mod late;
 mod later;
 mod shared;
-mod world;
+pub(crate) mod world;

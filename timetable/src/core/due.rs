@@ -45,7 +45,7 @@ pub struct Skipped {
 pub fn due(schedule: &Schedule, state: Option<&State>, now: Timestamp) -> Decision {
     let rule = schedule.rule();
     let Some(state) = state else { return Decision::nothing(State::new(rule, now)) };
-    if !state.is_of(rule) {
+    if !state.runs_by(rule) {
         let decided = state.decided.max(now);
         return Decision::nothing(State { rule: rule.into(), decided, removed: None, ..state.clone() });
     }

@@ -86,7 +86,7 @@ impl State {
     }
 
     /// Returns true if schedulers run it by this rule.
-    pub(crate) fn is_of(&self, rule: &Rule) -> bool {
+    pub fn runs_by(&self, rule: &Rule) -> bool {
         self.removed.is_none() && self.rule == StoredRule::from(rule)
     }
 

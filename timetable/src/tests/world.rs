@@ -32,6 +32,23 @@ pub(super) fn timetable(schedules: &[Schedule]) -> Timetable {
     schedules.iter().fold(Timetable::new(), |timetable, schedule| timetable.with(schedule.clone()).unwrap())
 }
 
+/// Returns the instants of a schedule after `after` up to and including `until`.
+pub(super) fn texts(schedule: &Schedule, after: Timestamp, until: Timestamp) -> Vec<String> {
+    schedule.rule().between(after, until).map(|instant| instant.to_string()).collect()
+}
+
+/// Names what one list has more than the other, or more often.
+pub(super) fn difference(fired: &[String], expected: &[String]) -> String {
+    let missing: Vec<_> = expected.iter().filter(|instant| !fired.contains(instant)).collect();
+    let surplus: Vec<_> = fired
+        .iter()
+        .enumerate()
+        .filter(|(index, instant)| !expected.contains(instant) || fired[..*index].contains(instant))
+        .map(|(_, instant)| instant)
+        .collect();
+    format!("missing {missing:?}, too many {surplus:?}")
+}
+
 pub(super) struct World {
     pub(super) outbox: Arc<Faulty>,
     /// How often each job was taken by the relay.
@@ -85,10 +102,9 @@ impl World {
     /// Asserts that each firing of a schedule up to `until` was one job.
     pub(super) async fn assert_each_fired_once(&self, schedule: &Schedule, until: Timestamp) {
         let created = self.state(schedule.name()).await.expect("it was started").created;
-        let expected: Vec<String> =
-            schedule.rule().between(created, until).map(|instant| instant.to_string()).collect();
-        let fired = self.fired(schedule.name());
-        assert_eq!(fired, expected, "{} since {created}", schedule.name());
+        let expected = texts(schedule, created, until);
+        let (name, fired) = (schedule.name(), self.fired(schedule.name()));
+        assert!(fired == expected, "{name} since {created}: {}", difference(&fired, &expected));
     }
 }
 

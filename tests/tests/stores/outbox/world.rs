@@ -12,10 +12,10 @@ use sqlx::Connection as _;
 use crate::{POSTGRES, unique};
 
 /// Short, since every kill leaves one behind.
-pub(super) const LEASE: &str = "2s";
+pub(crate) const LEASE: &str = "2s";
 
 /// The URL of a database of the test's own, since the name of the outbox's table is fixed.
-pub(super) async fn database() -> Option<String> {
+pub(crate) async fn database() -> Option<String> {
     let server = shared_store(POSTGRES)?;
     let name = unique("outbox").replace('-', "_");
     let mut connection = PgConnection::connect(&server).await.unwrap();
@@ -66,19 +66,19 @@ pub(super) async fn left(connection: &mut PgConnection) -> sqlx::Result<i64> {
 }
 
 /// The queue before which a proxy notes what it has confirmed.
-pub(super) async fn noted_queue(queue: &LocalQueue) -> Proxy {
+pub(crate) async fn noted_queue(queue: &LocalQueue) -> Proxy {
     Proxy::start(&queue.endpoint_url()).await
 }
 
 /// A message that a queue has taken.
 #[derive(Debug, Clone)]
-pub(super) struct Confirmed {
-    pub(super) job_id: String,
-    pub(super) group: Option<String>,
+pub(crate) struct Confirmed {
+    pub(crate) job_id: String,
+    pub(crate) group: Option<String>,
 }
 
 /// Returns the messages that queues behind this proxy have confirmed, in their order. Checks that each has the identity of its row.
-pub(super) fn confirmed(proxy: &Proxy) -> Vec<Confirmed> {
+pub(crate) fn confirmed(proxy: &Proxy) -> Vec<Confirmed> {
     let batches = proxy.answers("SendMessageBatch");
     let mut all = Vec::new();
     for (request, answer) in &batches {
