@@ -83,6 +83,7 @@ macro_rules! outbox_conformance {
                 the_call_may_be_repeated,
                 a_job_that_waits_is_replaced,
                 a_job_that_a_relay_has_is_not_replaced,
+                a_job_that_is_replaced_after_its_lease_is_sent_as_it_is_now,
                 a_job_that_was_sent_is_not_replaced,
                 a_job_is_replaced_into_another_group,
                 a_job_that_is_replaced_out_of_its_group_holds_it_up_no_more,

@@ -105,6 +105,34 @@ pub async fn a_job_that_a_relay_has_is_not_replaced(world: OutboxWorld) {
     assert_eq!(add(&outbox, &job("2"), &replace()).await, was_sent("1"));
 }
 
+pub async fn a_job_that_is_replaced_after_its_lease_is_sent_as_it_is_now(world: OutboxWorld) {
+    let (one, other) = (world.outbox().await, world.outbox().await);
+    for (index, first) in [job("1"), grouped("2", "group")].into_iter().enumerate() {
+        let unique = Unique::new(format!("key {index}"), LONG, OnConflict::Replace);
+        assert_eq!(add(&one, &first, &unique).await, Added::New);
+        let late = take_briefly(&one, "one").await;
+        tokio::time::sleep(SHORT * 2).await;
+        let second = OutboxJob { payload: "2".to_owned(), ..first.clone() };
+        let second = OutboxJob { id: format!("second {index}"), ..second };
+        // Outboxes may refuse that for longer, but must not lose what they have accepted.
+        let is_replaced = match add(&other, &second, &unique).await {
+            Added::Waiting { .. } => false,
+            added => {
+                assert_eq!(added, replaced(&first.id));
+                true
+            }
+        };
+        let concluded: Vec<_> = late.into_iter().map(sent).collect();
+        assert_eq!(one.conclude(&concluded).await, Ok(usize::from(is_replaced)));
+        if is_replaced {
+            let taken = taken_in_time(&other, "other", 1).await;
+            assert_eq!((ids(&taken), &*taken[0].job.payload), (vec![&*first.id], "2"));
+            all_sent(&other, taken).await;
+        }
+        other.leave("other").await.unwrap();
+    }
+}
+
 pub async fn a_job_that_was_sent_is_not_replaced(world: OutboxWorld) {
     let outbox = world.outbox().await;
     assert_eq!(add(&outbox, &job("1"), &keep()).await, Added::New);
@@ -161,6 +189,8 @@ pub async fn a_job_that_is_replaced_out_of_its_group_holds_it_up_no_more(world: 
     assert_nothing(&outbox, "relay").await;
     let elsewhere = due(job("4"), Due::After(LONG));
     assert_eq!(add(&outbox, &elsewhere, &replace()).await, replaced("1"));
+    let lag = outbox.lag().await.unwrap();
+    assert_eq!((lag.due, lag.later), (2, 1));
     assert_eq!(drain(&outbox, "relay", 2).await, ["2", "3"]);
     assert_nothing(&outbox, "relay").await;
 }
