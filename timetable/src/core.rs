@@ -7,6 +7,7 @@ mod cron;
 mod due;
 mod error;
 mod interval;
+mod message;
 mod names;
 mod rule;
 mod schedule;

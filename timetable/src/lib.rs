@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod core;
-mod message;
 mod operate;
 mod pass;
 mod run;

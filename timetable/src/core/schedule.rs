@@ -9,9 +9,9 @@ use serde_json::value::RawValue;
 
 use super::catch_up::CatchUp;
 use super::error::ScheduleError;
+use super::message::check_job;
 use super::names::{DEFAULT_TIMETABLE, check_schedule_name, firing_id, full_name};
 use super::rule::Rule;
-use crate::message::check_job;
 
 /// The message attribute that has the instant for which a job was fired, as in RFC 3339.
 pub const SCHEDULED_AT: &str = "scheduledAt";

@@ -1,4 +1,5 @@
-//! The arrows between the source files of a crate: no circle, and none against the order of the handler's parts.
+//! The arrows between the source files of a crate: no circle, none against the order of the handler's parts, and none out of a folder of
+//! decisions.
 //!
 //! A file has an arrow to another if one of its paths leads there, such as `crate::message::Message`. Imports are followed to
 //! the file that defines the name, so that a file which only passes names on is in no circle. Tests do not count.
@@ -17,6 +18,9 @@ use xtask::project;
 
 /// The parts of the handler crate. Each knows those before it.
 const PARTS: [&str; 5] = ["message", "core", "api", "run", "testing"];
+
+/// Folders whose files know no other file of their crate: decisions, which need nothing of what performs them.
+const CLOSED: [&str; 1] = ["timetable/src/core/"];
 
 /// Imports that lead to each other are followed so far.
 const MAX_IMPORTS: u8 = 16;
@@ -58,6 +62,12 @@ pub(crate) fn violations(metadata: &Metadata) -> Result<Vec<String>> {
             )
         })
         .collect();
+    found.extend(
+        arrows
+            .iter()
+            .filter(|arrow| leaves(arrow))
+            .map(|(from, to)| format!("{from} knows {to}: what decides knows nothing of what performs it")),
+    );
     found.extend(circles(&arrows).iter().map(show));
     Ok(found)
 }
@@ -265,6 +275,11 @@ fn runs_up((from, to): &(String, String)) -> bool {
         PARTS.iter().position(|part| *part == name)
     };
     matches!((part(from), part(to)), (Some(from), Some(to)) if to > from)
+}
+
+/// Returns true if an arrow leads out of a closed folder.
+fn leaves((from, to): &(String, String)) -> bool {
+    CLOSED.iter().any(|folder| from.starts_with(folder) && !to.starts_with(folder.trim_end_matches('/')))
 }
 
 /// The circles among the arrows.

@@ -16,6 +16,20 @@ fn arrows(files: Files<'_>) -> String {
 }
 
 #[test]
+fn decisions_know_nothing_of_what_performs_them() {
+    let table = [
+        ("timetable/src/core/due.rs", "timetable/src/core/state.rs", false),
+        ("timetable/src/core/due.rs", "timetable/src/core.rs", false),
+        ("timetable/src/core/schedule.rs", "timetable/src/run.rs", true),
+        ("timetable/src/run.rs", "timetable/src/core/due.rs", false),
+        ("host/src/core/a.rs", "host/src/b.rs", false),
+    ];
+    for (from, to, expected) in table {
+        assert_eq!(leaves(&(from.to_owned(), to.to_owned())), expected, "{from} -> {to}");
+    }
+}
+
+#[test]
 fn paths_lead_to_the_file_that_defines_their_name() {
     let table: [(&str, Files<'_>, &str); 13] = [
         ("an import", &[("lib", "mod a; mod b;"), ("a", "use crate::b::B;"), ("b", "")], "a>b"),

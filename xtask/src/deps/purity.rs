@@ -180,6 +180,20 @@ pub(crate) const RULES: &[Rule] = &[
         reason: "what sends jobs does not consume them",
     },
     Rule {
+        package: "drumline-timetable",
+        features: ALL_FEATURES,
+        banned: &[
+            "drumline-testing",
+            "drumline-consumer",
+            "drumline-lambda",
+            "drumline-lambda-local",
+            "drumline-cli",
+            "drumline-queue",
+            "clap*",
+        ],
+        reason: "what adds jobs at set times does not consume them",
+    },
+    Rule {
         package: "drumline-cli",
         features: NO_FEATURES,
         banned: &[
