@@ -28,6 +28,9 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3);
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
+/// The longest wait before what is left to do at once.
+const MOST_APART: Duration = Duration::from_millis(50);
+
 /// The time for giving the lease back at the end. Without an answer it ends by itself.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -147,7 +150,8 @@ impl Scheduler {
     /// Returns the time of the next look after one that was begun at `asked`.
     fn wake(&self, asked: Instant, passed: &Passed) -> Instant {
         if passed.is_more {
-            return Instant::now();
+            // Two that have got into each other's way do not do it again.
+            return Instant::now() + MOST_APART.mul_f64(fastrand::f64());
         }
         let behind = if self.role == Role::Leader { Duration::ZERO } else { BEHIND_THE_LEADER };
         let until_next = passed.next.map(|next| {

@@ -118,7 +118,7 @@ async fn fire_under_kills(url: &str, count: usize, time: Duration) -> usize {
     let surplus: Vec<_> = sent.difference(&expected).take(5).collect();
     assert!(missed.is_empty() && surplus.is_empty(), "missed {missed:?}, surplus {surplus:?}");
     assert!(kills >= 3, "{kills} kills");
-    println!("{} firings, {kills} kills, {} sent twice", sent.len(), messages.len() - sent.len());
+    eprintln!("{} firings, {kills} kills, {} sent twice", sent.len(), messages.len() - sent.len());
     sent.len()
 }
 
