@@ -72,36 +72,43 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_buckets integer[] := drumline_outbox_lease_v1(p_relay, p_length, p_busy);
   v_now timestamptz := clock_timestamp();
+  v_held text[];
   v_chosen bigint[];
   v_unique bigint[];
 BEGIN
+  -- Groups of which jobs are in hand, or whose first job was put back and waits. NOT IN is by a hash, so that a long backlog of
+  -- such a group is passed over fast.
+  v_held := p_groups || ARRAY(
+    SELECT o.message_group FROM drumline_outbox AS o
+    WHERE o.state = 'waiting' AND o.due_since IS NOT NULL AND o.message_group IS NOT NULL AND o.due > v_now
+      AND NOT EXISTS (
+        SELECT FROM drumline_outbox AS e
+        WHERE e.state = 'waiting' AND e.due <= '-infinity' AND e.message_group = o.message_group AND e.position < o.position
+      ) AND NOT EXISTS (
+        SELECT FROM drumline_outbox AS e
+        WHERE e.state = 'waiting' AND e.due <> '-infinity' AND e.due <= v_now AND e.message_group = o.message_group
+          AND e.position < o.position
+      )
+  );
   WITH ready AS (
     -- Of those that are due at once and of those that have a time, each gets every other place, so that neither waits for
     -- the end of the other.
     (SELECT o.position, o.message_group, o.unique_key IS NOT NULL AS is_unique, row_number() OVER (ORDER BY o.position) AS place
     FROM drumline_outbox AS o
-    WHERE o.state = 'waiting' AND o.due = '-infinity' AND o.bucket = ANY(v_buckets) AND o.position <> ALL(p_taken)
-      AND (o.message_group IS NULL OR o.message_group <> ALL(p_groups) AND NOT EXISTS (
-        SELECT FROM drumline_outbox AS h
-        WHERE h.state = 'waiting' AND h.due_since IS NOT NULL AND h.message_group = o.message_group
-          AND h.position < o.position AND h.due > v_now
-      ))
+    WHERE o.state = 'waiting' AND o.due = '-infinity' AND o.bucket = ANY(v_buckets) AND o.position NOT IN (SELECT unnest(p_taken))
+      AND (o.message_group IS NULL OR o.message_group NOT IN (SELECT unnest(v_held)))
     ORDER BY o.position LIMIT p_max)
     UNION ALL
     (SELECT o.position, o.message_group, o.unique_key IS NOT NULL AS is_unique, row_number() OVER (ORDER BY o.due) AS place
     FROM drumline_outbox AS o
     WHERE o.state = 'waiting' AND o.due > '-infinity' AND o.due <= v_now AND o.bucket = ANY(v_buckets)
-      AND o.position <> ALL(p_taken)
-      AND (o.message_group IS NULL OR o.message_group <> ALL(p_groups) AND NOT EXISTS (
-        SELECT FROM drumline_outbox AS h
-        WHERE h.state = 'waiting' AND h.due_since IS NOT NULL AND h.message_group = o.message_group
-          AND h.position < o.position AND h.due > v_now
-      ))
+      AND o.position NOT IN (SELECT unnest(p_taken))
+      AND (o.message_group IS NULL OR o.message_group NOT IN (SELECT unnest(v_held)))
     ORDER BY o.due LIMIT p_max)
   ), chosen AS MATERIALIZED (
     SELECT position, message_group, is_unique FROM ready ORDER BY place, position LIMIT p_max
   ), mixed AS MATERIALIZED (
-    -- Groups some of whose jobs have a time that has come: their places go to their first jobs that are due.
+    -- Groups of which a job has a time that has come, or was put back and waits: their places go to their first jobs that are due.
     SELECT message_group, places FROM (
       SELECT message_group, count(*) AS places FROM chosen WHERE message_group IS NOT NULL GROUP BY message_group
     ) AS c
@@ -109,6 +116,9 @@ BEGIN
       SELECT o.due FROM drumline_outbox AS o
       WHERE o.state = 'waiting' AND o.due <> '-infinity' AND o.message_group = c.message_group
       ORDER BY o.due LIMIT 1
+    ) OR EXISTS (
+      SELECT FROM drumline_outbox AS h
+      WHERE h.state = 'waiting' AND h.due_since IS NOT NULL AND h.message_group = c.message_group
     )
   )
   SELECT array_agg(position), array_agg(position) FILTER (WHERE is_unique) INTO v_chosen, v_unique FROM (
