@@ -1,4 +1,4 @@
-//! A handler that sends another job, which belongs to the same request and trace.
+//! A job that is followed by another one, if it succeeds. Both belong to the same request and trace.
 //!
 //! ```sh
 //! drumline dev --queue-only        # in a terminal of its own: serves the queue
@@ -17,8 +17,6 @@
 use std::process::ExitCode;
 
 use drumline::{Context, Failure, Job, Router};
-use drumline_consumer::BoxError;
-use drumline_producer::Producer;
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
@@ -30,7 +28,7 @@ impl Job for PlaceOrder {
     const TYPE: &'static str = "order.place";
 }
 
-/// A job that is sent is `Serialize`, too.
+/// A job that follows is `Serialize`, too.
 #[derive(Serialize, Deserialize)]
 struct SendInvoice {
     order: u64,
@@ -38,26 +36,12 @@ struct SendInvoice {
 
 impl Job for SendInvoice {
     const TYPE: &'static str = "invoice.send";
-
-    /// If the first handler runs again after it has sent this job, the second one has no effect.
-    fn idempotency_key(&self) -> Option<String> {
-        Some(format!("invoice:{}", self.order))
-    }
 }
 
-/// The producer has the worker's own settings: `DRUMLINE_QUEUE_URL`, or `[queue_by_type]` in the file.
-async fn router() -> Result<Router, BoxError> {
-    let producer = Producer::connect().await?;
-    let place = move |_: Context, job: PlaceOrder| {
-        let producer = producer.clone();
-        async move {
-            println!("order {} is placed", job.order);
-            // The correlation id and the trace are those of this job.
-            producer.send(&SendInvoice { order: job.order }).await?;
-            Ok::<(), Failure>(())
-        }
-    };
-    Ok(Router::new().handle(place).handle(send_invoice))
+async fn place(ctx: Context, job: PlaceOrder) -> Result<(), Failure> {
+    println!("order {} is placed", job.order);
+    // Sent once this handler has succeeded, with its correlation id and trace. Another attempt would send it under the same id.
+    ctx.then(&SendInvoice { order: job.order })
 }
 
 async fn send_invoice(ctx: Context, job: SendInvoice) -> Result<(), Failure> {
@@ -66,5 +50,5 @@ async fn send_invoice(ctx: Context, job: SendInvoice) -> Result<(), Failure> {
 }
 
 fn main() -> ExitCode {
-    drumline_consumer::run(router)
+    drumline_consumer::run(|| Router::new().handle(place).handle(send_invoice))
 }

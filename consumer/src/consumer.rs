@@ -171,6 +171,11 @@ impl Consumer {
             }
             None => None,
         };
+        let relay = outbox.map(|outbox| {
+            depths.watch_outbox(Arc::clone(&outbox));
+            let (settings, endpoint) = (consumer.settings.clone(), consumer.endpoint.clone());
+            InProcessRelay::start(outbox, settings, endpoint, consumer.metrics.relay())
+        });
         let emf = consumer.settings.emf.then(|| Emf::start(consumer.metrics.clone(), depths.clone()));
         let mut running = Vec::new();
         for StartedQueue { name, settings, status, found } in queues {

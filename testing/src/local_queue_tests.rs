@@ -249,6 +249,8 @@ async fn a_message_on_its_way_to_the_worker_is_waited_for() {
 #[derive(Serialize, Deserialize)]
 struct Chain {
     left: u32,
+    /// Another one in each attempt, as data that a step has fetched may be.
+    fetched: u64,
 }
 
 impl Job for Chain {
@@ -260,7 +262,7 @@ async fn chain(ctx: Context, job: Chain) -> Result<(), Failure> {
         return Err(Failure::retry("before"));
     }
     if job.left > 0 {
-        ctx.then(&Chain { left: job.left - 1 })?;
+        ctx.then(&Chain { left: job.left - 1, fetched: fastrand::u64(..) })?;
     }
     if ctx.attempt().get() == 2 { Err(Failure::retry("after")) } else { Ok(()) }
 }
@@ -270,7 +272,7 @@ async fn a_chain_runs_to_its_end_each_step_once() {
     for fifo in [false, true] {
         let start = LocalQueue::start(Router::new().handle(chain));
         let local = if fifo { start.fifo() } else { start }.await;
-        local.job(&Chain { left: 2 }).job_id("order-7").send();
+        local.job(&Chain { left: 2, fetched: 0 }).job_id("order-7").send();
         local.until_idle().await;
         let done = local.runs().into_iter().filter(|run| run.outcome == Outcome::Ack).count();
         assert_eq!((done, local.runs().len()), (3, 9), "fifo: {fifo}");
@@ -283,11 +285,15 @@ async fn a_chain_runs_to_its_end_each_step_once() {
 async fn a_step_that_is_sent_twice_runs_once() {
     let store = Arc::new(crate::FailingStore::in_memory());
     let router = Router::new().handle(|ctx: Context, job: Chain| async move {
-        if job.left > 0 { ctx.then(&Chain { left: job.left - 1 }) } else { Ok(()) }
+        if job.left > 0 {
+            ctx.then(&Chain { left: job.left - 1, fetched: fastrand::u64(..) })
+        } else {
+            Ok(())
+        }
     });
     let mut local = LocalQueue::start(router).store(Arc::clone(&store) as _).await;
     store.delay_next(crate::Call::Finish, 1, Duration::from_secs(600));
-    local.job(&Chain { left: 1 }).job_id("order-7").send();
+    local.job(&Chain { left: 1, fetched: 0 }).job_id("order-7").send();
     tokio::time::sleep(Duration::from_secs(1)).await;
     local.kill().await;
     local.restart();

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use drumline::core::{Action, CallError, Replies};
+use drumline::core::{Action, CallError, MaybeReady, NextJob, Replies};
 use drumline::message::{Attribute, AttributeValue, Message};
+use drumline::run::NextError;
+use drumline_producer::{Checks, next_job_message};
 use drumline_queue::api::{
     ChangeMessageVisibilityBatch, ChangeMessageVisibilityBatchEntry, CreateQueue, DeleteMessage,
     DeleteMessageBatch, DeleteMessageBatchEntry, ReceiveMessage, ReceivedMessage, SendMessage,
@@ -15,9 +17,10 @@ use drumline_queue::api::{
 };
 use drumline_queue::{Identity, PeekedMessage, Sqs, Timestamp};
 use drumline_runtime::aws::is_fifo;
-use drumline_runtime::{BoxFuture, Queue, SqsError, SqsErrorKind};
+use drumline_runtime::{BoxFuture, NextJobRoute, NextJobSender, NextOrigin, Queue, SqsError, SqsErrorKind};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use url::Url;
 
 /// An arbitrary wall-clock time at which every test starts.
 const START: u64 = 1_700_000_000_000;
@@ -40,6 +43,8 @@ pub struct ModelQueue {
     pub failing_deletes: Arc<AtomicUsize>,
     /// Like [`failing_deletes`](Self::failing_deletes), of visibility changes.
     pub failing_renewals: Arc<AtomicUsize>,
+    /// The next so many sendings of next jobs fail.
+    pub failing_sends: Arc<AtomicUsize>,
     /// The next so many receives fail.
     pub failing_receives: Arc<AtomicUsize>,
     /// Whether the process on this end still lives: a dead one receives no more.
@@ -94,10 +99,38 @@ impl ModelQueue {
             requests: Arc::default(),
             failing_deletes: Arc::default(),
             failing_renewals: Arc::default(),
+            failing_sends: Arc::default(),
             failing_receives: Arc::default(),
             alive: Arc::new(AtomicBool::new(true)),
             hanging_receives: Arc::default(),
         }
+    }
+
+    /// The way of the jobs that follow on those of this queue: into it.
+    pub fn next_jobs(&self) -> NextJobRoute {
+        let queue_url = Url::parse(&self.queue_url).unwrap();
+        NextJobRoute { sender: Arc::new(self.clone()), queue_url, with_mark: false }
+    }
+
+    fn send_next(&self, origin: NextOrigin<'_>, jobs: Vec<NextJob>) -> Result<(), NextError> {
+        let less = |left: usize| left.checked_sub(1);
+        if self.failing_sends.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok() {
+            return Err(NextError::Retry("no route".to_owned()));
+        }
+        let fifo = is_fifo(&self.queue_url);
+        for mut job in jobs {
+            job.group = job.group.or_else(|| origin.group.map(str::to_owned));
+            let outgoing = next_job_message(&Checks::default(), &job, fifo)
+                .map_err(|refusal| NextError::Permanent(refusal.to_string()))?;
+            let request = SendMessage {
+                message_group_id: job.group,
+                message_deduplication_id: fifo.then_some(outgoing.deduplication_id),
+                delay_seconds: outgoing.delay_secs.map(i64::from),
+                ..SendMessage::default()
+            };
+            self.send_with(&outgoing.body, request);
+        }
+        Ok(())
     }
 
     /// The same queue for another process, and what that process dies by: none of its receives is answered any more once
@@ -305,5 +338,23 @@ fn message(received: ReceivedMessage) -> Message {
         group: received.attributes.message_group_id.map(|group| group.to_string()),
         attributes: attributes.map(|(name, value)| (name.clone(), attribute(value))).collect(),
         ..Message::default()
+    }
+}
+
+impl NextJobSender for ModelQueue {
+    fn send<'a>(
+        &'a self,
+        origin: NextOrigin<'a>,
+        jobs: Vec<NextJob>,
+    ) -> MaybeReady<'a, Result<(), NextError>> {
+        MaybeReady::later(async move { self.send_next(origin, jobs) })
+    }
+
+    fn check<'a>(
+        &'a self,
+        _: NextOrigin<'a>,
+        jobs: Vec<NextJob>,
+    ) -> MaybeReady<'a, Result<Vec<NextJob>, NextError>> {
+        MaybeReady::now(Ok(jobs))
     }
 }

@@ -105,7 +105,7 @@ impl Work {
         let mut request = self.request(keys, attempt)?;
         let mut admission = ask(&mut request, attempt).await?;
         let mut is_resumed = true;
-        if self.may_have_changed() && matches!(admission, ClaimResult::Mismatch) {
+        if self.is_changed_message() && matches!(admission, ClaimResult::Mismatch) {
             // The job runs or is done with the payload that it had at first.
             request.payload_hash = 0;
             admission = ask(&mut request, attempt).await?;
@@ -187,7 +187,7 @@ impl Work {
         // key is shared by payloads of several types.
         let id = self.identity.id();
         let is_unchanged = self.is_message() && !self.is_changed_message();
-        let payload_hash = if is_unchanged || is_global {
+        let payload_hash = if is_unchanged || is_global || self.follows() {
             0
         } else {
             payload_hash(&self.job_type, if self.is_raw { &message.body } else { self.payload.get() })
@@ -213,10 +213,9 @@ impl Work {
         self.is_message() && self.replay == Some(Replay::Changed)
     }
 
-    /// Returns true for a job whose payload need not be the one that it had at first: a changed replay, or a job that follows on
-    /// another one, whose attempts may give it different payloads.
-    fn may_have_changed(&self) -> bool {
-        self.is_changed_message() || self.job_id.as_deref().is_some_and(is_next_job_id)
+    /// Returns true for a job that follows on another one, each attempt at which may give it another payload: it is the same job.
+    fn follows(&self) -> bool {
+        self.job_id.as_deref().is_some_and(is_next_job_id)
     }
 
     /// Takes the key that the job's code computes, and checks the job with it as far as that needs no store. `keys` is `None` if

@@ -15,6 +15,7 @@ use crate::core::control::{CancelReason, RunControl};
 use crate::core::ending::RunReport;
 use crate::core::ids::DeliveryId;
 use crate::core::maybe_ready::MaybeReady;
+use crate::core::next_job::next_job_id;
 use crate::message::intake::RequiredFields;
 
 #[path = "replay_tests.rs"]
@@ -407,6 +408,18 @@ fn no_producer_can_name_a_message_of_another() {
     assert_ne!(own.identity.key(), named.identity.key());
     assert_eq!(own.payload_hash, 0);
     assert_ne!(named.payload_hash, 0);
+}
+
+/// Another attempt at the job that it follows may have fetched other data.
+#[test]
+fn a_job_that_follows_is_the_same_job_with_another_payload() {
+    let first = claimed(&Intake::new(ARN), &json!({ "type": "order", "jobId": "j", "payload": {} }));
+    let id = next_job_id(&first.identity, "order", 0);
+    let [one, other] = [1, 2].map(|data| {
+        claimed(&Intake::new(ARN), &json!({ "type": "order", "jobId": id, "payload": { "data": data } }))
+    });
+    assert_eq!(one.identity.key(), other.identity.key());
+    assert_eq!((one.payload_hash, other.payload_hash), (0, 0));
 }
 
 #[test]

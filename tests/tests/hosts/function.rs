@@ -98,7 +98,7 @@ impl Process {
             status: Arc::default(),
             claim_store: Some(function.claim_store.clone()),
             payloads: Payloads::default(),
-            next_jobs: None,
+            next_jobs: Some(function.queue.next_jobs()),
             handlers: Handle::current(),
         });
         driver.remember_in(self.memory.clone());

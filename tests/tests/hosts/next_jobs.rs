@@ -2,15 +2,24 @@
 //! job's message is deleted.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use drumline::core::{FailureClass, LedgerEvent};
+use drumline::message::Intake;
+use drumline::run::{Event, Observer};
 use drumline::{Context, Failure, Job, NextOptions, Router};
 use drumline_queue::PeekedMessage;
 use drumline_runtime::Settings;
-use drumline_tests::{LocalQueue, Setup};
+use drumline_runtime::aws::is_fifo;
+use drumline_tests::{LocalQueue, ModelQueue, Setup};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+
+use crate::function::TestFunction;
+use crate::parity::{VISIBILITY, change, max_receive_count};
+use crate::running::{Consumer, in_memory};
 
 #[derive(Serialize, Deserialize)]
 struct First {
@@ -117,5 +126,83 @@ async fn a_consumer_sends_each_step_to_its_queue() {
         assert_eq!(elsewhere.len(), 1);
         assert_eq!(elsewhere[0].message_group_id.as_deref(), fifo.then_some("customer-1"));
         assert!(elsewhere[0].body.contains(r#""type":"order.third""#), "{}", elsewhere[0].body);
+    }
+}
+
+/// A job that makes itself into others: as often as it says, each time with a failure before.
+#[derive(Serialize, Deserialize)]
+struct Forks {
+    left: u32,
+    /// In the payloads of the others: one with a key of AWS is refused.
+    note: String,
+}
+
+impl Job for Forks {
+    const TYPE: &'static str = "forks";
+}
+
+fn forks() -> Router {
+    Router::new().handle(|ctx: Context, job: Forks| async move {
+        for _ in 0..2 {
+            if job.left > 0 {
+                ctx.then(&Forks { left: job.left - 1, note: job.note.clone() })?;
+            }
+        }
+        if ctx.attempt().get() == 1 { Err(Failure::retry("once")) } else { Ok(()) }
+    })
+}
+
+/// Every run, by its job: its ending and its outcome.
+#[derive(Default)]
+struct Runs(Mutex<Vec<(String, String, String)>>);
+
+impl Observer for Runs {
+    fn observe(&self, event: &Event<'_>) {
+        if let Event::Ledger { note: LedgerEvent::Decided { outcome, run: Some(run), .. }, .. } = *event {
+            let job_id = run.identity.as_ref().map(|identity| identity.job_id().to_string());
+            let ending = run.ending.class().map_or("done", FailureClass::label).to_owned();
+            self.0.lock().unwrap().push((job_id.unwrap_or_default(), ending, outcome.label().to_owned()));
+        }
+    }
+}
+
+fn model(name: &str) -> ModelQueue {
+    let queue = ModelQueue::new(name, VISIBILITY, max_receive_count(name));
+    let group = is_fifo(name).then_some("g");
+    for (job_id, note) in [("a", "fine"), ("b", "AKIAIOSFODNN7EXAMPLE")] {
+        let job =
+            serde_json::json!({ "type": "forks", "jobId": job_id, "payload": { "left": 2, "note": note } });
+        queue.send(&job.to_string(), group);
+    }
+    queue.failing_sends.store(1, Ordering::SeqCst);
+    queue
+}
+
+fn sorted(runs: &Runs) -> Vec<(String, String, String)> {
+    let mut runs = runs.0.lock().unwrap().clone();
+    runs.sort();
+    runs
+}
+
+#[tokio::test(start_paused = true)]
+async fn jobs_that_follow_fare_the_same_in_both_hosts() {
+    for name in ["jobs", "jobs.fifo"] {
+        let (queue, runs) = (model(name), Arc::new(Runs::default()));
+        let consumer = Consumer::watched(&queue, forks(), change, runs.clone());
+        queue.drained().await;
+        consumer.stop().await;
+        let by_consumer = sorted(&runs);
+
+        let (queue, runs) = (model(name), Arc::new(Runs::default()));
+        let (claim_store, intake) = (in_memory(), Intake::new("arn:test"));
+        let observer = runs.clone();
+        let function = TestFunction { queue, router: forks(), change, observer, claim_store, intake };
+        function.until_drained().await;
+        assert_eq!(by_consumer, sorted(&runs), "{name}");
+
+        // One job, two, and four: each failed once, and one was done once more since the next ones could not be sent.
+        let count = |ending: &str| by_consumer.iter().filter(|(_, of_run, _)| of_run == ending).count();
+        assert_eq!((count("done"), count("rejected")), (7, 1), "{name}: {by_consumer:?}");
+        assert!(count("retry_asked") >= 9, "{name}: {by_consumer:?}");
     }
 }

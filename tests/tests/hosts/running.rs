@@ -69,7 +69,7 @@ impl Consumer {
             status: Arc::default(),
             claim_store: Some(claim_store),
             payloads: Payloads::default(),
-            next_jobs: None,
+            next_jobs: Some(model.next_jobs()),
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();

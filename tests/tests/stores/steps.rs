@@ -83,7 +83,8 @@ async fn chains(store: &str, has_table: bool, chains: usize, kills: usize) {
     for (place, ids) in &effects {
         assert_eq!(ids.len(), 1, "one job is one step, in every attempt: {place:?} {ids:?}");
     }
-    assert!(queue.dead().is_empty(), "{:?}", queue.dead());
+    let dead = queue.dead();
+    assert!(dead.is_empty(), "{} dead: {:?}", dead.len(), dead.first());
     let location: Location = store.parse().unwrap();
     let opened = open(&location, "test".into(), Retention::default()).await.unwrap();
     for id in effects.values().flatten() {
