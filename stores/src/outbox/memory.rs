@@ -15,8 +15,14 @@ use tokio::time::timeout;
 
 use self::clock::Clock;
 use self::table::Table;
-use super::rules::{check, check_text, check_unique, later};
-use super::{Added, Answer, Conclusion, Lag, Lease, Outbox, OutboxJob, OutboxRow, Rows, TakenJob, Unique};
+use crate::outbox::added::Added;
+use crate::outbox::conclusion::Conclusion;
+use crate::outbox::interface::{Answer, Outbox};
+use crate::outbox::job::OutboxJob;
+use crate::outbox::rows::{Lag, OutboxRow, Rows};
+use crate::outbox::rules::{check, check_text, check_unique, later};
+use crate::outbox::taken::{Lease, TakenJob};
+use crate::outbox::unique::Unique;
 
 /// An [`Outbox`] in this process, for tests.
 ///

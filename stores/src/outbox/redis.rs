@@ -49,11 +49,15 @@ use url::Url;
 
 use self::answers::{RowReply, TakenReply, add_conclusion, add_job, optional};
 use self::scripts::Scripts;
-use super::rules::{MAX_TAKEN_BYTES, check, check_text, check_unique};
-use super::{
-    Added, Answer, Conclusion, Lag, Lease, OnConflict, Outbox, OutboxJob, OutboxRow, Rows, TakenJob, Unique,
-};
 use crate::open::OpenError;
+use crate::outbox::added::Added;
+use crate::outbox::conclusion::Conclusion;
+use crate::outbox::interface::{Answer, Outbox};
+use crate::outbox::job::OutboxJob;
+use crate::outbox::rows::{Lag, OutboxRow, Rows};
+use crate::outbox::rules::{MAX_TAKEN_BYTES, check, check_text, check_unique};
+use crate::outbox::taken::{Lease, TakenJob};
+use crate::outbox::unique::{OnConflict, Unique};
 use crate::redis::connection::Connection;
 use crate::redis::prefix;
 use crate::store::{StoreError, millis};
