@@ -6,6 +6,7 @@ mod email;
 #[cfg(feature = "images")]
 mod image;
 mod key;
+mod lead;
 mod location;
 mod name;
 mod report;
@@ -22,8 +23,9 @@ use drumline::Router;
 pub use router::router;
 pub use settings::{
     BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL, CSV_FORMULAS, FILE_ROOT, IMAGE_MEMORY, InvalidSetting,
-    MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, MAX_PIXELS, MAX_SOURCE_BYTES, SAMPLE_JOBS, SMTP_URL, Settings,
-    VARIABLES, WEBHOOK_ENDPOINTS, WEBHOOK_TIMEOUT,
+    LEAD_CRM_URL, LEAD_ENRICH_URL, LEAD_NOTIFY_URL, LEAD_TIMEOUT, MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES,
+    MAX_PIXELS, MAX_SOURCE_BYTES, SAMPLE_JOBS, SMTP_URL, Settings, VARIABLES, WEBHOOK_ENDPOINTS,
+    WEBHOOK_TIMEOUT,
 };
 
 /// The router of this repository's binaries: the jobs above and those that only samples use, if [`SAMPLE_JOBS`] is `on`.

@@ -9,6 +9,7 @@ use crate::billing;
 use crate::email;
 #[cfg(feature = "images")]
 use crate::image;
+use crate::lead;
 use crate::report;
 use crate::settings::Settings;
 use crate::storage::Storage;
@@ -21,6 +22,7 @@ pub fn router(settings: &Settings) -> Router {
     let storage = Arc::new(Storage::new(settings));
     let router =
         Router::new().handle(billing::Biller::new(settings)).handle(webhook::Deliverer::new(settings));
+    let router = lead::handlers(router, settings);
     #[cfg(feature = "mail")]
     let router = router.handle(email::EmailSender::new(settings));
     #[cfg(feature = "images")]

@@ -5,6 +5,7 @@ mod billing;
 #[cfg(feature = "images")]
 mod image_limits;
 mod invalid;
+mod lead;
 #[cfg(feature = "mail")]
 mod mail;
 mod places;
@@ -18,13 +19,14 @@ pub(crate) use billing::{BillingSettings, SecretUri, Token};
 #[cfg(feature = "images")]
 pub(crate) use image_limits::ImageLimits;
 pub use invalid::InvalidSetting;
+pub(crate) use lead::LeadSettings;
 #[cfg(feature = "mail")]
 pub(crate) use mail::{MailRoute, MailSettings, USERS};
 use reader::Reader;
 pub use variables::{
-    BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL, CSV_FORMULAS, FILE_ROOT, IMAGE_MEMORY, MAIL_FROM,
-    MAIL_OUTBOX, MAIL_TEMPLATES, MAX_PIXELS, MAX_SOURCE_BYTES, SAMPLE_JOBS, SMTP_URL, VARIABLES,
-    WEBHOOK_ENDPOINTS, WEBHOOK_TIMEOUT,
+    BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL, CSV_FORMULAS, FILE_ROOT, IMAGE_MEMORY, LEAD_CRM_URL,
+    LEAD_ENRICH_URL, LEAD_NOTIFY_URL, LEAD_TIMEOUT, MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, MAX_PIXELS,
+    MAX_SOURCE_BYTES, SAMPLE_JOBS, SMTP_URL, VARIABLES, WEBHOOK_ENDPOINTS, WEBHOOK_TIMEOUT,
 };
 pub(crate) use webhook::WebhookSettings;
 
@@ -66,10 +68,12 @@ const NOT_BUILT_IN: &[(&str, &str)] = &[
 /// | `DRUMLINE_BILLING_TIMEOUT` | 10s | how long the provider may take, up to 10m; beyond it the charge is tried again with its key |
 /// | `DRUMLINE_WEBHOOK_ENDPOINTS` | – | a JSON file of the endpoints of webhooks: `{"NAME": {"url": "https://…", "secrets": ["whsec_…"]}}`. It is read again for each webhook, and must lie outside the file root |
 /// | `DRUMLINE_WEBHOOK_TIMEOUT` | 15s | how long an endpoint may take, up to 10m |
+/// | `DRUMLINE_LEAD_ENRICH_URL`, `DRUMLINE_LEAD_CRM_URL`, `DRUMLINE_LEAD_NOTIFY_URL` | – | the services that leads pass, each as `https://crm.example.com/v1/leads` |
+/// | `DRUMLINE_LEAD_TIMEOUT` | 10s | how long one of them may take, up to 10m |
 ///
 /// Without a mail server and without an outbox, `email.send` jobs are retried with that as their reason: mail is never
 /// taken for sent because nobody said where to. So are `billing.charge` jobs without a provider, and `webhook.deliver` jobs
-/// without endpoints.
+/// without endpoints, and the steps of leads without their services.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub(crate) file_root: PathBuf,
@@ -80,6 +84,7 @@ pub struct Settings {
     pub(crate) mail: MailSettings,
     pub(crate) billing: BillingSettings,
     pub(crate) webhook: WebhookSettings,
+    pub(crate) lead: LeadSettings,
 }
 
 /// The treatment of text in CSV reports that a spreadsheet would run as a formula.
@@ -127,6 +132,7 @@ impl Settings {
         let mail = MailSettings::read(&mut read);
         let billing = BillingSettings::read(&mut read);
         let webhook = WebhookSettings::read(&mut read);
+        let lead = LeadSettings::read(&mut read);
         for &(name, feature) in NOT_BUILT_IN {
             if read.get(name).is_some() {
                 read.problem(
@@ -153,6 +159,7 @@ impl Settings {
             mail: mail.expect("without a sender there is a problem"),
             billing,
             webhook,
+            lead,
         })
     }
 
@@ -168,6 +175,7 @@ impl Settings {
             mail: MailSettings::for_folder(folder),
             billing: BillingSettings::UNSET,
             webhook: WebhookSettings::UNSET,
+            lead: LeadSettings::UNSET,
         }
     }
 }

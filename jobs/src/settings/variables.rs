@@ -33,6 +33,15 @@ pub const WEBHOOK_ENDPOINTS: &str = "DRUMLINE_WEBHOOK_ENDPOINTS";
 /// The longest time that an endpoint may take to answer.
 pub const WEBHOOK_TIMEOUT: &str = "DRUMLINE_WEBHOOK_TIMEOUT";
 
+/// The service that looks leads up.
+pub const LEAD_ENRICH_URL: &str = "DRUMLINE_LEAD_ENRICH_URL";
+/// The CRM's address for new leads.
+pub const LEAD_CRM_URL: &str = "DRUMLINE_LEAD_CRM_URL";
+/// The service that notifies sales.
+pub const LEAD_NOTIFY_URL: &str = "DRUMLINE_LEAD_NOTIFY_URL";
+/// The longest time that one of them may take to answer.
+pub const LEAD_TIMEOUT: &str = "DRUMLINE_LEAD_TIMEOUT";
+
 /// All variables that the jobs read.
 pub const VARIABLES: &[&str] = &[
     SAMPLE_JOBS,
@@ -50,4 +59,8 @@ pub const VARIABLES: &[&str] = &[
     BILLING_TIMEOUT,
     WEBHOOK_ENDPOINTS,
     WEBHOOK_TIMEOUT,
+    LEAD_ENRICH_URL,
+    LEAD_CRM_URL,
+    LEAD_NOTIFY_URL,
+    LEAD_TIMEOUT,
 ];
