@@ -29,14 +29,20 @@ LANGUAGE sql VOLATILE AS $$
     traceparent, message_attributes, after, at, number)
 $$;
 
--- Adds jobs, in their order. Those whose ids are known are left as they are.
+-- Adds jobs. Those whose ids are known are left as they are. Their positions are in their order; they are inserted by their ids, so that
+-- two calls that add the same ones in different orders do not wait for each other.
 CREATE OR REPLACE FUNCTION drumline_outbox_add_v1(p_jobs json) RETURNS void
 LANGUAGE sql VOLATILE AS $$
-  INSERT INTO drumline_outbox (id, type, payload, schema_version, queue, message_group, idempotency_key, correlation_id,
-    traceparent, message_attributes, due)
-  SELECT id, type, payload, schema_version, queue, message_group, idempotency_key, correlation_id, traceparent, message_attributes,
-    due
-  FROM drumline_outbox_jobs_v1(p_jobs) ORDER BY number
+  INSERT INTO drumline_outbox (position, id, type, payload, schema_version, queue, message_group, idempotency_key,
+    correlation_id, traceparent, message_attributes, due)
+  OVERRIDING SYSTEM VALUE
+  SELECT position, id, type, payload, schema_version, queue, message_group, idempotency_key, correlation_id, traceparent,
+    message_attributes, due
+  FROM (
+    SELECT nextval('drumline_outbox_position_seq') AS position, job.*
+    FROM (SELECT * FROM drumline_outbox_jobs_v1(p_jobs) ORDER BY number) AS job
+  ) AS job
+  ORDER BY id
   -- Without the name of a column, for which the role would need more than INSERT.
   ON CONFLICT DO NOTHING
 $$;

@@ -51,6 +51,8 @@ CREATE TABLE IF NOT EXISTS drumline_outbox (
   -- The fencing token under which a relay has taken it; of jobs with a unique key only.
   taken bigint
 );
+-- The positions of jobs that are added together, by whichever role.
+GRANT USAGE ON SEQUENCE drumline_outbox_position_seq TO PUBLIC;
 -- Those that are due at once: no relay needs to look at those that are due later, however many there are.
 CREATE INDEX IF NOT EXISTS drumline_outbox_at_once ON drumline_outbox (position)
   WHERE state = 'waiting' AND due = '-infinity';

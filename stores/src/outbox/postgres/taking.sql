@@ -151,7 +151,7 @@ BEGIN
     -- One that is replaced in this moment is either marked first, and stays as it is, or may be due later now.
     UPDATE drumline_outbox AS o SET taken = b.token FROM drumline_outbox_buckets AS b
     WHERE o.position = ANY(v_unique) AND o.state = 'waiting' AND o.due <= v_now
-      AND b.bucket = o.bucket AND b.bucket = ANY(v_buckets);
+      AND o.bucket = ANY(v_buckets) AND b.bucket = o.bucket;
   END IF;
   RETURN QUERY
     SELECT o.id, o.type, o.payload, o.schema_version, o.queue, o.message_group, o.idempotency_key, o.correlation_id,
@@ -162,8 +162,8 @@ BEGIN
       SELECT *, sum(octet_length(q.payload)) OVER (ORDER BY q.position) - octet_length(q.payload) AS bytes_before
       FROM drumline_outbox AS q WHERE q.position = ANY(v_chosen)
     ) AS o
-    JOIN drumline_outbox_buckets AS b ON b.bucket = o.bucket AND b.bucket = ANY(v_buckets)
-    WHERE o.state = 'waiting' AND o.due <= v_now AND (o.unique_key IS NULL OR o.taken = b.token)
-      AND o.bytes_before < 16777216
+    JOIN drumline_outbox_buckets AS b ON b.bucket = o.bucket
+    WHERE o.bucket = ANY(v_buckets) AND o.state = 'waiting' AND o.due <= v_now
+      AND (o.unique_key IS NULL OR o.taken = b.token) AND o.bytes_before < 16777216
     ORDER BY o.position;
 END $$;
