@@ -111,3 +111,41 @@ impl RelayObserver for OutboxMetrics {
         self.unanswered.inc();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Metrics;
+
+    #[test]
+    fn an_outbox_is_shown_once_the_process_relays() {
+        let metrics = Metrics::new();
+        assert!(!metrics.encode().contains("drumline_outbox"), "a worker without an outbox has none of them");
+        let relay = metrics.relay();
+        relay.sent("jobs", 3);
+        relay.sent("jobs", 4);
+        relay.failed(None, FailureClass::InDoubt, 2);
+        relay.parked(Some("jobs"), ParkedClass::Refused);
+        relay.outbox_unanswered();
+        metrics.outbox().set_lag(&Lag::new(5, Duration::from_millis(1_500), 6, 7));
+        let text = metrics.encode();
+        for line in [
+            r#"drumline_outbox_sent_total{queue="jobs"} 7"#,
+            r#"drumline_outbox_failures_total{queue="unknown",class="in_doubt"} 2"#,
+            r#"drumline_outbox_parked_total{queue="jobs",class="refused"} 1"#,
+            "drumline_outbox_unanswered_total 1",
+            "drumline_outbox_lag_seconds 1.5",
+            r#"drumline_outbox_rows{state="due"} 5"#,
+            r#"drumline_outbox_rows{state="later"} 6"#,
+            r#"drumline_outbox_rows{state="parked"} 7"#,
+        ] {
+            assert!(text.contains(&format!("\n{line}\n")), "{line} in\n{text}");
+        }
+        assert!(
+            text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1,
+            "one text of two registries"
+        );
+    }
+}

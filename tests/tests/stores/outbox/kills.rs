@@ -31,12 +31,17 @@ const GROUPS: usize = 5;
 /// Out of ten transactions, so many are rolled back.
 const ROLLED_BACK: usize = 3;
 
-/// The rows that are written, rolled back ones too. All of them with `DRUMLINE_TEST_FULL`.
-fn rows() -> usize {
-    if drumline_store::variable("DRUMLINE_TEST_FULL").is_some() { 60_000 } else { 4_000 }
+/// The rows that are written, rolled back ones too, and the faults meanwhile. The whole size takes minutes: by hand, with
+/// `DRUMLINE_TEST_FULL`.
+fn size() -> (usize, usize) {
+    if drumline_store::variable("DRUMLINE_TEST_FULL").is_some() {
+        (60_000, 40)
+    } else {
+        (4_000, FAULTS.len())
+    }
 }
 
-/// The faults, in their order.
+/// The faults, in their order, which may come again and again.
 const FAULTS: [Fault; 8] = [
     Fault::Relay(0),
     Fault::Queue,
@@ -220,13 +225,13 @@ async fn every_committed_row_is_sent_in_order_whatever_is_killed() {
     let mut processes = Processes { database, queue, relays: [None, None], proxy };
     processes.relays = [Some(processes.relay()), Some(processes.relay())];
 
-    let (rows, enough) = (Arc::new(AtomicUsize::new(0)), rows());
+    let (rows, (enough, faults)) = (Arc::new(AtomicUsize::new(0)), size());
     let writers: Vec<JoinHandle<Vec<Transaction>>> = (0..WRITERS)
         .map(|writer| tokio::spawn(write(url.clone(), writer, Arc::clone(&rows), enough)))
         .collect();
-    for (index, fault) in FAULTS.into_iter().enumerate() {
+    for (index, fault) in FAULTS.into_iter().cycle().take(faults).enumerate() {
         // While rows are written and sent.
-        let threshold = enough * (index + 1) / (FAULTS.len() + 1);
+        let threshold = enough * (index + 1) / (faults + 1);
         let confirmed_before = confirmed(&processes.proxy).len();
         eventually_within(LONG, "rows are written and sent", async || {
             rows.load(Ordering::Relaxed) >= threshold && confirmed(&processes.proxy).len() > confirmed_before
