@@ -32,6 +32,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use self::claims::Claims;
+use self::clock::Now;
 use self::documents::Documents;
 use self::histories::Histories;
 use crate::document::Document;
@@ -72,12 +73,13 @@ impl MemoryStore {
 impl State {
     fn jobs(&self, job_id: &str, now: Instant) -> Vec<JobRecord> {
         let keys: HashSet<String> = self.claims.keys(job_id).chain(self.histories.keys(job_id)).collect();
+        let now = Now::at(now);
         in_order(keys.iter().filter_map(|key| self.job(job_id, key, now)).collect())
     }
 
-    fn job(&self, job_id: &str, key: &str, now: Instant) -> Option<JobRecord> {
-        let record = self.claims.of(key, now);
-        let (progress, attempts) = self.histories.of(key, now);
+    fn job(&self, job_id: &str, key: &str, now: Now) -> Option<JobRecord> {
+        let record = self.claims.of(key, now.instant);
+        let (progress, attempts) = self.histories.of(key, now.instant);
         let claim = record.map(|record| self.claims.shown(record, now));
         let job = JobRecord::of(job_id, claim, progress, attempts)?;
         let scope = record.map(|record| record.name.scope().to_owned());
@@ -89,6 +91,7 @@ impl State {
         // The claim's job id counts, which is that of the last run.
         let keys = self.histories.recent(limit).chain(self.claims.recent(limit, now));
         let keys: HashMap<String, String> = keys.collect();
+        let now = Now::at(now);
         newest(keys.iter().filter_map(|(key, job_id)| self.job(job_id, key, now)).collect(), limit)
     }
 }

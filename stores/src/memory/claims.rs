@@ -9,7 +9,7 @@ use drumline::core::{Claim, ClaimRequest, ClaimResult, Grant, Ownership, Release
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::clock::epoch_ms;
+use super::clock::Now;
 use super::job_ids::JobIds;
 use super::record::{Record, Rest, State};
 use super::records::Records;
@@ -244,15 +244,15 @@ impl Claims {
     }
 
     /// Returns a record's claim as it is shown to people.
-    pub(super) fn shown(&self, record: &Record, now: Instant) -> ClaimRecord {
+    pub(super) fn shown(&self, record: &Record, now: Now) -> ClaimRecord {
         let state = match record.state {
             State::Done => JobState::Done,
-            State::Running if record.is_claimed(now) => JobState::Running,
+            State::Running if record.is_claimed(now.instant) => JobState::Running,
             State::Waiting | State::Dead if record.failure_reason().is_some() => JobState::Failed,
             State::Dead => JobState::Dead,
             State::Running | State::Waiting => JobState::Waiting,
         };
-        let until = epoch_ms(record.until, now);
+        let until = now.epoch_ms(record.until);
         ClaimRecord {
             state,
             key: record.name.key(),

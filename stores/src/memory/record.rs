@@ -7,7 +7,7 @@ use drumline::core::{ClaimRequest, ClaimResult, PriorRun};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::clock::epoch_ms;
+use super::clock::Now;
 use super::name::Name;
 use super::text::Text;
 use crate::store::Retention;
@@ -86,7 +86,7 @@ impl Record {
             message_id: self.message_id.to_string(),
             queue: self.queue.to_string(),
             worker: owner.to_owned(),
-            finished_at_ms: Some(epoch_ms(self.until, now)),
+            finished_at_ms: Some(Now::at(now).epoch_ms(self.until)),
         }
     }
 
