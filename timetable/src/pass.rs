@@ -169,7 +169,7 @@ fn report(
     }
     for instant in &decision.firings {
         let job_id = firing_id(timetable.name(), name, *instant);
-        let late_ms = now.duration_since(*instant).as_millis();
+        let late_ms = now.as_millisecond() - instant.as_millisecond();
         info!(schedule = name, job_id, r#type = schedule.job_type(), late_ms, "schedule fired");
     }
 }

@@ -118,8 +118,14 @@ async fn fire_under_kills(url: &str, count: usize, time: Duration) -> usize {
     let surplus: Vec<_> = sent.difference(&expected).take(5).collect();
     assert!(missed.is_empty() && surplus.is_empty(), "missed {missed:?}, surplus {surplus:?}");
     assert!(kills >= 3, "{kills} kills");
-    eprintln!("{} firings, {kills} kills, {} sent twice", sent.len(), messages.len() - sent.len());
+    let twice = messages.len() - sent.len();
+    figures(&format!("{} firings, {kills} kills, {twice} sent twice, {:?}", sent.len(), begun.elapsed()));
     sent.len()
+}
+
+#[allow(clippy::print_stderr, reason = "figures of a run, which the test runner shows on request")]
+fn figures(text: &str) {
+    eprintln!("{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
