@@ -51,7 +51,9 @@ async fn a_relay_sends_jobs_of_the_command_line_at_their_time() {
         let queue = LocalQueue::create(Setup { fifo: true, ..Setup::default() }).await;
         let job = ["--type", "no.handler", "--payload", "{}", "--group", "g"];
         let due = Timestamp::now() + SignedDuration::from_secs(3);
-        let soon = send(&queue, &outbox, &[&job[..], &["--at", &due.to_string(), "--output", "json"]].concat()).await;
+        let soon =
+            send(&queue, &outbox, &[&job[..], &["--at", &due.to_string(), "--output", "json"]].concat())
+                .await;
         assert_says(&soon, 0, &["it is in the outbox: a relay (outbox run) sends it when it is due"]);
         let printed: Value = serde_json::from_str(&soon.stdout[0]).unwrap();
         assert_eq!((&printed["type"], &printed["messageId"]), (&Value::from("no.handler"), &Value::Null));
@@ -79,7 +81,11 @@ async fn a_relay_sends_jobs_of_the_command_line_at_their_time() {
 
         let listed = Launch::new(&["outbox", "ls", "--output", "json"]).env("DRUMLINE_OUTBOX_URL", &outbox);
         let listed = listed.finish().await;
-        assert!(listed.stdout.len() == 1 && listed.stdout[0].contains(&late.stdout[0]), "{:?}", listed.stdout);
+        assert!(
+            listed.stdout.len() == 1 && listed.stdout[0].contains(&late.stdout[0]),
+            "{:?}",
+            listed.stdout
+        );
     }
 }
 
@@ -127,18 +133,28 @@ async fn a_second_job_with_a_key_is_the_first_one() {
         let first = send(&queue, &outbox, &job).await;
         assert_says(&first, 0, &["it is in the outbox"]);
         let second = send(&queue, &outbox, &job).await;
-        assert_says(&second, 0, &[&format!("nothing was added: job {} holds the key (waiting)", first.stdout[0])]);
+        assert_says(
+            &second,
+            0,
+            &[&format!("nothing was added: job {} holds the key (waiting)", first.stdout[0])],
+        );
         assert_eq!(first.stdout, second.stdout);
         let once = relay(&outbox, &queue.url, &queue.endpoint_url()).arg("--once").finish().await;
         assert_eq!(once.status, Some(0), "{}", once.errors());
         let third = send(&queue, &outbox, &job).await;
         assert_says(&third, 0, &["holds the key (sent)"]);
-        assert_eq!((third.stdout, job_ids(&queue)), (first.stdout.clone(), first.stdout.into_iter().collect()));
+        assert_eq!(
+            (third.stdout, job_ids(&queue)),
+            (first.stdout.clone(), first.stdout.into_iter().collect())
+        );
     }
     let queue = LocalQueue::create(Setup::default()).await;
     let job = ["--type", "no.handler", "--payload", "{}"];
     for (more, says) in [
-        (&["--unique", "k"][..], "a unique job holds its key in an outbox: set DRUMLINE_OUTBOX_URL to postgres://… or redis://…"),
+        (
+            &["--unique", "k"][..],
+            "a unique job holds its key in an outbox: set DRUMLINE_OUTBOX_URL to postgres://… or redis://…",
+        ),
         (&["--at", "2090-01-01T00:00:00Z"], "a job waits for its time in an outbox: set DRUMLINE_OUTBOX_URL"),
         (&["--delay", "16m"], "more than SQS's 15m together: set DRUMLINE_OUTBOX_URL"),
         (&["--delay", "1500ms"], "SQS delays messages by whole seconds: set DRUMLINE_OUTBOX_URL"),
@@ -169,7 +185,9 @@ async fn finish(store: &dyn Store, job_id: &str) {
         message_id: "m".into(),
         receive_count: 1,
     };
-    let ClaimResult::Granted(grant) = store.claim(&request).await.unwrap() else { panic!("it was not done yet") };
+    let ClaimResult::Granted(grant) = store.claim(&request).await.unwrap() else {
+        panic!("it was not done yet")
+    };
     store.finish(&grant.claim, None).await.unwrap();
 }
 
@@ -184,7 +202,8 @@ async fn of_many_callers_in_several_processes_one_adds_the_job_each_time_that_it
         // As in processes of their own: each has its own connections.
         let producer = async || {
             let outbox = outbox::open(&url, Duration::ZERO).await.unwrap();
-            let store = drumline_store::open(&location, "producer".into(), Retention::default()).await.unwrap();
+            let store =
+                drumline_store::open(&location, "producer".into(), Retention::default()).await.unwrap();
             Producer::new(client(&queue.endpoint_url()), &queue.url).outbox(outbox).store(store)
         };
         let mut producers = Vec::new();
@@ -194,10 +213,12 @@ async fn of_many_callers_in_several_processes_one_adds_the_job_each_time_that_it
         let worker = drumline_store::open(&location, "worker".into(), Retention::default()).await.unwrap();
         let mut done = BTreeSet::new();
         for round in 0..ROUNDS {
-            let calls = producers.iter().flat_map(|producer| std::iter::repeat_n(producer, CALLERS)).map(|producer| {
-                let unique = Unique::until_done(Duration::from_secs(600));
-                tokio::spawn(producer.send(&Reindex { shop: 7 }).unique(unique).into_future())
-            });
+            let calls = producers.iter().flat_map(|producer| std::iter::repeat_n(producer, CALLERS)).map(
+                |producer| {
+                    let unique = Unique::until_done(Duration::from_secs(600));
+                    tokio::spawn(producer.send(&Reindex { shop: 7 }).unique(unique).into_future())
+                },
+            );
             let mut receipts: Vec<Receipt> = Vec::new();
             for call in calls.collect::<Vec<_>>() {
                 receipts.push(call.await.unwrap().unwrap());

@@ -109,13 +109,13 @@ fn message(entry: &Value) -> Confirmed {
 /// Expects each of these jobs at least once and no other, and each group's in the order of their places when they came first.
 pub(super) fn expect_delivered(messages: &[Confirmed], expected: &BTreeSet<String>) {
     let delivered: BTreeSet<&str> = messages.iter().map(|message| &*message.job_id).collect();
-    let lost: Vec<_> = expected.iter().filter(|id| !delivered.contains(id.as_str())).collect();
+    let missing: Vec<_> = expected.iter().filter(|id| !delivered.contains(id.as_str())).collect();
     assert!(
-        lost.is_empty(),
+        missing.is_empty(),
         "{} of {} are lost, such as {:?}",
-        lost.len(),
+        missing.len(),
         expected.len(),
-        &lost[..lost.len().min(5)]
+        &lost[..missing.len().min(5)]
     );
     let strange: Vec<_> = delivered.iter().filter(|id| !expected.contains(**id)).collect();
     assert!(
