@@ -102,8 +102,10 @@ impl RelayObserver for NoObserver {}
 pub struct RelaySummary {
     /// The jobs that SQS has confirmed.
     pub sent: u64,
-    /// How often a job was put back, to be sent later.
+    /// How often a job was not sent, to be sent later.
     pub put_back: u64,
     /// The jobs that were parked.
     pub parked: u64,
+    /// After a drain, the jobs that are due and were not sent: they failed, or another relay has them under a lease that has not ended.
+    pub left: u64,
 }

@@ -94,7 +94,8 @@ impl Relay {
         Run::new(self.0).until(shutdown).await
     }
 
-    /// Sends all jobs that are due, and returns. Jobs that failed are put back, to be sent later.
+    /// Sends all jobs that are due, and returns. Jobs that failed are put back, to be sent later. What other relays have is not sent, and is
+    /// counted as [left](RelaySummary::left).
     ///
     /// # Errors
     /// If the outbox does not answer, three times in a row.

@@ -145,6 +145,7 @@ impl Run {
                 return Err(error);
             }
         }
+        self.summary.left = self.outbox.lag().await?.due;
         self.leave().await;
         Ok(self.summary)
     }

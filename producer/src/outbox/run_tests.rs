@@ -328,7 +328,7 @@ async fn jobs_that_are_due_later_are_sent_then() {
     later.due = drumline_store::outbox::Due::After(Duration::from_secs(100));
     world.add([later, job("now")]).await;
     let summary = world.drain().await;
-    assert_eq!((summary.sent, world.sqs.taken("jobs")), (1, vec!["now".to_owned()]));
+    assert_eq!((summary.sent, summary.left, world.sqs.taken("jobs")), (1, 0, vec!["now".to_owned()]));
     world.run_for(Duration::from_secs(200)).await;
     let seen = world.sqs.seen();
     assert_eq!(seen[1].ids, ["later"]);
@@ -337,6 +337,18 @@ async fn jobs_that_are_due_later_are_sent_then() {
         "{:?}",
         seen[1].at
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_reports_the_jobs_that_another_relay_has() {
+    let world = World::new(all_taken);
+    world.add(["1", "2", "3"].map(job)).await;
+    assert_eq!(world.outbox.take("killed", 2, Duration::from_secs(30)).await.unwrap().len(), 2);
+    let summary = world.drain().await;
+    assert_eq!((summary.sent, summary.left), (1, 2));
+    world.outbox.advance(Duration::from_secs(30));
+    let summary = world.drain().await;
+    assert_eq!((summary.sent, summary.left), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
