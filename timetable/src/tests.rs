@@ -4,6 +4,7 @@
 
 mod faulty;
 mod operators;
+mod refusals;
 mod schedulers;
 mod takeovers;
 mod world;

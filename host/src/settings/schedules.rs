@@ -106,7 +106,10 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn of(table: Table, place: String, problems: &'a mut Vec<Problem>) -> Self {
         let name = table.get("name").and_then(Value::as_str);
-        let place = name.map_or(place.clone(), |name| format!("{place} {name:?}"));
+        let place = match name {
+            Some(name) => format!("{place} {name:?}"),
+            None => place,
+        };
         Self { table, place, problems }
     }
 
