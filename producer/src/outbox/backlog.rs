@@ -209,7 +209,7 @@ impl Backlog {
                     let name = Some(queue.name().to_owned());
                     self.park(now, name, ParkedClass::RefusedBySqs, row.taken, reason);
                 }
-                Entry::Failed(class, _) => self.entry_failed(now, queue, row, class, jitter),
+                Entry::Failed(class, reason) => self.entry_failed(now, queue, row, (class, reason), jitter),
             }
         }
         if sent > 0 {
@@ -229,14 +229,14 @@ impl Backlog {
         now: Instant,
         queue: &TargetQueue,
         row: Row,
-        class: FailureClass,
+        (class, reason): (FailureClass, String),
         jitter: Jitter,
     ) {
         let after = wait_after(row.taken.failures.saturating_add(1), jitter);
         let line = self.lines.get_mut(queue.url());
         let behind = line.zip(row.group.as_ref()).map(|(line, group)| line.take_behind(group));
         self.hold(row.group.as_ref(), after);
-        self.conclude(now, row.taken, Conclusion::Later { after, is_failure: true });
+        self.conclude(now, row.taken, Conclusion::Later { after, is_failure: true, reason: Some(reason) });
         let jobs = 1;
         self.notices.push(Notice::PutBack { queue: Some(queue.name().to_owned()), class, jobs });
         self.put_back(now, queue.name(), class, after, behind.unwrap_or_default());
@@ -278,7 +278,8 @@ impl Backlog {
     fn look_up_later(&mut self, now: Instant, class: FailureClass, taken: TakenJob, jitter: Jitter) {
         let after = wait_after(taken.failures.saturating_add(1), jitter);
         self.hold(taken.job.group.as_deref().map(Arc::from).as_ref(), after);
-        self.conclude(now, taken, Conclusion::Later { after, is_failure: true });
+        let reason = Some(format!("its queue cannot be looked up: {}", class.label()));
+        self.conclude(now, taken, Conclusion::Later { after, is_failure: true, reason });
         self.notices.push(Notice::PutBack { queue: None, class, jobs: 1 });
     }
 
@@ -291,7 +292,8 @@ impl Backlog {
         self.notices.push(Notice::PutBack { queue: Some(queue.to_owned()), class, jobs });
         for row in rows {
             self.hold(row.group.as_ref(), after);
-            self.conclude(now, row.taken, Conclusion::Later { after, is_failure: false });
+            let reason = Some(format!("queue {queue}: {}", class.label()));
+            self.conclude(now, row.taken, Conclusion::Later { after, is_failure: false, reason });
         }
     }
 

@@ -16,6 +16,8 @@ pub enum Conclusion {
         after: Duration,
         /// True if the attempt counts as a failure of this job.
         is_failure: bool,
+        /// The reason, for people.
+        reason: Option<String>,
     },
     /// It cannot be sent: it stays until an operator deals with it, and holds up no other job.
     Parked {

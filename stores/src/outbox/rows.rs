@@ -76,7 +76,7 @@ pub struct OutboxRow {
     pub sent_ms: Option<i64>,
     /// The id that SQS gave to the message.
     pub message_id: Option<String>,
-    /// The reason for which it is parked.
+    /// The reason for which it is parked, or was put back last.
     pub reason: Option<String>,
     /// How often it was put back after a failure to send it.
     pub failures: u32,

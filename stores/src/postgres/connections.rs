@@ -207,7 +207,11 @@ pub(crate) fn failed(error: Error) -> StoreError {
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code)
         .is_some_and(|code| is_refusal(&code));
-    let text = format!("PostgreSQL: {error}");
+    // Its own text ends with a line of the server's source.
+    let text = match error.as_database_error() {
+        Some(error) => format!("PostgreSQL: {}", error.message()),
+        None => format!("PostgreSQL: {error}"),
+    };
     let text = StoreErrorText::about(error, text);
     if is_refused { StoreError::Refused(text) } else { StoreError::Unanswered(text) }
 }

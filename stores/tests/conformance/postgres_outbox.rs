@@ -104,6 +104,8 @@ pub async fn plain_sql_is_refused_at_once_and_stops_no_relay(world: World) {
         "(type, payload, id) VALUES ('a', '{}', '')",
         "(type, payload, id) VALUES ('a', '{}', repeat('x', 129))",
         "(type, payload, schema_version) VALUES ('a', '{}', 0)",
+        "(type, payload, due) VALUES ('a', '{}', 'infinity')",
+        "(type, payload, state) VALUES ('a', '{}', 'held')",
         "(type, payload, message_attributes) VALUES ('a', '{}', '[]')",
     ];
     for row in refused {
@@ -411,6 +413,7 @@ pub async fn a_store_without_an_outbox_works_as_before(world: World) {
 
 /// A measurement, not a test: rows per second of taking and concluding, without SQS in between.
 #[allow(clippy::cast_precision_loss, reason = "it is shown to people")]
+#[allow(clippy::explicit_write, reason = "`eprintln` is what the test runner keeps back")]
 pub async fn rows_per_second(world: World) {
     const JOBS: usize = 50_000;
     let (outbox, mut application, _) = outbox_and_application(&world).await;

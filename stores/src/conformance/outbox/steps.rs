@@ -88,12 +88,12 @@ pub fn sent(taken: TakenJob) -> (TakenJob, Conclusion) {
 
 /// A job that is put back for this time after a failure.
 pub fn later(taken: TakenJob, after: Duration) -> (TakenJob, Conclusion) {
-    (taken, Conclusion::Later { after, is_failure: true })
+    (taken, Conclusion::Later { after, is_failure: true, reason: Some("it \"failed\"".to_owned()) })
 }
 
 /// A job that is put back for another one's failure.
 pub fn held_up(taken: TakenJob) -> (TakenJob, Conclusion) {
-    (taken, Conclusion::Later { after: Duration::ZERO, is_failure: false })
+    (taken, Conclusion::Later { after: Duration::ZERO, is_failure: false, reason: None })
 }
 
 /// A job that cannot be sent.

@@ -149,9 +149,12 @@ impl Table {
         row.taken = None;
         self.taken.remove(&number);
         match conclusion {
-            Conclusion::Later { after, is_failure } => {
+            Conclusion::Later { after, is_failure, reason } => {
                 row.put_back_until_ms = later(now, *after);
                 row.failures += u32::from(*is_failure);
+                if reason.is_some() {
+                    row.reason.clone_from(reason);
+                }
             }
             Conclusion::Parked { reason } => {
                 row.state = RowState::Parked;
@@ -160,6 +163,7 @@ impl Table {
             }
             Conclusion::Sent { message_id } => {
                 row.state = RowState::Sent;
+                row.reason = None;
                 row.sent_ms = Some(now);
                 row.message_id = Some(message_id.clone());
                 self.waiting.remove(&number);

@@ -96,7 +96,7 @@ BEGIN
       correlation_id = v_job.correlation_id, traceparent = v_job.traceparent, message_attributes = v_job.message_attributes,
       due = CASE WHEN p_conflict = 'debounce'
         THEN least(v_job.due, v_other.added + p_most * interval '1 millisecond') ELSE v_job.due END,
-      due_since = NULL, failures = 0, turn = turn + 1, taken = NULL
+      due_since = NULL, failures = 0, reason = NULL, turn = turn + 1, taken = NULL
     WHERE id = v_other.id;
     PERFORM pg_notify('drumline_outbox', '');
     answer := 'replaced';

@@ -21,7 +21,7 @@ const CONCLUDE: &str = "WITH ours AS MATERIALIZED (
             AND $9 = 0 AND (o.unique_until IS NULL OR o.unique_until <= now())
         RETURNING 1
     ), kept AS (
-        UPDATE drumline_outbox AS o SET state = 'sent', sent = now(), message_id = ours.words, taken = NULL, due_since = NULL,
+        UPDATE drumline_outbox AS o SET state = 'sent', sent = now(), message_id = ours.words, reason = NULL, taken = NULL, due_since = NULL,
             expires = greatest(now() + $9 * interval '1 millisecond', o.unique_until),
             unique_key = CASE WHEN o.unique_until > now() THEN o.unique_key END
         FROM ours
@@ -30,7 +30,7 @@ const CONCLUDE: &str = "WITH ours AS MATERIALIZED (
         RETURNING 1
     ), put_back AS (
         UPDATE drumline_outbox AS o SET taken = NULL, turn = o.turn + 1, failures = o.failures + ours.is_failure::integer,
-            due = now() + ours.after * interval '1 millisecond',
+            reason = coalesce(ours.words, o.reason), due = now() + ours.after * interval '1 millisecond',
             due_since = coalesce(o.due_since, CASE WHEN o.due = '-infinity' THEN o.added ELSE o.due END)
         FROM ours
         WHERE ours.conclusion = 'later' AND o.id = ours.id AND o.turn = ours.turn AND o.state = 'waiting'
@@ -68,10 +68,12 @@ impl<'a> Concluded<'a> {
             let (name, words, after, is_failure) = match conclusion {
                 Conclusion::Sent { message_id } => ("sent", Some(message_id.as_str()), Duration::ZERO, false),
                 // As if it had not been taken.
-                Conclusion::Later { after, is_failure: false } if after.is_zero() => {
+                Conclusion::Later { after, is_failure: false, .. } if after.is_zero() => {
                     ("given back", None, *after, false)
                 }
-                Conclusion::Later { after, is_failure } => ("later", None, *after, *is_failure),
+                Conclusion::Later { after, is_failure, reason } => {
+                    ("later", reason.as_deref(), *after, *is_failure)
+                }
                 Conclusion::Parked { reason } => ("parked", Some(reason.as_str()), Duration::ZERO, false),
             };
             let (bucket, turn) = bucket_and_turn(&job.lease.name);

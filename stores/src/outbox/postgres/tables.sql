@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS drumline_outbox (
   -- Of the message: a JSON object of texts.
   message_attributes text NOT NULL DEFAULT '{}' CHECK (json_typeof(message_attributes::json) = 'object'),
   -- The job is not sent before this time.
-  due timestamptz NOT NULL DEFAULT '-infinity',
+  due timestamptz NOT NULL DEFAULT '-infinity' CHECK (due < '10000-01-01 00:00:00+00'),
   -- No two rows have the same unique key at a time. It is held until the job is sent, or until unique_until if that is later.
   unique_key text COLLATE "C",
 
@@ -34,14 +34,14 @@ CREATE TABLE IF NOT EXISTS drumline_outbox (
   -- A relay has a lease of a bucket, and so of whole groups.
   bucket integer NOT NULL GENERATED ALWAYS AS (hashtext(coalesce(message_group, id)) & 63) STORED,
   -- waiting, parked or sent
-  state text COLLATE "C" NOT NULL DEFAULT 'waiting',
+  state text COLLATE "C" NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'parked', 'sent')),
   -- How often it could not be sent.
   failures integer NOT NULL DEFAULT 0,
   -- Grows whenever it may be taken again: what is concluded of an earlier turn is refused.
   turn integer NOT NULL DEFAULT 0,
   -- Since when it is due, of a job that was put back after it was taken: it holds up the later ones of its group.
   due_since timestamptz,
-  -- The reason for which it is parked.
+  -- The reason for which it is parked, or was put back last.
   reason text,
   -- When it was sent, under which message id, and until when it is kept.
   sent timestamptz,

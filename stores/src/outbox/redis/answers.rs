@@ -52,10 +52,11 @@ pub(super) fn optional(text: Option<&str>) -> String {
 pub(super) fn add_conclusion(call: &mut ScriptInvocation<'_>, taken: &TakenJob, conclusion: &Conclusion) {
     call.arg(&taken.job.id).arg(&taken.lease.name).arg(taken.lease.fencing_token);
     match conclusion {
-        Conclusion::Sent { message_id } => call.arg("sent").arg(message_id),
-        Conclusion::Parked { reason } => call.arg("parked").arg(reason),
-        Conclusion::Later { after, is_failure } => {
-            call.arg(if *is_failure { "failed" } else { "later" }).arg(millis(*after))
+        Conclusion::Sent { message_id } => call.arg("sent").arg(message_id).arg(""),
+        Conclusion::Parked { reason } => call.arg("parked").arg("").arg(reason),
+        Conclusion::Later { after, is_failure, reason } => {
+            let word = if *is_failure { "failed" } else { "later" };
+            call.arg(word).arg(millis(*after)).arg(reason.as_deref().unwrap_or_default())
         }
     };
 }

@@ -27,6 +27,7 @@ pub async fn a_job_that_is_put_back_is_due_again_in_its_time(world: OutboxWorld)
     assert_eq!(again[0].failures, 1);
     let row = rows(&outbox, None).await.pop().unwrap();
     assert_eq!((row.state, row.failures), (RowState::Waiting, 1));
+    assert_eq!(row.reason.as_deref(), Some("it \"failed\""), "people see why it waits");
     all_sent(&outbox, again).await;
 }
 

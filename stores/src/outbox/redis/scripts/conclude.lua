@@ -1,7 +1,7 @@
 -- Records what became of taken jobs. Answers with the number of those that were not the relay's any more.
 --
 -- ARGV: for how long jobs are kept that were sent (milliseconds); of each job: its id, its relay, its fencing token, 'sent', 'parked',
---       'later' or 'failed', and the id of the message, the reason, or the time until it is due.
+--       'later' or 'failed', the id of the message or the time until it is due, and the reason.
 local keep = ARGV[1]
 local refused = 0
 
@@ -21,7 +21,7 @@ local function finish(id, row, message)
   held = held and cjson.decode(held)
   local ends = math.max(later(keep), held and held.id == id and held.ends or 0)
   if ends <= now then return forget(id, row) end
-  row.state, row.sent, row.message = 'sent', now, message
+  row.state, row.sent, row.message, row.reason = 'sent', now, message, nil
   save(id, row)
   redis.call('ZREM', times, id)
   redis.call('ZREM', waiting, id)
@@ -38,24 +38,26 @@ local function park(id, row, reason)
   redis.call('ZADD', parked, row.number, id)
 end
 
-local function put_back(id, row, after, is_failure)
+local function put_back(id, row, after, is_failure, reason)
   row.back = later(after)
+  if reason ~= '' then row.reason = reason end
   if is_failure then row.failures = row.failures + 1 end
   save(id, row)
   if not row.group then redis.call('ZADD', ready, math.max(row.due, row.back), 'j' .. id) end
 end
 
-for at = 2, #ARGV, 5 do
-  local id, relay, token, word, value = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
+for at = 2, #ARGV, 6 do
+  local id, relay, token, word = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
+  local value, reason = ARGV[at + 4], ARGV[at + 5]
   local row = load(id)
   if is_ours(row, relay, token) then
     let_go(id, row)
     if word == 'sent' then
       finish(id, row, value)
     elseif word == 'parked' then
-      park(id, row, value)
+      park(id, row, reason)
     else
-      put_back(id, row, value, word == 'failed')
+      put_back(id, row, value, word == 'failed', reason)
     end
     if row.group then schedule(row.group) end
   else
