@@ -187,9 +187,9 @@ pub(crate) struct SendArgs {
     /// No guard looks at the payloads then. --allow names single fields that may have one.
     #[arg(long)]
     pub(super) allow_secrets: bool,
-    /// Job ids, or a JSON object a line
+    /// Job ids, or JSON
     ///
-    /// The object has jobId, messageId, type and queue; that of a job that waits has due instead of messageId.
+    /// A JSON object a line. It has jobId, messageId, type and queue; that of a job that waits has due instead of messageId.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub(super) output: Output,
 }
