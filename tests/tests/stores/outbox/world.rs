@@ -115,7 +115,7 @@ pub(super) fn expect_delivered(messages: &[Confirmed], expected: &BTreeSet<Strin
         "{} of {} are lost, such as {:?}",
         missing.len(),
         expected.len(),
-        &lost[..missing.len().min(5)]
+        &missing[..missing.len().min(5)]
     );
     let strange: Vec<_> = delivered.iter().filter(|id| !expected.contains(**id)).collect();
     assert!(
