@@ -28,7 +28,8 @@ pub struct CronRule {
     expression: String,
     zone_name: String,
     zone: TimeZone,
-    cron: Cron,
+    /// Large, and moved about with its schedule.
+    cron: Box<Cron>,
     every_hour: bool,
 }
 
@@ -38,7 +39,7 @@ impl CronRule {
     pub(crate) fn parse(expression: &str, zone_name: &str) -> Result<Self, Refused> {
         let zone = time_zone(zone_name).map_err(|reason| ("time_zone", reason));
         let expression = expression.split_whitespace().collect::<Vec<_>>().join(" ");
-        let cron = parse(&expression).map_err(|reason| ("cron", reason))?;
+        let cron = parse(&expression).map(Box::new).map_err(|reason| ("cron", reason))?;
         let zone = zone?;
         let every_hour = (0..24).all(|hour| cron.pattern.hour_match(hour).unwrap_or(false));
         let rule = Self { expression, zone_name: zone_name.to_owned(), zone, cron, every_hour };

@@ -15,7 +15,7 @@ async fn one_scheduler_fires_on_time() {
         every("minute", 60, CatchUp::Last),
         schedule("night", Rule::cron("night", "30 2,3 * * *", "Europe/Zurich").unwrap(), CatchUp::Last),
     ];
-    let scheduler = world.start(&timetable(&schedules));
+    let running = world.start(&timetable(&schedules));
     sleep(Duration::from_secs(3 * 3600)).await;
     let until = world.now().await;
     sleep(Duration::from_millis(500)).await;
@@ -24,7 +24,7 @@ async fn one_scheduler_fires_on_time() {
     }
     // 02:30 is there twice.
     assert_eq!(world.fired("night"), ["2026-10-25T00:30:00Z"]);
-    assert_eq!(scheduler.stop().await.fired, 3 * 3600 + 3 * 60 + 1);
+    assert_eq!(running.stop().await.fired, 3 * 3600 + 3 * 60 + 1);
 }
 
 /// Three schedulers that are killed and started at random, over an outbox that fails, for ten minutes.
@@ -37,14 +37,14 @@ async fn with_kills(seed: u64) {
         schedule("minute", Rule::cron("minute", "* * * * *", "Europe/Zurich").unwrap(), CatchUp::Skip),
     ];
     let timetable = timetable(&schedules);
-    let mut schedulers: Vec<_> = (0..3).map(|_| world.start(&timetable)).collect();
+    let mut running: Vec<_> = (0..3).map(|_| world.start(&timetable)).collect();
     for _ in 0..80 {
         sleep(Duration::from_millis(random.u64(0..10_000))).await;
         let killed = random.usize(0..3);
-        schedulers[killed].kill();
+        running[killed].kill();
         // For a while there may be one scheduler less.
         sleep(Duration::from_millis(random.u64(0..2000))).await;
-        schedulers[killed] = world.start(&timetable);
+        running[killed] = world.start(&timetable);
     }
     let until = world.now().await;
     sleep(Duration::from_secs(40)).await;
@@ -71,7 +71,7 @@ async fn a_clock_that_is_set_back_and_forward_fires_no_instant_twice() {
         let world = World::new(seed, 50);
         let mut random = fastrand::Rng::with_seed(seed);
         let schedule = every("ten", 10, CatchUp::All);
-        let timetable = timetable(&[schedule.clone()]);
+        let timetable = timetable(std::slice::from_ref(&schedule));
         let schedulers: Vec<_> = (0..3).map(|_| world.start(&timetable)).collect();
         sleep(Duration::from_secs(30)).await;
         let mut furthest = world.now().await;

@@ -14,7 +14,7 @@ const LEASE: &str = "timetable:default";
 async fn a_scheduler_that_is_stopped_is_followed_at_once() {
     let world = World::new(1, 0);
     let schedule = every("second", 1, CatchUp::Skip);
-    let table = timetable(&[schedule.clone()]);
+    let table = timetable(std::slice::from_ref(&schedule));
     let first = world.start(&table);
     sleep(Duration::from_secs(10)).await;
     let second = world.start(&table);
@@ -34,7 +34,7 @@ async fn a_scheduler_that_is_stopped_is_followed_at_once() {
 async fn the_lease_of_a_dead_leader_delays_firings_and_loses_none() {
     let world = World::new(2, 0);
     let schedule = every("ten", 10, CatchUp::Skip);
-    let table = timetable(&[schedule.clone()]);
+    let table = timetable(std::slice::from_ref(&schedule));
     world.start(&table).stop_after(15).await;
     // As after a clock that was set back: the lease of a dead leader does not end.
     let lease = world.outbox.inner.lead(LEASE, "dead", Duration::from_secs(1_000_000)).await.unwrap();
@@ -80,7 +80,7 @@ async fn the_state_of_a_removed_schedule_goes_after_a_month() {
     let world = World::new(4, 0);
     let (kept, gone) = (every("kept", 3600, CatchUp::Last), every("gone", 3600, CatchUp::All));
     world.start(&timetable(&[kept.clone(), gone.clone()])).stop_after(5).await;
-    let scheduler = world.start(&timetable(&[kept.clone()]));
+    let scheduler = world.start(&timetable(std::slice::from_ref(&kept)));
     sleep(Duration::from_secs(5)).await;
     world.outbox.inner.advance(Duration::from_secs(29 * 86_400));
     sleep(Duration::from_secs(5)).await;

@@ -37,12 +37,15 @@ fn a_new_schedule_fires_from_its_creation_on() {
     assert_eq!(state.last, Some(at("2027-01-01T12:02:00Z")));
 }
 
+/// A rule, its catch-up rule, the time; then what fires, and the newest one that is skipped.
+type Case<'a> = (&'a Rule, CatchUp, &'a str, &'a [&'a str], Option<&'a str>);
+
 #[test]
 fn missed_firings_follow_the_rule_and_those_of_the_last_minute_fire_in_all() {
     let minute = every(60);
     let hourly = cron("0 * * * *", "UTC");
     let day = cron("0 7 * * *", "UTC");
-    let table: [(&Rule, CatchUp, &str, &[&str], Option<&str>); 10] = [
+    let table: [Case<'_>; 10] = [
         // The schedule was created at 06:30:10; nothing ran until now.
         (&minute, CatchUp::Skip, "2027-01-01T06:34:05Z", &["06:34:00"], Some("06:33:00")),
         (&minute, CatchUp::Last, "2027-01-01T06:34:05Z", &["06:34:00"], Some("06:33:00")),
