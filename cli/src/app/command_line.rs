@@ -157,7 +157,7 @@ mod tests {
             assert!(own.contains(&format!("Usage: drumline {command}")), "{command}");
         }
         assert!(text.contains("\n  orders send --queue-url URL --type email.send"), "{text}");
-        // Folders, a crate, another binary and metrics.
+        // Folders, files, a crate, another binary and metrics.
         let foreign = [
             "drumline-dev",
             "drumline=debug",
@@ -169,6 +169,7 @@ mod tests {
             "drumline-jobs.ts",
             "drumlineDeadLetters",
             "drumline_outbox_",
+            "drumline.toml",
         ];
         let others = foreign.iter().fold(text, |text, name| text.replace(name, ""));
         let line = others.lines().find(|line| line.contains("drumline"));

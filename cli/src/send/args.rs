@@ -131,7 +131,7 @@ pub(crate) struct SendArgs {
     /// Spread the messages over a time, by a delay for each
     ///
     /// A delay of its own for each message, up to this time, on top of --delay or --at.
-    #[arg(long, value_name = "DURATION", value_parser = delay)]
+    #[arg(long, hide_short_help = true, value_name = "DURATION", value_parser = delay)]
     pub(super) spread: Option<Duration>,
     /// Add the job to an outbox unless one of its type holds this key
     ///
