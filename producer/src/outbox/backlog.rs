@@ -76,7 +76,7 @@ impl Backlog {
             match preparation {
                 Preparation::Ready(prepared) => self.enter(now, taken, deadline, prepared),
                 Preparation::Refused { queue, class, reason } => {
-                    self.park(now, queue, class, taken, reason);
+                    self.park(now, queue, class, taken, &reason);
                 }
                 Preparation::NotNow { class } => self.look_up_later(now, class, taken, jitter),
             }
@@ -207,7 +207,7 @@ impl Backlog {
                 Entry::Refused(reason) => {
                     self.free(queue, &row);
                     let name = Some(queue.name().to_owned());
-                    self.park(now, name, ParkedClass::RefusedBySqs, row.taken, reason);
+                    self.park(now, name, ParkedClass::RefusedBySqs, row.taken, &reason);
                 }
                 Entry::Failed(class, reason) => self.entry_failed(now, queue, row, (class, reason), jitter),
             }
@@ -309,7 +309,7 @@ impl Backlog {
         queue: Option<String>,
         class: ParkedClass,
         taken: TakenJob,
-        reason: String,
+        reason: &str,
     ) {
         let reason: String = reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect();
         let (job_id, job_type) = (taken.job.id.clone(), taken.job.job_type.clone());

@@ -293,8 +293,13 @@ impl Run {
                 self.outbox_answered(asked_at);
                 self.confirm();
             }
-            Ok(Called::Concluded { answer: Err(StoreError::Refused(text)), .. }) => self.conclusions_refused(&text),
-            Ok(Called::Took { asked_at, answer: Err(error), .. } | Called::Concluded { asked_at, answer: Err(error) }) => {
+            Ok(Called::Concluded { answer: Err(StoreError::Refused(text)), .. }) => {
+                self.conclusions_refused(&text);
+            }
+            Ok(
+                Called::Took { asked_at, answer: Err(error), .. }
+                | Called::Concluded { asked_at, answer: Err(error) },
+            ) => {
                 self.outbox_unanswered(now, asked_at, error);
             }
             Err(panic) => {
