@@ -112,9 +112,16 @@ impl EventBridgeScheduler {
             let last = match self.create_once(name, body).await {
                 Ok(answer) => match outcome(&answer) {
                     Outcome::Created => return Ok(()),
+                    // An earlier try, whose answer is lost, may have made the schedule.
+                    Outcome::Refused(text) | Outcome::Denied(text) if may_be_there => {
+                        return Err(NotKept::InDoubt(text));
+                    }
                     Outcome::Refused(text) => return Err(NotKept::Refused(text)),
                     Outcome::Denied(text) => return Err(NotKept::Unavailable(text)),
-                    Outcome::Busy(text) => text,
+                    Outcome::Busy(text) => {
+                        may_be_there |= answer.status().is_server_error();
+                        text
+                    }
                 },
                 Err(text) => {
                     may_be_there = true;

@@ -49,10 +49,14 @@ impl Wanted {
             Some("a unique job holds its key in an outbox".to_owned())
         } else if is_fifo && (self.delay.is_some() || self.spread.is_some()) {
             Some("a FIFO queue takes no delay for single messages: from an outbox, each joins its group when it is due".to_owned())
-        } else if delay.saturating_add(spread) > MAX_SQS_DELAY {
-            Some("--delay and --spread are more than SQS's 15m together".to_owned())
-        } else if delay.subsec_nanos() > 0 || spread.subsec_nanos() > 0 {
-            Some("SQS delays messages by whole seconds".to_owned())
+        } else if delay.saturating_add(spread) > MAX_SQS_DELAY
+            || delay.subsec_nanos() > 0
+            || spread.subsec_nanos() > 0
+        {
+            Some(
+                "the delay: SQS delays a message by whole seconds, --delay and --spread at most 15m together"
+                    .to_owned(),
+            )
         } else {
             None
         }

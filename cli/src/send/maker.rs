@@ -121,7 +121,11 @@ impl Maker<'_> {
             return Err(DEDUPLICATION_ID.to_owned());
         }
         message.group = self.group(fifo, &message.body, fields)?;
-        let timing = self.wanted(fields)?.timing(fifo, |most| self.ids.spread(number, most))?;
+        let wanted = self.wanted(fields)?;
+        if let Some(why) = wanted.needs_outbox(fifo).filter(|_| !self.has_outbox) {
+            return Err(format!("{why}: {OUTBOX}"));
+        }
+        let timing = wanted.timing(fifo, |most| self.ids.spread(number, most))?;
         if let Timing::Queue(delay_secs) = timing {
             message.delay_secs = delay_secs;
         }

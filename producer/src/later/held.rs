@@ -111,7 +111,8 @@ async fn is_finished(store: &StoreServer, job_id: &str) -> Result<bool, NotKept>
         job.duplicate_of.is_some()
             || matches!(state, Some(JobState::Done | JobState::Failed | JobState::Dead))
     };
-    Ok(jobs.iter().any(is_finished))
+    // One that has several records, such as after a replay to another queue, is finished in all of them.
+    Ok(!jobs.is_empty() && jobs.iter().all(is_finished))
 }
 
 #[cfg(test)]

@@ -254,7 +254,7 @@ async fn answers_are_told_apart() {
     const QUOTA: (u16, &str, &str) = (402, "ServiceQuotaExceededException", "");
     const DOWN: (u16, &str, &str) = (500, "InternalServerException", "");
     const LOST: (u16, &str, &str) = (0, "", "");
-    let table: [(&[_], usize, &str); 9] = [
+    let table: [(&[_], usize, &str); 12] = [
         (&[CONFLICT], 1, "ok"),
         (&[BUSY, DOWN, CREATED], 3, "ok"),
         (&[LOST, CONFLICT], 2, "ok"),
@@ -267,6 +267,9 @@ async fn answers_are_told_apart() {
         (&[NO_GROUP], 1, "unavailable: EventBridge Scheduler answers 404 ResourceNotFoundException no group"),
         (&[QUOTA], 1, "unavailable: EventBridge Scheduler answers 402 ServiceQuotaExceededException"),
         (&[BUSY], 4, "unavailable: EventBridge Scheduler answers 429 ThrottlingException Rate exceeded"),
+        (&[DOWN, BUSY], 4, "in doubt: EventBridge Scheduler answers 429"),
+        (&[LOST, DENIED], 2, "in doubt: EventBridge Scheduler answers 403"),
+        (&[LOST, WRONG], 2, "in doubt: EventBridge Scheduler answers 400"),
         (&[LOST, BUSY], 4, "in doubt: EventBridge Scheduler answers 429"),
     ];
     for (answers, requests, expected) in table {

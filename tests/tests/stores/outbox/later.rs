@@ -156,8 +156,8 @@ async fn a_second_job_with_a_key_is_the_first_one() {
             "a unique job holds its key in an outbox: set DRUMLINE_OUTBOX_URL to postgres://… or redis://…",
         ),
         (&["--at", "2090-01-01T00:00:00Z"], "a job waits for its time in an outbox: set DRUMLINE_OUTBOX_URL"),
-        (&["--delay", "16m"], "more than SQS's 15m together: set DRUMLINE_OUTBOX_URL"),
-        (&["--delay", "1500ms"], "SQS delays messages by whole seconds: set DRUMLINE_OUTBOX_URL"),
+        (&["--delay", "16m"], "at most 15m together: set DRUMLINE_OUTBOX_URL"),
+        (&["--delay", "1500ms"], "the delay: SQS delays a message by whole seconds"),
     ] {
         assert_says(&send(&queue, "", &[&job[..], more].concat()).await, 64, &[says]);
     }
