@@ -181,16 +181,16 @@ async fn the_answer_decides() {
     ];
     let crm = json!({ "lead": lead("a") });
     for (acts, delay, part) in retried {
-        let address = TestServer::new(acts).await;
-        let run = testing::tester(router(address.address, address.address, address.address))
-            .payload("lead.crm", &crm)
-            .await;
+        let server = TestServer::new(acts).await;
+        let address = server.address;
+        let run = testing::tester(router(address, address, address)).payload("lead.crm", &crm).await;
         let Ending::RetryAsked { after, reason } = run.ending() else { panic!("{run}") };
         assert!(*after == delay && reason.contains(part) && run.next_jobs().is_empty(), "{run}");
     }
     for status in ["400 Bad", "422 No lead"] {
         let acts: &'static [Act] = Box::leak(Box::new([Act::Answer(status, "", "")]));
-        let address = TestServer::new(acts).await.address;
+        let server = TestServer::new(acts).await;
+        let address = server.address;
         let run = testing::tester(router(address, address, address)).payload("lead.crm", &crm).await;
         assert!(matches!(run.ending(), Ending::Rejected { .. }), "{run}");
     }
