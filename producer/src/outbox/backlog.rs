@@ -236,7 +236,11 @@ impl Backlog {
         let line = self.lines.get_mut(queue.url());
         let behind = line.zip(row.group.as_ref()).map(|(line, group)| line.take_behind(group));
         self.hold(row.group.as_ref(), after);
-        self.conclude(now, row.taken, Conclusion::Later { after, is_failure: true, reason: Some(reason) });
+        self.conclude(
+            now,
+            row.taken,
+            Conclusion::Later { after, is_failure: true, reason: Some(shown(&reason)) },
+        );
         let jobs = 1;
         self.notices.push(Notice::PutBack { queue: Some(queue.name().to_owned()), class, jobs });
         self.put_back(now, queue.name(), class, after, behind.unwrap_or_default());
@@ -311,7 +315,7 @@ impl Backlog {
         taken: TakenJob,
         reason: &str,
     ) {
-        let reason: String = reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect();
+        let reason = shown(&reason);
         let (job_id, job_type) = (taken.job.id.clone(), taken.job.job_type.clone());
         self.notices.push(Notice::Parked { queue, class, job_id, job_type, reason: reason.clone() });
         self.conclude(now, taken, Conclusion::Parked { reason });
@@ -374,4 +378,9 @@ impl Backlog {
     pub(super) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
+}
+
+/// Returns a reason as an outbox keeps it.
+fn shown(reason: &str) -> String {
+    reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect()
 }

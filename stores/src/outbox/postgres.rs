@@ -190,7 +190,10 @@ impl PostgresOutbox {
         }
         drop(in_hand);
         if !unreadable.is_empty() {
-            self.conclude_jobs(&unreadable).await?;
+            // They are taken again if this fails, and what can be read is not held up by them.
+            if let Err(error) = self.conclude_jobs(&unreadable).await {
+                tracing::warn!(%error, jobs = unreadable.len(), "unreadable jobs are not parked yet");
+            }
         }
         Ok(taken)
     }

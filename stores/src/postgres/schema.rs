@@ -47,9 +47,11 @@ const IS_THERE: &str = "SELECT to_regclass('drumline_attempts') IS NOT NULL
     to_regproc('drumline_forget_v4') IS NOT NULL AS fourth,
     to_regproc('drumline_outbox_take_v1') IS NOT NULL AS outbox";
 
-/// Checks for an outbox that this role may add to.
-const MAY_ADD: &str = "SELECT to_regproc('drumline_outbox_finish_v1') IS NOT NULL
-    AND coalesce(has_table_privilege(to_regclass('drumline_outbox')::oid, 'INSERT'), false)";
+/// Checks for an outbox that this role may add to and relay from: what a worker adds, it sends.
+const MAY_RELAY: &str = "SELECT to_regproc('drumline_outbox_finish_v1') IS NOT NULL AND coalesce(
+    bool_and(has_table_privilege(to_regclass(name)::oid, privilege)), false)
+    FROM unnest(ARRAY['drumline_outbox', 'drumline_outbox_relays', 'drumline_outbox_buckets']) AS name,
+        unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege";
 
 /// The parts that jobs need, by their names in [`IS_THERE`].
 const NEEDED: [(&str, &str); 3] = [("first", FIRST), ("second", SECOND), ("third", THIRD)];
@@ -58,7 +60,7 @@ const NEEDED: [(&str, &str); 3] = [("first", FIRST), ("second", SECOND), ("third
 const FURTHER: [(&str, &str); 2] = [("fourth", FOURTH), ("outbox", OUTBOX)];
 
 /// Makes what is missing. A role that may make nothing gets along where nothing is missing that jobs need; one that may, where
-/// another one has made the first part. Returns true if there is an outbox to which the role may add jobs.
+/// another one has made the first part. Returns true if there is an outbox of which the role may be a relay.
 pub(super) async fn ensure(connection: &mut PgConnection) -> Result<bool, Error> {
     make(connection, &NEEDED).await?;
     for part in FURTHER {
@@ -71,7 +73,7 @@ pub(super) async fn ensure(connection: &mut PgConnection) -> Result<bool, Error>
             made => made?,
         }
     }
-    sqlx::query(MAY_ADD).persistent(false).fetch_one(connection).await?.try_get(0)
+    sqlx::query(MAY_RELAY).persistent(false).fetch_one(connection).await?.try_get(0)
 }
 
 /// Makes the outbox if it is missing.
@@ -83,6 +85,8 @@ pub(crate) async fn ensure_outbox(connection: &mut PgConnection) -> Result<(), E
 pub(crate) async fn migrate_outbox(connection: &mut PgConnection) -> Result<(), Error> {
     let mut transaction = connection.begin().await?;
     lock(&mut transaction).await?;
+    // An index waits for open transactions, and those that insert would wait behind it.
+    sqlx::raw_sql("SET LOCAL lock_timeout = '2s'").execute(&mut *transaction).await?;
     sqlx::raw_sql(OUTBOX).execute(&mut *transaction).await?;
     transaction.commit().await
 }

@@ -41,7 +41,7 @@ impl Table {
         if row.state == RowState::Sent {
             return Added::Sent { id };
         }
-        let may_change = row.state == RowState::Waiting && row.taken.is_none();
+        let may_change = row.state == RowState::Waiting && !row.was_taken;
         let due = due_ms(job.due, now);
         let due = match unique.on_conflict {
             OnConflict::Keep => return Added::Waiting { id },

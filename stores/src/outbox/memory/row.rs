@@ -13,6 +13,8 @@ pub(super) struct Row {
     /// It was put back until then, and holds up later rows of its group.
     pub(super) put_back_until_ms: i64,
     pub(super) taken: Option<Taken>,
+    /// A relay has had it: it may have been sent.
+    pub(super) was_taken: bool,
     pub(super) sent_ms: Option<i64>,
     pub(super) message_id: Option<String>,
     pub(super) reason: Option<String>,
@@ -37,6 +39,7 @@ impl Row {
             due_ms,
             put_back_until_ms: 0,
             taken: None,
+            was_taken: false,
             sent_ms: None,
             message_id: None,
             reason: None,

@@ -76,6 +76,7 @@ impl Table {
         for number in found {
             self.taken.insert(number);
             let row = self.rows.get_mut(&number).expect("a row that waits is there");
+            row.was_taken = true;
             row.taken = Some(Taken { relay: relay.to_owned(), fencing_token: lease.fencing_token, until_ms });
             let taken = TakenJob::new(row.job.clone(), lease.clone(), row.failures);
             jobs.push(TakenJob { added_ms: Some(row.added_ms), ..taken });

@@ -85,9 +85,8 @@ BEGIN
     answer := 'new';
   ELSIF v_other.state = 'sent' THEN
     answer := 'sent';
-  ELSIF p_conflict = 'keep' OR v_other.state <> 'waiting' OR EXISTS (
-    SELECT FROM drumline_outbox_buckets WHERE bucket = v_other.bucket AND token = v_other.taken
-  ) THEN
+  ELSIF p_conflict = 'keep' OR v_other.state <> 'waiting' OR v_other.taken IS NOT NULL OR v_other.turn > 0 THEN
+    -- One that a relay has had may have been sent: under its id, another payload would count as a duplicate.
     answer := 'waiting';
   ELSE
     UPDATE drumline_outbox
@@ -96,7 +95,7 @@ BEGIN
       correlation_id = v_job.correlation_id, traceparent = v_job.traceparent, message_attributes = v_job.message_attributes,
       due = CASE WHEN p_conflict = 'debounce'
         THEN least(v_job.due, v_other.added + p_most * interval '1 millisecond') ELSE v_job.due END,
-      due_since = NULL, failures = 0, reason = NULL, turn = turn + 1, taken = NULL
+      due_since = NULL, failures = 0, reason = NULL
     WHERE id = v_other.id;
     PERFORM pg_notify('drumline_outbox', '');
     answer := 'replaced';

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS drumline_outbox (
 
   -- The columns below are the relay's.
   position bigint GENERATED ALWAYS AS IDENTITY,
-  added timestamptz NOT NULL DEFAULT clock_timestamp(),
+  added timestamptz NOT NULL DEFAULT clock_timestamp() CHECK (isfinite(added)),
   -- A relay has a lease of a bucket, and so of whole groups.
   bucket integer NOT NULL GENERATED ALWAYS AS (hashtext(coalesce(message_group, id)) & 63) STORED,
   -- waiting, parked or sent

@@ -81,7 +81,7 @@ BEGIN
   v_held := p_groups || ARRAY(
     SELECT o.message_group FROM drumline_outbox AS o
     WHERE o.state = 'waiting' AND o.due_since IS NOT NULL AND o.message_group IS NOT NULL AND o.due > v_now
-      AND NOT EXISTS (
+      AND o.bucket = ANY(v_buckets) AND NOT EXISTS (
         SELECT FROM drumline_outbox AS e
         WHERE e.state = 'waiting' AND e.due <= '-infinity' AND e.message_group = o.message_group AND e.position < o.position
       ) AND NOT EXISTS (

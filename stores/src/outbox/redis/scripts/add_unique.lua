@@ -12,8 +12,8 @@ if held and held.ends > now then
   local row = held.id ~= from and known(held.id)
   if row then
     if row.state == 'sent' then return { 'sent', held.id } end
-    local is_in_hand = row.token and row.ends > now
-    if mode == 'keep' or row.state ~= 'waiting' or is_in_hand then return { 'waiting', held.id } end
+    -- One that a relay has had may have been sent: under its id, another payload would count as a duplicate.
+    if mode == 'keep' or row.state ~= 'waiting' or row.handed then return { 'waiting', held.id } end
     local group = row.group
     -- A write that a full server refuses: nothing is done then.
     redis.call('HSET', jobs, held.id, job.text)

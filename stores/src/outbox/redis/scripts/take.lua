@@ -15,7 +15,7 @@ end
 local function give(id, row)
   if token == 0 then token = next_token() end
   let_go(id, row)
-  row.relay, row.token, row.ends = relay, token, ends
+  row.relay, row.token, row.ends, row.handed = relay, token, ends, true
   save(id, row)
   redis.call('ZADD', taken, 0, prefix(relay) .. id)
   local text = redis.call('HGET', jobs, id)
