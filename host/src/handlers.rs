@@ -94,12 +94,11 @@ impl RunEnvironment for TokioHost {
         attempt: &'a AttemptInfo,
         jobs: Vec<NextJob>,
     ) -> MaybeReady<'a, Result<Option<NextJobs>, NextError>> {
-        match &self.next_jobs {
-            Some(route) => route.send(attempt, jobs),
-            None => {
-                let reason = "no way to send jobs is set for this queue".to_owned();
-                MaybeReady::now(Err(NextError::Permanent(reason)))
-            }
+        if let Some(route) = &self.next_jobs {
+            route.send(attempt, jobs)
+        } else {
+            let reason = "no way to send jobs is set for this queue".to_owned();
+            MaybeReady::now(Err(NextError::Permanent(reason)))
         }
     }
 

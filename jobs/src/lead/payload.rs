@@ -14,6 +14,7 @@ const MAX_EMAIL_BYTES: usize = 254;
 const MAX_TEXT_BYTES: usize = 500;
 
 /// Someone who may become a customer.
+#[expect(clippy::struct_field_names, reason = "the payload's own words")]
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Lead {
