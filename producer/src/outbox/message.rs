@@ -73,3 +73,16 @@ fn trace(job: &OutboxJob, attributes: &Attributes) -> Result<Option<Traceparent>
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_that_is_not_json_is_refused() {
+        let job = OutboxJob::new("1", "work", "{");
+        let error = message(&job, Timestamp::UNIX_EPOCH, false, &Checks::default()).err();
+        let text = error.map(|error| error.to_string()).unwrap_or_default();
+        assert!(text.contains("payload: it is not JSON"), "{text}");
+    }
+}

@@ -76,6 +76,7 @@ macro_rules! outbox_conformance {
                 lag_counts_what_is_due_and_what_is_not,
                 a_job_that_is_put_back_is_still_behind,
                 rows_are_listed_in_the_order_of_adding,
+                a_parked_job_that_is_tried_again_has_no_failures,
                 retry_and_remove_count_what_they_change,
             }
             unique {
@@ -83,7 +84,9 @@ macro_rules! outbox_conformance {
                 the_call_may_be_repeated,
                 a_job_that_waits_is_replaced,
                 a_job_that_a_relay_has_is_not_replaced,
-                a_job_that_a_relay_has_had_is_not_replaced_after_its_lease,
+                a_job_that_was_put_back_is_not_replaced,
+                a_job_whose_lease_has_ended_is_not_replaced,
+                a_job_that_a_relay_has_given_back_is_not_replaced,
                 a_job_that_was_sent_is_not_replaced,
                 a_job_is_replaced_into_another_group,
                 a_job_is_put_off_up_to_its_longest_wait,

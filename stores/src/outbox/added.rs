@@ -1,11 +1,11 @@
-//! What became of a job with a unique key.
+//! The answer to a job with a unique key.
 
-/// What became of a job with a unique key.
+/// The answer to a job with a unique key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Added {
     /// It was added, and holds the key.
     New,
-    /// Another job holds the key, and waits or is being sent: the job was not added.
+    /// Another job holds the key, and waits, is being sent or is parked: the job was not added.
     Waiting {
         /// The id of the other job.
         id: String,
@@ -15,7 +15,7 @@ pub enum Added {
         /// The id of the other job.
         id: String,
     },
-    /// Another job holds the key, and has the payload of this one now.
+    /// Another job holds the key, which no relay has ever had, and has the payload of this one now.
     Replaced {
         /// The id of the other job.
         id: String,

@@ -1,8 +1,8 @@
-//! What became of a job that a relay has taken.
+//! The end of a relay's work on a job.
 
 use std::time::Duration;
 
-/// What became of a job that a relay has taken.
+/// The end of a relay's work on a job that it has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Conclusion {
     /// SQS has confirmed it, with this message id.

@@ -1,4 +1,4 @@
-//! What every outbox can do.
+//! The interface of all outboxes.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::store::StoreError;
 /// The answer of an outbox.
 pub type Answer<'a, T> = MaybeReady<'a, Result<T, StoreError>>;
 
-/// Where jobs wait to be sent until SQS has confirmed them.
+/// Keeps jobs until SQS has confirmed them.
 ///
 /// Every call is atomic, and may be repeated after a lost answer. Times are measured by the clock of the outbox's server, so that
 /// relays on machines whose clocks differ agree.
@@ -32,14 +32,16 @@ pub trait Outbox: Send + Sync + 'static {
     /// Jobs of one group are taken by one relay at a time, in the order in which they were added. One that was put back holds up the later
     /// ones of its group until it is concluded; one that is due later, or parked, holds up none.
     ///
-    /// What this value has given to the relay, and what is not concluded yet, is not given to it again before `length` has passed. A
-    /// relay makes one such call at a time.
+    /// A job that this value has given to the relay, and that is not concluded yet, is not given to it again before `length` has passed.
+    /// A relay makes one such call at a time.
+    ///
+    /// A job that cannot be read, for example because a newer version has added it, is parked and not returned.
     fn take<'a>(&'a self, relay: &'a str, max: usize, length: Duration) -> Answer<'a, Vec<TakenJob>>;
 
-    /// Reports what became of taken jobs. Returns the number of those that were not this relay's any more, which are left as they are.
+    /// Records the conclusions of taken jobs. Returns the number of those that were not this relay's any more, which are left as they are.
     fn conclude<'a>(&'a self, concluded: &'a [(TakenJob, Conclusion)]) -> Answer<'a, usize>;
 
-    /// Gives back whatever this relay has, so that others need not wait for the end of its leases.
+    /// Gives back all jobs that this relay has, so that others need not wait for the end of its leases.
     fn leave<'a>(&'a self, relay: &'a str) -> Answer<'a, ()>;
 
     /// Waits until a job may be due that was not, for `longest` at most. It may return earlier without reason.
@@ -52,7 +54,7 @@ pub trait Outbox: Send + Sync + 'static {
     /// Returns rows, for people: the first `limit` of a state, those first that were added first.
     fn rows<'a>(&'a self, rows: &'a Rows) -> Answer<'a, Vec<OutboxRow>>;
 
-    /// Has parked jobs be tried again. Returns the number of those that were parked.
+    /// Makes parked jobs wait again, due now and without failures. Returns the number of those that were parked.
     fn retry<'a>(&'a self, ids: &'a [String]) -> Answer<'a, usize>;
 
     /// Removes jobs that wait or are parked. Returns the number of those that were there; a job that a relay has taken may have been sent.

@@ -11,7 +11,7 @@
 //! | Key | Holds |
 //! | --- | --- |
 //! | `jobs` | a hash: the jobs by their ids, as JSON |
-//! | `rows` | a hash: what becomes of them, as JSON |
+//! | `rows` | a hash: their states, times, leases and failures, as JSON |
 //! | `ready` | a sorted set: jobs (`jID`) and groups (`gGROUP`), by the time at which they come up; while a relay has them, that is when its lease ends |
 //! | `queues` | a sorted set: the jobs of groups that are due, each group's in the order of adding |
 //! | `groups` | a hash: the groups of which a relay has jobs, with its fencing token |
@@ -26,7 +26,7 @@
 //! A group has one entry in `ready`, however many of its jobs wait. So a group is in one relay's hands at a time, and the next of its
 //! jobs are taken once all that a relay has of it are concluded.
 //!
-//! # What the server must be set to
+//! # Settings of the server
 //!
 //! `maxmemory-policy noeviction`: [`connect`](RedisOutbox::connect) refuses a server that would evict jobs, if the server shows its
 //! settings. `appendonly yes`, or what was added since the last snapshot is lost when the server restarts; with `appendfsync everysec`,
@@ -68,10 +68,10 @@ const KEYS: [&str; 15] = [
     "unique", "states", "leases", "counters",
 ];
 
-/// How often a waiting relay looks whether a job is due.
+/// The time between two looks of a waiting relay for a job that is due.
 const POLL: Duration = Duration::from_millis(100);
 
-/// How long a relay waits while the server does not answer.
+/// The wait of a relay after a call that the server did not answer.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// The most jobs that one script changes for a relay or an operator: a server does nothing else meanwhile, for some ten milliseconds.
@@ -132,6 +132,19 @@ impl RedisOutbox {
         Ok(count)
     }
 
+    async fn conclude_jobs(&self, concluded: &[(TakenJob, Conclusion)]) -> Result<usize, StoreError> {
+        let mut refused = 0;
+        for some in concluded.chunks(MAX_CHANGED) {
+            let mut call = self.call(&self.scripts.conclude);
+            call.arg(millis(self.keep_sent));
+            for (taken, conclusion) in some {
+                add_conclusion(&mut call, taken, conclusion);
+            }
+            refused += self.connection.run::<usize>(&call).await?;
+        }
+        Ok(refused)
+    }
+
     async fn list(&self, rows: &Rows) -> Result<Vec<OutboxRow>, StoreError> {
         let (mut listed, mut last) = (Vec::new(), 0);
         while listed.len() < rows.limit {
@@ -143,9 +156,8 @@ impl RedisOutbox {
                 break;
             }
             for reply in found {
-                let (number, row) = answers::row(reply)?;
-                last = number;
-                listed.push(row);
+                last = reply.1;
+                listed.extend(answers::row(reply));
             }
         }
         Ok(listed)
@@ -157,7 +169,8 @@ impl RedisOutbox {
             let mut call = self.call(&self.scripts.show);
             call.arg(ids);
             for reply in self.connection.run::<Vec<RowReply>>(&call).await? {
-                found.push(answers::row(reply)?);
+                let number = reply.1;
+                found.extend(answers::row(reply).map(|row| (number, row)));
             }
         }
         found.retain(|(_, row)| rows.state.is_none_or(|state| row.state == state));
@@ -237,23 +250,25 @@ impl Outbox for RedisOutbox {
             call.arg(MAX_OF_GROUP);
             let (fencing_token, found): (i64, Vec<TakenReply>) = self.connection.run(&call).await?;
             let lease = Lease::new(relay, fencing_token, length);
-            found.into_iter().map(|reply| answers::taken(reply, lease.clone())).collect()
+            let (mut jobs, mut unreadable) = (Vec::with_capacity(found.len()), Vec::new());
+            for reply in found {
+                match answers::taken(reply, lease.clone()) {
+                    (job, None) => jobs.push(job),
+                    (job, Some(reason)) => unreadable.push((job, Conclusion::Parked { reason })),
+                }
+            }
+            if !unreadable.is_empty() {
+                // They are taken again if this fails, and what can be read is not held up by them.
+                if let Err(error) = self.conclude_jobs(&unreadable).await {
+                    tracing::warn!(%error, jobs = unreadable.len(), "unreadable jobs are not parked yet");
+                }
+            }
+            Ok(jobs)
         })
     }
 
     fn conclude<'a>(&'a self, concluded: &'a [(TakenJob, Conclusion)]) -> Answer<'a, usize> {
-        MaybeReady::later(async move {
-            let mut refused = 0;
-            for some in concluded.chunks(MAX_CHANGED) {
-                let mut call = self.call(&self.scripts.conclude);
-                call.arg(millis(self.keep_sent));
-                for (taken, conclusion) in some {
-                    add_conclusion(&mut call, taken, conclusion);
-                }
-                refused += self.connection.run::<usize>(&call).await?;
-            }
-            Ok(refused)
-        })
+        MaybeReady::later(self.conclude_jobs(concluded))
     }
 
     fn leave<'a>(&'a self, relay: &'a str) -> Answer<'a, ()> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::job::OutboxJob;
 
-/// How far the relays of an outbox are behind.
+/// The jobs of an outbox that are not sent yet, by number and age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Lag {
@@ -43,7 +43,7 @@ impl Rows {
         Self { state, ids: None, limit }
     }
 
-    /// Rows of any state with these ids.
+    /// The rows of these jobs, in any state.
     pub fn of(ids: Vec<String>) -> Self {
         Self { state: None, limit: ids.len(), ids: Some(ids) }
     }
@@ -78,7 +78,7 @@ pub struct OutboxRow {
     pub message_id: Option<String>,
     /// The reason for which it is parked, or was put back last.
     pub reason: Option<String>,
-    /// How often it was put back after a failure to send it.
+    /// The number of times that it was put back after a failure to send it.
     pub failures: u32,
 }
 

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use serde::de::IgnoredAny;
+
 use super::job::{Due, OutboxJob};
 use super::unique::Unique;
 use crate::store::{StoreError, millis};
 
 /// The longest id: SQS deduplicates FIFO messages by it, and takes as many characters.
 const MAX_ID: usize = 128;
+
+/// The largest version of a schema: an integer in every server.
+const MAX_VERSION: u32 = i32::MAX.unsigned_abs();
 
 /// The longest unique key, in bytes: it fits into an index of every server.
 const MAX_KEY: usize = 1_024;
@@ -28,12 +33,32 @@ pub(crate) fn check(jobs: &[OutboxJob]) -> Result<(), StoreError> {
 
 fn check_job(job: &OutboxJob) -> Result<(), StoreError> {
     let OutboxJob {
-        id, job_type, payload, queue, group, idempotency_key, correlation_id, traceparent, ..
+        id,
+        job_type,
+        schema_version,
+        payload,
+        queue,
+        group,
+        idempotency_key,
+        correlation_id,
+        traceparent,
+        ..
     } = job;
     if id.is_empty() || id.chars().count() > MAX_ID {
         return refuse(format!("a job's id has 1 to {MAX_ID} characters: {id:?}"));
     }
     check_text("id", id)?;
+    if job_type.is_empty() {
+        return refuse(format!("job {id:?} has an empty type"));
+    }
+    if group.as_deref() == Some("") {
+        return refuse(format!("job {id:?} has an empty group: leave it out"));
+    }
+    if !(1..=MAX_VERSION).contains(schema_version) {
+        return refuse(format!(
+            "the schema version of job {id:?} is from 1 to {MAX_VERSION}: {schema_version}"
+        ));
+    }
     let optional = [
         ("queue", queue),
         ("group", group),
@@ -43,6 +68,9 @@ fn check_job(job: &OutboxJob) -> Result<(), StoreError> {
     ];
     check_text("type", job_type)?;
     check_text("payload", payload)?;
+    if let Err(error) = serde_json::from_str::<IgnoredAny>(payload) {
+        return refuse(format!("the payload of job {id:?} is not JSON: {error}"));
+    }
     for (name, text) in optional {
         check_text(name, text.as_deref().unwrap_or_default())?;
     }
@@ -110,6 +138,18 @@ mod tests {
         assert!(job(|job| job.due = Due::AtMs(-1)));
         assert!(!job(|job| job.id = String::new()));
         assert!(!job(|job| job.id = "x".repeat(129)));
+        assert!(job(|job| job.schema_version = i32::MAX.unsigned_abs()));
+        assert!(!job(|job| job.schema_version = i32::MAX.unsigned_abs() + 1));
+        assert!(!job(|job| job.schema_version = 0));
+        assert!(!job(|job| job.job_type = String::new()));
+        assert!(!job(|job| job.group = Some(String::new())));
+        assert!(job(
+            |job| job.payload = format!("{{\"n\":1e400,\"deep\":{}{}}}", "[".repeat(500), "]".repeat(500))
+        ));
+        for text in ["", "{", "no JSON", "{} {}", "\"\n\""] {
+            let job = OutboxJob::new("id", "type", text);
+            assert!(check(&[job]).is_err(), "{text:?}");
+        }
         assert!(!job(|job| job.payload = "\0".to_owned()));
         assert!(!job(|job| job.group = Some("a\0".to_owned())));
         assert!(!job(|job| drop(job.attributes.insert("a".to_owned(), "\0".to_owned()))));

@@ -12,7 +12,7 @@ pub struct TakenJob {
     pub job: OutboxJob,
     /// The lease under which the relay has it.
     pub lease: Lease,
-    /// How often it was put back after a failure to send it.
+    /// The number of times that it was put back after a failure to send it.
     pub failures: u32,
     /// The time at which it was added, in milliseconds since the Unix epoch, if the outbox knows it.
     pub added_ms: Option<i64>,
@@ -29,11 +29,11 @@ impl TakenJob {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lease {
-    /// What is leased.
+    /// The name of the leased thing.
     pub name: String,
     /// It grows with every new owner: writes under an older one are refused.
     pub fencing_token: i64,
-    /// How long it lasts, from the answer of the outbox.
+    /// The time for which it lasts, from the answer of the outbox.
     pub left: Duration,
 }
 

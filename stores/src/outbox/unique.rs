@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A key that one job of an outbox holds at a time, and what happens to a second one.
+/// A key that one job of an outbox holds at a time, and the rule for a second one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unique {
@@ -10,19 +10,20 @@ pub struct Unique {
     pub key: String,
     /// The longest time for which a job holds the key, from when it was added.
     pub window: Duration,
-    /// What happens to a job whose key another one holds.
+    /// The rule for a job whose key another one holds.
     pub on_conflict: OnConflict,
     /// The id of a job that holds the key and is known to be done: the key is taken from it, if it is still this one's.
     pub take_from: Option<String>,
 }
 
-/// What happens to a job whose key another one holds.
+/// The rule for a job whose key another one holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnConflict {
     /// The second one is not added.
     Keep,
-    /// The first one gets the second one's payload, options and due time, under its own id, as long as it waits; one that was sent or
-    /// taken by a relay stays as it is, and the second one is not added.
+    /// The first one gets the second one's payload, options and due time, under its own id, as long as no relay has taken it. One that a
+    /// relay has ever had stays as it is, also if it was put back or its lease has ended, since it may have been sent: the second one is
+    /// not added.
     Replace,
     /// As `Replace`, and the first one waits as long again, up to this time after it was added.
     Debounce {

@@ -133,6 +133,8 @@ mod redis {
             a_node_of_a_cluster_has_all_keys,
             a_job_may_be_added_again_once_it_is_kept_no_more,
             tokens_grow_although_the_server_has_missed_some,
+            jobs_that_cannot_be_read_hold_up_no_others,
+            a_job_that_a_relay_of_an_earlier_version_has_is_not_replaced,
             the_work_of_a_call_is_bounded,
         }
     }

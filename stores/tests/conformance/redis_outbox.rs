@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline_store::conformance::outbox::steps::{
-    ALL, LONG, SHORT, all_sent, assert_nothing, drain, due, eventually, grouped, job, row_ids, take,
+    ALL, LONG, SHORT, all_sent, assert_nothing, drain, due, eventually, grouped, job, row_ids, rows, take,
 };
-use drumline_store::outbox::{self, Due, OnConflict, Outbox, OutboxJob, Unique};
+use drumline_store::outbox::{self, Added, Due, OnConflict, Outbox, OutboxJob, RowState, Rows, Unique};
 use drumline_store::{OpenError, StoreError};
 
 use crate::servers::Server;
@@ -188,6 +188,60 @@ pub async fn tokens_grow_although_the_server_has_missed_some(_: World) {
     assert!(second.lease.fencing_token > first.lease.fencing_token, "{second:?} after {first:?}");
     let next = outbox.lead("name", "other", LONG).await.unwrap().unwrap();
     assert!(next.fencing_token > leader.fencing_token, "{next:?} after {leader:?}");
+}
+
+pub async fn jobs_that_cannot_be_read_hold_up_no_others(_: World) {
+    let Some(server) = Server::start(Kind::Redis) else { return };
+    let outbox = opened(&server).await;
+    outbox.add(&[job("newer"), job("1"), job("lost"), grouped("in group", "group")]).await.unwrap();
+    outbox.add(&[grouped("2", "group"), job("row")]).await.unwrap();
+    // As a newer version or another program writes them.
+    let newer = r#"{"id":"newer","type":"t","payload":"{}","due":{"atDawn":{}}}"#;
+    let jobs = "{drumline}:outbox:jobs";
+    command(&server, &["HSET", jobs, "newer", newer, "in group", "no JSON"]).await.unwrap();
+    command(&server, &["HDEL", jobs, "lost"]).await.unwrap();
+    let mut drained = drain(&outbox, "relay", 3).await;
+    drained.sort_unstable();
+    assert_eq!(drained, ["1", "2", "row"]);
+    assert_nothing(&outbox, "relay").await;
+    let parked = rows(&outbox, RowState::Parked).await;
+    assert_eq!(parked.iter().map(|row| &*row.job.id).collect::<Vec<_>>(), ["newer", "lost", "in group"]);
+    for row in &parked {
+        let reason = row.reason.as_deref().unwrap_or_default();
+        assert!(reason.starts_with("this version cannot read the job in Redis"), "{reason}");
+    }
+    assert_eq!(serde_json::from_str::<String>(&parked[0].job.payload).unwrap(), newer);
+
+    // An operator who has updated the relay has it tried again.
+    let readable = newer.replace(r#","due":{"atDawn":{}}"#, "");
+    command(&server, &["HSET", jobs, "newer", &readable]).await.unwrap();
+    assert_eq!(outbox.retry(&["newer".to_owned()]).await, Ok(1));
+    assert_eq!(drain(&outbox, "relay", 1).await, ["newer"]);
+
+    // A row of a state that this version does not know is left out of lists.
+    outbox.add(&[job("unknown"), job("3")]).await.unwrap();
+    let row = r#"{"state":"paused","number":9,"added":0,"due":0,"failures":0}"#;
+    command(&server, &["HSET", "{drumline}:outbox:rows", "unknown", row]).await.unwrap();
+    assert_eq!(row_ids(&outbox, None).await, ["lost", "in group", "3"]);
+    let named = ["unknown", "lost", "3"].map(str::to_owned).to_vec();
+    let shown = outbox.rows(&Rows::of(named)).await.unwrap();
+    assert_eq!(shown.iter().map(|row| &*row.job.id).collect::<Vec<_>>(), ["lost", "3"]);
+}
+
+pub async fn a_job_that_a_relay_of_an_earlier_version_has_is_not_replaced(_: World) {
+    let Some(server) = Server::start(Kind::Redis) else { return };
+    let outbox = opened(&server).await;
+    let unique = Unique::new("key", LONG, OnConflict::Replace);
+    outbox.add_unique(&job("1"), &unique).await.unwrap();
+    assert_eq!(take(&outbox, "relay").await.len(), 1);
+    // Without the flag, which those versions do not set.
+    let rows = "{drumline}:outbox:rows";
+    let row: String = redis::from_redis_value(command(&server, &["HGET", rows, "1"]).await.unwrap()).unwrap();
+    let mut row: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&row).unwrap();
+    assert_eq!(row.remove("was_taken"), Some(true.into()));
+    command(&server, &["HSET", rows, "1", &serde_json::to_string(&row).unwrap()]).await.unwrap();
+    let waiting = Added::Waiting { id: "1".to_owned() };
+    assert_eq!(outbox.add_unique(&job("2"), &unique).await, Ok(waiting));
 }
 
 pub async fn the_work_of_a_call_is_bounded(_: World) {

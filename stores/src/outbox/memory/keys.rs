@@ -53,7 +53,6 @@ impl Table {
         }
         row.job = OutboxJob { id: id.clone(), ..job.clone() };
         row.due_ms = due;
-        row.put_back_until_ms = 0;
         Added::Replaced { id }
     }
 }

@@ -13,7 +13,7 @@ pub(super) struct Row {
     /// It was put back until then, and holds up later rows of its group.
     pub(super) put_back_until_ms: i64,
     pub(super) taken: Option<Taken>,
-    /// A relay has had it: it may have been sent.
+    /// True once a relay has taken it: it may have been sent, also if it waits again.
     pub(super) was_taken: bool,
     pub(super) sent_ms: Option<i64>,
     pub(super) message_id: Option<String>,

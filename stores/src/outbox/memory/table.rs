@@ -219,6 +219,7 @@ impl Table {
         row.reason = None;
         row.due_ms = now;
         row.put_back_until_ms = 0;
+        row.failures = 0;
         self.waiting.insert(number);
         true
     }

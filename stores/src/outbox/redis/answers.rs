@@ -1,8 +1,7 @@
-//! What scripts are given, and what they answer.
+//! The arguments and the answers of scripts.
 
 use ::redis::ScriptInvocation;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::outbox::added::Added;
 use crate::outbox::conclusion::Conclusion;
@@ -14,14 +13,13 @@ use crate::store::{StoreError, millis, to_json};
 /// A taken job: its id, its text, how often it failed, and when it was added.
 pub(super) type TakenReply = (String, String, u32, i64);
 
-/// A job for people: its id, its text, and its row.
-pub(super) type RowReply = (String, String, String);
+/// A job for people: its id, its number in the order of adding, its text, and its row.
+pub(super) type RowReply = (String, u64, String, String);
 
 /// A row, as the scripts keep it.
 #[derive(Deserialize)]
 struct Row {
     state: String,
-    number: u64,
     added: i64,
     due: i64,
     /// The time until which it was put back.
@@ -67,35 +65,42 @@ pub(super) fn added((word, id): (String, String)) -> Result<Added, StoreError> {
         "waiting" => Added::Waiting { id },
         "sent" => Added::Sent { id },
         "replaced" => Added::Replaced { id },
-        _ => return Err(unreadable("answer")),
+        _ => return Err(StoreError::Refused(format!("unknown answer {word:?} about a unique job").into())),
     })
 }
 
-pub(super) fn taken(
-    (id, text, failures, added_ms): TakenReply,
-    lease: Lease,
-) -> Result<TakenJob, StoreError> {
-    let taken = TakenJob::new(job(id, &text)?, lease, failures);
-    Ok(TakenJob { added_ms: Some(added_ms), ..taken })
+/// Returns a taken job, and the reason if it cannot be read.
+pub(super) fn taken((id, text, failures, added_ms): TakenReply, lease: Lease) -> (TakenJob, Option<String>) {
+    let (job, problem) = job(id, &text);
+    (TakenJob { added_ms: Some(added_ms), ..TakenJob::new(job, lease, failures) }, problem)
 }
 
-/// Returns a row, and its number in the order of adding.
-pub(super) fn row((id, text, row): RowReply) -> Result<(u64, OutboxRow), StoreError> {
-    let row: Row = read(&row, "row")?;
-    let shown = OutboxRow {
-        state: match row.state.as_str() {
-            "waiting" => RowState::Waiting,
-            "parked" => RowState::Parked,
-            "sent" => RowState::Sent,
-            _ => return Err(unreadable("state")),
-        },
+/// Returns a row for people, or `None` if it cannot be read.
+pub(super) fn row((id, _, text, row): RowReply) -> Option<OutboxRow> {
+    let Some((row, state)) = read_row(&row) else {
+        tracing::warn!(job_id = id, "a row of the outbox cannot be read, and is left out");
+        return None;
+    };
+    let (job, problem) = job(id, &text);
+    Some(OutboxRow {
+        state,
         sent_ms: row.sent,
         message_id: row.message,
-        reason: row.reason,
+        reason: row.reason.or(problem),
         failures: row.failures,
-        ..OutboxRow::waiting(job(id, &text)?, row.added, row.due.max(row.back))
+        ..OutboxRow::waiting(job, row.added, row.due.max(row.back))
+    })
+}
+
+fn read_row(text: &str) -> Option<(Row, RowState)> {
+    let row: Row = serde_json::from_str(text).ok()?;
+    let state = match row.state.as_str() {
+        "waiting" => RowState::Waiting,
+        "parked" => RowState::Parked,
+        "sent" => RowState::Sent,
+        _ => return None,
     };
-    Ok((row.number, shown))
+    Some((row, state))
 }
 
 /// The name of a state, for scripts.
@@ -108,17 +113,14 @@ pub(super) fn word(state: Option<RowState>) -> &'static str {
     }
 }
 
-/// A job that has replaced another one's text has that one's id.
-fn job(id: String, text: &str) -> Result<OutboxJob, StoreError> {
-    let job: OutboxJob = read(text, "job")?;
-    Ok(OutboxJob { id, ..job })
-}
-
-fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|_| unreadable(what))
-}
-
-/// Another program has written there, or a newer version of this.
-fn unreadable(what: &str) -> StoreError {
-    StoreError::Refused(format!("Redis holds a job of an outbox whose {what} cannot be read").into())
+/// Returns a job, and the reason if it cannot be read: another program has written it, or a newer version of this. Its text stands in for
+/// its payload then. A job that has replaced another one's text has that one's id.
+fn job(id: String, text: &str) -> (OutboxJob, Option<String>) {
+    match serde_json::from_str::<OutboxJob>(text) {
+        Ok(job) => (OutboxJob { id, ..job }, None),
+        Err(error) => {
+            let problem = format!("this version cannot read the job in Redis: {error}");
+            (OutboxJob::new(id, "unreadable", to_json(text)), Some(problem))
+        }
+    }
 }

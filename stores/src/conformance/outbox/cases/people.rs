@@ -75,6 +75,22 @@ pub async fn rows_are_listed_in_the_order_of_adding(world: OutboxWorld) {
     }
 }
 
+pub async fn a_parked_job_that_is_tried_again_has_no_failures(world: OutboxWorld) {
+    let outbox = world.outbox().await;
+    outbox.add(&[job("1"), grouped("2", "group")]).await.unwrap();
+    let taken = take(&outbox, "relay").await;
+    let failed = taken.into_iter().map(|taken| later(taken, Duration::ZERO)).collect::<Vec<_>>();
+    conclude(&outbox, &failed).await;
+    let again = taken_in_time(&outbox, "relay", 2).await;
+    assert!(again.iter().all(|taken| taken.failures == 1), "{again:?}");
+    conclude(&outbox, &again.into_iter().map(parked).collect::<Vec<_>>()).await;
+    assert!(rows(&outbox, RowState::Parked).await.iter().all(|row| row.failures == 1));
+    assert_eq!(outbox.retry(&named(&["1", "2"])).await, Ok(2));
+    assert!(rows(&outbox, RowState::Waiting).await.iter().all(|row| row.failures == 0));
+    let retried = taken_in_time(&outbox, "relay", 2).await;
+    assert!(retried.iter().all(|taken| taken.failures == 0), "{retried:?}");
+}
+
 pub async fn retry_and_remove_count_what_they_change(world: OutboxWorld) {
     let outbox = world.outbox_keeping(LONG).await;
     outbox.add(&jobs(&["waiting", "taken", "parked", "sent"])).await.unwrap();

@@ -82,13 +82,6 @@ pub async fn a_job_that_waits_is_replaced(world: OutboxWorld) {
     assert_eq!(due(taken[0].job.clone(), Due::Now), now);
     assert_eq!(taken.len(), 1);
     all_sent(&outbox, taken).await;
-
-    // One that was put back may have been sent.
-    let key = Unique::new("other key", LONG, OnConflict::Replace);
-    assert_eq!(add(&outbox, &job("3"), &key).await, Added::New);
-    let taken = take(&outbox, "relay").await;
-    conclude(&outbox, &taken.into_iter().map(|taken| later(taken, LONG)).collect::<Vec<_>>()).await;
-    assert_eq!(add(&outbox, &job("4"), &key).await, waiting("3"));
 }
 
 pub async fn a_job_that_a_relay_has_is_not_replaced(world: OutboxWorld) {
@@ -103,18 +96,69 @@ pub async fn a_job_that_a_relay_has_is_not_replaced(world: OutboxWorld) {
     assert_eq!(add(&outbox, &job("2"), &replace()).await, was_sent("1"));
 }
 
-pub async fn a_job_that_a_relay_has_had_is_not_replaced_after_its_lease(world: OutboxWorld) {
+/// Asserts that the job that holds a key is not replaced, and stays as it is: it may have been sent, and under its id another payload would
+/// count as a duplicate. A debounced job is added beside it, with the key.
+async fn assert_not_replaced(outbox: &Arc<dyn Outbox>, first: &OutboxJob, key: &str) {
+    let mut unique = Unique::new(key, LONG, OnConflict::Replace);
+    let second = OutboxJob { id: format!("after {}", first.id), payload: "2".to_owned(), ..first.clone() };
+    assert_eq!(add(outbox, &second, &unique).await, waiting(&first.id));
+    unique.on_conflict = OnConflict::Debounce { at_most: LONG };
+    assert_eq!(add(outbox, &second, &unique).await, waiting(&first.id));
+    let shown = payloads(outbox).await;
+    assert!(shown.contains(&(first.id.clone(), first.payload.clone())), "{shown:?}");
+    unique.take_from = Some(first.id.clone());
+    assert_eq!(add(outbox, &second, &unique).await, Added::New);
+    // No relay has had that one.
+    let third = OutboxJob { id: "third".to_owned(), payload: "3".to_owned(), ..first.clone() };
+    assert_eq!(add(outbox, &third, &unique).await, replaced(&second.id));
+    let shown = payloads(outbox).await;
+    assert!(shown.contains(&(second.id, third.payload)), "{shown:?}");
+    assert!(shown.contains(&(first.id.clone(), first.payload.clone())), "{shown:?}");
+}
+
+/// Two jobs, with and without a group, and their keys.
+fn two_jobs() -> [(OutboxJob, &'static str); 2] {
+    [(job("1"), "key"), (grouped("2", "group"), "other key")]
+}
+
+pub async fn a_job_that_was_put_back_is_not_replaced(world: OutboxWorld) {
+    let (outbox, other) = (world.outbox().await, world.outbox().await);
+    for (first, key) in two_jobs() {
+        let unique = Unique::new(key, LONG, OnConflict::Keep);
+        assert_eq!(add(&outbox, &first, &unique).await, Added::New);
+        let taken = taken_in_time(&outbox, "relay", 1).await;
+        conclude(&outbox, &taken.into_iter().map(|taken| later(taken, LONG)).collect::<Vec<_>>()).await;
+        assert_not_replaced(&other, &first, key).await;
+        outbox.remove(&named(&[&first.id, &format!("after {}", first.id)])).await.unwrap();
+    }
+    // Neither is one that was put back for another one's failure.
+    assert_eq!(add(&outbox, &job("3"), &keep()).await, Added::New);
+    let taken = taken_in_time(&outbox, "relay", 1).await;
+    conclude(&outbox, &taken.into_iter().map(held_up).collect::<Vec<_>>()).await;
+    assert_not_replaced(&other, &job("3"), "key").await;
+}
+
+pub async fn a_job_whose_lease_has_ended_is_not_replaced(world: OutboxWorld) {
     let (one, other) = (world.outbox().await, world.outbox().await);
-    for (index, first) in [job("1"), grouped("2", "group")].into_iter().enumerate() {
-        let unique = Unique::new(format!("key {index}"), LONG, OnConflict::Replace);
+    for (first, key) in two_jobs() {
+        let unique = Unique::new(key, LONG, OnConflict::Keep);
         assert_eq!(add(&one, &first, &unique).await, Added::New);
-        let late = take_briefly(&one, "one").await;
+        assert_eq!(ids(&take_briefly(&one, "one").await), [&*first.id]);
         tokio::time::sleep(SHORT * 2).await;
-        let second = OutboxJob { payload: "2".to_owned(), ..first.clone() };
-        let second = OutboxJob { id: format!("second {index}"), ..second };
-        // It may have been sent: under its id, the second payload would count as a duplicate.
-        assert_eq!(add(&other, &second, &unique).await, waiting(&first.id));
-        one.conclude(&late.into_iter().map(sent).collect::<Vec<_>>()).await.unwrap();
+        assert_not_replaced(&other, &first, key).await;
+        other.remove(&named(&[&first.id, &format!("after {}", first.id)])).await.unwrap();
+    }
+}
+
+pub async fn a_job_that_a_relay_has_given_back_is_not_replaced(world: OutboxWorld) {
+    let (one, other) = (world.outbox().await, world.outbox().await);
+    for (first, key) in two_jobs() {
+        let unique = Unique::new(key, LONG, OnConflict::Keep);
+        assert_eq!(add(&one, &first, &unique).await, Added::New);
+        assert_eq!(ids(&taken_in_time(&one, "one", 1).await), [&*first.id]);
+        one.leave("one").await.unwrap();
+        assert_not_replaced(&other, &first, key).await;
+        other.remove(&named(&[&first.id, &format!("after {}", first.id)])).await.unwrap();
     }
 }
 

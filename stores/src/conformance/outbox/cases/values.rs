@@ -91,6 +91,12 @@ pub async fn what_cannot_be_kept_is_refused(world: OutboxWorld) {
         OutboxJob { id: "x".repeat(129), ..job("1") },
         OutboxJob { id: some("a\0"), ..job("1") },
         OutboxJob { payload: some("\"\0\""), ..job("1") },
+        OutboxJob { payload: some(""), ..job("1") },
+        OutboxJob { payload: some("{\"a\":1"), ..job("1") },
+        OutboxJob { job_type: some(""), ..job("1") },
+        OutboxJob { schema_version: 0, ..job("1") },
+        OutboxJob { schema_version: i32::MAX.unsigned_abs() + 1, ..job("1") },
+        OutboxJob { group: Some(some("")), ..job("1") },
         OutboxJob { group: Some(some("\0")), ..job("1") },
         OutboxJob { due: Due::AtMs(i64::MAX), ..job("1") },
     ];

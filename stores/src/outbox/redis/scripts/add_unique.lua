@@ -12,15 +12,16 @@ if held and held.ends > now then
   local row = held.id ~= from and known(held.id)
   if row then
     if row.state == 'sent' then return { 'sent', held.id } end
-    -- One that a relay has had may have been sent: under its id, another payload would count as a duplicate.
-    if mode == 'keep' or row.state ~= 'waiting' or row.handed then return { 'waiting', held.id } end
+    -- One that a relay has had may have been sent: under its id, another payload would count as a duplicate. Relays of earlier versions
+    -- leave a token or a time instead of the flag.
+    local was_taken = row.was_taken or row.token or row.back
+    if mode == 'keep' or row.state ~= 'waiting' or was_taken then return { 'waiting', held.id } end
     local group = row.group
     -- A write that a full server refuses: nothing is done then.
     redis.call('HSET', jobs, held.id, job.text)
     withdraw(held.id, row)
-    let_go(held.id, row)
     row.due = mode == 'debounce' and math.min(job.due, row.added + tonumber(at_most)) or job.due
-    row.back, row.group = nil, job.group
+    row.group = job.group
     save(held.id, row)
     redis.call('ZADD', times, row.due, held.id)
     await(held.id, row)

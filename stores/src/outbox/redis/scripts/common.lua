@@ -34,6 +34,11 @@ local function save(id, row)
   redis.call('HSET', rows, id, cjson.encode(row))
 end
 
+-- Returns a job as it is kept, or '' if its text is missing: such a job counts as unreadable.
+local function text_of(id)
+  return redis.call('HGET', jobs, id) or ''
+end
+
 -- Returns names that belong to another one, and nothing that belongs to a third: its length comes first.
 local function prefix(name)
   return #name .. ':' .. name .. ':'

@@ -3,7 +3,7 @@ local count = 0
 
 local function retry(id, row)
   if row.state ~= 'parked' then return false end
-  row.state, row.reason, row.back, row.due = 'waiting', nil, nil, now
+  row.state, row.reason, row.back, row.due, row.failures = 'waiting', nil, nil, now, 0
   save(id, row)
   redis.call('ZREM', parked, id)
   redis.call('ZADD', waiting, row.number, id)

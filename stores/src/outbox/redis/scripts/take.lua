@@ -15,10 +15,10 @@ end
 local function give(id, row)
   if token == 0 then token = next_token() end
   let_go(id, row)
-  row.relay, row.token, row.ends, row.handed = relay, token, ends, true
+  row.relay, row.token, row.ends, row.was_taken = relay, token, ends, true
   save(id, row)
   redis.call('ZADD', taken, 0, prefix(relay) .. id)
-  local text = redis.call('HGET', jobs, id)
+  local text = text_of(id)
   bytes = bytes + #text
   found[#found + 1] = { id, text, row.failures, row.added }
 end
