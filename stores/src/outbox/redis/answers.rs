@@ -120,7 +120,7 @@ fn job(id: String, text: &str) -> (OutboxJob, Option<String>) {
         Ok(job) => (OutboxJob { id, ..job }, None),
         Err(error) => {
             let problem = format!("this version cannot read the job in Redis: {error}");
-            (OutboxJob::new(id, "unreadable", to_json(text)), Some(problem))
+            (OutboxJob::new(id, "unreadable", to_json(&text)), Some(problem))
         }
     }
 }
