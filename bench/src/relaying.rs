@@ -31,7 +31,7 @@ const GOAL: f64 = 0.7;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How often each way is measured, in turn
+    /// Rounds, in each of which all ways are measured in turn
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// Messages a way and round
@@ -40,7 +40,7 @@ pub(crate) struct Options {
     /// Measure the development build: sooner built, and good for a first look
     #[arg(long)]
     dev: bool,
-    /// What is printed at the end
+    /// Form of the report
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

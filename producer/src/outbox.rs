@@ -16,6 +16,7 @@ mod arrived;
 mod backlog;
 mod backlog_line;
 
+mod concluding;
 mod deadline;
 #[cfg(feature = "postgres")]
 mod enqueue;
@@ -30,6 +31,7 @@ mod pause;
 mod preparer;
 mod queues;
 mod relay;
+mod report;
 mod run;
 #[cfg(test)]
 mod run_properties;

@@ -30,10 +30,10 @@ use crate::send::Reply;
 use crate::target_queue::TargetQueue;
 
 /// So many conclusions are worth a call at once.
-const MANY: usize = 100;
+const MANY: usize = 500;
 
 /// The longest wait of a conclusion for others to share its call. A relay that is killed has jobs of this time sent twice.
-const LINGER: Duration = Duration::from_millis(10);
+const LINGER: Duration = Duration::from_millis(25);
 
 /// The characters of a reason that an outbox keeps: an operator reads it in a table.
 const MAX_REASON: usize = 1_000;
@@ -315,7 +315,7 @@ impl Backlog {
         taken: TakenJob,
         reason: &str,
     ) {
-        let reason = shown(&reason);
+        let reason = shown(reason);
         let (job_id, job_type) = (taken.job.id.clone(), taken.job.job_type.clone());
         self.notices.push(Notice::Parked { queue, class, job_id, job_type, reason: reason.clone() });
         self.conclude(now, taken, Conclusion::Parked { reason });

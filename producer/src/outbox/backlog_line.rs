@@ -44,7 +44,7 @@ pub(super) struct Flight {
     pub(super) rows: Vec<Row>,
 }
 
-/// What can leave now.
+/// The jobs that can leave now.
 #[derive(Debug)]
 pub(super) enum Next {
     Nothing,

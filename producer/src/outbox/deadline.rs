@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// The times by which a taken job has to be sent.
 ///
-/// They count from before the outbox was asked for the job, by a clock that no one sets: its lease ends later than they say.
+/// They count from before the outbox was asked for the job, by the monotonic clock, so that its lease ends later than they say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Deadline {
     /// From then on no request with the job begins.

@@ -22,8 +22,9 @@ const OF_A_MESSAGE: [&str; 8] = [
 ];
 
 /// Beginnings of codes that say nothing of the message, also where SQS blames the sender: keys, permissions, quotas.
-const OF_THE_QUEUE: [&str; 8] = [
+const OF_THE_QUEUE: [&str; 9] = [
     "AccessDenied",
+    "KMS.",
     "Kms",
     "OverLimit",
     "RequestThrottled",
@@ -88,7 +89,7 @@ fn entry(result: Result<Taken, NotTaken>) -> Entry {
     match result {
         Ok(taken) => Entry::Sent(taken.message_id),
         Err(NotTaken { why: Why::InDoubt, text }) => Entry::Failed(FailureClass::InDoubt, text),
-        Err(NotTaken { why: Why::Refused, text }) if !is_of_the_queue(code(&text)) => Entry::Refused(text),
+        Err(NotTaken { why: Why::Refused, text }) if is_of_the_message(&text) => Entry::Refused(text),
         Err(NotTaken { text, .. }) => Entry::Failed(FailureClass::Entry, text),
     }
 }
@@ -112,6 +113,11 @@ pub(super) fn class(error: &SqsError) -> FailureClass {
     }
 }
 
+/// Returns true if an entry is refused for what is in it: by SQS with such a code, or by the payload store, whose texts have no code.
+fn is_of_the_message(text: &str) -> bool {
+    OF_A_MESSAGE.contains(&code(text)) || !text.starts_with(|c: char| c.is_ascii_uppercase())
+}
+
 fn is_of_the_queue(code: &str) -> bool {
     OF_THE_QUEUE.iter().any(|start| code.starts_with(start))
 }
@@ -120,6 +126,9 @@ fn is_of_the_queue(code: &str) -> bool {
 fn code(text: &str) -> &str {
     let text = text.strip_prefix("SendMessageBatch: ").unwrap_or(text);
     let code = text.split([':', ' ']).next().unwrap_or_default();
+    if code.starts_with("KMS.") {
+        return code;
+    }
     code.rsplit(['#', '.']).next().unwrap_or(code)
 }
 
@@ -203,6 +212,14 @@ mod tests {
             (
                 not_taken(Why::Refused, "KmsAccessDenied: x"),
                 Entry::Failed(FailureClass::Entry, "KmsAccessDenied: x".to_owned()),
+            ),
+            (
+                not_taken(Why::Refused, "KMS.DisabledException: x"),
+                Entry::Failed(FailureClass::Entry, "KMS.DisabledException: x".to_owned()),
+            ),
+            (
+                not_taken(Why::Refused, "SomethingNew: x"),
+                Entry::Failed(FailureClass::Entry, "SomethingNew: x".to_owned()),
             ),
             (
                 not_taken(Why::Refused, "AccessDenied: x"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::observer::{FailureClass, ParkedClass};
 
-/// What happened in a backlog. A `queue` is the name of one.
+/// An event in a backlog. A `queue` is the name of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Notice {
     /// SQS has confirmed jobs.

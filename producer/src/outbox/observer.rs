@@ -96,7 +96,7 @@ pub(super) struct NoObserver;
 
 impl RelayObserver for NoObserver {}
 
-/// What a relay has done.
+/// The counts of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RelaySummary {

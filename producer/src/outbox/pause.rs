@@ -30,7 +30,7 @@ pub(super) struct Pause {
 impl Pause {
     /// Takes the failure of a request that left at `left_at`. Returns true if an episode begins with it.
     ///
-    /// Requests that were in flight when the pause began tell nothing new.
+    /// Requests that were in flight when the pause began add nothing to it.
     pub(super) fn failed(
         &mut self,
         now: Instant,

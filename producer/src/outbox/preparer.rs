@@ -31,10 +31,11 @@ impl Preparer {
 
     /// Prepares jobs that the outbox was asked for at `asked_at`.
     pub(super) async fn prepare_all(&self, asked_at: Instant, jobs: Vec<TakenJob>) -> Vec<Arrived> {
+        self.queues.look_up(&jobs).await;
         let mut arrived = Vec::with_capacity(jobs.len());
         for taken in jobs {
             let deadline = Deadline::of(asked_at, taken.lease.left);
-            let preparation = self.prepare(&taken).await;
+            let preparation = self.prepare(&taken);
             arrived.push(Arrived { taken, deadline, preparation });
             if arrived.len() % AT_ONCE == 0 {
                 yield_now().await;
@@ -43,8 +44,8 @@ impl Preparer {
         arrived
     }
 
-    async fn prepare(&self, taken: &TakenJob) -> Preparation {
-        let queue = match self.queues.queue_of(&taken.job).await {
+    fn prepare(&self, taken: &TakenJob) -> Preparation {
+        let queue = match self.queues.queue_of(&taken.job) {
             Ok(queue) => queue,
             Err(NoQueue::Refused(reason)) => {
                 return Preparation::Refused { queue: None, class: ParkedClass::NoQueue, reason };

@@ -1,12 +1,14 @@
 //! The queues of jobs in an outbox.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use drumline_runtime::aws::{explain, is_aws_host, name_of, queue_url, resolve};
 use drumline_runtime::{SqsError, SqsErrorKind};
-use drumline_store::outbox::OutboxJob;
+use drumline_store::outbox::{OutboxJob, TakenJob};
+use futures_util::StreamExt as _;
+use futures_util::stream;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 use url::Url;
@@ -20,7 +22,10 @@ use crate::target_queue::TargetQueue;
 /// The most queues that are remembered by the texts that name them.
 const MAX_NAMED: usize = 1_000;
 
-/// The longest wait for a look-up, for which the other jobs of a take wait too.
+/// The look-ups that are made at a time.
+const AT_ONCE: usize = 20;
+
+/// The longest wait for all look-ups of a take, for which its other jobs wait too.
 const LOOK_UP: Duration = Duration::from_secs(2);
 
 /// The time until a look-up that failed is made again.
@@ -41,9 +46,11 @@ pub(super) struct Queues {
     named: Mutex<HashMap<String, Named>>,
 }
 
+/// What is known of a text.
 #[derive(Clone)]
 enum Named {
     Found(TargetQueue),
+    Refused(String),
     Failed(Instant, FailureClass),
 }
 
@@ -52,43 +59,75 @@ impl Queues {
         Self { routes, named: Mutex::default() }
     }
 
-    /// Returns the queue of a job.
-    pub(super) async fn queue_of(&self, job: &OutboxJob) -> Result<TargetQueue, NoQueue> {
-        let Some(text) = job.queue.as_deref().filter(|text| !text.is_empty()) else {
+    /// Looks up the queues that jobs name and that are not known yet, within some time for all of them.
+    pub(super) async fn look_up(&self, jobs: &[TakenJob]) {
+        let texts: BTreeSet<&str> = jobs.iter().filter_map(|taken| named(&taken.job)).collect();
+        {
+            let mut known = self.named();
+            if known.len() >= MAX_NAMED {
+                known.clear();
+            }
+        }
+        let unknown: Vec<&str> = texts.into_iter().filter(|text| !self.is_known(text)).collect();
+        if unknown.is_empty() {
+            return;
+        }
+        let looking_up = stream::iter(&unknown).for_each_concurrent(AT_ONCE, |text| async move {
+            let found = self.find(text).await;
+            self.note(text, found);
+        });
+        if timeout(LOOK_UP, looking_up).await.is_err() {
+            for text in unknown.into_iter().filter(|text| !self.is_known(text)) {
+                let reason = format!("SQS has not answered within {} s", LOOK_UP.as_secs());
+                self.note(text, Err(Problem::NotNow(SqsError::new(SqsErrorKind::Unreachable, reason))));
+            }
+        }
+    }
+
+    /// Returns the queue of a job. One that is named must have been looked up.
+    pub(super) fn queue_of(&self, job: &OutboxJob) -> Result<TargetQueue, NoQueue> {
+        let Some(text) = named(job) else {
             return self.routes.queue_of(&job.job_type).map_err(|refusal| NoQueue::Refused(refusal.reason));
         };
-        let before = self.named.lock().unwrap_or_else(PoisonError::into_inner).get(text).cloned();
-        match before {
-            Some(Named::Found(queue)) => return Ok(queue),
-            Some(Named::Failed(at, class)) if at.elapsed() < AGAIN => return Err(NoQueue::NotNow(class)),
-            _ => {}
+        match self.named().get(text) {
+            Some(Named::Found(queue)) => Ok(queue.clone()),
+            Some(Named::Refused(reason)) => Err(NoQueue::Refused(reason.clone())),
+            Some(Named::Failed(_, class)) => Err(NoQueue::NotNow(*class)),
+            None => Err(NoQueue::NotNow(FailureClass::Unreachable)),
         }
-        let found = self.find(text).await.map(|queue| self.routes.set_up(queue));
-        let named = match &found {
+    }
+
+    fn named(&self) -> MutexGuard<'_, HashMap<String, Named>> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_known(&self, text: &str) -> bool {
+        match self.named().get(text) {
+            Some(Named::Found(_) | Named::Refused(_)) => true,
+            Some(Named::Failed(at, _)) => at.elapsed() < AGAIN,
+            None => false,
+        }
+    }
+
+    /// Remembers the result of a look-up. The first failure and the end of failing are logged.
+    fn note(&self, text: &str, found: Result<TargetQueue, Problem>) {
+        let has_failed = matches!(self.named().get(text), Some(Named::Failed(..)));
+        let named = match found {
             Ok(queue) => {
-                if before.is_some() {
+                if has_failed {
                     info!(queue = text, "queue of outbox jobs found");
                 }
-                Named::Found(queue.clone())
+                Named::Found(self.routes.set_up(queue))
             }
+            Err(Problem::Refused(reason)) => Named::Refused(reason),
             Err(Problem::NotNow(error)) => {
-                if before.is_none() {
+                if !has_failed {
                     warn!(queue = text, %error, "queue of outbox jobs not found: look-up is repeated");
                 }
-                Named::Failed(Instant::now(), class(error))
+                Named::Failed(Instant::now(), class(&error))
             }
-            Err(Problem::Refused(reason)) => return Err(NoQueue::Refused(reason.clone())),
         };
-        let mut all = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MAX_NAMED {
-            all.clear();
-        }
-        all.insert(text.to_owned(), named);
-        drop(all);
-        found.map_err(|problem| match problem {
-            Problem::Refused(reason) => NoQueue::Refused(reason),
-            Problem::NotNow(error) => NoQueue::NotNow(class(&error)),
-        })
+        self.named().insert(text.to_owned(), named);
     }
 
     async fn find(&self, text: &str) -> Result<TargetQueue, Problem> {
@@ -101,13 +140,11 @@ impl Queues {
             return Ok(queue.clone());
         }
         self.check_host(&url)?;
-        timeout(LOOK_UP, self.look_up(&url)).await.unwrap_or_else(|_| {
-            let text = format!("SQS has not answered within {} s", LOOK_UP.as_secs());
-            Err(Problem::NotNow(SqsError::new(SqsErrorKind::Unreachable, text)))
-        })
+        self.ask(&url).await
     }
 
-    /// Refuses hosts that are neither AWS's nor those of the settings: whoever may add jobs must not choose where signed requests go.
+    /// Refuses hosts that are neither AWS's nor those of the settings: a program that may add
+    /// jobs must not choose where signed requests go.
     fn check_host(&self, url: &Url) -> Result<(), Problem> {
         let origin = url.origin();
         let is_known = || {
@@ -117,16 +154,18 @@ impl Queues {
                 .queues()
                 .any(|queue| Url::parse(queue.url()).is_ok_and(|of| of.origin() == origin))
         };
-        if is_aws_host(url) || is_known() {
+        // A name is looked up where the first queue of the settings is.
+        let is_secure = url.scheme() == "https" || name_of(url).is_some();
+        if (is_aws_host(url) && is_secure) || is_known() {
             return Ok(());
         }
         let host = url.host_str().unwrap_or_default();
         Err(Problem::Refused(format!(
-            "{host} is no host of AWS, and no queue of the settings is there: add one under [queue_by_type]"
+            "{host} is no host of AWS by https, and no queue of the settings is there: add one under [queue_by_type]"
         )))
     }
 
-    async fn look_up(&self, url: &Url) -> Result<TargetQueue, Problem> {
+    async fn ask(&self, url: &Url) -> Result<TargetQueue, Problem> {
         let Some((clients, connections)) = &self.routes.connections else {
             let client = self.routes.client.clone();
             let Some(name) = name_of(url) else { return Ok(TargetQueue::new(client, url.to_string())) };
@@ -145,6 +184,11 @@ impl Queues {
             })
         })
     }
+}
+
+/// Returns the text by which a job names its queue.
+fn named(job: &OutboxJob) -> Option<&str> {
+    job.queue.as_deref().filter(|text| !text.is_empty())
 }
 
 /// The reason for which a text names no queue.

@@ -2,25 +2,26 @@
 //!
 //! One call to the outbox is made at a time, a take or conclusions, so that each has effect before the next. Requests to SQS run beside it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::core::Jitter;
 use drumline_runtime::BoxFuture;
 use drumline_store::StoreError;
-use drumline_store::outbox::{Conclusion, Outbox, TakenJob};
+use drumline_store::outbox::{Outbox, TakenJob};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{error, info, warn};
 
 use super::arrived::Arrived;
 use super::backlog::{Backlog, Departure};
+use super::concluding::Concluding;
 use super::intake::Intake;
-use super::notice::Notice;
 use super::observer::{RelayObserver, RelaySummary};
 use super::pause::Pause;
 use super::preparer::Preparer;
+use super::report::Report;
 
 use crate::pack::Outgoing;
 use crate::producer::Producer;
@@ -40,11 +41,9 @@ const LONG: Duration = Duration::from_secs(3600);
 /// The unanswered calls in a row after which a drain ends.
 const UNANSWERED: u32 = 3;
 
-type Concluded = Vec<(TakenJob, Conclusion)>;
-
 /// A call to the outbox that has ended.
 enum Called {
-    Took { asked_at: Instant, in_hand: usize, answer: Result<Vec<Arrived>, StoreError> },
+    Took { asked_at: Instant, in_hand: usize, answer: Result<Vec<TakenJob>, StoreError> },
     Concluded { asked_at: Instant, answer: Result<usize, StoreError> },
 }
 
@@ -65,7 +64,6 @@ pub(super) struct Run {
     outbox: Arc<dyn Outbox>,
     requests: Arc<dyn Requests>,
     preparer: Arc<Preparer>,
-    observer: Arc<dyn RelayObserver>,
     name: String,
     batch: usize,
     lease: Duration,
@@ -76,17 +74,20 @@ pub(super) struct Run {
     in_flight: HashMap<Id, (TargetQueue, u64)>,
     /// The call to the outbox, at most one.
     calls: JoinSet<Called>,
-    /// Conclusions on their way to the outbox; the first ones in the call, or to be tried again.
-    concluding: VecDeque<Arc<Concluded>>,
+    /// Jobs that were taken, and are not in the backlog yet.
+    preparing: JoinSet<Vec<Arrived>>,
+    /// The number of jobs of each of these tasks.
+    prepared_by: HashMap<Id, usize>,
+    concluding: Concluding,
     is_conclusion_next: bool,
-    /// Unanswered calls to the outbox.
+    /// Calls to the outbox that failed.
     outage: Pause,
     unanswered: u32,
     last_error: Option<StoreError>,
     waiting: Option<BoxFuture<()>>,
     /// The time at which it stops in any case.
     stop_by: Option<Instant>,
-    summary: RelaySummary,
+    report: Report,
 }
 
 impl Run {
@@ -96,7 +97,6 @@ impl Run {
             outbox,
             requests,
             preparer: Arc::new(Preparer::new(producer.routes())),
-            observer,
             name,
             batch,
             lease,
@@ -106,14 +106,16 @@ impl Run {
             running: JoinSet::new(),
             in_flight: HashMap::new(),
             calls: JoinSet::new(),
-            concluding: VecDeque::new(),
+            preparing: JoinSet::new(),
+            prepared_by: HashMap::new(),
+            concluding: Concluding::default(),
             is_conclusion_next: true,
             outage: Pause::default(),
             unanswered: 0,
             last_error: None,
             waiting: None,
             stop_by: None,
-            summary: RelaySummary::default(),
+            report: Report::new(observer),
         }
     }
 
@@ -127,27 +129,32 @@ impl Run {
                 () = shutdown.as_mut(), if !is_stopping => self.stop_by = Some(Instant::now() + GRACE),
                 () = self.step() => {}
             }
-            self.report();
+            self.report.events(self.backlog.take_notices());
         }
         self.leave().await;
-        self.summary
+        self.report.summary
     }
 
     /// Sends all jobs that are due.
     pub(super) async fn until_empty(mut self) -> Result<RelaySummary, StoreError> {
+        let drained = self.drain().await;
+        self.leave().await;
+        drained.map(|left| RelaySummary { left, ..self.report.summary })
+    }
+
+    /// Sends all jobs that are due. Returns the number of those that are due all the same.
+    async fn drain(&mut self) -> Result<u64, StoreError> {
         while !self.is_drained() {
             self.start();
             self.step().await;
-            self.report();
+            self.report.events(self.backlog.take_notices());
             if self.unanswered >= UNANSWERED
                 && let Some(error) = self.last_error.take()
             {
                 return Err(error);
             }
         }
-        self.summary.left = self.outbox.lag().await?.due;
-        self.leave().await;
-        Ok(self.summary)
+        Ok(self.outbox.lag().await?.due)
     }
 
     fn has_stopped(&self) -> bool {
@@ -161,7 +168,16 @@ impl Run {
     }
 
     fn is_drained(&self) -> bool {
-        self.intake.is_exhausted() && self.calls.is_empty() && self.backlog.in_hand() == 0
+        self.intake.is_exhausted() && self.calls.is_empty() && self.in_hand() == 0
+    }
+
+    /// Returns the number of jobs that the outbox has not confirmed a conclusion of.
+    fn in_hand(&self) -> usize {
+        self.being_prepared() + self.backlog.in_hand()
+    }
+
+    fn being_prepared(&self) -> usize {
+        self.prepared_by.values().sum()
     }
 
     async fn leave(&mut self) {
@@ -192,10 +208,11 @@ impl Run {
     /// Waits until something has happened, or something can be started. Dropped, it has missed nothing.
     async fn step(&mut self) {
         let wake_at = self.wake_at(Instant::now());
-        let Self { running, calls, waiting, .. } = self;
+        let Self { running, calls, preparing, waiting, .. } = self;
         tokio::select! {
             Some(ended) = running.join_next_with_id() => self.end_request(ended),
             Some(called) = calls.join_next() => self.end_call(called),
+            Some(ended) = preparing.join_next_with_id() => self.end_preparation(ended),
             () = ended(waiting.as_mut()), if waiting.is_some() => {
                 self.waiting = None;
                 self.intake.wake();
@@ -209,7 +226,7 @@ impl Run {
         let outage_ends = now + outage;
         // While a call is out, its end is what is waited for.
         let may_call = self.calls.is_empty();
-        let conclude_at = self.backlog.conclude_at(now).or_else(|| self.concluding.front().map(|_| now));
+        let conclude_at = self.backlog.conclude_at(now).or_else(|| self.concluding.next().map(|_| now));
         let again = (!outage.is_zero()).then_some(outage_ends);
         let for_calls = conclude_at.into_iter().chain(self.intake.wake_at()).chain(again);
         let for_calls = for_calls.min().filter(|_| may_call).map(|at| at.max(outage_ends));
@@ -247,11 +264,12 @@ impl Run {
             return;
         }
         if self.concluding.is_empty() && self.backlog.conclude_at(now).is_some_and(|at| at <= now) {
-            self.concluding.push_back(Arc::new(self.backlog.take_conclusions()));
+            self.concluding.push(self.backlog.take_conclusions());
         }
-        let takes = self.stop_by.is_none()
-            && self.intake.takes(now, self.backlog.ready(), self.backlog.in_hand());
-        match self.concluding.front().cloned().filter(|_| self.is_conclusion_next || !takes) {
+        let ready = self.backlog.ready() + self.being_prepared();
+        let may_take = self.stop_by.is_none() && !self.concluding.is_refused();
+        let takes = may_take && self.intake.takes(now, ready, self.in_hand());
+        match self.concluding.next().filter(|_| self.is_conclusion_next || !takes) {
             Some(concluded) => {
                 self.is_conclusion_next = false;
                 let outbox = Arc::clone(&self.outbox);
@@ -268,110 +286,99 @@ impl Run {
     }
 
     fn take(&mut self, asked_at: Instant) {
-        let (outbox, preparer) = (Arc::clone(&self.outbox), Arc::clone(&self.preparer));
+        let outbox = Arc::clone(&self.outbox);
         let (name, batch, lease) = (self.name.clone(), self.batch, self.lease);
-        let in_hand = self.backlog.in_hand();
+        let in_hand = self.in_hand();
         self.calls.spawn(async move {
-            let answer = match outbox.take(&name, batch, lease).await {
-                Ok(jobs) => Ok(preparer.prepare_all(asked_at, jobs).await),
-                Err(error) => Err(error),
-            };
-            Called::Took { asked_at, in_hand, answer }
+            Called::Took { asked_at, in_hand, answer: outbox.take(&name, batch, lease).await }
         });
+    }
+
+    /// Prepares jobs in a task of its own, so that conclusions do not wait for the look-up of a queue.
+    fn prepare(&mut self, asked_at: Instant, jobs: Vec<TakenJob>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let (preparer, count) = (Arc::clone(&self.preparer), jobs.len());
+        let task = self.preparing.spawn(async move { preparer.prepare_all(asked_at, jobs).await });
+        self.prepared_by.insert(task.id(), count);
+    }
+
+    fn end_preparation(&mut self, ended: Result<(Id, Vec<Arrived>), JoinError>) {
+        match ended {
+            Ok((id, arrived)) => {
+                self.prepared_by.remove(&id);
+                self.backlog.accept(Instant::now(), arrived, jitter());
+            }
+            Err(panic) => {
+                let jobs = self.prepared_by.remove(&panic.id()).unwrap_or_default();
+                error!(jobs, %panic, "outbox jobs not prepared: they wait for the end of their lease");
+            }
+        }
     }
 
     fn end_call(&mut self, called: Result<Called, JoinError>) {
         let now = Instant::now();
         match called {
-            Ok(Called::Took { asked_at, in_hand, answer: Ok(arrived) }) => {
+            Ok(Called::Took { asked_at, in_hand, answer: Ok(jobs) }) => {
                 self.outbox_answered(asked_at);
-                let bytes = arrived.iter().map(|arrived| arrived.taken.job.payload.len()).sum();
-                self.intake.took(now, arrived.len(), bytes, in_hand);
-                self.backlog.accept(now, arrived, jitter());
+                let bytes = jobs.iter().map(|taken| taken.job.payload.len()).sum();
+                self.intake.took(now, jobs.len(), bytes, in_hand);
+                self.prepare(asked_at, jobs);
             }
-            Ok(Called::Concluded { asked_at, answer: Ok(_) }) => {
+            Ok(Called::Concluded { asked_at, answer: Ok(lost) }) => {
                 self.outbox_answered(asked_at);
-                self.confirm();
+                self.confirm(lost);
             }
-            Ok(Called::Concluded { answer: Err(StoreError::Refused(text)), .. }) => {
-                self.conclusions_refused(&text);
+            Ok(Called::Concluded { asked_at, answer: Err(error @ StoreError::Refused(_)) }) => {
+                self.conclusions_refused(now, asked_at, error);
             }
-            Ok(
-                Called::Took { asked_at, answer: Err(error), .. }
-                | Called::Concluded { asked_at, answer: Err(error) },
-            ) => {
-                self.outbox_unanswered(now, asked_at, error);
+            Ok(Called::Concluded { asked_at, answer: Err(error) }) => {
+                self.concluding.unanswered();
+                self.outbox_failed(now, asked_at, error);
             }
+            Ok(Called::Took { asked_at, answer: Err(error), .. }) => self.outbox_failed(now, asked_at, error),
             Err(panic) => {
                 let error = StoreError::Unanswered(format!("the call to the outbox ended: {panic}").into());
-                self.outbox_unanswered(now, now, error);
+                self.concluding.unanswered();
+                self.outbox_failed(now, now, error);
             }
         }
     }
 
-    fn confirm(&mut self) {
-        if let Some(concluded) = self.concluding.pop_front() {
-            self.backlog.confirmed(&concluded, self.concluding.is_empty());
+    fn confirm(&mut self, lost: usize) {
+        let Some((concluded, is_first_time)) = self.concluding.confirmed() else { return };
+        if is_first_time {
+            self.report.leases_lost(lost);
         }
+        self.backlog.confirmed(&concluded, self.concluding.is_empty());
     }
 
-    /// Concludes the jobs one by one, so that one conclusion that the outbox does not keep hinders no other.
-    fn conclusions_refused(&mut self, reason: &impl std::fmt::Display) {
-        let Some(concluded) = self.concluding.front().cloned() else { return };
-        if let [(taken, conclusion)] = &concluded[..] {
-            error!(job_id = taken.job.id, ?conclusion, %reason, "outbox refuses a conclusion: the job may be sent again");
-            self.confirm();
-            return;
-        }
-        self.concluding.pop_front();
-        for one in concluded.iter().rev() {
-            self.concluding.push_front(Arc::new(vec![one.clone()]));
+    /// Has refused conclusions tried one by one. While one is refused alone, no jobs are taken: it may be a right that is missing, and
+    /// they would be sent again and again.
+    fn conclusions_refused(&mut self, now: Instant, asked_at: Instant, error: StoreError) {
+        if self.concluding.refused().is_some() {
+            self.outbox_failed(now, asked_at, error);
         }
     }
 
     fn outbox_answered(&mut self, asked_at: Instant) {
         self.unanswered = 0;
         if self.outage.succeeded(asked_at) {
-            info!("outbox answers again");
+            info!("outbox answers the relay again");
         }
     }
 
-    fn outbox_unanswered(&mut self, now: Instant, asked_at: Instant, error: StoreError) {
+    fn outbox_failed(&mut self, now: Instant, asked_at: Instant, error: StoreError) {
         self.unanswered += 1;
-        self.observer.outbox_unanswered();
+        self.report.outbox_failed();
         if self.outage.failed(now, asked_at, None, jitter()) {
-            warn!(%error, "outbox does not answer");
-        }
-        self.last_error = Some(error);
-    }
-
-    /// Logs and counts what has happened.
-    fn report(&mut self) {
-        for notice in self.backlog.take_notices() {
-            match notice {
-                Notice::Sent { queue, jobs } => {
-                    self.summary.sent += jobs;
-                    self.observer.sent(&queue, jobs);
-                }
-                Notice::PutBack { queue, class, jobs } => {
-                    self.summary.put_back += jobs;
-                    self.observer.failed(queue.as_deref(), class, jobs);
-                }
-                Notice::Parked { queue, class, job_id, job_type, reason } => {
-                    self.summary.parked += 1;
-                    self.observer.parked(queue.as_deref(), class);
-                    let class = class.label();
-                    warn!(queue, job_id, job_type, class, reason, "outbox job parked");
-                }
-                Notice::QueueFails { queue, class, reason, pause } => {
-                    warn!(queue, class = class.label(), reason, ?pause, "queue takes no outbox jobs");
-                }
-                Notice::EntriesFail { queue, class, reason } => {
-                    warn!(queue, class = class.label(), reason, "outbox job not sent: put back");
-                }
-                Notice::QueueRecovers { queue } => info!(queue, "queue takes outbox jobs again"),
+            match &error {
+                StoreError::Refused(_) => error!(%error, "outbox refuses the relay"),
+                StoreError::Unanswered(_) => warn!(%error, "outbox does not answer"),
             }
         }
+        self.last_error = Some(error);
     }
 }
 

@@ -108,7 +108,7 @@ impl Outbox for Troubled {
         self.inner.leave(relay)
     }
 
-    fn wait<'a>(&'a self, longest: Duration) -> MaybeReady<'a, ()> {
+    fn wait(&self, longest: Duration) -> MaybeReady<'_, ()> {
         self.inner.wait(longest)
     }
 

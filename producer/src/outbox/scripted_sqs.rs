@@ -90,9 +90,12 @@ impl Requests for ScriptedSqs {
             Fate::Lost | Fate::LostBefore => Err(lost()),
             Fate::Except(failing, why, text) => Ok(ids
                 .iter()
-                .map(|id| match failing.contains(id) {
-                    true => Err(NotTaken { why, text: text.to_owned() }),
-                    false => Ok(taken(id)),
+                .map(|id| {
+                    if failing.contains(id) {
+                        Err(NotTaken { why, text: text.to_owned() })
+                    } else {
+                        Ok(taken(id))
+                    }
                 })
                 .collect()),
             Fate::Error(error) => Err(error),
