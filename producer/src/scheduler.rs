@@ -109,7 +109,7 @@ impl EventBridgeScheduler {
         let mut wait = TRY_AGAIN;
         let mut may_be_there = false;
         for attempt in 1..=TRIES {
-            let last = match self.create_once(name, body).await {
+            let problem = match self.create_once(name, body).await {
                 Ok(answer) => match outcome(&answer) {
                     Outcome::Created => return Ok(()),
                     // An earlier try, whose answer is lost, may have made the schedule.
@@ -130,7 +130,7 @@ impl EventBridgeScheduler {
             };
             if attempt == TRIES {
                 let lost = if may_be_there { NotKept::InDoubt } else { NotKept::Unavailable };
-                return Err(lost(last));
+                return Err(lost(problem));
             }
             tokio::time::sleep(wait).await;
             wait *= 2;

@@ -61,7 +61,7 @@ fn secs(secs: u64) -> Duration {
 fn what_sqs_or_a_worker_would_refuse_is_refused_by_name() {
     let long = "x".repeat(129);
     let many = (0..11).fold(greet(), |job, n| job.attribute(format!("a{n}"), "x"));
-    let table = [
+    let table = vec![
         (
             greet().delay(secs(901)),
             "delay",

@@ -1,5 +1,6 @@
 //! `drumline outbox retry`: parked jobs are tried again.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 
 use drumline_consumer::ExitError;
@@ -59,19 +60,20 @@ pub(super) async fn retry(args: &RetryArgs, environment: &Environment) -> Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// Retries as many jobs as are parked now. Some may be parked again meanwhile: they are left to the next call.
+/// Retries each parked job once. Relays may park some again meanwhile, and list them first: they are left to the next call.
 async fn retry_all(opened: &OpenedOutbox) -> Result<usize, ExitError> {
     let failed = |error| opened.error(&error);
-    let parked = opened.outbox.lag().await.map_err(failed)?.parked;
-    let (parked, mut retried) = (usize::try_from(parked).unwrap_or(usize::MAX), 0);
-    while retried < parked {
-        let query = Rows::new(Some(RowState::Parked), AT_ONCE.min(parked - retried));
+    let mut tried: HashSet<String> = HashSet::new();
+    let mut retried = 0;
+    loop {
+        let query = Rows::new(Some(RowState::Parked), tried.len() + AT_ONCE);
         let rows = opened.outbox.rows(&query).await.map_err(failed)?;
-        if rows.is_empty() {
-            break;
+        let ids: Vec<String> =
+            rows.into_iter().map(|row| row.job.id).filter(|id| !tried.contains(id)).take(AT_ONCE).collect();
+        if ids.is_empty() {
+            return Ok(retried);
         }
-        let ids: Vec<String> = rows.into_iter().map(|row| row.job.id).collect();
         retried += opened.outbox.retry(&ids).await.map_err(failed)?;
+        tried.extend(ids);
     }
-    Ok(retried)
 }

@@ -54,6 +54,8 @@ struct Counts {
     sent: u64,
     put_back: u64,
     parked: u64,
+    /// Due and not sent: put back, or in the hands of another relay.
+    left: u64,
 }
 
 pub(super) fn run(args: &RunArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
@@ -61,13 +63,19 @@ pub(super) fn run(args: &RunArgs, environment: &Environment) -> Result<ExitCode,
     if !args.once {
         return relay::run(&args.relay, &settings, |_, stopped| stopped);
     }
-    let RelaySummary { sent, put_back, parked, .. } = relay::drain(&args.relay, &settings)?;
+    let RelaySummary { sent, put_back, parked, left, .. } = relay::drain(&args.relay, &settings)?;
     match args.output {
-        Output::Json => print(|out| out.json_line(&Counts { sent, put_back, parked }))?,
+        Output::Json => print(|out| out.json_line(&Counts { sent, put_back, parked, left }))?,
         Output::Table => {
             let sent = count(usize::try_from(sent).unwrap_or(usize::MAX), "job");
             note(&format!("{sent} sent, {put_back} not taken by SQS, {parked} parked"));
+            if left > 0 {
+                let left = count(usize::try_from(left).unwrap_or(usize::MAX), "job");
+                note(&format!(
+                    "{left} due and not sent: not taken by SQS, or held by another relay, until its lease ends"
+                ));
+            }
         }
     }
-    Ok(if put_back + parked == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if put_back + parked + left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -178,6 +178,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "the options of a job are optional")]
     fn secs(secs: u64) -> Option<Duration> {
         Some(Duration::from_secs(secs))
     }

@@ -200,7 +200,7 @@ impl Run<'_> {
             };
             let made = match made.map(|made| self.hold(made)) {
                 Ok(Ok(message)) => Ok(Ok((OUTBOX, message))),
-                Ok(Err(made)) => Ok(self.small(made).await),
+                Ok(Err(made)) => Ok(self.small(*made).await),
                 Err(error) => Err(error),
             };
             match made {
@@ -228,19 +228,19 @@ impl Run<'_> {
     /// Sends one job.
     pub(super) async fn one(&mut self, made: Made) -> Result<(), ExitError> {
         let made = match self.hold(made) {
-            Ok(message) => return self.add(vec![message], &mut Pending::new()).await,
-            Err(made) => made,
+            Ok(message) => return Box::pin(self.add(vec![message], &mut Pending::new())).await,
+            Err(made) => *made,
         };
         let (queue, message) = self.small(made).await.map_err(|error| match &error {
             OffloadError::NotPut { .. } => ExitError::unavailable(error.to_string()),
             _ => ExitError::usage(format!("the payload: {error}")),
         })?;
-        self.send(queue, vec![message], &mut Pending::new()).await
+        Box::pin(self.send(queue, vec![message], &mut Pending::new())).await
     }
 
     /// Keeps the row of a job that waits until it is added to the outbox, and returns its message; else the job as it is.
-    fn hold(&mut self, made: Made) -> Result<Outgoing, Made> {
-        let Made { message, queue, row: Some(row), warnings } = made else { return Err(made) };
+    fn hold(&mut self, made: Made) -> Result<Outgoing, Box<Made>> {
+        let Made { message, queue, row: Some(row), warnings } = made else { return Err(Box::new(made)) };
         self.warn(warnings);
         self.waiting.insert(message.line, Waiting { row, queue });
         Ok(message)
@@ -298,7 +298,7 @@ impl Run<'_> {
                 }
             };
             let later = batch.split_off(now);
-            self.send(queue, batch, pending).await?;
+            Box::pin(self.send(queue, batch, pending)).await?;
             batch = later;
         }
         Ok(())
@@ -311,7 +311,7 @@ impl Run<'_> {
         pending: &mut Pending,
     ) -> Result<(), ExitError> {
         if queue == OUTBOX {
-            return self.add(batch, pending).await;
+            return Box::pin(self.add(batch, pending)).await;
         }
         let Queue { clients, url, is_fifo } = &self.queues[queue];
         let (client, url) = (clients.calls.clone(), url.clone());

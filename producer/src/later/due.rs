@@ -10,6 +10,7 @@ use drumline_store::outbox::Due;
 use crate::error::Refused;
 use crate::options::{MAX_DELAY_SECS, Options};
 use crate::target_queue::TargetQueue;
+use crate::unique::Unique;
 
 /// The end of the year 9999, in milliseconds since the Unix epoch: later years have no place in RFC 3339.
 const LATEST_MS: u64 = 253_402_300_799_999;
@@ -60,7 +61,7 @@ impl Options {
 
     /// Returns when the job is due, for a place in which it waits: to the millisecond, and never earlier than asked for.
     pub(crate) fn due(&self) -> Result<Due, Refused> {
-        let quiet = self.unique.as_ref().and_then(|unique| unique.quiet());
+        let quiet = self.unique.as_ref().and_then(Unique::quiet);
         let given = [("at", self.at.is_some()), ("delay", self.delay.is_some()), ("unique", quiet.is_some())];
         let mut given = given.into_iter().filter(|(_, is_given)| *is_given).map(|(option, _)| option);
         let option = given.next().unwrap_or("spread");

@@ -145,7 +145,7 @@ async fn a_job_that_no_store_knows_as_done_holds_its_key_to_the_end_of_the_windo
     let (world, unique) = (World::new(), Unique::until_done(HOUR).key("7"));
     let first = world.send("1", &unique).await;
     world.relay().await;
-    world.outbox.advance(HOUR - Duration::from_millis(1));
+    world.outbox.advance(HOUR.saturating_sub(Duration::from_millis(1)));
     assert_eq!(world.send("2", &unique).await.job_id, first.job_id);
     world.outbox.advance(Duration::from_millis(1));
     assert_eq!(world.send("3", &unique).await.existing, None);

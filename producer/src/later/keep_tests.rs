@@ -204,7 +204,9 @@ async fn an_outbox_is_opened_by_the_first_job_that_needs_it() {
         "DRUMLINE_OUTBOX_URL" => Some("redis://127.0.0.1:9".to_owned()),
         _ => None,
     };
-    let settings = drumline_runtime::Settings::read_for_tool(&Default::default(), environment, None).unwrap();
+    let settings =
+        drumline_runtime::Settings::read_for_tool(&std::collections::BTreeMap::default(), environment, None)
+            .unwrap();
     let producer = Producer::from_settings(&settings).await.unwrap();
     assert!(producer.prepare(&Greet { name: "x".to_owned() }).is_ok());
     let job = greet(&producer, "x").delay(HOUR).prepare().unwrap();
@@ -264,7 +266,7 @@ impl Outbox for Moody {
         self.inner.leave(relay)
     }
 
-    fn wait<'a>(&'a self, longest: Duration) -> MaybeReady<'a, ()> {
+    fn wait(&self, longest: Duration) -> MaybeReady<'_, ()> {
         self.inner.wait(longest)
     }
 

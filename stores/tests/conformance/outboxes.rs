@@ -47,13 +47,13 @@ fn in_schema(at: String) -> OutboxSubject {
     OutboxSubject::new(move |keep_sent| {
         let (at, schema, made) = (at.clone(), schema.clone(), Arc::clone(&made));
         async move {
-            let make = || async {
+            let prepare = || async {
                 let mut connection = PgConnection::connect(&at).await.unwrap();
-                let make = AssertSqlSafe(format!("create schema {schema}"));
-                sqlx::raw_sql(make).execute(&mut connection).await.unwrap();
+                let create = AssertSqlSafe(format!("create schema {schema}"));
+                sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
                 format!("{at}?pool=2&options[search_path]={schema}")
             };
-            outbox::open(made.get_or_init(make).await, keep_sent).await
+            outbox::open(made.get_or_init(prepare).await, keep_sent).await
         }
     })
 }

@@ -31,7 +31,7 @@ impl Job for Count {
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let jobs: u64 = drumline_consumer::variable("SENDS_JOBS").ok_or("SENDS_JOBS is not set")?.parse()?;
     let mut term = signal(SignalKind::terminate())?;
-    let producer = Producer::connect().await?;
+    let producer = Box::pin(Producer::connect()).await?;
     let options = SenderOptions::default().linger(Duration::from_millis(10)).capacity(200);
     let sender = Sender::new(producer.clone(), options);
     let mut callers = JoinSet::new();
