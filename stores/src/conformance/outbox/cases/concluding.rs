@@ -72,7 +72,7 @@ pub async fn a_job_that_was_sent_is_kept_for_its_time(world: OutboxWorld) {
     assert_nothing(&outbox, "relay").await;
     assert_eq!(outbox.remove(&named(&["1"])).await, Ok(0));
     eventually("jobs that were sent are removed", async || {
-        // Whatever removes them runs beside other calls.
+        // The outbox removes them along with other calls.
         assert_nothing(&outbox, "relay").await;
         row_ids(&outbox, None).await.is_empty()
     })

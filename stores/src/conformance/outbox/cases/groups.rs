@@ -38,7 +38,7 @@ pub async fn a_group_is_in_the_hands_of_one_relay(world: OutboxWorld) {
     assert_nothing(&other, "other").await;
     // Nor does the same relay get more of it.
     assert_nothing(&one, "one").await;
-    // What is added meanwhile waits too.
+    // A job that is added meanwhile waits too.
     other.add(&in_group(&["4"], "group")).await.unwrap();
     assert_nothing(&other, "other").await;
     all_sent(&one, first).await;
