@@ -138,7 +138,7 @@ async fn every_lead_has_one_entry_and_one_notification_although_each_service_fai
 #[tokio::test]
 async fn a_step_hands_on_what_it_found() {
     const KNOWN: &[Act] = &[Act::Answer("200 OK", "", r#"{"company":"Acme","employees":7,"more":1}"#)];
-    const CREATED: &[Act] = &[Act::Answer("201 Created", "", r#"{"id":"crm-7"}"#)];
+    const CREATED: &[Act] = &[Act::Answer("201 Created", "", r#"{"id":"crm:7 /ä"}"#)];
     const UNKNOWN: &[Act] = &[Act::Answer("404 Not Found", "", "")];
     let next = |run: &testing::TestRun| -> (String, Value) {
         let [job] = run.next_jobs() else { panic!("{run}") };
@@ -157,14 +157,14 @@ async fn a_step_hands_on_what_it_found() {
     assert!(request.contains("\r\nidempotency-key: lead:a:enrich\r\n"), "{request}");
     assert!(request.ends_with(r#"{"email":"a@example.com"}"#), "{request}");
     let run = tester.payload("lead.crm", &enriched).await;
-    assert_eq!(next(&run), ("lead.notify".to_owned(), json!({ "leadId": "a", "crmId": "crm-7" })));
-    assert_eq!(result(&run), json!({ "crmId": "crm-7" }));
+    assert_eq!(next(&run), ("lead.notify".to_owned(), json!({ "leadId": "a", "crmId": "crm:7 /ä" })));
+    assert_eq!(result(&run), json!({ "crmId": "crm:7 /ä" }));
 
     // Nothing is known of it.
     let tester = testing::tester(router(unknown.address, created.address, created.address));
     let run = tester.payload("lead.enrich", &json!({ "lead": lead("a") })).await;
     assert_eq!(next(&run).1, json!({ "lead": lead("a"), "enrichment": {} }));
-    let run = tester.payload("lead.notify", &json!({ "leadId": "a", "crmId": "crm-7" })).await;
+    let run = tester.payload("lead.notify", &json!({ "leadId": "a", "crmId": "crm:7 /ä" })).await;
     assert!(run.is_done() && run.next_jobs().is_empty(), "{run}");
 }
 

@@ -63,7 +63,28 @@ pub(super) struct Enrichment {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Notify {
     pub(super) lead_id: Name,
-    pub(super) crm_id: Name,
+    pub(super) crm_id: CreatedId,
+}
+
+/// The longest id that a service may give, in bytes.
+const MAX_ID_BYTES: usize = 255;
+
+/// An id that a service gives, in the service's own form.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(!try_from)]
+pub(super) struct CreatedId(#[schemars(length(min = 1, max = MAX_ID_BYTES))] String);
+
+#[derive(Debug, thiserror::Error)]
+#[error("an id of a service has 1 to {MAX_ID_BYTES} bytes")]
+pub(super) struct NoId;
+
+impl TryFrom<String> for CreatedId {
+    type Error = NoId;
+
+    fn try_from(text: String) -> Result<Self, NoId> {
+        if (1..=MAX_ID_BYTES).contains(&text.len()) { Ok(Self(text)) } else { Err(NoId) }
+    }
 }
 
 /// The key of each step: a form that is sent twice is one lead.

@@ -11,7 +11,7 @@ use http_body_util::Full;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::name::Name;
+use super::payload::CreatedId;
 use crate::settings::SecretUri;
 use crate::web::{Answer, NoAnswer, USER_AGENT, Web};
 
@@ -30,7 +30,7 @@ pub(super) struct Service {
 /// The answer of a service that has created something.
 #[derive(Deserialize)]
 pub(super) struct Created {
-    pub(super) id: Name,
+    pub(super) id: CreatedId,
 }
 
 impl Service {

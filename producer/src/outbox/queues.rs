@@ -143,8 +143,7 @@ impl Queues {
         self.ask(&url).await
     }
 
-    /// Refuses hosts that are neither AWS's nor those of the settings: a program that may add
-    /// jobs must not choose where signed requests go.
+    /// Refuses hosts that are neither AWS's nor those of the settings: a program that may add jobs must not choose where signed requests go.
     fn check_host(&self, url: &Url) -> Result<(), Problem> {
         let origin = url.origin();
         let is_known = || {
