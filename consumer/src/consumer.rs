@@ -1,10 +1,11 @@
 //! A consumer, whole: its queues, its handlers, its endpoint, from the start to the end of the drain.
 
+mod opening;
+mod relay;
 mod stop;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use drumline::Router;
 use drumline::core::{DrainSummary, Ledger, Policy};
@@ -21,7 +22,8 @@ use drumline_runtime::{
     ClaimStoreClient, Driver, DriverConfig, Grace, Logs, NextJobRoute, QueueSettings, QueueStatus, Settings,
     TargetHealth, check_descriptors, default_scope, http_connections, intake, raise_descriptor_limit, waits,
 };
-use drumline_store::{OpenError, Store};
+use drumline_store::Store;
+use drumline_store::outbox::Outbox;
 use url::Url;
 
 use crate::depth::{DepthProbe, Depths};
@@ -36,11 +38,8 @@ use crate::queue_start::{
 use crate::start_checks::{check_dead_letter_queue, warn_of_settings};
 use crate::start_error::StartError;
 use crate::task_protection::TaskProtection;
-
-/// How often the store is asked at the start, and the wait between: long enough for a container's network to come up,
-/// short enough for a wrong setting to show.
-const START_TRIES: u32 = 3;
-const START_WAIT: Duration = Duration::from_secs(1);
+use opening::{open_outbox, open_store};
+use relay::InProcessRelay;
 
 /// A consumer that is set up but does not run yet.
 ///
@@ -107,14 +106,15 @@ impl Consumer {
     }
 
     /// Keeps claims and histories in a store of the program's own. That the settings name a store too (`store_url`) is an error of
-    /// [`run`](Self::run).
+    /// [`run`](Self::run). With such a store, next jobs are sent before the mark, also with one in PostgreSQL: only one that the settings
+    /// name can be relayed by the worker.
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
         self
     }
 
     /// Sends requests to the SQS API at this URL, such as `http://127.0.0.1:9324`, and not to `AWS_ENDPOINT_URL`: for queues that
-    /// the program itself serves.
+    /// the program itself serves. An outbox is not relayed to them: `outbox_relay` has no effect then.
     pub fn endpoint(mut self, url: impl Into<String>) -> Self {
         self.endpoint = Some(url.into());
         self
@@ -133,6 +133,11 @@ impl Consumer {
             self.settings = settings.map_err(|problems| StartError::Settings(problems.to_string()))?;
         }
         self.settings.log_warnings(&self.router);
+        if self.settings.outbox_relay && !self.relays() {
+            warn!(
+                "outbox_relay has no effect with queues that the program itself serves: next jobs are sent before the mark"
+            );
+        }
         let descriptors = raise_descriptor_limit();
         check_descriptors(&self.settings, descriptors).map_err(StartError::Settings)?;
         self.watches.check().map_err(StartError::Settings)?;
@@ -173,8 +178,7 @@ impl Consumer {
         };
         let relay = outbox.map(|outbox| {
             depths.watch_outbox(Arc::clone(&outbox));
-            let (settings, endpoint) = (consumer.settings.clone(), consumer.endpoint.clone());
-            InProcessRelay::start(outbox, settings, endpoint, consumer.metrics.relay())
+            InProcessRelay::start(outbox, consumer.settings.clone(), consumer.metrics.relay())
         });
         let emf = consumer.settings.emf.then(|| Emf::start(consumer.metrics.clone(), depths.clone()));
         let mut running = Vec::new();
@@ -234,8 +238,13 @@ impl Consumer {
         door
     }
 
-    async fn start(&self) -> Result<(ClaimStoreClient, Vec<StartedQueue>), StartError> {
-        let claim_store = self.open_with_retry().await.map_err(StartError::Store)?;
+    async fn start(&self) -> Result<Started, StartError> {
+        let claim_store = open_store(&self.settings, &self.of_the_process()).await?;
+        let outbox = if self.relays() {
+            Some(open_outbox(&self.settings, &**claim_store.store()).await?)
+        } else {
+            None
+        };
         if let Some(target) = &self.target {
             target.check().await;
         }
@@ -265,19 +274,10 @@ impl Consumer {
         Ok((claim_store, queues))
     }
 
-    async fn open_with_retry(&self) -> Result<ClaimStoreClient, OpenError> {
-        let mut tries = 1;
-        loop {
-            match ClaimStoreClient::open(&self.settings.store, self.of_the_process(), Handle::current()).await
-            {
-                Err(OpenError::Unavailable(error)) if tries < START_TRIES => {
-                    warn!(%error, "the store does not answer yet");
-                    tries += 1;
-                    tokio::time::sleep(START_WAIT).await;
-                }
-                result => return result,
-            }
-        }
+    /// Returns true if next jobs are rows of the store's outbox, which this consumer relays. Queues at an endpoint of its own end with
+    /// the program, and an outbox is shared with others: its jobs would be lost there.
+    fn relays(&self) -> bool {
+        self.settings.outbox_relay && self.endpoint.is_none()
     }
 
     /// The observer of what belongs to no queue.
@@ -305,7 +305,7 @@ impl Consumer {
     fn next_jobs(&self, queue_url: Url) -> NextJobRoute {
         let producer = || Arc::new(NextJobProducer::new(&self.settings, self.endpoint.clone()));
         let sender = Arc::clone(self.next_jobs.get_or_init(producer));
-        NextJobRoute { sender, queue_url, with_mark: false }
+        NextJobRoute { sender, queue_url, with_mark: self.relays() }
     }
 
     async fn start_queue(
@@ -386,6 +386,14 @@ impl Consumer {
         }
         Ok(Loop { driver, probe })
     }
+}
+
+/// What has been started.
+struct Started {
+    claim_store: ClaimStoreClient,
+    /// The outbox of the store, if the consumer relays it.
+    outbox: Option<Arc<dyn Outbox>>,
+    queues: Vec<StartedQueue>,
 }
 
 /// A queue of the settings at the end of the start.

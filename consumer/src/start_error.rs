@@ -29,6 +29,8 @@ pub enum StartError {
     },
     /// The store of claims and histories cannot be used.
     Store(OpenError),
+    /// The outbox that the consumer relays cannot be used.
+    Outbox(OpenError),
     /// The HTTP endpoint cannot listen on its address.
     Http {
         /// The address.
@@ -43,7 +45,7 @@ impl StartError {
     pub fn is_wrong_setting(&self) -> bool {
         match self {
             Self::Settings(_) => true,
-            Self::Store(error) => error.is_wrong_setting(),
+            Self::Store(error) | Self::Outbox(error) => error.is_wrong_setting(),
             Self::Queue { .. } | Self::DeadLetterQueue { .. } | Self::Http { .. } => false,
         }
     }
@@ -58,6 +60,9 @@ impl fmt::Display for StartError {
                 write!(f, "the DLQ of the queue {queue} cannot be used: {error}")
             }
             Self::Store(error) => write!(f, "the store of DRUMLINE_STORE_URL cannot be used: {error}"),
+            Self::Outbox(error) => {
+                write!(f, "the outbox in the store of DRUMLINE_STORE_URL cannot be used: {error}")
+            }
             Self::Http { addr, error } => write!(
                 f,
                 "cannot serve /livez, /readyz and /metrics on {addr}: {error}; set DRUMLINE_HTTP_ADDR to another \
@@ -73,7 +78,7 @@ impl Error for StartError {
         match self {
             Self::Settings(_) => None,
             Self::Queue { error, .. } | Self::DeadLetterQueue { error, .. } => error.source(),
-            Self::Store(error) => error.source(),
+            Self::Store(error) | Self::Outbox(error) => error.source(),
             Self::Http { error, .. } => error.source(),
         }
     }

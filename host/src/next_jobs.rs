@@ -52,20 +52,30 @@ impl NextJobRoute {
         attempt: &'a AttemptInfo,
         jobs: Vec<NextJob>,
     ) -> MaybeReady<'a, Result<Option<NextJobs>, NextError>> {
-        // Without a claim there is no mark.
-        let with_mark = self.with_mark && attempt.claim().is_some();
         MaybeReady::later(async move {
             let origin = NextOrigin { queue_url: &self.queue_url, group: attempt.message().group.as_deref() };
-            if with_mark {
-                let jobs = self.sender.check(origin, jobs).await?;
-                return Ok(Some(NextJobs(jobs.into())));
-            }
             let count = jobs.len();
-            self.sender.send(origin, jobs).await?;
+            if self.with_mark {
+                let jobs = self.sender.check(origin, jobs).await?;
+                if attempt.claim().is_some() {
+                    return Ok(Some(NextJobs(jobs.into())));
+                }
+                // The store does not answer, so nothing marks this job. A delay that only its outbox can keep is refused here, and is
+                // none of the job's faults.
+                self.sender.send(origin, jobs).await.map_err(tried_again)?;
+            } else {
+                self.sender.send(origin, jobs).await?;
+            }
             debug!(parent: attempt.span(), count, "next jobs sent");
             Ok(None)
         })
     }
+}
+
+/// What is refused for now may be taken later.
+fn tried_again(error: NextError) -> NextError {
+    let (NextError::Retry(reason) | NextError::Permanent(reason)) = error;
+    NextError::Retry(reason)
 }
 
 /// Returns the rows of jobs in an outbox.

@@ -23,7 +23,7 @@ pub(crate) fn settings_of_process() -> Result<Settings, ConnectError> {
 pub(crate) async fn routes(settings: &Settings) -> Result<Routes, ConnectError> {
     let urls = || settings.queues.iter().map(|queue| &queue.url);
     let first = urls().chain(settings.queue_by_type.values()).next().ok_or(ConnectError::NoQueue)?;
-    let connections = Connections::default();
+    let connections = Connections::at(None);
     let clients = connections.to(first).await?;
     let others = match &settings.queues[..] {
         [] => Others::Nowhere,

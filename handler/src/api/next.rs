@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::api::context::Context;
 use crate::api::failure::Failure;
 use crate::api::job::Job;
-use crate::core::next_job::{MAX_NEXT_JOBS, NextJob, next_job_id};
+use crate::core::next_job::{MAX_NEXT_JOBS, NextJob, next_job_id, next_job_id_by_key};
 use crate::message::objects::from_json;
 
 /// The options of a job that follows on another one. The default has none.
@@ -25,6 +25,7 @@ pub struct NextOptions {
     delay: Duration,
     group: Option<String>,
     queue: Option<String>,
+    key: Option<String>,
 }
 
 impl NextOptions {
@@ -33,8 +34,8 @@ impl NextOptions {
         Self::default()
     }
 
-    /// Delays the job: whole seconds, at most 15 minutes; an outbox in PostgreSQL has no such limits. Messages of a FIFO queue have no
-    /// delay of their own.
+    /// Delays the job: whole seconds, at most 15 minutes, and not at all in a FIFO queue. Workers with the setting `outbox_relay` have no
+    /// such limits.
     pub fn delay(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
@@ -49,6 +50,12 @@ impl NextOptions {
     pub fn queue(self, queue: impl Into<String>) -> Self {
         Self { queue: Some(queue.into()), ..self }
     }
+
+    /// Sets the key that distinguishes the job from the others of its type that follow on the same job, such as the number of an item. Its
+    /// id depends on it then, and not on the order in which jobs are declared. The default is [`Job::idempotency_key`].
+    pub fn key(self, key: impl Into<String>) -> Self {
+        Self { key: Some(key.into()), ..self }
+    }
 }
 
 impl Context {
@@ -56,8 +63,12 @@ impl Context {
     ///
     /// A long job is cut into steps so: each has attempts of its own, and one that is done does not run again. The job has the
     /// correlation id and the trace of this one, and an id that depends on this job alone: another attempt at this job, or a
-    /// replay of it, declares the same one, and workers with a store run it once. With a store in PostgreSQL it is
-    /// added in the transaction that marks this job as done; with others it is sent before. `docs/next-steps.md` has more.
+    /// replay of it, declares the same one, and workers with a store run it once. It is sent before this job is marked as done; with the
+    /// setting `outbox_relay` and a store in PostgreSQL it is added in the transaction that does so. `docs/next-steps.md` has more.
+    ///
+    /// **Several of one type** need keys, by [`Job::idempotency_key`] or [`NextOptions::key`], unless every attempt declares them in the same
+    /// order. Without, their ids depend on their places: an attempt with another order gives the id of one to the payload of another, and a
+    /// job is lost.
     ///
     /// ```
     /// use drumline::{Context, Failure, Job, Router};
@@ -78,13 +89,13 @@ impl Context {
     /// ```
     ///
     /// # Errors
-    /// If the job cannot be written as JSON or read by its handler, or if there are more than [`MAX_NEXT_JOBS`]: no attempt can
-    /// succeed.
+    /// If the job cannot be written as JSON or read by its handler, if another one of its type has its key and another payload, or if there are more than
+    /// [`MAX_NEXT_JOBS`]: no attempt can succeed.
     pub fn then<J: Job + Serialize>(&self, job: &J) -> Result<(), Failure> {
         self.then_with(job, NextOptions::new())
     }
 
-    /// As [`then`](Self::then), with options: a delay, a message group, a queue.
+    /// As [`then`](Self::then), with options: a delay, a message group, a queue, a key.
     ///
     /// # Errors
     /// As those of [`then`](Self::then).
@@ -96,7 +107,9 @@ impl Context {
         from_json::<J>(&payload).map_err(|error| {
             Failure::reject(format_args!("the next job {job_type} could not be read by its handler: {error}"))
         })?;
-        let NextOptions { delay, group, queue } = options;
+        let NextOptions { delay, group, queue, key } = options;
+        let idempotency_key = job.idempotency_key().filter(|key| !key.is_empty());
+        let key = key.filter(|key| !key.is_empty()).or_else(|| idempotency_key.clone());
         let mut declared = self.declared();
         let next = &mut declared.next;
         if next.len() == MAX_NEXT_JOBS {
@@ -104,16 +117,29 @@ impl Context {
                 "more than {MAX_NEXT_JOBS} jobs follow on this one: send them by a job of its own"
             )));
         }
-        let index = next.iter().filter(|other| other.job_type == job_type).count();
+        let mut others = next.iter().filter(|other| other.job_type == job_type);
+        let id = if let Some(key) = &key {
+            match others.find(|other| other.key.as_ref() == Some(key)) {
+                Some(same) if same.payload == payload => return Ok(()),
+                Some(_) => {
+                    let reason = format_args!("two next jobs {job_type} have one key and different payloads");
+                    return Err(Failure::reject(reason));
+                }
+                None => next_job_id_by_key(self.identity(), job_type, key),
+            }
+        } else {
+            next_job_id(self.identity(), job_type, others.filter(|other| other.key.is_none()).count())
+        };
         next.push(NextJob {
             schema_version: J::VERSION,
+            key,
             queue,
             group,
             delay,
-            idempotency_key: job.idempotency_key().filter(|key| !key.is_empty()),
+            idempotency_key,
             correlation_id: self.correlation_id().to_owned(),
             traceparent: self.traceparent(),
-            ..NextJob::new(next_job_id(self.identity(), job_type, index), job_type, payload)
+            ..NextJob::new(id, job_type, payload)
         });
         Ok(())
     }

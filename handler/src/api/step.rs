@@ -22,7 +22,8 @@ impl Context {
     /// Returns the last failure once the schedule is over, the next wait would outlast the attempt's
     /// [`deadline`](crate::run::AttemptInfo::deadline), the run is cancelled, or after [`MAX_STEP_RETRIES`]. A rejection is
     /// returned at once. A failure's own delay ([`Failure::retry_after`]) counts instead of the policy's if it is longer. The
-    /// step should be safe to repeat; a cancellation does not interrupt it, only the waits.
+    /// step should be safe to repeat; a cancellation does not interrupt it, only the waits. Jobs that a failed try has declared
+    /// ([`then`](Self::then)) do not follow; so no other code of the handler may declare any while the step runs.
     ///
     /// ```
     /// # use drumline::{Context, Failure, Job, RetryPolicy};
@@ -42,10 +43,13 @@ impl Context {
     {
         let most = policy.steps().and_then(|steps| u32::try_from(steps).ok()).unwrap_or(MAX_STEP_RETRIES);
         for tries in 1.. {
+            let declared = self.declared().next.len();
             let failure = match step().await {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
+            // The next try declares them again.
+            self.declared().next.truncate(declared);
             let Some(wait) = self.wait_before(policy, tries, &failure).filter(|_| tries <= most) else {
                 return Err(failure);
             };

@@ -31,6 +31,8 @@ pub struct NextJob {
     pub schema_version: u32,
     /// The payload, as JSON.
     pub payload: String,
+    /// The key that its id depends on. Without one, that is its place among those of its type that have none.
+    pub key: Option<String>,
     /// The queue: a URL, an ARN or a name; `None` for that of its type, else that of the job that it follows.
     pub queue: Option<String>,
     /// The message group; `None` for that of the job that it follows.
@@ -52,6 +54,7 @@ impl NextJob {
             id: id.into(),
             job_type: job_type.into(),
             schema_version: 1,
+            key: None,
             payload: payload.into(),
             queue: None,
             group: None,
@@ -67,7 +70,7 @@ impl NextJob {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NextJobs(pub Arc<Vec<NextJob>>);
 
-/// Returns the id of the job of this type that follows on a job, as the `index`th of its type.
+/// Returns the id of the job of this type that follows on a job, as the `index`th of those of its type that have no key.
 ///
 /// ```
 /// use drumline::core::next_job_id;
@@ -78,10 +81,20 @@ pub struct NextJobs(pub Arc<Vec<NextJob>>);
 /// assert_ne!(next_job_id(&order, "invoice.send", 0), next_job_id(&order, "invoice.send", 1));
 /// ```
 pub fn next_job_id(of: &Identity, job_type: &str, index: usize) -> String {
+    id_of(of, job_type, format_args!("{index}"))
+}
+
+/// Returns the id of the job of this type that follows on a job under a key: the same one at any place.
+pub(crate) fn next_job_id_by_key(of: &Identity, job_type: &str, key: &str) -> String {
+    // No index begins so.
+    id_of(of, job_type, format_args!("key:{key}"))
+}
+
+fn id_of(of: &Identity, job_type: &str, which: std::fmt::Arguments<'_>) -> String {
     let key = of.key();
     let mut hash = Sha256::new();
-    // Each text behind its length, so that none can reach into the next.
-    hash.update(format!("{}:{key},{}:{job_type},{index}", key.len(), job_type.len()));
+    // Each text but the last behind its length, so that none can reach into the next.
+    hash.update(format!("{}:{key},{}:{job_type},{which}", key.len(), job_type.len()));
     let mut id = String::with_capacity(PREFIX.len() + 2 * HASH_BYTES);
     id.push_str(PREFIX);
     for byte in &hash.finalize()[..HASH_BYTES] {
@@ -108,6 +121,8 @@ mod tests {
         let order = Identity::new("arn:aws:sqs:eu-west-1:123456789012:jobs", "order.place", None, "order-7");
         assert_eq!(next_job_id(&order, "invoice.send", 0), "next-b99e7302129a4009f855224044098371f97c222e");
         assert_eq!(next_job_id(&order, "invoice.send", 1), "next-98c2d39aa470ad8e5e74a9aa0dac68cf49cdce19");
+        let by_key = next_job_id_by_key(&order, "invoice.send", "customer-1");
+        assert_eq!(by_key, "next-PINNED");
     }
 
     #[test]
@@ -115,7 +130,9 @@ mod tests {
         let id = |scope: &str, job_type: &str, index| {
             next_job_id(&Identity::new(scope, "a", None, "1"), job_type, index)
         };
+        let by_key = |job_type, key| next_job_id_by_key(&Identity::new("s", "a", None, "1"), job_type, key);
         let ids = [id("s", "b", 1), id("s", "b,1", 1), id("s", "b", 11), id("s", "b1", 1), id("s1", "b", 1)];
+        let ids = [&ids[..], &[by_key("b", "1"), by_key("b", "11"), by_key("b1", "1")]].concat();
         let distinct: std::collections::HashSet<_> = ids.iter().collect();
         assert_eq!(distinct.len(), ids.len());
         assert!(ids.iter().all(|id| is_next_job_id(id)));

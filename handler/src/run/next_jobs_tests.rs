@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 #![allow(clippy::needless_pass_by_value, reason = "as handlers take their context")]
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::core::next_job::{MAX_NEXT_JOBS, NextJob, NextJobs};
 use crate::message::intake::Intake;
 use crate::message::sqs_message::Message;
 use crate::run::attempt::Attempt;
-use crate::{Context, Failure, Job, NextOptions, Router};
+use crate::{Context, Failure, Job, NextOptions, RetryPolicy, Router};
 
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Step {
@@ -70,6 +70,10 @@ struct Host {
 impl RunEnvironment for Host {
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
         work();
+    }
+
+    fn sleep(&self, _: Duration, _: Instant) -> MaybeReady<'_, bool> {
+        MaybeReady::now(true)
     }
 
     fn send_next<'a>(
@@ -150,6 +154,62 @@ fn every_attempt_and_every_replay_names_the_same_ids() {
     assert_eq!(first.iter().collect::<HashSet<_>>().len(), 3);
 }
 
+/// The payloads by the ids of the jobs that follow.
+fn by_id(handler: fn(Context) -> Result<(), Failure>, message_id: &str) -> BTreeMap<String, String> {
+    run(handler, Way::Sent, message_id).1.into_iter().map(|job| (job.id, job.payload)).collect()
+}
+
+fn items(ctx: &Context, items: [&str; 2]) -> Result<(), Failure> {
+    items.into_iter().try_for_each(|item| {
+        let options = NextOptions::new().key(item).group(item);
+        ctx.then_with(&Other {}, options)
+    })
+}
+
+#[test]
+fn jobs_with_keys_have_the_same_ids_in_another_order() {
+    // By `Job::idempotency_key`; the first one of the second attempt is new.
+    let first = by_id(|ctx| [2, 3].into_iter().try_for_each(|n| ctx.then(&Step { n })), "m1");
+    let second = by_id(|ctx| [4, 3, 2].into_iter().try_for_each(|n| ctx.then(&Step { n })), "m1");
+    assert_eq!((first.len(), second.len()), (2, 3));
+    assert!(first.iter().all(|(id, payload)| second.get(id) == Some(payload)), "{first:?} {second:?}");
+
+    // By an option, beside one without a key.
+    let groups = |handler| -> BTreeMap<String, Option<String>> {
+        run(handler, Way::Sent, "m1").1.into_iter().map(|job| (job.id, job.group)).collect()
+    };
+    let first = groups(|ctx| items(&ctx, ["a", "b"]).and_then(|()| ctx.then(&Other {})));
+    let second = groups(|ctx| ctx.then(&Other {}).and_then(|()| items(&ctx, ["b", "a"])));
+    assert_eq!((first.len(), &first), (3, &second));
+}
+
+#[test]
+fn a_try_that_failed_declares_nothing() {
+    let router = Router::new().handle(|ctx: Context, _: Step| async move {
+        ctx.then(&Other {})?;
+        let mut tries = 0;
+        let policy: RetryPolicy = "schedule(1s,1s)".parse()?;
+        let step = || {
+            tries += 1;
+            let result = ctx.then(&Step { n: 1 });
+            std::future::ready(if tries < 3 { Err(Failure::retry("again")) } else { result })
+        };
+        ctx.retry(&policy, step).await?;
+        // One that fails for good is not the end of this handler.
+        let failing =
+            || std::future::ready(ctx.then(&Step { n: 2 }).and(Err::<(), _>(Failure::reject("never"))));
+        assert!(ctx.retry(&policy, failing).await.is_err());
+        Ok::<(), Failure>(())
+    });
+    let host = Arc::new(Host { way: Way::Sent, given: Mutex::default() });
+    let attempt = attempt(Arc::clone(&host) as _, "m1", &RunControl::new());
+    let report = router.run(attempt).now_or_never().expect("nothing to wait for");
+    assert_eq!(report.ending, Ending::Done);
+    let ids: Vec<_> = host.given.lock().unwrap().iter().map(|job| job.id.clone()).collect();
+    let once = run(|ctx| ctx.then(&Other {}).and_then(|()| ctx.then(&Step { n: 1 })), Way::Sent, "m1").1;
+    assert_eq!(ids, once.into_iter().map(|job| job.id).collect::<Vec<_>>());
+}
+
 #[test]
 fn nothing_follows_without_success() {
     let table: [fn(Context) -> Result<(), Failure>; 3] = [
@@ -200,6 +260,13 @@ fn what_cannot_follow_is_refused_where_it_is_declared() {
     let (report, _) = run(|ctx| (0..=MAX_NEXT_JOBS).try_for_each(|_| ctx.then(&Other {})), Way::Sent, "m1");
     let Ending::Rejected { reason } = report.ending else { panic!("{:?}", report.ending) };
     assert!(reason.starts_with("more than 100 jobs follow on this one"), "{reason}");
+    let same_key = |ctx: Context| {
+        [2, 3].into_iter().try_for_each(|n| ctx.then_with(&Step { n }, NextOptions::new().key("k")))
+    };
+    let reason = "two next jobs step have one key and different payloads".to_owned();
+    assert_eq!(run(same_key, Way::Sent, "m1").0.ending, Ending::Rejected { reason });
+    let (_, jobs) = run(|ctx| (0..2).try_for_each(|_| ctx.then(&Step { n: 2 })), Way::Sent, "m1");
+    assert_eq!(jobs.len(), 1, "the same job twice is one");
     let (report, _) = run(|ctx| ctx.then(&Odd { _needed: 1 }), Way::Sent, "m1");
     let Ending::Rejected { reason } = report.ending else { panic!("{:?}", report.ending) };
     assert!(

@@ -1,4 +1,4 @@
-//! The outbox of a process: its own, or the one beside its store.
+//! The outbox of a process: its own, or the one beside its store; and whether a worker relays it.
 
 use drumline_store::{Location, SecretUrl};
 
@@ -8,6 +8,8 @@ use crate::claims::StoreSettings;
 
 /// The setting that names an outbox.
 const KEY: &str = "outbox_url";
+
+const WRONG_STORE: &str = "needs store_url = postgres://…: no other store adds jobs in the transaction that marks their job as done";
 
 impl Reader<'_> {
     /// Returns the URL of the outbox. A store that can hold one is the default: its transactions then span claims and new jobs.
@@ -22,5 +24,14 @@ impl Reader<'_> {
             row.value = Some(url.to_string());
         }
         Some(url.clone())
+    }
+
+    /// Returns true if a worker relays the outbox of its store. Only a store that marks and adds in one transaction has one.
+    pub(super) fn outbox_relay(&mut self, store: Option<&StoreSettings>) -> Option<bool> {
+        let holds_outbox = store.is_none_or(|store| matches!(store.location, Location::Postgres(_)));
+        self.get("outbox_relay", None, |text| match values::on_or_off(text) {
+            Ok(true) if !holds_outbox => Err(WRONG_STORE.to_owned()),
+            result => result,
+        })
     }
 }

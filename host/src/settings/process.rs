@@ -70,6 +70,8 @@ pub struct Settings {
     pub outbox_url: Option<SecretUrl>,
     /// How long jobs stay in the outbox after they were sent.
     pub outbox_keep: Duration,
+    /// A worker adds next jobs to the outbox of its PostgreSQL store with the marks, and relays that outbox.
+    pub outbox_relay: bool,
     /// What is read of payloads that are not in their message, and where large ones are put.
     pub payloads: PayloadSettings,
     /// Records of version 0.1 are looked up under their old keys.
@@ -150,6 +152,7 @@ impl Reader<'_> {
         let store = self.store();
         let outbox_url = self.outbox_url(store.as_ref());
         let outbox_keep = self.get("outbox_keep", None, values::outbox_keep);
+        let outbox_relay = self.outbox_relay(store.as_ref());
         let legacy_records = self.get("legacy_records", None, values::legacy_records);
         let task_protection = self.get("task_protection", None, values::on_or_off);
         let dlq_watch = self.dlq_watch();
@@ -175,6 +178,7 @@ impl Reader<'_> {
             store: store?,
             outbox_url,
             outbox_keep: outbox_keep?,
+            outbox_relay: outbox_relay?,
             legacy_records: legacy_records?,
             task_protection: task_protection?,
             dlq_watch: dlq_watch?,

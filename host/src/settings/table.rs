@@ -266,6 +266,13 @@ pub const SETTINGS: &[Setting] = &[
         "How long jobs stay in the outbox after they were sent, for `outbox ls --state sent`: 0s (not at all) to 365d. Each then costs a write more",
     ),
     setting(
+        "outbox_relay",
+        Some("off"),
+        false,
+        "on|off",
+        "With a PostgreSQL store: next jobs are added to its outbox in the transaction that marks their job as done, and the worker relays that outbox, all of it, to the queues of its own settings",
+    ),
+    setting(
         "timetable",
         Some("default"),
         false,

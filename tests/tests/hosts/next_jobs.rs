@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use drumline::core::{FailureClass, LedgerEvent};
 use drumline::message::Intake;
@@ -113,7 +112,6 @@ async fn a_consumer_sends_each_step_to_its_queue() {
             .endpoint(queue.endpoint_url());
         let stop = async move {
             drop(is_done.wait_for(|done| *done).await);
-            tokio::time::sleep(Duration::from_millis(200)).await;
         };
         consumer.run(stop).await.unwrap();
         let seen = std::mem::take(&mut *seen.lock().unwrap());

@@ -47,6 +47,27 @@ fn sent_jobs_are_kept_for_a_bounded_time() {
 }
 
 #[test]
+fn only_the_outbox_of_a_postgres_store_is_relayed_by_a_worker() {
+    let relays = |relay: Option<&str>, store: &str| {
+        let environment = [("DRUMLINE_QUEUE_URL", JOBS), ("DRUMLINE_STORE_URL", store)];
+        let relay = relay.map(|text| ("DRUMLINE_OUTBOX_RELAY", text));
+        let environment: Vec<_> = environment.into_iter().chain(relay).collect();
+        read(&[], &environment, "").map(|settings| settings.outbox_relay).map_err(|p| p.to_string())
+    };
+    let postgres = "postgres://db/orders";
+    assert_eq!(relays(None, postgres), Ok(false), "it is off by default");
+    assert_eq!((relays(Some("off"), "memory:"), relays(Some("on"), postgres)), (Ok(false), Ok(true)));
+    for store in ["memory:", "redis://cache:6379", "dynamodb://jobs"] {
+        let problems = relays(Some("on"), store).unwrap_err();
+        let says = "needs store_url = postgres://";
+        assert!(problems.contains("DRUMLINE_OUTBOX_RELAY") && problems.contains(says), "{problems}");
+    }
+    // The problem of the store is enough.
+    let problems = relays(Some("on"), "nonsense").unwrap_err();
+    assert!(!problems.contains("DRUMLINE_OUTBOX_RELAY"), "{problems}");
+}
+
+#[test]
 fn what_is_no_outbox_is_a_problem_that_says_what_is_one() {
     let table = [
         ("dynamodb://jobs", "an outbox is postgres://… or redis://…"),
