@@ -25,7 +25,7 @@ pub use self::conclusion::Conclusion;
 pub use self::interface::{Answer, Outbox};
 pub use self::job::{Due, OutboxJob};
 pub use self::memory::MemoryOutbox;
-pub use self::open::open;
+pub use self::open::{open, open_to_add};
 pub use self::rows::{Lag, OutboxRow, RowState, Rows};
 pub use self::taken::{Lease, TakenJob};
 pub use self::unique::{OnConflict, Unique};

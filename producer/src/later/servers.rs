@@ -56,7 +56,7 @@ impl OutboxServer {
 
     async fn open(&self) -> Result<Arc<dyn Outbox>, OpenError> {
         let (url, keep_sent) = self.0.place();
-        outbox::open(url.expose().as_str(), *keep_sent).await
+        outbox::open_to_add(url.expose().as_str(), *keep_sent).await
     }
 }
 

@@ -13,13 +13,28 @@ use crate::open::{Location, OpenError};
 /// any case.
 ///
 /// # Errors
-/// If the URL is none of an outbox, or the server does not answer.
+/// If the URL is none of an outbox, the server does not answer, or the role of PostgreSQL lacks a right that a relay needs.
 pub async fn open(url: &str, keep_sent: Duration) -> Result<Arc<dyn Outbox>, OpenError> {
+    match url.parse()? {
+        #[cfg(feature = "postgres")]
+        Location::Postgres(server) => {
+            Ok(Arc::new(super::postgres::PostgresOutbox::connect(server.expose(), keep_sent).await?))
+        }
+        _ => open_to_add(url, keep_sent).await,
+    }
+}
+
+/// Opens the outbox at `url` for a producer: as [`open`], but the role of PostgreSQL needs the rights of its calls only, which is INSERT
+/// on `drumline_outbox` for [`add`](Outbox::add).
+///
+/// # Errors
+/// If the URL is none of an outbox, or the server does not answer.
+pub async fn open_to_add(url: &str, keep_sent: Duration) -> Result<Arc<dyn Outbox>, OpenError> {
     match url.parse()? {
         Location::Memory => Ok(Arc::new(MemoryOutbox::new(keep_sent))),
         #[cfg(feature = "postgres")]
         Location::Postgres(server) => {
-            Ok(Arc::new(super::postgres::PostgresOutbox::connect(server.expose(), keep_sent).await?))
+            Ok(Arc::new(super::postgres::PostgresOutbox::connect_to_add(server.expose(), keep_sent).await?))
         }
         #[cfg(feature = "redis")]
         Location::Redis(server) => {

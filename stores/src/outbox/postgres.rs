@@ -21,6 +21,10 @@
 //! concluded under an older one is refused. Each [`take`](Outbox::take) extends the leases of the relay's buckets. A relay that starts beside
 //! others gets buckets when those take the next time, or when their leases end.
 //!
+//! No relay waits for a row that another transaction has locked. A conclusion of such a job waits in the process, and is written with the
+//! next conclusions or the next take after the lock's end; later jobs of its group wait meanwhile. If the relay ends before, the job is
+//! sent again.
+//!
 //! There is no cursor: a relay reads what is due now, so a row whose transaction was open for minutes is found when it is there.
 //!
 //! # Connections
@@ -40,6 +44,7 @@ mod states;
 mod taken_row;
 mod taking;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -95,8 +100,22 @@ impl PostgresOutbox {
     /// Connects to the server at `url`, and makes the tables and functions if they are missing, as [`open`](super::open) does.
     ///
     /// # Errors
-    /// If the server does not answer, or something is missing that this role may not make.
+    /// If the server does not answer, something is missing that this role may not make, or the role lacks a right that a relay needs.
     pub async fn connect(url: &Url, keep_sent: Duration) -> Result<Self, OpenError> {
+        let outbox = Self::connect_to_add(url, keep_sent).await?;
+        let rights =
+            |mut loan: PooledConnection| async { (schema::missing_rights(&mut loan.connection).await, loan) };
+        match outbox.call(rights).await.map_err(OpenError::Unavailable)? {
+            None => Ok(outbox),
+            Some(missing) => Err(OpenError::Unavailable(StoreError::Refused(missing.into()))),
+        }
+    }
+
+    /// Does the same for a role that only adds jobs, which needs INSERT on `drumline_outbox`, as [`open_to_add`](super::open_to_add) does.
+    ///
+    /// # Errors
+    /// If the server does not answer, or something is missing that this role may not make.
+    pub async fn connect_to_add(url: &Url, keep_sent: Duration) -> Result<Self, OpenError> {
         let outbox = Self::unconnected(url, keep_sent)?;
         let ensure =
             |mut loan: PooledConnection| async { (schema::ensure_outbox(&mut loan.connection).await, loan) };
@@ -159,6 +178,7 @@ impl PostgresOutbox {
         length: Duration,
     ) -> Result<Vec<TakenJob>, StoreError> {
         self.remove_expired_if_due();
+        self.conclude_locked().await;
         // What wakes the relay from here on may be a row that this call does not see.
         if let Some(listener) = self.listener.get() {
             self.seen.store(listener.wake_ups(), Ordering::Relaxed);
@@ -199,18 +219,38 @@ impl PostgresOutbox {
     }
 
     async fn conclude_jobs(&self, concluded: &[(TakenJob, Conclusion)]) -> Result<usize, StoreError> {
-        let parts = &Concluded::of(concluded);
+        let locked_before = self.in_hand.lock().await.locked().to_vec();
+        let ids: HashSet<&str> = concluded.iter().map(|(job, _)| &*job.job.id).collect();
+        let again = locked_before.iter().filter(|(job, _)| !ids.contains(&*job.job.id));
+        let all = &*again.chain(concluded).collect::<Vec<_>>();
+        let parts = &Concluded::of(all.iter().copied());
         let keep_sent = self.keep_sent;
-        let lost = self
+        let unwritten = self
             .call(move |mut loan| async move {
                 (concluding::conclude(&mut loan.connection, parts, keep_sent).await, loan)
             })
             .await?;
-        let mut in_hand = self.in_hand.lock().await;
-        for (job, _) in concluded {
-            in_hand.remove(job);
+        let without_room = self.in_hand.lock().await.concluded(all, &unwritten.locked);
+        if locked_before.is_empty() && !unwritten.locked.is_empty() {
+            let jobs = unwritten.locked.len();
+            tracing::warn!(
+                jobs,
+                "rows of concluded jobs are locked by another transaction: written when they are not"
+            );
         }
-        Ok(lost)
+        if without_room > 0 {
+            let text = format!("PostgreSQL: {without_room} rows are locked by other transactions");
+            return Err(StoreError::Unanswered(text.into()));
+        }
+        Ok(unwritten.lost)
+    }
+
+    /// Writes the conclusions whose rows were locked, as far as they are not any more.
+    async fn conclude_locked(&self) {
+        let has_some = !self.in_hand.lock().await.locked().is_empty();
+        if has_some && let Err(error) = self.conclude_jobs(&[]).await {
+            tracing::warn!(%error, "conclusions of rows that were locked are not written yet");
+        }
     }
 }
 
@@ -244,6 +284,7 @@ impl Outbox for PostgresOutbox {
 
     fn leave<'a>(&'a self, relay: &'a str) -> Answer<'a, ()> {
         MaybeReady::later(async move {
+            self.conclude_locked().await;
             self.call(
                 move |mut loan| async move { (taking::leave(&mut loan.connection, relay).await, loan) },
             )

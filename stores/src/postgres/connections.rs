@@ -203,12 +203,13 @@ fn is_lost(error: &Error) -> bool {
 pub(crate) fn failed(error: Error) -> StoreError {
     // Class 22: data that no column can hold; class 54: more of it than PostgreSQL can; 23514: a check of a table.
     let is_refusal = |code: &str| code.starts_with("22") || code.starts_with("54") || code == "23514";
-    let is_refused = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code)
-        .is_some_and(|code| is_refusal(&code));
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    let is_refused = code.as_ref().is_some_and(|code| is_refusal(code));
     // Its own text ends with a line of the server's source.
     let text = match error.as_database_error() {
+        Some(error) if code.as_deref() == Some("55P03") => {
+            format!("PostgreSQL: {}: another transaction holds the table or row: try again", error.message())
+        }
         Some(error) => format!("PostgreSQL: {}", error.message()),
         None => format!("PostgreSQL: {error}"),
     };

@@ -45,13 +45,18 @@ const IS_THERE: &str = "SELECT to_regclass('drumline_attempts') IS NOT NULL
         AND to_regproc('drumline_surrender_v2') IS NOT NULL AS second,
     to_regproc('drumline_surrender_v3') IS NOT NULL AS third,
     to_regproc('drumline_forget_v4') IS NOT NULL AS fourth,
-    to_regproc('drumline_outbox_take_v1') IS NOT NULL AS outbox";
+    to_regproc('drumline_outbox_take_v1') IS NOT NULL AS outbox,
+    to_regproc('drumline_outbox_finish_v1') IS NOT NULL AS finish";
 
-/// Checks for an outbox that this role may add to and relay from: what a worker adds, it sends.
-const MAY_RELAY: &str = "SELECT to_regproc('drumline_outbox_finish_v1') IS NOT NULL AND coalesce(
-    bool_and(has_table_privilege(to_regclass(name)::oid, privilege)), false)
-    FROM unnest(ARRAY['drumline_outbox', 'drumline_outbox_relays', 'drumline_outbox_buckets']) AS name,
-        unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege";
+/// Finds the rights on the tables of the outbox that a relay needs and this role does not have.
+const MISSING_RIGHTS: &str = "SELECT quote_ident(current_user) AS role, string_agg(missing, '; ' ORDER BY missing) AS missing FROM (
+        SELECT string_agg(privilege, ', ' ORDER BY place) || ' on ' || name AS missing
+        FROM unnest(ARRAY['drumline_outbox', 'drumline_outbox_relays', 'drumline_outbox_buckets', 'drumline_outbox_states',
+                'drumline_outbox_leases']) AS name,
+            unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS privileges (privilege, place)
+        WHERE NOT coalesce(has_table_privilege(to_regclass(name)::oid, privilege), false)
+        GROUP BY name
+    ) AS of_tables";
 
 /// The parts that jobs need, by their names in [`IS_THERE`].
 const NEEDED: [(&str, &str); 3] = [("first", FIRST), ("second", SECOND), ("third", THIRD)];
@@ -73,7 +78,8 @@ pub(super) async fn ensure(connection: &mut PgConnection) -> Result<bool, Error>
             made => made?,
         }
     }
-    sqlx::query(MAY_RELAY).persistent(false).fetch_one(connection).await?.try_get(0)
+    let has_functions = missing(connection, &[("finish", OUTBOX)]).await?.is_empty();
+    Ok(has_functions && missing_rights(connection).await?.is_none())
 }
 
 /// Makes the outbox if it is missing.
@@ -81,12 +87,23 @@ pub(crate) async fn ensure_outbox(connection: &mut PgConnection) -> Result<(), E
     make(connection, &[("outbox", OUTBOX)]).await
 }
 
+/// Returns the rights that this role lacks to relay from the outbox, with what to do, for people.
+pub(crate) async fn missing_rights(connection: &mut PgConnection) -> Result<Option<String>, Error> {
+    let row = sqlx::query(MISSING_RIGHTS).persistent(false).fetch_one(connection).await?;
+    let (role, missing): (String, Option<String>) = (row.try_get("role")?, row.try_get("missing")?);
+    Ok(missing.map(|missing| {
+        format!(
+            "PostgreSQL: a relay's role needs more rights than {role} has. It lacks {missing}. Have the owner of the tables run: \
+             GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_outbox, drumline_outbox_relays, drumline_outbox_buckets, \
+             drumline_outbox_states, drumline_outbox_leases TO {role}"
+        )
+    }))
+}
+
 /// Makes the outbox, or what is missing of it.
 pub(crate) async fn migrate_outbox(connection: &mut PgConnection) -> Result<(), Error> {
     let mut transaction = connection.begin().await?;
     lock(&mut transaction).await?;
-    // An index waits for open transactions, and those that insert would wait behind it.
-    sqlx::raw_sql("SET LOCAL lock_timeout = '2s'").execute(&mut *transaction).await?;
     sqlx::raw_sql(OUTBOX).execute(&mut *transaction).await?;
     transaction.commit().await
 }
@@ -103,8 +120,10 @@ async fn make(connection: &mut PgConnection, parts: &[(&str, &'static str)]) -> 
     transaction.commit().await
 }
 
-/// Tables that are made twice at the same time fail even with IF NOT EXISTS.
+/// Tables that are made twice at the same time fail even with IF NOT EXISTS. Waits for no lock for long: a table that is changed waits
+/// for the transactions that have used it, and all others wait behind it.
 async fn lock(transaction: &mut PgConnection) -> Result<(), Error> {
+    sqlx::raw_sql("SET LOCAL lock_timeout = '2s'").execute(&mut *transaction).await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(ADVISORY_LOCK).execute(transaction).await?;
     Ok(())
 }

@@ -40,6 +40,10 @@ mod outboxes;
 mod postgres_only;
 #[cfg(feature = "postgres")]
 mod postgres_outbox;
+#[cfg(feature = "postgres")]
+mod postgres_outbox_locks;
+#[cfg(feature = "postgres")]
+mod postgres_outbox_rights;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod proxy;
 #[cfg(feature = "redis")]
@@ -190,8 +194,19 @@ mod postgres {
             a_group_of_both_kinds_is_taken_in_its_order,
             the_lag_counts_what_was_put_back,
             a_listener_that_lost_its_connection_listens_again,
-            a_role_without_rights_is_told_what_to_do,
             a_mark_and_the_next_jobs_are_made_together,
+        }
+        postgres_outbox_locks {
+            a_locked_row_holds_up_no_conclusion_of_another,
+            a_conclusion_that_waited_for_a_lock_is_void_under_an_old_token,
+            a_bucket_that_changes_its_owner_is_not_concluded_meanwhile,
+            too_many_locked_rows_are_an_error,
+            a_locked_unique_job_holds_up_its_group_only,
+            a_migration_waits_for_no_open_transaction,
+            a_huge_job_is_parked_and_not_read,
+        }
+        postgres_outbox_rights {
+            a_role_without_rights_is_told_what_to_do,
             a_store_without_an_outbox_works_as_before,
         }
     }

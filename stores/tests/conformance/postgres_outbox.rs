@@ -10,29 +10,29 @@ use drumline_store::conformance::outbox::steps::{
     all_sent, assert_nothing, conclude, drain, grouped, ids, in_group, job, jobs, later, row_ids, rows,
     sorted, take,
 };
-use drumline_store::outbox::postgres::{MIGRATION, PostgresOutbox, add_in};
+use drumline_store::outbox::postgres::add_in;
 use drumline_store::outbox::{self, Conclusion, Outbox, OutboxJob, RowState, TakenJob};
 use drumline_store::postgres::sqlx::postgres::PgConnection;
 use drumline_store::postgres::sqlx::{self, Connection, Row};
-use drumline_store::{Location, OpenError, Retention, Store, StoreError};
+use drumline_store::{Location, Retention, Store, StoreError};
 use url::Url;
 
 use crate::postgres_only::{connect, count, execute, own_database, postgres};
 use crate::world::{LONG, World, eventually, granted, granted_in_time, json, short};
 
-async fn open(url: &Url) -> Arc<dyn Outbox> {
+pub async fn open(url: &Url) -> Arc<dyn Outbox> {
     outbox::open(url.as_str(), Duration::ZERO).await.unwrap()
 }
 
 /// An outbox in a database of its own, and a connection of the application.
-async fn outbox_and_application(world: &World) -> (Arc<dyn Outbox>, PgConnection, Url) {
+pub async fn outbox_and_application(world: &World) -> (Arc<dyn Outbox>, PgConnection, Url) {
     let url = own_database(world).await;
     let outbox = open(&url).await;
     let connection = connect(&url).await;
     (outbox, connection, url)
 }
 
-async fn store(url: &Url, owner: &str) -> Arc<dyn Store> {
+pub async fn store(url: &Url, owner: &str) -> Arc<dyn Store> {
     let location: Location = url.as_str().parse().unwrap();
     drumline_store::open(&location, owner.into(), Retention::default()).await.unwrap()
 }
@@ -302,50 +302,6 @@ pub async fn a_listener_that_lost_its_connection_listens_again(world: World) {
     assert!(woken_by_a_row(&mut application, "2").await);
 }
 
-pub async fn a_role_without_rights_is_told_what_to_do(world: World) {
-    let mut url = own_database(&world).await;
-    let mut connection = connect(&url).await;
-    let (relay, application) = (world.name("relay").replace('-', "_"), world.name("app").replace('-', "_"));
-    let roles = format!(
-        "CREATE ROLE {relay} LOGIN; CREATE ROLE {application} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC;
-        GRANT USAGE ON SCHEMA public TO {relay}, {application}"
-    );
-    execute(&mut connection, &roles).await;
-    let owners = url.clone();
-    url.set_username(&relay).unwrap();
-    let refusal = outbox::open(url.as_str(), Duration::ZERO).await.err().unwrap();
-    assert!(
-        matches!(&refusal, OpenError::Unavailable(StoreError::Refused(text)) if text.to_string().contains("drumline outbox migrate")),
-        "{refusal}"
-    );
-
-    for _ in 0..2 {
-        PostgresOutbox::migrate(&owners).await.unwrap();
-        // Again, as people do.
-        execute(&mut connection, MIGRATION).await;
-    }
-    let grants = format!(
-        "GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_outbox, drumline_outbox_relays, drumline_outbox_buckets,
-            drumline_outbox_states, drumline_outbox_leases TO {relay};
-        GRANT INSERT ON drumline_outbox TO {application}"
-    );
-    execute(&mut connection, &grants).await;
-    let outbox = open(&url).await;
-    url.set_username(&application).unwrap();
-    let mut connection = connect(&url).await;
-    for _ in 0..2 {
-        add_in(&mut connection, &[job("1"), job("2")]).await.unwrap();
-    }
-    assert_eq!(drain(&outbox, "relay", 2).await.len(), 2);
-    assert_eq!(outbox.change("name", None, Some("a"), &[job("3")]).await, Ok(true));
-    assert!(outbox.lead("name", "one", LONG).await.unwrap().is_some());
-    outbox.leave("relay").await.unwrap();
-    // The application's role is no relay's.
-    let other = open(&url).await;
-    let refusal = other.take("other", 10, LONG).await.unwrap_err();
-    assert!(matches!(&refusal, StoreError::Refused(text) if text.to_string().contains("grant")), "{refusal}");
-}
-
 pub async fn a_mark_and_the_next_jobs_are_made_together(world: World) {
     let (outbox, mut application, url) = outbox_and_application(&world).await;
     let store = store(&url, "one").await;
@@ -380,35 +336,6 @@ pub async fn a_mark_and_the_next_jobs_are_made_together(world: World) {
     assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
     assert_eq!(store.finish_with(&new, None, &[]).await, Ok(Ownership::Kept));
     assert_eq!(row_ids(&outbox, None).await, [""; 0]);
-}
-
-pub async fn a_store_without_an_outbox_works_as_before(world: World) {
-    let mut url = own_database(&world).await;
-    let mut connection = connect(&url).await;
-    let role = world.name("role").replace('-', "_");
-    // As a database that was set up before there were outboxes.
-    drop(store(&url, "owner").await);
-    let grants = format!(
-        "DROP TABLE drumline_outbox, drumline_outbox_relays, drumline_outbox_buckets, drumline_outbox_states, drumline_outbox_leases;
-        DO $$ DECLARE name text; BEGIN
-            FOR name IN SELECT oid::regprocedure::text FROM pg_proc WHERE proname LIKE 'drumline_outbox_%'
-            LOOP EXECUTE 'DROP FUNCTION ' || name || ' CASCADE'; END LOOP;
-        END $$;
-        CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO {role};
-        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role};
-        GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}"
-    );
-    execute(&mut connection, &grants).await;
-    url.set_username(&role).unwrap();
-    let store = store(&url, "one").await;
-    assert!(!store.adds_next_jobs());
-    let claim = granted(&store, &world.request("job")).await.claim;
-    let refused = store.finish_with(&claim, None, &[job("1")]).await;
-    assert!(
-        matches!(&refused, Err(StoreError::Refused(text)) if text.to_string().contains("drumline outbox migrate")),
-        "{refused:?}"
-    );
-    assert_eq!(store.finish_with(&claim, None, &[]).await, Ok(Ownership::Kept));
 }
 
 /// A measurement, not a test: rows per second of taking and concluding, without SQS in between.

@@ -1,5 +1,6 @@
 //! Concluding taken jobs.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnection;
@@ -10,42 +11,61 @@ use super::taken_row::bucket_and_turn;
 use crate::store::millis;
 
 /// Writes what became of jobs, if the bucket is still leased under the token under which they were taken, and they have not been taken
-/// again. Answers with the number of the others. In one statement, so that all of them are written or none.
-const CONCLUDE: &str = "WITH ours AS MATERIALIZED (
-        SELECT job.* FROM unnest($1::text[], $2::integer[], $3::integer[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
+/// again. Answers with the ids of those whose row, or bucket, another transaction has locked, and with the number of those that are not
+/// the relay's any more. It waits for no lock. Buckets are held, so that none gets another owner before this is written.
+const CONCLUDE: &str = "WITH jobs AS MATERIALIZED (
+        SELECT * FROM unnest($1::text[], $2::integer[], $3::integer[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
             $8::boolean[]) AS job (id, bucket, turn, token, conclusion, words, after, is_failure)
-        JOIN drumline_outbox_buckets AS leased ON leased.bucket = job.bucket AND leased.token = job.token
+    ), leased AS MATERIALIZED (
+        SELECT bucket, token FROM drumline_outbox_buckets WHERE bucket = ANY($2) FOR SHARE SKIP LOCKED
+    ), ours AS MATERIALIZED (
+        SELECT jobs.* FROM jobs
+        JOIN leased ON leased.bucket = jobs.bucket AND leased.token = jobs.token
+        JOIN drumline_outbox AS o ON o.id = jobs.id AND o.turn = jobs.turn AND o.state = 'waiting'
+        FOR UPDATE OF o SKIP LOCKED
     ), removed AS (
         DELETE FROM drumline_outbox AS o USING ours
-        WHERE ours.conclusion = 'sent' AND o.id = ours.id AND o.turn = ours.turn AND o.state = 'waiting'
-            AND $9 = 0 AND (o.unique_until IS NULL OR o.unique_until <= now())
+        WHERE ours.conclusion = 'sent' AND o.id = ours.id AND $9 = 0 AND (o.unique_until IS NULL OR o.unique_until <= now())
         RETURNING 1
     ), kept AS (
         UPDATE drumline_outbox AS o SET state = 'sent', sent = now(), message_id = ours.words, reason = NULL, taken = NULL, due_since = NULL,
             expires = greatest(now() + $9 * interval '1 millisecond', o.unique_until),
             unique_key = CASE WHEN o.unique_until > now() THEN o.unique_key END
         FROM ours
-        WHERE ours.conclusion = 'sent' AND o.id = ours.id AND o.turn = ours.turn AND o.state = 'waiting'
-            AND ($9 > 0 OR o.unique_until > now())
+        WHERE ours.conclusion = 'sent' AND o.id = ours.id AND ($9 > 0 OR o.unique_until > now())
         RETURNING 1
     ), put_back AS (
         UPDATE drumline_outbox AS o SET taken = NULL, turn = o.turn + 1, failures = o.failures + ours.is_failure::integer,
             reason = coalesce(ours.words, o.reason), due = now() + ours.after * interval '1 millisecond',
             due_since = coalesce(o.due_since, CASE WHEN o.due = '-infinity' THEN o.added ELSE o.due END)
         FROM ours
-        WHERE ours.conclusion = 'later' AND o.id = ours.id AND o.turn = ours.turn AND o.state = 'waiting'
+        WHERE ours.conclusion = 'later' AND o.id = ours.id
         RETURNING 1
     ), given_back AS (
         UPDATE drumline_outbox AS o SET taken = NULL, turn = o.turn + 1 FROM ours
-        WHERE ours.conclusion = 'given back' AND o.id = ours.id AND o.turn = ours.turn AND o.state = 'waiting'
+        WHERE ours.conclusion = 'given back' AND o.id = ours.id
         RETURNING 1
     ), parked AS (
         UPDATE drumline_outbox AS o SET state = 'parked', reason = ours.words, taken = NULL, due_since = NULL FROM ours
-        WHERE ours.conclusion = 'parked' AND o.id = ours.id AND o.turn = ours.turn AND o.state = 'waiting'
+        WHERE ours.conclusion = 'parked' AND o.id = ours.id
         RETURNING 1
+    ), locked AS MATERIALIZED (
+        SELECT jobs.id FROM jobs
+        JOIN drumline_outbox_buckets AS leased ON leased.bucket = jobs.bucket AND leased.token = jobs.token
+        JOIN drumline_outbox AS o ON o.id = jobs.id AND o.turn = jobs.turn AND o.state = 'waiting'
+        WHERE jobs.id NOT IN (SELECT id FROM ours)
     )
-    SELECT cardinality($1::text[]) - (SELECT count(*) FROM removed) - (SELECT count(*) FROM kept)
-        - (SELECT count(*) FROM put_back) - (SELECT count(*) FROM given_back) - (SELECT count(*) FROM parked)";
+    SELECT ARRAY(SELECT id FROM locked) AS locked,
+        cardinality($1::text[]) - (SELECT count(*) FROM locked) - (SELECT count(*) FROM removed) - (SELECT count(*) FROM kept)
+            - (SELECT count(*) FROM put_back) - (SELECT count(*) FROM given_back) - (SELECT count(*) FROM parked) AS lost";
+
+/// What was not written of conclusions.
+pub(super) struct Unwritten {
+    /// The number of jobs that are not the relay's any more.
+    pub(super) lost: usize,
+    /// The ids of jobs whose rows are locked: to be tried again.
+    pub(super) locked: HashSet<String>,
+}
 
 /// The parts of taken jobs and their conclusions, by columns.
 #[derive(Default)]
@@ -62,7 +82,7 @@ pub(super) struct Concluded<'a> {
 }
 
 impl<'a> Concluded<'a> {
-    pub(super) fn of(concluded: &'a [(TakenJob, Conclusion)]) -> Self {
+    pub(super) fn of(concluded: impl IntoIterator<Item = &'a (TakenJob, Conclusion)>) -> Self {
         let mut parts = Self::default();
         for (job, conclusion) in concluded {
             let (name, words, after, is_failure) = match conclusion {
@@ -94,7 +114,7 @@ pub(super) async fn conclude(
     connection: &mut PgConnection,
     parts: &Concluded<'_>,
     keep_sent: Duration,
-) -> Result<usize, Error> {
+) -> Result<Unwritten, Error> {
     let call = sqlx::query(CONCLUDE)
         .bind(&parts.ids)
         .bind(&parts.buckets)
@@ -105,6 +125,8 @@ pub(super) async fn conclude(
         .bind(&parts.afters)
         .bind(&parts.are_failures)
         .bind(millis(keep_sent));
-    let lost: i64 = call.fetch_one(connection).await?.try_get(0)?;
-    Ok(usize::try_from(lost).unwrap_or_default())
+    let row = call.fetch_one(connection).await?;
+    let lost: i64 = row.try_get("lost")?;
+    let locked: Vec<String> = row.try_get("locked")?;
+    Ok(Unwritten { lost: usize::try_from(lost).unwrap_or_default(), locked: locked.into_iter().collect() })
 }

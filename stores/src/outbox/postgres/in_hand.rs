@@ -1,14 +1,21 @@
 //! The jobs that relays of this process have taken and not concluded.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
-use super::super::TakenJob;
+use super::super::{Conclusion, TakenJob};
 use super::taken_row::TakenRow;
+
+/// The most conclusions that wait here for the locks of their rows.
+const MAX_LOCKED: usize = 1_000;
 
 /// The jobs that relays of this process have taken and not concluded. The table does not have them: that would be another write.
 #[derive(Default)]
-pub(super) struct InHand(HashMap<String, Taken>);
+pub(super) struct InHand {
+    taken: HashMap<String, Taken>,
+    /// Conclusions that are not written, because their rows are locked. Their jobs have no payloads.
+    locked: Vec<(TakenJob, Conclusion)>,
+}
 
 struct Taken {
     relay: String,
@@ -31,9 +38,12 @@ pub(super) struct Skipped {
 impl InHand {
     /// Returns those of a relay, and forgets those whose time is over.
     pub(super) fn of(&mut self, relay: &str, now: Instant) -> Skipped {
-        self.0.retain(|_, taken| taken.until > now);
+        let Self { taken, locked } = self;
+        // One whose conclusion waits has been in the hands of a relay, which would send it again.
+        let locked: HashSet<&str> = locked.iter().map(|(job, _)| &*job.job.id).collect();
+        taken.retain(|id, taken| taken.until > now || locked.contains(&**id));
         let mut skipped = Skipped::default();
-        for taken in self.0.values().filter(|taken| taken.relay == relay) {
+        for taken in self.taken.values().filter(|taken| taken.relay == relay) {
             skipped.positions.push(taken.position);
             skipped.groups.extend(taken.group.clone());
             skipped.buckets.push(taken.bucket);
@@ -55,19 +65,50 @@ impl InHand {
             lease: row.lease_name(),
             until,
         };
-        self.0.insert(row.job.id.clone(), taken);
+        self.taken.insert(row.job.id.clone(), taken);
     }
 
     /// Removes a job, unless it was taken again since.
-    pub(super) fn remove(&mut self, job: &TakenJob) {
+    fn remove(&mut self, job: &TakenJob) {
         let is_this = |taken: &Taken| taken.token == job.lease.fencing_token && taken.lease == job.lease.name;
-        if self.0.get(&job.job.id).is_some_and(is_this) {
-            self.0.remove(&job.job.id);
+        if self.taken.get(&job.job.id).is_some_and(is_this) {
+            self.taken.remove(&job.job.id);
         }
     }
 
     /// Removes those of a relay.
     pub(super) fn forget(&mut self, relay: &str) {
-        self.0.retain(|_, taken| taken.relay != relay);
+        let Self { taken, locked } = self;
+        taken.retain(|_, taken| taken.relay != relay);
+        locked.retain(|(job, _)| taken.contains_key(&job.job.id));
+    }
+
+    /// Returns the conclusions that are not written, because their rows were locked.
+    pub(super) fn locked(&self) -> &[(TakenJob, Conclusion)] {
+        &self.locked
+    }
+
+    /// Removes concluded jobs, and keeps the conclusions of those whose rows are `locked`. Returns the number of those for which there
+    /// is no room.
+    pub(super) fn concluded(
+        &mut self,
+        concluded: &[&(TakenJob, Conclusion)],
+        locked: &HashSet<String>,
+    ) -> usize {
+        let ids: HashSet<&str> = concluded.iter().map(|(job, _)| &*job.job.id).collect();
+        self.locked.retain(|(job, _)| !ids.contains(&*job.job.id));
+        let mut without_room = 0;
+        for (job, conclusion) in concluded {
+            if !locked.contains(&job.job.id) {
+                self.remove(job);
+            } else if self.locked.len() < MAX_LOCKED {
+                let mut job = job.clone();
+                job.job.payload = String::new();
+                self.locked.push((job, conclusion.clone()));
+            } else {
+                without_room += 1;
+            }
+        }
+        without_room
     }
 }

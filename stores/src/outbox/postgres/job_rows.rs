@@ -8,9 +8,12 @@ use sqlx::{Error, Row};
 
 use super::super::{Due, OutboxJob};
 
-/// The columns of a job, for a row of the table. Its due time is `NULL` if it is due at once.
-pub(super) const COLUMNS: &str = "id, type, payload, schema_version, queue, message_group, idempotency_key, correlation_id,
-    traceparent, message_attributes, CASE WHEN due > '-infinity' THEN floor(extract(epoch FROM due) * 1000)::bigint END AS due,
+/// The columns of a job, for a row of the table. Its due time is `NULL` if it is due at once, its payload and attributes if they have
+/// more than 64 MiB.
+pub(super) const COLUMNS: &str = "id, type, schema_version, queue, message_group, idempotency_key, correlation_id, traceparent,
+    CASE WHEN octet_length(payload)::bigint + octet_length(message_attributes) <= 67108864 THEN payload END AS payload,
+    CASE WHEN octet_length(payload)::bigint + octet_length(message_attributes) <= 67108864 THEN message_attributes END
+        AS message_attributes, CASE WHEN due > '-infinity' THEN floor(extract(epoch FROM due) * 1000)::bigint END AS due,
     floor(extract(epoch FROM added) * 1000)::bigint AS added, failures";
 
 /// A job of a row with these columns.
@@ -23,16 +26,20 @@ pub(super) struct JobRow {
 }
 
 pub(super) fn read(row: &PgRow) -> Result<JobRow, Error> {
-    let (attributes, problem) = match attributes(row.try_get("message_attributes")?) {
-        Ok(attributes) => (attributes, None),
-        Err(error) => (BTreeMap::new(), Some(format!("its attributes cannot be read: {error}"))),
+    let (attributes, problem) = match row.try_get::<Option<&str>, _>("message_attributes")?.map(attributes) {
+        Some(Ok(attributes)) => (attributes, None),
+        Some(Err(error)) => (BTreeMap::new(), Some(format!("its attributes cannot be read: {error}"))),
+        None => (
+            BTreeMap::new(),
+            Some("it is too large: its payload and attributes have more than 64 MiB".to_owned()),
+        ),
     };
     let due: Option<i64> = row.try_get("due")?;
     let job = OutboxJob {
         id: row.try_get("id")?,
         job_type: row.try_get("type")?,
         schema_version: row.try_get::<i32, _>("schema_version")?.unsigned_abs(),
-        payload: row.try_get("payload")?,
+        payload: row.try_get::<Option<String>, _>("payload")?.unwrap_or_default(),
         queue: row.try_get("queue")?,
         group: row.try_get("message_group")?,
         idempotency_key: row.try_get("idempotency_key")?,

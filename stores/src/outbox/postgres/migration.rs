@@ -1,5 +1,13 @@
 //! The schema of the outbox.
 
-/// The tables and functions of the outbox, as statements that may be run again.
-pub const MIGRATION: &str =
-    concat!(include_str!("tables.sql"), "\n", include_str!("adding.sql"), "\n", include_str!("taking.sql"));
+/// The tables and functions of the outbox, as statements that may be run again. They give up if another transaction holds a table for
+/// two seconds, so that no others wait behind them for longer.
+pub const MIGRATION: &str = concat!(
+    "SET lock_timeout = '2s';\n\n",
+    include_str!("tables.sql"),
+    "\n",
+    include_str!("adding.sql"),
+    "\n",
+    include_str!("taking.sql"),
+    "\nRESET lock_timeout;\n"
+);

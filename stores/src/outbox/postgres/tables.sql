@@ -53,26 +53,56 @@ CREATE TABLE IF NOT EXISTS drumline_outbox (
 );
 -- The positions of jobs that are added together, by whichever role.
 GRANT USAGE ON SEQUENCE drumline_outbox_position_seq TO PUBLIC;
--- Those that are due at once: no relay needs to look at those that are due later, however many there are.
-CREATE INDEX IF NOT EXISTS drumline_outbox_at_once ON drumline_outbox (position)
-  WHERE state = 'waiting' AND due = '-infinity';
-CREATE INDEX IF NOT EXISTS drumline_outbox_timed ON drumline_outbox (due)
-  WHERE state = 'waiting' AND due > '-infinity';
--- The same of one group. Their conditions are written in another way, so that the planner cannot mistake the indexes above, of whose
--- rows it may know little, for these.
-CREATE INDEX IF NOT EXISTS drumline_outbox_group_at_once ON drumline_outbox (message_group, position)
-  WHERE state = 'waiting' AND due <= '-infinity' AND message_group IS NOT NULL;
-CREATE INDEX IF NOT EXISTS drumline_outbox_group_timed ON drumline_outbox (message_group, due)
-  WHERE state = 'waiting' AND due <> '-infinity' AND message_group IS NOT NULL;
--- Those that hold up the later ones of their group.
-CREATE INDEX IF NOT EXISTS drumline_outbox_put_back ON drumline_outbox (message_group, position)
-  WHERE state = 'waiting' AND due_since IS NOT NULL;
-CREATE INDEX IF NOT EXISTS drumline_outbox_position ON drumline_outbox (position);
-CREATE INDEX IF NOT EXISTS drumline_outbox_parked ON drumline_outbox (position) WHERE state = 'parked';
-CREATE INDEX IF NOT EXISTS drumline_outbox_sent ON drumline_outbox (position) WHERE state = 'sent';
-CREATE INDEX IF NOT EXISTS drumline_outbox_expires ON drumline_outbox (expires) WHERE state = 'sent';
-CREATE UNIQUE INDEX IF NOT EXISTS drumline_outbox_unique_key ON drumline_outbox (unique_key)
-  WHERE unique_key IS NOT NULL;
+-- The indexes, each if it is missing: CREATE INDEX IF NOT EXISTS would wait for all transactions that have inserted, and those that insert
+-- would wait behind it.
+DO $$
+DECLARE
+  v_there text[] := ARRAY(
+    SELECT c.relname::text FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+    WHERE i.indrelid = 'drumline_outbox'::regclass
+  );
+BEGIN
+  -- Those that are due at once: no relay needs to look at those that are due later, however many there are.
+  IF 'drumline_outbox_at_once' <> ALL(v_there) THEN
+    CREATE INDEX drumline_outbox_at_once ON drumline_outbox (position)
+      WHERE state = 'waiting' AND due = '-infinity';
+  END IF;
+  IF 'drumline_outbox_timed' <> ALL(v_there) THEN
+    CREATE INDEX drumline_outbox_timed ON drumline_outbox (due)
+      WHERE state = 'waiting' AND due > '-infinity';
+  END IF;
+  -- The same of one group. Their conditions are written in another way, so that the planner cannot mistake the indexes above, of whose
+  -- rows it may know little, for these.
+  IF 'drumline_outbox_group_at_once' <> ALL(v_there) THEN
+    CREATE INDEX drumline_outbox_group_at_once ON drumline_outbox (message_group, position)
+      WHERE state = 'waiting' AND due <= '-infinity' AND message_group IS NOT NULL;
+  END IF;
+  IF 'drumline_outbox_group_timed' <> ALL(v_there) THEN
+    CREATE INDEX drumline_outbox_group_timed ON drumline_outbox (message_group, due)
+      WHERE state = 'waiting' AND due <> '-infinity' AND message_group IS NOT NULL;
+  END IF;
+  -- Those that hold up the later ones of their group.
+  IF 'drumline_outbox_put_back' <> ALL(v_there) THEN
+    CREATE INDEX drumline_outbox_put_back ON drumline_outbox (message_group, position)
+      WHERE state = 'waiting' AND due_since IS NOT NULL;
+  END IF;
+  IF 'drumline_outbox_position' <> ALL(v_there) THEN
+    CREATE INDEX drumline_outbox_position ON drumline_outbox (position);
+  END IF;
+  IF 'drumline_outbox_parked' <> ALL(v_there) THEN
+    CREATE INDEX drumline_outbox_parked ON drumline_outbox (position) WHERE state = 'parked';
+  END IF;
+  IF 'drumline_outbox_sent' <> ALL(v_there) THEN
+    CREATE INDEX drumline_outbox_sent ON drumline_outbox (position) WHERE state = 'sent';
+  END IF;
+  IF 'drumline_outbox_expires' <> ALL(v_there) THEN
+    CREATE INDEX drumline_outbox_expires ON drumline_outbox (expires) WHERE state = 'sent';
+  END IF;
+  IF 'drumline_outbox_unique_key' <> ALL(v_there) THEN
+    CREATE UNIQUE INDEX drumline_outbox_unique_key ON drumline_outbox (unique_key)
+      WHERE unique_key IS NOT NULL;
+  END IF;
+END $$;
 
 -- Wakes the relays. Without the trigger they find new rows when they look again, about once a second.
 CREATE OR REPLACE FUNCTION drumline_outbox_notify_v1() RETURNS trigger

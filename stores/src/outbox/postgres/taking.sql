@@ -75,6 +75,7 @@ DECLARE
   v_held text[];
   v_chosen bigint[];
   v_unique bigint[];
+  v_locked text[] := '{}';
 BEGIN
   -- Groups of which jobs are in hand, or whose first job was put back and waits. NOT IN is by a hash, so that a long backlog of
   -- such a group is passed over fast.
@@ -148,22 +149,36 @@ BEGIN
   ) AS all_chosen;
 
   IF v_unique IS NOT NULL THEN
-    -- One that is replaced in this moment is either marked first, and stays as it is, or may be due later now.
-    UPDATE drumline_outbox AS o SET taken = b.token FROM drumline_outbox_buckets AS b
-    WHERE o.position = ANY(v_unique) AND o.state = 'waiting' AND o.due <= v_now
-      AND o.bucket = ANY(v_buckets) AND b.bucket = o.bucket;
+    -- One that is replaced in this moment, or locked for another reason, is left for a later take, with its group.
+    WITH unlocked AS MATERIALIZED (
+      SELECT o.position FROM drumline_outbox AS o
+      WHERE o.position = ANY(v_unique) AND o.state = 'waiting' AND o.due <= v_now AND o.bucket = ANY(v_buckets)
+      FOR UPDATE SKIP LOCKED
+    )
+    UPDATE drumline_outbox AS o SET taken = b.token FROM unlocked, drumline_outbox_buckets AS b
+    WHERE o.position = unlocked.position AND b.bucket = o.bucket;
+    v_locked := ARRAY(
+      SELECT DISTINCT o.message_group FROM drumline_outbox AS o JOIN drumline_outbox_buckets AS b ON b.bucket = o.bucket
+      WHERE o.position = ANY(v_unique) AND o.message_group IS NOT NULL AND o.state = 'waiting' AND o.due <= v_now
+        AND o.taken IS DISTINCT FROM b.token
+    );
   END IF;
   RETURN QUERY
-    SELECT o.id, o.type, o.payload, o.schema_version, o.queue, o.message_group, o.idempotency_key, o.correlation_id,
-      o.traceparent, o.message_attributes,
+    -- What is too large to be sent is not read: it would not arrive in time, and no job with it.
+    SELECT o.id, o.type, CASE WHEN o.bytes <= 67108864 THEN o.payload END, o.schema_version, o.queue, o.message_group,
+      o.idempotency_key, o.correlation_id, o.traceparent, CASE WHEN o.bytes <= 67108864 THEN o.message_attributes END,
       CASE WHEN o.due > '-infinity' THEN floor(extract(epoch FROM o.due) * 1000)::bigint END,
       floor(extract(epoch FROM o.added) * 1000)::bigint, o.failures, o.position, o.bucket, o.turn, b.token
     FROM (
-      SELECT *, sum(octet_length(q.payload)) OVER (ORDER BY q.position) - octet_length(q.payload) AS bytes_before
-      FROM drumline_outbox AS q WHERE q.position = ANY(v_chosen)
+      SELECT *, sum(q.bytes) OVER (ORDER BY q.position) - q.bytes AS bytes_before
+      FROM (
+        SELECT *, octet_length(w.payload)::bigint + octet_length(w.message_attributes) AS bytes
+        FROM drumline_outbox AS w WHERE w.position = ANY(v_chosen)
+      ) AS q
     ) AS o
     JOIN drumline_outbox_buckets AS b ON b.bucket = o.bucket
     WHERE o.bucket = ANY(v_buckets) AND o.state = 'waiting' AND o.due <= v_now
-      AND (o.unique_key IS NULL OR o.taken = b.token) AND o.bytes_before < 16777216
+      AND (o.unique_key IS NULL OR o.taken = b.token)
+      AND (o.message_group IS NULL OR o.message_group <> ALL(v_locked)) AND o.bytes_before < 16777216
     ORDER BY o.position;
 END $$;
