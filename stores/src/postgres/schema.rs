@@ -49,13 +49,13 @@ const IS_THERE: &str = "SELECT to_regclass('drumline_attempts') IS NOT NULL
     to_regproc('drumline_outbox_finish_v1') IS NOT NULL AS finish";
 
 /// Finds the rights on the tables of the outbox that a relay needs and this role does not have.
-const MISSING_RIGHTS: &str = "SELECT quote_ident(current_user) AS role, string_agg(missing, '; ' ORDER BY missing) AS missing FROM (
-        SELECT string_agg(privilege, ', ' ORDER BY place) || ' on ' || name AS missing
+const MISSING_RIGHTS: &str = "SELECT quote_ident(current_user) AS role, string_agg(missing, '; ' ORDER BY number) AS missing FROM (
+        SELECT number, string_agg(privilege, ', ' ORDER BY place) || ' on ' || name AS missing
         FROM unnest(ARRAY['drumline_outbox', 'drumline_outbox_relays', 'drumline_outbox_buckets', 'drumline_outbox_states',
-                'drumline_outbox_leases']) AS name,
+                'drumline_outbox_leases']) WITH ORDINALITY AS tables (name, number),
             unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS privileges (privilege, place)
         WHERE NOT coalesce(has_table_privilege(to_regclass(name)::oid, privilege), false)
-        GROUP BY name
+        GROUP BY number, name
     ) AS of_tables";
 
 /// The parts that jobs need, by their names in [`IS_THERE`].

@@ -192,6 +192,7 @@ mod postgres {
             conclusions_of_a_former_owner_are_refused,
             jobs_of_two_kinds_do_not_starve_each_other,
             a_group_of_both_kinds_is_taken_in_its_order,
+            a_take_has_a_bounded_number_of_a_group,
             the_lag_counts_what_was_put_back,
             a_listener_that_lost_its_connection_listens_again,
             a_mark_and_the_next_jobs_are_made_together,

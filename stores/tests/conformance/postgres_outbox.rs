@@ -268,6 +268,26 @@ pub async fn a_group_of_both_kinds_is_taken_in_its_order(world: World) {
     assert_eq!(came, expected);
 }
 
+pub async fn a_take_has_a_bounded_number_of_a_group(world: World) {
+    let (outbox, mut application, _) = outbox_and_application(&world).await;
+    execute(
+        &mut application,
+        "INSERT INTO drumline_outbox (id, type, payload, message_group)
+            SELECT to_char(i, 'FM000'), 'a', '{}', CASE WHEN i <= 250 THEN 'g' END FROM generate_series(1, 251) i",
+    )
+    .await;
+    let mut taken = take(&outbox, "relay").await;
+    assert_eq!(taken.pop().map(|other| other.job.id).as_deref(), Some("251"));
+    for (first, last) in [(1, 100), (101, 200), (201, 250)] {
+        let expected: Vec<String> = (first..=last).map(|id| format!("{id:03}")).collect();
+        assert_eq!(ids(&taken), expected);
+        assert_nothing(&outbox, "relay").await;
+        all_sent(&outbox, taken).await;
+        taken = take(&outbox, "relay").await;
+    }
+    assert_eq!(ids(&taken), [""; 0]);
+}
+
 pub async fn the_lag_counts_what_was_put_back(world: World) {
     let (outbox, mut application, _) = outbox_and_application(&world).await;
     add_in(&mut application, &in_group(&["1", "2", "3"], "g")).await.unwrap();

@@ -123,30 +123,34 @@ BEGIN
     )
   )
   SELECT array_agg(position), array_agg(position) FILTER (WHERE is_unique) INTO v_chosen, v_unique FROM (
-    SELECT position, is_unique FROM chosen
-    WHERE message_group IS NULL OR message_group NOT IN (SELECT message_group FROM mixed)
-    UNION ALL
-    SELECT first.position, first.is_unique FROM mixed, LATERAL (
-      SELECT due_jobs.position, due_jobs.is_unique FROM (
-        (SELECT o.position, o.unique_key IS NOT NULL AS is_unique FROM drumline_outbox AS o
-        WHERE o.state = 'waiting' AND o.due <= '-infinity' AND o.message_group = mixed.message_group
-        ORDER BY o.position LIMIT mixed.places)
-        UNION ALL
-        (SELECT timed.position, timed.is_unique FROM (
-          SELECT o.position, o.unique_key IS NOT NULL AS is_unique FROM drumline_outbox AS o
-          WHERE o.state = 'waiting' AND o.due <> '-infinity' AND o.due <= v_now AND o.message_group = mixed.message_group
-          OFFSET 0
-        ) AS timed
-        ORDER BY timed.position LIMIT mixed.places)
-      ) AS due_jobs
-      WHERE NOT EXISTS (
-        SELECT FROM drumline_outbox AS h
-        WHERE h.state = 'waiting' AND h.due_since IS NOT NULL AND h.message_group = mixed.message_group
-          AND h.position < due_jobs.position AND h.due > v_now
-      )
-      ORDER BY due_jobs.position LIMIT mixed.places
-    ) AS first
-  ) AS all_chosen;
+    SELECT *, row_number() OVER (PARTITION BY message_group ORDER BY position) AS number FROM (
+      SELECT position, message_group, is_unique FROM chosen
+      WHERE message_group IS NULL OR message_group NOT IN (SELECT message_group FROM mixed)
+      UNION ALL
+      SELECT first.position, mixed.message_group, first.is_unique FROM mixed, LATERAL (
+        SELECT due_jobs.position, due_jobs.is_unique FROM (
+          (SELECT o.position, o.unique_key IS NOT NULL AS is_unique FROM drumline_outbox AS o
+          WHERE o.state = 'waiting' AND o.due <= '-infinity' AND o.message_group = mixed.message_group
+          ORDER BY o.position LIMIT mixed.places)
+          UNION ALL
+          (SELECT timed.position, timed.is_unique FROM (
+            SELECT o.position, o.unique_key IS NOT NULL AS is_unique FROM drumline_outbox AS o
+            WHERE o.state = 'waiting' AND o.due <> '-infinity' AND o.due <= v_now AND o.message_group = mixed.message_group
+            OFFSET 0
+          ) AS timed
+          ORDER BY timed.position LIMIT mixed.places)
+        ) AS due_jobs
+        WHERE NOT EXISTS (
+          SELECT FROM drumline_outbox AS h
+          WHERE h.state = 'waiting' AND h.due_since IS NOT NULL AND h.message_group = mixed.message_group
+            AND h.position < due_jobs.position AND h.due > v_now
+        )
+        ORDER BY due_jobs.position LIMIT mixed.places
+      ) AS first
+    ) AS all_chosen
+  ) AS numbered
+  -- Those of a group are sent one after the other: of more, the last ones would be here until the end of the lease.
+  WHERE message_group IS NULL OR number <= 100;
 
   IF v_unique IS NOT NULL THEN
     -- One that is replaced in this moment, or locked for another reason, is left for a later take, with its group.
