@@ -80,6 +80,11 @@ fn tried_again(error: NextError) -> NextError {
 
 /// Returns the rows of jobs in an outbox.
 pub(crate) fn rows(jobs: &NextJobs) -> Vec<OutboxJob> {
+    jobs.0.iter().map(outbox_job).collect()
+}
+
+/// Returns the rows of jobs in an outbox.
+pub(crate) fn rows(jobs: &NextJobs) -> Vec<OutboxJob> {
     jobs.0.iter().map(row).collect()
 }
 
