@@ -51,10 +51,9 @@ fn write_down(ctx: &Context, job: &Step) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the effect under the claim: of two runs, only the one with the newer claim can.
+/// Writes the effect with the claim's token: a row for each run.
 async fn insert(ctx: &Context, job: &Step, database: &PgPool) -> Result<(), Failure> {
-    const INSERT: &str = "INSERT INTO effects (chain, step, job, token) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (chain, step, job) DO UPDATE SET token = excluded.token WHERE effects.token < excluded.token";
+    const INSERT: &str = "INSERT INTO effects (chain, step, job, token) VALUES ($1, $2, $3, $4)";
     let claim = ctx.claim().ok_or_else(|| Failure::retry("there is no claim"))?;
     let query = sqlx::query(INSERT).bind(i64::from(job.chain)).bind(i64::from(job.step)).bind(ctx.job_id());
     query.bind(i64::try_from(claim.fencing_token)?).execute(database).await?;

@@ -20,6 +20,30 @@ const LEASE_SECS: u32 = 5;
 
 const STEPS: usize = 3;
 
+const CONCURRENCY: usize = 16;
+
+/// The runs of steps, a row each: nothing but the claim keeps a step from a second one.
+const EFFECTS: &str =
+    "CREATE TABLE effects (chain bigint, step bigint, job text, token bigint, PRIMARY KEY (job, token))";
+
+/// Counts marks and added jobs, in the transactions that write them.
+const WATCHED: &str = "
+    CREATE TABLE marks (job text);
+    CREATE FUNCTION count_mark() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN INSERT INTO marks VALUES (NEW.job_id); RETURN NULL; END $$;
+    CREATE TRIGGER count_mark AFTER UPDATE ON drumline_claims_v2 FOR EACH ROW
+      WHEN (NEW.state = 'done' AND OLD.state <> 'done') EXECUTE FUNCTION count_mark();
+    CREATE TABLE adds (job text);
+    CREATE FUNCTION count_add() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN INSERT INTO adds VALUES (NEW.id); RETURN NULL; END $$;
+    CREATE TRIGGER count_add AFTER INSERT ON drumline_outbox FOR EACH ROW EXECUTE FUNCTION count_add();";
+
+/// The steps whose last run is the one that marked them.
+const LAST_RUNS: &str = "
+    SELECT count(*), count(DISTINCT (chain, step))
+    FROM (SELECT chain, step, job, max(token) AS token FROM effects GROUP BY chain, step, job) AS last
+    JOIN drumline_claims_v2 AS claim ON claim.job_id = last.job AND claim.counter = last.token AND claim.state = 'done'";
+
 /// The steps of each chain, by the number of chain and step: the ids of the jobs that did it.
 type Effects = BTreeMap<(u32, u32), BTreeSet<String>>;
 
@@ -56,11 +80,16 @@ async fn chains(store: &str, has_table: bool, chains: usize, kills: usize) {
     let program = binary("drumline-tests", "chain_worker");
     let start = || -> [Worker; 2] {
         [(), ()].map(|()| {
-            let launch = Launch::on(&queue).program(program.clone()).env("DRUMLINE_CONCURRENCY", "16");
+            let launch = Launch::on(&queue)
+                .program(program.clone())
+                .env("DRUMLINE_CONCURRENCY", &CONCURRENCY.to_string());
             let launch =
                 launch.env("DRUMLINE_STORE_URL", store).env("DRUMLINE_RETRY", "exponential(1s,2,2s)");
-            let launch = if has_table { launch.env("CHAIN_DATABASE", store) } else { launch };
-            launch.spawn()
+            if has_table {
+                launch.env("CHAIN_DATABASE", store).env("DRUMLINE_OUTBOX_RELAY", "on").spawn()
+            } else {
+                launch.spawn()
+            }
         })
     };
     let mut workers = start();
@@ -96,26 +125,41 @@ async fn chains(store: &str, has_table: bool, chains: usize, kills: usize) {
     eprintln!("{all} steps in {:?} with {kills} kills of both workers: {runs} runs", begun.elapsed());
 }
 
+async fn execute(database: &mut sqlx::PgConnection, statements: String) {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statements)).execute(database).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chains_over_postgres_have_each_step_once() {
     let Some(server) = shared_store(POSTGRES) else { return };
     let mut database = sqlx::PgConnection::connect(&server).await.unwrap();
     // Its own schema: its workers relay whatever is in their outbox.
     let schema = unique("steps").replace('-', "_");
-    let create = format!(
-        "CREATE SCHEMA {schema}; CREATE TABLE {schema}.effects \
-         (chain BIGINT, step BIGINT, job TEXT, token BIGINT NOT NULL, PRIMARY KEY (chain, step, job))"
-    );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut database).await.unwrap();
+    execute(&mut database, format!("CREATE SCHEMA {schema}; SET search_path = {schema}; {EFFECTS}")).await;
     let mut store = url::Url::parse(&server).unwrap();
     store.query_pairs_mut().append_pair("options[search_path]", &schema);
-    let count = size(60);
-    chains(store.as_str(), true, count, size(3).min(10)).await;
+    // Makes the tables, so that they can be watched.
+    let location: Location = store.as_str().parse().unwrap();
+    drop(open(&location, "test".into(), Retention::default()).await.unwrap());
+    execute(&mut database, WATCHED.to_owned()).await;
+    let (count, kills) = (size(60), size(3).min(10));
+    chains(store.as_str(), true, count, kills).await;
 
-    let rows = format!("SELECT count(*), count(DISTINCT (chain, step)) FROM {schema}.effects");
-    let rows: (i64, i64) = sqlx::query_as(sqlx::AssertSqlSafe(rows)).fetch_one(&mut database).await.unwrap();
     let all = i64::try_from(count * STEPS).unwrap();
-    assert_eq!(rows, (all, all), "each step once by effect");
+    let mut ask = async |query: &'static str| -> (i64, i64) {
+        sqlx::query_as(query).fetch_one(&mut database).await.unwrap()
+    };
+    let marks = ask("SELECT count(*), count(DISTINCT job) FROM marks").await;
+    assert_eq!(marks, (all, all), "each step is marked once");
+    let added = all - i64::try_from(count).unwrap();
+    // One may be added again under its id, by a call whose answer was lost.
+    let (_, adds) = ask("SELECT count(*), count(DISTINCT job) FROM adds").await;
+    assert_eq!(adds, added, "the next jobs are added under one id each, and no others");
+    assert_eq!(ask(LAST_RUNS).await, (all, all), "no step runs again after its mark");
+    // A run that no kill ended is the only one of its step.
+    let (runs, _) = ask("SELECT count(*), 0::bigint FROM effects").await;
+    let cut_short = i64::try_from(kills * 2 * CONCURRENCY).unwrap();
+    assert!((all..=all + cut_short).contains(&runs), "{runs} runs of {all} steps");
     let outbox = drumline_store::outbox::open(store.as_str(), Duration::ZERO).await.unwrap();
     let lag = outbox.lag().await.unwrap();
     assert_eq!((lag.due, lag.later, lag.parked), (0, 0, 0), "nothing is left");
