@@ -43,17 +43,17 @@ fn in_schema(at: String) -> OutboxSubject {
     use drumline_store::postgres::sqlx::{self, AssertSqlSafe, Connection};
 
     let schema = format!("outbox_{:016x}", fastrand::u64(..));
-    let made: Arc<tokio::sync::OnceCell<String>> = Arc::default();
+    let opened: Arc<tokio::sync::OnceCell<String>> = Arc::default();
     OutboxSubject::new(move |keep_sent| {
-        let (at, schema, made) = (at.clone(), schema.clone(), Arc::clone(&made));
+        let (at, schema, opened) = (at.clone(), schema.clone(), Arc::clone(&opened));
         async move {
             let prepare = || async {
                 let mut connection = PgConnection::connect(&at).await.unwrap();
-                let create = AssertSqlSafe(format!("create schema {schema}"));
-                sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
+                let statement = AssertSqlSafe(format!("create schema {schema}"));
+                sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
                 format!("{at}?pool=2&options[search_path]={schema}")
             };
-            outbox::open(made.get_or_init(prepare).await, keep_sent).await
+            outbox::open(opened.get_or_init(make).await, keep_sent).await
         }
     })
 }
