@@ -36,6 +36,7 @@ const NO_QUEUE: &str = "http://localhost/none";
 /// assert_eq!(settings.queues[0].concurrency.get(), 32);
 /// # Ok::<(), drumline_runtime::Problems>(())
 /// ```
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The queues: at least one for a consumer, none or some for a Lambda function or a tool.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 /// Before the effect and after it, so that kills come at any point.
 const WORK: Duration = Duration::from_millis(15);
 
+#[expect(clippy::struct_field_names, reason = "the payload's own words")]
 #[derive(Serialize, Deserialize)]
 struct Step {
     chain: u32,
