@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(next_job_id(&order, "invoice.send", 0), "next-b99e7302129a4009f855224044098371f97c222e");
         assert_eq!(next_job_id(&order, "invoice.send", 1), "next-98c2d39aa470ad8e5e74a9aa0dac68cf49cdce19");
         let by_key = next_job_id_by_key(&order, "invoice.send", "customer-1");
-        assert_eq!(by_key, "next-PINNED");
+        assert_eq!(by_key, "next-0487e14b811deef87ed87a3c3968ee5dd91be78a");
     }
 
     #[test]
