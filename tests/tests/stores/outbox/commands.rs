@@ -158,12 +158,12 @@ async fn an_outbox_that_cannot_be_used_is_an_error_with_its_remedy() {
     }
     let Some(url) = database().await else { return };
     fail(&url, &["run"], 64, "no queue").await;
-    // A role that may not make the table is told who can.
+    // A role that may not use the tables is an error with the statement that its owner runs.
     let mut connection = PgConnection::connect(&url).await.unwrap();
     let role = super::super::unique("role").replace('-', "_");
     execute(&mut connection, format!("REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE {role} LOGIN"))
         .await;
     let (_, rest) = url.split_once('@').unwrap();
     let as_role = format!("postgres://{role}@{rest}");
-    fail(&as_role, &["ls"], 69, "drumline outbox migrate").await;
+    fail(&as_role, &["ls"], 69, "run: GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_outbox").await;
 }
