@@ -47,7 +47,7 @@ fn in_schema(at: String) -> OutboxSubject {
     OutboxSubject::new(move |keep_sent| {
         let (at, schema, opened) = (at.clone(), schema.clone(), Arc::clone(&opened));
         async move {
-            let prepare = || async {
+            let make = || async {
                 let mut connection = PgConnection::connect(&at).await.unwrap();
                 let statement = AssertSqlSafe(format!("create schema {schema}"));
                 sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
