@@ -205,8 +205,8 @@ fn archive(bootstrap: &Path) -> Vec<u8> {
 }
 
 fn zip_of(bootstrap: &[u8]) -> Vec<u8> {
-    // The quickest level: it goes no further than to this machine's LocalStack.
-    let options = SimpleFileOptions::default().compression_level(Some(1)).unix_permissions(0o755);
+    // A package has 50 MiB at most, which a binary with debug information passes at quicker levels.
+    let options = SimpleFileOptions::default().compression_level(Some(6)).unix_permissions(0o755);
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     archive.start_file("bootstrap", options).unwrap();
     archive.write_all(bootstrap).unwrap();

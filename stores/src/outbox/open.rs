@@ -15,7 +15,7 @@ use crate::open::{Location, OpenError};
 /// # Errors
 /// If the URL is none of an outbox, the server does not answer, or the role of PostgreSQL lacks a right that a relay needs.
 pub async fn open(url: &str, keep_sent: Duration) -> Result<Arc<dyn Outbox>, OpenError> {
-    match url.parse()? {
+    match url.parse::<Location>()? {
         #[cfg(feature = "postgres")]
         Location::Postgres(server) => {
             Ok(Arc::new(super::postgres::PostgresOutbox::connect(server.expose(), keep_sent).await?))
@@ -30,7 +30,7 @@ pub async fn open(url: &str, keep_sent: Duration) -> Result<Arc<dyn Outbox>, Ope
 /// # Errors
 /// If the URL is none of an outbox, or the server does not answer.
 pub async fn open_to_add(url: &str, keep_sent: Duration) -> Result<Arc<dyn Outbox>, OpenError> {
-    match url.parse()? {
+    match url.parse::<Location>()? {
         Location::Memory => Ok(Arc::new(MemoryOutbox::new(keep_sent))),
         #[cfg(feature = "postgres")]
         Location::Postgres(server) => {

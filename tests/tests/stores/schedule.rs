@@ -98,8 +98,12 @@ async fn fire_under_kills(url: &str, count: usize, time: Duration) -> usize {
             .env("DRUMLINE_OUTBOX_URL", url)
             .env("DRUMLINE_QUEUE_URL", &queue.url)
             .env("AWS_ENDPOINT_URL", &proxy.url());
-        assert_eq!(relay.finish().await.status, Some(0));
-        outbox.lag().await.unwrap().due == 0
+        let finished = relay.finish().await;
+        let is_empty = outbox.lag().await.unwrap().due == 0;
+        // It ends with 1 if jobs are left, which others have in hand.
+        assert!(finished.status == Some(0) || finished.status == Some(1), "{finished:?}");
+        assert!(is_empty || finished.status == Some(1), "{finished:?}");
+        is_empty
     };
     eventually_within(LONG, "all jobs are sent", drain).await;
 

@@ -58,7 +58,7 @@ async fn jobs_of_plain_sql_are_sent_or_parked_and_an_operator_deals_with_these()
     let once = relay(&url, &queue.url, &queue.endpoint_url()).arg("--once").arg("--output").arg("json");
     let finished = once.finish().await;
     assert_eq!(finished.status, Some(1), "one is parked: {}", finished.errors());
-    assert_eq!(json_lines(&finished), [json!({ "sent": 1, "putBack": 0, "parked": 1 })]);
+    assert_eq!(json_lines(&finished), [json!({ "sent": 1, "putBack": 0, "parked": 1, "left": 0 })]);
     let body: Value = serde_json::from_str(&queue.receive(1).await[0].body()).unwrap();
     assert_eq!((&body["jobId"], &body["payload"]["text"]), (&json!("good"), &json!("hello")));
     assert_eq!(
