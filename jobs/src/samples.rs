@@ -8,7 +8,7 @@
 //!
 //! let jobs = samples::prepare(folder)?;
 //! let router = samples::router(&Settings::for_folder(folder));
-//! # assert!(jobs.len() > 5 && router.types().count() == 7);
+//! # assert!(jobs.len() > 5 && router.types().count() == 11);
 //! # Ok(()) }
 //! ```
 
