@@ -10,7 +10,7 @@ use crate::cargo::{cargo, root};
 const MOST_OF_A_WORKER: usize = 241;
 
 /// For a function: the same, with Lambda's runtime and event types in place of the server and the metrics.
-const MOST_OF_A_FUNCTION: usize = 248;
+const MOST_OF_A_FUNCTION: usize = 249;
 
 /// The names and versions of all packages in a program that has this feature of the service.
 fn packages(feature: &str) -> BTreeSet<String> {
