@@ -3,10 +3,10 @@
 //! - [`args`]: the command line
 //! - [`input`], [`columns`], [`quotes`], [`record`], [`repeats`]: the records of JSON Lines and CSV
 //! - [`queues`]: the queue of each job type
-//! - [`later`], [`waiting`]: jobs that wait in an outbox
+//! - [`later`], [`row`], [`waiting`]: jobs that wait in an outbox
 //! - [`maker`], [`ids`], [`handlers`], [`schemas`]: the message of a record, and its checks
 //! - [`journal`], [`confirmed`]: the records that SQS has confirmed, for `--resume`
-//! - [`run`], [`left`], [`progress`]: the loop, and what it leaves
+//! - [`run`], [`sent_job`], [`left`], [`progress`]: the loop, and what it prints and leaves
 
 mod args;
 mod columns;
@@ -23,8 +23,10 @@ mod queues;
 mod quotes;
 mod record;
 mod repeats;
+mod row;
 mod run;
 mod schemas;
+mod sent_job;
 mod waiting;
 
 use std::cell::RefCell;

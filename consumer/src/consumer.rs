@@ -144,7 +144,7 @@ impl Consumer {
         let mut shutdown = std::pin::pin!(shutdown);
         // Shared with the tasks that wait for missing queues.
         let consumer = Arc::new(self);
-        let (claim_store, queues) = tokio::select! {
+        let Started { claim_store, outbox, queues } = tokio::select! {
             started = Box::pin(consumer.start()) => started?,
             // Nothing has been received yet, so there is nothing to drain; a question that is dropped changes nothing.
             () = &mut shutdown => return Ok(Vec::new()),
@@ -221,7 +221,7 @@ impl Consumer {
             let summary = driver.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
             summaries.push((name, summary));
         }
-        stop::stop(&consumer.watches, &claim_store, emf.map(|emf| (emf, depths))).await;
+        stop::stop(&consumer.watches, &claim_store, relay, emf.map(|emf| (emf, depths))).await;
         Ok(summaries)
     }
 
@@ -271,7 +271,7 @@ impl Consumer {
             let check_every_secs = MISSING_QUEUE_CHECK.as_secs();
             error!(queue = &**name, check_every_secs, "queue does not exist: consumed once it is created");
         }
-        Ok((claim_store, queues))
+        Ok(Started { claim_store, outbox, queues })
     }
 
     /// Returns true if next jobs are rows of the store's outbox, which this consumer relays. Queues at an endpoint of its own end with

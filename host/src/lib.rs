@@ -53,7 +53,7 @@ pub use forward::{Forward, ForwardOptions, forward_to};
 pub use handlers::runtimes;
 pub use intake::{default_scope, intake};
 pub use logs::Logs;
-pub use next_jobs::{NextJobRoute, NextJobSender, NextOrigin};
+pub use next_jobs::{NextJobRoute, NextJobSender, NextOrigin, outbox_job};
 pub use outcome_cache::SharedOutcomeCache;
 pub use port::{PORT_PATIENCE, when_free};
 pub use program::program;

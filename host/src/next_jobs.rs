@@ -83,12 +83,8 @@ pub(crate) fn rows(jobs: &NextJobs) -> Vec<OutboxJob> {
     jobs.0.iter().map(outbox_job).collect()
 }
 
-/// Returns the rows of jobs in an outbox.
-pub(crate) fn rows(jobs: &NextJobs) -> Vec<OutboxJob> {
-    jobs.0.iter().map(row).collect()
-}
-
-fn row(job: &NextJob) -> OutboxJob {
+/// Returns a job that follows on another one as a job of an outbox.
+pub fn outbox_job(job: &NextJob) -> OutboxJob {
     let mut row = OutboxJob::new(&*job.id, &*job.job_type, &*job.payload);
     row.schema_version = job.schema_version;
     row.queue.clone_from(&job.queue);
@@ -109,7 +105,7 @@ mod tests {
     #[test]
     fn a_row_has_all_parts_of_its_job() {
         let mut job = NextJob::new("next-1", "a.b", r#"{"n":1}"#);
-        let plain = row(&job);
+        let plain = outbox_job(&job);
         assert_eq!(plain, OutboxJob::new("next-1", "a.b", r#"{"n":1}"#));
         job.schema_version = 3;
         job.queue = Some("mail".to_owned());
@@ -118,7 +114,7 @@ mod tests {
         job.idempotency_key = Some("k".to_owned());
         job.correlation_id = "c".to_owned();
         job.traceparent = Some("00-t".to_owned());
-        let row = row(&job);
+        let row = outbox_job(&job);
         assert_eq!((row.schema_version, row.due), (3, Due::After(Duration::from_secs(90))));
         let texts = [row.queue, row.group, row.idempotency_key, row.correlation_id, row.traceparent];
         assert_eq!(texts.map(Option::unwrap_or_default), ["mail", "g", "k", "c", "00-t"]);

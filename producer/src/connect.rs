@@ -7,9 +7,9 @@ use drumline_runtime::aws::queue_name;
 use drumline_runtime::{Environment, Settings};
 
 use crate::check::Checks;
-use crate::connections::{ConnectError, Connections};
-use crate::later_place::Places;
-use crate::later_servers::{OutboxServer, StoreServer};
+use crate::connect_error::ConnectError;
+use crate::connections::Connections;
+use crate::later::{OutboxServer, Places, StoreServer};
 use crate::payload::PayloadStore;
 use crate::routes::{Others, Routes};
 

@@ -1,47 +1,17 @@
-//! Clients for queues, one for each endpoint.
+//! The clients of queues.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::time::Duration;
 
 use drumline_runtime::aws::{Clients, connect, connect_at, resolve};
-use drumline_runtime::{Problems, SqsError};
 use tokio::sync::Mutex;
 use url::Url;
 
+use crate::connect_error::ConnectError;
 use crate::target_queue::TargetQueue;
 
-/// The reason for which there is no producer.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// Settings that cannot be used.
-    Settings(Problems),
-    /// No setting names a queue.
-    NoQueue,
-    /// AWS's own settings cannot be used, such as a region that is missing.
-    Aws(String),
-    /// A queue that is given by its name cannot be found.
-    Queue(SqsError),
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Settings(problems) => problems.fmt(f),
-            Self::NoQueue => f.write_str(
-                "no queue is given: set DRUMLINE_QUEUE_URL, or \"TYPE\" = \"URL\" under [queue_by_type] in the file of settings",
-            ),
-            Self::Aws(text) => f.write_str(text),
-            Self::Queue(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for ConnectError {}
-
 /// The clients, by the origin of the URLs that they are for: queues of one region and endpoint share them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Connections {
     /// The endpoint of all requests, in place of the one that the environment sets.
     endpoint: Option<String>,

@@ -19,4 +19,4 @@ pub(crate) use keep::{keep, keep_all};
 #[cfg(feature = "scheduler")]
 pub(crate) use not_kept::NotKept;
 pub(crate) use servers::{OutboxServer, StoreServer};
-pub(crate) use wait::{Places, Wait};
+pub(crate) use wait::{Destination, Places, Wait};

@@ -5,6 +5,7 @@ mod beside_payload;
 mod body_fields;
 mod check;
 mod connect;
+mod connect_error;
 mod connections;
 mod delivery;
 mod dispatch;
@@ -44,7 +45,7 @@ mod unsendable;
 
 pub use attributes::{Attributes, attribute, attributes};
 pub use check::{Checked, Checks, check};
-pub use connections::ConnectError;
+pub use connect_error::ConnectError;
 pub use drumline_contract::guards::{Action, Allowance, Finding, Guards};
 pub use drumline_runtime::TraceLayer;
 pub use drumline_runtime::payload::{PayloadPlace, PayloadSettings};

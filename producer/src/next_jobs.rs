@@ -1,38 +1,35 @@
 //! The jobs that follow on other jobs ([`Context::then`](drumline::Context::then)), sent by a worker or a function.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use drumline::core::{MaybeReady, NextJob};
-use drumline::message::Traceparent;
 use drumline::run::NextError;
 use drumline_runtime::aws::{is_fifo, name_of, queue_url, resolve};
 use drumline_runtime::payload::PayloadSettings;
-use drumline_runtime::{NextJobSender, NextOrigin, Settings};
-use serde_json::value::RawValue;
-use tokio::sync::Mutex;
+use drumline_runtime::{NextJobSender, NextOrigin, Settings, outbox_job};
+use jiff::Timestamp;
 use url::Url;
 
-use crate::attributes::Attributes;
 use crate::check::Checks;
-use crate::connections::{ConnectError, Connections};
+use crate::connect_error::ConnectError;
+use crate::connections::Connections;
 use crate::dispatch::{Entry, dispatch};
 use crate::error::{ProduceError, Refusal};
-use crate::new_job::NewJob;
-use crate::options::{MAX_DELAY_SECS, check_id};
+use crate::options::MAX_DELAY_SECS;
+use crate::outbox::message::message;
 use crate::pack::Outgoing;
 use crate::payload::PayloadStore;
 use crate::prepared::Prepared;
 use crate::send::InDoubt;
-use crate::send_job::{add_trace, allowed};
 use crate::target_queue::TargetQueue;
 use crate::unsendable::Unsendable;
 
 /// Sends the jobs that follow on the jobs of a worker or a function. It connects when it first sends one.
 ///
 /// The queue of a job is the one that its handler named, else that of its type in `[queue_by_type]`, else the queue that the message came
-/// from, whose message group is the default then.
+/// from.
 pub struct NextJobProducer {
     queue_by_type: HashMap<String, Url>,
     payloads: PayloadSettings,
@@ -42,14 +39,7 @@ pub struct NextJobProducer {
     known: Mutex<HashMap<(Url, Url), TargetQueue>>,
 }
 
-/// The queues that jobs were sent to, by the URLs that named them.
-#[derive(Default)]
-struct Queues {
-    connections: Connections,
-    known: HashMap<Url, TargetQueue>,
-}
-
-/// A job with its queue and its group.
+/// A job with its group and its queue.
 struct Addressed {
     job: NextJob,
     queue: TargetQueue,
@@ -66,38 +56,9 @@ impl NextJobProducer {
             queue_by_type: settings.queue_by_type.clone(),
             payloads: settings.payloads.clone(),
             checks,
-            queues: Mutex::new(Queues { connections: Connections::at(endpoint), known: HashMap::new() }),
+            connections: Connections::at(endpoint),
+            known: Mutex::default(),
         }
-    }
-
-    async fn address(&self, origin: NextOrigin<'_>, job: NextJob) -> Result<Addressed, NextError> {
-        let url = match &job.queue {
-            Some(text) => &queue_url(text).map_err(|reason| {
-                NextError::Permanent(Refusal::new(&job.job_type, "queue", reason).to_string())
-            })?,
-            None => self.queue_by_type.get(&job.job_type).unwrap_or(origin.queue_url),
-        };
-        let unavailable = |error: ConnectError| NextError::Retry(format!("{}: {error}", job.job_type));
-        let queue = self.queue(url).await.map_err(unavailable)?;
-        let job = addressed(job, &queue, origin);
-        Ok(Addressed { job, queue })
-    }
-
-    async fn queue(&self, url: &Url) -> Result<TargetQueue, ConnectError> {
-        let queues = &mut *self.queues.lock().await;
-        if let Some(queue) = queues.known.get(url) {
-            return Ok(queue.clone());
-        }
-        let queue = queues.connections.queue(url).await?;
-        let payloads = if PayloadStore::is_wanted(&self.payloads) {
-            let clients = queues.connections.to(url).await?;
-            Some(PayloadStore::new(&self.payloads, &clients.config).map_err(ConnectError::Aws)?)
-        } else {
-            None
-        };
-        let queue = queue.with(InDoubt::SendAgain, payloads);
-        queues.known.insert(url.clone(), queue.clone());
-        Ok(queue)
     }
 
     async fn address_all(
@@ -149,19 +110,29 @@ impl NextJobProducer {
     /// Sends all jobs, or none if one is refused before.
     async fn send_all(&self, origin: NextOrigin<'_>, jobs: Vec<NextJob>) -> Result<(), NextError> {
         let mut entries = Vec::with_capacity(jobs.len());
-        // All or none, as far as can be known before.
         for Addressed { job, queue } in self.address_all(origin, jobs).await? {
             let outgoing = next_job_message(&self.checks, &job, queue.is_fifo()).map_err(refused)?;
             let prepared = Ok(Prepared { queue, outgoing, wait: None });
             entries.push(Entry { job_type: job.job_type, prepared });
         }
         let Err(failure) = dispatch(entries).await else { return Ok(()) };
-        let transient = failure.failed.iter().find(|failed| failed.error.is_transient());
-        match (transient, failure.failed.first()) {
-            (Some(failed), _) => Err(NextError::Retry(failed.error.to_string())),
-            (None, Some(failed)) => Err(NextError::Permanent(failed.error.to_string())),
+        let errors = || failure.failed.iter().map(|failed| &failed.error);
+        match (errors().find(|error| error.is_transient()), errors().next()) {
+            (Some(error), _) => Err(NextError::Retry(error.to_string())),
+            (None, Some(error)) => Err(NextError::Permanent(error.to_string())),
             (None, None) => Ok(()),
         }
+    }
+
+    /// Returns jobs with their queues and groups. Their delays are not checked, since an outbox has no limits of them.
+    async fn check_all(&self, origin: NextOrigin<'_>, jobs: Vec<NextJob>) -> Result<Vec<NextJob>, NextError> {
+        let mut checked = Vec::with_capacity(jobs.len());
+        for Addressed { mut job, queue } in self.address_all(origin, jobs).await? {
+            undelayed(&self.checks, &job, queue.is_fifo()).map_err(refused)?;
+            job.queue = Some(queue.url().to_owned());
+            checked.push(job);
+        }
+        Ok(checked)
     }
 }
 
@@ -179,16 +150,7 @@ impl NextJobSender for NextJobProducer {
         origin: NextOrigin<'a>,
         jobs: Vec<NextJob>,
     ) -> MaybeReady<'a, Result<Vec<NextJob>, NextError>> {
-        MaybeReady::later(async move {
-            let mut checked = Vec::with_capacity(jobs.len());
-            for Addressed { mut job, queue } in self.address_all(origin, jobs).await? {
-                // Without its delay, which an outbox has no limits of.
-                message(&self.checks, &job, queue.is_fifo()).map_err(refused)?;
-                job.queue = Some(queue.url().to_owned());
-                checked.push(job);
-            }
-            Ok(checked)
-        })
+        MaybeReady::later(self.check_all(origin, jobs))
     }
 }
 
@@ -197,9 +159,8 @@ fn refused(refusal: Refusal) -> NextError {
 }
 
 /// Gives a job the message group of the one that it follows. The group of a FIFO queue's message is no tenant of a standard queue.
-fn addressed(mut job: NextJob, queue: &TargetQueue, origin: NextOrigin<'_>) -> NextJob {
-    let of_fifo = drumline_runtime::aws::is_fifo(origin.queue_url.path());
-    if job.group.is_none() && (queue.is_fifo() || !of_fifo) {
+fn in_group(mut job: NextJob, queue: &TargetQueue, origin: NextOrigin<'_>) -> NextJob {
+    if job.group.is_none() && (queue.is_fifo() || !is_fifo(origin.queue_url.path())) {
         job.group = origin.group.map(str::to_owned);
     }
     job
@@ -211,46 +172,12 @@ fn addressed(mut job: NextJob, queue: &TargetQueue, origin: NextOrigin<'_>) -> N
 /// If SQS would refuse it, no worker could read it, or it has what the guards do not let pass.
 pub fn next_job_message(checks: &Checks, job: &NextJob, is_fifo: bool) -> Result<Outgoing, Refusal> {
     let delay_secs = delay_secs(job, is_fifo)?;
-    Ok(Outgoing { delay_secs, ..message(checks, job, is_fifo)? })
+    Ok(Outgoing { delay_secs, ..undelayed(checks, job, is_fifo)? })
 }
 
-fn message(checks: &Checks, job: &NextJob, is_fifo: bool) -> Result<Outgoing, Refusal> {
-    let job_type = &*job.job_type;
-    let refused = |Unsendable { field, reason }| Refusal::new(job_type, field, reason);
-    let group = job.group.as_deref();
-    if let Some(group) = group {
-        check_id(group).map_err(|reason| Refusal::new(job_type, "group", reason))?;
-    } else if is_fifo {
-        let reason = "its queue is a FIFO queue, which needs one, and the message of this job has none";
-        return Err(Refusal::new(job_type, "group", reason));
-    }
-    let payload = serde_json::from_str::<&RawValue>(&job.payload)
-        .map_err(|error| Refusal::new(job_type, "payload", format!("it is no JSON: {error}")))?;
-    let new = NewJob {
-        job_id: job.id.clone(),
-        schema_version: job.schema_version,
-        idempotency_key: job.idempotency_key.as_deref(),
-        correlation_id: Some(&*job.correlation_id).filter(|id| !id.is_empty()),
-        ..NewJob::new(job_type, payload)
-    };
-    let body = allowed(new.to_body());
-    let mut attributes = Attributes::new();
-    let checked = checks.check_parameters([("group", group)]);
-    checked.and_then(|()| checks.check(&body, &attributes)).map_err(refused)?.log_warnings();
-    let trace = job.traceparent.as_deref().and_then(Traceparent::parse);
-    if let Some(trace) = &trace {
-        add_trace(&mut attributes, body.len(), trace);
-    }
-    Ok(Outgoing {
-        body,
-        attributes: Arc::new(attributes),
-        deduplication_id: job.id.clone(),
-        group: group.map(Arc::from),
-        trace_header: trace.map(|trace| trace.to_xray()),
-        job_type: job.job_type.clone(),
-        job_id: Some(job.id.as_str().into()),
-        ..Outgoing::default()
-    })
+fn undelayed(checks: &Checks, job: &NextJob, is_fifo: bool) -> Result<Outgoing, Refusal> {
+    message(&outbox_job(job), Timestamp::now(), is_fifo, checks)
+        .map_err(|Unsendable { field, reason }| Refusal::new(&job.job_type, field, reason))
 }
 
 /// Returns the delay of a message, in seconds.

@@ -75,7 +75,7 @@ fn a_job_has_the_group_of_the_one_that_it_follows() {
     let group = |from: &str, to: &str, own: Option<&str>, of_origin: Option<&str>| {
         let job = with(|job| job.group = own.map(str::to_owned));
         let from = Url::parse(from).unwrap();
-        addressed(job, &queue(to), NextOrigin { queue_url: &from, group: of_origin }).group
+        in_group(job, &queue(to), NextOrigin { queue_url: &from, group: of_origin }).group
     };
     let table = [
         (MAIL, MAIL, None, Some("g"), Some("g")),

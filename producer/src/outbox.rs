@@ -21,10 +21,9 @@ mod deadline;
 #[cfg(feature = "postgres")]
 mod enqueue;
 mod intake;
-mod job;
 mod judgement;
-mod message;
-mod new_outbox_job;
+pub(crate) mod message;
+mod new_job;
 mod notice;
 mod observer;
 mod pause;
@@ -40,10 +39,8 @@ mod run_tests;
 #[cfg(test)]
 mod scripted_sqs;
 
-pub(crate) use job::{Parts, outbox_job};
-
 #[cfg(feature = "postgres")]
 pub use enqueue::{EnqueueError, enqueue};
-pub use new_outbox_job::{NewOutboxJob, job};
+pub use new_job::job;
 pub use observer::{FailureClass, ParkedClass, RelayObserver, RelaySummary};
 pub use relay::Relay;

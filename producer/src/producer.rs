@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::check::Checks;
 use crate::connect;
-use crate::connections::ConnectError;
+use crate::connect_error::ConnectError;
 use crate::dispatch::{Entry, dispatch};
 use crate::error::ProduceError;
 use crate::later::{OutboxServer, StoreServer};
@@ -108,6 +108,18 @@ impl Producer {
 
     pub(crate) fn routes(&self) -> Arc<Routes> {
         Arc::clone(&self.routes)
+    }
+
+    /// Sets the outbox in which jobs wait that are due [later](SendJob::at), or that are [unique](SendJob::unique): the setting
+    /// `outbox_url` of a producer that is not set up by settings. A relay (`drumline outbox run`) sends them.
+    pub fn outbox(self, outbox: Arc<dyn Outbox>) -> Self {
+        self.with(|routes| routes.places.outbox = Some(OutboxServer::given(outbox)))
+    }
+
+    /// Sets the store of the workers, which knows what is done, for jobs that are unique [until then](crate::Unique::until_done): the
+    /// setting `store_url` of a producer that is not set up by settings.
+    pub fn store(self, store: Arc<dyn Store>) -> Self {
+        self.with(|routes| routes.places.store = Some(StoreServer::given(store)))
     }
 
     /// Has jobs that are due [later](SendJob::at) wait with EventBridge Scheduler, also if there is an outbox. Unique jobs need an outbox all

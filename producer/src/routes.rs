@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
     use crate::connect::routes;
-    use crate::connections::ConnectError;
+    use crate::connect_error::ConnectError;
 
     async fn read(queues: &str, file: &str) -> Result<Routes, ConnectError> {
         let folder = tempfile::tempdir().unwrap();

@@ -36,18 +36,17 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 /// EventBridge Scheduler as the place in which jobs wait for their time, for [`Producer::scheduler`](crate::Producer::scheduler): an
 /// alternative to an outbox for programs that have neither PostgreSQL nor Redis. Cheap to clone.
 ///
-/// Each job is a one-time schedule with the job's id as its name, which sends the message to the queue and is deleted then. It is sent in
-/// the minute that begins at its time, which is rounded up to the second: EventBridge Scheduler is not more exact. The queues
-/// are in its region. Unique jobs need an outbox.
+/// Each job is a one-time schedule with the job's id as its name, which sends the message to the queue and is deleted then. It is sent
+/// within a minute after its time, which is rounded up to the second: EventBridge Scheduler is not more exact. The queues are in its
+/// region. Unique jobs need an outbox.
 ///
 /// ```no_run
-/// # async fn example(producer: drumline_producer::Producer) -> Result<(), Box<dyn std::error::Error>> {
+/// # fn example(producer: drumline_producer::Producer, config: &aws_config::SdkConfig) -> Result<(), String> {
 /// use drumline_producer::EventBridgeScheduler;
 ///
-/// let config = aws_config::load_from_env().await;
 /// let role = "arn:aws:iam::123456789012:role/scheduler-sends-jobs";
 /// let dead_letters = "arn:aws:sqs:eu-west-1:123456789012:scheduler-dlq";
-/// let scheduler = EventBridgeScheduler::new(&config, role)?.group("jobs").dead_letter_queue(dead_letters);
+/// let scheduler = EventBridgeScheduler::new(config, role)?.group("jobs").dead_letter_queue(dead_letters);
 /// let producer = producer.scheduler(scheduler);
 /// # Ok(()) }
 /// ```

@@ -17,7 +17,7 @@ use crate::encode::encode;
 use crate::error::{ProduceError, Refusal, Refused};
 #[cfg(feature = "scheduler")]
 use crate::later::time_of;
-use crate::later::{Held, OutboxServer, Wait, keep};
+use crate::later::{Destination, Held, Wait, keep};
 use crate::new_job::NewJob;
 use crate::options::{Options, Place, Spread};
 use crate::origin::Origin;
@@ -25,8 +25,6 @@ use crate::pack::Outgoing;
 use crate::prepared::Prepared;
 use crate::receipt::Receipt;
 use crate::routes::{Others, Routes};
-#[cfg(feature = "scheduler")]
-use crate::scheduler::EventBridgeScheduler;
 use crate::target_queue::TargetQueue;
 use crate::unique::Unique;
 use crate::unsendable::Unsendable;
@@ -48,19 +46,6 @@ pub struct SendJob {
     own_key: Option<String>,
     origin: Origin,
     pub(crate) options: Options,
-}
-
-/// The place to which a job goes.
-enum Destination {
-    Queue {
-        delay_secs: Option<u16>,
-    },
-    Outbox(OutboxServer),
-    #[cfg(feature = "scheduler")]
-    Scheduler {
-        scheduler: EventBridgeScheduler,
-        due: SystemTime,
-    },
 }
 
 /// The checked parts of a job's message.

@@ -155,22 +155,23 @@ pub trait Store: Send + Sync + 'static {
         result: Option<&'a RawValue>,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>>;
 
-    /// Marks the job as done as [`finish`](Self::finish) does, and adds the jobs that follow on it to the store's
-    /// [outbox](crate::outbox), in one transaction: both or neither. Finishing again what this very claim has finished adds the jobs
-    /// that are not there yet, and is [`Ownership::Kept`].
+    /// As [`finish`](Self::finish), and adds jobs to the outbox of the same database: both or neither. Finishing again what this very
+    /// claim has finished adds those that are not known there.
     ///
-    /// By default the store refuses, and [`adds_next_jobs`](Self::adds_next_jobs) says so.
+    /// By default the store refuses to add jobs: see [`adds_next_jobs`](Self::adds_next_jobs).
     fn finish_with<'a>(
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
         next: &'a [OutboxJob],
     ) -> MaybeReady<'a, Result<Ownership, StoreError>> {
-        let _ = (claim, result, next);
-        MaybeReady::now(Err(StoreError::Refused("it has no outbox for next jobs".into())))
+        if next.is_empty() {
+            return self.finish(claim, result);
+        }
+        MaybeReady::now(Err(StoreError::Refused("it adds no jobs together with a mark".into())))
     }
 
-    /// Returns true if [`finish_with`](Self::finish_with) adds jobs. If not, a worker sends them before the mark.
+    /// Returns true if [`finish_with`](Self::finish_with) adds jobs: in PostgreSQL, if the database has an outbox.
     fn adds_next_jobs(&self) -> bool {
         false
     }

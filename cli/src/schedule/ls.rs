@@ -43,8 +43,8 @@ pub(super) struct LsArgs {
 /// The columns on a terminal.
 static COLUMNS: [Column; 6] = [
     Column::whole("SCHEDULE"),
-    Column::cut("WHEN", 16),
     Column::cut("ZONE", 16),
+    Column::cut("WHEN", 16),
     Column::whole("NEXT"),
     Column::whole("LAST"),
     Column::cut("STATE", usize::MAX),
@@ -81,13 +81,13 @@ mod tests {
         let rows = [
             row([
                 "daily-report",
-                "0 7 * * MON-FRI",
                 "America/Argentina/Buenos_Aires",
+                "0 7 * * MON-FRI",
                 "in 14h",
                 "9h ago",
                 "active",
             ]),
-            row(["billing/poll-the-mailbox", "every 30s", "", "-", "40s ago", "paused"]),
+            row(["billing/poll-the-mailbox", "", "every 30s", "-", "40s ago", "paused"]),
         ];
         let lines = fitted(&COLUMNS, &rows, 80);
         assert!(lines.iter().all(|line| line.width() <= 80), "{lines:?}");

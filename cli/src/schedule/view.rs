@@ -79,7 +79,7 @@ impl ScheduleView {
         };
         let last = self.last.map(|last| format!("{} ago", shortest(now_ms.saturating_sub(millis(last)))));
         let (name, state) = (self.name.clone(), self.state.to_owned());
-        [name, self.when(), self.zone(), next, last.unwrap_or_else(dash), state]
+        [name, self.zone(), self.when(), next, last.unwrap_or_else(dash), state]
     }
 
     pub(super) fn wide(&self) -> [String; 9] {

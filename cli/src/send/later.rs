@@ -1,15 +1,9 @@
-//! Jobs that wait in an outbox: which ones do, when they are due, and their rows.
+//! Jobs that wait in an outbox: which ones do, and when they are due.
 
 use std::time::Duration;
 
-use drumline::message::Envelope;
-use drumline_producer::Outgoing;
-use drumline_store::outbox::{Due, OnConflict, OutboxJob, Unique};
+use drumline_store::outbox::{Due, OutboxJob, Unique};
 use jiff::Timestamp;
-
-use super::args::SendArgs;
-use super::maker::Maker;
-use super::record::Fields;
 
 /// The longest delay of SQS, which takes whole seconds. See
 /// [SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
@@ -17,9 +11,6 @@ const MAX_SQS_DELAY: Duration = Duration::from_secs(900);
 
 /// The setting that jobs which wait need.
 pub(super) const OUTBOX: &str = "set DRUMLINE_OUTBOX_URL to postgres://… or redis://…";
-
-/// For how long a job holds its unique key by default.
-const UNIQUE_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// When a job goes to its queue.
 #[derive(Debug, PartialEq, Eq)]
@@ -107,58 +98,10 @@ pub(super) struct Row {
     pub(super) unique: Option<Unique>,
 }
 
-impl Maker<'_> {
-    /// Returns what is asked for about the time of a record's job: a column comes before the flag of its name.
-    pub(super) fn wanted(&self, fields: &Fields) -> Result<Wanted, String> {
-        let at = fields.at.as_deref().map(|text| time(text).map_err(|error| format!("the time: {error}")));
-        let delay = fields.delay.as_deref().map(|text| {
-            let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-            delay(&if is_number { format!("{text}s") } else { text.to_owned() })
-                .map_err(|error| format!("the delay: {error}"))
-        });
-        let SendArgs { at: given_at, delay: given_delay, spread, unique, .. } = self.args;
-        Ok(Wanted {
-            at: at.transpose()?.or(*given_at),
-            delay: delay.transpose()?.or(*given_delay),
-            spread: *spread,
-            is_unique: unique.is_some(),
-        })
-    }
-
-    /// Returns the row of a job that waits.
-    pub(super) fn row(
-        &self,
-        message: &Outgoing,
-        envelope: &Envelope,
-        has_type: bool,
-        due: Due,
-    ) -> Result<Row, String> {
-        if !self.has_outbox {
-            return Err(format!("it waits, and there is no outbox: {OUTBOX}"));
-        }
-        let Some(id) = envelope.job_id.as_deref().filter(|_| has_type) else {
-            return Err(
-                "a whole job cannot wait: give its payload, with --type or --column type=NAME".to_owned()
-            );
-        };
-        let mut job = OutboxJob::new(id, &*envelope.job_type, envelope.payload.get());
-        for (name, attribute) in &*message.attributes {
-            let text = attribute.as_text().filter(|_| attribute.data_type() == "String");
-            let text = text.ok_or_else(|| format!("the attribute {name}: an outbox keeps texts only"))?;
-            job.attributes.insert(name.clone(), text.to_owned());
-        }
-        job.schema_version = envelope.version;
-        job.group = message.group.as_deref().map(str::to_owned);
-        job.idempotency_key = envelope.idempotency_key.as_deref().map(str::to_owned);
-        job.correlation_id.clone_from(&envelope.correlation_id);
-        job.due = due;
-        let unique = self.args.unique.as_deref().map(|key| {
-            // As producers have it: a key is one of its type.
-            let key = format!("{}:{key}", envelope.job_type);
-            Unique::new(key, self.args.unique_for.unwrap_or(UNIQUE_FOR), OnConflict::Keep)
-        });
-        Ok(Row { job, unique })
-    }
+/// A job that waits: its row, and the index of its queue.
+pub(super) struct Waiting {
+    pub(super) row: Row,
+    pub(super) queue: usize,
 }
 
 /// Reads a time of the command line or of a column.

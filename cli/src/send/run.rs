@@ -13,19 +13,19 @@ use drumline_producer::{
 };
 use drumline_runtime::Settings;
 use drumline_runtime::aws::queue_name;
-use serde::Serialize;
 
 use super::input::Records;
 use super::journal::Journal;
+use super::later::Waiting;
 use super::left::Left;
 use super::maker::{Made, Maker};
 use super::progress::Progress;
 use super::queues::Queue;
 use super::record::Record;
 use super::repeats::Repeats;
-use super::waiting::Waiting;
+use super::sent_job::SentJob;
 use crate::format::{note, one_line};
-use crate::outbox::Opened;
+use crate::opened_outbox::OpenedOutbox;
 use crate::output::{Output, print};
 
 /// The time of which messages are sent in one batch, if the rate makes them wait for each other.
@@ -51,7 +51,7 @@ pub(super) struct Run<'a> {
     pub(super) tally: Tally,
     pub(super) settings: &'a Settings,
     /// The outbox, once a job has needed it.
-    pub(super) outbox: Option<Opened>,
+    pub(super) outbox: Option<OpenedOutbox>,
     /// The jobs that wait and are in no outbox yet, by the lines of their messages.
     pub(super) waiting: HashMap<usize, Waiting>,
 }
@@ -119,24 +119,6 @@ impl Paced {
         let missing = (wanted - available) as f64;
         Err(Duration::from_secs_f64((missing / self.rate).min(60.0)).max(Duration::from_millis(1)))
     }
-}
-
-/// A job that was sent or waits, on one line of JSON.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct SentJob<'a> {
-    pub(super) job_id: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) message_id: Option<&'a str>,
-    #[serde(rename = "type")]
-    pub(super) job_type: &'a str,
-    pub(super) queue: &'a str,
-    /// The time at which it is sent, if it waits for one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) due: Option<String>,
-    /// The state of the job that was there already, in place of which nothing was added.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) existing: Option<&'static str>,
 }
 
 /// The records that are being sent, by their lines.

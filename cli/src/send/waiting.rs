@@ -8,17 +8,12 @@ use drumline_runtime::aws::queue_name;
 use drumline_store::StoreError;
 use drumline_store::outbox::{Added, Due, Outbox, OutboxJob};
 
-use super::later::Row;
-use super::run::{Pending, Run, SentJob};
+use super::later::{Row, Waiting};
+use super::run::{Pending, Run};
+use super::sent_job::SentJob;
 use crate::format::{note, one_line, rfc3339};
-use crate::outbox::Opened;
+use crate::opened_outbox::OpenedOutbox;
 use crate::output::{Output, print};
-
-/// A job that waits: its row, and the index of its queue.
-pub(super) struct Waiting {
-    pub(super) row: Row,
-    pub(super) queue: usize,
-}
 
 impl Run<'_> {
     /// Adds a batch to the outbox, in one transaction. Sent once more, it is the same rows.
@@ -63,7 +58,7 @@ impl Run<'_> {
     /// Opens the outbox with the first job that waits.
     async fn outbox(&mut self) -> Result<&OpenedOutbox, ExitError> {
         if self.outbox.is_none() {
-            self.outbox = Some(Opened::of(self.settings).await?);
+            self.outbox = Some(OpenedOutbox::of(self.settings).await?);
         }
         Ok(self.outbox.as_ref().expect("it was opened"))
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use drumline_runtime::ClaimStoreClient;
 use tokio::time::{Instant, timeout_at};
 
+use super::relay::InProcessRelay;
 use crate::depth::Depths;
 use crate::dlq_watch::Watches;
 use crate::emf::Emf;
@@ -15,17 +16,31 @@ const AFTER_DRAIN: Duration = Duration::from_secs(1);
 /// The part of [`AFTER_DRAIN`] before the last metrics. The rest is enough to write to a pipe, which standard output may be.
 const BEFORE_METRICS: Duration = Duration::from_millis(700);
 
-/// Ends the watches, writes down the last failures, and then writes the last metrics, all within [`AFTER_DRAIN`].
-pub(super) async fn stop(watches: &Watches, claim_store: &ClaimStoreClient, emf: Option<(Emf, Depths)>) {
+/// Ends the watches and the relay, writes down the last failures, and then writes the last metrics, all within [`AFTER_DRAIN`].
+pub(super) async fn stop(
+    watches: &Watches,
+    claim_store: &ClaimStoreClient,
+    relay: Option<InProcessRelay>,
+    emf: Option<(Emf, Depths)>,
+) {
     let start = Instant::now();
+    let stop_relay = async |at_most| {
+        if let Some(relay) = relay {
+            relay.stop(at_most).await;
+        }
+    };
     let Some((emf, depths)) = emf else {
-        tokio::join!(watches.stop(AFTER_DRAIN), claim_store.settle(AFTER_DRAIN));
+        tokio::join!(watches.stop(AFTER_DRAIN), claim_store.settle(AFTER_DRAIN), stop_relay(AFTER_DRAIN));
         return;
     };
     // Depths that SQS does not report in time stay as they are.
     let last_depths = timeout_at(start + BEFORE_METRICS, depths.refresh());
     // These count requests, so the last metrics follow them.
-    let ((), (), _) =
-        tokio::join!(watches.stop(BEFORE_METRICS), claim_store.settle(BEFORE_METRICS), Box::pin(last_depths));
+    let ((), (), (), _) = tokio::join!(
+        watches.stop(BEFORE_METRICS),
+        claim_store.settle(BEFORE_METRICS),
+        stop_relay(BEFORE_METRICS),
+        Box::pin(last_depths)
+    );
     emf.stop(start + AFTER_DRAIN).await;
 }

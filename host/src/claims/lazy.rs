@@ -78,6 +78,7 @@ impl Store for LazyStore {
         self.ask(move |store| store.finish_with(claim, result, next))
     }
 
+    /// Only of a store that is open: each job has asked it for a claim before.
     fn adds_next_jobs(&self) -> bool {
         self.opened.get().is_some_and(|store| store.adds_next_jobs())
     }

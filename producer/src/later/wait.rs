@@ -1,4 +1,4 @@
-//! The places in which jobs wait.
+//! The places to which jobs go, and in which they wait.
 
 #[cfg(feature = "scheduler")]
 use std::time::SystemTime;
@@ -18,6 +18,19 @@ pub(crate) struct Places {
     pub(crate) store: Option<StoreServer>,
     #[cfg(feature = "scheduler")]
     pub(crate) scheduler: Option<EventBridgeScheduler>,
+}
+
+/// The place to which a job goes.
+pub(crate) enum Destination {
+    Queue {
+        delay_secs: Option<u16>,
+    },
+    Outbox(OutboxServer),
+    #[cfg(feature = "scheduler")]
+    Scheduler {
+        scheduler: EventBridgeScheduler,
+        due: SystemTime,
+    },
 }
 
 /// The place in which a job waits, and the job as it is kept there.

@@ -25,7 +25,6 @@ use super::notice::Notice;
 use super::observer::{FailureClass, ParkedClass};
 use super::pause::wait_after;
 use crate::pack::Outgoing;
-use crate::prepared::Prepared;
 use crate::send::Reply;
 use crate::target_queue::TargetQueue;
 
@@ -74,7 +73,7 @@ impl Backlog {
                 continue;
             }
             match preparation {
-                Preparation::Ready(prepared) => self.enter(now, taken, deadline, prepared),
+                Preparation::Ready(queue, message) => self.enter(now, taken, deadline, queue, message),
                 Preparation::Refused { queue, class, reason } => {
                     self.park(now, queue, class, taken, &reason);
                 }
@@ -83,8 +82,14 @@ impl Backlog {
         }
     }
 
-    fn enter(&mut self, now: Instant, taken: TakenJob, deadline: Deadline, prepared: Prepared) {
-        let Prepared { queue, outgoing: message } = prepared;
+    fn enter(
+        &mut self,
+        now: Instant,
+        taken: TakenJob,
+        deadline: Deadline,
+        queue: TargetQueue,
+        message: Outgoing,
+    ) {
         let group = message.group.clone().filter(|_| queue.is_fifo());
         let held = group.as_ref().and_then(|group| self.held.get(group).or(self.held_in_call.get(group)));
         let held = held.copied();
@@ -102,7 +107,8 @@ impl Backlog {
     /// Gives a job that is here the lease under which it was taken once more.
     fn renew(&mut self, taken: &TakenJob, deadline: Deadline) {
         let is_in_line = self.lines.values_mut().any(|line| line.renew(taken, deadline));
-        if !is_in_line && let Some((job, _)) = self.concluded.iter_mut().find(|(job, _)| job.job.id == taken.job.id)
+        if !is_in_line
+            && let Some((job, _)) = self.concluded.iter_mut().find(|(job, _)| job.job.id == taken.job.id)
         {
             job.lease.clone_from(&taken.lease);
         }

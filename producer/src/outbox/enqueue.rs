@@ -8,8 +8,9 @@ use drumline_store::outbox::postgres::add_in;
 use drumline_store::postgres::sqlx::PgConnection;
 use serde::Serialize;
 
-use super::new_outbox_job::{NewOutboxJob, job};
-use crate::error::Refusal;
+use super::new_job::job;
+use crate::error::ProduceError;
+use crate::send_job::SendJob;
 
 /// Adds a job to the outbox in a transaction of PostgreSQL: it is sent if, and only if, that is committed. Returns the job's id.
 ///
@@ -29,6 +30,7 @@ use crate::error::Refusal;
 /// let mut tx = pool.begin().await?;
 /// sqlx::query("UPDATE orders SET paid = now() WHERE id = $1").bind(order).execute(&mut *tx).await?;
 /// outbox::enqueue(&mut tx, &Ship { order }).await?;
+/// // With options:
 /// outbox::job(&Ship { order }).group(format!("order:{order}")).enqueue(&mut tx).await?;
 /// tx.commit().await?;
 /// # Ok(()) }
@@ -41,11 +43,12 @@ pub async fn enqueue<J: Job + Serialize>(tx: &mut PgConnection, job: &J) -> Resu
     self::job(job).enqueue(tx).await
 }
 
-impl NewOutboxJob {
-    /// Adds the job to the outbox in a transaction of PostgreSQL. Returns the job's id. See [`enqueue`].
+impl SendJob {
+    /// Adds the job to the outbox in a transaction of PostgreSQL: it is sent if, and only if, that is committed. Returns the job's id. See
+    /// [`outbox::enqueue`](enqueue).
     ///
     /// # Errors
-    /// As [`enqueue`].
+    /// As [`to_outbox_job`](Self::to_outbox_job), and if PostgreSQL does not take the job.
     pub async fn enqueue(self, tx: &mut PgConnection) -> Result<String, EnqueueError> {
         let job = self.to_outbox_job().map_err(EnqueueError::Refused)?;
         add_in(tx, std::slice::from_ref(&job)).await.map_err(EnqueueError::Store)?;
@@ -58,7 +61,7 @@ impl NewOutboxJob {
 #[non_exhaustive]
 pub enum EnqueueError {
     /// The job could not be sent. The same job is refused again.
-    Refused(Refusal),
+    Refused(ProduceError),
     /// PostgreSQL has not taken it.
     Store(StoreError),
 }
@@ -75,7 +78,7 @@ impl fmt::Display for EnqueueError {
 impl std::error::Error for EnqueueError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Refused(_) => None,
+            Self::Refused(refusal) => Some(refusal),
             Self::Store(error) => Some(error),
         }
     }

@@ -34,10 +34,7 @@ impl Intake {
             self.is_asking = true;
         }
         self.not_before = self.not_before.filter(|at| *at > now);
-        self.is_asking
-            && self.not_before.is_none()
-            && ready <= self.batch / 2
-            && in_hand <= self.batch * 3
+        self.is_asking && self.not_before.is_none() && ready <= self.batch / 2 && in_hand <= self.batch * 3
     }
 
     /// Takes the size of a take. `in_hand` is the number of jobs in hand when it was asked for.

@@ -109,7 +109,7 @@ pub(super) fn class(error: &SqsError) -> FailureClass {
         | SqsErrorKind::CredentialsUnavailable => FailureClass::Denied,
         SqsErrorKind::Throttled => FailureClass::Throttled,
         SqsErrorKind::Unreachable => FailureClass::Unreachable,
-        SqsErrorKind::OutOfResources | SqsErrorKind::Gone | SqsErrorKind::Other => FailureClass::Other,
+        _ => FailureClass::Other,
     }
 }
 

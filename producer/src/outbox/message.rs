@@ -19,7 +19,7 @@ use crate::unsendable::Unsendable;
 ///
 /// # Errors
 /// If SQS would refuse the message, no worker could read it, or it has what the guards do not let pass.
-pub(super) fn message(
+pub(crate) fn message(
     job: &OutboxJob,
     created_at: Timestamp,
     is_fifo: bool,

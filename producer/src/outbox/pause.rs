@@ -119,7 +119,8 @@ mod tests {
 
     #[test]
     fn a_job_waits_longer_with_each_failure() {
-        let waits: Vec<_> = [1, 2, 3, 50].map(|failures| wait_after(failures, FULL).as_secs_f64().round()).into();
+        let waits: Vec<_> =
+            [1, 2, 3, 50].map(|failures| wait_after(failures, FULL).as_secs_f64().round()).into();
         assert_eq!(waits, [1.0, 2.0, 4.0, 300.0]);
     }
 }

@@ -12,7 +12,6 @@ use super::deadline::Deadline;
 use super::message::message;
 use super::observer::ParkedClass;
 use super::queues::{NoQueue, Queues};
-use crate::prepared::Prepared;
 use crate::routes::Routes;
 
 /// So many jobs are prepared before other tasks of the thread have a turn: some milliseconds.
@@ -52,8 +51,11 @@ impl Preparer {
             }
             Err(NoQueue::NotNow(class)) => return Preparation::NotNow { class },
         };
-        match message(&taken.job, Timestamp::now(), queue.is_fifo(), &self.routes.checks) {
-            Ok(outgoing) => Preparation::Ready(Prepared { queue, outgoing }),
+        // The time at which it was added: sent again, it is the same message.
+        let added_at = taken.added_ms.and_then(|added_ms| Timestamp::from_millisecond(added_ms).ok());
+        let created_at = added_at.unwrap_or_else(Timestamp::now);
+        match message(&taken.job, created_at, queue.is_fifo(), &self.routes.checks) {
+            Ok(outgoing) => Preparation::Ready(queue, outgoing),
             Err(problem) => {
                 let (queue, reason) = (Some(queue.name().to_owned()), problem.to_string());
                 Preparation::Refused { queue, class: ParkedClass::Refused, reason }

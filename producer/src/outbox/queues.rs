@@ -15,7 +15,7 @@ use url::Url;
 
 use super::judgement::class;
 use super::observer::FailureClass;
-use crate::connections::ConnectError;
+use crate::connect_error::ConnectError;
 use crate::routes::Routes;
 use crate::target_queue::TargetQueue;
 
@@ -143,7 +143,8 @@ impl Queues {
         self.ask(&url).await
     }
 
-    /// Refuses hosts that are neither AWS's nor those of the settings: a program that may add jobs must not choose where signed requests go.
+    /// Refuses hosts that are neither AWS's nor those of the settings: a program that may add
+    /// jobs must not choose where signed requests go.
     fn check_host(&self, url: &Url) -> Result<(), Problem> {
         let origin = url.origin();
         let is_known = || {

@@ -251,7 +251,9 @@ impl Run {
     fn end_request(&mut self, ended: Result<(Id, (Vec<Outgoing>, Reply)), JoinError>) {
         let (id, (messages, reply)) = match ended {
             Ok(ended) => ended,
-            Err(error) => (error.id(), (Vec::new(), Err(lost_answer("the request ended by a panic".to_owned())))),
+            Err(error) => {
+                (error.id(), (Vec::new(), Err(lost_answer("the request ended by a panic".to_owned()))))
+            }
         };
         if let Some((queue, number)) = self.in_flight.remove(&id) {
             self.backlog.answered(Instant::now(), &queue, number, messages, reply, jitter());

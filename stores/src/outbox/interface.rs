@@ -38,7 +38,7 @@ pub trait Outbox: Send + Sync + 'static {
     /// A job that cannot be read, for example because a newer version has added it, is parked and not returned.
     fn take<'a>(&'a self, relay: &'a str, max: usize, length: Duration) -> Answer<'a, Vec<TakenJob>>;
 
-    /// Reports what became of taken jobs. Returns the number of those that were not this relay's any more, which are left as they are.
+    /// Records the conclusions of taken jobs. Returns the number of those that were not this relay's any more, which are left as they are.
     /// PostgreSQL writes a conclusion whose row is locked by another transaction with a later call.
     fn conclude<'a>(&'a self, concluded: &'a [(TakenJob, Conclusion)]) -> Answer<'a, usize>;
 

@@ -31,7 +31,7 @@ impl Lag {
 pub struct Rows {
     /// Only rows of this state; `None` for all.
     pub state: Option<RowState>,
-    /// Only rows with these ids; `None` for all.
+    /// Only rows of these jobs; `None` for all.
     pub ids: Option<Vec<String>>,
     /// The most rows.
     pub limit: usize,

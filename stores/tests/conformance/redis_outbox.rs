@@ -307,6 +307,8 @@ async fn figures() {
             outbox.add(jobs).await.unwrap();
         }
         report("added by 100", begun, cpu).await;
+        let bytes = info(&server, "memory", &["used_memory"]).await / JOBS as f64;
+        println!("{groups} groups: {bytes:.0} bytes of memory each");
         let (begun, cpu, mut count) = (Instant::now(), cpu_seconds(&server).await, 0);
         while count < JOBS {
             let taken = outbox.take("relay", 1_000, LONG).await.unwrap();
@@ -320,8 +322,13 @@ async fn figures() {
 }
 
 async fn cpu_seconds(server: &Server) -> f64 {
-    let info: String = redis::from_redis_value(command(server, &["INFO", "cpu"]).await.unwrap()).unwrap();
-    let used = info.lines().filter_map(|line| line.split_once(':'));
-    let used = used.filter(|(name, _)| ["used_cpu_user", "used_cpu_sys"].contains(name));
-    used.map(|(_, seconds)| seconds.trim_end().parse::<f64>().unwrap()).sum()
+    info(server, "cpu", &["used_cpu_user", "used_cpu_sys"]).await
+}
+
+/// The sum of some figures of the server.
+async fn info(server: &Server, section: &str, names: &[&str]) -> f64 {
+    let info: String = redis::from_redis_value(command(server, &["INFO", section]).await.unwrap()).unwrap();
+    let figures = info.lines().filter_map(|line| line.split_once(':'));
+    let figures = figures.filter(|(name, _)| names.contains(name));
+    figures.map(|(_, figure)| figure.trim_end().parse::<f64>().unwrap()).sum()
 }

@@ -4,5 +4,6 @@ mod commands;
 mod kills;
 mod late;
 mod later;
+mod redis;
 mod shared;
 pub(crate) mod world;
