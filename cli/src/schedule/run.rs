@@ -15,10 +15,10 @@ Examples:
   {{program}} schedule run --config drumline.toml --outbox-url postgres://app@db/orders
   DRUMLINE_CONFIG=drumline.toml {{program}} schedule run
 
-A firing adds its job to the outbox, and a relay sends it to SQS: this process is one too, and sends whatever is due in the outbox, as \
+A firing adds its job to the outbox, and a relay sends it to SQS: this process is one too, and sends all that is due in the outbox, as \
 `{{program}} outbox run` does.
 
-Run two or more: one leads, and another takes over when it ends. Each firing is one job, whatever ends when: its id is the name of the \
+Run two or more: one leads, and another takes over when it ends. Each firing is one job, also if one is killed: its id is the name of the \
 schedule and the instant. Times are those of the outbox's clock.
 
 A firing that is more than a minute late was missed. By catch_up, missed firings are skipped (\"skip\"), the newest one fires (\"last\", \
