@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use drumline::Router;
-use drumline::core::{DrainSummary, Ledger, Policy};
+use drumline::core::{DrainSummary, Ledger, Limits, Policy};
 use drumline::message::Intake;
 use drumline::run::{Observer, RAW_TYPE};
 use tokio::runtime::Handle;
@@ -64,6 +64,8 @@ pub struct Consumer {
     store: Option<Arc<dyn Store>>,
     endpoint: Option<String>,
     next_jobs: OnceLock<Arc<NextJobProducer>>,
+    /// Shared by its queues.
+    limits: Limits,
 }
 
 impl Consumer {
@@ -71,6 +73,7 @@ impl Consumer {
     pub fn new(settings: Settings, router: Router) -> Self {
         let metrics = Metrics::new();
         let watches = Watches::new(settings.dlq_watch.clone(), metrics.clone());
+        let limits = Limits::new(settings.limits.clone());
         Self {
             settings,
             router: Arc::new(router),
@@ -82,6 +85,7 @@ impl Consumer {
             store: None,
             endpoint: None,
             next_jobs: OnceLock::new(),
+            limits,
         }
     }
 
@@ -379,6 +383,7 @@ impl Consumer {
             claim_store: Some(claim_store.clone()),
             payloads,
             next_jobs: Some(self.next_jobs(settings.url.clone())),
+            limits: Some(self.limits.clone()),
             handlers: self.handlers.clone().unwrap_or_else(Handle::current),
         });
         if let Some(target) = &self.target {

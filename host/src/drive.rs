@@ -14,10 +14,12 @@ use std::time::{Duration, Instant};
 
 use drumline::Router;
 use drumline::core::{
-    Claims, Effect, Jitter, Ledger, Pause, PauseReason, Probe, Receive, RunControl, SqsErrorKind, Start,
+    Claims, Effect, Jitter, Ledger, Limits, Pause, PauseReason, Probe, Receive, RunControl, SqsErrorKind,
+    Start,
 };
 use drumline::message::{Intake, Message};
 use drumline::run::{Attempt, Observer, RunEnvironment};
+use event_listener::EventListener;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::Instrument as _;
@@ -30,7 +32,7 @@ use crate::redact::redact;
 use crate::resources::ResourceProbe;
 use crate::sqs::{BoxFuture, Queue, SqsError};
 use crate::target::TargetHealth;
-use branches::{answer, change, now, sleep_until};
+use branches::{answer, change, limits_change, now, sleep_until};
 use emitter::Emitter;
 use input::{Input, send};
 pub use parts::{DriverConfig, Grace};
@@ -61,6 +63,7 @@ pub struct Driver {
     claim_store: Option<ClaimStoreClient>,
     memory: Option<SharedOutcomeCache>,
     resources: ResourceProbe,
+    limits: Option<Limits>,
     target: Target,
     report: BatchReport,
     inputs: mpsc::Sender<Input>,
@@ -81,8 +84,13 @@ impl Driver {
             claim_store,
             payloads,
             next_jobs,
+            limits,
             handlers,
         } = parts;
+        let mut ledger = ledger;
+        if let Some(limits) = &limits {
+            ledger.set_limits(limits.clone());
+        }
         debug_assert_eq!(
             claim_store.is_some(),
             ledger.policy().claims != Claims::Off,
@@ -102,6 +110,7 @@ impl Driver {
             max_receives: ledger.policy().receives.at_most(),
             payloads,
             next_jobs,
+            limits: limits.clone(),
             handler_timeout_by_type: ledger.policy().handler_timeout_by_type.clone(),
         });
         let observer = Emitter::new(name, observer, status);
@@ -121,6 +130,7 @@ impl Driver {
             claim_store,
             memory: None,
             resources,
+            limits,
             target: Target::new(TargetHealth::of_handlers()),
             report,
             inputs,
@@ -158,7 +168,15 @@ impl Driver {
         loop {
             self.follow_target();
             let turn_began = now();
+            let mut limits_changed = self.listen_to_limits();
             self.act(turn_began, &mut runs);
+            if limits_changed.is_none() {
+                limits_changed = self.listen_to_limits();
+                if limits_changed.is_some() {
+                    // They may have changed since a message of this turn was refused.
+                    self.act(turn_began, &mut runs);
+                }
+            }
             self.observer.state(&self.ledger, runs.oldest());
             if let Some(summary) = self.ledger.drained() {
                 if draining {
@@ -200,9 +218,15 @@ impl Driver {
                     self.resources.ended(now());
                 }
                 () = self.target.changed() => {}
+                () = limits_change(limits_changed.as_mut()), if limits_changed.is_some() => {}
                 () = sleep_until(timeout) => {}
             }
         }
+    }
+
+    /// Returns a listener to changes of the limits while messages wait for them.
+    fn listen_to_limits(&self) -> Option<EventListener> {
+        self.limits.as_ref().filter(|_| self.ledger.waits_for_limits()).map(Limits::changed)
     }
 
     /// Puts time in, and performs all that follows.
@@ -333,6 +357,7 @@ impl Driver {
             deadline: start.deadline,
             latest_deadline: start.latest_deadline,
             claim_length: start.claim_length,
+            permit: start.permit,
             control,
             host: Arc::clone(&self.host),
         };

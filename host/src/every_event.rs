@@ -101,6 +101,7 @@ pub(crate) fn emit_a_run(observer: &Arc<dyn Observer>, result: Result<(), Failur
         deadline: now() + SECOND,
         latest_deadline: now() + SECOND,
         claim_length: SECOND,
+        permit: None,
         control: RunControl::new(),
         host: Arc::new(Observed(Arc::clone(observer))),
     };

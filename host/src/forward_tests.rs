@@ -86,6 +86,7 @@ async fn run(router: &Router, message: Message, control: RunControl) -> RunRepor
         deadline: Instant::now() + Duration::from_secs(60),
         latest_deadline: Instant::now() + Duration::from_secs(60),
         claim_length: Duration::from_secs(27),
+        permit: None,
         control,
         host: Arc::new(NoHost),
     };

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use std::any::Any;
 
-use drumline::core::{ClaimRequest, ClaimResult, Claimed, DeliveryId, MaybeReady, NextJob, NextJobs};
+use drumline::core::{
+    ClaimRequest, ClaimResult, Claimed, DeliveryId, JobClass, LimitWait, Limits, MaybeReady, NextJob,
+    NextJobs, Permit,
+};
 use drumline::message::Message;
 use drumline::run::{AttemptInfo, NextError, Observer, OpenError, RunEnvironment};
 use serde_json::value::RawValue;
@@ -35,6 +38,8 @@ pub(crate) struct TokioHost {
     pub(crate) max_receives: Option<NonZeroU32>,
     pub(crate) payloads: Payloads,
     pub(crate) next_jobs: Option<NextJobRoute>,
+    /// The limits of the process's jobs, if it has some.
+    pub(crate) limits: Option<Limits>,
     /// The timeouts of job types that have their own.
     pub(crate) handler_timeout_by_type: HashMap<String, Duration>,
 }
@@ -76,6 +81,17 @@ impl RunEnvironment for TokioHost {
             return MaybeReady::now(None);
         };
         self.send(Input::Typed(delivery, Arc::clone(job_type)), Some(timeout))
+    }
+
+    fn admit(
+        &self,
+        job_type: &Arc<str>,
+        message: &Message,
+        payload: &RawValue,
+        permit: Option<Permit>,
+    ) -> Result<Option<Permit>, (JobClass, LimitWait)> {
+        let Some(limits) = &self.limits else { return Ok(None) };
+        limits.admit(tokio::time::Instant::now().into_std(), job_type, message, payload, permit)
     }
 
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, String>> {

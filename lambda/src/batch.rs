@@ -73,6 +73,7 @@ impl Batch {
             claim_store: Some(self.common.claim_store.clone()),
             payloads: self.queue.payloads.clone(),
             next_jobs: Some(self.next_jobs()),
+            limits: None,
             handlers: self.common.handlers.clone(),
         });
         driver.remember_in(self.queue.memory.clone());

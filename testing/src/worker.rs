@@ -66,6 +66,7 @@ impl Worker {
             claim_store: Some(claim_store.clone()),
             payloads: Payloads::default(),
             next_jobs: Some(parts.next_jobs.clone()),
+            limits: None,
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();

@@ -74,6 +74,7 @@ async fn run_under(
         deadline: Instant::now() + Duration::from_mins(1),
         latest_deadline: Instant::now() + Duration::from_mins(1),
         claim_length: Duration::from_secs(27),
+        permit: None,
         control,
         host,
     };

@@ -133,6 +133,7 @@ async fn run_jobs(status: &Arc<QueueStatus>, takes: Duration, count: usize, conc
         claim_store: None,
         payloads: Payloads::default(),
         next_jobs: None,
+        limits: None,
         handlers: Handle::current(),
     });
     let message = |n| Message {

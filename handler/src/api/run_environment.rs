@@ -12,6 +12,7 @@ use crate::api::attempt_info::AttemptInfo;
 use crate::api::observer::{NoopObserver, Observer};
 use crate::core::claim::{ClaimRequest, ClaimResult, Claimed};
 use crate::core::ids::DeliveryId;
+use crate::core::limits::{JobClass, LimitWait, Permit};
 use crate::core::maybe_ready::MaybeReady;
 use crate::core::next_job::{NextJob, NextJobs};
 use crate::message::sqs_message::Message;
@@ -80,6 +81,22 @@ pub trait RunEnvironment: Send + Sync + 'static {
     /// the timeout of its attempts. `None` for a type without a timeout of its own, of which the ledger need not know.
     fn started(&self, _delivery: DeliveryId, _job_type: &Arc<str>) -> MaybeReady<'_, Option<Duration>> {
         MaybeReady::now(None)
+    }
+
+    /// Asks for the permission to run a job: [`Limits::admit`](crate::core::Limits::admit). `permit` is the one that it has waited for.
+    /// By default nothing is limited.
+    ///
+    /// # Errors
+    /// If the job has to wait for its limits.
+    fn admit(
+        &self,
+        job_type: &Arc<str>,
+        message: &Message,
+        payload: &RawValue,
+        permit: Option<Permit>,
+    ) -> Result<Option<Permit>, (JobClass, LimitWait)> {
+        let _ = (job_type, message, payload);
+        Ok(permit)
     }
 
     /// Asks the store for the claim of a job, once; the error is the store's, which does not answer. It must end in a bounded

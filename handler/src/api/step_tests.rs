@@ -66,6 +66,7 @@ fn retried(
         deadline: Instant::now() + Duration::from_secs(60),
         latest_deadline: Instant::now() + Duration::from_secs(60),
         claim_length: Duration::from_secs(27),
+        permit: None,
         control,
         host: Arc::clone(&clock) as Arc<dyn RunEnvironment>,
     };

@@ -7,6 +7,7 @@ use crate::core::claim::{Claim, ReleaseClaim};
 use crate::core::claim_lease::{RunClaim, Waits};
 use crate::core::control::CancelReason;
 use crate::core::ids::CallId;
+use crate::core::limits::JobClass;
 use crate::core::lock_waits::LockWait;
 use crate::core::marking::Marking;
 use crate::core::retry::MAX_VISIBILITY;
@@ -64,6 +65,8 @@ pub(crate) struct Delivery {
     pub(crate) probes: u32,
     /// Its wait for a lock, until it has the lock or leaves.
     pub(crate) lock_wait: Option<LockWait>,
+    /// Its class while it waits for a limit.
+    pub(crate) held_as: Option<JobClass>,
     /// Where it is given back unrun: for how long it stays hidden.
     pub(crate) hidden_for: Duration,
 }
@@ -179,6 +182,7 @@ impl Delivery {
             kept_runs: 0,
             probes: 0,
             lock_wait: None,
+            held_as: None,
             hidden_for: Duration::ZERO,
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::claim::{JobResult, PriorRun};
+use crate::core::limits::{JobClass, LimitWait, Permit};
 use crate::core::next_job::NextJobs;
 use crate::message::identity::Identity;
 
@@ -76,6 +77,14 @@ pub enum Ending {
         /// What it answers instead.
         reason: String,
     },
+    /// The handler did not run: its job waits for a limit, for which its message is held, or goes back to the queue. No attempt is
+    /// counted.
+    Limited {
+        /// For how long it stays hidden if it goes back.
+        remaining: Duration,
+        /// The limit, in words.
+        reason: String,
+    },
     /// The handler did not run: the payload could not be read from S3, but may be later. No attempt is counted.
     PayloadUnavailable {
         /// The error in words.
@@ -87,7 +96,11 @@ impl Ending {
     /// The class of the failure; `None` if nothing has failed here.
     pub fn class(&self) -> Option<FailureClass> {
         match self {
-            Self::Done | Self::DoneBefore(_) | Self::FailedPermanently { .. } | Self::Busy { .. } => None,
+            Self::Done
+            | Self::DoneBefore(_)
+            | Self::FailedPermanently { .. }
+            | Self::Busy { .. }
+            | Self::Limited { .. } => None,
             Self::RetryAsked { .. } => Some(FailureClass::RetryAsked),
             Self::Rejected { .. } => Some(FailureClass::Rejected),
             Self::InvalidPayload { .. } => Some(FailureClass::InvalidPayload),
@@ -120,6 +133,7 @@ impl Ending {
             Self::DoneBefore(_)
             | Self::FailedPermanently { .. }
             | Self::Busy { .. }
+            | Self::Limited { .. }
             | Self::StoreUnavailable { .. }
             | Self::PayloadUnavailable { .. } => false,
         }
@@ -135,6 +149,7 @@ impl Ending {
             | Self::Panicked { reason }
             | Self::FailedPermanently { reason }
             | Self::Busy { reason, .. }
+            | Self::Limited { reason, .. }
             | Self::OutOfResources { reason }
             | Self::TargetUnhealthy { reason }
             | Self::StoreUnavailable { reason }
@@ -154,6 +169,7 @@ impl Ending {
             | Self::Panicked { reason }
             | Self::FailedPermanently { reason }
             | Self::Busy { reason, .. }
+            | Self::Limited { reason, .. }
             | Self::OutOfResources { reason }
             | Self::TargetUnhealthy { reason }
             | Self::StoreUnavailable { reason }
@@ -262,6 +278,10 @@ pub struct RunReport {
     pub attempt: Option<NonZeroU32>,
     /// The lock that another job holds, if the run ended as [`Busy`](Ending::Busy) for it.
     pub lock: Option<Arc<str>>,
+    /// The class of the job and what it waits for, if the run ended as [`Limited`](Ending::Limited).
+    pub limited: Option<(JobClass, LimitWait)>,
+    /// The permission by which it started, if its job is limited.
+    pub permit: Option<Permit>,
     /// The result that the handler left: kept with the mark that its job is done.
     pub result: Option<JobResult>,
     /// The jobs that follow, and that are added with the mark: without it, the job is not done.
@@ -271,6 +291,16 @@ pub struct RunReport {
 impl RunReport {
     /// The report of a run that left no result.
     pub fn new(ending: Ending, job_type: Option<Arc<str>>) -> Self {
-        Self { ending, job_type, identity: None, attempt: None, lock: None, result: None, next: None }
+        Self {
+            ending,
+            job_type,
+            identity: None,
+            attempt: None,
+            lock: None,
+            limited: None,
+            permit: None,
+            result: None,
+            next: None,
+        }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod ending;
 pub(crate) mod ids;
 pub(crate) mod ledger;
 pub(crate) mod ledger_event;
+pub(crate) mod limits;
 pub(crate) mod lock_waits;
 pub(crate) mod marking;
 pub(crate) mod maybe_ready;
@@ -42,6 +43,10 @@ pub use ending::{Duplicate, DuplicateCause, Ending, FailureClass, RunReport};
 pub use ids::{CallId, DeliveryId};
 pub use ledger::{Disposition, DrainSummary, Effect, Ledger, SETTLE_TIME, Start};
 pub use ledger_event::{LedgerEvent, RunFacts};
+pub use limits::{
+    InvalidLimit, JobClass, JobKind, LimitReason, LimitRules, LimitWait, Limits, Permit, Rate, RateKey,
+    RateRule, TypeRules,
+};
 pub use maybe_ready::MaybeReady;
 pub use next_job::{MAX_NEXT_JOBS, NextJob, NextJobs, next_job_id};
 pub use outcome::Outcome;

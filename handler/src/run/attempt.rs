@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::api::run_environment::RunEnvironment;
 use crate::core::control::RunControl;
 use crate::core::ids::DeliveryId;
+use crate::core::limits::Permit;
 use crate::message::intake::Intake;
 use crate::message::sqs_message::Message;
 
@@ -30,6 +31,8 @@ pub struct Attempt {
     pub latest_deadline: Instant,
     /// For how long a claim is asked for; the ledger renews it.
     pub claim_length: Duration,
+    /// The permission to run, if it has waited for one.
+    pub permit: Option<Permit>,
     /// By which the host stops it.
     pub control: RunControl,
     /// What the host lends.

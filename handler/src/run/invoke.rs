@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
@@ -21,6 +21,7 @@ use crate::api::router::{Invocation, Route, Router};
 use crate::api::run_environment::OpenError;
 use crate::core::claim::{Claim, JobResult};
 use crate::core::ending::{Ending, RunReport};
+use crate::core::limits::{JobClass, LimitWait};
 use crate::core::reason::{bounded, panic_message};
 use crate::message::envelope::Envelope;
 use crate::message::sqs_message::Message;
@@ -132,14 +133,19 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     }
     let decoded = route.decode(work.version, &work.payload);
     let admitted = match decoded {
-        Ok(Decoded { job, keys }) => work.admit(keys, &attempt).await.map(|admitted| (admitted, job)),
+        Ok(Decoded { job, keys }) => match permit(&mut attempt, &work) {
+            Ok(()) => work.admit(keys, &attempt).await.map(|admitted| (admitted, job)),
+            Err(limited) => return limited_report(work, limited),
+        },
         Err(panic) => Err(Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) }),
     };
+    // The ledger gives it back with the run's ending.
+    let permit = attempt.permit.take();
     let (Admitted { attempt: number, claim, checkpoint, deadline }, job) = match admitted {
         Ok(admitted) => admitted,
         Err(ending) => {
             let (identity, lock) = (Some(work.identity), work.busy_lock);
-            return RunReport { identity, lock, ..RunReport::new(ending, Some(work.job_type)) };
+            return RunReport { identity, lock, permit, ..RunReport::new(ending, Some(work.job_type)) };
         }
     };
     attempt.deadline = deadline.unwrap_or(attempt.deadline);
@@ -186,7 +192,26 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
         attempt: Some(number),
         result: result.map(|result| JobResult(result.into())),
         next: with_mark,
+        permit,
         ..RunReport::new(ending, Some(Arc::clone(job_type)))
+    }
+}
+
+/// Asks for the permission to run the job, if its type is limited.
+fn permit(attempt: &mut Attempt, work: &Work) -> Result<(), (JobClass, LimitWait)> {
+    let waited_for = attempt.permit.take();
+    attempt.permit = attempt.host.admit(&work.job_type, &attempt.message, &work.payload, waited_for)?;
+    Ok(())
+}
+
+/// The report of a run whose job has to wait for its limits.
+fn limited_report(work: Work, (class, wait): (JobClass, LimitWait)) -> RunReport {
+    let reason = bounded(format!("{} of {} is used up", wait.reason.label(), class.job_type));
+    let ending = Ending::Limited { remaining: Duration::ZERO, reason };
+    RunReport {
+        identity: Some(work.identity),
+        limited: Some((class, wait)),
+        ..RunReport::new(ending, Some(work.job_type))
     }
 }
 

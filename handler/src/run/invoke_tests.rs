@@ -62,6 +62,7 @@ fn attempt(body: &str) -> Attempt {
         deadline: now + Duration::from_secs(60),
         latest_deadline: now + Duration::from_secs(120),
         claim_length: Duration::from_secs(27),
+        permit: None,
         control: RunControl::new(),
         host: Arc::new(Shelf::default()),
     }

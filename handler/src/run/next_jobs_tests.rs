@@ -108,6 +108,7 @@ fn attempt(host: Arc<dyn RunEnvironment>, message_id: &str, control: &RunControl
         deadline: now + Duration::from_secs(60),
         latest_deadline: now + Duration::from_secs(60),
         claim_length: Duration::from_secs(27),
+        permit: None,
         control: control.clone(),
         host,
     }

@@ -97,6 +97,7 @@ fn run(router: &Router, message: Message, intake: &Intake) -> Ending {
         deadline,
         latest_deadline: deadline,
         claim_length: Duration::from_secs(27),
+        permit: None,
         control: RunControl::new(),
         host: Arc::new(Alone),
     };

@@ -60,6 +60,7 @@ pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
         deadline: started_at + policy.handler_timeout.min(MAX_VISIBILITY),
         latest_deadline: started_at + MAX_VISIBILITY,
         claim_length: policy.lease,
+        permit: None,
         control: control.clone(),
         host: Arc::clone(&host) as _,
     };

@@ -220,6 +220,7 @@ async fn run(claim_store: &ClaimStoreClient, steps_to_do: u64, fails: bool) -> R
     let host = TokioHost {
         payloads: crate::payload::Payloads::default(),
         next_jobs: None,
+        limits: None,
         claim_store: Some(claim_store.clone()),
         inputs,
         observer,
@@ -240,6 +241,7 @@ async fn run(claim_store: &ClaimStoreClient, steps_to_do: u64, fails: bool) -> R
         deadline: std::time::Instant::now() + Duration::from_secs(600),
         latest_deadline: std::time::Instant::now() + Duration::from_secs(600),
         claim_length: Duration::from_secs(600),
+        permit: None,
         control: RunControl::new(),
         host: Arc::new(host) as Arc<dyn RunEnvironment>,
     };

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use event_listener::EventListener;
 use tokio::sync::watch;
 
 use crate::sqs::BoxFuture;
@@ -21,6 +22,14 @@ pub(super) async fn change(store: &mut Option<watch::Receiver<bool>>) -> bool {
         Ok(()) => *answers.borrow_and_update(),
         // The claim store client lives as long as this loop.
         Err(_) => std::future::pending().await,
+    }
+}
+
+/// A change of the limits of the process's jobs.
+pub(super) async fn limits_change(changed: Option<&mut EventListener>) {
+    match changed {
+        Some(changed) => changed.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::Router;
-use drumline::core::{Ledger, SETTLE_TIME};
+use drumline::core::{Ledger, Limits, SETTLE_TIME};
 use drumline::message::Intake;
 use drumline::run::Observer;
 use tokio::runtime::Handle;
@@ -37,6 +37,8 @@ pub struct DriverConfig {
     pub payloads: Payloads,
     /// The way of the jobs that follow on others; without, a job that declares one fails permanently.
     pub next_jobs: Option<NextJobRoute>,
+    /// The limits of the process's jobs; without, nothing is limited.
+    pub limits: Option<Limits>,
     /// Where handlers run. Apart from this loop, so that a handler that blocks its thread delays no renewal.
     pub handlers: Handle,
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use drumline::core::LimitRules;
 use drumline_store::{Retention, SecretText, SecretUrl};
 use url::Url;
 
@@ -47,6 +48,8 @@ pub struct Settings {
     pub queue_by_type: HashMap<String, Url>,
     /// The jobs that are added at set times.
     pub schedules: Vec<ScheduleSettings>,
+    /// What limits the jobs of this process.
+    pub limits: LimitRules,
     /// The name of their timetable.
     pub timetable: String,
     /// How payloads are guarded before they are sent.
@@ -137,6 +140,7 @@ impl Reader<'_> {
         let queues: Vec<Option<QueueSettings>> = urls.into_iter().map(|url| self.queue(&url)).collect();
         let queue_by_type = self.by_name(&QUEUE_BY_TYPE, None, values::queue_url);
         let schedules = self.schedules();
+        let limits = self.limits();
         let timetable = self.get("timetable", None, |text| Ok::<_, String>(text.to_owned()));
         let guards = self.guards();
         let shutdown_grace = self.get("shutdown_grace", None, values::positive_duration);
@@ -166,6 +170,7 @@ impl Reader<'_> {
             other_queues: other_queues?,
             queue_by_type,
             schedules,
+            limits,
             timetable: timetable?,
             guards: guards?,
             shutdown_grace: shutdown_grace?,

@@ -9,8 +9,7 @@ use drumline::message::MAX_TYPE_BYTES;
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use super::file_text::text;
-use super::names::Names;
+use super::fields::Fields;
 use super::problem::Problem;
 use super::values;
 
@@ -86,7 +85,7 @@ pub(super) fn read_schedules(value: Option<Value>, problems: &mut Vec<Problem>) 
             problems.push(Problem::new(place, FORM.to_owned()));
             continue;
         };
-        let Some(schedule) = Fields::of(table, place, problems).read() else { continue };
+        let Some(schedule) = fields(table, place, problems).schedule() else { continue };
         if schedules.iter().any(|other| other.name == schedule.name) {
             let text = format!("another schedule has the name {:?}", schedule.name);
             problems.push(Problem::new(format!("{}: name", schedule.place), text));
@@ -96,25 +95,18 @@ pub(super) fn read_schedules(value: Option<Value>, problems: &mut Vec<Problem>) 
     schedules
 }
 
-/// The fields of a table that are not read yet.
-struct Fields<'a> {
-    table: Table,
-    place: String,
-    problems: &'a mut Vec<Problem>,
+/// Returns the fields of a `[[schedule]]` table.
+fn fields<'a>(table: Table, place: String, problems: &'a mut Vec<Problem>) -> Fields<'a> {
+    let place = match table.get("name").and_then(Value::as_str) {
+        Some(name) => format!("{place} {name:?}"),
+        None => place,
+    };
+    Fields { table, place, noun: "a schedule", keys: &KEYS, problems }
 }
 
-impl<'a> Fields<'a> {
-    fn of(table: Table, place: String, problems: &'a mut Vec<Problem>) -> Self {
-        let name = table.get("name").and_then(Value::as_str);
-        let place = match name {
-            Some(name) => format!("{place} {name:?}"),
-            None => place,
-        };
-        Self { table, place, problems }
-    }
-
+impl Fields<'_> {
     /// Returns `None` only if a problem has been noted.
-    fn read(mut self) -> Option<ScheduleSettings> {
+    fn schedule(mut self) -> Option<ScheduleSettings> {
         self.report_unknown();
         let name = self.required("name");
         let times = self.times();
@@ -188,52 +180,6 @@ impl<'a> Fields<'a> {
             self.note("payload", "has a number that is none in JSON".to_owned());
         }
         payload
-    }
-
-    fn required(&mut self, key: &'static str) -> Option<String> {
-        let is_given = self.table.contains_key(key);
-        let text = self.text(key);
-        if text.is_none() && !is_given {
-            self.note(key, "is missing".to_owned());
-        }
-        text
-    }
-
-    fn text(&mut self, key: &'static str) -> Option<String> {
-        let value = self.table.remove(key)?;
-        let text = text(&value);
-        if text.is_none() {
-            self.note(key, "must be a text or a number".to_owned());
-        }
-        text
-    }
-
-    fn checked<T>(
-        &mut self,
-        key: &'static str,
-        text: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
-        parse(text).map_err(|error| self.note(&format!("{key} = {text:?}"), error)).ok()
-    }
-
-    fn report_unknown(&mut self) {
-        let names = Names::of(KEYS);
-        let unknown: Vec<String> =
-            self.table.keys().filter(|key| !KEYS.contains(&key.as_str())).cloned().collect();
-        for key in unknown {
-            let meant = names.meant(&key).map(|meant| format!("did you mean {meant}? "));
-            let text = format!(
-                "is no part of a schedule; {}there are {}",
-                meant.unwrap_or_default(),
-                KEYS.join(", ")
-            );
-            self.note(&key, text);
-        }
-    }
-
-    fn note(&mut self, key: &str, text: String) {
-        self.problems.push(Problem::new(format!("{}: {key}", self.place), text));
     }
 }
 

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::by_name::{Entries, TABLES, TableByName};
 use super::file_text::{text, text_of};
+use super::limits::{Limited, read_limits};
 use super::names::Names;
 use super::origin::Origin;
 use super::problem::Problem;
@@ -20,6 +21,7 @@ pub(super) struct Sources {
     file: Section,
     pub(super) queues: Vec<QueueSection>,
     pub(super) schedules: Vec<ScheduleSettings>,
+    pub(super) limits: Limited,
 }
 
 /// One level of the file.
@@ -60,9 +62,11 @@ impl Sources {
         if let Some(mut file) = file {
             let queues = file.remove("queue");
             let schedules = file.remove("schedule");
+            let limits = file.remove("limits");
             sources.file = Section::read(file, &Origin::File, "", problems);
             sources.queues = read_queues(queues, problems);
             sources.schedules = read_schedules(schedules, problems);
+            sources.limits = read_limits(limits, problems);
         }
         sources
     }

@@ -99,6 +99,7 @@ impl Process {
             claim_store: Some(function.claim_store.clone()),
             payloads: Payloads::default(),
             next_jobs: Some(function.queue.next_jobs()),
+            limits: None,
             handlers: Handle::current(),
         });
         driver.remember_in(self.memory.clone());

@@ -56,6 +56,7 @@ async fn a_batch_that_begins_after_its_handlers_time_is_over_at_its_end() {
         claim_store: None,
         payloads: Payloads::default(),
         next_jobs: None,
+        limits: None,
         handlers: Handle::current(),
     });
     let begun = Instant::now();

@@ -70,6 +70,7 @@ impl Consumer {
             claim_store: Some(claim_store),
             payloads: Payloads::default(),
             next_jobs: Some(model.next_jobs()),
+            limits: None,
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();

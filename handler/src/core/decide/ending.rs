@@ -88,6 +88,7 @@ pub fn decide(policy: &Policy, facts: &DecisionInput<'_>, ending: &Ending, jitte
         | Ending::InvalidPayload { reason }
         | Ending::FailedPermanently { reason } => Outcome::DeadLetter(reason.clone()),
         Ending::Busy { remaining, .. } => later(held(policy, facts, *remaining, jitter)),
+        Ending::Limited { remaining, .. } => later(*remaining),
         Ending::StoreUnavailable { .. } => later(STORE_WAIT / 2 + jitter.of(STORE_WAIT / 2)),
         Ending::OutOfResources { .. } => later(RESOURCES_WAIT / 2 + jitter.of(RESOURCES_WAIT / 2)),
         // Every receive counts towards the DLQ, so the waits also grow as the policy says.

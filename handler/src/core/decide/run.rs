@@ -91,6 +91,7 @@ fn is_firm(ending: &Ending) -> bool {
         | Ending::OutOfResources { .. }
         | Ending::TargetUnhealthy { .. }
         | Ending::Busy { .. }
+        | Ending::Limited { .. }
         | Ending::StoreUnavailable { .. }
         | Ending::PayloadUnavailable { .. } => false,
     }
@@ -112,6 +113,7 @@ fn has_succeeded(ending: &Ending) -> bool {
         | Ending::OutOfResources { .. }
         | Ending::TargetUnhealthy { .. }
         | Ending::Busy { .. }
+        | Ending::Limited { .. }
         | Ending::StoreUnavailable { .. }
         | Ending::PayloadUnavailable { .. } => false,
     }
@@ -139,6 +141,7 @@ fn release_claim(ending: &Ending, outcome: &Outcome) -> ReleaseClaim {
                 | Ending::TargetUnhealthy { .. }
                 | Ending::StoreUnavailable { .. }
                 | Ending::PayloadUnavailable { .. }
+                | Ending::Limited { .. }
         ),
         failure_reason: match outcome {
             Outcome::DeadLetter(reason) => Some(reason.clone()),
@@ -180,6 +183,7 @@ mod tests {
             Ending::OutOfResources { reason: why() },
             Ending::TargetUnhealthy { reason: why() },
             Ending::Busy { remaining: Duration::ZERO, reason: why() },
+            Ending::Limited { remaining: Duration::ZERO, reason: why() },
             Ending::StoreUnavailable { reason: why() },
             Ending::PayloadUnavailable { reason: why() },
         ]

@@ -9,6 +9,7 @@ use crate::core::claim::{Claim, ClaimStep, JobResult, ReleaseClaim};
 use crate::core::control::CancelReason;
 use crate::core::ids::DeliveryId;
 use crate::core::ledger_event::LedgerEvent;
+use crate::core::limits::Permit;
 use crate::core::next_job::NextJobs;
 use crate::core::outcome_cache::PriorOutcome;
 use crate::core::receives::Receive;
@@ -102,6 +103,8 @@ pub struct Start {
     pub latest_deadline: Instant,
     /// For how long its claim is to be asked for, where claims are kept.
     pub claim_length: Duration,
+    /// The permission to run, if it has waited for one.
+    pub permit: Option<Permit>,
 }
 
 /// The final disposition of a message, for the host of its ledger. A host matches it without a wildcard, and a new one is

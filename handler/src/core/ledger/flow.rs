@@ -15,6 +15,7 @@ use crate::core::delivery::{Delivery, Run, Settlement, Settling, Stage};
 use crate::core::ending::{Ending, RunReport};
 use crate::core::ids::{CallId, DeliveryId};
 use crate::core::ledger_event::{LedgerEvent, RunFacts};
+use crate::core::limits::Permit;
 use crate::core::outcome::Outcome;
 use crate::core::outcome_cache::PriorOutcome;
 use crate::core::policy::{Acknowledge, CrashEvidence, DeadLetterPath};
@@ -93,7 +94,10 @@ impl Ledger {
     /// The head of a lane may start, at once or when its turn alone has come.
     pub(super) fn make_ready(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get(&id) else { return };
-        if !matches!(delivery.stage, Stage::Waiting) || delivery.lock_wait.is_some() {
+        if !matches!(delivery.stage, Stage::Waiting)
+            || delivery.lock_wait.is_some()
+            || delivery.held_as.is_some()
+        {
             return;
         }
         if self.draining.is_some() {
@@ -109,6 +113,7 @@ impl Ledger {
         if self.pauses.keeps_in_hand() {
             return self.start_probe(now);
         }
+        self.start_held(now);
         while self.running < self.policy.concurrency.get() && !self.quarantine.is_running() {
             let Some(id) = self.ready.pop_front() else { break };
             self.begin(now, id);
@@ -118,6 +123,11 @@ impl Ledger {
 
     /// Starts a delivery, unless it has been given back meanwhile or needs no run; tells whether it runs.
     pub(super) fn begin(&mut self, now: Instant, id: DeliveryId) -> bool {
+        self.begin_with(now, id, None)
+    }
+
+    /// As [`begin`](Self::begin), with the permission that it has waited for.
+    pub(super) fn begin_with(&mut self, now: Instant, id: DeliveryId, permit: Option<Permit>) -> bool {
         let claim_length = self.claim_length(now);
         let claim = self.new_claim(now, claim_length);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return false };
@@ -156,6 +166,7 @@ impl Ledger {
             deadline: or_drain(deadline),
             latest_deadline: or_drain(latest_deadline),
             claim_length,
+            permit,
         }));
         true
     }
@@ -230,6 +241,9 @@ impl Ledger {
         if let Some(lock) = self.lock_to_wait_for(now, id, stopped, &report) {
             return self.park(now, id, &lock, jitter);
         }
+        if let Some((class, wait)) = self.limit_to_wait_for(stopped, &report) {
+            return self.hold(now, id, class, wait);
+        }
         let Some(delivery) = self.deliveries.get(&id) else { return };
         let facts = DecisionInput {
             attempt,
@@ -239,6 +253,9 @@ impl Ledger {
         };
         let decision = decide_run(&self.policy, &facts, stopped, report.ending, now, jitter);
         let RunDecision { ending, outcome, prior, release_claim, last_attempt } = decision;
+        if let Some(permit) = report.permit.take() {
+            permit.ended(now, &ending);
+        }
         // The claim of a job that is done ends with its mark, or by itself.
         if matches!(prior, PriorOutcome::Done { .. }) {
             self.free_lock_of(now, id);
@@ -259,7 +276,7 @@ impl Ledger {
 
     /// A delivery has its outcome: SQS hears of it, and so does the rest of its lane.
     pub(super) fn conclude(&mut self, now: Instant, id: DeliveryId, outcome: Outcome, run: Option<RunFacts>) {
-        let was_parked = self.ends_lock_wait(now, id);
+        let was_parked = self.ends_lock_wait(now, id) | self.ends_hold(id);
         let Some(delivery) = self.deliveries.get(&id) else { return };
         match delivery.stage {
             Stage::Waiting if was_parked => {}

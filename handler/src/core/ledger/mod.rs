@@ -10,6 +10,7 @@ mod drain_plan;
 mod effect;
 mod flow;
 mod in_flight;
+mod limited;
 mod locks;
 mod pausing;
 mod probing;

@@ -14,6 +14,7 @@ use crate::core::batches::Batch;
 use crate::core::delivery::Delivery;
 use crate::core::ids::{CallId, DeliveryId};
 use crate::core::ledger_event::LedgerEvent;
+use crate::core::limits::{HeldMessages, Limits};
 use crate::core::lock_waits::LockWaits;
 use crate::core::outcome_cache::OutcomeCache;
 use crate::core::pause::Pauses;
@@ -85,6 +86,9 @@ pub struct Ledger {
     pub(super) ready: VecDeque<DeliveryId>,
     pub(super) quarantine: Quarantine,
     pub(super) lock_waits: LockWaits,
+    pub(super) limits: Option<Limits>,
+    /// The messages that wait for their limits.
+    pub(super) held: HeldMessages,
     pub(super) outcome_cache: OutcomeCache,
     pub(super) receives: Option<Receives>,
     pub(super) deletes: Batch,
@@ -125,6 +129,8 @@ impl Ledger {
             ready: VecDeque::new(),
             quarantine: Quarantine::new(concurrency),
             lock_waits: LockWaits::default(),
+            limits: None,
+            held: HeldMessages::default(),
             outcome_cache,
             receives,
             deletes,
@@ -142,6 +148,11 @@ impl Ledger {
             drain_expected_at: None,
             pauses: Pauses::default(),
         })
+    }
+
+    /// Has it start jobs that wait for these limits once they may: those by which runs are given permits.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = Some(limits);
     }
 
     /// Deliveries in hand: waiting, running, or not yet confirmed.

@@ -88,8 +88,9 @@ impl Ledger {
         let drain = self.draining.as_ref().and_then(Drain::timeout);
         let batches = [self.deletes.timeout(), self.visibilities.timeout()];
         let pauses = self.pauses.timeout();
-        let times =
-            batches.into_iter().chain([self.next_check, self.quarantine.timeout(), receives, drain, pauses]);
+        let held = if self.running < self.policy.concurrency.get() { self.held.timeout() } else { None };
+        let own = [self.next_check, self.quarantine.timeout(), receives, drain, pauses, held];
+        let times = batches.into_iter().chain(own);
         times.flatten().min()
     }
 
@@ -103,8 +104,9 @@ impl Ledger {
         // Settlements have room of their own, so that polling overlaps with them; when it is full, SQS is slow to
         // confirm, and more messages would only lose their leases here.
         let for_work = slots.saturating_sub(self.waiting + self.running);
-        // What waits for a lock is bounded by itself, and keeps no other message away.
-        let in_all = (2 * slots + self.lock_waits.parked()).saturating_sub(self.deliveries.len());
+        // What waits for a lock or a limit is bounded by itself, and keeps no other message away.
+        let parked = self.lock_waits.parked() + self.held.count();
+        let in_all = (2 * slots + parked).saturating_sub(self.deliveries.len());
         for_work.min(in_all).min(most)
     }
 

@@ -1,0 +1,22 @@
+//! The class of a job: those of one class wait for the same limits.
+
+use std::sync::Arc;
+
+/// The class of a job: those of one class wait for the same limits, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct JobClass {
+    /// The job type.
+    pub job_type: Arc<str>,
+    /// The value by which its rate is counted; `None` if the type has one rate for all of its jobs, or none.
+    pub key: Option<Arc<str>>,
+    /// The message group of a message on a standard queue, if tenants share slots.
+    pub tenant: Option<Arc<str>>,
+}
+
+impl JobClass {
+    /// The class of all jobs of a type.
+    pub fn of_type(job_type: impl Into<Arc<str>>) -> Self {
+        Self { job_type: job_type.into(), key: None, tenant: None }
+    }
+}

@@ -1,0 +1,20 @@
+//! The limits of jobs in one process: how many of a type run at once, how often they start, and when none starts.
+//!
+//! A run asks for a [`Permit`] once its type and its key are known, and before its claim. One that has to wait ends at once, which is no
+//! attempt: the ledger [holds](super::ledger) its message, and starts it again together with the permit. No I/O, no clock.
+
+mod held;
+mod job_class;
+mod permit;
+mod process;
+mod rate;
+mod rules;
+mod type_state;
+mod wait;
+
+pub(crate) use held::{HELD_PER_CLASS, HeldMessages};
+pub use job_class::JobClass;
+pub use permit::Permit;
+pub use process::Limits;
+pub use rules::{InvalidLimit, JobKind, LimitRules, Rate, RateKey, RateRule, TypeRules};
+pub use wait::{LimitReason, LimitWait};

@@ -1,0 +1,54 @@
+//! The permission of a run to start.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::job_class::JobClass;
+use super::process::Limits;
+use crate::core::ending::Ending;
+
+/// The permission of a run to start. What it takes of the limits is free again once it is dropped.
+#[derive(Clone)]
+pub struct Permit(Arc<Granted>);
+
+struct Granted {
+    limits: Limits,
+    class: JobClass,
+}
+
+impl Permit {
+    pub(super) fn new(limits: Limits, class: JobClass) -> Self {
+        Self(Arc::new(Granted { limits, class }))
+    }
+
+    /// The class of the job that may start.
+    pub fn class(&self) -> &JobClass {
+        &self.0.class
+    }
+
+    /// Takes the ending of the run: failures may close the limits of its type.
+    pub fn ended(&self, now: Instant, ending: &Ending) {
+        self.0.limits.ended(now, &self.0.class, ending);
+    }
+}
+
+impl Drop for Granted {
+    fn drop(&mut self) {
+        self.limits.release(&self.class);
+    }
+}
+
+impl PartialEq for Permit {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Permit {}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Permit").field(&self.0.class).finish()
+    }
+}

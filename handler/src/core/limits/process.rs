@@ -1,0 +1,148 @@
+//! The limits of a process, shared by its queues.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use event_listener::{Event, EventListener};
+use serde_json::value::RawValue;
+
+use super::job_class::JobClass;
+use super::permit::Permit;
+use super::rules::{LimitRules, RateKey};
+use super::type_state::TypeState;
+use super::wait::{LimitReason, LimitWait};
+use crate::core::ending::Ending;
+use crate::message::sqs_message::Message;
+
+/// The limits of a process, shared by its queues. Cloning gives another handle of the same limits.
+///
+/// ```
+/// use std::num::NonZeroUsize;
+/// use drumline::core::{JobClass, LimitRules, Limits, TypeRules};
+///
+/// # #[allow(clippy::disallowed_methods)]
+/// let now = std::time::Instant::now();
+/// let mut rules = LimitRules::none(NonZeroUsize::MIN);
+/// rules.types.insert("mail".into(), TypeRules { concurrency: NonZeroUsize::new(1), ..TypeRules::default() });
+/// let limits = Limits::new(rules);
+/// let mail = JobClass::of_type("mail");
+/// let first = limits.ask(now, &mail).unwrap();
+/// assert!(limits.ask(now, &mail).is_err());
+/// drop(first);
+/// assert!(limits.ask(now, &mail).is_ok());
+/// ```
+#[derive(Clone)]
+pub struct Limits(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Event,
+    /// Something may be limited: otherwise runs need not ask.
+    is_limiting: AtomicBool,
+}
+
+struct State {
+    rules: LimitRules,
+    types: HashMap<Arc<str>, TypeState>,
+    /// The jobs that need a core and run.
+    on_cores: usize,
+}
+
+impl Limits {
+    /// Limits by these rules.
+    pub fn new(rules: LimitRules) -> Self {
+        let types = rules.types.iter();
+        let types = types.map(|(name, rules)| (Arc::from(name.as_str()), TypeState::new(rules.clone())));
+        let state = State { types: types.collect(), on_cores: 0, rules };
+        let is_limiting = AtomicBool::new(!state.types.is_empty());
+        Self(Arc::new(Shared { state: Mutex::new(state), changed: Event::new(), is_limiting }))
+    }
+
+    /// Gives a job the permission to run, unless the one that it has waited for is still right. `None` if nothing limits it.
+    ///
+    /// # Errors
+    /// If it has to wait.
+    pub fn admit(
+        &self,
+        now: Instant,
+        job_type: &Arc<str>,
+        message: &Message,
+        payload: &RawValue,
+        permit: Option<Permit>,
+    ) -> Result<Option<Permit>, (JobClass, LimitWait)> {
+        if !self.0.is_limiting.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let Some(class) = self.class(job_type, message, payload) else { return Ok(None) };
+        match permit.filter(|permit| *permit.class() == class) {
+            Some(permit) => Ok(Some(permit)),
+            None => self.ask(now, &class).map(Some).map_err(|wait| (class, wait)),
+        }
+    }
+
+    /// Returns the class of a job; `None` if nothing limits it, and it needs no permit.
+    fn class(&self, job_type: &Arc<str>, message: &Message, payload: &RawValue) -> Option<JobClass> {
+        let state = self.state();
+        let rules = state.types.get(job_type)?.rules();
+        let key = rules.rate.as_ref().and_then(|rate| rate.key.as_ref());
+        let key = key.and_then(|key| match key {
+            RateKey::Group => message.group.as_deref().map(Arc::from),
+            RateKey::Pointer(pointer) => {
+                let payload: serde_json::Value = serde_json::from_str(payload.get()).ok()?;
+                Some(Arc::from(payload.pointer(pointer)?.to_string()))
+            }
+        });
+        Some(JobClass { job_type: Arc::clone(job_type), key, tenant: None })
+    }
+
+    /// Asks for the permission to start a job of a class.
+    ///
+    /// # Errors
+    /// If it has to wait.
+    pub fn ask(&self, now: Instant, class: &JobClass) -> Result<Permit, LimitWait> {
+        let mut state = self.state();
+        let State { rules, types, on_cores } = &mut *state;
+        if let Some(of_type) = types.get_mut(&class.job_type) {
+            of_type.ask(now, class, *on_cores < rules.cores.get())?;
+            *on_cores += usize::from(of_type.is_cpu());
+        }
+        Ok(Permit::new(self.clone(), class.clone()))
+    }
+
+    /// Returns the time for which a message is hidden that goes back to its queue, with so many of its class before it.
+    pub fn delay(&self, _now: Instant, _class: &JobClass, _reason: LimitReason, _before: usize) -> Duration {
+        Duration::from_secs(600)
+    }
+
+    /// Waits for a change by which a job may start that could not before.
+    pub fn changed(&self) -> EventListener {
+        self.0.changed.listen()
+    }
+
+    /// Takes the ending of a run of a class.
+    pub(super) fn ended(&self, _now: Instant, _class: &JobClass, _ending: &Ending) {}
+
+    pub(super) fn release(&self, class: &JobClass) {
+        let mut state = self.state();
+        let State { types, on_cores, .. } = &mut *state;
+        if let Some(of_type) = types.get_mut(&class.job_type) {
+            of_type.release();
+            *on_cores = on_cores.saturating_sub(usize::from(of_type.is_cpu()));
+        }
+        drop(state);
+        self.0.changed.notify(usize::MAX);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limits").field("rules", &self.state().rules).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,162 @@
+//! The rules by which jobs are limited.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The rules of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitRules {
+    /// Those of job types, by name.
+    pub types: HashMap<String, TypeRules>,
+    /// The cores that the process may use: so many jobs of [`JobKind::Cpu`] run at once.
+    pub cores: NonZeroUsize,
+}
+
+impl LimitRules {
+    /// Rules that limit nothing, for a process that may use so many cores.
+    pub fn none(cores: NonZeroUsize) -> Self {
+        Self { types: HashMap::new(), cores }
+    }
+}
+
+/// The rules of one job type.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TypeRules {
+    /// The number of jobs that run at once in this process, over all of its queues.
+    pub concurrency: Option<NonZeroUsize>,
+    /// What its jobs need.
+    pub kind: JobKind,
+    /// How often jobs start.
+    pub rate: Option<RateRule>,
+}
+
+/// What the jobs of a type need most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JobKind {
+    /// They mostly wait for others.
+    #[default]
+    Io,
+    /// Each needs a core: all of this kind together run at most as many as the process has cores.
+    Cpu,
+}
+
+/// How often the jobs of a type start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateRule {
+    /// The rate.
+    pub rate: Rate,
+    /// How many start at once after a time without any.
+    pub burst: NonZeroU32,
+    /// What is counted apart from each other; `None` counts all jobs of the type together.
+    pub key: Option<RateKey>,
+}
+
+/// The value by which jobs of one type are counted apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RateKey {
+    /// The value at a JSON pointer of the payload, such as `/customerId`.
+    Pointer(String),
+    /// The message group.
+    Group,
+}
+
+/// A number of jobs in a time, such as `50/s`.
+///
+/// ```
+/// use drumline::core::Rate;
+/// let rate: Rate = "600/m".parse()?;
+/// assert_eq!(rate.interval(), std::time::Duration::from_millis(100));
+/// assert!("0/s".parse::<Rate>().is_err());
+/// # Ok::<(), drumline::core::InvalidLimit>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    count: NonZeroU32,
+    per: Duration,
+}
+
+/// The highest rate: more would start within a microsecond of each other.
+const MOST_PER_SECOND: u32 = 1_000_000;
+
+impl Rate {
+    /// The number of jobs in [`per`](Self::per).
+    pub fn count(self) -> NonZeroU32 {
+        self.count
+    }
+
+    /// The time in which so many start.
+    pub fn per(self) -> Duration {
+        self.per
+    }
+
+    /// The time between two jobs.
+    pub fn interval(self) -> Duration {
+        self.per / self.count.get()
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let per = match self.per.as_secs() {
+            1 => "s",
+            60 => "m",
+            _ => "h",
+        };
+        write!(f, "{}/{per}", self.count)
+    }
+}
+
+impl FromStr for Rate {
+    type Err = InvalidLimit;
+
+    fn from_str(text: &str) -> Result<Self, InvalidLimit> {
+        let invalid = || InvalidLimit("a rate is a number per s, m or h, such as 50/s".to_owned());
+        let (count, per) = text.split_once('/').ok_or_else(invalid)?;
+        let seconds = match per.trim() {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3600,
+            _ => return Err(invalid()),
+        };
+        let count: NonZeroU32 = count.trim().parse().map_err(|_| invalid())?;
+        if u64::from(count.get()) > u64::from(MOST_PER_SECOND) * seconds {
+            return Err(InvalidLimit(format!("a rate is at most {MOST_PER_SECOND}/s")));
+        }
+        Ok(Self { count, per: Duration::from_secs(seconds) })
+    }
+}
+
+/// The reason why a text is no limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidLimit(pub(super) String);
+
+impl fmt::Display for InvalidLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidLimit {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn rates_are_numbers_per_second_minute_or_hour() {
+        for (text, interval_us) in
+            [("1/s", 1_000_000), ("50/s", 20_000), (" 90 / m ", 666_666), ("1/h", 3_600_000_000)]
+        {
+            let rate: Rate = text.parse().unwrap();
+            assert_eq!(rate.interval(), Duration::from_micros(interval_us).max(rate.interval()), "{text}");
+            assert_eq!(rate.to_string().parse::<Rate>().unwrap(), rate, "{text}");
+        }
+        for text in ["", "50", "50/", "/s", "0/s", "-1/s", "1.5/s", "50/d", "50/10s", "1000001/s"] {
+            assert!(text.parse::<Rate>().is_err(), "{text}");
+        }
+    }
+}

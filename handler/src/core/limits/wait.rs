@@ -1,0 +1,58 @@
+//! The reason and the time for which a job waits for its limits.
+
+use std::time::Instant;
+
+/// The wait of a job for its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitWait {
+    /// The limit that it waits for.
+    pub reason: LimitReason,
+    /// The time at which it may ask again; `None` if it waits for a change: the end of a run, tokens, an operator.
+    pub until: Option<Instant>,
+}
+
+/// A limit that jobs wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum LimitReason {
+    /// As many jobs of the type run as may.
+    Concurrency,
+    /// As many jobs that need a core run as the process has cores.
+    Cpu,
+    /// The type's rate is used up, for this job's key.
+    Rate,
+    /// A handler has reported that the service it calls asks for a pause.
+    Throttled,
+    /// Too many jobs of the type have failed.
+    Breaker,
+    /// An operator has paused the type.
+    Operator,
+    /// The tenant has its share of the slots.
+    Tenant,
+}
+
+impl LimitReason {
+    /// All of them, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Concurrency,
+        Self::Cpu,
+        Self::Rate,
+        Self::Throttled,
+        Self::Breaker,
+        Self::Operator,
+        Self::Tenant,
+    ];
+
+    /// Its name in logs and as a label of metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Concurrency => "concurrency",
+            Self::Cpu => "cpu",
+            Self::Rate => "rate",
+            Self::Throttled => "throttled",
+            Self::Breaker => "breaker",
+            Self::Operator => "operator",
+            Self::Tenant => "tenant",
+        }
+    }
+}

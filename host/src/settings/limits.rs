@@ -1,0 +1,110 @@
+//! The `[limits."TYPE"]` tables of the file: what limits the jobs of a type.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use drumline::core::{JobKind, LimitRules, Rate, RateKey, RateRule, TypeRules};
+use drumline::message::MAX_TYPE_BYTES;
+use toml::{Table, Value};
+
+use super::effective::Effective;
+use super::fields::Fields;
+use super::origin::Origin;
+use super::problem::Problem;
+use super::reader::Reader;
+use super::values;
+
+/// The keys of a table.
+const KEYS: [&str; 5] = ["concurrency", "kind", "rate", "burst", "key"];
+
+/// The text of a table, for `drumline config`, and its rules.
+pub(super) type Limited = BTreeMap<String, (String, TypeRules)>;
+
+/// Reads the tables. Omits each bad one and reports all that is wrong with it.
+pub(super) fn read_limits(value: Option<Value>, problems: &mut Vec<Problem>) -> Limited {
+    const FORM: &str = "write the limits of each job type as a table, such as [limits.\"email.send\"]";
+    let tables = match value {
+        None => return Limited::new(),
+        Some(Value::Table(tables)) => tables,
+        Some(_) => {
+            problems.push(Problem::new("limits".to_owned(), FORM.to_owned()));
+            return Limited::new();
+        }
+    };
+    let mut limits = Limited::new();
+    for (name, table) in tables {
+        let place = format!("[limits.{name:?}]");
+        let Value::Table(table) = table else {
+            problems.push(Problem::new(place, FORM.to_owned()));
+            continue;
+        };
+        if let Err(text) = values::short_text(&name, MAX_TYPE_BYTES) {
+            problems.push(Problem::new(place, text));
+            continue;
+        }
+        let shown = shown(&table);
+        let fields = Fields { table, place, noun: "the limits of a type", keys: &KEYS, problems };
+        if let Some(rules) = fields.limits() {
+            limits.insert(name, (shown, rules));
+        }
+    }
+    limits
+}
+
+fn shown(table: &Table) -> String {
+    let parts = table.iter().map(|(key, value)| format!("{key} = {value}"));
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+impl Fields<'_> {
+    /// Returns `None` only if a problem has been noted.
+    fn limits(mut self) -> Option<TypeRules> {
+        self.report_unknown();
+        let before = self.problems.len();
+        let concurrency = self.parsed("concurrency", values::concurrency);
+        let kind = self.parsed("kind", |text| match text {
+            "io" => Ok(JobKind::Io),
+            "cpu" => Ok(JobKind::Cpu),
+            _ => Err("must be io or cpu".to_owned()),
+        });
+        let rate = self.rate();
+        let rules = TypeRules { concurrency, kind: kind.unwrap_or_default(), rate };
+        (self.problems.len() == before).then_some(rules)
+    }
+
+    fn rate(&mut self) -> Option<RateRule> {
+        let is_given = self.table.contains_key("rate");
+        let rate = self.parsed("rate", |text| text.parse::<Rate>().map_err(|error| error.to_string()));
+        let burst =
+            self.parsed("burst", |text| text.parse().map_err(|_| "must be a whole number from 1".to_owned()));
+        let key = self.parsed("key", |text| match text {
+            "group" => Ok(RateKey::Group),
+            pointer if pointer.starts_with('/') => Ok(RateKey::Pointer(pointer.to_owned())),
+            _ => Err("must be group, or a JSON pointer into the payload, such as /customerId".to_owned()),
+        });
+        if !is_given && (burst.is_some() || key.is_some()) {
+            self.note("rate", "is missing: burst and key are parts of a rate".to_owned());
+        }
+        Some(RateRule { rate: rate?, burst: burst.unwrap_or(NonZeroU32::MIN), key })
+    }
+
+    /// Parses the text of a key, if there is one.
+    fn parsed<T>(&mut self, key: &'static str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.text(key)?;
+        self.checked(key, &text, parse)
+    }
+}
+
+impl Reader<'_> {
+    /// Returns the rules of the limits, and shows them among the settings in force.
+    pub(super) fn limits(&mut self) -> LimitRules {
+        let cores = std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
+        let mut rules = LimitRules::none(cores);
+        for (name, (text, of_type)) in self.sources.limits.clone() {
+            let (key, value) = (format!("limits.{name}"), Some(text));
+            self.effective.push(Effective { queue: None, key, value, origin: Origin::File });
+            rules.types.insert(name, of_type);
+        }
+        rules
+    }
+}
