@@ -113,8 +113,14 @@ impl Depths {
         let Some(outbox) = outbox else { return };
         match timeout(PATIENCE, outbox.lag()).await {
             Ok(Ok(lag)) => self.metrics.outbox().set_lag(&lag),
-            Ok(Err(error)) => debug!(%error, "the outbox's lag is not known"),
-            Err(_) => debug!("the outbox's lag is not known in time"),
+            Ok(Err(error)) => {
+                debug!(%error, "the outbox's lag is not known");
+                self.metrics.outbox().lag_unknown();
+            }
+            Err(_) => {
+                debug!("the outbox's lag is not known in time");
+                self.metrics.outbox().lag_unknown();
+            }
         }
     }
 

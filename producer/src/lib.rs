@@ -66,5 +66,5 @@ pub use send_batch::{SendError, Sent, send_batch};
 pub use send_job::SendJob;
 pub use sender::{Pending, Sender, SenderOptions, TrySendError};
 pub use target_queue::TargetQueue;
-pub use unique::Unique;
+pub use unique::{MAX_UNIQUE_WINDOW, Unique};
 pub use unsendable::Unsendable;

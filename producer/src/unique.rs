@@ -10,8 +10,8 @@ use crate::error::Refused;
 /// The longest key of an outbox, with the type in it.
 const MAX_KEY_BYTES: usize = 1024;
 
-/// The longest time for which a key is held. A job that holds one is a row of its outbox that long.
-const MAX_WINDOW: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+/// The longest time for which a [`Unique`] key is held: 366 days. A job that holds one is a row of its outbox that long.
+pub const MAX_UNIQUE_WINDOW: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// How much longer a debounced job holds its key than it waits: for as long may the relay be late.
 const RELAY_LATE: Duration = Duration::from_secs(60 * 60);
@@ -132,7 +132,7 @@ impl Unique {
                 (at_most, if self.replaces { OnConflict::Replace } else { OnConflict::Keep })
             }
         };
-        if window.is_zero() || window > MAX_WINDOW {
+        if window.is_zero() || window > MAX_UNIQUE_WINDOW {
             return refused(format!(
                 "a key is held for some time, and for 366 days at most, not for {window:?}: its job is a row of the outbox that long"
             ));

@@ -9,7 +9,7 @@ use drumline_producer::attribute;
 use jiff::Timestamp;
 
 use super::columns::CellTypes;
-use super::later::{delay, time};
+use super::later::{delay, time, window};
 use super::record::Field;
 use crate::format::rate;
 use crate::output::Output;
@@ -139,7 +139,7 @@ pub(crate) struct SendArgs {
     #[arg(long, hide_short_help = true, value_name = "KEY", value_parser = given(), requires = "payload")]
     pub(super) unique: Option<String>,
     /// How long the job holds its key [default: 1h]
-    #[arg(long, hide_short_help = true, value_name = "DURATION", value_parser = delay, requires = "unique")]
+    #[arg(long, hide_short_help = true, value_name = "DURATION", value_parser = window, requires = "unique")]
     pub(super) unique_for: Option<Duration>,
     /// The message group: required on FIFO queues, else a tenant
     #[arg(long, value_name = "GROUP")]

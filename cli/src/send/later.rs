@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use drumline_producer::MAX_UNIQUE_WINDOW;
 use drumline_store::outbox::{Due, OutboxJob, Unique};
 use jiff::Timestamp;
 
@@ -112,6 +113,15 @@ pub(super) fn time(text: &str) -> Result<Timestamp, String> {
 }
 
 /// Reads a delay of the command line or of a column.
+/// Reads the time for which a job holds its unique key.
+pub(super) fn window(text: &str) -> Result<Duration, String> {
+    let window = delay(text)?;
+    if window.is_zero() || window > MAX_UNIQUE_WINDOW {
+        return Err("a key is held for some time, and for 366 days at most".to_owned());
+    }
+    Ok(window)
+}
+
 pub(super) fn delay(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| format!("{text:?} is not a duration such as 30s"))
 }
@@ -120,6 +130,15 @@ pub(super) fn delay(text: &str) -> Result<Duration, String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_unique_key_is_held_for_some_time_and_a_year_at_most() {
+        for (text, is_taken) in
+            [("1s", true), ("366d", true), ("0s", false), ("367d", false), ("soon", false)]
+        {
+            assert_eq!(window(text).is_ok(), is_taken, "{text}");
+        }
+    }
 
     #[expect(clippy::unnecessary_wraps, reason = "the options of a job are optional")]
     fn secs(secs: u64) -> Option<Duration> {

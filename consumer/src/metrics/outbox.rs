@@ -29,7 +29,8 @@ struct ByRowState {
 /// The families of an outbox.
 pub(crate) struct OutboxMetrics {
     registry: Registry,
-    lag: Gauge<f64, AtomicU64>,
+    /// Without a label, so that it can be left out.
+    lag: Family<[(&'static str, &'static str); 0], Gauge<f64, AtomicU64>>,
     rows: Family<ByRowState, Gauge>,
     sent: Family<ByQueue, Counter>,
     failures: Family<ByFailure, Counter>,
@@ -41,7 +42,7 @@ impl OutboxMetrics {
     pub(super) fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::default(),
-            lag: Gauge::default(),
+            lag: Family::default(),
             rows: Family::default(),
             sent: Family::default(),
             failures: Family::default(),
@@ -85,10 +86,17 @@ impl OutboxMetrics {
 
     /// Shows how far the relays are behind.
     pub(crate) fn set_lag(&self, lag: &Lag) {
-        self.lag.set(lag.oldest.as_secs_f64());
+        self.lag.get_or_create(&[]).set(lag.oldest.as_secs_f64());
         for (state, count) in [("due", lag.due), ("later", lag.later), ("parked", lag.parked)] {
             self.rows.get_or_create(&ByRowState { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+    }
+
+    /// Leaves out how far the relays are behind, since the outbox does not answer: what was true before would hide that.
+    pub(crate) fn lag_unknown(&self) {
+        self.lag.clear();
+        self.rows.clear();
+        self.unanswered.inc();
     }
 }
 
@@ -136,12 +144,18 @@ mod tests {
             r#"drumline_outbox_failures_total{queue="unknown",class="in_doubt"} 2"#,
             r#"drumline_outbox_parked_total{queue="jobs",class="refused"} 1"#,
             "drumline_outbox_unanswered_total 1",
-            "drumline_outbox_lag_seconds 1.5",
+            "drumline_outbox_lag_seconds{} 1.5",
             r#"drumline_outbox_rows{state="due"} 5"#,
             r#"drumline_outbox_rows{state="later"} 6"#,
             r#"drumline_outbox_rows{state="parked"} 7"#,
         ] {
             assert!(text.contains(&format!("\n{line}\n")), "{line} in\n{text}");
+        }
+        metrics.outbox().lag_unknown();
+        let unknown = metrics.encode();
+        assert!(unknown.contains("\ndrumline_outbox_unanswered_total 2\n"), "{unknown}");
+        for name in ["\ndrumline_outbox_lag_seconds", "\ndrumline_outbox_rows{"] {
+            assert!(!unknown.contains(name), "{name} in\n{unknown}");
         }
         assert!(
             text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1,
