@@ -103,7 +103,7 @@ async fn a_relay_shows_its_work_and_stops_at_once() {
     worker.until_logged("relaying", 1).await;
     eventually("it is ready", async || status_of(&worker.endpoint("/readyz")).await == Some(200)).await;
     let (status, text) = get(&worker.endpoint("/metrics")).await.unwrap();
-    for line in ["drumline_outbox_lag_seconds 0.0", r#"drumline_outbox_rows{state="due"} 0"#] {
+    for line in ["drumline_outbox_lag_seconds{} 0.0", r#"drumline_outbox_rows{state="due"} 0"#] {
         assert!(status == 200 && text.contains(line), "{line} in\n{text}");
     }
     let mut connection = PgConnection::connect(&url).await.unwrap();
