@@ -1,7 +1,7 @@
 //! Objects with a name twice. Readers differ on which value counts, and the guards would see only one of them.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use drumline_contract::guards::{field, push_name};
@@ -36,7 +36,7 @@ struct Search {
 struct Names<'s>(&'s mut Search);
 
 /// A name, borrowed from the text if it has no escapes.
-#[derive(Deserialize, PartialEq, Eq, Hash)]
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de> DeserializeSeed<'de> for Names<'_> {
@@ -83,7 +83,7 @@ impl<'de> Visitor<'de> for Names<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        let mut names = HashSet::new();
+        let mut names = BTreeSet::new();
         while let Some(name) = fields.next_key::<Name<'de>>()? {
             if names.contains(&name) {
                 self.0.is_found = true;

@@ -44,6 +44,13 @@ impl Guards {
         let action = self.action(FindingKind::Secret);
         Self::secrets_only().on(FindingKind::Secret, action).inspect("", beside)
     }
+
+    /// Returns true if [`inspect_beside`](Self::inspect_beside) finds something in an object with this field alone, at less cost.
+    pub fn finds_beside(&self, name: &str, text: &str) -> bool {
+        let is_secret = || secret(name).or_else(|| secret(text)).is_some();
+        let is_named_secret = || named_secret(&normalized(name), text).is_some();
+        self.action(FindingKind::Secret) != Action::Off && (is_secret() || is_named_secret())
+    }
 }
 
 struct Inspection<'a> {

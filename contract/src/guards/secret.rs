@@ -53,6 +53,10 @@ impl Token {
 }
 
 fn private_key(text: &str) -> Option<&'static str> {
+    // Nearly no text has one. The search for all of them is costly to begin.
+    if !text.contains(PEM_BEGIN) {
+        return None;
+    }
     let is_private = |(at, _)| {
         let rest = &text.as_bytes()[at + PEM_BEGIN.len()..];
         let is_of_label = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ';
@@ -66,6 +70,9 @@ fn private_key(text: &str) -> Option<&'static str> {
 
 /// Finds `://user:password@host`. A password that is filled in later, or blotted out, is none.
 fn url_password(text: &str) -> Option<&'static str> {
+    if !text.contains("://") {
+        return None;
+    }
     let has_password = |(at, found): (usize, &str)| {
         let rest = &text.as_bytes()[at + found.len()..];
         let ends = |byte: &u8| URL_AUTHORITY_ENDINGS.as_bytes().contains(byte);

@@ -44,7 +44,6 @@ mod states;
 mod taken_row;
 mod taking;
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -55,7 +54,7 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use self::adding::to_rows;
-use self::concluding::Concluded;
+use self::concluding::{Concluded, Unwritten};
 use self::in_hand::InHand;
 use self::listener::Listener;
 use self::missing::without_outbox;
@@ -83,6 +82,10 @@ pub struct PostgresOutbox {
     connections: Arc<Connections>,
     keep_sent: Duration,
     in_hand: Mutex<InHand>,
+    /// Held during a take, so that two at once do not get the same jobs. Conclusions are written meanwhile.
+    taking: Mutex<()>,
+    /// Held while conclusions are written, so that those that were locked are not written by two calls.
+    concluding: Mutex<()>,
     listener: OnceLock<Listener>,
     /// The number of wake-ups before the last look at the table.
     seen: AtomicU64,
@@ -137,6 +140,8 @@ impl PostgresOutbox {
             connections: Arc::new(Connections::new(&options)),
             keep_sent,
             in_hand: Mutex::default(),
+            taking: Mutex::default(),
+            concluding: Mutex::default(),
             listener: OnceLock::new(),
             seen: AtomicU64::new(0),
             removal: Due::new(REMOVE_EVERY),
@@ -183,10 +188,10 @@ impl PostgresOutbox {
         if let Some(listener) = self.listener.get() {
             self.seen.store(listener.wake_ups(), Ordering::Relaxed);
         }
-        // Held during the call, so that two calls at once do not get the same jobs.
-        let mut in_hand = self.in_hand.lock().await;
+        let _taking = self.taking.lock().await;
         let begun = Instant::now();
-        let skipped = &in_hand.of(relay, begun);
+        // A job of these that is concluded from here on is passed over all the same, and so is its group: the call may not see the conclusion.
+        let skipped = &self.in_hand.lock().await.of(relay, begun);
         let rows = self
             .call(move |mut loan| async move {
                 (taking::take(&mut loan.connection, relay, max, length, skipped).await, loan)
@@ -195,6 +200,7 @@ impl PostgresOutbox {
         let until = begun + length;
         let left = until.saturating_duration_since(Instant::now());
         let (mut taken, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
+        let mut in_hand = self.in_hand.lock().await;
         for row in rows {
             in_hand.add(relay, &row, until);
             let job = TakenJob {
@@ -219,17 +225,12 @@ impl PostgresOutbox {
     }
 
     async fn conclude_jobs(&self, concluded: &[(TakenJob, Conclusion)]) -> Result<usize, StoreError> {
+        let _concluding = self.concluding.lock().await;
         let locked_before = self.in_hand.lock().await.locked().to_vec();
-        let ids: HashSet<&str> = concluded.iter().map(|(job, _)| &*job.job.id).collect();
-        let again = locked_before.iter().filter(|(job, _)| !ids.contains(&*job.job.id));
+        let is_new = |id: &str| concluded.iter().all(|(job, _)| job.job.id != id);
+        let again = locked_before.iter().filter(|(job, _)| is_new(&job.job.id));
         let all = &*again.chain(concluded).collect::<Vec<_>>();
-        let parts = &Concluded::of(all.iter().copied());
-        let keep_sent = self.keep_sent;
-        let unwritten = self
-            .call(move |mut loan| async move {
-                (concluding::conclude(&mut loan.connection, parts, keep_sent).await, loan)
-            })
-            .await?;
+        let unwritten = self.write_conclusions(all).await?;
         let without_room = self.in_hand.lock().await.concluded(all, &unwritten.locked);
         if locked_before.is_empty() && !unwritten.locked.is_empty() {
             let jobs = unwritten.locked.len();
@@ -243,6 +244,29 @@ impl PostgresOutbox {
             return Err(StoreError::Unanswered(text.into()));
         }
         Ok(unwritten.lost)
+    }
+
+    /// Writes conclusions, as far as their rows are not locked.
+    async fn write_conclusions(&self, all: &[&(TakenJob, Conclusion)]) -> Result<Unwritten, StoreError> {
+        let mut parts = &Concluded::of(all.iter().copied());
+        let others;
+        let are_removed = self.keep_sent.is_zero()
+            && all.iter().all(|(_, conclusion)| matches!(conclusion, Conclusion::Sent { .. }));
+        if are_removed {
+            let removed = self
+                .call(move |mut loan| async move {
+                    (concluding::remove(&mut loan.connection, parts).await, loan)
+                })
+                .await?;
+            let Some(removed) = removed else { return Ok(Unwritten::default()) };
+            others = Concluded::of(all.iter().copied().filter(|(job, _)| !removed.contains(&job.job.id)));
+            parts = &others;
+        }
+        let keep_sent = self.keep_sent;
+        self.call(move |mut loan| async move {
+            (concluding::conclude(&mut loan.connection, parts, keep_sent).await, loan)
+        })
+        .await
     }
 
     /// Writes the conclusions whose rows were locked, as far as they are not any more.

@@ -59,7 +59,24 @@ const CONCLUDE: &str = "WITH jobs AS MATERIALIZED (
         cardinality($1::text[]) - (SELECT count(*) FROM locked) - (SELECT count(*) FROM removed) - (SELECT count(*) FROM kept)
             - (SELECT count(*) FROM put_back) - (SELECT count(*) FROM given_back) - (SELECT count(*) FROM parked) AS lost";
 
+/// Removes sent jobs, under the same conditions, and answers with the ids of those that it has removed if they are not all: the others are
+/// for [`CONCLUDE`]. This is the usual call, and costs a third: each row is looked up once, since nothing moves it while it is locked here.
+const REMOVE: &str = "WITH leased AS MATERIALIZED (
+        SELECT bucket, token FROM drumline_outbox_buckets WHERE bucket = ANY($2) FOR SHARE SKIP LOCKED
+    ), ours AS MATERIALIZED (
+        SELECT o.ctid FROM unnest($1::text[], $2::integer[], $3::integer[], $4::bigint[]) AS job (id, bucket, turn, token)
+        JOIN leased ON leased.bucket = job.bucket AND leased.token = job.token
+        JOIN drumline_outbox AS o ON o.id = job.id AND o.turn = job.turn AND o.state = 'waiting'
+        FOR UPDATE OF o SKIP LOCKED
+    ), removed AS (
+        DELETE FROM drumline_outbox AS o
+        WHERE o.ctid = ANY(ARRAY(SELECT ctid FROM ours)) AND (o.unique_until IS NULL OR o.unique_until <= now())
+        RETURNING o.id
+    )
+    SELECT CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(id), '{}') END AS removed FROM removed";
+
 /// What was not written of conclusions.
+#[derive(Default)]
 pub(super) struct Unwritten {
     /// The number of jobs that are not the relay's any more.
     pub(super) lost: usize,
@@ -129,4 +146,14 @@ pub(super) async fn conclude(
     let lost: i64 = row.try_get("lost")?;
     let locked: Vec<String> = row.try_get("locked")?;
     Ok(Unwritten { lost: usize::try_from(lost).unwrap_or_default(), locked: locked.into_iter().collect() })
+}
+
+/// Removes jobs that were sent. Returns the ids of those that it has removed; `None` if it has removed all.
+pub(super) async fn remove(
+    connection: &mut PgConnection,
+    parts: &Concluded<'_>,
+) -> Result<Option<HashSet<String>>, Error> {
+    let call = sqlx::query(REMOVE).bind(&parts.ids).bind(&parts.buckets).bind(&parts.turns).bind(&parts.tokens);
+    let removed: Option<Vec<String>> = call.fetch_one(connection).await?.try_get("removed")?;
+    Ok(removed.map(|ids| ids.into_iter().collect()))
 }

@@ -95,8 +95,10 @@ impl InHand {
         concluded: &[&(TakenJob, Conclusion)],
         locked: &HashSet<String>,
     ) -> usize {
-        let ids: HashSet<&str> = concluded.iter().map(|(job, _)| &*job.job.id).collect();
-        self.locked.retain(|(job, _)| !ids.contains(&*job.job.id));
+        if !self.locked.is_empty() {
+            let ids: HashSet<&str> = concluded.iter().map(|(job, _)| &*job.job.id).collect();
+            self.locked.retain(|(job, _)| !ids.contains(&*job.job.id));
+        }
         let mut without_room = 0;
         for (job, conclusion) in concluded {
             if !locked.contains(&job.job.id) {

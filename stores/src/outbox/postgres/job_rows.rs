@@ -8,10 +8,11 @@ use sqlx::{Error, Row};
 
 use super::super::{Due, OutboxJob};
 
-/// The columns of a job, for a row of the table. Its due time is `NULL` if it is due at once, its payload and attributes if they have
-/// more than 64 MiB.
-pub(super) const COLUMNS: &str = "id, type, schema_version, queue, message_group, idempotency_key, correlation_id, traceparent,
+/// The columns of a job, for a row of the table, in the order in which taken rows have them. Its due time is `NULL` if it is due at once,
+/// its payload and attributes if they have more than 64 MiB.
+pub(super) const COLUMNS: &str = "id, type,
     CASE WHEN octet_length(payload)::bigint + octet_length(message_attributes) <= 67108864 THEN payload END AS payload,
+    schema_version, queue, message_group, idempotency_key, correlation_id, traceparent,
     CASE WHEN octet_length(payload)::bigint + octet_length(message_attributes) <= 67108864 THEN message_attributes END
         AS message_attributes, CASE WHEN due > '-infinity' THEN floor(extract(epoch FROM due) * 1000)::bigint END AS due,
     floor(extract(epoch FROM added) * 1000)::bigint AS added, failures";
@@ -25,8 +26,9 @@ pub(super) struct JobRow {
     pub(super) problem: Option<String>,
 }
 
+/// Reads the columns by their places, since a name is looked up for each row.
 pub(super) fn read(row: &PgRow) -> Result<JobRow, Error> {
-    let (attributes, problem) = match row.try_get::<Option<&str>, _>("message_attributes")?.map(attributes) {
+    let (attributes, problem) = match row.try_get::<Option<&str>, _>(9)?.map(attributes) {
         Some(Ok(attributes)) => (attributes, None),
         Some(Err(error)) => (BTreeMap::new(), Some(format!("its attributes cannot be read: {error}"))),
         None => (
@@ -34,22 +36,22 @@ pub(super) fn read(row: &PgRow) -> Result<JobRow, Error> {
             Some("it is too large: its payload and attributes have more than 64 MiB".to_owned()),
         ),
     };
-    let due: Option<i64> = row.try_get("due")?;
+    let due: Option<i64> = row.try_get(10)?;
     let job = OutboxJob {
-        id: row.try_get("id")?,
-        job_type: row.try_get("type")?,
-        schema_version: row.try_get::<i32, _>("schema_version")?.unsigned_abs(),
-        payload: row.try_get::<Option<String>, _>("payload")?.unwrap_or_default(),
-        queue: row.try_get("queue")?,
-        group: row.try_get("message_group")?,
-        idempotency_key: row.try_get("idempotency_key")?,
-        correlation_id: row.try_get("correlation_id")?,
-        traceparent: row.try_get("traceparent")?,
+        id: row.try_get(0)?,
+        job_type: row.try_get(1)?,
+        schema_version: row.try_get::<i32, _>(3)?.unsigned_abs(),
+        payload: row.try_get::<Option<String>, _>(2)?.unwrap_or_default(),
+        queue: row.try_get(4)?,
+        group: row.try_get(5)?,
+        idempotency_key: row.try_get(6)?,
+        correlation_id: row.try_get(7)?,
+        traceparent: row.try_get(8)?,
         attributes,
         due: due.map_or(Due::Now, Due::AtMs),
     };
-    let failures = row.try_get::<i32, _>("failures")?.unsigned_abs();
-    Ok(JobRow { job, added_ms: row.try_get("added")?, failures, problem })
+    let failures = row.try_get::<i32, _>(12)?.unsigned_abs();
+    Ok(JobRow { job, added_ms: row.try_get(11)?, failures, problem })
 }
 
 /// Reads the attributes of a row, which may be of any program: numbers and the like count as their texts, `null` as absent.

@@ -20,16 +20,17 @@ pub(super) struct TakenRow {
 }
 
 impl TakenRow {
+    /// Reads the columns in the order in which the function has them.
     pub(super) fn read(row: &PgRow) -> Result<Self, Error> {
         let job_row = job_rows::read(row)?;
         Ok(Self {
             job: job_row.job,
             added_ms: job_row.added_ms,
             failures: job_row.failures,
-            position: row.try_get("place")?,
-            bucket: row.try_get("bucket")?,
-            turn: row.try_get("turn")?,
-            token: row.try_get("token")?,
+            position: row.try_get(13)?,
+            bucket: row.try_get(14)?,
+            turn: row.try_get(15)?,
+            token: row.try_get(16)?,
             problem: job_row.problem,
         })
     }

@@ -72,6 +72,11 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   v_buckets integer[] := drumline_outbox_lease_v1(p_relay, p_length, p_busy);
   v_now timestamptz := clock_timestamp();
+  -- By bucket, from 1 on: the token under which the relay has it, 0 if it has not. One look per row, however many buckets there are.
+  v_tokens bigint[] := ARRAY(
+    SELECT coalesce(b.token, 0) FROM generate_series(0, 63) AS number
+    LEFT JOIN drumline_outbox_buckets AS b ON b.bucket = number AND b.bucket = ANY(v_buckets) ORDER BY number
+  );
   v_held text[];
   v_chosen bigint[];
   v_unique bigint[];
@@ -96,13 +101,13 @@ BEGIN
     -- the end of the other.
     (SELECT o.position, o.message_group, o.unique_key IS NOT NULL AS is_unique, row_number() OVER (ORDER BY o.position) AS place
     FROM drumline_outbox AS o
-    WHERE o.state = 'waiting' AND o.due = '-infinity' AND o.bucket = ANY(v_buckets) AND o.position NOT IN (SELECT unnest(p_taken))
+    WHERE o.state = 'waiting' AND o.due = '-infinity' AND v_tokens[o.bucket + 1] > 0 AND o.position NOT IN (SELECT unnest(p_taken))
       AND (o.message_group IS NULL OR o.message_group NOT IN (SELECT unnest(v_held)))
     ORDER BY o.position LIMIT p_max)
     UNION ALL
     (SELECT o.position, o.message_group, o.unique_key IS NOT NULL AS is_unique, row_number() OVER (ORDER BY o.due) AS place
     FROM drumline_outbox AS o
-    WHERE o.state = 'waiting' AND o.due > '-infinity' AND o.due <= v_now AND o.bucket = ANY(v_buckets)
+    WHERE o.state = 'waiting' AND o.due > '-infinity' AND o.due <= v_now AND v_tokens[o.bucket + 1] > 0
       AND o.position NOT IN (SELECT unnest(p_taken))
       AND (o.message_group IS NULL OR o.message_group NOT IN (SELECT unnest(v_held)))
     ORDER BY o.due LIMIT p_max)
@@ -172,17 +177,16 @@ BEGIN
     SELECT o.id, o.type, CASE WHEN o.bytes <= 67108864 THEN o.payload END, o.schema_version, o.queue, o.message_group,
       o.idempotency_key, o.correlation_id, o.traceparent, CASE WHEN o.bytes <= 67108864 THEN o.message_attributes END,
       CASE WHEN o.due > '-infinity' THEN floor(extract(epoch FROM o.due) * 1000)::bigint END,
-      floor(extract(epoch FROM o.added) * 1000)::bigint, o.failures, o.position, o.bucket, o.turn, b.token
+      floor(extract(epoch FROM o.added) * 1000)::bigint, o.failures, o.position, o.bucket, o.turn, v_tokens[o.bucket + 1]
     FROM (
-      SELECT *, sum(q.bytes) OVER (ORDER BY q.position) - q.bytes AS bytes_before
+      SELECT *, sum(least(q.bytes, 67108865)::integer) OVER (ORDER BY q.position ROWS UNBOUNDED PRECEDING) - q.bytes AS bytes_before
       FROM (
         SELECT *, octet_length(w.payload)::bigint + octet_length(w.message_attributes) AS bytes
         FROM drumline_outbox AS w WHERE w.position = ANY(v_chosen)
       ) AS q
     ) AS o
-    JOIN drumline_outbox_buckets AS b ON b.bucket = o.bucket
-    WHERE o.bucket = ANY(v_buckets) AND o.state = 'waiting' AND o.due <= v_now
-      AND (o.unique_key IS NULL OR o.taken = b.token)
+    WHERE v_tokens[o.bucket + 1] > 0 AND o.state = 'waiting' AND o.due <= v_now
+      AND (o.unique_key IS NULL OR o.taken = v_tokens[o.bucket + 1])
       AND (o.message_group IS NULL OR o.message_group <> ALL(v_locked)) AND o.bytes_before < 16777216
     ORDER BY o.position;
 END $$;
