@@ -85,7 +85,14 @@ impl Fields<'_> {
         if !is_given && (burst.is_some() || key.is_some()) {
             self.note("rate", "is missing: burst and key are parts of a rate".to_owned());
         }
-        Some(RateRule { rate: rate?, burst: burst.unwrap_or(NonZeroU32::MIN), key })
+        let rate = rate?;
+        if let Some(burst) = burst.filter(|burst| *burst > rate.most_burst()) {
+            self.note(
+                "burst",
+                format!("is {burst}: it is at most what the rate gives in 30 days, {}", rate.most_burst()),
+            );
+        }
+        Some(RateRule { rate, burst: burst.unwrap_or(rate.default_burst()), key })
     }
 
     /// Parses the text of a key, if there is one.

@@ -5,10 +5,15 @@
 
 mod held;
 mod job_class;
+mod leased;
+mod local_rate;
 mod permit;
 mod process;
 mod rate;
+mod rate_key;
 mod rules;
+mod search_pace;
+mod tokens;
 mod type_state;
 mod wait;
 
@@ -17,4 +22,5 @@ pub use job_class::JobClass;
 pub use permit::Permit;
 pub use process::Limits;
 pub use rules::{InvalidLimit, JobKind, LimitRules, Rate, RateKey, RateRule, TypeRules};
+pub use tokens::{GrantedTokens, TokenDemand};
 pub use wait::{LimitReason, LimitWait};

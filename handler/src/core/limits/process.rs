@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 
 use super::job_class::JobClass;
 use super::permit::Permit;
-use super::rules::{LimitRules, RateKey};
+use super::rate::RateState;
+use super::rules::LimitRules;
+use super::tokens::{GrantedTokens, TokenDemand};
 use super::type_state::TypeState;
 use super::wait::{LimitReason, LimitWait};
 use crate::core::ending::Ending;
@@ -40,6 +42,8 @@ pub struct Limits(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     changed: Event,
+    /// Tokens are needed that could be leased.
+    tokens_needed: Event,
     /// Something may be limited: otherwise runs need not ask.
     is_limiting: AtomicBool,
 }
@@ -49,16 +53,24 @@ struct State {
     types: HashMap<Arc<str>, TypeState>,
     /// The jobs that need a core and run.
     on_cores: usize,
+    /// Workers share the rates.
+    shares_rates: bool,
 }
 
 impl Limits {
     /// Limits by these rules.
     pub fn new(rules: LimitRules) -> Self {
         let types = rules.types.iter();
-        let types = types.map(|(name, rules)| (Arc::from(name.as_str()), TypeState::new(rules.clone())));
-        let state = State { types: types.collect(), on_cores: 0, rules };
+        let types =
+            types.map(|(name, rules)| (Arc::from(name.as_str()), TypeState::new(rules.clone(), false)));
+        let state = State { types: types.collect(), on_cores: 0, shares_rates: false, rules };
         let is_limiting = AtomicBool::new(!state.types.is_empty());
-        Self(Arc::new(Shared { state: Mutex::new(state), changed: Event::new(), is_limiting }))
+        Self(Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Event::new(),
+            tokens_needed: Event::new(),
+            is_limiting,
+        }))
     }
 
     /// Gives a job the permission to run, unless the one that it has waited for is still right. `None` if nothing limits it.
@@ -76,25 +88,23 @@ impl Limits {
         if !self.0.is_limiting.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let Some(class) = self.class(job_type, message, payload) else { return Ok(None) };
-        match permit.filter(|permit| *permit.class() == class) {
-            Some(permit) => Ok(Some(permit)),
-            None => self.ask(now, &class).map(Some).map_err(|wait| (class, wait)),
+        // The message is the one that has waited, so its key is the same if its type is.
+        if let Some(permit) = permit.filter(|permit| permit.class().job_type == *job_type) {
+            return Ok(Some(permit));
         }
+        let Some(class) = self.class(job_type, message, payload) else { return Ok(None) };
+        self.ask(now, &class).map(Some).map_err(|wait| (class, wait))
     }
 
     /// Returns the class of a job; `None` if nothing limits it, and it needs no permit.
     fn class(&self, job_type: &Arc<str>, message: &Message, payload: &RawValue) -> Option<JobClass> {
-        let state = self.state();
-        let rules = state.types.get(job_type)?.rules();
-        let key = rules.rate.as_ref().and_then(|rate| rate.key.as_ref());
-        let key = key.and_then(|key| match key {
-            RateKey::Group => message.group.as_deref().map(Arc::from),
-            RateKey::Pointer(pointer) => {
-                let payload: serde_json::Value = serde_json::from_str(payload.get()).ok()?;
-                Some(Arc::from(payload.pointer(pointer)?.to_string()))
-            }
-        });
+        let rule = {
+            let state = self.state();
+            let rate = state.types.get(job_type)?.rules().rate.as_ref();
+            rate.and_then(|rate| rate.key.clone())
+        };
+        // A payload may be large: other runs do not wait for it.
+        let key = rule.and_then(|rule| rule.of(message, payload));
         Some(JobClass { job_type: Arc::clone(job_type), key, tenant: None })
     }
 
@@ -104,9 +114,13 @@ impl Limits {
     /// If it has to wait.
     pub fn ask(&self, now: Instant, class: &JobClass) -> Result<Permit, LimitWait> {
         let mut state = self.state();
-        let State { rules, types, on_cores } = &mut *state;
+        let State { rules, types, on_cores, .. } = &mut *state;
         if let Some(of_type) = types.get_mut(&class.job_type) {
-            of_type.ask(now, class, *on_cores < rules.cores.get())?;
+            let asked = of_type.ask(now, class, *on_cores < rules.cores.get());
+            if of_type.rate_mut().is_some_and(RateState::has_new_demand) {
+                self.0.tokens_needed.notify(usize::MAX);
+            }
+            asked?;
             *on_cores += usize::from(of_type.is_cpu());
         }
         Ok(Permit::new(self.clone(), class.clone()))
@@ -115,6 +129,57 @@ impl Limits {
     /// Returns the time for which a message is hidden that goes back to its queue, with so many of its class before it.
     pub fn delay(&self, _now: Instant, _class: &JobClass, _reason: LimitReason, _before: usize) -> Duration {
         Duration::from_secs(600)
+    }
+
+    /// Has the tokens of rates be leased from a store that all workers share: see [`token_demand`](Self::token_demand).
+    pub fn share_rates(&self) {
+        let mut state = self.state();
+        state.shares_rates = true;
+        for of_type in state.types.values_mut() {
+            if let Some(rate) = of_type.rate_mut() {
+                rate.share();
+            }
+        }
+    }
+
+    /// Returns the tokens that jobs need now and that can be leased, at most `most` demands. Each has one answer, by
+    /// [`tokens_granted`](Self::tokens_granted) or [`tokens_unanswered`](Self::tokens_unanswered); its key asks for no more before.
+    pub fn token_demand(&self, now: Instant, most: usize) -> Vec<TokenDemand> {
+        let mut demand = Vec::new();
+        for (job_type, of_type) in &mut self.state().types {
+            if let Some(rate) = of_type.rate_mut() {
+                rate.demand(now, job_type, most, &mut demand);
+            }
+        }
+        demand
+    }
+
+    /// Returns when tokens that are needed may be asked for, at the soonest.
+    pub fn next_token_demand(&self) -> Option<Instant> {
+        let state = self.state();
+        state.types.values().filter_map(|of_type| of_type.rate()?.next_demand()).min()
+    }
+
+    /// Waits until further tokens are needed.
+    pub fn tokens_needed(&self) -> EventListener {
+        self.0.tokens_needed.listen()
+    }
+
+    /// Takes the answer to a demand.
+    pub fn tokens_granted(&self, now: Instant, demand: &TokenDemand, granted: GrantedTokens) {
+        self.answered(demand, |rate| rate.granted(now, demand, granted));
+    }
+
+    /// The store has not answered a demand. Its jobs wait, and ask again at `retry_at`.
+    pub fn tokens_unanswered(&self, demand: &TokenDemand, retry_at: Instant) {
+        self.answered(demand, |rate| rate.unanswered(demand, retry_at));
+    }
+
+    fn answered(&self, demand: &TokenDemand, answer: impl FnOnce(&mut RateState)) {
+        if let Some(rate) = self.state().types.get_mut(&demand.job_type).and_then(TypeState::rate_mut) {
+            answer(rate);
+        }
+        self.0.changed.notify(usize::MAX);
     }
 
     /// Waits for a change by which a job may start that could not before.

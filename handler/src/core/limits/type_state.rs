@@ -16,8 +16,8 @@ pub(super) struct TypeState {
 }
 
 impl TypeState {
-    pub(super) fn new(rules: TypeRules) -> Self {
-        let rate = rules.rate.as_ref().map(RateState::new);
+    pub(super) fn new(rules: TypeRules, shares_rate: bool) -> Self {
+        let rate = rules.rate.as_ref().map(|rate| RateState::new(rate, shares_rate));
         Self { rules, running: 0, rate }
     }
 
@@ -38,13 +38,19 @@ impl TypeState {
         if self.is_cpu() && !has_core {
             return wait(LimitReason::Cpu);
         }
-        if let Some(rate) = &mut self.rate
-            && let Err(until) = rate.take(now, class.key.as_ref())
-        {
-            return Err(LimitWait { reason: LimitReason::Rate, until });
+        if let Some(rate) = &mut self.rate {
+            rate.take(now, class)?;
         }
         self.running += 1;
         Ok(())
+    }
+
+    pub(super) fn rate(&self) -> Option<&RateState> {
+        self.rate.as_ref()
+    }
+
+    pub(super) fn rate_mut(&mut self) -> Option<&mut RateState> {
+        self.rate.as_mut()
     }
 
     pub(super) fn release(&mut self) {

@@ -29,11 +29,13 @@ pub enum LimitReason {
     Operator,
     /// The tenant has its share of the slots.
     Tenant,
+    /// The store by which workers share the type's rate does not answer.
+    RateStore,
 }
 
 impl LimitReason {
     /// All of them, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Concurrency,
         Self::Cpu,
         Self::Rate,
@@ -41,6 +43,7 @@ impl LimitReason {
         Self::Breaker,
         Self::Operator,
         Self::Tenant,
+        Self::RateStore,
     ];
 
     /// Its name in logs and as a label of metrics.
@@ -53,6 +56,7 @@ impl LimitReason {
             Self::Breaker => "breaker",
             Self::Operator => "operator",
             Self::Tenant => "tenant",
+            Self::RateStore => "rate_store",
         }
     }
 }

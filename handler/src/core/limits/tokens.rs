@@ -1,0 +1,43 @@
+//! What a process asks the store for, and what it gets, where workers share a rate.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::rules::Rate;
+
+/// The tokens that a process needs of one key of a type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenDemand {
+    /// The job type.
+    pub job_type: Arc<str>,
+    /// The key; `None` counts the jobs without one.
+    pub key: Option<Arc<str>>,
+    /// The rate that all workers have together.
+    pub rate: Rate,
+    /// The most tokens that are there at once.
+    pub burst: NonZeroU32,
+    /// The most tokens that this process can use.
+    pub most: NonZeroU32,
+}
+
+impl TokenDemand {
+    /// The name of the bucket that workers share. Neither part is ambiguous: a type has no control characters.
+    pub fn bucket(&self) -> String {
+        match &self.key {
+            Some(key) => format!("{}\t{key}", self.job_type),
+            None => self.job_type.to_string(),
+        }
+    }
+}
+
+/// Tokens that were leased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GrantedTokens {
+    /// Their number, which may be zero.
+    pub tokens: u32,
+    /// When they lapse.
+    pub until: Instant,
+    /// When to ask again at the soonest.
+    pub next_at: Instant,
+}
