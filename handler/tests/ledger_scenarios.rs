@@ -41,6 +41,8 @@ mod resources;
 mod slots;
 #[path = "ledger_scenarios/target.rs"]
 mod target;
+#[path = "ledger_scenarios/throttled.rs"]
+mod throttled;
 #[path = "ledger_scenarios/words.rs"]
 mod words;
 #[path = "ledger_scenarios/world.rs"]

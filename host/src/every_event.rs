@@ -137,6 +137,7 @@ fn endings() -> Vec<Ending> {
         Ending::Busy { remaining: SECOND, reason: reason() },
         Ending::OutOfResources { reason: reason() },
         Ending::TargetUnhealthy { reason: reason() },
+        Ending::Throttled { after: Some(SECOND), reason: reason() },
         Ending::StoreUnavailable { reason: reason() },
         Ending::PayloadUnavailable { reason: reason() },
     ];
@@ -228,6 +229,10 @@ fn notes() -> Vec<LedgerEvent> {
         LedgerEvent::KeptInHand {
             message: message(),
             run: run(TYPE, Ending::TargetUnhealthy { reason: error() }),
+        },
+        LedgerEvent::KeptInHand {
+            message: message(),
+            run: run(TYPE, Ending::Throttled { after: None, reason: error() }),
         },
         LedgerEvent::WaitsForLock { message: message(), lock: "account:42".into() },
         LedgerEvent::Isolated(message()),

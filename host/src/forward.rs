@@ -2,7 +2,7 @@
 //!
 //! Every message is `POSTed` as it is, under the headers of
 //! [Elastic Beanstalk's worker](https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/using-features-managing-env-tiers.html),
-//! so that an application written for that runs unchanged. The status line answers for the job: 2xx is done; 408, 425, 429 and
+//! so that an application written for that runs unchanged. The status line answers for the job: 2xx is done; 429 is throttled; 408, 425 and
 //! 5xx are tried again (`Retry-After` is honoured); 400, 410, 413, 415 and 422 are permanent; anything else is tried again.
 //! `X-Drumline-Reject` and `X-Drumline-Retry-After` say so explicitly. An application that is unhealthy as a whole pauses its
 //! queues ([`TargetHealth`]), and costs no message an attempt.

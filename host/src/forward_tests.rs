@@ -109,6 +109,10 @@ async fn the_status_answers_for_the_job() {
         after: after.map(Duration::from_secs),
         reason: reason.to_owned(),
     };
+    let throttled = |after: Option<u64>, reason: &str| Ending::Throttled {
+        after: after.map(Duration::from_secs),
+        reason: reason.to_owned(),
+    };
     let rejected = |reason: &str| Ending::Rejected { reason: reason.to_owned() };
     let table = [
         (200, vec![], "fine", Ending::Done),
@@ -119,8 +123,10 @@ async fn the_status_answers_for_the_job() {
             429,
             vec![("retry-after", "Fri, 31 Dec 1999 23:59:59 GMT")],
             "",
-            retry(Some(0), "429 Too Many Requests"),
+            throttled(Some(0), "429 Too Many Requests"),
         ),
+        (429, vec![("retry-after", "9")], "slow", throttled(Some(9), "429 Too Many Requests: slow")),
+        (429, vec![], "", throttled(None, "429 Too Many Requests")),
         (500, vec![("retry-after", "soon")], "", retry(None, "500 Internal Server Error")),
         (408, vec![], "", retry(None, "408 Request Timeout")),
         (425, vec![], "", retry(None, "425 Too Early")),

@@ -101,17 +101,19 @@ impl Logs {
             | LedgerEvent::ResultRefused { .. }
             | LedgerEvent::Unmarked { .. }
             | LedgerEvent::ClaimNotReleased(_) => claims::log(queue, note),
-            // The target's trouble is logged once, and not for each message.
+            // The target's trouble, or that of a type, is logged once, and not for each message.
             LedgerEvent::KeptInHand { message, run }
-                if matches!(run.ending, Ending::TargetUnhealthy { .. }) =>
+                if matches!(run.ending, Ending::TargetUnhealthy { .. } | Ending::Throttled { .. }) =>
             {
+                let is_throttled = matches!(run.ending, Ending::Throttled { .. });
                 let (job_type, reason) = (run.job_type.as_deref(), run.ending.reason());
                 debug!(
                     queue,
                     message_id = &*message.id,
                     "type" = job_type,
                     reason,
-                    "target unhealthy: kept in hand"
+                    "{}: kept in hand",
+                    if is_throttled { "throttled" } else { "target unhealthy" }
                 );
             }
             LedgerEvent::KeptInHand { message, run } => warn!(
@@ -213,6 +215,17 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
                         reason,
                         retry_in_secs,
                         "waits its turn"
+                    );
+                }
+                Some(Ending::Throttled { .. }) => {
+                    return debug!(
+                        queue,
+                        message_id,
+                        job_id,
+                        "type" = job_type,
+                        reason,
+                        retry_in_secs,
+                        "throttled, trying again later"
                     );
                 }
                 Some(Ending::TargetUnhealthy { .. }) => {

@@ -97,6 +97,8 @@ fn every_event_is_logged_under_its_text() {
         ("WARN", "stalled job taken over: its worker left it without an ending"),
         ("DEBUG", "target unhealthy, trying again later"),
         ("DEBUG", "target unhealthy: kept in hand"),
+        ("DEBUG", "throttled, trying again later"),
+        ("DEBUG", "throttled: kept in hand"),
         ("WARN", "out of resources, trying again later"),
         ("WARN", "out of resources: kept in hand"),
         (

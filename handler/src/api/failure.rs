@@ -65,6 +65,8 @@ pub enum FailureKind {
     OutOfResources,
     /// Try again once the target that the handler calls is healthy; no attempt is counted.
     TargetUnhealthy,
+    /// Start no further job of this type before this long, or for pauses that grow, and try again then; no attempt is counted.
+    Throttled(Option<Duration>),
 }
 
 impl Failure {
@@ -97,6 +99,26 @@ impl Failure {
     /// of one request, which may be the message's own.
     pub fn target_unhealthy(reason: impl Display) -> Self {
         Self::new(FailureKind::TargetUnhealthy, &reason)
+    }
+
+    /// Reports that the service which this job type calls asks for a pause, such as by 429: with the time that it asks for (its
+    /// `Retry-After`), or with `None` if it says nothing of a time.
+    ///
+    /// No further job of the type starts in this process before that time is over; without one, pauses grow from 1 s to a minute.
+    /// Afterwards one job runs as a probe: if it is not throttled, the others start. The run is no attempt, and its message is tried
+    /// again once the type is open. Not for a limit that concerns this job alone, such as the quota of one customer: that is
+    /// [`retry_after`](Self::retry_after).
+    ///
+    /// ```
+    /// use drumline::{Failure, run::FailureKind};
+    /// use std::time::Duration;
+    /// let asked = Failure::throttled(Duration::from_secs(30), "429 Too Many Requests");
+    /// assert_eq!(asked.kind(), FailureKind::Throttled(Some(Duration::from_secs(30))));
+    /// let unsaid = Failure::throttled(None, "429 Too Many Requests");
+    /// assert_eq!(unsaid.kind(), FailureKind::Throttled(None));
+    /// ```
+    pub fn throttled(delay: impl Into<Option<Duration>>, reason: impl Display) -> Self {
+        Self::new(FailureKind::Throttled(delay.into()), &reason)
     }
 
     pub(crate) fn invalid_payload(reason: impl Display) -> Self {

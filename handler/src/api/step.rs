@@ -21,7 +21,7 @@ impl Context {
     ///
     /// Returns the last failure once the schedule is over, the next wait would outlast the attempt's
     /// [`deadline`](crate::run::AttemptInfo::deadline), the run is cancelled, or after [`MAX_STEP_RETRIES`]. A rejection is
-    /// returned at once. A failure's own delay ([`Failure::retry_after`]) counts instead of the policy's if it is longer. The
+    /// returned at once, and so is a failure that closes the job's type ([`Failure::throttled`]). A failure's own delay ([`Failure::retry_after`]) counts instead of the policy's if it is longer. The
     /// step should be safe to repeat; a cancellation does not interrupt it, only the waits. Jobs that a failed try has declared
     /// ([`then`](Self::then)) do not follow; so no other code of the handler may declare any while the step runs.
     ///
@@ -65,7 +65,8 @@ impl Context {
         let own = match failure.kind() {
             FailureKind::Retry | FailureKind::OutOfResources | FailureKind::TargetUnhealthy => Duration::ZERO,
             FailureKind::RetryAfter(delay) => delay,
-            FailureKind::Reject | FailureKind::InvalidPayload => return None,
+            // Other jobs of the type would go on calling the service meanwhile.
+            FailureKind::Reject | FailureKind::InvalidPayload | FailureKind::Throttled(_) => return None,
         };
         Some(policy.delay(NonZeroU32::new(tries)?, self.jitter(tries)).max(own))
     }

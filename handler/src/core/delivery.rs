@@ -61,6 +61,8 @@ pub(crate) struct Delivery {
     pub(crate) stage: Stage,
     /// The number of its runs that were no attempts, and after which it stayed in hand.
     pub(crate) kept_runs: u8,
+    /// The number of its runs that were throttled.
+    pub(crate) throttled_runs: u8,
     /// The number of its runs as the probe of a pause.
     pub(crate) probes: u32,
     /// Its wait for a lock, until it has the lock or leaves.
@@ -180,6 +182,7 @@ impl Delivery {
             releasing: None,
             stage: Stage::Waiting,
             kept_runs: 0,
+            throttled_runs: 0,
             probes: 0,
             lock_wait: None,
             held_as: None,

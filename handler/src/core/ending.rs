@@ -58,6 +58,13 @@ pub enum Ending {
         /// The target's problem in words.
         reason: String,
     },
+    /// The handler reports that the service which it calls asks for a pause: no job of its type starts meanwhile. No attempt is counted.
+    Throttled {
+        /// The time that the service asked for; to the ledger's observers, the time until jobs of the type start again.
+        after: Option<Duration>,
+        /// Its words.
+        reason: String,
+    },
     /// The handler did not run: a run of the same identity has succeeded before, for another message or in another worker.
     DoneBefore(Box<Duplicate>),
     /// The handler did not run: the message has failed for good before.
@@ -111,6 +118,7 @@ impl Ending {
             Self::LeaseLost => Some(FailureClass::LeaseLost),
             Self::OutOfResources { .. } => Some(FailureClass::OutOfResources),
             Self::TargetUnhealthy { .. } => Some(FailureClass::TargetUnhealthy),
+            Self::Throttled { .. } => Some(FailureClass::Throttled),
             Self::StoreUnavailable { .. } => Some(FailureClass::StoreUnavailable),
             Self::PayloadUnavailable { .. } => Some(FailureClass::PayloadUnavailable),
         }
@@ -129,7 +137,8 @@ impl Ending {
             | Self::Interrupted
             | Self::LeaseLost
             | Self::OutOfResources { .. }
-            | Self::TargetUnhealthy { .. } => true,
+            | Self::TargetUnhealthy { .. }
+            | Self::Throttled { .. } => true,
             Self::DoneBefore(_)
             | Self::FailedPermanently { .. }
             | Self::Busy { .. }
@@ -152,6 +161,7 @@ impl Ending {
             | Self::Limited { reason, .. }
             | Self::OutOfResources { reason }
             | Self::TargetUnhealthy { reason }
+            | Self::Throttled { reason, .. }
             | Self::StoreUnavailable { reason }
             | Self::PayloadUnavailable { reason } => Some(reason),
             Self::Done | Self::DoneBefore(_) | Self::TimedOut | Self::Interrupted | Self::LeaseLost => None,
@@ -172,6 +182,7 @@ impl Ending {
             | Self::Limited { reason, .. }
             | Self::OutOfResources { reason }
             | Self::TargetUnhealthy { reason }
+            | Self::Throttled { reason, .. }
             | Self::StoreUnavailable { reason }
             | Self::PayloadUnavailable { reason } => Some(reason),
             Self::TimedOut => Some("the attempt's time was over"),
@@ -205,6 +216,8 @@ pub enum FailureClass {
     OutOfResources,
     /// The target that the handler calls is unhealthy as a whole.
     TargetUnhealthy,
+    /// The service that the handler calls asks for a pause.
+    Throttled,
     /// The store of claims does not answer.
     StoreUnavailable,
     /// The payload could not be read from S3.
@@ -225,6 +238,7 @@ impl FailureClass {
             Self::LeaseLost => "lease_lost",
             Self::OutOfResources => "out_of_resources",
             Self::TargetUnhealthy => "target_unhealthy",
+            Self::Throttled => "throttled",
             Self::StoreUnavailable => "store_unavailable",
             Self::PayloadUnavailable => "payload_unavailable",
         }

@@ -112,7 +112,8 @@ pub enum LedgerEvent {
     },
     /// The claim of an ended run could not be released in time: it ends by itself.
     ClaimNotReleased(Arc<Message>),
-    /// A run lacked resources: its message waits in hand to run again, which costs no attempt and no receive.
+    /// A run lacked resources, or a healthy target, or was throttled: its message waits in hand to run again, which costs no attempt
+    /// and no receive.
     KeptInHand {
         /// The message.
         message: Arc<Message>,

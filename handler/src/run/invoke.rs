@@ -224,6 +224,7 @@ fn failed(failure: &Failure) -> Ending {
         FailureKind::InvalidPayload => Ending::InvalidPayload { reason },
         FailureKind::OutOfResources => Ending::OutOfResources { reason },
         FailureKind::TargetUnhealthy => Ending::TargetUnhealthy { reason },
+        FailureKind::Throttled(after) => Ending::Throttled { after, reason },
     }
 }
 

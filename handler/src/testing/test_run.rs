@@ -70,6 +70,30 @@ impl TestRun {
         self.last_attempt || matches!(self.outcome, Outcome::DeadLetter(_))
     }
 
+    /// Returns true if the handler reported that its service asks for a pause ([`Failure::throttled`](crate::Failure::throttled)): a
+    /// worker closes the job's type. [`ending`](Self::ending) has the time that was asked for.
+    ///
+    /// ```
+    /// # use drumline::{Context, Failure, Job, Router};
+    /// # use std::time::Duration;
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Mail { to: String }
+    /// # impl Job for Mail { const TYPE: &'static str = "mail"; }
+    /// # async fn mail(_: Context, _: Mail) -> Result<(), Failure> {
+    /// #     Err(Failure::throttled(Duration::from_secs(30), "429 Too Many Requests"))
+    /// # }
+    /// use drumline::testing::Tester;
+    ///
+    /// # async fn example() {
+    /// let run = Tester::new(Router::new().handle(mail)).job(&Mail { to: "a@b.c".into() }).await;
+    /// assert!(run.is_throttled(), "{run}");
+    /// # }
+    /// # use futures_util::FutureExt;
+    /// # example().now_or_never().expect("nothing to wait for");
+    /// ```
+    pub fn is_throttled(&self) -> bool {
+        matches!(self.ending, Ending::Throttled { .. })
+    }
+
     /// Returns true if the handler ran.
     pub fn ran(&self) -> bool {
         self.ran

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use drumline::core::{
     Call, CallError, Claim, ClaimStep, DeadLetterPath, DeliveryId, Disposition, Effect, Ending, Jitter,
     JitterMode, JobResult, Ledger, LedgerEvent, NextJob, NextJobs, Outcome, OutcomeCache, Pause, PauseReason,
-    Policy, PriorOutcome, Probe, Receive, ReceiveFailure, Replies, RunReport,
+    Permit, Policy, PriorOutcome, Probe, Receive, ReceiveFailure, Replies, RunReport,
 };
 use drumline::message::Message;
 
@@ -91,6 +91,7 @@ pub(crate) struct World {
     open: VecDeque<Receive>,
     in_flight: VecDeque<Call>,
     runs: HashMap<String, VecDeque<DeliveryId>>,
+    permits: HashMap<DeliveryId, Permit>,
     receipts: HashMap<String, u32>,
     names: HashMap<DeliveryId, String>,
     renewals: VecDeque<(DeliveryId, Arc<Claim>)>,
@@ -147,6 +148,7 @@ impl World {
             open: VecDeque::new(),
             in_flight: VecDeque::new(),
             runs: HashMap::new(),
+            permits: HashMap::new(),
             receipts: HashMap::new(),
             names: HashMap::new(),
             renewals: VecDeque::new(),
@@ -263,7 +265,15 @@ impl World {
         self.reports(id, RunReport { result, next, ..RunReport::new(DONE, None) });
     }
 
-    fn reports(&mut self, id: DeliveryId, report: RunReport) {
+    /// The oldest run of this message ends with this report.
+    #[track_caller]
+    pub(crate) fn ends_with(&mut self, name: &str, report: RunReport) {
+        let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
+        self.reports(id, report);
+    }
+
+    fn reports(&mut self, id: DeliveryId, mut report: RunReport) {
+        report.permit = report.permit.or(self.permits.remove(&id));
         self.ledger.ended(self.now, id, report, Jitter::new(u32::MAX));
         self.act();
     }
@@ -400,6 +410,7 @@ impl World {
                 self.runs.entry(name.clone()).or_default().push_back(start.delivery);
                 self.names.insert(start.delivery, name.clone());
                 self.claim_length = start.claim_length;
+                self.permits.extend(start.permit.map(|permit| (start.delivery, permit)));
                 Some(format!("start {name}"))
             }
             Effect::Cancel(id, reason) => Some(format!("cancel {} {reason:?}", self.names[&id])),

@@ -68,6 +68,8 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) 
     match status.as_u16() {
         200..=299 => Verdict::Done,
         400 | 410 | 413 | 415 | 422 => Verdict::Failed(Failure::reject(reason)),
+        // An application that means this job alone says so by the header of its own.
+        429 => Verdict::Failed(Failure::throttled(retry_after, reason)),
         401 | 403 | 404 | 500..=599 => Verdict::Suspicious(retry(reason)),
         _ => Verdict::Failed(retry(reason)),
     }
@@ -217,6 +219,21 @@ mod tests {
         let done = judge(StatusCode::OK, &headers(&[(RETRY, "soon")]), b"", SystemTime::now());
         assert!(matches!(done, Verdict::Done), "what cannot be read says nothing");
         assert_eq!(failure(500, &[(REJECT, "")], "why").reason(), "500 Internal Server Error: why");
+    }
+
+    #[test]
+    fn only_429_throttles_the_type() {
+        let table = [
+            (429, "7", FailureKind::Throttled(Some(Duration::from_secs(7)))),
+            (429, "soon", FailureKind::Throttled(None)),
+            (503, "7", FailureKind::RetryAfter(Duration::from_secs(7))),
+            (425, "7", FailureKind::RetryAfter(Duration::from_secs(7))),
+        ];
+        for (status, after, kind) in table {
+            assert_eq!(failure(status, &[("retry-after", after)], "").kind(), kind, "{status} {after}");
+        }
+        assert_eq!(failure(429, &[], "slow").kind(), FailureKind::Throttled(None));
+        assert_eq!(failure(429, &[], "slow").reason(), "429 Too Many Requests: slow");
     }
 
     #[test]

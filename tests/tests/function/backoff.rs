@@ -31,7 +31,7 @@ fn expect_back_in(queue: &LocalQueue, record: &Record, secs: u64) {
 #[tokio::test]
 async fn the_application_says_when_to_come_back() {
     let (_app, queue, function) = scene(hidden()).await;
-    let batch = queue.batch(&["200 a", "503 7", "429 70", "200 b", "503 0"]).await;
+    let batch = queue.batch(&["200 a", "503 7", "425 70", "200 b", "503 0"]).await;
     run(&function, &batch).await.expect_failed(&ids_where(&batch, |body| !body.starts_with("200")));
     expect_back_in(&queue, &batch[1], 7);
     expect_back_in(&queue, &batch[2], 70);
@@ -211,7 +211,7 @@ async fn the_default_backoff_fits_the_redrive_policy_of_the_queue() {
         let setup = Setup { max_receive_count: Some(max_receive_count), ..hidden() };
         let (app, queue) = (obedient().await, LocalQueue::create(setup).await);
         let function = FunctionLaunch::forwarding(&app, &queue).without("DRUMLINE_RETRY").spawn().await;
-        let batch = queue.batch(&vec!["429 x"; expected.len()]).await.into_iter().zip(expected);
+        let batch = queue.batch(&vec!["425 x"; expected.len()]).await.into_iter().zip(expected);
         let batch: Vec<Record> =
             batch.map(|(record, (count, _))| record.attribute("ApproximateReceiveCount", count)).collect();
         run(&function, &batch).await.expect_failed(&ids(&batch));

@@ -19,7 +19,7 @@ async fn every_entry_tells_its_invocation_and_the_first_one_that_it_is_cold() {
     let (_app, _queue, function) = scene(Setup::default()).await;
     let mut request_ids = Vec::new();
     for _ in 0..3 {
-        request_ids.push(run(&function, &[Record::hand_made("429 a")]).await.request_id.clone());
+        request_ids.push(run(&function, &[Record::hand_made("425 a")]).await.request_id.clone());
     }
     let entries = function.logged(RETRY);
     assert_eq!(entries.len(), 3);

@@ -135,7 +135,7 @@ async fn a_batch_in_which_all_fail_comes_back_as_a_whole() {
     for answer in ["list", "error"] {
         let (queue, ids) = queue_with("all-fail", &["one", "two", "three"]).await;
         let app = App::start(|call| async move {
-            if call.receive_count == 1 { Answer::status(429) } else { Answer::ok() }
+            if call.receive_count == 1 { Answer::status(425) } else { Answer::ok() }
         })
         .await;
         let function = Deployment::forwarding_to(&app)

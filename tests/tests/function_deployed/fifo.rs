@@ -41,7 +41,7 @@ async fn groups_keep_their_order_under_failures() {
         async move {
             let is_to_fail = ["0", "1"].iter().any(|n| call.body.ends_with(n));
             let fails = is_to_fail && failed.lock().unwrap().insert(call.body.clone());
-            if fails { Answer::status(429) } else { Answer::ok() }
+            if fails { Answer::status(425) } else { Answer::ok() }
         }
     })
     .await;

@@ -36,7 +36,7 @@ async fn groups_keep_their_order_under_failures() {
                 _ => false,
             };
             *times += 1;
-            if fails { Answer::status(429) } else { Answer::ok() }
+            if fails { Answer::status(425) } else { Answer::ok() }
         }
     })
     .await;
@@ -143,7 +143,7 @@ async fn a_head_that_fails_to_the_end_goes_to_the_dlq_alone() {
         TestQueue::create("head", Setup { fifo: true, max_receive_count: Some(3), ..Setup::default() }).await;
     let app =
         App::start(
-            |call| async move { if call.body == "head" { Answer::status(429) } else { Answer::ok() } },
+            |call| async move { if call.body == "head" { Answer::status(425) } else { Answer::ok() } },
         )
         .await;
     queue.send_grouped(&["head", "second", "third"].map(|body| (body.to_owned(), "g".to_owned()))).await;

@@ -53,7 +53,7 @@ async fn a_job_that_fails_twice_is_tried_again_after_growing_delays() {
 async fn the_application_says_itself_when_to_come_back() {
     let queue = TestQueue::create("retry-after", Setup::default()).await;
     let app = App::start(|call| async move {
-        let busy = || Answer::status(429);
+        let busy = || Answer::status(425);
         let in_three_secs = std::time::SystemTime::now() + Duration::from_secs(3);
         match call.receive_count {
             1 => busy().header("retry-after", "2"),

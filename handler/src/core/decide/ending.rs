@@ -96,6 +96,13 @@ pub fn decide(policy: &Policy, facts: &DecisionInput<'_>, ending: &Ending, jitte
             let delay = policy.retry_for(facts.job_type).delay(facts.receives, jitter);
             later(delay.max(TARGET_WAIT))
         }
+        // No sooner than the type opens, and spread, since a probe comes first.
+        Ending::Throttled { after, .. } => {
+            let closed = after.unwrap_or_default();
+            let spread = jitter.of((closed / 4).max(HELD_WAIT));
+            let delay = policy.retry_for(facts.job_type).delay(facts.receives, jitter);
+            later(delay.max(closed.saturating_add(spread)))
+        }
         Ending::PayloadUnavailable { .. } => {
             let delay = policy.retry_for(facts.job_type).delay(facts.receives, jitter);
             later(delay.max(PAYLOAD_WAIT))
@@ -143,6 +150,8 @@ mod tests {
         let retry = Ending::RetryAsked { after: None, reason: why() };
         let after = |s| Ending::RetryAsked { after: Some(Duration::from_secs(s)), reason: why() };
         let unknown = Ending::NoHandler { reason: why() };
+        let throttled =
+            |s: Option<u64>| Ending::Throttled { after: s.map(Duration::from_secs), reason: why() };
         let held = |s| Ending::Busy { remaining: Duration::from_secs(s), reason: why() };
         let table = [
             (1, None, Ending::Done, Outcome::Ack),
@@ -177,6 +186,11 @@ mod tests {
             (30, None, Ending::PayloadUnavailable { reason: why() }, secs(200)),
             (1, None, Ending::TargetUnhealthy { reason: why() }, secs(30)),
             (1, Some("slow"), Ending::TargetUnhealthy { reason: why() }, secs(60)),
+            // No sooner than the type opens.
+            (1, None, throttled(Some(30)), secs(30)),
+            (7, None, throttled(Some(30)), secs(64)),
+            (4, None, throttled(None), secs(8)),
+            (1, None, throttled(Some(90_000)), secs(200)),
         ];
         let facts = |attempt, job_type| DecisionInput {
             attempt: NonZeroU32::new(attempt).unwrap(),
@@ -196,6 +210,8 @@ mod tests {
             secs(50),
             "spread by a quarter"
         );
+        let spread = decide(&policy, &facts(1, None), &throttled(Some(40)), Jitter::new(u32::MAX));
+        assert_eq!(spread, secs(50), "spread by a quarter");
         policy.unknown_type = UnknownType::Reject;
         assert_eq!(decide(&policy, &facts(1, None), &unknown, Jitter::new(0)), Outcome::DeadLetter(why()));
     }
@@ -228,6 +244,7 @@ mod tests {
         let no_failures = [
             Ending::OutOfResources { reason: why() },
             Ending::TargetUnhealthy { reason: why() },
+            Ending::Throttled { after: None, reason: why() },
             Ending::Interrupted,
             Ending::LeaseLost,
             Ending::NoHandler { reason: why() },

@@ -81,6 +81,7 @@ fn is_firm(ending: &Ending) -> bool {
         | Ending::DoneBefore(_)
         | Ending::Rejected { .. }
         | Ending::FailedPermanently { .. }
+        | Ending::Throttled { .. }
         | Ending::Panicked { .. } => true,
         Ending::RetryAsked { .. }
         | Ending::InvalidPayload { .. }
@@ -112,6 +113,7 @@ fn has_succeeded(ending: &Ending) -> bool {
         | Ending::FailedPermanently { .. }
         | Ending::OutOfResources { .. }
         | Ending::TargetUnhealthy { .. }
+        | Ending::Throttled { .. }
         | Ending::Busy { .. }
         | Ending::Limited { .. }
         | Ending::StoreUnavailable { .. }
@@ -139,6 +141,7 @@ fn release_claim(ending: &Ending, outcome: &Outcome) -> ReleaseClaim {
                 | Ending::LeaseLost
                 | Ending::OutOfResources { .. }
                 | Ending::TargetUnhealthy { .. }
+                | Ending::Throttled { .. }
                 | Ending::StoreUnavailable { .. }
                 | Ending::PayloadUnavailable { .. }
                 | Ending::Limited { .. }
@@ -168,6 +171,7 @@ mod tests {
             Ending::DoneBefore(Box::default()),
             Ending::Rejected { reason: why() },
             Ending::FailedPermanently { reason: why() },
+            Ending::Throttled { after: None, reason: why() },
             Ending::Panicked { reason: why() },
         ]
     }
@@ -292,6 +296,10 @@ mod tests {
         assert_eq!(timed, ("survived", counts));
         let lacked = timed_out(decided(None, Ending::OutOfResources { reason: why() }));
         assert_eq!(lacked, ("survived", spared.clone()));
+        for stopped in [None, Some(CancelReason::TimedOut), Some(CancelReason::Shutdown)] {
+            let throttled = timed_out(decided(stopped, Ending::Throttled { after: None, reason: why() }));
+            assert_eq!(throttled, ("survived", spared.clone()), "{stopped:?}");
+        }
         let lost = Some(CancelReason::LeaseLost);
         assert_eq!(
             decided(lost, Ending::Done),

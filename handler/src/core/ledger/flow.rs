@@ -238,6 +238,11 @@ impl Ledger {
                 was_probe,
             );
         }
+        if let Some(wait) = self.close_type(now, id, stopped, &mut report, jitter) {
+            let RunReport { ending, job_type, identity, .. } = report;
+            let run = RunFacts { job_type, identity, attempt, ending, took, last_attempt: false };
+            return self.hold_throttled(now, id, wait, run);
+        }
         if let Some(lock) = self.lock_to_wait_for(now, id, stopped, &report) {
             return self.park(now, id, &lock, jitter);
         }
@@ -254,7 +259,7 @@ impl Ledger {
         let decision = decide_run(&self.policy, &facts, stopped, report.ending, now, jitter);
         let RunDecision { ending, outcome, prior, release_claim, last_attempt } = decision;
         if let Some(permit) = report.permit.take() {
-            permit.ended(now, &ending);
+            permit.ended(now, &ending, jitter);
         }
         // The claim of a job that is done ends with its mark, or by itself.
         if matches!(prior, PriorOutcome::Done { .. }) {

@@ -17,6 +17,7 @@ mod probing;
 mod quarantined;
 mod resources;
 mod state;
+mod throttled;
 mod turn;
 
 pub use drain_plan::{DrainSummary, SETTLE_TIME};

@@ -67,7 +67,7 @@ impl Ledger {
     }
 
     /// Returns true if the message is in the DLQ once it is released.
-    fn would_die(&self, id: DeliveryId) -> bool {
+    pub(super) fn would_die(&self, id: DeliveryId) -> bool {
         let receives = self.deliveries.get(&id).map_or(0, |delivery| delivery.message.receive_count);
         self.policy.receives.at_most().is_some_and(|max| receives >= max.get())
     }

@@ -3,6 +3,7 @@
 //! A run asks for a [`Permit`] once its type and its key are known, and before its claim. One that has to wait ends at once, which is no
 //! attempt: the ledger [holds](super::ledger) its message, and starts it again together with the permit. No I/O, no clock.
 
+mod half_open;
 mod held;
 mod job_class;
 mod leased;
@@ -12,8 +13,7 @@ mod process;
 mod rate;
 mod rate_key;
 mod rules;
-mod search_pace;
-mod tokens;
+mod throttle;
 mod type_state;
 mod wait;
 

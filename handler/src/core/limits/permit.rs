@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use super::job_class::JobClass;
 use super::process::Limits;
+use super::type_state::Probes;
 use crate::core::ending::Ending;
+use crate::core::retry::Jitter;
 
 /// The permission of a run to start. What it takes of the limits is free again once it is dropped.
 #[derive(Clone)]
@@ -15,11 +17,12 @@ pub struct Permit(Arc<Granted>);
 struct Granted {
     limits: Limits,
     class: JobClass,
+    probes: Probes,
 }
 
 impl Permit {
-    pub(super) fn new(limits: Limits, class: JobClass) -> Self {
-        Self(Arc::new(Granted { limits, class }))
+    pub(super) fn new(limits: Limits, class: JobClass, probes: Probes) -> Self {
+        Self(Arc::new(Granted { limits, class, probes }))
     }
 
     /// The class of the job that may start.
@@ -27,15 +30,15 @@ impl Permit {
         &self.0.class
     }
 
-    /// Takes the ending of the run: failures may close the limits of its type.
-    pub fn ended(&self, now: Instant, ending: &Ending) {
-        self.0.limits.ended(now, &self.0.class, ending);
+    /// Takes the ending of the run: failures may close its type, and a probe may open it.
+    pub fn ended(&self, now: Instant, ending: &Ending, jitter: Jitter) {
+        self.0.limits.ended(now, &self.0.class.job_type, ending, self.0.probes, jitter);
     }
 }
 
 impl Drop for Granted {
     fn drop(&mut self) {
-        self.limits.release(&self.class);
+        self.limits.release(&self.class, self.probes);
     }
 }
 

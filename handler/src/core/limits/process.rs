@@ -11,13 +11,15 @@ use serde_json::value::RawValue;
 
 use super::job_class::JobClass;
 use super::permit::Permit;
-use super::rate::RateState;
-use super::rules::LimitRules;
-use super::tokens::{GrantedTokens, TokenDemand};
-use super::type_state::TypeState;
+use super::rules::{LimitRules, RateKey, TypeRules};
+use super::type_state::{Probes, TypeState};
 use super::wait::{LimitReason, LimitWait};
 use crate::core::ending::Ending;
+use crate::core::retry::Jitter;
 use crate::message::sqs_message::Message;
+
+/// The most types without rules that are closed at once. In forward mode anyone who sends a message names its type.
+const MAX_TYPES: usize = 1000;
 
 /// The limits of a process, shared by its queues. Cloning gives another handle of the same limits.
 ///
@@ -114,16 +116,13 @@ impl Limits {
     /// If it has to wait.
     pub fn ask(&self, now: Instant, class: &JobClass) -> Result<Permit, LimitWait> {
         let mut state = self.state();
-        let State { rules, types, on_cores, .. } = &mut *state;
+        let State { rules, types, on_cores } = &mut *state;
+        let mut probes = Probes::default();
         if let Some(of_type) = types.get_mut(&class.job_type) {
-            let asked = of_type.ask(now, class, *on_cores < rules.cores.get());
-            if of_type.rate_mut().is_some_and(RateState::has_new_demand) {
-                self.0.tokens_needed.notify(usize::MAX);
-            }
-            asked?;
+            probes = of_type.ask(now, class, *on_cores < rules.cores.get())?;
             *on_cores += usize::from(of_type.is_cpu());
         }
-        Ok(Permit::new(self.clone(), class.clone()))
+        Ok(Permit::new(self.clone(), class.clone(), probes))
     }
 
     /// Returns the time for which a message is hidden that goes back to its queue, with so many of its class before it.
@@ -187,14 +186,52 @@ impl Limits {
         self.0.changed.listen()
     }
 
-    /// Takes the ending of a run of a class.
-    pub(super) fn ended(&self, _now: Instant, _class: &JobClass, _ending: &Ending) {}
+    /// Takes the ending of a run without a permit: nothing limited its type when it started. A throttle closes the type at once;
+    /// other endings change nothing.
+    pub fn ended_without_permit(&self, now: Instant, job_type: &Arc<str>, ending: &Ending, jitter: Jitter) {
+        if !matches!(ending, Ending::Throttled { .. }) {
+            return;
+        }
+        let mut state = self.state();
+        if !state.types.contains_key(job_type) {
+            if state.types.len() >= MAX_TYPES {
+                state.types.retain(|_, of_type| !of_type.is_idle());
+            }
+            if state.types.len() >= MAX_TYPES {
+                return;
+            }
+            state.types.insert(Arc::clone(job_type), TypeState::new(TypeRules::default()));
+            self.0.is_limiting.store(true, Ordering::Relaxed);
+        }
+        drop(state);
+        self.ended(now, job_type, ending, Probes::default(), jitter);
+    }
 
-    pub(super) fn release(&self, class: &JobClass) {
+    /// Returns the time before which no job of a type starts since one was throttled. `None` if its jobs start.
+    pub fn throttled_until(&self, job_type: &str) -> Option<Instant> {
+        self.state().types.get(job_type)?.throttled_until()
+    }
+
+    /// Takes the ending of a run of a type.
+    pub(super) fn ended(
+        &self,
+        now: Instant,
+        job_type: &Arc<str>,
+        ending: &Ending,
+        probes: Probes,
+        jitter: Jitter,
+    ) {
+        if let Some(of_type) = self.state().types.get_mut(job_type) {
+            of_type.ended(now, ending, probes, jitter);
+        }
+        // The release of a permit follows, which lets the others ask again.
+    }
+
+    pub(super) fn release(&self, class: &JobClass, probes: Probes) {
         let mut state = self.state();
         let State { types, on_cores, .. } = &mut *state;
         if let Some(of_type) = types.get_mut(&class.job_type) {
-            of_type.release();
+            of_type.release(probes);
             *on_cores = on_cores.saturating_sub(usize::from(of_type.is_cpu()));
         }
         drop(state);

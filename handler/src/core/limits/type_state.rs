@@ -2,10 +2,14 @@
 
 use std::time::Instant;
 
+use super::half_open::ProbeOf;
 use super::job_class::JobClass;
 use super::rate::RateState;
 use super::rules::{JobKind, TypeRules};
+use super::throttle::Throttle;
 use super::wait::{LimitReason, LimitWait};
+use crate::core::ending::Ending;
+use crate::core::retry::Jitter;
 
 /// The state of one job type. All that decides about it is asked in the order of [`LimitReason`]; the rate last, since it takes a token.
 #[derive(Debug)]
@@ -13,12 +17,19 @@ pub(super) struct TypeState {
     rules: TypeRules,
     running: usize,
     rate: Option<RateState>,
+    throttle: Throttle,
+}
+
+/// The closings of its type of which a run is the probe.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Probes {
+    throttle: Option<ProbeOf>,
 }
 
 impl TypeState {
-    pub(super) fn new(rules: TypeRules, shares_rate: bool) -> Self {
-        let rate = rules.rate.as_ref().map(|rate| RateState::new(rate, shares_rate));
-        Self { rules, running: 0, rate }
+    pub(super) fn new(rules: TypeRules) -> Self {
+        let rate = rules.rate.as_ref().map(RateState::new);
+        Self { rules, running: 0, rate, throttle: Throttle::default() }
     }
 
     pub(super) fn rules(&self) -> &TypeRules {
@@ -30,30 +41,47 @@ impl TypeState {
     }
 
     /// Takes what a job of the class needs, or returns what it waits for. `has_core` is true if a core is free.
-    pub(super) fn ask(&mut self, now: Instant, class: &JobClass, has_core: bool) -> Result<(), LimitWait> {
+    pub(super) fn ask(
+        &mut self,
+        now: Instant,
+        class: &JobClass,
+        has_core: bool,
+    ) -> Result<Probes, LimitWait> {
         let wait = |reason| Err(LimitWait { reason, until: None });
+        let wait_until = |reason| move |until| LimitWait { reason, until };
         if self.rules.concurrency.is_some_and(|most| self.running >= most.get()) {
             return wait(LimitReason::Concurrency);
         }
         if self.is_cpu() && !has_core {
             return wait(LimitReason::Cpu);
         }
-        if let Some(rate) = &mut self.rate {
-            rate.take(now, class)?;
+        self.throttle.check(now).map_err(wait_until(LimitReason::Throttled))?;
+        if let Some(rate) = &mut self.rate
+            && let Err(until) = rate.take(now, class.key.as_ref())
+        {
+            return Err(LimitWait { reason: LimitReason::Rate, until });
         }
         self.running += 1;
-        Ok(())
+        Ok(Probes { throttle: self.throttle.start() })
     }
 
-    pub(super) fn rate(&self) -> Option<&RateState> {
-        self.rate.as_ref()
+    /// Takes the ending of a run: it may close the type, or open it.
+    pub(super) fn ended(&mut self, now: Instant, ending: &Ending, probes: Probes, jitter: Jitter) {
+        self.throttle.ended(now, ending, probes.throttle, jitter);
     }
 
-    pub(super) fn rate_mut(&mut self) -> Option<&mut RateState> {
-        self.rate.as_mut()
-    }
-
-    pub(super) fn release(&mut self) {
+    pub(super) fn release(&mut self, probes: Probes) {
         self.running = self.running.saturating_sub(1);
+        self.throttle.free(probes.throttle);
+    }
+
+    /// Returns the time before which no job starts for a throttle; `None` if there is none.
+    pub(super) fn throttled_until(&self) -> Option<Instant> {
+        self.throttle.half_open().until()
+    }
+
+    /// Returns true if nothing would change without this state.
+    pub(super) fn is_idle(&self) -> bool {
+        self.rules == TypeRules::default() && self.running == 0 && self.throttle.half_open().until().is_none()
     }
 }

@@ -1,0 +1,77 @@
+//! A type whose handlers report that the service which they call asks for a pause.
+//!
+//! It is closed at once: for the time that the service asks for, or for pauses that grow while it says nothing of a time. Afterwards
+//! one job runs as a probe. The type opens once a probe is not throttled.
+
+use std::time::{Duration, Instant};
+
+use super::half_open::{HalfOpen, ProbeOf, Shows};
+use crate::core::ending::Ending;
+use crate::core::retry::{Jitter, MAX_VISIBILITY};
+
+/// The first pause if the service says nothing of a time: most count requests by the second.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest of these pauses: a probe a minute disturbs no service, and the end of the trouble is found soon.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The longest time for which a service can ask: no message stays hidden for longer.
+const LONGEST_ASKED: Duration = MAX_VISIBILITY;
+
+/// The state of one type. Open at first.
+#[derive(Debug, Default)]
+pub(super) struct Throttle {
+    half_open: HalfOpen,
+    /// The last pause of its own, without jitter, since the type was open.
+    pause: Option<Duration>,
+}
+
+impl Throttle {
+    /// Returns until when a job has to wait; `None` while a probe runs.
+    pub(super) fn check(&self, now: Instant) -> Result<(), Option<Instant>> {
+        self.half_open.check(now)
+    }
+
+    /// A job starts.
+    pub(super) fn start(&mut self) -> Option<ProbeOf> {
+        self.half_open.start()
+    }
+
+    /// Takes the ending of a run: a throttle closes the type, and a probe that was not throttled opens it.
+    pub(super) fn ended(&mut self, now: Instant, ending: &Ending, probe: Option<ProbeOf>, jitter: Jitter) {
+        if let Ending::Throttled { after, reason } = ending {
+            let pause = self.pause(*after, self.half_open.is_current(probe), jitter);
+            return self.half_open.close(now, now + pause, reason);
+        }
+        // A failure of another kind shows as well that the service does not throttle any more.
+        if self.half_open.is_current(probe) && Shows::of(ending) != Shows::Nothing {
+            self.pause = None;
+            self.half_open.open();
+        }
+    }
+
+    /// The time for which the type is closed by a run. A delay of nothing is none: the service would be asked again and again. Runs that
+    /// have started before the type closed are the same trouble, and let its pauses not grow.
+    fn pause(&mut self, asked: Option<Duration>, is_probe: bool, jitter: Jitter) -> Duration {
+        if let Some(asked) = asked.filter(|asked| !asked.is_zero()) {
+            return asked.min(LONGEST_ASKED);
+        }
+        let pause = match self.pause {
+            Some(last) if is_probe => (last * 2).min(LONGEST_PAUSE),
+            Some(last) => last,
+            None => FIRST_PAUSE,
+        };
+        self.pause = Some(pause);
+        pause + jitter.of(pause / 4)
+    }
+
+    /// A run that was to be this probe is over.
+    pub(super) fn free(&mut self, probe: Option<ProbeOf>) {
+        self.half_open.free(probe);
+    }
+
+    /// The closings of the type.
+    pub(super) fn half_open(&self) -> &HalfOpen {
+        &self.half_open
+    }
+}
