@@ -4,6 +4,7 @@ mod opening;
 mod relay;
 mod stop;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -26,6 +27,7 @@ use drumline_store::Store;
 use drumline_store::outbox::Outbox;
 use url::Url;
 
+use crate::control::{Control, ControlledQueue, Follower};
 use crate::depth::{DepthProbe, Depths};
 use crate::dlq_watch::{Watched, Watches};
 use crate::emf::Emf;
@@ -156,6 +158,9 @@ impl Consumer {
         let statuses: Vec<_> =
             queues.iter().map(|queue| (queue.name.to_string(), Arc::clone(&queue.status))).collect();
         let to_protect = statuses.iter().map(|(_, status)| Arc::clone(status)).collect();
+        let control = consumer.control(&queues, &claim_store);
+        // Before anything is received.
+        let _follower = Follower::start(control.clone(), claim_store.store()).await;
         let grace = consumer.settings.shutdown_grace;
         let _protection =
             consumer.settings.task_protection.then(|| TaskProtection::start(to_protect, grace)).flatten();
@@ -173,6 +178,7 @@ impl Consumer {
                     gates,
                     readiness: readiness.clone(),
                     store: Arc::clone(claim_store.store()),
+                    control: control.clone(),
                 };
                 let connections = http_connections(descriptors);
                 let endpoint = Endpoint::serve(addr, consumer.door(addr), shown, connections).await;
@@ -196,6 +202,7 @@ impl Consumer {
             let (consumer, claim_store, depths) =
                 (Arc::clone(&consumer), claim_store.clone(), depths.clone());
             let summary_name = name.to_string();
+            let orders = control.of_queue(&name);
             let task = tokio::spawn(async move {
                 let missing = async {
                     start_once_created(&name, || {
@@ -213,6 +220,9 @@ impl Consumer {
                 };
                 depths.add(found.probe);
                 let mut driver = found.driver;
+                if let Some(orders) = orders {
+                    driver.follow_orders(orders);
+                }
                 driver.run(shutdown).await.summary
             });
             running.push((summary_name, task));
@@ -229,6 +239,19 @@ impl Consumer {
         Ok(summaries)
     }
 
+    /// The orders that these queues and the limits follow.
+    fn control(&self, queues: &[StartedQueue], claim_store: &ClaimStoreClient) -> Control {
+        let queues = queues.iter().map(|queue| ControlledQueue {
+            name: queue.name.to_string(),
+            concurrency: queue.settings.concurrency,
+            status: Arc::clone(&queue.status),
+        });
+        let types: BTreeSet<String> = self.router.types().map(str::to_owned).collect();
+        // Without types of its own, a router passes all on.
+        let types = (!types.is_empty()).then_some(types);
+        Control::new(claim_store.worker(), queues.collect(), self.limits.clone(), types)
+    }
+
     /// Who may read about jobs at the endpoint.
     fn door(&self, addr: SocketAddr) -> Door {
         let door = Door::new(addr, &self.settings.http_access);
@@ -236,7 +259,7 @@ impl Consumer {
             info!(
                 %addr,
                 "the HTTP endpoint is reachable beyond the loopback interface, so it serves /livez, /readyz and /metrics \
-                 only; for /jobs and /gate set DRUMLINE_HTTP_TOKEN, or DRUMLINE_ALLOW_REMOTE=on"
+                 only; for /jobs, /gate and /control set DRUMLINE_HTTP_TOKEN, or DRUMLINE_ALLOW_REMOTE=on"
             );
         }
         door

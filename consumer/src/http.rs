@@ -1,5 +1,6 @@
 //! What the process answers about itself: alive, ready, and its metrics.
 
+mod control;
 mod door;
 mod gate;
 mod jobs;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
+use crate::control::Control;
 use crate::depth::Depths;
 use crate::gate::Gates;
 use crate::metrics::Metrics;
@@ -93,6 +95,7 @@ pub(crate) struct Shown {
     pub(crate) gates: Gates,
     pub(crate) readiness: Readiness,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) control: Control,
 }
 
 /// The server; it ends when dropped.
@@ -107,7 +110,7 @@ impl Endpoint {
         shown: Shown,
         connections: usize,
     ) -> std::io::Result<Self> {
-        let Shown { metrics, depths, gates, readiness, store } = shown;
+        let Shown { metrics, depths, gates, readiness, store, control } = shown;
         let routes = Router::new()
             .route("/livez", get(live))
             .route("/readyz", get(ready).with_state(readiness))
@@ -115,6 +118,7 @@ impl Endpoint {
             .merge(
                 jobs::routes(store)
                     .merge(gate::routes(gates))
+                    .merge(control::routes(control, door.clone()))
                     .route_layer(middleware::from_fn_with_state(door, door::guard)),
             );
         Self::listen(addr, routes, connections).await

@@ -2,6 +2,7 @@
 
 mod app;
 mod consumer;
+pub mod control;
 mod depth;
 pub mod dlq_watch;
 mod emf;

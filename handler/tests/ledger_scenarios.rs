@@ -9,6 +9,8 @@ mod backoff;
 mod batching;
 #[path = "ledger_scenarios/claims.rs"]
 mod claims;
+#[path = "ledger_scenarios/concurrency.rs"]
+mod concurrency;
 #[path = "ledger_scenarios/deletion.rs"]
 mod deletion;
 #[path = "ledger_scenarios/delivered.rs"]

@@ -136,7 +136,7 @@ impl ClaimStoreClient {
     }
 
     /// What this process is called in what it writes.
-    pub(crate) fn worker(&self) -> &Arc<str> {
+    pub fn worker(&self) -> &Arc<str> {
         &self.0.worker
     }
 }

@@ -4,6 +4,7 @@ mod branches;
 mod emitter;
 mod follow_target;
 pub(crate) mod input;
+mod orders;
 mod parts;
 mod runs;
 mod store;
@@ -21,7 +22,7 @@ use drumline::message::{Intake, Message};
 use drumline::run::{Attempt, Observer, RunEnvironment};
 use event_listener::EventListener;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::Instrument as _;
 
 use crate::batch_report::BatchReport;
@@ -32,9 +33,10 @@ use crate::redact::redact;
 use crate::resources::ResourceProbe;
 use crate::sqs::{BoxFuture, Queue, SqsError};
 use crate::target::TargetHealth;
-use branches::{answer, change, limits_change, now, sleep_until};
+use branches::{answer, change, limits_change, new_orders, now, sleep_until};
 use emitter::Emitter;
 use input::{Input, send};
+pub use orders::QueueOrders;
 pub use parts::{DriverConfig, Grace};
 use runs::Runs;
 use target::Target;
@@ -64,6 +66,7 @@ pub struct Driver {
     memory: Option<SharedOutcomeCache>,
     resources: ResourceProbe,
     limits: Option<Limits>,
+    orders: Option<watch::Receiver<QueueOrders>>,
     target: Target,
     report: BatchReport,
     inputs: mpsc::Sender<Input>,
@@ -131,6 +134,7 @@ impl Driver {
             memory: None,
             resources,
             limits,
+            orders: None,
             target: Target::new(TargetHealth::of_handlers()),
             report,
             inputs,
@@ -165,6 +169,7 @@ impl Driver {
         let mut draining = false;
         let mut store = self.store_to_watch();
         self.probe_target();
+        self.obey_orders();
         loop {
             self.follow_target();
             let turn_began = now();
@@ -218,6 +223,7 @@ impl Driver {
                     self.resources.ended(now());
                 }
                 () = self.target.changed() => {}
+                () = new_orders(&mut self.orders) => self.obey_orders(),
                 () = limits_change(limits_changed.as_mut()), if limits_changed.is_some() => {}
                 () = sleep_until(timeout) => {}
             }

@@ -1,6 +1,6 @@
 //! The state of a queue, for readiness and task protection.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -12,6 +12,8 @@ use tokio::sync::watch;
 #[derive(Debug, Default)]
 pub struct QueueStatus {
     healthy: AtomicBool,
+    in_hand: AtomicUsize,
+    running: AtomicUsize,
     oldest_run: Mutex<Option<Instant>>,
     pauses: watch::Sender<Vec<PauseReason>>,
     target_problem: watch::Sender<Option<Arc<str>>>,
@@ -21,6 +23,16 @@ impl QueueStatus {
     /// Returns true if the queue can be reached.
     pub fn is_healthy(&self) -> bool {
         self.healthy.load(Ordering::Relaxed)
+    }
+
+    /// The number of messages in hand: waiting, running, or not yet settled.
+    pub fn in_hand(&self) -> usize {
+        self.in_hand.load(Ordering::Relaxed)
+    }
+
+    /// The number of runs that have not ended.
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
     }
 
     /// The reasons for which the queue is not received from now, in order.
@@ -68,6 +80,8 @@ impl QueueStatus {
     /// Takes over the state of the loop; returns the health if it has changed. Only a queue that is polled has pauses and a health.
     pub(crate) fn update(&self, ledger: &Ledger, oldest_run: Option<Instant>) -> Option<bool> {
         self.set_oldest_run(oldest_run);
+        self.in_hand.store(ledger.in_hand(), Ordering::Relaxed);
+        self.running.store(ledger.running(), Ordering::Relaxed);
         ledger.policy().polling?;
         self.set_pauses(ledger.pause_reasons());
         let healthy = ledger.healthy();

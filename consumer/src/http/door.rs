@@ -22,6 +22,7 @@ use super::jobs::json_body;
 #[derive(Clone)]
 pub(crate) struct Door {
     access: Access,
+    is_loopback: bool,
     /// The names, besides `localhost` and addresses, by which clients reach the endpoint. In lower case.
     hosts: Arc<[String]>,
 }
@@ -43,7 +44,8 @@ impl Door {
             None if addr.ip().is_loopback() || *allow_remote => Access::Open,
             None => Access::Closed,
         };
-        Self { access, hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect() }
+        let is_loopback = addr.ip().is_loopback();
+        Self { access, is_loopback, hosts: hosts.iter().map(|host| host.to_ascii_lowercase()).collect() }
     }
 
     /// Returns true if no client may read about jobs.
@@ -51,12 +53,21 @@ impl Door {
         self.access == Access::Closed
     }
 
+    /// Returns true if a client that may read about jobs may give orders as well: with a token, or on the loopback interface.
+    pub(super) fn lets_change(&self) -> bool {
+        match self.access {
+            Access::Token(_) => true,
+            Access::Open => self.is_loopback,
+            Access::Closed => false,
+        }
+    }
+
     /// Returns the reason for which a request is refused.
     fn refusal(&self, host: Option<&str>, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
         match &self.access {
             Access::Closed => Some((
                 StatusCode::FORBIDDEN,
-                "neither jobs nor /gate are shown beyond the loopback interface: set DRUMLINE_HTTP_TOKEN, or \
+                "neither jobs nor orders nor /gate are shown beyond the loopback interface: set DRUMLINE_HTTP_TOKEN, or \
                  DRUMLINE_ALLOW_REMOTE=on where every client that reaches this address may read them",
             )),
             Access::Token(token) if !has_token(headers, token) => Some((

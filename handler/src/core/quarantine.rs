@@ -102,6 +102,11 @@ impl Quarantine {
         }
     }
 
+    /// Has the next groups fit into so many slots.
+    pub(crate) fn set_concurrency(&mut self, concurrency: usize) {
+        self.concurrency = concurrency;
+    }
+
     /// How many such suspects may run together now.
     fn size(&self, now: Instant, evidence: Evidence) -> usize {
         let stays_alone = evidence.is_certain || self.alone_until.is_none_or(|until| now < until);

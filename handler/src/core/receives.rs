@@ -104,6 +104,12 @@ impl Receives {
         }
     }
 
+    /// Has so many receives open at most as suit this concurrency. Those that are open land.
+    pub(crate) fn set_concurrency(&mut self, concurrency: usize) {
+        self.most = most_open_receives(concurrency);
+        self.width = self.width.min(self.most);
+    }
+
     /// Asks for as many as there are places from the start: a FIFO queue hands out the messages of a group in one receive, or
     /// one after the other.
     pub(crate) fn large_from_the_start(self) -> Self {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use event_listener::EventListener;
 use tokio::sync::watch;
 
+use super::orders::QueueOrders;
 use crate::sqs::BoxFuture;
 
 /// The length of leases, once it is known.
@@ -22,6 +23,14 @@ pub(super) async fn change(store: &mut Option<watch::Receiver<bool>>) -> bool {
         Ok(()) => *answers.borrow_and_update(),
         // The claim store client lives as long as this loop.
         Err(_) => std::future::pending().await,
+    }
+}
+
+/// A change of the operator's orders.
+pub(super) async fn new_orders(orders: &mut Option<watch::Receiver<QueueOrders>>) {
+    let Some(orders) = orders else { return std::future::pending().await };
+    if orders.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 

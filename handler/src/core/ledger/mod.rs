@@ -4,6 +4,7 @@
 mod answers;
 mod claims;
 mod clock;
+mod concurrency;
 mod dispositions;
 mod drain;
 mod drain_plan;

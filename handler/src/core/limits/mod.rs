@@ -6,8 +6,7 @@
 mod half_open;
 mod held;
 mod job_class;
-mod leased;
-mod local_rate;
+mod operator;
 mod permit;
 mod process;
 mod rate;
@@ -19,6 +18,7 @@ mod wait;
 
 pub(crate) use held::{HELD_PER_CLASS, HeldMessages};
 pub use job_class::JobClass;
+pub use operator::{RateOrder, TypeOrders};
 pub use permit::Permit;
 pub use process::Limits;
 pub use rules::{InvalidLimit, JobKind, LimitRules, Rate, RateKey, RateRule, TypeRules};

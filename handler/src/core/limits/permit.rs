@@ -17,12 +17,13 @@ pub struct Permit(Arc<Granted>);
 struct Granted {
     limits: Limits,
     class: JobClass,
-    probes: Probes,
+    /// It has one of the cores. Its type may have other rules once it ends.
+    has_core: bool,
 }
 
 impl Permit {
-    pub(super) fn new(limits: Limits, class: JobClass, probes: Probes) -> Self {
-        Self(Arc::new(Granted { limits, class, probes }))
+    pub(super) fn new(limits: Limits, class: JobClass, has_core: bool) -> Self {
+        Self(Arc::new(Granted { limits, class, has_core }))
     }
 
     /// The class of the job that may start.
@@ -38,7 +39,7 @@ impl Permit {
 
 impl Drop for Granted {
     fn drop(&mut self) {
-        self.limits.release(&self.class, self.probes);
+        self.limits.release(&self.class, self.has_core);
     }
 }
 

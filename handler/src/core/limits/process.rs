@@ -10,9 +10,10 @@ use event_listener::{Event, EventListener};
 use serde_json::value::RawValue;
 
 use super::job_class::JobClass;
+use super::operator::TypeOrders;
 use super::permit::Permit;
 use super::rules::{LimitRules, RateKey, TypeRules};
-use super::type_state::{Probes, TypeState};
+use super::type_state::TypeState;
 use super::wait::{LimitReason, LimitWait};
 use crate::core::ending::Ending;
 use crate::core::retry::Jitter;
@@ -117,12 +118,13 @@ impl Limits {
     pub fn ask(&self, now: Instant, class: &JobClass) -> Result<Permit, LimitWait> {
         let mut state = self.state();
         let State { rules, types, on_cores } = &mut *state;
-        let mut probes = Probes::default();
+        let mut has_core = false;
         if let Some(of_type) = types.get_mut(&class.job_type) {
-            probes = of_type.ask(now, class, *on_cores < rules.cores.get())?;
-            *on_cores += usize::from(of_type.is_cpu());
+            of_type.ask(now, class, *on_cores < rules.cores.get())?;
+            has_core = of_type.is_cpu();
+            *on_cores += usize::from(has_core);
         }
-        Ok(Permit::new(self.clone(), class.clone(), probes))
+        Ok(Permit::new(self.clone(), class.clone(), has_core))
     }
 
     /// Returns the time for which a message is hidden that goes back to its queue, with so many of its class before it.
@@ -207,32 +209,61 @@ impl Limits {
         self.ended(now, job_type, ending, Probes::default(), jitter);
     }
 
-    /// Returns the time before which no job of a type starts since one was throttled. `None` if its jobs start.
-    pub fn throttled_until(&self, job_type: &str) -> Option<Instant> {
-        self.state().types.get(job_type)?.throttled_until()
-    }
-
-    /// Takes the ending of a run of a type.
-    pub(super) fn ended(
-        &self,
-        now: Instant,
-        job_type: &Arc<str>,
-        ending: &Ending,
-        probes: Probes,
-        jitter: Jitter,
-    ) {
-        if let Some(of_type) = self.state().types.get_mut(job_type) {
-            of_type.ended(now, ending, probes, jitter);
+    /// Has an operator's orders hold for a type from now on, in place of those before. Jobs that run go on; those that began
+    /// while nothing limited their type are not counted.
+    pub fn set_orders(&self, job_type: &str, orders: TypeOrders) {
+        let mut state = self.state();
+        let State { rules, types, .. } = &mut *state;
+        let rules = rules.types.get(job_type).cloned().unwrap_or_default();
+        match types.get_mut(job_type) {
+            Some(of_type) => of_type.set_orders(&rules, orders),
+            None if orders == TypeOrders::default() => return,
+            None => {
+                let mut of_type = TypeState::new(rules.clone());
+                of_type.set_orders(&rules, orders);
+                types.insert(job_type.into(), of_type);
+            }
         }
-        // The release of a permit follows, which lets the others ask again.
+        drop(state);
+        self.rules_changed();
     }
 
-    pub(super) fn release(&self, class: &JobClass, probes: Probes) {
+    /// Returns the orders that hold, in the order of the types' names.
+    pub fn orders(&self) -> Vec<(Arc<str>, TypeOrders)> {
+        let state = self.state();
+        let orders = state.types.iter().map(|(name, of_type)| (Arc::clone(name), of_type.orders().clone()));
+        let mut orders: Vec<_> = orders.filter(|(_, orders)| *orders != TypeOrders::default()).collect();
+        orders.sort_by(|(one, _), (other, _)| one.cmp(other));
+        orders
+    }
+
+    /// Replaces the rules of all types, as after a change of the settings. Orders stay as they are, and so does what runs.
+    pub fn set_rules(&self, new: HashMap<String, TypeRules>) {
+        let mut state = self.state();
+        let State { rules, types, .. } = &mut *state;
+        rules.types = new;
+        for name in rules.types.keys().filter(|name| !types.contains_key(name.as_str())).collect::<Vec<_>>() {
+            types.insert(name.as_str().into(), TypeState::new(TypeRules::default()));
+        }
+        for (name, of_type) in types.iter_mut() {
+            of_type.set_rules(&rules.types.get(&**name).cloned().unwrap_or_default());
+        }
+        drop(state);
+        self.rules_changed();
+    }
+
+    /// Runs ask from now on, and what is held asks again.
+    fn rules_changed(&self) {
+        self.0.is_limiting.store(true, Ordering::Relaxed);
+        self.0.changed.notify(usize::MAX);
+    }
+
+    pub(super) fn release(&self, class: &JobClass, has_core: bool) {
         let mut state = self.state();
         let State { types, on_cores, .. } = &mut *state;
+        *on_cores = on_cores.saturating_sub(usize::from(has_core));
         if let Some(of_type) = types.get_mut(&class.job_type) {
-            of_type.release(probes);
-            *on_cores = on_cores.saturating_sub(usize::from(of_type.is_cpu()));
+            of_type.release();
         }
         drop(state);
         self.0.changed.notify(usize::MAX);

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::half_open::ProbeOf;
 use super::job_class::JobClass;
+use super::operator::TypeOrders;
 use super::rate::RateState;
 use super::rules::{JobKind, TypeRules};
 use super::throttle::Throttle;
@@ -14,7 +15,9 @@ use crate::core::retry::Jitter;
 /// The state of one job type. All that decides about it is asked in the order of [`LimitReason`]; the rate last, since it takes a token.
 #[derive(Debug)]
 pub(super) struct TypeState {
+    /// Those that hold: an operator's orders over the rules of the settings.
     rules: TypeRules,
+    orders: TypeOrders,
     running: usize,
     rate: Option<RateState>,
     throttle: Throttle,
@@ -29,7 +32,26 @@ pub(super) struct Probes {
 impl TypeState {
     pub(super) fn new(rules: TypeRules) -> Self {
         let rate = rules.rate.as_ref().map(RateState::new);
-        Self { rules, running: 0, rate, throttle: Throttle::default() }
+        Self { rules, orders: TypeOrders::default(), running: 0, rate }
+    }
+
+    /// Has an operator's orders hold over these rules of the settings.
+    pub(super) fn set_orders(&mut self, rules: &TypeRules, orders: TypeOrders) {
+        self.orders = orders;
+        self.set_rules(rules);
+    }
+
+    /// Has the orders hold over these rules of the settings. What counts its past keeps counting unless its own rule has changed.
+    pub(super) fn set_rules(&mut self, rules: &TypeRules) {
+        let rules = self.orders.over(rules);
+        if rules.rate != self.rules.rate {
+            self.rate = rules.rate.as_ref().map(RateState::new);
+        }
+        self.rules = rules;
+    }
+
+    pub(super) fn orders(&self) -> &TypeOrders {
+        &self.orders
     }
 
     pub(super) fn rules(&self) -> &TypeRules {
@@ -48,7 +70,10 @@ impl TypeState {
         has_core: bool,
     ) -> Result<Probes, LimitWait> {
         let wait = |reason| Err(LimitWait { reason, until: None });
-        let wait_until = |reason| move |until| LimitWait { reason, until };
+        // First, since nothing else ends this wait.
+        if self.orders.is_paused {
+            return wait(LimitReason::Operator);
+        }
         if self.rules.concurrency.is_some_and(|most| self.running >= most.get()) {
             return wait(LimitReason::Concurrency);
         }

@@ -1,0 +1,18 @@
+//! An operator's orders: what is paused, how much runs at once and how often jobs start, while workers run.
+//!
+//! An [`Order`] changes the [`Orders`] of a [`Target`], at one worker or in the store that all workers follow. [`ControlView`] is what
+//! a worker shows of them at `GET /control`.
+
+mod follow;
+mod order;
+mod orders;
+mod view;
+mod worker;
+
+pub use follow::{FOLLOWED_WITHIN, put_order, stored_orders};
+pub use order::{Action, InvalidOrder, MAX_BY, MAX_LASTING, MAX_WHY, Order, Target};
+pub use orders::{Change, ConcurrencyOrder, Note, Orders, RateNote, RateText};
+pub use view::{ControlView, QueueView, StoreView, TypeView};
+
+pub(crate) use follow::Follower;
+pub(crate) use worker::{Control, ControlledQueue, Refusal};

@@ -1,0 +1,267 @@
+//! Orders for all workers: documents of the store, which each worker reads every few seconds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline_store::{Document, MAX_DOCUMENT_KEEP, Store, StoreError};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::order::{Order, Target};
+use super::orders::Orders;
+use super::worker::Control;
+
+/// The kind of the documents, one for each target.
+const KIND: &str = "control";
+
+/// The time within which workers follow an order in the store.
+pub const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often a worker reads all orders, in one request.
+const READ_EVERY: Duration = Duration::from_millis(2_500);
+
+/// The longest time for which an answer is waited for: with [`READ_EVERY`] within [`FOLLOWED_WITHIN`].
+const READ_TIME: Duration = Duration::from_secs(2);
+
+/// For how long a document is kept whose orders were withdrawn, so that workers log by whom.
+const KEEP_WITHDRAWN: Duration = Duration::from_secs(10 * 60);
+
+/// How often a change is tried, if others change the document at once.
+const TRIES: u32 = 5;
+
+/// Gives an order to all workers of a store. Returns the orders that hold for its target then. The last of several writers wins.
+///
+/// # Errors
+/// If the store keeps no documents, or does not answer.
+pub async fn put_order(store: &dyn Store, order: &Order, now_ms: u64) -> Result<Orders, StoreError> {
+    let name = order.target.document();
+    for _ in 0..TRIES {
+        let before = store.document(KIND, &name).await?;
+        let mut orders: Orders =
+            before.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        orders.end(now_ms);
+        orders.give(order, now_ms);
+        let text = serde_json::to_string(&orders).expect("it is made of texts and numbers");
+        let is_put = store.put_document(KIND, &name, before.as_deref(), &text, keep(&orders, now_ms)).await?;
+        if is_put {
+            return Ok(orders);
+        }
+    }
+    Err(StoreError::Refused("others change the same orders all the time".into()))
+}
+
+/// Returns the orders for all workers.
+///
+/// # Errors
+/// If the store keeps no documents, or does not answer.
+pub async fn stored_orders(store: &dyn Store, now_ms: u64) -> Result<BTreeMap<Target, Orders>, StoreError> {
+    let found = store.documents(KIND).await?.into_iter().filter_map(|document| {
+        let (target, orders) = read(document)?;
+        let mut orders = orders?;
+        orders.end(now_ms);
+        Some((target, orders))
+    });
+    Ok(found.collect())
+}
+
+/// The time for which the document is kept: longer than its orders hold, whose end each worker sees by itself.
+fn keep(orders: &Orders, now_ms: u64) -> Duration {
+    match orders.last_end() {
+        Some(end) => (Duration::from_millis(end.saturating_sub(now_ms)) + KEEP_WITHDRAWN).min(MAX_DOCUMENT_KEEP),
+        None => MAX_DOCUMENT_KEEP,
+    }
+}
+
+/// Returns the target of a document, and its orders if they can be read.
+fn read(document: Document) -> Option<(Target, Option<Orders>)> {
+    let target = Target::of_document(&document.name)?;
+    Some((target, serde_json::from_str(&document.text).ok()))
+}
+
+/// Follows the orders of a store, and ends those whose time is over. It ends when dropped.
+pub(crate) struct Follower {
+    task: JoinHandle<()>,
+}
+
+impl Follower {
+    /// Reads the orders of the store, and follows them from then on. A store that does not outlive the process has none.
+    pub(crate) async fn start(control: Control, store: &Arc<dyn Store>) -> Self {
+        let mut reader = store.outlives_its_process().then(|| Reader { store: Arc::clone(store), fails: false, refuses: false });
+        if let Some(reader) = &mut reader {
+            reader.read(&control).await;
+        }
+        let reader = reader.filter(|reader| !reader.refuses);
+        if reader.is_some() {
+            control.follows_store();
+        }
+        Self { task: tokio::spawn(follow(control, reader)) }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn follow(control: Control, mut reader: Option<Reader>) {
+    let mut reads = interval(READ_EVERY);
+    reads.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    reads.reset();
+    loop {
+        let changed = control.changed();
+        let next_end = control.tick();
+        tokio::select! {
+            _ = reads.tick() => if let Some(reader) = &mut reader { reader.read(&control).await },
+            () = changed => {}
+            () = sleep(next_end.unwrap_or(READ_EVERY)) => {}
+        }
+    }
+}
+
+/// Reads the orders of a store.
+struct Reader {
+    store: Arc<dyn Store>,
+    /// It has not answered the last time.
+    fails: bool,
+    /// It keeps no documents.
+    refuses: bool,
+}
+
+impl Reader {
+    async fn read(&mut self, control: &Control) {
+        let answer = match timeout(READ_TIME, self.store.documents(KIND)).await {
+            Ok(Err(StoreError::Refused(why))) => {
+                debug!(%why, "the store keeps no orders of operators");
+                self.refuses = true;
+                return;
+            }
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer within {READ_TIME:?}")),
+        };
+        match answer {
+            Ok(documents) => {
+                if std::mem::take(&mut self.fails) {
+                    info!("orders of operators are read again");
+                }
+                control.learn(documents.into_iter().filter_map(read).collect());
+            }
+            Err(error) if !self.fails => {
+                self.fails = true;
+                warn!(error, "orders of operators cannot be read from the store: the last ones hold");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::num::NonZeroUsize;
+
+    use drumline::core::{LimitRules, Limits};
+    use drumline_runtime::QueueStatus;
+    use drumline_store::{MemoryStore, Retention};
+
+    use super::*;
+    use crate::control::{Action, ControlledQueue};
+
+    fn order(action: Action) -> Order {
+        Order { target: Target::Queue("jobs".into()), action, by: "ada".into(), why: None, lasts: None }
+    }
+
+    fn store() -> MemoryStore {
+        MemoryStore::new("w".into(), Retention::default())
+    }
+
+    fn control() -> Control {
+        let limits = Limits::new(LimitRules::none(NonZeroUsize::MIN));
+        let queue = ControlledQueue {
+            name: "jobs".to_owned(),
+            concurrency: NonZeroUsize::new(32).unwrap(),
+            status: Arc::new(QueueStatus::default()),
+        };
+        Control::new("w-1", vec![queue], limits, None)
+    }
+
+    #[tokio::test]
+    async fn orders_of_one_target_are_one_document() {
+        let store = store();
+        put_order(&store, &order(Action::Pause), 1_000).await.unwrap();
+        let count = NonZeroUsize::new(5).unwrap();
+        let orders = put_order(&store, &order(Action::Concurrency(count)), 2_000).await.unwrap();
+        assert!(orders.paused.is_some() && orders.concurrency.is_some());
+        let target = order(Action::Pause).target;
+        assert_eq!(stored_orders(&store, 3_000).await.unwrap(), [(target.clone(), orders)].into());
+        let orders = put_order(&store, &order(Action::Reset), 4_000).await.unwrap();
+        assert!(orders.is_empty());
+        assert!(stored_orders(&store, 5_000).await.unwrap()[&target].is_empty());
+        assert_eq!(keep(&orders, 4_000), KEEP_WITHDRAWN);
+    }
+
+    #[tokio::test]
+    async fn a_worker_reads_what_was_ordered_before_its_start_and_keeps_it_while_the_store_is_silent() {
+        let (store, control): (Arc<dyn Store>, _) = (Arc::new(store()), control());
+        put_order(&*store, &order(Action::Pause), 1_000).await.unwrap();
+        let orders = control.of_queue("jobs").unwrap();
+        let mut reader = Reader { store, fails: false, refuses: false };
+        reader.read(&control).await;
+        assert!(orders.borrow().is_paused);
+        reader.store = Arc::new(Silent);
+        reader.read(&control).await;
+        assert!(reader.fails && orders.borrow().is_paused);
+    }
+
+    /// A store that does not answer.
+    struct Silent;
+
+    mod silent {
+        use drumline::core::{Claim, ClaimRequest, ClaimResult, MaybeReady, Ownership, ReleaseClaim};
+        use drumline::message::Identity;
+        use drumline_store::{AttemptRecord, JobRecord, ProgressRecord, Store, StoreError};
+        use serde_json::value::RawValue;
+        use std::time::Duration;
+
+        type Answer<'a, T> = MaybeReady<'a, Result<T, StoreError>>;
+
+        fn silent<'a, T>() -> Answer<'a, T> {
+            MaybeReady::now(Err(StoreError::Unanswered("silent".into())))
+        }
+
+        impl Store for super::Silent {
+            fn claim<'a>(&'a self, _: &'a ClaimRequest) -> Answer<'a, ClaimResult> {
+                silent()
+            }
+            fn renew<'a>(&'a self, _: &'a Claim, _: Duration) -> Answer<'a, Ownership> {
+                silent()
+            }
+            fn finish<'a>(&'a self, _: &'a Claim, _: Option<&'a RawValue>) -> Answer<'a, Ownership> {
+                silent()
+            }
+            fn release_claim<'a>(&'a self, _: &'a Claim, _: &'a ReleaseClaim) -> Answer<'a, Ownership> {
+                silent()
+            }
+            fn checkpoint<'a>(&'a self, _: &'a Claim, _: &'a RawValue) -> Answer<'a, Ownership> {
+                silent()
+            }
+            fn progress<'a>(&'a self, _: &'a Identity, _: &'a ProgressRecord) -> Answer<'a, ()> {
+                silent()
+            }
+            fn attempted<'a>(&'a self, _: &'a Identity, _: &'a AttemptRecord) -> Answer<'a, ()> {
+                silent()
+            }
+            fn jobs<'a>(&'a self, _: &'a str) -> Answer<'a, Vec<JobRecord>> {
+                silent()
+            }
+            fn ping(&self) -> Answer<'_, ()> {
+                silent()
+            }
+            fn as_any(&self) -> &(dyn std::any::Any + Send + Sync) {
+                self
+            }
+        }
+    }
+}
