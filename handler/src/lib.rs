@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod api;
+pub mod batch;
 pub mod core;
 pub mod message;
 pub mod run;

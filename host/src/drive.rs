@@ -11,6 +11,7 @@ mod store;
 mod target;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use drumline::Router;
@@ -58,6 +59,7 @@ pub struct Driver {
     router: Arc<Router>,
     intake: Arc<Intake>,
     host: Arc<dyn RunEnvironment>,
+    free_slots: Arc<AtomicUsize>,
     observer: Emitter,
     handlers: Handle,
     lease: Option<BoxFuture<Option<Duration>>>,
@@ -106,7 +108,9 @@ impl Driver {
             None => observer,
         };
         let (inputs, inbox) = mpsc::channel(CHANNEL);
+        let free_slots = Arc::new(AtomicUsize::new(usize::MAX));
         let host = Arc::new(TokioHost {
+            free_slots: Arc::clone(&free_slots),
             claim_store: claim_store.clone(),
             inputs: inputs.clone(),
             observer: Arc::clone(&observer),
@@ -126,6 +130,7 @@ impl Driver {
             router,
             intake,
             host,
+            free_slots,
             observer,
             handlers,
             lease: None,
@@ -249,7 +254,15 @@ impl Driver {
                 break;
             }
         }
+        self.publish_free_slots();
         self.launch(starts);
+    }
+
+    /// Publishes how many more messages may start, for open batches: none unless they are received.
+    fn publish_free_slots(&self) {
+        let receives = self.ledger.policy().polling.is_some();
+        let free = if receives { self.ledger.demand() } else { 0 };
+        self.free_slots.store(free, Ordering::Release);
     }
 
     fn handle_event(&mut self, now: Instant, input: Input, runs: &mut Runs) {
@@ -364,6 +377,8 @@ impl Driver {
             latest_deadline: start.latest_deadline,
             claim_length: start.claim_length,
             permit: start.permit,
+            // Before any run may begin: an open batch waits for all that start together.
+            arrival: self.router.arrival(self.observer.queue()),
             control,
             host: Arc::clone(&self.host),
         };

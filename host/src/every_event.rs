@@ -102,6 +102,7 @@ pub(crate) fn emit_a_run(observer: &Arc<dyn Observer>, result: Result<(), Failur
         latest_deadline: now() + SECOND,
         claim_length: SECOND,
         permit: None,
+        arrival: None,
         control: RunControl::new(),
         host: Arc::new(Observed(Arc::clone(observer))),
     };

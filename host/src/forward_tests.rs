@@ -87,6 +87,7 @@ async fn run(router: &Router, message: Message, control: RunControl) -> RunRepor
         latest_deadline: Instant::now() + Duration::from_secs(60),
         claim_length: Duration::from_secs(27),
         permit: None,
+        arrival: None,
         control,
         host: Arc::new(NoHost),
     };

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use std::any::Any;
@@ -36,6 +37,8 @@ pub(crate) struct TokioHost {
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) max_receives: Option<NonZeroU32>,
+    /// How many more messages may start, as of the loop's last turn.
+    pub(crate) free_slots: Arc<AtomicUsize>,
     pub(crate) payloads: Payloads,
     pub(crate) next_jobs: Option<NextJobRoute>,
     /// The limits of the process's jobs, if it has some.
@@ -127,6 +130,10 @@ impl RunEnvironment for TokioHost {
             tokio::time::sleep_until(end).await;
             true
         })
+    }
+
+    fn free_slots(&self) -> usize {
+        self.free_slots.load(Ordering::Acquire)
     }
 
     fn max_receives(&self) -> Option<NonZeroU32> {

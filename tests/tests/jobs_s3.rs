@@ -75,6 +75,7 @@ async fn run_under(
         latest_deadline: Instant::now() + Duration::from_mins(1),
         claim_length: Duration::from_secs(27),
         permit: None,
+        arrival: None,
         control,
         host,
     };

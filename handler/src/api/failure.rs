@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::{self, Display, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::reason::bounded;
@@ -40,13 +41,15 @@ use crate::core::resources::is_out_of_resources;
 /// assert!(failure.reason().starts_with("no template missing.txt: "));
 /// assert!(failure.chain().any(|cause| cause.is::<std::io::Error>()));
 /// ```
+#[derive(Clone)]
 pub struct Failure {
     kind: FailureKind,
     reason: String,
-    source: Option<BoxError>,
+    /// Shared by the failures of a batch's items.
+    source: Option<Arc<dyn Error + Send + Sync + 'static>>,
 }
 
-/// An error of any type, as a failure keeps it.
+/// An error of any type, as a failure is made of it.
 type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
 /// What a failed handler asks for.
@@ -129,7 +132,7 @@ impl Failure {
     fn of(kind: FailureKind, error: BoxError) -> Self {
         let kind = if is_out_of_resources(&*error) { FailureKind::OutOfResources } else { kind };
         let failure = Self::new(kind, &Chain(&*error));
-        Self { source: Some(error), ..failure }
+        Self { source: Some(Arc::from(error)), ..failure }
     }
 
     fn new(kind: FailureKind, reason: &dyn Display) -> Self {

@@ -1,6 +1,8 @@
 //! The types that teams write against: jobs, their handlers, and the host as a handler sees it.
 
 pub(crate) mod attempt_info;
+pub(crate) mod batch;
+pub(crate) mod batch_context;
 pub(crate) mod context;
 pub(crate) mod decoded;
 pub(crate) mod event;

@@ -129,6 +129,17 @@ pub trait RunEnvironment: Send + Sync + 'static {
         MaybeReady::now(false)
     }
 
+    /// Waits for more items of a [batch](crate::batch): for `time`, or not at all if that would end after `deadline`.
+    fn linger(&self, time: Duration, deadline: Instant) -> MaybeReady<'_, bool> {
+        self.sleep(time, deadline)
+    }
+
+    /// Returns how many runs may still begin beside those that have begun, as far as the host knows: a [batch](crate::batch) waits for
+    /// no others. The default does not know.
+    fn free_slots(&self) -> usize {
+        usize::MAX
+    }
+
     /// The receives after which the queue moves a message to its DLQ, if that is known.
     fn max_receives(&self) -> Option<NonZeroU32> {
         None

@@ -67,6 +67,7 @@ fn retried(
         latest_deadline: Instant::now() + Duration::from_secs(60),
         claim_length: Duration::from_secs(27),
         permit: None,
+        arrival: None,
         control,
         host: Arc::clone(&clock) as Arc<dyn RunEnvironment>,
     };

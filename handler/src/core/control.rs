@@ -94,6 +94,11 @@ impl RunControl {
         self.until(Self::cancelled).await
     }
 
+    /// Waits until the run is to stop or is dropped, whichever comes first.
+    pub(crate) async fn until_stopped(&self) {
+        self.until(|c| (c.0.stage.load(Ordering::Acquire) != 0).then_some(())).await;
+    }
+
     pub(crate) async fn until_aborted(&self) {
         self.until(|c| (c.0.stage.load(Ordering::Acquire) & ABORTED != 0).then_some(())).await;
     }

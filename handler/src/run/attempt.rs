@@ -10,6 +10,7 @@ use crate::core::ids::DeliveryId;
 use crate::core::limits::Permit;
 use crate::message::intake::Intake;
 use crate::message::sqs_message::Message;
+use crate::run::arrivals::Arrival;
 
 /// What a run is made of.
 pub struct Attempt {
@@ -33,6 +34,9 @@ pub struct Attempt {
     pub claim_length: Duration,
     /// The permission to run, if it has waited for one.
     pub permit: Option<Permit>,
+    /// By which open batches wait for it: [`Router::arrival`](crate::Router::arrival), made before the run may begin. `None` does no harm
+    /// but to the size of batches.
+    pub arrival: Option<Arrival>,
     /// By which the host stops it.
     pub control: RunControl,
     /// What the host lends.

@@ -120,6 +120,7 @@ fn attempt(host: &Arc<Asked>, intake: &Intake, message: Message) -> Attempt {
         latest_deadline: Instant::now() + Duration::from_secs(60),
         claim_length: Duration::from_secs(27),
         permit: None,
+        arrival: None,
         control: RunControl::new(),
         host: Arc::clone(host) as Arc<dyn RunEnvironment>,
     }

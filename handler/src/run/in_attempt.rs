@@ -21,6 +21,11 @@ impl<F> InAttempt<F> {
     pub(crate) fn new(context: Context, future: F) -> Self {
         Self { context: Some(context), future }
     }
+
+    /// Has no attempt be the current one whenever the future runs: it belongs to several.
+    pub(crate) fn outside(future: F) -> Self {
+        Self { context: None, future }
+    }
 }
 
 /// Has a context be the thread's current one until this is dropped. It is moved there and back, not cloned: futures are polled often.

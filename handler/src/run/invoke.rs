@@ -26,6 +26,7 @@ use crate::core::reason::{bounded, panic_message};
 use crate::message::envelope::Envelope;
 use crate::message::sqs_message::Message;
 use crate::message::trace::traceparent;
+use crate::run::arrivals::Arriving;
 use crate::run::attempt::Attempt;
 use crate::run::claiming::{self, Admitted, Work};
 use crate::run::in_attempt::InAttempt;
@@ -149,7 +150,7 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
         }
     };
     attempt.deadline = deadline.unwrap_or(attempt.deadline);
-    let control = attempt.control.clone();
+    let (control, arrival) = (attempt.control.clone(), attempt.arrival.take());
     let (context, payload) = context(attempt, work, number, claim, checkpoint);
     let told = context.clone();
     let (job_type, span) = (&told.job_type, &told.span);
@@ -159,7 +160,8 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     let invocation = Invocation::new(context, payload, job);
     let handling = AssertUnwindSafe(async { route.call(invocation).await }).catch_unwind();
     let result = {
-        let handling = pin!(InAttempt::new(told.clone(), handling.instrument(span.clone())));
+        let handling = Arriving::new(arrival, handling.instrument(span.clone()));
+        let handling = pin!(InAttempt::new(told.clone(), handling));
         match select(handling, pin!(control.until_aborted())).await {
             Either::Left((result, _)) => Some(result),
             Either::Right(((), _)) => None,

@@ -63,6 +63,7 @@ fn attempt(body: &str) -> Attempt {
         latest_deadline: now + Duration::from_secs(120),
         claim_length: Duration::from_secs(27),
         permit: None,
+        arrival: None,
         control: RunControl::new(),
         host: Arc::new(Shelf::default()),
     }

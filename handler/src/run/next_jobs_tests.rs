@@ -109,6 +109,7 @@ fn attempt(host: Arc<dyn RunEnvironment>, message_id: &str, control: &RunControl
         latest_deadline: now + Duration::from_secs(60),
         claim_length: Duration::from_secs(27),
         permit: None,
+        arrival: None,
         control: control.clone(),
         host,
     }

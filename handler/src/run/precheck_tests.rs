@@ -98,6 +98,7 @@ fn run(router: &Router, message: Message, intake: &Intake) -> Ending {
         latest_deadline: deadline,
         claim_length: Duration::from_secs(27),
         permit: None,
+        arrival: None,
         control: RunControl::new(),
         host: Arc::new(Alone),
     };

@@ -49,12 +49,14 @@ mod test_host;
 mod test_message;
 mod test_run;
 mod tester;
+mod together;
 mod trouble;
 
 pub use runtime::TestRuntime;
 pub use test_message::TestMessage;
 pub use test_run::{TestRun, outcome_text};
 pub use tester::Tester;
+pub use together::Together;
 pub use trouble::At;
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::core::outcome::Outcome;
 use crate::core::outcome_cache::PriorOutcome;
 use crate::core::retry::MAX_VISIBILITY;
 use crate::message::sqs_message::Message;
+use crate::run::arrivals::Arrival;
 use crate::run::attempt::Attempt;
 
 /// A message as it was received, and the trouble of its run.
@@ -31,11 +32,13 @@ pub(super) struct Received {
     /// The checkpoint to resume from, in place of the one that is kept.
     pub(super) checkpoint: Option<Box<RawValue>>,
     pub(super) signal: Option<Signal>,
+    /// By which the batch of a batch handler waits for it.
+    pub(super) arrival: Option<Arrival>,
 }
 
 /// Runs a message once, and settles it.
 pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
-    let Received { queue, message, stop, claim_trouble, checkpoint, mut signal } = delivery;
+    let Received { queue, message, stop, claim_trouble, checkpoint, mut signal, arrival } = delivery;
     let policy = bench.settings.policy_for(&bench.router);
     let message = Arc::new(message);
     let receives = NonZeroU32::new(message.receive_count).unwrap_or(NonZeroU32::MIN);
@@ -61,6 +64,7 @@ pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
         latest_deadline: started_at + MAX_VISIBILITY,
         claim_length: policy.lease,
         permit: None,
+        arrival,
         control: control.clone(),
         host: Arc::clone(&host) as _,
     };

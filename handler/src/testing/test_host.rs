@@ -147,6 +147,23 @@ impl RunEnvironment for TestHost {
         })
     }
 
+    fn linger(&self, time: Duration, _: Instant) -> MaybeReady<'_, bool> {
+        // Without a clock, a batch starts once no other message of the test can join it.
+        let runtime = self.bench.runtime;
+        MaybeReady::later(async move {
+            match runtime {
+                Some(runtime) => (runtime.sleep)(time).await,
+                None => std::future::pending().await,
+            }
+            true
+        })
+    }
+
+    /// None: the other messages of a test have been announced.
+    fn free_slots(&self) -> usize {
+        0
+    }
+
     fn max_receives(&self) -> Option<NonZeroU32> {
         self.policy.receives.at_most()
     }

@@ -15,6 +15,7 @@ use super::test_run::TestRun;
 use super::trouble::{At, ClaimTrouble, Signal, Stop};
 use crate::core::control::CancelReason;
 use crate::message::sqs_message::{Attribute, Message};
+use crate::run::arrivals::Arrival;
 
 /// One message of a [`Tester`](super::Tester), to be run once: awaiting it runs it.
 ///
@@ -66,6 +67,7 @@ pub struct TestMessage {
     claim_trouble: Option<ClaimTrouble>,
     checkpoint: Option<Box<RawValue>>,
     signal: Option<Signal>,
+    arrival: Option<Arrival>,
 }
 
 pub(super) enum Content {
@@ -102,7 +104,13 @@ impl TestMessage {
             claim_trouble: None,
             checkpoint: None,
             signal: None,
+            arrival: None,
         }
+    }
+
+    /// Announces the message to the batches of its queue.
+    pub(super) fn announced(self) -> Self {
+        Self { arrival: self.bench.router.arrival(&self.queue), ..self }
     }
 
     /// Sets the message's id. The same id again is the same message, received once more, also after its end: SQS may deliver a
@@ -275,6 +283,7 @@ impl IntoFuture for TestMessage {
             claim_trouble,
             checkpoint,
             signal,
+            arrival,
         } = self;
         let body = match content {
             Content::Body(body) => body,
@@ -283,7 +292,8 @@ impl IntoFuture for TestMessage {
         Box::pin(async move {
             let (id, receive_count) = bench.memory().receive(&queue, &body, id, receive_count);
             let message = Message { id, body, receive_count, ..message };
-            run_one(bench, Received { queue, message, stop, claim_trouble, checkpoint, signal }).await
+            let received = Received { queue, message, stop, claim_trouble, checkpoint, signal, arrival };
+            run_one(bench, received).await
         })
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::bench::Bench;
 use super::runtime::TestRuntime;
 use super::test_message::{Content, JobBody, TestMessage};
+use super::together::Together;
 use crate::api::job::Job;
 use crate::api::router::Router;
 use crate::core::policy::Policy;
@@ -170,6 +171,37 @@ impl Tester {
     /// A message with any body, as SQS delivers it.
     pub fn body(&self, body: impl Into<String>) -> TestMessage {
         TestMessage::new(self.0.clone(), Content::Body(body.into()))
+    }
+
+    /// Runs messages at the same time, as a worker with a slot for each. Those of one queue and one batch handler come in one batch, up to
+    /// its [`max_items`](crate::batch::BatchOptions::max_items).
+    ///
+    /// ```
+    /// # use drumline::batch::{BatchContext, BatchOptions, BatchResult, Item, Rest};
+    /// # use drumline::{Job, Router};
+    /// # #[derive(serde::Serialize, serde::Deserialize)] struct Row { name: String }
+    /// # impl Job for Row { const TYPE: &'static str = "row.insert"; }
+    /// # fn row(name: &str) -> Row { Row { name: name.to_owned() } }
+    /// use drumline::testing::Tester;
+    ///
+    /// async fn insert(_: BatchContext, items: Vec<Item<Row>>) -> BatchResult {
+    ///     for item in items.iter().filter(|item| item.job.name.is_empty()) {
+    ///         item.failed("a row needs a name");
+    ///     }
+    ///     Ok(Rest::Done)
+    /// }
+    ///
+    /// # async fn example() {
+    /// let tester = Tester::new(Router::new().handle_batch(BatchOptions::new(), insert));
+    /// let runs = tester.together([tester.job(&row("a")), tester.job(&row(""))]).await;
+    /// assert!(runs[0].is_done(), "{}", runs[0]);
+    /// assert_eq!(runs[1].reason().as_deref(), Some("a row needs a name"));
+    /// # }
+    /// # use futures_util::FutureExt;
+    /// # example().now_or_never().expect("nothing to wait for");
+    /// ```
+    pub fn together(&self, messages: impl IntoIterator<Item = TestMessage>) -> Together {
+        Together::new(messages)
     }
 
     #[track_caller]

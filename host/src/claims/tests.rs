@@ -218,6 +218,7 @@ async fn run(claim_store: &ClaimStoreClient, steps_to_do: u64, fails: bool) -> R
     let (inputs, mut reported) = mpsc::channel(8);
     let observer = Arc::new(claim_store.history_observer());
     let host = TokioHost {
+        free_slots: Arc::default(),
         payloads: crate::payload::Payloads::default(),
         next_jobs: None,
         limits: None,
@@ -242,6 +243,7 @@ async fn run(claim_store: &ClaimStoreClient, steps_to_do: u64, fails: bool) -> R
         latest_deadline: std::time::Instant::now() + Duration::from_secs(600),
         claim_length: Duration::from_secs(600),
         permit: None,
+        arrival: None,
         control: RunControl::new(),
         host: Arc::new(host) as Arc<dyn RunEnvironment>,
     };

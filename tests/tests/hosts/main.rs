@@ -2,6 +2,7 @@
 //! observer, and the producer, are run on the embedded endpoint.
 #![allow(clippy::unwrap_used)]
 
+mod batches;
 mod consumer;
 mod function;
 mod guarded;

@@ -1,0 +1,272 @@
+//! The collector of one batch handler: it joins the runs of a type into batches.
+//!
+//! To its run, an item has a plain handler: a future that joins the open batch of its queue and waits for its own outcome. The batch's work,
+//! which is its linger and then its handler, is one future. One of the waiting runs polls it; if that run ends before the batch does, the
+//! next one goes on with it where it was. So no batch needs a task of its own, and none loses an item with another one's run.
+
+use std::collections::HashMap;
+use std::future::{Future, pending};
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use event_listener::Event;
+use foldhash::fast::RandomState;
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+use futures_util::lock::Mutex as AsyncMutex;
+use tracing::Instrument;
+
+use crate::api::batch::{BatchHandler, BatchOptions, BatchResult, Item, ItemEnd, Rest, Seat};
+use crate::api::batch_context::BatchContext;
+use crate::api::context::Context;
+use crate::api::decoded::Panic;
+use crate::api::failure::Failure;
+use crate::api::run_environment::RunEnvironment;
+use crate::core::reason::panic_message;
+use crate::run::arrivals::{Arrivals, QueueArrivals};
+use crate::run::in_attempt::InAttempt;
+
+/// Joins the jobs of one batch handler.
+pub(crate) struct Collector<J, H> {
+    options: BatchOptions,
+    handler: H,
+    arrivals: Arrivals,
+    /// The batches that may still be joined, by queue.
+    open: Mutex<HashMap<Arc<str>, Batch<J>, RandomState>>,
+}
+
+/// The linger of a batch, and then its handler.
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A batch as its items hold it.
+struct Batch<J> {
+    members: Arc<Members<J>>,
+    /// Locked by the item that polls it. `None` once it has ended.
+    work: Arc<AsyncMutex<Option<Work>>>,
+}
+
+impl<J> Clone for Batch<J> {
+    fn clone(&self) -> Self {
+        Self { members: Arc::clone(&self.members), work: Arc::clone(&self.work) }
+    }
+}
+
+/// The part of a batch that its work holds, too.
+struct Members<J> {
+    /// Those that have joined, until the handler has them.
+    items: Mutex<Vec<Item<J>>>,
+    /// That of the first item: no other one has less time.
+    deadline: Instant,
+    is_closed: AtomicBool,
+    is_over: AtomicBool,
+    over: Event,
+}
+
+impl<J> Members<J> {
+    fn items(&self) -> MutexGuard<'_, Vec<Item<J>>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+
+    fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+        self.over.notify(usize::MAX);
+    }
+
+    async fn until_over(&self) {
+        while !self.is_over.load(Ordering::Acquire) {
+            let listener = self.over.listen();
+            // Looked at again after listening: the end may have come in between.
+            if !self.is_over.load(Ordering::Acquire) {
+                listener.await;
+            }
+        }
+    }
+}
+
+impl<J> Batch<J> {
+    /// Waits until the batch is over, and polls its work if no other item does. Cancel-safe: another item goes on with it.
+    async fn until_over(&self) {
+        let work = async {
+            let mut work = self.work.lock().await;
+            if let Some(running) = work.as_mut() {
+                running.await;
+                *work = None;
+            }
+        };
+        select(pin!(self.members.until_over()), pin!(work)).await;
+    }
+}
+
+impl<J: Send + 'static, H: BatchHandler<J>> Collector<J, H> {
+    pub(crate) fn new(options: BatchOptions, handler: H, arrivals: Arrivals) -> Self {
+        Self { options, handler, arrivals, open: Mutex::default() }
+    }
+
+    /// Has a job join the open batch of its queue, and waits for its own outcome.
+    ///
+    /// # Panics
+    /// If the batch's handler panics before the item is settled.
+    pub(crate) async fn join(self: Arc<Self>, context: Context, job: J) -> Result<(), Failure> {
+        let control = context.0.control.clone();
+        let place = self.enter(context, job);
+        let has_left = {
+            let stopped = async {
+                control.until_cancelled().await;
+                let has_left = place.leave();
+                if !has_left {
+                    // The handler has a second to return, as one that is alone.
+                    control.until_aborted().await;
+                }
+                has_left
+            };
+            match select(pin!(place.batch.until_over()), pin!(stopped)).await {
+                Either::Left(_) => false,
+                Either::Right((has_left, _)) => has_left,
+            }
+        };
+        match place.seat.take() {
+            Some(ItemEnd::Returned(result)) => result,
+            Some(ItemEnd::Panicked(message)) => resume_unwind(Box::new(message)),
+            None if has_left => Err(Failure::retry("the run was stopped before its batch began")),
+            // The run is being dropped.
+            None => pending().await,
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<Arc<str>, Batch<J>, RandomState>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(self: &Arc<Self>, context: Context, job: J) -> Place<J, H> {
+        let (queue, deadline) = (Arc::clone(&context.queue), context.deadline());
+        let seat = Arc::<Seat>::default();
+        let mut open = self.open();
+        let batch = open.entry(Arc::clone(&queue)).or_insert_with(|| self.begin(&context)).clone();
+        let count = {
+            let mut items = batch.members.items();
+            items.push(Item { job, context, seat: Arc::clone(&seat) });
+            items.len()
+        };
+        if count >= self.options.max_items || deadline < batch.members.deadline {
+            drop(open.remove(&queue));
+            batch.members.is_closed.store(true, Ordering::Release);
+            self.arrivals.of(&queue).wake();
+        }
+        drop(open);
+        Place { collector: Arc::clone(self), queue, batch, seat }
+    }
+
+    /// Begins a batch, with this first item.
+    fn begin(self: &Arc<Self>, first: &Context) -> Batch<J> {
+        let members = Arc::new(Members {
+            items: Mutex::default(),
+            deadline: first.deadline(),
+            is_closed: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            over: Event::new(),
+        });
+        let (host, queue) = (Arc::clone(&first.0.host), Arc::clone(&first.queue));
+        let work = Arc::clone(self).work(host, queue, Arc::clone(&members));
+        let work: Work = Box::pin(InAttempt::outside(work));
+        Batch { members, work: Arc::new(AsyncMutex::new(Some(work))) }
+    }
+
+    async fn work(self: Arc<Self>, host: Arc<dyn RunEnvironment>, queue: Arc<str>, members: Arc<Members<J>>) {
+        self.linger(&*host, &self.arrivals.of(&queue), &members).await;
+        let items = self.close(&queue, &members);
+        if let Some(context) = BatchContext::new(&items) {
+            let seats: Vec<Arc<Seat>> = items.iter().map(|item| Arc::clone(&item.seat)).collect();
+            let span = context.span().clone();
+            // The call itself is inside, since it may panic before it returns its future.
+            let handling = AssertUnwindSafe(async { self.handler.handle(context, items).await });
+            let result = handling.catch_unwind().instrument(span).await;
+            for seat in seats {
+                seat.end(|| end_of_rest(&result));
+            }
+        }
+        members.end();
+    }
+
+    /// Waits for more items: not beyond the linger, and not if there can be none.
+    async fn linger(&self, host: &dyn RunEnvironment, arrivals: &QueueArrivals, members: &Members<J>) {
+        let mut linger = host.linger(self.options.linger, members.deadline);
+        loop {
+            let changed = arrivals.listen();
+            let none_can_come = !arrivals.are_coming() && host.free_slots() == 0;
+            if none_can_come || members.is_closed.load(Ordering::Acquire) {
+                return;
+            }
+            if let Either::Left(_) = select(&mut linger, changed).await {
+                return;
+            }
+        }
+    }
+
+    /// Closes a batch, and takes its items for the handler.
+    fn close(&self, queue: &str, members: &Members<J>) -> Vec<Item<J>> {
+        let mut open = self.open();
+        let closed = if open.get(queue).is_some_and(|batch| batch.members.is(members)) {
+            open.remove(queue)
+        } else {
+            None
+        };
+        let items = std::mem::take(&mut *members.items());
+        drop(open);
+        drop(closed);
+        items
+    }
+}
+
+/// The end of the items that the handler has not settled.
+fn end_of_rest(result: &Result<BatchResult, Panic>) -> ItemEnd {
+    match result {
+        Ok(Ok(Rest::Done)) => ItemEnd::Returned(Ok(())),
+        Ok(Ok(Rest::Retry)) => {
+            ItemEnd::Returned(Err(Failure::retry("the batch handler has not settled this item")))
+        }
+        Ok(Err(failure)) => ItemEnd::Returned(Err(failure.clone())),
+        Err(panic) => ItemEnd::Panicked(panic_message(panic.as_ref())),
+    }
+}
+
+/// The place of an item in its batch. Dropped with the item's run, which leaves the batch then unless that has started.
+struct Place<J: Send + 'static, H: BatchHandler<J>> {
+    collector: Arc<Collector<J, H>>,
+    queue: Arc<str>,
+    batch: Batch<J>,
+    seat: Arc<Seat>,
+}
+
+impl<J: Send + 'static, H: BatchHandler<J>> Place<J, H> {
+    /// Leaves the batch. Returns false if it has started, or if the item has left before.
+    fn leave(&self) -> bool {
+        let mut open = self.collector.open();
+        let mut items = self.batch.members.items();
+        let Some(place) = items.iter().position(|item| Arc::ptr_eq(&item.seat, &self.seat)) else {
+            return false;
+        };
+        let left = items.remove(place);
+        let is_open = open.get(&self.queue).is_some_and(|batch| batch.members.is(&self.batch.members));
+        let emptied = if items.is_empty() && is_open { open.remove(&self.queue) } else { None };
+        drop((items, open));
+        drop((left, emptied));
+        true
+    }
+}
+
+impl<J: Send + 'static, H: BatchHandler<J>> Drop for Place<J, H> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+#[cfg(test)]
+#[path = "collector_tests.rs"]
+mod tests;
