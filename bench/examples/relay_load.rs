@@ -1,5 +1,7 @@
 //! A process that sends the same messages in three ways in turn, for `cargo xtask bench relaying`: one from an outbox in PostgreSQL.
 //!
+//! With `--latency-ms` each request takes so long at least, as it does where SQS is not on the same machine.
+//!
 //! It prints a line of JSON for each round: the microseconds of each way.
 #![allow(clippy::print_stdout, reason = "printing is how this program answers")]
 
@@ -12,6 +14,12 @@ use aws_credential_types::Credentials;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::config::{Region, StalledStreamProtectionConfig};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use clap::Parser;
 use drumline::Job;
 use drumline_producer::outbox::{self, Relay};
@@ -19,6 +27,7 @@ use drumline_producer::{Outgoing, Packer, Producer, SendOptions, send_batch};
 use drumline_store::outbox::Outbox;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -48,6 +57,8 @@ struct Arguments {
     messages: u64,
     #[arg(long)]
     rounds: u32,
+    #[arg(long, default_value_t = 0)]
+    latency_ms: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -80,7 +91,7 @@ fn main() -> Result<(), AnyError> {
 }
 
 async fn run(arguments: Arguments) -> Result<(), AnyError> {
-    let client = client(&arguments.queue_url).await?;
+    let client = client(&arguments.queue_url, Duration::from_millis(arguments.latency_ms)).await?;
     let producer = Producer::new(client.clone(), arguments.queue_url.clone());
     let outbox = drumline_store::outbox::open(&arguments.outbox_url, Duration::ZERO).await?;
     let load = Load { client, producer, outbox, queue_url: arguments.queue_url };
@@ -167,10 +178,10 @@ impl Load {
 }
 
 /// The client of all ways: no retries, as the producer wants it.
-async fn client(queue_url: &str) -> Result<Client, AnyError> {
+async fn client(queue_url: &str, latency: Duration) -> Result<Client, AnyError> {
     let credentials = Credentials::new("bench", "bench", None, None, "made up for the loopback interface");
     let base = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(Far { client: aws_smithy_http_client::Builder::new().build_http(), latency })
         .region(Region::from_static("us-east-1"))
         .credentials_provider(credentials)
         .load()
@@ -180,4 +191,38 @@ async fn client(queue_url: &str) -> Result<Client, AnyError> {
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .endpoint_url(url::Url::parse(queue_url)?.origin().ascii_serialization());
     Ok(Client::from_conf(config.build()))
+}
+
+/// An HTTP client whose requests take some time at least.
+#[derive(Debug)]
+struct Far {
+    client: SharedHttpClient,
+    latency: Duration,
+}
+
+impl HttpClient for Far {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        let connector = self.client.http_connector(settings, components);
+        if self.latency.is_zero() {
+            return connector;
+        }
+        SharedHttpConnector::new(FarConnector { connector, latency: self.latency })
+    }
+}
+
+#[derive(Debug)]
+struct FarConnector {
+    connector: SharedHttpConnector,
+    latency: Duration,
+}
+
+impl HttpConnector for FarConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (answer, latency) = (self.connector.call(request), self.latency);
+        HttpConnectorFuture::new(async move { tokio::join!(answer, sleep(latency)).0 })
+    }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench relaying`: what an outbox in PostgreSQL costs beside sending the same messages directly. See `docs/benchmark.md`.
 //!
-//! One process sends in all ways in turn, on one core; the queue and PostgreSQL have the other.
+//! One process sends in all ways in turn, on one core; the queue and PostgreSQL have the other. A second one does so with requests that take
+//! as long as SQS does, which has no part in the goal.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -9,8 +10,9 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use comfy_table::Table;
+use crossbeam_channel::Receiver;
 use serde::{Deserialize, Serialize};
-use xtask::interrupt;
+use xtask::interrupt::{self, Interrupted};
 use xtask::process::Process;
 use xtask::project;
 use xtask::service::lasting::{Kind, LastingServer};
@@ -28,6 +30,12 @@ const PROGRAM: &str = "relay_load";
 
 /// The goal: the relay's rate, of that of plain batches.
 const GOAL: f64 = 0.7;
+
+/// The time in which SQS answers a batch within its region, about.
+const LATENCY_MS: u64 = 10;
+
+/// Of the messages, one in so many is sent with that latency, in which all ways take their time.
+const FEWER: u64 = 10;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -50,37 +58,63 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     cores::check(&machine)?;
     let interrupts = interrupt::catch()?;
     let profile = if options.dev { Profile::Dev } else { Profile::Dist };
-    let step = |name: &str, work: &mut dyn FnMut() -> Result<()>| options.output.step(name, work);
-    step("build the queue and the sender", &mut || {
+    options.output.step("build the queue and the sender", &mut || {
         let examples = ["--example", queue::PROGRAM, "--example", PROGRAM];
         profile.build(&[&["--features", "relaying"], &examples[..]].concat(), &interrupts)
     })?;
     let postgres = on_core(cores::SERVER, || LastingServer::start(Kind::Postgres, "bench-relaying"))?;
     let queue = Queue::start_build(profile, &interrupts)?;
-    let folder = project::target().join("bench");
-    fs::create_dir_all(&folder)?;
-    let (output, to_us) = io::pipe()?;
-    let mut command = Command::new(profile.example(PROGRAM));
-    command.args(["--queue-url", &queue.url, "--outbox-url", &postgres.url()]);
-    command.args(["--messages", &options.messages.to_string(), "--rounds", &options.rounds.to_string()]);
-    project::forget_aws(forget_settings(&mut command));
-    command.stdout(to_us).stderr(File::create(folder.join("relay_load.log"))?);
-    let mut process = on_core(cores::WORKER, || Process::spawn(PROGRAM, &mut command, &interrupts))?;
-    drop(command);
-    let mut lines = BufReader::new(output).lines();
-    let mut rounds = Vec::new();
-    for number in 1..=options.rounds {
-        step(&format!("round {number} of {}", options.rounds), &mut || {
-            let line =
-                lines.next().context("the sending process failed; see target/bench/relay_load.log")??;
-            rounds.push(serde_json::from_str(&line)?);
-            Ok(())
-        })?;
-    }
-    let status = process.wait()?;
-    ensure!(status.success(), "the sending process ended with {status}; see target/bench/relay_load.log");
-    options.output.print(&Report { machine, messages: options.messages, rounds })?;
+    let program = Program { profile, queue_url: &queue.url, outbox_url: postgres.url(), options };
+    let near = program.measure(0, options.messages, &interrupts)?;
+    let far = program.measure(LATENCY_MS, options.messages.div_ceil(FEWER), &interrupts)?;
+    options.output.print(&Report { machine, near, far })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The process that sends.
+struct Program<'a> {
+    profile: Profile,
+    queue_url: &'a str,
+    outbox_url: String,
+    options: &'a Options,
+}
+
+impl Program<'_> {
+    fn measure(
+        &self,
+        latency_ms: u64,
+        messages: u64,
+        interrupts: &Receiver<Interrupted>,
+    ) -> Result<Measured> {
+        let folder = project::target().join("bench");
+        fs::create_dir_all(&folder)?;
+        let (output, to_us) = io::pipe()?;
+        let mut command = Command::new(self.profile.example(PROGRAM));
+        command.args(["--queue-url", self.queue_url, "--outbox-url", &self.outbox_url]);
+        command.args(["--messages", &messages.to_string(), "--rounds", &self.options.rounds.to_string()]);
+        command.args(["--latency-ms", &latency_ms.to_string()]);
+        project::forget_aws(forget_settings(&mut command));
+        command.stdout(to_us).stderr(File::create(folder.join("relay_load.log"))?);
+        let mut process = on_core(cores::WORKER, || Process::spawn(PROGRAM, &mut command, interrupts))?;
+        drop(command);
+        let mut lines = BufReader::new(output).lines();
+        let mut rounds = Vec::new();
+        for number in 1..=self.options.rounds {
+            let name = format!("latency {latency_ms} ms, round {number} of {}", self.options.rounds);
+            self.options.output.step(&name, &mut || {
+                let line =
+                    lines.next().context("the sending process failed; see target/bench/relay_load.log")??;
+                rounds.push(serde_json::from_str(&line)?);
+                Ok(())
+            })?;
+        }
+        let status = process.wait()?;
+        ensure!(
+            status.success(),
+            "the sending process ended with {status}; see target/bench/relay_load.log"
+        );
+        Ok(Measured { latency_ms, messages, rounds })
+    }
 }
 
 /// The microseconds of each way.
@@ -100,14 +134,23 @@ const WAYS: [Way; 3] = [
     ("relay of PostgreSQL", |round| round.relay),
 ];
 
+/// The rounds of one latency.
 #[derive(Debug, Serialize)]
-struct Report {
-    machine: Machine,
+struct Measured {
+    latency_ms: u64,
     messages: u64,
     rounds: Vec<Round>,
 }
 
-impl Report {
+#[derive(Debug, Serialize)]
+struct Report {
+    machine: Machine,
+    /// Without latency: the goal is about these.
+    near: Measured,
+    far: Measured,
+}
+
+impl Measured {
     #[allow(clippy::cast_precision_loss, reason = "figures to read")]
     fn rates(&self, way: fn(&Round) -> u64) -> Spread {
         Spread::of(self.rounds.iter().map(|round| self.messages as f64 / (way(round) as f64 / 1e6)))
@@ -135,10 +178,14 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { machine, messages, rounds, .. } = self;
-        writeln!(f, "{machine}, {} rounds of {messages} messages of 300 bytes\n", rounds.len())?;
-        writeln!(f, "{}\n", self.table())?;
-        let is_met = self.ratio(|round| round.relay).median >= GOAL;
+        let Self { machine, near, far } = self;
+        writeln!(f, "{machine}, messages of 300 bytes\n")?;
+        for measured in [near, far] {
+            let Measured { latency_ms, messages, rounds } = measured;
+            writeln!(f, "{} rounds of {messages}, requests of {latency_ms} ms at least\n", rounds.len())?;
+            writeln!(f, "{}\n", measured.table())?;
+        }
+        let is_met = near.ratio(|round| round.relay).median >= GOAL;
         write!(f, "goal of {GOAL} for the relay: {}", if is_met { "met" } else { "not met" })
     }
 }
@@ -150,10 +197,15 @@ mod tests {
     #[test]
     fn the_relay_is_compared_with_plain_batches() {
         let round = |relay| Round { send_batch: 1_000_000, send_all: 1_250_000, relay };
-        let report = |relay| Report {
-            machine: Machine { cores: 2, processor: None },
+        let measured = |latency_ms, relay| Measured {
+            latency_ms,
             messages: 5_000,
             rounds: vec![round(relay), round(relay)],
+        };
+        let report = |relay| Report {
+            machine: Machine { cores: 2, processor: None },
+            near: measured(0, relay),
+            far: measured(LATENCY_MS, 1_000_000),
         };
         let text = report(1_400_000).to_string();
         assert!(text.contains("5000 (5000 to 5000)") && text.contains("0.71"), "{text}");
