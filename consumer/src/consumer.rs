@@ -20,8 +20,9 @@ use drumline_producer::NextJobProducer;
 use drumline_runtime::aws::{AwsQueue, connect, connect_at, queue_labels, resolve};
 use drumline_runtime::payload::Payloads;
 use drumline_runtime::{
-    ClaimStoreClient, Driver, DriverConfig, Grace, Logs, NextJobRoute, QueueSettings, QueueStatus, Settings,
-    TargetHealth, check_descriptors, default_scope, http_connections, intake, raise_descriptor_limit, waits,
+    ClaimStoreClient, Driver, DriverConfig, Grace, LimitWatch, Logs, NextJobRoute, QueueSettings,
+    QueueStatus, Settings, TargetHealth, check_descriptors, default_scope, http_connections, intake,
+    raise_descriptor_limit, waits,
 };
 use drumline_store::Store;
 use drumline_store::outbox::Outbox;
@@ -76,6 +77,7 @@ impl Consumer {
         let metrics = Metrics::new();
         let watches = Watches::new(settings.dlq_watch.clone(), metrics.clone());
         let limits = Limits::new(settings.limits.clone());
+        metrics.limits(&limits);
         Self {
             settings,
             router: Arc::new(router),
@@ -164,7 +166,8 @@ impl Consumer {
         let grace = consumer.settings.shutdown_grace;
         let _protection =
             consumer.settings.task_protection.then(|| TaskProtection::start(to_protect, grace)).flatten();
-        let readiness = Readiness::new(statuses, claim_store.answers());
+        let _limit_watch = LimitWatch::new(consumer.limits.clone()).start();
+        let readiness = Readiness::new(statuses, claim_store.answers()).with_limits(consumer.limits.clone());
         let depths = Depths::new(consumer.metrics.clone(), consumer.of_the_process());
         let limits = queues.iter().map(|queue| (queue.name.to_string(), queue.settings.gate));
         let gates = Gates::new(limits, depths.clone(), consumer.metrics.clone());

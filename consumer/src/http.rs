@@ -10,14 +10,15 @@ mod serve;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
-use drumline::core::PauseReason;
-use drumline_runtime::{PORT_PATIENCE, QueueStatus, when_free};
+use drumline::core::{Limits, PauseReason};
+use drumline_runtime::{PORT_PATIENCE, QueueStatus, waiting_for, when_free};
 use drumline_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -38,11 +39,36 @@ pub(crate) struct Readiness {
     queues: Arc<[(String, Arc<QueueStatus>)]>,
     store_answers: watch::Receiver<bool>,
     draining: Arc<AtomicBool>,
+    limits: Option<Limits>,
 }
 
 impl Readiness {
     pub(crate) fn new(queues: Vec<(String, Arc<QueueStatus>)>, store_answers: watch::Receiver<bool>) -> Self {
-        Self { queues: queues.into(), store_answers, draining: Arc::default() }
+        Self { queues: queues.into(), store_answers, draining: Arc::default(), limits: None }
+    }
+
+    /// As this one, with what jobs wait for of these limits.
+    pub(crate) fn with_limits(self, limits: Limits) -> Self {
+        Self { limits: Some(limits), ..self }
+    }
+
+    /// Returns whether the process is ready, and its state in one sentence.
+    fn state(&self) -> (bool, String) {
+        let problem = self.problem();
+        let is_ready = problem.is_none();
+        let state = match problem {
+            // An operator's pause is wanted: the process is as ready as it is meant to be.
+            None => match self.paused(|_| true) {
+                Some(paused) => format!("ready; {paused}"),
+                None => "ready".to_owned(),
+            },
+            Some(problem) => format!("not ready: {problem}"),
+        };
+        let types = self.limits.as_ref().map(|limits| limits.snapshot(now())).unwrap_or_default();
+        match waiting_for(&types, now()) {
+            Some(waiting) => (is_ready, format!("{state}; {waiting}")),
+            None => (is_ready, state),
+        }
     }
 
     /// From now on nothing new is begun.
@@ -160,14 +186,13 @@ async fn live() -> &'static str {
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
-    match readiness.problem() {
-        // An operator's pause is wanted: the process is as ready as it is meant to be.
-        None => match readiness.paused(|_| true) {
-            Some(paused) => format!("ready; {paused}\n").into_response(),
-            None => "ready\n".into_response(),
-        },
-        Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {problem}\n")).into_response(),
-    }
+    let (is_ready, state) = readiness.state();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, format!("{state}\n")).into_response()
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 async fn show(State((metrics, depths)): State<(Metrics, Depths)>) -> impl IntoResponse {
@@ -178,6 +203,14 @@ async fn show(State((metrics, depths)): State<(Metrics, Depths)>) -> impl IntoRe
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+    use std::time::Duration;
+
+    use drumline::core::{
+        Effect, Ending, Jitter, JobClass, Ledger, LimitRules, Policy, RunReport, TypeRules,
+    };
+    use drumline::message::Message;
+
     use super::*;
 
     #[test]
@@ -207,5 +240,48 @@ mod tests {
         status.set_pauses([PauseReason::Operator].into_iter());
         assert_eq!(readiness.problem().as_deref(), Some("out of reach: jobs"));
         assert_eq!(readiness.paused(|_| true).as_deref(), Some("paused: jobs (operator)"));
+    }
+
+    #[test]
+    fn the_state_names_what_jobs_wait_for() {
+        let mut rules = LimitRules::none(NonZeroUsize::MIN);
+        let one = TypeRules { concurrency: NonZeroUsize::new(1), ..TypeRules::default() };
+        rules.types.insert("mail".to_owned(), one);
+        let limits = Limits::new(rules);
+        let readiness = Readiness::new(Vec::new(), watch::channel(true).1).with_limits(limits.clone());
+        assert_eq!(readiness.state(), (true, "ready".to_owned()));
+        let mut ledger = ledger_with_two_of("mail", &limits);
+        let waits = "1 job of mail waits for a slot (1 of 1 run)";
+        assert_eq!(readiness.state(), (true, format!("ready; {waits}")));
+        readiness.drain();
+        assert_eq!(readiness.state(), (false, format!("not ready: draining; {waits}")));
+        ledger.drain(now(), Duration::ZERO);
+        ledger.tick(now());
+        assert_eq!(readiness.state().1, "not ready: draining");
+    }
+
+    /// A ledger with a job that runs and one that waits.
+    fn ledger_with_two_of(job_type: &str, limits: &Limits) -> Ledger {
+        let class = JobClass::of_type(job_type);
+        let policy = Policy::new(Duration::from_secs(30));
+        let mut ledger = Ledger::new(Policy { polling: None, ..policy }).expect("a policy in order");
+        ledger.set_limits(limits.clone());
+        let message = |id: &str| Message { id: id.into(), receipt: "r".into(), ..Message::default() };
+        ledger.deliver(now(), vec![message("m1"), message("m2")]);
+        ledger.tick(now());
+        let starts = std::iter::from_fn(|| ledger.next_effect()).filter_map(|effect| match effect {
+            Effect::Start(start) => Some(start.delivery),
+            _ => None,
+        });
+        let starts: Vec<_> = starts.collect();
+        let permit = limits.ask(now(), &class).expect("the first may run");
+        let wait = limits.ask(now(), &class).expect_err("the second has to wait");
+        let ending = Ending::Limited { remaining: Duration::ZERO, limit: wait.reason, reason: String::new() };
+        let report = RunReport::new(ending, Some(job_type.into()));
+        let report = RunReport { limited: Some((class, wait)), ..report };
+        ledger.ended(now(), starts[1], report, Jitter::new(0));
+        ledger.tick(now());
+        std::mem::forget(permit);
+        ledger
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod distribution;
 mod dlq;
 mod families;
 mod labels;
+mod limits;
 mod oldest;
 pub(crate) mod outbox;
 mod queue;
@@ -12,6 +13,7 @@ pub(crate) mod series;
 use std::sync::Arc;
 use std::time::Duration;
 
+use drumline::core::Limits;
 use drumline::run::{Event, Observer};
 use drumline_producer::outbox::RelayObserver;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -56,6 +58,11 @@ impl Metrics {
     /// Returns the metrics of the outbox, which are shown from then on.
     pub(crate) fn outbox(&self) -> Arc<OutboxMetrics> {
         Arc::clone(self.0.outbox.get_or_init(|| Arc::new(OutboxMetrics::new())))
+    }
+
+    /// Shows the limits of the process's jobs from now on.
+    pub fn limits(&self, limits: &Limits) {
+        self.0.limits.set(limits.clone());
     }
 
     /// Sets how many messages of a queue are in `state`.

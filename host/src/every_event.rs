@@ -9,9 +9,9 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use drumline::core::{
-    Claim, DeliveryId, DrainSummary, Duplicate, DuplicateCause, Ending, LedgerEvent, Outcome, Pause,
-    PauseReason, PriorRun, Probe, RunControl, RunFacts, SqsAction, SqsErrorKind, SqsResult, StoreOperation,
-    StoreResult, Takeover,
+    Claim, DeliveryId, DrainSummary, Duplicate, DuplicateCause, Ending, JobClass, LedgerEvent, LimitReason,
+    Outcome, Pause, PauseReason, PriorRun, Probe, RunControl, RunFacts, SqsAction, SqsErrorKind, SqsResult,
+    StoreOperation, StoreResult, Takeover,
 };
 use drumline::message::{Identity, Intake, Message};
 use drumline::run::{Attempt, Event, Observer, RunEnvironment};
@@ -143,6 +143,11 @@ fn endings() -> Vec<Ending> {
         Ending::PayloadUnavailable { reason: reason() },
     ];
     endings.extend(duplicates);
+    endings.extend(LimitReason::ALL.map(|limit| Ending::Limited {
+        remaining: SECOND,
+        limit,
+        reason: reason(),
+    }));
     endings
 }
 
@@ -236,6 +241,13 @@ fn notes() -> Vec<LedgerEvent> {
             run: run(TYPE, Ending::Throttled { after: None, reason: error() }),
         },
         LedgerEvent::WaitsForLock { message: message(), lock: "account:42".into() },
+        LedgerEvent::WaitsForLimit {
+            class: JobClass::of_type(TYPE),
+            reason: LimitReason::Rate,
+            opens_in: Some(SECOND),
+        },
+        LedgerEvent::HeldForLimit { job_type: TYPE.into(), reason: LimitReason::Rate, before: 0, count: 2 },
+        LedgerEvent::HeldForLimit { job_type: TYPE.into(), reason: LimitReason::Rate, before: 2, count: 1 },
         LedgerEvent::Isolated(message()),
         stalled(),
         LedgerEvent::Received { count: 0, oldest_sent_at: None },

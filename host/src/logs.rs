@@ -1,6 +1,7 @@
 //! Logs of a queue, as an observer. Bodies are never logged.
 
 mod claims;
+mod limited;
 mod receiving;
 
 use std::num::NonZeroU32;
@@ -127,6 +128,7 @@ impl Logs {
             LedgerEvent::WaitsForLock { message, lock } => {
                 info!(queue, message_id = &*message.id, lock = &**lock, "waiting for lock");
             }
+            LedgerEvent::WaitsForLimit { .. } | LedgerEvent::HeldForLimit { .. } => limited::log(queue, note),
             LedgerEvent::Received { .. }
             | LedgerEvent::EmptyAtOnce
             | LedgerEvent::ReceiveFailed { .. }
@@ -217,16 +219,8 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
                         "waits its turn"
                     );
                 }
-                Some(Ending::Throttled { .. }) => {
-                    return debug!(
-                        queue,
-                        message_id,
-                        job_id,
-                        "type" = job_type,
-                        reason,
-                        retry_in_secs,
-                        "throttled, trying again later"
-                    );
+                Some(Ending::Limited { .. }) => {
+                    return limited::log_returned(queue, message, run, retry_in_secs);
                 }
                 Some(Ending::TargetUnhealthy { .. }) => {
                     return debug!(

@@ -1,43 +1,16 @@
 #![allow(clippy::unwrap_used)]
 use std::collections::BTreeSet;
-use std::io;
-use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
-use tracing::Level;
 
 use super::*;
 use crate::every_event::{TYPE, emit_decided, emit_every_event};
-
-/// The lines of a log.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+use crate::log_lines;
 
 /// Returns what `emit` has a new observer log.
 fn logged(emit: impl FnOnce(&Arc<dyn Observer>)) -> Vec<Value> {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_max_level(Level::DEBUG)
-        .with_writer(move || writer.clone())
-        .finish();
     let observer: Arc<dyn Observer> = Arc::new(Logs::new(None));
-    tracing::subscriber::with_default(subscriber, || emit(&observer));
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    log_lines::logged(|| emit(&observer))
 }
 
 fn text<'a>(line: &'a Value, field: &str) -> &'a str {
@@ -114,6 +87,9 @@ fn every_event_is_logged_under_its_text() {
         ("DEBUG", "done"),
         ("INFO", "waits its turn"),
         ("INFO", "waiting for lock"),
+        ("INFO", "waiting for limit"),
+        ("DEBUG", "held for limit"),
+        ("DEBUG", "returned for a limit"),
         ("WARN", "the handler panicked, trying again later"),
         ("WARN", "not run without a claim, trying again later"),
         ("WARN", "payload not read, trying again later"),

@@ -12,8 +12,9 @@ use prometheus_client::registry::Registry;
 
 use super::dlq::DlqMetrics;
 use super::labels::{
-    ByAction, ByCause, ByClass, ByOperation, ByOutcome, ByQueue, ByReason, ByResult, ByState, ByType,
+    ByAction, ByCause, ByClass, ByLimit, ByOperation, ByOutcome, ByQueue, ByReason, ByResult, ByState, ByType,
 };
+use super::limits::LimitMetrics;
 use super::oldest::OldestAges;
 use super::outbox::OutboxMetrics;
 
@@ -40,6 +41,10 @@ pub(super) struct Families {
     pub(super) running: Family<ByType, Gauge>,
     pub(super) in_hand: Family<ByQueue, Gauge>,
     paused: Family<ByReason, Gauge>,
+    /// The limits themselves.
+    pub(super) limits: LimitMetrics,
+    pub(super) limit_waiting: Family<ByLimit, Gauge>,
+    pub(super) limit_returned: Family<ByLimit, Counter>,
     pub(super) renewals: Family<ByResult, Counter>,
     pub(super) leases_lost: Family<ByQueue, Counter>,
     pub(super) claims_lost: Family<ByQueue, Counter>,
@@ -84,6 +89,9 @@ impl Families {
             running: Family::default(),
             in_hand: Family::default(),
             paused: Family::default(),
+            limits: LimitMetrics::default(),
+            limit_waiting: Family::default(),
+            limit_returned: Family::default(),
             renewals: Family::default(),
             leases_lost: Family::default(),
             claims_lost: Family::default(),
@@ -152,6 +160,17 @@ impl Families {
             "drumline_paused",
             "1 while the queue is not received from for this reason",
             self.paused.clone(),
+        );
+        self.limits.register(r);
+        r.register(
+            "drumline_limit_waiting",
+            "Messages that wait in hand for a limit of their type",
+            self.limit_waiting.clone(),
+        );
+        r.register(
+            "drumline_limit_returned",
+            "Messages that went back to the queue, since jobs of their type wait for a limit",
+            self.limit_returned.clone(),
         );
         r.register("drumline_lease_renewals", "Visibility renewals by result", self.renewals.clone());
         r.register("drumline_leases_lost", "Leases that ended under a delivery", self.leases_lost.clone());

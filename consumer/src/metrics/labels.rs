@@ -42,6 +42,13 @@ pub(super) struct ByCause {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct ByLimit {
+    pub(super) queue: String,
+    pub(super) r#type: String,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct ByResult {
     pub(super) queue: String,
     pub(super) result: &'static str,

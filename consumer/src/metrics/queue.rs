@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use drumline::core::{DuplicateCause, LedgerEvent, Outcome, PauseReason, RunFacts};
+use drumline::core::{DuplicateCause, LedgerEvent, LimitReason, Outcome, PauseReason, RunFacts};
 use drumline::run::{Event, Observer};
 use drumline_runtime::{MAX_TYPES, OTHER_TYPE, UNKNOWN_TYPE, age, dwell, pickup_delay};
 use foldhash::fast::RandomState;
@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::time::Instant;
 
 use super::families::Families;
-use super::labels::{ByCause, ByClass, ByOutcome, ByQueue, ByResult, ByType};
+use super::labels::{ByCause, ByClass, ByLimit, ByOutcome, ByQueue, ByResult, ByType};
 use super::oldest::OldestAge;
 
 /// The metrics of one queue, looked up once.
@@ -130,6 +130,15 @@ impl QueueMetrics {
         if let Some((job_type, cause)) = note.deduplicated() {
             self.deduplicated_by(&self.of_type(job_type).label, cause).inc();
         }
+        if let Some((job_type, reason)) = note.returned_for_limit() {
+            self.all.limit_returned.get_or_create(&self.limit(job_type, reason)).inc();
+        }
+        if let LedgerEvent::HeldForLimit { job_type, reason, before, count } = note {
+            let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+            // Several types may share the label of the types beyond the bound.
+            let gauge = self.all.limit_waiting.get_or_create(&self.limit(Some(job_type), *reason)).clone();
+            gauge.inc_by(number(*count) - number(*before));
+        }
         if let LedgerEvent::Stalled { claim, .. } = note {
             self.of_type(Some(claim.identity.job_type())).stalled.inc();
         }
@@ -153,6 +162,11 @@ impl QueueMetrics {
             LedgerEvent::Resumed { pause, .. } => self.all.set_paused(&self.queue, pause.reason, false),
             _ => {}
         }
+    }
+
+    fn limit(&self, job_type: Option<&str>, reason: LimitReason) -> ByLimit {
+        let r#type = self.of_type(job_type).label.clone();
+        ByLimit { queue: self.queue.clone(), r#type, reason: reason.label() }
     }
 
     fn outcome(&self, job_type: Option<&str>, outcome: &Outcome) {

@@ -1,9 +1,10 @@
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use drumline::Failure;
 use drumline::core::{
-    Duplicate, DuplicateCause, Ending, LedgerEvent, Outcome, Pause, PauseReason, PriorRun, Probe, SqsAction,
-    SqsErrorKind, SqsResult,
+    Duplicate, DuplicateCause, Ending, JobClass, LedgerEvent, LimitRules, Limits, Outcome, Pause,
+    PauseReason, PriorRun, Probe, SqsAction, SqsErrorKind, SqsResult, TypeRules,
 };
 use drumline_runtime::{MAX_TYPES, age};
 
@@ -135,6 +136,9 @@ fn every_event_is_counted_once_by_the_queue_and_by_the_process() {
         r#"drumline_failures_total{queue="jobs",type="a.b",class="timed_out"} 5"#,
         r#"drumline_failures_total{queue="jobs",type="a.b",class="payload_unavailable"} 5"#,
         r#"drumline_paused{queue="jobs",reason="store_down"} 0"#,
+        r#"drumline_limit_waiting{queue="jobs",type="a.b",reason="rate"} 1"#,
+        r#"drumline_limit_returned_total{queue="jobs",type="a.b",reason="rate"} 1"#,
+        r#"drumline_limit_returned_total{queue="jobs",type="a.b",reason="operator"} 1"#,
         r#"drumline_store_requests_total{operation="claim",result="ok"} 1"#,
         r#"drumline_store_requests_total{operation="attempted",result="failed"} 1"#,
         r#"drumline_sqs_requests_total{action="SendMessage",result="error"} 1"#,
@@ -187,4 +191,30 @@ fn a_job_has_a_dwell_time_once_it_is_done() {
     let duplicate = Ending::DoneBefore(Box::new(Duplicate { cause: DuplicateCause::Duplicate, prior }));
     emit_decided(&queue, TYPE, Outcome::Ack, duplicate);
     shows(1);
+}
+
+#[test]
+fn limits_are_shown_as_they_are_at_the_scrape() {
+    let metrics = Metrics::new();
+    assert!(!metrics.encode().contains("drumline_limit_running"), "a worker without limits has none of them");
+    let mut rules = LimitRules::none(NonZeroUsize::MIN);
+    let of_mail = TypeRules { concurrency: NonZeroUsize::new(2), ..TypeRules::default() };
+    rules.types.extend([("mail".to_owned(), of_mail), ("report".to_owned(), TypeRules::default())]);
+    let limits = Limits::new(rules);
+    metrics.limits(&limits);
+    let now = tokio::time::Instant::now().into_std();
+    let permit = limits.ask(now, &JobClass::of_type("mail")).expect("two may run");
+    let text = metrics.encode();
+    for line in [
+        r#"drumline_limit_running{type="mail"} 1"#,
+        r#"drumline_limit_running{type="report"} 0"#,
+        r#"drumline_limit_slots{type="mail"} 2"#,
+        r#"drumline_limit_closed{type="mail",reason="throttled"} 0"#,
+        r#"drumline_limit_closed{type="mail",reason="operator"} 0"#,
+    ] {
+        assert!(text.contains(&format!("{line}\n")), "{line} in\n{text}");
+    }
+    assert!(!text.contains(r#"drumline_limit_slots{type="report"}"#), "it has none: {text}");
+    drop(permit);
+    assert!(metrics.encode().contains(r#"drumline_limit_running{type="mail"} 0"#));
 }

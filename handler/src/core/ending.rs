@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::claim::{JobResult, PriorRun};
-use crate::core::limits::{JobClass, LimitWait, Permit};
+use crate::core::limits::{JobClass, LimitReason, LimitWait, Permit};
 use crate::core::next_job::NextJobs;
 use crate::message::identity::Identity;
 
@@ -89,6 +89,8 @@ pub enum Ending {
     Limited {
         /// For how long it stays hidden if it goes back.
         remaining: Duration,
+        /// The limit.
+        limit: LimitReason,
         /// The limit, in words.
         reason: String,
     },

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::core::claim::{Claim, Takeover};
 use crate::core::ending::{DuplicateCause, Ending};
 use crate::core::ids::DeliveryId;
+use crate::core::limits::{JobClass, LimitReason};
 use crate::core::outcome::Outcome;
 use crate::core::pause::Pause;
 use crate::message::identity::Identity;
@@ -127,6 +128,26 @@ pub enum LedgerEvent {
         /// The lock.
         lock: Arc<str>,
     },
+    /// Jobs of a class wait for a limit, their messages in hand or back in the queue. Emitted once, until none has waited for a minute.
+    WaitsForLimit {
+        /// The class.
+        class: JobClass,
+        /// The limit.
+        reason: LimitReason,
+        /// The time until the next one may start, if that is known.
+        opens_in: Option<Duration>,
+    },
+    /// The number of messages of a type has changed that wait in hand for a limit.
+    HeldForLimit {
+        /// The job type.
+        job_type: Arc<str>,
+        /// The limit.
+        reason: LimitReason,
+        /// The number so far.
+        before: usize,
+        /// The number now.
+        count: usize,
+    },
     /// A message that may kill the process waits to run alone.
     Isolated(Arc<Message>),
     /// A job was taken over from a run that never ended: mostly its worker has died.
@@ -172,7 +193,7 @@ pub enum LedgerEvent {
 impl LedgerEvent {
     /// The number of kinds.
     #[doc(hidden)]
-    pub const KINDS: usize = 29;
+    pub const KINDS: usize = 31;
 
     /// Numbers the kinds from 0, for tests of observers: they emit notes of all [`KINDS`](Self::KINDS), and a new note does not
     /// compile until it is numbered here.
@@ -208,6 +229,8 @@ impl LedgerEvent {
             Self::EmptyAtOnce => 26,
             Self::Stalled { .. } => 27,
             Self::WaitsForLock { .. } => 28,
+            Self::WaitsForLimit { .. } => 29,
+            Self::HeldForLimit { .. } => 30,
         }
     }
 
@@ -229,6 +252,17 @@ impl LedgerEvent {
             _ => None,
         };
         run.filter(|run| run.ending.ran() || matches!(run.ending, Ending::PayloadUnavailable { .. }))
+    }
+
+    /// The limit for which a message goes back to the queue, with the job's type: `drumline_limit_returned_total`.
+    pub fn returned_for_limit(&self) -> Option<(Option<&str>, LimitReason)> {
+        match self {
+            Self::Decided { outcome: Outcome::RetryAfter(_), run: Some(run), .. } => match run.ending {
+                Ending::Limited { limit, .. } => Some((run.job_type(), limit)),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// The cause for which a message is deleted without a run, with the job's type: `drumline_deduplicated_total`.

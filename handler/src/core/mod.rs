@@ -44,8 +44,8 @@ pub use ids::{CallId, DeliveryId};
 pub use ledger::{Disposition, DrainSummary, Effect, Ledger, SETTLE_TIME, Start};
 pub use ledger_event::{LedgerEvent, RunFacts};
 pub use limits::{
-    InvalidLimit, JobClass, JobKind, LimitReason, LimitRules, LimitWait, Limits, Permit, Rate, RateKey,
-    RateOrder, RateRule, TypeOrders, TypeRules,
+    ClosedLimit, InvalidLimit, JobClass, JobKind, LimitReason, LimitRules, LimitWait, Limits, Permit, Rate,
+    RateKey, RateRule, RateSnapshot, TypeRules, TypeSnapshot,
 };
 pub use maybe_ready::MaybeReady;
 pub use next_job::{MAX_NEXT_JOBS, NextJob, NextJobs, next_job_id};

@@ -483,6 +483,8 @@ fn name(note: &LedgerEvent) -> &'static str {
         LedgerEvent::Unmarked { .. } => "unmarked",
         LedgerEvent::ClaimNotReleased(_) => "claim not released",
         LedgerEvent::WaitsForLock { .. } => "waits for a lock",
+        LedgerEvent::WaitsForLimit { .. } => "waits for a limit",
+        LedgerEvent::HeldForLimit { .. } => "held for a limit",
         LedgerEvent::Isolated(_) => "isolated",
         LedgerEvent::Stalled { .. } => "stalled",
         LedgerEvent::KeptInHand { .. } => "kept in hand",

@@ -157,6 +157,7 @@ fn release_claim(ending: &Ending, outcome: &Outcome) -> ReleaseClaim {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::limits::LimitReason;
     use crate::core::retry::ReceiveLimit;
     use std::num::NonZeroU32;
     use std::time::Duration;
@@ -187,7 +188,7 @@ mod tests {
             Ending::OutOfResources { reason: why() },
             Ending::TargetUnhealthy { reason: why() },
             Ending::Busy { remaining: Duration::ZERO, reason: why() },
-            Ending::Limited { remaining: Duration::ZERO, reason: why() },
+            Ending::Limited { remaining: Duration::ZERO, limit: LimitReason::Rate, reason: why() },
             Ending::StoreUnavailable { reason: why() },
             Ending::PayloadUnavailable { reason: why() },
         ]

@@ -35,6 +35,7 @@ impl Ledger {
         delivery.held_as = Some(class.clone());
         let next_check = delivery.next_check();
         self.check_by(next_check);
+        self.waits.refused(&class, wait);
         self.held.add(class, id, wait.until);
         self.running -= 1;
         self.quarantine.concluded(now, id, false);
@@ -62,6 +63,7 @@ impl Ledger {
                         self.begin_with(now, id, Some(permit));
                     }
                     Err(wait) => {
+                        self.waits.refused(&class, wait);
                         self.held.set_until(&class, wait.until);
                         break;
                     }

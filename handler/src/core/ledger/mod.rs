@@ -20,6 +20,7 @@ mod resources;
 mod state;
 mod throttled;
 mod turn;
+mod waits;
 
 pub use drain_plan::{DrainSummary, SETTLE_TIME};
 pub use effect::{Disposition, Effect, Start};

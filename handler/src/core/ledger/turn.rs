@@ -72,6 +72,7 @@ impl Ledger {
         self.start_ready(now);
         self.flush(now);
         self.ask_for_messages(now);
+        self.report_waits(now);
     }
 
     /// What the host is to do next.

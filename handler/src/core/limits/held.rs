@@ -54,6 +54,11 @@ impl HeldMessages {
         true
     }
 
+    /// The classes of which messages are held, with their numbers.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&JobClass, usize)> {
+        self.classes.iter().map(|(class, held)| (class, held.ids.len()))
+    }
+
     /// The classes of which messages are held.
     pub(crate) fn classes(&self) -> Vec<JobClass> {
         self.classes.keys().cloned().collect()

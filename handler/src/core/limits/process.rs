@@ -1,6 +1,6 @@
 //! The limits of a process, shared by its queues.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 use super::job_class::JobClass;
 use super::operator::TypeOrders;
 use super::permit::Permit;
-use super::rules::{LimitRules, RateKey, TypeRules};
+use super::rules::{LimitRules, RateKey};
+use super::snapshot::{TypeSnapshot, Waiting};
 use super::type_state::TypeState;
 use super::wait::{LimitReason, LimitWait};
 use crate::core::ending::Ending;
@@ -56,17 +57,15 @@ struct State {
     types: HashMap<Arc<str>, TypeState>,
     /// The jobs that need a core and run.
     on_cores: usize,
-    /// Workers share the rates.
-    shares_rates: bool,
+    waiting: Waiting,
 }
 
 impl Limits {
     /// Limits by these rules.
     pub fn new(rules: LimitRules) -> Self {
         let types = rules.types.iter();
-        let types =
-            types.map(|(name, rules)| (Arc::from(name.as_str()), TypeState::new(rules.clone(), false)));
-        let state = State { types: types.collect(), on_cores: 0, shares_rates: false, rules };
+        let types = types.map(|(name, rules)| (Arc::from(name.as_str()), TypeState::new(rules.clone())));
+        let state = State { types: types.collect(), on_cores: 0, waiting: Waiting::default(), rules };
         let is_limiting = AtomicBool::new(!state.types.is_empty());
         Self(Arc::new(Shared {
             state: Mutex::new(state),
@@ -117,8 +116,7 @@ impl Limits {
     /// If it has to wait.
     pub fn ask(&self, now: Instant, class: &JobClass) -> Result<Permit, LimitWait> {
         let mut state = self.state();
-        let State { rules, types, on_cores } = &mut *state;
-        let mut has_core = false;
+        let State { rules, types, on_cores, .. } = &mut *state;
         if let Some(of_type) = types.get_mut(&class.job_type) {
             of_type.ask(now, class, *on_cores < rules.cores.get())?;
             has_core = of_type.is_cpu();
@@ -132,55 +130,25 @@ impl Limits {
         Duration::from_secs(600)
     }
 
-    /// Has the tokens of rates be leased from a store that all workers share: see [`token_demand`](Self::token_demand).
-    pub fn share_rates(&self) {
-        let mut state = self.state();
-        state.shares_rates = true;
-        for of_type in state.types.values_mut() {
-            if let Some(rate) = of_type.rate_mut() {
-                rate.share();
-            }
-        }
-    }
-
-    /// Returns the tokens that jobs need now and that can be leased, at most `most` demands. Each has one answer, by
-    /// [`tokens_granted`](Self::tokens_granted) or [`tokens_unanswered`](Self::tokens_unanswered); its key asks for no more before.
-    pub fn token_demand(&self, now: Instant, most: usize) -> Vec<TokenDemand> {
-        let mut demand = Vec::new();
-        for (job_type, of_type) in &mut self.state().types {
-            if let Some(rate) = of_type.rate_mut() {
-                rate.demand(now, job_type, most, &mut demand);
-            }
-        }
-        demand
-    }
-
-    /// Returns when tokens that are needed may be asked for, at the soonest.
-    pub fn next_token_demand(&self) -> Option<Instant> {
+    /// Returns the state of the limited types, in the order of their names.
+    pub fn snapshot(&self, now: Instant) -> Vec<TypeSnapshot> {
         let state = self.state();
-        state.types.values().filter_map(|of_type| of_type.rate()?.next_demand()).min()
+        let types = state.types.iter();
+        let mut types: BTreeMap<_, _> =
+            types.map(|(name, of_type)| (Arc::clone(name), of_type.snapshot(now, name))).collect();
+        state.waiting.add_to(&mut types);
+        types.into_values().collect()
     }
 
-    /// Waits until further tokens are needed.
-    pub fn tokens_needed(&self) -> EventListener {
-        self.0.tokens_needed.listen()
-    }
-
-    /// Takes the answer to a demand.
-    pub fn tokens_granted(&self, now: Instant, demand: &TokenDemand, granted: GrantedTokens) {
-        self.answered(demand, |rate| rate.granted(now, demand, granted));
-    }
-
-    /// The store has not answered a demand. Its jobs wait, and ask again at `retry_at`.
-    pub fn tokens_unanswered(&self, demand: &TokenDemand, retry_at: Instant) {
-        self.answered(demand, |rate| rate.unanswered(demand, retry_at));
-    }
-
-    fn answered(&self, demand: &TokenDemand, answer: impl FnOnce(&mut RateState)) {
-        if let Some(rate) = self.state().types.get_mut(&demand.job_type).and_then(TypeState::rate_mut) {
-            answer(rate);
-        }
-        self.0.changed.notify(usize::MAX);
+    /// One ledger has so many messages waiting for a limit that had `before`.
+    pub(super) fn waiting_changed(
+        &self,
+        job_type: &Arc<str>,
+        reason: LimitReason,
+        before: usize,
+        count: usize,
+    ) {
+        self.state().waiting.change(job_type, reason, before, count);
     }
 
     /// Waits for a change by which a job may start that could not before.

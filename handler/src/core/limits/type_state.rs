@@ -1,5 +1,6 @@
 //! The state of one job type: what runs, and what may start.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::half_open::ProbeOf;
@@ -7,7 +8,7 @@ use super::job_class::JobClass;
 use super::operator::TypeOrders;
 use super::rate::RateState;
 use super::rules::{JobKind, TypeRules};
-use super::throttle::Throttle;
+use super::snapshot::TypeSnapshot;
 use super::wait::{LimitReason, LimitWait};
 use crate::core::ending::Ending;
 use crate::core::retry::Jitter;
@@ -90,12 +91,19 @@ impl TypeState {
         Ok(Probes { throttle: self.throttle.start() })
     }
 
-    /// Takes the ending of a run: it may close the type, or open it.
-    pub(super) fn ended(&mut self, now: Instant, ending: &Ending, probes: Probes, jitter: Jitter) {
-        self.throttle.ended(now, ending, probes.throttle, jitter);
+    /// Returns what runs now, and what may start. The closed limits are those that a throttle, a breaker or an operator holds.
+    pub(super) fn snapshot(&self, now: Instant, job_type: &Arc<str>) -> TypeSnapshot {
+        TypeSnapshot {
+            job_type: Arc::clone(job_type),
+            running: self.running,
+            slots: self.rules.concurrency,
+            kind: self.rules.kind,
+            rate: self.rate.as_ref().map(|rate| rate.snapshot(now)),
+            ..TypeSnapshot::default()
+        }
     }
 
-    pub(super) fn release(&mut self, probes: Probes) {
+    pub(super) fn release(&mut self) {
         self.running = self.running.saturating_sub(1);
         self.throttle.free(probes.throttle);
     }

@@ -1,0 +1,239 @@
+//! The reports of a ledger on what its messages wait for: how many for which limit, and the first of each class.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::job_class::JobClass;
+use super::process::Limits;
+use super::wait::{LimitReason, LimitWait};
+
+/// The time without a waiting message after which the wait of a class counts as over: a class at its rate waits for a moment many times a
+/// minute, and is logged once.
+const CALM: Duration = Duration::from_secs(60);
+
+/// The classes whose waits are remembered at most. A rate may have any number of keys; further classes are counted, and not announced.
+const MAX_REMEMBERED: usize = 1000;
+
+/// The number of waiting messages by type and limit.
+type Counts = BTreeMap<(Arc<str>, LimitReason), usize>;
+
+/// What has been reported on the waiting messages of one ledger. The [`Limits`] know the sum over all ledgers.
+#[derive(Debug, Default)]
+pub(crate) struct WaitReports {
+    limits: Option<Limits>,
+    /// The last refusal of each class of which messages are held.
+    refused: HashMap<JobClass, LimitWait>,
+    reported: Counts,
+    /// When a message of the class was last seen waiting.
+    episodes: HashMap<(JobClass, LimitReason), Instant>,
+}
+
+/// The number of messages of a type that wait for a limit has changed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CountChange {
+    pub(crate) job_type: Arc<str>,
+    pub(crate) reason: LimitReason,
+    pub(crate) before: usize,
+    pub(crate) count: usize,
+}
+
+/// What is new about the waiting messages.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct WaitChanges {
+    /// The numbers of messages that have changed.
+    pub(crate) counts: Vec<CountChange>,
+    /// The classes that wait for a limit, and did not within the last minute.
+    pub(crate) begun: Vec<(JobClass, LimitWait)>,
+}
+
+impl WaitReports {
+    /// Reports to these limits from now on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = Some(limits);
+    }
+
+    /// A job of the class has to wait.
+    pub(crate) fn refused(&mut self, class: &JobClass, wait: LimitWait) {
+        match self.refused.get_mut(class) {
+            Some(known) => *known = wait,
+            None => drop(self.refused.insert(class.clone(), wait)),
+        }
+    }
+
+    /// Returns true if nothing waits as far as has been reported.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reported.is_empty() && self.refused.is_empty()
+    }
+
+    /// Takes over the held messages of each class; returns what has changed since the last time.
+    pub(crate) fn update<'a>(
+        &mut self,
+        now: Instant,
+        held: impl Iterator<Item = (&'a JobClass, usize)>,
+    ) -> WaitChanges {
+        let mut changes = WaitChanges::default();
+        let (mut counts, mut refused) = (Counts::new(), HashMap::new());
+        for (class, count) in held {
+            let Some(wait) = self.refused.remove(class) else { continue };
+            *counts.entry((Arc::clone(&class.job_type), wait.reason)).or_default() += count;
+            if self.begins(now, class, wait.reason) {
+                changes.begun.push((class.clone(), wait));
+            }
+            refused.insert(class.clone(), wait);
+        }
+        self.refused = refused;
+        self.set_counts(counts, &mut changes);
+        changes
+    }
+
+    /// Returns true if the class has not waited for this limit lately.
+    fn begins(&mut self, now: Instant, class: &JobClass, reason: LimitReason) -> bool {
+        let key = (class.clone(), reason);
+        if let Some(last) = self.episodes.get_mut(&key) {
+            let was_calm = now.saturating_duration_since(*last) > CALM;
+            *last = now;
+            return was_calm;
+        }
+        if self.episodes.len() >= MAX_REMEMBERED {
+            self.episodes.retain(|_, last| now.saturating_duration_since(*last) <= CALM);
+        }
+        if self.episodes.len() >= MAX_REMEMBERED {
+            return false;
+        }
+        self.episodes.insert(key, now);
+        true
+    }
+
+    fn set_counts(&mut self, counts: Counts, changes: &mut WaitChanges) {
+        if counts == self.reported {
+            return;
+        }
+        let former = std::mem::replace(&mut self.reported, counts);
+        let gone = former.keys().filter(|key| !self.reported.contains_key(*key));
+        for key @ (job_type, reason) in gone.chain(self.reported.keys()) {
+            let count_in = |counts: &Counts| counts.get(key).copied().unwrap_or_default();
+            let (before, count) = (count_in(&former), count_in(&self.reported));
+            if before != count {
+                if let Some(limits) = &self.limits {
+                    limits.waiting_changed(job_type, *reason, before, count);
+                }
+                changes.counts.push(CountChange {
+                    job_type: Arc::clone(job_type),
+                    reason: *reason,
+                    before,
+                    count,
+                });
+            }
+        }
+    }
+}
+
+/// A ledger that is gone has no messages: a Lambda function has one for each batch.
+impl Drop for WaitReports {
+    fn drop(&mut self) {
+        if let Some(limits) = &self.limits {
+            for ((job_type, reason), count) in &self.reported {
+                limits.waiting_changed(job_type, *reason, *count, 0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::core::limits::LimitRules;
+    use std::num::NonZeroUsize;
+
+    fn wait(reason: LimitReason) -> LimitWait {
+        LimitWait { reason, until: None }
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    /// Reports to the limits that so many messages of the classes wait for their rate.
+    fn update(reports: &mut WaitReports, at: Instant, held: &[(&JobClass, usize)]) -> WaitChanges {
+        for (class, _) in held {
+            reports.refused(class, wait(LimitReason::Rate));
+        }
+        reports.update(at, held.iter().copied())
+    }
+
+    #[test]
+    fn numbers_are_summed_over_classes_and_reported_when_they_change() {
+        let (mut reports, at) = (WaitReports::default(), now());
+        let of = |key: &str| JobClass { key: Some(key.into()), ..JobClass::of_type("mail") };
+        let (a, b) = (of("a"), of("b"));
+        let change = |reason, before, count| CountChange { job_type: "mail".into(), reason, before, count };
+        let changes = update(&mut reports, at, &[(&a, 2), (&b, 1)]);
+        assert_eq!(changes.counts, [change(LimitReason::Rate, 0, 3)]);
+        assert_eq!(changes.begun.iter().map(|(class, _)| class).collect::<Vec<_>>(), [&a, &b]);
+        assert_eq!(update(&mut reports, at, &[(&a, 1), (&b, 2)]), WaitChanges::default(), "three still");
+        reports.refused(&a, wait(LimitReason::Throttled));
+        let changes = reports.update(at, [(&a, 1)].into_iter());
+        assert_eq!(changes.counts, [change(LimitReason::Rate, 3, 0), change(LimitReason::Throttled, 0, 1)]);
+        assert_eq!(changes.begun, [(a.clone(), wait(LimitReason::Throttled))]);
+        assert!(!reports.is_empty());
+        assert_eq!(update(&mut reports, at, &[]).counts, [change(LimitReason::Throttled, 1, 0)]);
+        assert!(reports.is_empty());
+    }
+
+    #[test]
+    fn a_class_that_waits_again_and_again_is_announced_once() {
+        let (mut reports, begun) = (WaitReports::default(), now());
+        let mail = JobClass::of_type("mail");
+        let mut announces = |secs| {
+            let at = begun + Duration::from_secs(secs);
+            let announced = update(&mut reports, at, &[(&mail, 1)]).begun.len();
+            update(&mut reports, at, &[]);
+            announced == 1
+        };
+        assert!(announces(0));
+        for secs in [1, 30, 90, 150] {
+            assert!(!announces(secs), "{secs}");
+        }
+        assert!(announces(211), "a minute of calm");
+    }
+
+    #[test]
+    fn announced_classes_are_bounded() {
+        let (mut reports, begun) = (WaitReports::default(), now());
+        let class = |n| JobClass { key: Some(format!("{n}").into()), ..JobClass::of_type("mail") };
+        let announced = |reports: &mut WaitReports, at, numbers: std::ops::Range<usize>| {
+            let classes: Vec<JobClass> = numbers.map(class).collect();
+            let held: Vec<(&JobClass, usize)> = classes.iter().map(|class| (class, 1)).collect();
+            update(reports, at, &held).begun.len()
+        };
+        assert_eq!(announced(&mut reports, begun, 0..MAX_REMEMBERED + 500), MAX_REMEMBERED);
+        let later = begun + CALM + Duration::from_secs(1);
+        assert_eq!(announced(&mut reports, later, MAX_REMEMBERED + 500..MAX_REMEMBERED + 510), 10);
+        assert!(reports.episodes.len() <= MAX_REMEMBERED);
+    }
+
+    #[test]
+    fn the_limits_know_the_sum_of_all_ledgers_that_are_there() {
+        let limits = Limits::new(LimitRules::none(NonZeroUsize::MIN));
+        let reports = || {
+            let mut reports = WaitReports::default();
+            reports.set_limits(limits.clone());
+            reports
+        };
+        let (mut first, mut second, at) = (reports(), reports(), now());
+        let mail = JobClass::of_type("mail");
+        let waiting = || limits.snapshot(at).first().map(|of_type| of_type.waiting[&LimitReason::Rate]);
+        update(&mut first, at, &[(&mail, 3)]);
+        update(&mut second, at, &[(&mail, 4)]);
+        assert_eq!(waiting(), Some(7));
+        update(&mut first, at, &[(&mail, 1)]);
+        assert_eq!(waiting(), Some(5));
+        drop(second);
+        assert_eq!(waiting(), Some(1));
+        update(&mut first, at, &[]);
+        assert_eq!(waiting(), None);
+    }
+}
