@@ -27,6 +27,14 @@ mod failed_permanently;
 mod lanes;
 #[path = "ledger_scenarios/leases.rs"]
 mod leases;
+#[path = "ledger_scenarios/limits.rs"]
+mod limits;
+#[path = "ledger_scenarios/limits_of_batches.rs"]
+mod limits_of_batches;
+#[path = "ledger_scenarios/limits_of_groups.rs"]
+mod limits_of_groups;
+#[path = "ledger_scenarios/limits_receiving.rs"]
+mod limits_receiving;
 #[path = "ledger_scenarios/locks.rs"]
 mod locks;
 #[path = "ledger_scenarios/marks.rs"]

@@ -93,6 +93,7 @@ impl Driver {
             handlers,
         } = parts;
         let mut ledger = ledger;
+        let limits = limits.map(|limits| limits.for_queue());
         if let Some(limits) = &limits {
             ledger.set_limits(limits.clone());
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::Router;
-use drumline::core::{Acknowledge, InvalidPolicy, Ledger, Policy};
+use drumline::core::{Acknowledge, InvalidPolicy, Ledger, Limits, Policy};
 use drumline::message::Message;
 use drumline::run::Observer;
 use drumline_runtime::aws::QueueFacts;
@@ -36,6 +36,8 @@ pub(crate) struct BatchContext {
     pub(crate) claim_store: ClaimStoreClient,
     pub(crate) next_jobs: Arc<dyn NextJobSender>,
     pub(crate) store_outage: StoreOutage,
+    /// Those of the process, which all of its batches share.
+    pub(crate) limits: Limits,
 }
 
 /// A queue's part of an invocation.
@@ -73,7 +75,7 @@ impl Batch {
             claim_store: Some(self.common.claim_store.clone()),
             payloads: self.queue.payloads.clone(),
             next_jobs: Some(self.next_jobs()),
-            limits: None,
+            limits: Some(self.common.limits.clone()),
             handlers: self.common.handlers.clone(),
         });
         driver.remember_in(self.queue.memory.clone());

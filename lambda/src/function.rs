@@ -14,6 +14,7 @@ use crate::queue::KnownQueue;
 use crate::source::Source;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use drumline::Router;
+use drumline::core::Limits;
 use drumline::message::Message;
 use drumline::run::{InvalidRouter, NoopObserver, Observer};
 use drumline_producer::NextJobProducer;
@@ -86,6 +87,7 @@ impl Function {
             claim_store,
             next_jobs: Arc::new(NextJobProducer::new(&settings, None)),
             store_outage,
+            limits: Limits::new(settings.limits.clone()),
         };
         Self { settings, common, queues: Mutex::default(), of_process, is_cold: AtomicBool::new(true) }
     }

@@ -44,7 +44,8 @@ pub struct ClaimRequest {
     /// The message's id. Attempts and failure reasons belong to a message: after a redrive the job has a new one, and a
     /// fresh budget of attempts.
     pub message_id: Arc<str>,
-    /// How often the message was received.
+    /// How often the message was received, less the receives after which it went back for a limit, as far as this process knows: what
+    /// a store counts attempts by that knows nothing of other processes.
     pub receive_count: u32,
 }
 

@@ -7,7 +7,7 @@ use crate::core::claim::{Claim, ReleaseClaim};
 use crate::core::claim_lease::{RunClaim, Waits};
 use crate::core::control::CancelReason;
 use crate::core::ids::CallId;
-use crate::core::limits::JobClass;
+use crate::core::limits::{Hold, Permit};
 use crate::core::lock_waits::LockWait;
 use crate::core::marking::Marking;
 use crate::core::retry::MAX_VISIBILITY;
@@ -67,8 +67,12 @@ pub(crate) struct Delivery {
     pub(crate) probes: u32,
     /// Its wait for a lock, until it has the lock or leaves.
     pub(crate) lock_wait: Option<LockWait>,
-    /// Its class while it waits for a limit.
-    pub(crate) held_as: Option<JobClass>,
+    /// Its wait for a limit, until it starts or leaves.
+    pub(crate) held: Option<Box<Hold>>,
+    /// The permission to run that it has, while it waits to run alone.
+    pub(crate) permit: Option<Permit>,
+    /// The receives of its message, that of the newest receipt included.
+    pub(crate) receives: u32,
     /// Where it is given back unrun: for how long it stays hidden.
     pub(crate) hidden_for: Duration,
 }
@@ -91,6 +95,8 @@ pub(crate) struct Run {
     pub(crate) abort_at: Option<Instant>,
     /// The lease or the claim is lost.
     pub(crate) lost: bool,
+    /// It has waited for a limit, and started beside what receives may still bring for its slot.
+    pub(crate) was_held: bool,
     /// Its claim.
     pub(crate) claim: RunClaim,
     /// The handler has succeeded, and the job is being marked as done.
@@ -169,6 +175,7 @@ pub(crate) enum Step {
 
 impl Delivery {
     pub(crate) fn new(message: Arc<Message>, lane: Arc<str>, lease: Duration, at: Instant) -> Self {
+        let receives = message.receive_count;
         Self {
             message,
             newer_receipt: None,
@@ -185,7 +192,9 @@ impl Delivery {
             throttled_runs: 0,
             probes: 0,
             lock_wait: None,
-            held_as: None,
+            held: None,
+            permit: None,
+            receives,
             hidden_for: Duration::ZERO,
         }
     }
@@ -198,8 +207,9 @@ impl Delivery {
     }
 
     /// The same message was received again: its new receipt and lease take the place of the old ones.
-    pub(crate) fn superseded(&mut self, receipt: String, at: Instant, last_call: CallId) {
+    pub(crate) fn superseded(&mut self, receipt: String, receives: u32, at: Instant, last_call: CallId) {
         self.newer_receipt = Some(receipt);
+        self.receives = self.receives.max(receives);
         self.superseded_after = Some(last_call);
         self.received_at = at;
         self.leased_until = at + self.lease;
@@ -263,6 +273,12 @@ impl Delivery {
     /// When a run must end, for its message to be settled within the twelve hours.
     pub(crate) fn last_moment(&self) -> Instant {
         self.received_at + LONGEST_RUN
+    }
+
+    /// When it goes back to its queue at the latest, if it is held for a limit.
+    pub(crate) fn held_until(&self) -> Option<Instant> {
+        let held = self.held.as_ref()?;
+        Some(held.until.map_or(self.last_moment(), |until| until.min(self.last_moment())))
     }
 
     /// From when on the lease counts as lost.
@@ -361,7 +377,9 @@ impl Delivery {
     pub(crate) fn next_check(&self) -> Option<Instant> {
         let lost_at = if self.is_past_lease() { None } else { Some(self.lost_at()) };
         let own = match &self.stage {
-            Stage::Waiting => [self.lock_wait.as_ref().and_then(LockWait::next_check), None, None],
+            Stage::Waiting => {
+                [self.lock_wait.as_ref().and_then(LockWait::next_check), self.held_until(), None]
+            }
             Stage::Running(run) => {
                 let claim = if run.lost { None } else { run.claim.next_check() };
                 let claim = claim.into_iter().chain(run.marking.as_ref().map(Marking::ask_at)).min();

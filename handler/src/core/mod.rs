@@ -14,6 +14,7 @@ pub(crate) mod ending;
 pub(crate) mod ids;
 pub(crate) mod ledger;
 pub(crate) mod ledger_event;
+pub(crate) mod limited_receives;
 pub(crate) mod limits;
 pub(crate) mod lock_waits;
 pub(crate) mod marking;

@@ -199,6 +199,11 @@ impl Quarantine {
             .collect()
     }
 
+    /// Returns true if the delivery is one of the group that runs now.
+    pub(crate) fn runs_now(&self, id: DeliveryId) -> bool {
+        self.group.contains(&id)
+    }
+
     /// Returns true if nothing may start beside what runs.
     pub(crate) fn is_running(&self) -> bool {
         !self.group.is_empty()

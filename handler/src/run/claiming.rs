@@ -200,7 +200,7 @@ impl Work {
             length: attempt.claim_length,
             queue: Arc::clone(&attempt.queue),
             message_id: Arc::clone(&message.id),
-            receive_count: message.receive_count,
+            receive_count: attempt.number.get(),
         })
     }
 

@@ -208,8 +208,9 @@ fn permit(attempt: &mut Attempt, work: &Work) -> Result<(), (JobClass, LimitWait
 
 /// The report of a run whose job has to wait for its limits.
 fn limited_report(work: Work, (class, wait): (JobClass, LimitWait)) -> RunReport {
-    let reason = bounded(format!("{} of {} is used up", wait.reason.label(), class.job_type));
-    let ending = Ending::Limited { remaining: Duration::ZERO, limit: wait.reason, reason };
+    let reason = bounded(format!("{} waits for its limit: {}", class.job_type, wait.reason.words()));
+    // The ledger knows how many wait before it.
+    let ending = Ending::Limited { remaining: Duration::ZERO, reason };
     RunReport {
         identity: Some(work.identity),
         limited: Some((class, wait)),

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use drumline::core::{
     Call, CallError, Claim, ClaimStep, DeadLetterPath, DeliveryId, Disposition, Effect, Ending, Jitter,
-    JitterMode, JobResult, Ledger, LedgerEvent, NextJob, NextJobs, Outcome, OutcomeCache, Pause, PauseReason,
-    Permit, Policy, PriorOutcome, Probe, Receive, ReceiveFailure, Replies, RunReport,
+    JitterMode, JobResult, Ledger, LedgerEvent, Limits, NextJob, NextJobs, Outcome, OutcomeCache, Pause,
+    PauseReason, Permit, Policy, PriorOutcome, Probe, Receive, ReceiveFailure, Replies, RunReport,
 };
 use drumline::message::Message;
 
@@ -97,8 +97,12 @@ pub(crate) struct World {
     renewals: VecDeque<(DeliveryId, Arc<Claim>)>,
     marks: VecDeque<DeliveryId>,
     releases: VecDeque<(DeliveryId, Arc<Claim>)>,
+    limits: Option<Limits>,
+    /// The permits of runs.
+    permits: HashMap<DeliveryId, Permit>,
     /// That of the last run that was started.
     pub(crate) claim_length: Duration,
+    pub(crate) attempt: u32,
     agreeable: bool,
 }
 
@@ -154,7 +158,10 @@ impl World {
             renewals: VecDeque::new(),
             marks: VecDeque::new(),
             releases: VecDeque::new(),
+            limits: None,
+            permits: HashMap::new(),
             claim_length: Duration::ZERO,
+            attempt: 0,
             agreeable: false,
         };
         world.act();
@@ -265,15 +272,37 @@ impl World {
         self.reports(id, RunReport { result, next, ..RunReport::new(DONE, None) });
     }
 
-    /// The oldest run of this message ends with this report.
-    #[track_caller]
-    pub(crate) fn ends_with(&mut self, name: &str, report: RunReport) {
-        let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
-        self.reports(id, report);
+    /// The jobs are limited from now on.
+    pub(crate) fn is_limited_by(&mut self, limits: &Limits) {
+        let limits = limits.for_queue();
+        self.ledger.set_limits(limits.clone());
+        self.limits = Some(limits);
     }
 
-    fn reports(&mut self, id: DeliveryId, mut report: RunReport) {
-        report.permit = report.permit.or(self.permits.remove(&id));
+    /// The oldest run of this message asks for its permit, as a job of this type. Returns true if it runs on.
+    #[track_caller]
+    pub(crate) fn asks(&mut self, name: &str, job_type: &str) -> bool {
+        let id = *self.runs.get(name).and_then(VecDeque::front).expect("it runs");
+        let limits = self.limits.as_ref().expect("jobs are limited");
+        let (waited_for, payload) = (self.permits.remove(&id), serde_json::value::RawValue::NULL);
+        match limits.admit(self.now, &job_type.into(), &Message::default(), payload, waited_for) {
+            Ok(permit) => {
+                self.permits.extend(permit.map(|permit| (id, permit)));
+                true
+            }
+            Err(limited) => {
+                self.runs.get_mut(name).and_then(VecDeque::pop_front);
+                let ending = Ending::Limited { remaining: Duration::ZERO, reason: "limited".into() };
+                let report = RunReport::new(ending, Some(job_type.into()));
+                self.reports(id, RunReport { limited: Some(limited), ..report });
+                false
+            }
+        }
+    }
+
+    fn reports(&mut self, id: DeliveryId, report: RunReport) {
+        let permit = self.permits.remove(&id);
+        let report = RunReport { permit, ..report };
         self.ledger.ended(self.now, id, report, Jitter::new(u32::MAX));
         self.act();
     }
@@ -410,6 +439,7 @@ impl World {
                 self.runs.entry(name.clone()).or_default().push_back(start.delivery);
                 self.names.insert(start.delivery, name.clone());
                 self.claim_length = start.claim_length;
+                self.attempt = start.attempt.get();
                 self.permits.extend(start.permit.map(|permit| (start.delivery, permit)));
                 Some(format!("start {name}"))
             }

@@ -56,7 +56,10 @@ impl Ledger {
         self.check_claim(now, id);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         match &mut delivery.stage {
-            Stage::Waiting => self.check_lock(now, id),
+            Stage::Waiting => {
+                self.check_lock(now, id);
+                self.check_hold(now, id);
+            }
             Stage::Running(run) => {
                 if run.abort_at.is_some_and(|at| at <= now) {
                     run.abort_at = None;

@@ -15,7 +15,6 @@ use crate::core::delivery::{Delivery, Run, Settlement, Settling, Stage};
 use crate::core::ending::{Ending, RunReport};
 use crate::core::ids::{CallId, DeliveryId};
 use crate::core::ledger_event::{LedgerEvent, RunFacts};
-use crate::core::limits::Permit;
 use crate::core::outcome::Outcome;
 use crate::core::outcome_cache::PriorOutcome;
 use crate::core::policy::{Acknowledge, CrashEvidence, DeadLetterPath};
@@ -42,7 +41,7 @@ impl Ledger {
         if let Some(known) = known
             && !deliveries.get(&known).is_some_and(|delivery| delivery.is_back(at))
         {
-            return self.replace_receipt(at, known, message.receipt);
+            return self.replace_receipt(at, known, message.receipt, message.receive_count);
         }
         let id = DeliveryId(self.next_id());
         let delivery = Delivery::new(Arc::new(message), Arc::clone(&lane), self.policy.lease, at);
@@ -57,8 +56,9 @@ impl Ledger {
             self.pauses.keep_fresh(&delivery.message.id);
         }
         // A receive that was given up for lost may still bring messages for which there is no place any more.
-        let slots = self.policy.concurrency.get() + self.lock_waits.asking();
-        let no_slot = self.receives.is_some() && self.waiting + self.running > slots;
+        let slots = self.policy.concurrency.get() + self.lock_waits.asking() + self.behind_held();
+        let taken = self.waiting + self.running;
+        let no_slot = self.receives.is_some() && taken > slots && taken > slots + self.started_from_hold();
         if no_slot || self.is_released_at_once(id) {
             self.conclude_released(at, id, Duration::ZERO);
         } else if is_head {
@@ -82,10 +82,10 @@ impl Ledger {
         Some(place)
     }
 
-    fn replace_receipt(&mut self, at: Instant, id: DeliveryId, receipt: String) {
+    fn replace_receipt(&mut self, at: Instant, id: DeliveryId, receipt: String, receives: u32) {
         let last_call = CallId(self.last_id);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
-        delivery.superseded(receipt, at, last_call);
+        delivery.superseded(receipt, receives, at, last_call);
         let (next_check, message) = (delivery.next_check(), Arc::clone(&delivery.message));
         self.check_by(next_check);
         self.emit(LedgerEvent::ReceivedAgain(message));
@@ -96,7 +96,7 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         if !matches!(delivery.stage, Stage::Waiting)
             || delivery.lock_wait.is_some()
-            || delivery.held_as.is_some()
+            || delivery.held.is_some()
         {
             return;
         }
@@ -121,13 +121,9 @@ impl Ledger {
         self.start_quarantined(now);
     }
 
-    /// Starts a delivery, unless it has been given back meanwhile or needs no run; tells whether it runs.
+    /// Starts a delivery, unless it has been given back meanwhile or needs no run; tells whether it runs. With the permission that
+    /// it has waited for, if its job is limited.
     pub(super) fn begin(&mut self, now: Instant, id: DeliveryId) -> bool {
-        self.begin_with(now, id, None)
-    }
-
-    /// As [`begin`](Self::begin), with the permission that it has waited for.
-    pub(super) fn begin_with(&mut self, now: Instant, id: DeliveryId, permit: Option<Permit>) -> bool {
         let claim_length = self.claim_length(now);
         let claim = self.new_claim(now, claim_length);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return false };
@@ -141,6 +137,7 @@ impl Ledger {
         }
         let timeout = self.policy.handler_timeout;
         let (deadline, latest_deadline) = (delivery.deadline(now, timeout), delivery.last_moment());
+        let permit = delivery.permit.take();
         let run = Run {
             started_at: now,
             timeout,
@@ -148,6 +145,7 @@ impl Ledger {
             cancelled: None,
             abort_at: None,
             lost: false,
+            was_held: permit.is_some(),
             claim,
             marking: None,
         };
@@ -156,7 +154,7 @@ impl Ledger {
         self.check_by(next_check);
         self.waiting -= 1;
         self.running += 1;
-        let attempt = attempt(&message);
+        let attempt = self.attempt(&message);
         let or_drain = |at: Instant| self.drain_expected_at.map_or(at, |drain| at.min(drain));
         self.effects.push_back(Effect::Start(Start {
             delivery: id,
@@ -225,8 +223,8 @@ impl Ledger {
         let Stage::Running(run) = &delivery.stage else { return };
         let message = Arc::clone(&delivery.message);
         let stopped = if run.lost { Some(CancelReason::LeaseLost) } else { run.cancelled };
-        let receives = attempt(&message);
-        let attempt = report.attempt.unwrap_or(receives);
+        let attempt = report.attempt.unwrap_or_else(|| self.attempt(&message));
+        let receives = NonZeroU32::new(message.receive_count).unwrap_or(NonZeroU32::MIN);
         let took = ended_at.saturating_duration_since(run.started_at);
         let was_probe = self.pauses.probe_ended(id);
         if self.keeps_unattempted(now, id, stopped, &report.ending, was_probe) {
@@ -246,7 +244,7 @@ impl Ledger {
         if let Some(lock) = self.lock_to_wait_for(now, id, stopped, &report) {
             return self.park(now, id, &lock, jitter);
         }
-        if let Some((class, wait)) = self.limit_to_wait_for(stopped, &report) {
+        if let Some((class, wait)) = self.limit_to_wait_for(now, id, stopped, &mut report) {
             return self.hold(now, id, class, wait);
         }
         let Some(delivery) = self.deliveries.get(&id) else { return };
@@ -281,7 +279,7 @@ impl Ledger {
 
     /// A delivery has its outcome: SQS hears of it, and so does the rest of its lane.
     pub(super) fn conclude(&mut self, now: Instant, id: DeliveryId, outcome: Outcome, run: Option<RunFacts>) {
-        let was_parked = self.ends_lock_wait(now, id) | self.ends_hold(id);
+        let was_parked = self.ends_lock_wait(now, id) | self.ends_hold(now, id).is_some();
         let Some(delivery) = self.deliveries.get(&id) else { return };
         match delivery.stage {
             Stage::Waiting if was_parked => {}
@@ -422,9 +420,11 @@ impl Ledger {
             Some(_) => {}
         }
     }
-}
 
-/// The attempt's number is the receive count; an emulator that does not count says 0.
-fn attempt(message: &Message) -> NonZeroU32 {
-    NonZeroU32::new(message.receive_count).unwrap_or(NonZeroU32::MIN)
+    /// The attempt's number is the receive count, less the returns for a limit, after which no handler ran; an emulator that does
+    /// not count says 0.
+    fn attempt(&self, message: &Message) -> NonZeroU32 {
+        let returns = self.limits.as_ref().map_or(0, |limits| limits.returns_of(&message.id));
+        NonZeroU32::new(message.receive_count.saturating_sub(returns)).unwrap_or(NonZeroU32::MIN)
+    }
 }

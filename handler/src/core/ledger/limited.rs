@@ -1,42 +1,79 @@
-//! Runs whose job is limited: their messages are held in hand, without a slot, until the job may start.
+//! Runs whose job is limited: their messages are held in hand, without a slot, until the job may start, or go back to the queue until
+//! their turn. See ADR 0037.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::locks::TIME_TO_SETTLE;
 use super::state::Ledger;
 use crate::core::control::CancelReason;
-use crate::core::delivery::Stage;
+use crate::core::delivery::{Run, Stage};
 use crate::core::ending::{Ending, RunReport};
 use crate::core::ids::DeliveryId;
-use crate::core::limits::{HELD_PER_CLASS, JobClass, LimitWait};
+use crate::core::limits::{HELD_PER_CLASS, Hold, JobClass, LimitWait, Permit};
 use crate::core::outcome_cache::PriorOutcome;
 
 impl Ledger {
-    /// Returns the class for whose limit a message is held after its run; `None` if it leaves.
+    /// Returns the class for whose limit a message is held after its run; `None` if it leaves. Sets the time for which it is hidden
+    /// if it goes back.
     pub(super) fn limit_to_wait_for(
-        &self,
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
         stopped: Option<CancelReason>,
-        report: &RunReport,
+        report: &mut RunReport,
     ) -> Option<(JobClass, LimitWait)> {
-        let (class, wait) =
-            report.limited.as_ref().filter(|_| matches!(report.ending, Ending::Limited { .. }))?;
-        let holds = stopped.is_none()
-            && self.draining.is_none()
-            && self.limits.is_some()
-            && self.held.of_class(class) < HELD_PER_CLASS;
-        holds.then(|| (class.clone(), *wait))
+        let Ending::Limited { remaining, .. } = &mut report.ending else { return None };
+        let (class, wait) = report.limited.take()?;
+        if stopped.is_none() && self.has_place(now, id, &class, wait) {
+            return Some((class, wait));
+        }
+        if self.draining.is_none() || self.receives.is_none() {
+            *remaining = self.returned_for(now, id, (&class, wait), self.held.of_class(&class));
+        }
+        None
+    }
+
+    /// Returns true if a message may be held: one of the first of its class, or one that would be in the DLQ otherwise. A batch,
+    /// which costs no receive to hold, is held for as long as its response can wait.
+    fn has_place(&self, now: Instant, id: DeliveryId, class: &JobClass, wait: LimitWait) -> bool {
+        let Some(limits) = self.limits.as_ref().filter(|_| self.draining.is_none()) else { return false };
+        if self.lane_would_die(id) {
+            return true;
+        }
+        let of_class = self.held.of_class(class);
+        if self.receives.is_none() {
+            let time = self.batch_waits_until().map(|until| until.saturating_duration_since(now));
+            return time.is_none_or(|time| limits.delay(now, class, wait, of_class) <= time);
+        }
+        let most = self.policy.concurrency.get().max(HELD_PER_CLASS);
+        let lane = self.deliveries.get(&id).map_or(1, |delivery| 1 + self.waiting_behind(id, &delivery.lane));
+        of_class < HELD_PER_CLASS && self.parked_for_limits() + lane <= most
+    }
+
+    /// When a batch gives back what it holds.
+    fn batch_waits_until(&self) -> Option<Instant> {
+        let deadline = self.drain_expected_at.filter(|_| self.receives.is_none())?;
+        Some(deadline.checked_sub(TIME_TO_SETTLE).unwrap_or(deadline))
     }
 
     /// Holds a message, as the head of its lane. Its slot is free.
     pub(super) fn hold(&mut self, now: Instant, id: DeliveryId, class: JobClass, wait: LimitWait) {
+        // It asks for its lock anew once it starts.
+        self.ends_lock_wait(now, id);
+        let (until, is_on_last_receive) = (self.batch_waits_until(), self.lane_would_die(id));
+        let is_suspect = self.quarantine.runs_now(id);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
         delivery.stage = Stage::Waiting;
-        delivery.held_as = Some(class.clone());
+        let hold =
+            delivery.held.insert(Box::new(Hold { class, wait, until, is_suspect, is_on_last_receive }));
+        self.held.add(id, hold);
+        if let Some(limits) = &self.limits {
+            limits.holds(&hold.class, wait);
+        }
         let next_check = delivery.next_check();
         self.check_by(next_check);
-        self.waits.refused(&class, wait);
-        self.held.add(class, id, wait.until);
         self.running -= 1;
         self.quarantine.concluded(now, id, false);
         self.learn(&message, PriorOutcome::Returned);
@@ -53,18 +90,13 @@ impl Ledger {
             return;
         }
         let Some(limits) = self.limits.clone() else { return };
-        for class in self.held.classes() {
-            while self.running < self.policy.concurrency.get() && !self.quarantine.is_running() {
+        for class in self.held.due(now, limits.changes()) {
+            while self.may_start_held() {
                 let Some(id) = self.held.first(&class) else { break };
                 match limits.ask(now, &class) {
-                    Ok(permit) => {
-                        self.ends_hold(id);
-                        self.waiting += 1;
-                        self.begin_with(now, id, Some(permit));
-                    }
+                    Ok(permit) => self.start_held_with(now, id, permit),
                     Err(wait) => {
-                        self.waits.refused(&class, wait);
-                        self.held.set_until(&class, wait.until);
+                        self.held.refused(now, &class, wait.until);
                         break;
                     }
                 }
@@ -72,11 +104,121 @@ impl Ledger {
         }
     }
 
-    /// The wait of a message for its limit is over. Returns true if it was held.
-    pub(super) fn ends_hold(&mut self, id: DeliveryId) -> bool {
-        let Some(class) = self.deliveries.get_mut(&id).and_then(|delivery| delivery.held_as.take()) else {
-            return false;
+    fn start_held_with(&mut self, now: Instant, id: DeliveryId, permit: Permit) {
+        let Some(hold) = self.ends_hold(now, id) else { return };
+        self.waiting += 1;
+        if let Some(delivery) = self.deliveries.get_mut(&id) {
+            delivery.permit = Some(permit);
+        }
+        if !hold.is_suspect || !self.waits_again(now, id) {
+            self.begin(now, id);
+        }
+    }
+
+    /// Returns true if held messages start as soon as their limits allow it.
+    fn may_start_held(&self) -> bool {
+        self.running < self.policy.concurrency.get()
+            && !self.quarantine.is_running()
+            && !self.pauses.keeps_in_hand()
+            && self.draining.is_none()
+    }
+
+    /// When a held message may start, if nothing else changes.
+    pub(super) fn held_timeout(&self) -> Option<Instant> {
+        if self.may_start_held() { self.held.timeout() } else { None }
+    }
+
+    /// The wait of a message for its limit is over. Returns it, if it was held.
+    pub(super) fn ends_hold(&mut self, now: Instant, id: DeliveryId) -> Option<Box<Hold>> {
+        let hold = self.deliveries.get_mut(&id)?.held.take()?;
+        self.held.remove(id, &hold);
+        if let Some(limits) = &self.limits {
+            limits.held_left(&hold.class);
+        }
+        self.limited_receives.left(now, self.held.of_class(&hold.class));
+        Some(hold)
+    }
+
+    /// Gives a message back that was held for as long as it can be.
+    pub(super) fn check_hold(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get(&id).filter(|d| d.held_until().is_some_and(|at| at <= now))
+        else {
+            return;
         };
-        self.held.remove(&class, id)
+        let Some((class, wait)) = delivery.held.as_ref().map(|hold| (hold.class.clone(), hold.wait)) else {
+            return;
+        };
+        let others = self.held.of_class(&class).saturating_sub(1);
+        let hidden_for = self.returned_for(now, id, (&class, wait), others);
+        self.conclude_released(now, id, hidden_for);
+    }
+
+    /// A message goes back for its limit, with so many of its class before it in hand. Returns the time for which it is hidden.
+    fn returned_for(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        (class, wait): (&JobClass, LimitWait),
+        before: usize,
+    ) -> Duration {
+        let Some((delivery, limits)) = self.deliveries.get(&id).zip(self.limits.as_ref()) else {
+            return Duration::ZERO;
+        };
+        self.limited_receives.admitted(now, limits.admitted());
+        self.limited_receives.returned(now);
+        limits.returns(now, (class, wait), before, &delivery.message.id, delivery.receives)
+    }
+
+    /// The messages in hand that wait without a slot: those that are held, and those behind them in their message groups.
+    pub(super) fn parked_for_limits(&self) -> usize {
+        self.held.count() + self.behind_held()
+    }
+
+    /// The messages that wait behind held ones in their message groups.
+    pub(super) fn behind_held(&self) -> usize {
+        if !self.policy.fifo || self.held.count() == 0 {
+            return 0;
+        }
+        let lanes = self.held.ids().filter_map(|id| Some((id, &self.deliveries.get(&id)?.lane)));
+        lanes.map(|(id, lane)| self.waiting_behind(id, lane)).sum()
+    }
+
+    /// The messages that a receive may bring although all slots are taken: it was opened before held messages started, and what
+    /// waited behind them needs their slots, too.
+    pub(super) fn started_from_hold(&self) -> usize {
+        if self.limits.is_none() {
+            return 0;
+        }
+        let runs = self.deliveries.iter().filter(|(_, d)| {
+            matches!(&d.stage, Stage::Running(Run { was_held: true, .. })) || d.permit.is_some()
+        });
+        runs.map(|(id, delivery)| 1 + self.waiting_behind(*id, &delivery.lane)).sum()
+    }
+
+    fn waiting_behind(&self, id: DeliveryId, lane: &str) -> usize {
+        if !self.policy.fifo {
+            return 0;
+        }
+        let Some(lane) = self.lanes.get(lane) else { return 0 };
+        lane.iter().filter(|other| **other != id && self.waits(**other)).count()
+    }
+
+    /// Returns true if the message, or one behind it in its message group, is in the DLQ once it goes back.
+    fn lane_would_die(&self, id: DeliveryId) -> bool {
+        if !self.policy.fifo {
+            return self.would_die(id);
+        }
+        let lane = self.deliveries.get(&id).and_then(|delivery| self.lanes.get(&delivery.lane));
+        lane.is_some_and(|lane| lane.iter().any(|id| self.would_die(*id)))
+    }
+
+    /// Returns the number of messages that may be asked for, of those for which there are slots.
+    pub(super) fn demand_under_limits(&mut self, now: Instant, demand: usize) -> usize {
+        let Some(limits) = &self.limits else { return demand };
+        self.limited_receives.admitted(now, limits.admitted());
+        if !self.limited_receives.are_few() || self.pauses.any() {
+            return demand;
+        }
+        demand.min(self.limited_receives.most(now))
     }
 }

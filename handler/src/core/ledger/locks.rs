@@ -16,7 +16,7 @@ use crate::core::outcome_cache::PriorOutcome;
 use crate::core::retry::Jitter;
 
 /// What a batch keeps of its time for the last request and the visibility that follows from it.
-const TIME_TO_SETTLE: Duration = Duration::from_secs(2);
+pub(super) const TIME_TO_SETTLE: Duration = Duration::from_secs(2);
 
 impl Ledger {
     /// Returns the lock for which a delivery can wait in hand after its run; `None` if it leaves.

@@ -68,11 +68,11 @@ impl Ledger {
 
     /// Returns true if the message is in the DLQ once it is released.
     pub(super) fn would_die(&self, id: DeliveryId) -> bool {
-        let receives = self.deliveries.get(&id).map_or(0, |delivery| delivery.message.receive_count);
+        let receives = self.deliveries.get(&id).map_or(0, |delivery| delivery.receives);
         self.policy.receives.at_most().is_some_and(|max| receives >= max.get())
     }
 
-    fn waits(&self, id: DeliveryId) -> bool {
+    pub(super) fn waits(&self, id: DeliveryId) -> bool {
         self.deliveries.get(&id).is_some_and(|delivery| matches!(delivery.stage, Stage::Waiting))
     }
 }

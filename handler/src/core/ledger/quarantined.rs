@@ -25,7 +25,20 @@ impl Ledger {
         if receives < QUARANTINE_RECEIVES || self.outcome_cache.of(&delivery.message.id).is_some() {
             return false;
         }
-        let evidence = Evidence::new(receives - 1, receives, self.policy.receives.at_most(), false);
+        self.isolate_by_receives(now, id, has_run)
+    }
+
+    /// Has a message wait for its group once more that was held for a limit in between, when it had not run yet. Returns true if it
+    /// waits.
+    pub(super) fn waits_again(&mut self, now: Instant, id: DeliveryId) -> bool {
+        self.isolate_by_receives(now, id, false)
+    }
+
+    fn isolate_by_receives(&mut self, now: Instant, id: DeliveryId, has_run: bool) -> bool {
+        let Some(delivery) = self.deliveries.get(&id) else { return false };
+        let receives = delivery.message.receive_count;
+        let crashes = receives.saturating_sub(1);
+        let evidence = Evidence::new(crashes, receives, self.policy.receives.at_most(), false);
         self.isolate(now, id, evidence, has_run)
     }
 

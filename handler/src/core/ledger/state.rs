@@ -14,7 +14,8 @@ use crate::core::batches::Batch;
 use crate::core::delivery::Delivery;
 use crate::core::ids::{CallId, DeliveryId};
 use crate::core::ledger_event::LedgerEvent;
-use crate::core::limits::{HeldMessages, Limits, WaitReports};
+use crate::core::limited_receives::LimitedReceives;
+use crate::core::limits::{HeldMessages, Limits};
 use crate::core::lock_waits::LockWaits;
 use crate::core::outcome_cache::OutcomeCache;
 use crate::core::pause::Pauses;
@@ -89,7 +90,7 @@ pub struct Ledger {
     pub(super) limits: Option<Limits>,
     /// The messages that wait for their limits.
     pub(super) held: HeldMessages,
-    pub(super) waits: WaitReports,
+    pub(super) limited_receives: LimitedReceives,
     pub(super) outcome_cache: OutcomeCache,
     pub(super) receives: Option<Receives>,
     pub(super) deletes: Batch,
@@ -132,7 +133,7 @@ impl Ledger {
             lock_waits: LockWaits::default(),
             limits: None,
             held: HeldMessages::default(),
-            waits: WaitReports::default(),
+            limited_receives: LimitedReceives::default(),
             outcome_cache,
             receives,
             deletes,
@@ -152,7 +153,8 @@ impl Ledger {
         })
     }
 
-    /// Has it start jobs that wait for these limits once they may: those by which runs are given permits.
+    /// Has it start jobs that wait for these limits once they may: those by which runs are given permits, by the
+    /// [same handle](Limits::for_queue).
     pub fn set_limits(&mut self, limits: Limits) {
         self.waits.set_limits(limits.clone());
         self.limits = Some(limits);

@@ -25,6 +25,7 @@ impl Ledger {
         {
             receives.brought_last_receives(at);
         }
+        self.limited_receives.brought(at, messages.len());
         let oldest_sent_at = messages.iter().filter_map(|message| message.sent_at).min();
         self.emit(LedgerEvent::Received { count: messages.len(), oldest_sent_at });
         self.deliver(at, messages);
@@ -89,9 +90,9 @@ impl Ledger {
         let drain = self.draining.as_ref().and_then(Drain::timeout);
         let batches = [self.deletes.timeout(), self.visibilities.timeout()];
         let pauses = self.pauses.timeout();
-        let held = if self.running < self.policy.concurrency.get() { self.held.timeout() } else { None };
-        let own = [self.next_check, self.quarantine.timeout(), receives, drain, pauses, held];
-        let times = batches.into_iter().chain(own);
+        let limits = [self.held_timeout(), self.limited_receives.timeout()];
+        let own = [self.next_check, self.quarantine.timeout(), receives, drain, pauses];
+        let times = batches.into_iter().chain(own).chain(limits);
         times.flatten().min()
     }
 
@@ -102,11 +103,15 @@ impl Ledger {
         }
         let most = if self.pauses.any() { usize::from(self.pauses.needs_fresh()) } else { usize::MAX };
         let slots = self.policy.concurrency.get();
+        if self.held.on_last_receive() >= slots {
+            return 0;
+        }
         // Settlements have room of their own, so that polling overlaps with them; when it is full, SQS is slow to
         // confirm, and more messages would only lose their leases here.
-        let for_work = slots.saturating_sub(self.waiting + self.running);
+        let behind_held = self.behind_held();
+        let for_work = (slots + behind_held).saturating_sub(self.waiting + self.running);
         // What waits for a lock or a limit is bounded by itself, and keeps no other message away.
-        let parked = self.lock_waits.parked() + self.held.count();
+        let parked = self.lock_waits.parked() + self.held.count() + behind_held;
         let in_all = (2 * slots + parked).saturating_sub(self.deliveries.len());
         for_work.min(in_all).min(most)
     }
@@ -129,11 +134,15 @@ impl Ledger {
 
     fn ask_for_messages(&mut self, now: Instant) {
         let demand = if self.is_judging() { 0 } else { self.demand() };
+        let demand = self.demand_under_limits(now, demand);
+        let are_few = self.limited_receives.are_few();
         let Some(receives) = &mut self.receives else { return };
         for _ in 0..receives.tick(now) {
             self.effects.push_back(Effect::Event(LedgerEvent::ReceiveOverdue));
         }
-        while let Some(receive) = receives.next(now, demand, self.policy.concurrency.get()) {
+        // Few that are asked for have been gathered before.
+        let concurrency = if are_few { 1 } else { self.policy.concurrency.get() };
+        while let Some(receive) = receives.next(now, demand, concurrency) {
             self.effects.push_back(Effect::Receive(receive));
         }
     }

@@ -1,26 +1,49 @@
 //! The messages of one queue that wait in hand for their limits.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use super::job_class::JobClass;
+use super::wait::LimitWait;
 use crate::core::ids::DeliveryId;
 
-/// The messages of a class that are held at most: those that start next. More go back to the queue.
+/// The messages of a class that are held at most: those that start next. More go back to the queue, except for those on their last
+/// receive.
 pub(crate) const HELD_PER_CLASS: usize = 10;
 
-/// The messages of one queue that wait in hand for their limits, those of a class in their order.
+/// A class whose limit says that it may ask again at once is asked this much later.
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+
+/// The wait of one message in hand for its limit.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    pub(crate) class: JobClass,
+    pub(crate) wait: LimitWait,
+    /// When it goes back at the latest, if it came without a receive: a response waits for it.
+    pub(crate) until: Option<Instant>,
+    /// It was quarantined before its run.
+    pub(crate) is_suspect: bool,
+    /// It, or one behind it in its message group, would be in the DLQ once it goes back.
+    pub(crate) is_on_last_receive: bool,
+}
+
+/// The messages of one queue that wait in hand for their limits, those of a class in the order of their receipt.
 #[derive(Debug, Default)]
 pub(crate) struct HeldMessages {
     classes: BTreeMap<JobClass, Held>,
     count: usize,
+    on_last_receive: usize,
+    /// The changes of the limits up to which every class has been asked for, or is to be.
+    changes: u64,
 }
 
 #[derive(Debug, Default)]
 struct Held {
-    ids: VecDeque<DeliveryId>,
+    ids: BTreeSet<DeliveryId>,
     /// When the first one may ask again, if that is known.
     until: Option<Instant>,
+    /// It may ask now: one has joined, or the limits have changed.
+    is_due: bool,
 }
 
 impl HeldMessages {
@@ -29,50 +52,72 @@ impl HeldMessages {
         self.count
     }
 
+    /// The number of those that cannot go back without ending in the DLQ.
+    pub(crate) fn on_last_receive(&self) -> usize {
+        self.on_last_receive
+    }
+
     /// The number of held messages of a class.
     pub(crate) fn of_class(&self, class: &JobClass) -> usize {
         self.classes.get(class).map_or(0, |held| held.ids.len())
     }
 
-    /// Adds a message as the last of its class.
-    pub(crate) fn add(&mut self, class: JobClass, id: DeliveryId, until: Option<Instant>) {
-        let held = self.classes.entry(class).or_default();
-        held.ids.push_back(id);
-        held.until = until;
-        self.count += 1;
-    }
-
-    /// Removes a message. Returns true if it was held.
-    pub(crate) fn remove(&mut self, class: &JobClass, id: DeliveryId) -> bool {
-        let Some(held) = self.classes.get_mut(class) else { return false };
-        let Some(position) = held.ids.iter().position(|held| *held == id) else { return false };
-        held.ids.remove(position);
-        self.count -= 1;
+    /// Adds a message to its class.
+    pub(crate) fn add(&mut self, id: DeliveryId, hold: &Hold) {
+        let held = self.classes.entry(hold.class.clone()).or_default();
         if held.ids.is_empty() {
-            self.classes.remove(class);
+            held.until = hold.wait.until;
         }
-        true
+        held.ids.insert(id);
+        // The limits may have changed since it was refused.
+        held.is_due = true;
+        self.count += 1;
+        self.on_last_receive += usize::from(hold.is_on_last_receive);
     }
 
-    /// The classes of which messages are held, with their numbers.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&JobClass, usize)> {
-        self.classes.iter().map(|(class, held)| (class, held.ids.len()))
+    /// Removes a message.
+    pub(crate) fn remove(&mut self, id: DeliveryId, hold: &Hold) {
+        let Some(held) = self.classes.get_mut(&hold.class) else { return };
+        if !held.ids.remove(&id) {
+            return;
+        }
+        self.count -= 1;
+        self.on_last_receive -= usize::from(hold.is_on_last_receive);
+        if held.ids.is_empty() {
+            self.classes.remove(&hold.class);
+        }
     }
 
-    /// The classes of which messages are held.
-    pub(crate) fn classes(&self) -> Vec<JobClass> {
-        self.classes.keys().cloned().collect()
+    /// The held messages.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = DeliveryId> + '_ {
+        self.classes.values().flat_map(|held| &held.ids).copied()
+    }
+
+    /// The classes of which one may ask now, those first whose first message has waited longest. `changes` is the number of
+    /// changes of the limits so far.
+    pub(crate) fn due(&mut self, now: Instant, changes: u64) -> Vec<JobClass> {
+        let changed = std::mem::replace(&mut self.changes, changes) != changes;
+        let mut due = Vec::new();
+        for (class, held) in &mut self.classes {
+            held.is_due |= changed || held.until.is_some_and(|until| until <= now);
+            if held.is_due {
+                due.push((held.ids.first().copied(), class.clone()));
+            }
+        }
+        due.sort();
+        due.into_iter().map(|(_, class)| class).collect()
     }
 
     /// The first held message of a class.
     pub(crate) fn first(&self, class: &JobClass) -> Option<DeliveryId> {
-        self.classes.get(class)?.ids.front().copied()
+        self.classes.get(class)?.ids.first().copied()
     }
 
-    /// Sets when the first message of a class may ask again.
-    pub(crate) fn set_until(&mut self, class: &JobClass, until: Option<Instant>) {
+    /// The first message of a class was refused again.
+    pub(crate) fn refused(&mut self, now: Instant, class: &JobClass, until: Option<Instant>) {
         if let Some(held) = self.classes.get_mut(class) {
-            held.until = until;
+            held.is_due = false;
+            held.until = until.map(|until| until.max(now + SHORTEST_WAIT));
         }
     }
 

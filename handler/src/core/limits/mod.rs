@@ -3,21 +3,21 @@
 //! A run asks for a [`Permit`] once its type and its key are known, and before its claim. One that has to wait ends at once, which is no
 //! attempt: the ledger [holds](super::ledger) its message, and starts it again together with the permit. No I/O, no clock.
 
-mod half_open;
+mod changes;
 mod held;
 mod job_class;
-mod operator;
+mod limited_classes;
 mod permit;
 mod process;
 mod rate;
-mod rate_key;
+mod returned;
 mod rules;
-mod snapshot;
+mod run_times;
 mod type_state;
 mod wait;
 mod wait_reports;
 
-pub(crate) use held::{HELD_PER_CLASS, HeldMessages};
+pub(crate) use held::{HELD_PER_CLASS, HeldMessages, Hold};
 pub use job_class::JobClass;
 pub use operator::{RateOrder, TypeOrders};
 pub use permit::Permit;

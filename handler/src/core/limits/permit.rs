@@ -17,13 +17,12 @@ pub struct Permit(Arc<Granted>);
 struct Granted {
     limits: Limits,
     class: JobClass,
-    /// It has one of the cores. Its type may have other rules once it ends.
-    has_core: bool,
+    at: Instant,
 }
 
 impl Permit {
-    pub(super) fn new(limits: Limits, class: JobClass, has_core: bool) -> Self {
-        Self(Arc::new(Granted { limits, class, has_core }))
+    pub(super) fn new(limits: Limits, class: JobClass, at: Instant) -> Self {
+        Self(Arc::new(Granted { limits, class, at }))
     }
 
     /// The class of the job that may start.
@@ -31,9 +30,12 @@ impl Permit {
         &self.0.class
     }
 
-    /// Takes the ending of the run: failures may close its type, and a probe may open it.
-    pub fn ended(&self, now: Instant, ending: &Ending, jitter: Jitter) {
-        self.0.limits.ended(now, &self.0.class.job_type, ending, self.0.probes, jitter);
+    /// Takes the ending of the run: failures may close the limits of its type.
+    pub fn ended(&self, now: Instant, ending: &Ending) {
+        if ending.ran() {
+            self.0.limits.ran(&self.0.class, now.saturating_duration_since(self.0.at));
+        }
+        self.0.limits.ended(now, &self.0.class, ending);
     }
 }
 

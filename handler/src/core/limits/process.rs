@@ -6,16 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use event_listener::{Event, EventListener};
+use event_listener::EventListener;
 use serde_json::value::RawValue;
 
+use super::changes::Changes;
 use super::job_class::JobClass;
-use super::operator::TypeOrders;
+use super::limited_classes::LimitedClasses;
 use super::permit::Permit;
+use super::returned::{Pace, ReturnedMessages};
 use super::rules::{LimitRules, RateKey};
 use super::snapshot::{TypeSnapshot, Waiting};
 use super::type_state::TypeState;
-use super::wait::{LimitReason, LimitWait};
+use super::wait::LimitWait;
 use crate::core::ending::Ending;
 use crate::core::retry::Jitter;
 use crate::message::sqs_message::Message;
@@ -41,15 +43,16 @@ const MAX_TYPES: usize = 1000;
 /// assert!(limits.ask(now, &mail).is_ok());
 /// ```
 #[derive(Clone)]
-pub struct Limits(Arc<Shared>);
+pub struct Limits(Arc<Shared>, Arc<LimitedClasses>);
 
 struct Shared {
     state: Mutex<State>,
-    changed: Event,
-    /// Tokens are needed that could be leased.
-    tokens_needed: Event,
+    changed: Changes,
     /// Something may be limited: otherwise runs need not ask.
     is_limiting: AtomicBool,
+    returned: Mutex<ReturnedMessages>,
+    /// A message was returned: otherwise no receive was in vain.
+    has_returned: AtomicBool,
 }
 
 struct State {
@@ -67,12 +70,20 @@ impl Limits {
         let types = types.map(|(name, rules)| (Arc::from(name.as_str()), TypeState::new(rules.clone())));
         let state = State { types: types.collect(), on_cores: 0, waiting: Waiting::default(), rules };
         let is_limiting = AtomicBool::new(!state.types.is_empty());
-        Self(Arc::new(Shared {
+        let shared = Shared {
             state: Mutex::new(state),
-            changed: Event::new(),
-            tokens_needed: Event::new(),
+            changed: Changes::default(),
             is_limiting,
-        }))
+            returned: Mutex::default(),
+            has_returned: AtomicBool::new(false),
+        };
+        Self(Arc::new(shared), Arc::default())
+    }
+
+    /// Returns a handle of the same limits for the ledger and the runs of one queue: its runs come after the messages that this
+    /// ledger holds.
+    pub fn for_queue(&self) -> Self {
+        Self(Arc::clone(&self.0), Arc::default())
     }
 
     /// Gives a job the permission to run, unless the one that it has waited for is still right. `None` if nothing limits it.
@@ -90,9 +101,25 @@ impl Limits {
         if !self.0.is_limiting.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        // The message is the one that has waited, so its key is the same if its type is.
-        if let Some(permit) = permit.filter(|permit| permit.class().job_type == *job_type) {
+        let Some(class) = self.class(job_type, message, payload) else {
+            self.1.admitted(None);
+            return Ok(None);
+        };
+        if let Some(permit) = permit.filter(|permit| *permit.class() == class) {
             return Ok(Some(permit));
+        }
+        if let Some(wait) = self.1.held_before(&class) {
+            return Err((class, wait));
+        }
+        match self.ask(now, &class) {
+            Ok(permit) => {
+                self.1.admitted(Some(&class));
+                Ok(Some(permit))
+            }
+            Err(wait) => {
+                self.1.refused(&class, wait);
+                Err((class, wait))
+            }
         }
         let Some(class) = self.class(job_type, message, payload) else { return Ok(None) };
         self.ask(now, &class).map(Some).map_err(|wait| (class, wait))
@@ -122,12 +149,56 @@ impl Limits {
             has_core = of_type.is_cpu();
             *on_cores += usize::from(has_core);
         }
-        Ok(Permit::new(self.clone(), class.clone(), has_core))
+        Ok(Permit::new(self.clone(), class.clone(), now))
     }
 
-    /// Returns the time for which a message is hidden that goes back to its queue, with so many of its class before it.
-    pub fn delay(&self, _now: Instant, _class: &JobClass, _reason: LimitReason, _before: usize) -> Duration {
-        Duration::from_secs(600)
+    /// Returns the time until the turn of a job that has to wait, with so many of its class before it. A guess, unless its rate is
+    /// all that it waits for: jobs may run for less or for more than those before them.
+    pub fn delay(&self, now: Instant, class: &JobClass, wait: LimitWait, before: usize) -> Duration {
+        let turn = self.pace(now, class, wait).turn(before);
+        turn.map_or(Duration::MAX, |turn| turn.saturating_duration_since(now))
+    }
+
+    /// Takes note that a message goes back to its queue after so many receives, and returns the time for which it is hidden.
+    pub(crate) fn returns(
+        &self,
+        now: Instant,
+        (class, wait): (&JobClass, LimitWait),
+        before: usize,
+        message_id: &Arc<str>,
+        receives: u32,
+    ) -> Duration {
+        let pace = self.pace(now, class, wait);
+        let delay = self.returned().add(now, class, pace, before, message_id, receives);
+        self.0.has_returned.store(true, Ordering::Relaxed);
+        delay
+    }
+
+    /// How often a message was returned by this process, as far as that is remembered: so many of its receives were no attempts.
+    pub(crate) fn returns_of(&self, message_id: &str) -> u32 {
+        if self.0.has_returned.load(Ordering::Relaxed) { self.returned().of(message_id) } else { 0 }
+    }
+
+    /// From when on jobs of a class may start that wait for this, and how soon after one another.
+    fn pace(&self, now: Instant, class: &JobClass, wait: LimitWait) -> Pace {
+        let state = self.state();
+        let interval = state.types.get(&class.job_type).map(|of_type| of_type.interval(state.rules.cores));
+        Pace { from: wait.until.map_or(now, |until| until.max(now)), interval: interval.unwrap_or_default() }
+    }
+
+    /// A message of the class is held by the ledger of this handle.
+    pub(crate) fn holds(&self, class: &JobClass, wait: LimitWait) {
+        self.1.held(class, wait);
+    }
+
+    /// A message of the class is held no more.
+    pub(crate) fn held_left(&self, class: &JobClass) {
+        self.1.left(class);
+    }
+
+    /// The jobs that were admitted at once through this handle: those of classes that were refused lately, and all others.
+    pub(crate) fn admitted(&self) -> (u64, u64) {
+        self.1.counts()
     }
 
     /// Returns the state of the limited types, in the order of their names.
@@ -156,77 +227,22 @@ impl Limits {
         self.0.changed.listen()
     }
 
-    /// Takes the ending of a run without a permit: nothing limited its type when it started. A throttle closes the type at once;
-    /// other endings change nothing.
-    pub fn ended_without_permit(&self, now: Instant, job_type: &Arc<str>, ending: &Ending, jitter: Jitter) {
-        if !matches!(ending, Ending::Throttled { .. }) {
-            return;
-        }
-        let mut state = self.state();
-        if !state.types.contains_key(job_type) {
-            if state.types.len() >= MAX_TYPES {
-                state.types.retain(|_, of_type| !of_type.is_idle());
-            }
-            if state.types.len() >= MAX_TYPES {
-                return;
-            }
-            state.types.insert(Arc::clone(job_type), TypeState::new(TypeRules::default()));
-            self.0.is_limiting.store(true, Ordering::Relaxed);
-        }
-        drop(state);
-        self.ended(now, job_type, ending, Probes::default(), jitter);
+    /// The number of such changes so far.
+    pub(crate) fn changes(&self) -> u64 {
+        self.0.changed.count()
     }
 
-    /// Has an operator's orders hold for a type from now on, in place of those before. Jobs that run go on; those that began
-    /// while nothing limited their type are not counted.
-    pub fn set_orders(&self, job_type: &str, orders: TypeOrders) {
-        let mut state = self.state();
-        let State { rules, types, .. } = &mut *state;
-        let rules = rules.types.get(job_type).cloned().unwrap_or_default();
-        match types.get_mut(job_type) {
-            Some(of_type) => of_type.set_orders(&rules, orders),
-            None if orders == TypeOrders::default() => return,
-            None => {
-                let mut of_type = TypeState::new(rules.clone());
-                of_type.set_orders(&rules, orders);
-                types.insert(job_type.into(), of_type);
-            }
+    /// Takes the ending of a run of a class.
+    pub(super) fn ended(&self, _now: Instant, _class: &JobClass, _ending: &Ending) {}
+
+    /// A run of a class has ended that took so long.
+    pub(super) fn ran(&self, class: &JobClass, took: Duration) {
+        if let Some(of_type) = self.state().types.get_mut(&class.job_type) {
+            of_type.ran(took);
         }
-        drop(state);
-        self.rules_changed();
     }
 
-    /// Returns the orders that hold, in the order of the types' names.
-    pub fn orders(&self) -> Vec<(Arc<str>, TypeOrders)> {
-        let state = self.state();
-        let orders = state.types.iter().map(|(name, of_type)| (Arc::clone(name), of_type.orders().clone()));
-        let mut orders: Vec<_> = orders.filter(|(_, orders)| *orders != TypeOrders::default()).collect();
-        orders.sort_by(|(one, _), (other, _)| one.cmp(other));
-        orders
-    }
-
-    /// Replaces the rules of all types, as after a change of the settings. Orders stay as they are, and so does what runs.
-    pub fn set_rules(&self, new: HashMap<String, TypeRules>) {
-        let mut state = self.state();
-        let State { rules, types, .. } = &mut *state;
-        rules.types = new;
-        for name in rules.types.keys().filter(|name| !types.contains_key(name.as_str())).collect::<Vec<_>>() {
-            types.insert(name.as_str().into(), TypeState::new(TypeRules::default()));
-        }
-        for (name, of_type) in types.iter_mut() {
-            of_type.set_rules(&rules.types.get(&**name).cloned().unwrap_or_default());
-        }
-        drop(state);
-        self.rules_changed();
-    }
-
-    /// Runs ask from now on, and what is held asks again.
-    fn rules_changed(&self) {
-        self.0.is_limiting.store(true, Ordering::Relaxed);
-        self.0.changed.notify(usize::MAX);
-    }
-
-    pub(super) fn release(&self, class: &JobClass, has_core: bool) {
+    pub(super) fn release(&self, class: &JobClass) {
         let mut state = self.state();
         let State { types, on_cores, .. } = &mut *state;
         *on_cores = on_cores.saturating_sub(usize::from(has_core));
@@ -239,6 +255,10 @@ impl Limits {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn returned(&self) -> MutexGuard<'_, ReturnedMessages> {
+        self.0.returned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

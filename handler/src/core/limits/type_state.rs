@@ -1,14 +1,14 @@
 //! The state of one job type: what runs, and what may start.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
 use super::half_open::ProbeOf;
 use super::job_class::JobClass;
 use super::operator::TypeOrders;
 use super::rate::RateState;
 use super::rules::{JobKind, TypeRules};
-use super::snapshot::TypeSnapshot;
+use super::run_times::RunTimes;
 use super::wait::{LimitReason, LimitWait};
 use crate::core::ending::Ending;
 use crate::core::retry::Jitter;
@@ -21,38 +21,13 @@ pub(super) struct TypeState {
     orders: TypeOrders,
     running: usize,
     rate: Option<RateState>,
-    throttle: Throttle,
-}
-
-/// The closings of its type of which a run is the probe.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Probes {
-    throttle: Option<ProbeOf>,
+    run_times: RunTimes,
 }
 
 impl TypeState {
     pub(super) fn new(rules: TypeRules) -> Self {
         let rate = rules.rate.as_ref().map(RateState::new);
-        Self { rules, orders: TypeOrders::default(), running: 0, rate }
-    }
-
-    /// Has an operator's orders hold over these rules of the settings.
-    pub(super) fn set_orders(&mut self, rules: &TypeRules, orders: TypeOrders) {
-        self.orders = orders;
-        self.set_rules(rules);
-    }
-
-    /// Has the orders hold over these rules of the settings. What counts its past keeps counting unless its own rule has changed.
-    pub(super) fn set_rules(&mut self, rules: &TypeRules) {
-        let rules = self.orders.over(rules);
-        if rules.rate != self.rules.rate {
-            self.rate = rules.rate.as_ref().map(RateState::new);
-        }
-        self.rules = rules;
-    }
-
-    pub(super) fn orders(&self) -> &TypeOrders {
-        &self.orders
+        Self { rules, running: 0, rate, run_times: RunTimes::default() }
     }
 
     pub(super) fn rules(&self) -> &TypeRules {
@@ -100,6 +75,25 @@ impl TypeState {
             kind: self.rules.kind,
             rate: self.rate.as_ref().map(|rate| rate.snapshot(now)),
             ..TypeSnapshot::default()
+        }
+    }
+
+    /// A run has ended that took so long.
+    pub(super) fn ran(&mut self, took: Duration) {
+        self.run_times.add(took);
+    }
+
+    /// The time between the starts of two jobs of one class while jobs wait, in a process that may use so many cores.
+    pub(super) fn interval(&self, cores: NonZeroUsize) -> Duration {
+        let rate = self.rules.rate.as_ref().map(|rate| rate.rate.interval());
+        let at_once = self.rules.concurrency.into_iter().chain(self.is_cpu().then_some(cores)).min();
+        let by_runs = |at_once: usize| self.run_times.mean() / u32::try_from(at_once).unwrap_or(u32::MAX);
+        match (rate, at_once) {
+            (Some(rate), None) => rate,
+            (Some(rate), Some(at_once)) => rate.max(by_runs(at_once.get())),
+            (None, Some(at_once)) => by_runs(at_once.get()),
+            // Such as a tenant's share: one after the other is the longest that it can take.
+            (None, None) => by_runs(1),
         }
     }
 

@@ -59,4 +59,17 @@ impl LimitReason {
             Self::RateStore => "rate_store",
         }
     }
+
+    /// What the jobs of a type wait for, in words that follow the type.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Concurrency => "as many of its jobs run as may at once",
+            Self::Cpu => "every core that the process may use is busy",
+            Self::Rate => "its rate is used up for now",
+            Self::Throttled => "the service that it calls has asked for a pause",
+            Self::Breaker => "too many of its jobs have failed",
+            Self::Operator => "an operator has paused it",
+            Self::Tenant => "its tenant has its share of the slots",
+        }
+    }
 }

@@ -1,0 +1,30 @@
+//! The changes by which a job may start that could not before.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use event_listener::{Event, EventListener};
+
+/// The changes by which a job may start that could not before: counted for ledgers, and an event for those that wait.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    count: AtomicU64,
+    event: Event,
+}
+
+impl Changes {
+    /// A change has happened: so many listeners learn of it.
+    pub(super) fn notify(&self, listeners: usize) {
+        self.count.fetch_add(1, Ordering::Release);
+        self.event.notify(listeners);
+    }
+
+    /// Waits for the next change.
+    pub(super) fn listen(&self) -> EventListener {
+        self.event.listen()
+    }
+
+    /// The number of changes so far.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,142 @@
+//! The classes of one queue's jobs that were refused lately.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::job_class::JobClass;
+use super::wait::LimitWait;
+
+/// A class counts as limited until so many of its jobs in a row were admitted at once: as many as a receive brings.
+const ADMITTED_IN_A_ROW: u32 = 10;
+
+/// The classes that are kept at most beside those of held messages: there may be one for each customer.
+const MOST_CLASSES: usize = 1_000;
+
+/// The classes of one queue's jobs that were refused lately, shared by its ledger and its runs.
+#[derive(Debug, Default)]
+pub(super) struct LimitedClasses {
+    classes: Mutex<HashMap<JobClass, Limited>>,
+    /// The jobs of these classes that were admitted at once.
+    admitted: AtomicU64,
+    /// The jobs of other classes, and of no class, that were admitted.
+    others: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Limited {
+    /// The messages that the ledger holds.
+    held: usize,
+    wait: LimitWait,
+    admitted_in_a_row: u32,
+}
+
+impl LimitedClasses {
+    /// Returns what a job has to wait for because messages of its class are held: it comes after them.
+    pub(super) fn held_before(&self, class: &JobClass) -> Option<LimitWait> {
+        let classes = self.classes();
+        classes.get(class).filter(|limited| limited.held > 0).map(|limited| limited.wait)
+    }
+
+    /// A job was refused.
+    pub(super) fn refused(&self, class: &JobClass, wait: LimitWait) {
+        let mut classes = self.classes();
+        if classes.len() >= MOST_CLASSES {
+            classes.retain(|_, limited| limited.held > 0);
+        }
+        let limited = classes.entry(class.clone()).or_insert(Limited { held: 0, wait, admitted_in_a_row: 0 });
+        (limited.wait, limited.admitted_in_a_row) = (wait, 0);
+    }
+
+    /// A job was admitted at once; `None` for one that nothing limits.
+    pub(super) fn admitted(&self, class: Option<&JobClass>) {
+        let mut classes = self.classes();
+        let limited = class.and_then(|class| Some((class, classes.get_mut(class)?)));
+        let Some((class, limited)) = limited else {
+            self.others.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        limited.admitted_in_a_row += 1;
+        if limited.admitted_in_a_row < ADMITTED_IN_A_ROW {
+            self.admitted.fetch_add(1, Ordering::Relaxed);
+        } else {
+            classes.remove(class);
+            self.others.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A message of the class is held.
+    pub(super) fn held(&self, class: &JobClass, wait: LimitWait) {
+        let mut classes = self.classes();
+        let limited = classes.entry(class.clone()).or_insert(Limited { held: 0, wait, admitted_in_a_row: 0 });
+        limited.held += 1;
+    }
+
+    /// A message of the class is held no more.
+    pub(super) fn left(&self, class: &JobClass) {
+        if let Some(limited) = self.classes().get_mut(class) {
+            limited.held = limited.held.saturating_sub(1);
+        }
+    }
+
+    /// The jobs that were admitted at once: those of classes that were refused lately, and all others.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (self.admitted.load(Ordering::Relaxed), self.others.load(Ordering::Relaxed))
+    }
+
+    fn classes(&self) -> MutexGuard<'_, HashMap<JobClass, Limited>> {
+        self.classes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::limits::LimitReason;
+
+    const WAIT: LimitWait = LimitWait { reason: LimitReason::Concurrency, until: None };
+
+    #[test]
+    fn a_class_is_limited_until_ten_of_its_jobs_in_a_row_were_admitted() {
+        let (classes, mail) = (LimitedClasses::default(), JobClass::of_type("mail"));
+        classes.admitted(None);
+        classes.admitted(Some(&mail));
+        assert_eq!(classes.counts(), (0, 2));
+        classes.refused(&mail, WAIT);
+        for _ in 0..9 {
+            classes.admitted(Some(&mail));
+        }
+        classes.refused(&mail, WAIT);
+        assert_eq!(classes.counts(), (9, 2));
+        for _ in 0..11 {
+            classes.admitted(Some(&mail));
+        }
+        assert_eq!(classes.counts(), (18, 4));
+    }
+
+    #[test]
+    fn a_job_comes_after_the_held_ones_of_its_class() {
+        let (classes, mail) = (LimitedClasses::default(), JobClass::of_type("mail"));
+        classes.refused(&mail, WAIT);
+        assert_eq!(classes.held_before(&mail), None);
+        classes.held(&mail, WAIT);
+        classes.held(&mail, WAIT);
+        assert_eq!(classes.held_before(&mail), Some(WAIT));
+        assert_eq!(classes.held_before(&JobClass::of_type("other")), None);
+        classes.left(&mail);
+        classes.left(&mail);
+        assert_eq!(classes.held_before(&mail), None);
+    }
+
+    #[test]
+    fn classes_are_bounded() {
+        let classes = LimitedClasses::default();
+        let class = |n: usize| JobClass { key: Some(n.to_string().into()), ..JobClass::of_type("mail") };
+        classes.held(&class(0), WAIT);
+        for n in 1..3 * MOST_CLASSES {
+            classes.refused(&class(n), WAIT);
+        }
+        assert!(classes.classes().len() <= MOST_CLASSES);
+        assert_eq!(classes.held_before(&class(0)), Some(WAIT));
+    }
+}
