@@ -6,6 +6,7 @@ mod against;
 mod cores;
 mod faults;
 mod figures;
+mod flow;
 mod idle;
 mod lambda;
 mod latency;
@@ -47,6 +48,8 @@ enum Other {
     Against(against::Options),
     /// Measure a worker under faults: of SQS, of the store, of dependencies, of processes
     Faults(faults::Options),
+    /// Simulate how queues with weights share the slots of a process
+    Flow(flow::Options),
     /// Measure what an outbox in PostgreSQL costs beside sending the same messages directly
     Relaying(relaying::Options),
     /// Measure what sending costs, in the background and one by one, and how long messages wait
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Some(Other::Lambda(options)) => lambda::run(&options),
         Some(Other::Against(options)) => against::run(&options),
         Some(Other::Faults(options)) => faults::run(&options),
+        Some(Other::Flow(options)) => flow::run(&options),
         Some(Other::Relaying(options)) => relaying::run(&options),
         Some(Other::Sending(options)) => sending::run(&options),
         Some(Other::Soak(options)) => soak::run(&options),

@@ -32,6 +32,7 @@ pub(crate) mod receives;
 pub(crate) mod requests;
 pub(crate) mod resources;
 pub(crate) mod retry;
+pub(crate) mod slots;
 
 pub use call::{Action, Call, CallError, Entry, MAX_BATCH, Replies, VisibilityEntry};
 pub use claim::{
@@ -65,3 +66,4 @@ pub use resources::is_out_of_resources;
 pub use retry::{
     InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, ReceiveLimit, RetryLimits, RetryPolicy, SPAN,
 };
+pub use slots::{MemberSnapshot, Priority, SlotMember, SlotPool, SlotRules, reserved_slots};

@@ -199,9 +199,12 @@ impl Quarantine {
             .collect()
     }
 
-    /// Returns true if the delivery is one of the group that runs now.
-    pub(crate) fn runs_now(&self, id: DeliveryId) -> bool {
-        self.group.contains(&id)
+    /// The slots that the next group needs if its turn has come, at most.
+    pub(crate) fn wishes(&self, others_run: bool) -> usize {
+        if self.is_running() || others_run && !self.is_impatient {
+            return 0;
+        }
+        self.waiting.iter().filter(|quarantined| !quarantined.has_run).count()
     }
 
     /// Returns true if nothing may start beside what runs.

@@ -43,6 +43,10 @@ const FIRST_RECEIVE: usize = 1;
 /// more for now. What a dead process had in hand comes back together, a lease later.
 const CAREFUL: Duration = Duration::from_secs(60);
 
+/// A long poll for one message of a queue that shares its slots is answered within this time if the message was there already: then
+/// there may be more. One that came later was sent while the poll was open.
+const AT_ONCE: Duration = Duration::from_millis(500);
+
 /// One receive, open or hanging.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReceiveId(u64);
@@ -54,6 +58,8 @@ pub struct Receive {
     pub id: ReceiveId,
     /// How many messages to ask for, 1 to 10.
     pub max: usize,
+    /// Only messages that are there now are asked for: the request waits for none.
+    pub is_short: bool,
 }
 
 #[derive(Debug)]
@@ -83,6 +89,18 @@ pub(crate) struct Receives {
     gathering_since: Option<Instant>,
     pace: Pace,
     stopped: bool,
+    /// The slots are shared with other queues.
+    shared: Option<Shared>,
+}
+
+/// The state of a queue that shares its slots: an open receive keeps them from the others.
+#[derive(Debug)]
+struct Shared {
+    /// The queue has no messages as far as is known. One long poll for one message is open then; otherwise receives wait for
+    /// nothing, and so keep slots from other queues for no longer than SQS takes to answer.
+    is_idle: bool,
+    /// The slots that are its share, for which it is worth to wait a little.
+    share: usize,
 }
 
 impl Receives {
@@ -101,6 +119,21 @@ impl Receives {
             gathering_since: None,
             pace: Pace::default(),
             stopped: false,
+            shared: None,
+        }
+    }
+
+    /// The slots are shared with other queues from now on.
+    pub(crate) fn share_slots(&mut self) {
+        self.shared = Some(Shared { is_idle: true, share: 1 });
+        // A slot that its turn brings is used at once, and not given to others because a receive is open.
+        self.most = MAX_OPEN;
+    }
+
+    /// The share of the slots that are shared with other queues.
+    pub(crate) fn set_share(&mut self, slots: usize) {
+        if let Some(shared) = &mut self.shared {
+            shared.share = slots;
         }
     }
 
@@ -118,17 +151,10 @@ impl Receives {
 
     /// The next receive to open for `free` places, if any.
     pub(crate) fn next(&mut self, now: Instant, free: usize, concurrency: usize) -> Option<Receive> {
-        let (open, overdue) = self.counts();
-        if self.stopped
-            || overdue >= MAX_OVERDUE
-            || open >= self.width
-            || open > 0 && self.is_slow()
-            || self.backoff.not_before().is_some_and(|t| now < t)
-            || self.pace.forbids(now, open)
-            || self.backoff.probes() && self.any_open_in(self.backoff.round())
-        {
+        if !self.may_open(now) {
             return None;
         }
+        let open = self.counts().0;
         if self.starts_careful {
             self.careful_until.get_or_insert(now + CAREFUL);
         }
@@ -137,9 +163,14 @@ impl Receives {
             self.gathering_since = None;
             return None;
         }
-        if unreserved < self.each.min(concurrency) {
-            // Only a lone receive may ask for few.
-            if open > 0 {
+        let (each, enough) = match &self.shared {
+            Some(shared) if shared.is_idle => (1, 1),
+            Some(shared) => (self.each, self.each.min(shared.share)),
+            None => (self.each, self.each.min(concurrency)),
+        };
+        if unreserved < enough {
+            // Only a lone receive may ask for few. Slots that are shared do not wait for the others to end.
+            if open > 0 && self.shared.is_none() {
                 return None;
             }
             let since = *self.gathering_since.get_or_insert(now);
@@ -149,9 +180,40 @@ impl Receives {
         }
         self.gathering_since = None;
         self.next_id += 1;
-        let receive = Receive { id: ReceiveId(self.next_id), max: unreserved.min(self.each) };
+        let is_short = self.shared.as_ref().is_some_and(|shared| !shared.is_idle);
+        let receive = Receive { id: ReceiveId(self.next_id), max: unreserved.min(each), is_short };
         self.open.push(Open { receive, since: now, round: self.backoff.round(), overdue: false });
         Some(receive)
+    }
+
+    /// Returns true if a receive may be opened now.
+    fn may_open(&self, now: Instant) -> bool {
+        let (open, overdue) = self.counts();
+        let is_idle = self.shared.as_ref().is_some_and(|shared| shared.is_idle);
+        !(self.stopped
+            || overdue >= MAX_OVERDUE
+            || open >= self.width
+            || open > 0 && (self.is_slow() || is_idle)
+            || self.backoff.not_before().is_some_and(|t| now < t)
+            || self.pace.forbids(now, open)
+            || self.backoff.probes() && self.any_open_in(self.backoff.round()))
+    }
+
+    /// The slots that receives would use now, besides those that they have reserved.
+    pub(crate) fn wishes(&self, now: Instant) -> usize {
+        if !self.may_open(now) {
+            return 0;
+        }
+        match &self.shared {
+            Some(shared) if shared.is_idle => 1,
+            _ => (self.width - self.counts().0) * self.each,
+        }
+    }
+
+    /// Returns true if the queue has more messages, as far as is known, and can be received from.
+    pub(crate) fn has_backlog(&self, now: Instant) -> bool {
+        let is_idle = self.shared.as_ref().is_some_and(|shared| shared.is_idle);
+        !is_idle && !self.stopped && self.backoff.not_before().is_none_or(|t| now >= t)
     }
 
     /// A receive has brought `count` messages. Returns true the first time that the pace slows the receives after it.
@@ -159,17 +221,23 @@ impl Receives {
         self.backoff.succeeded();
         let Some(open) = self.close(id) else { return false };
         self.more_waiting = count >= open.receive.max;
+        if let Some(shared) = &mut self.shared {
+            let was_there = open.receive.is_short || now < open.since + AT_ONCE;
+            shared.is_idle = count == 0 || !was_there;
+        }
         let is_careful = self.is_careful(now);
         if is_careful && !self.more_waiting {
             self.each = FIRST_RECEIVE;
         }
         if count == 0 {
             self.width = (self.width / 2).max(1);
-            return self.pace.brought_nothing(now, open.since);
+            return !open.receive.is_short && self.pace.brought_nothing(now, open.since);
         }
         self.pace.brought();
         if self.is_slow() && (self.more_waiting || !is_careful) {
             self.each = (2 * self.each).min(MAX_RECEIVE);
+        } else if self.shared.is_some() {
+            self.width = (2 * self.width).min(self.most);
         } else if self.more_waiting {
             self.width = (self.width + 1).min(self.most);
         }
@@ -269,7 +337,8 @@ impl Receives {
         (self.open.len() - overdue, overdue)
     }
 
-    fn reserved(&self) -> usize {
+    /// The slots for messages that open receives may bring.
+    pub(crate) fn reserved(&self) -> usize {
         self.open.iter().filter(|open| !open.overdue).map(|open| open.receive.max).sum()
     }
 

@@ -114,7 +114,7 @@ impl Ledger {
             return self.start_probe(now);
         }
         self.start_held(now);
-        while self.running < self.policy.concurrency.get() && !self.quarantine.is_running() {
+        while self.running < self.run_slots() && !self.quarantine.is_running() {
             let Some(id) = self.ready.pop_front() else { break };
             self.begin(now, id);
         }
@@ -227,6 +227,7 @@ impl Ledger {
         let receives = NonZeroU32::new(message.receive_count).unwrap_or(NonZeroU32::MIN);
         let took = ended_at.saturating_duration_since(run.started_at);
         let was_probe = self.pauses.probe_ended(id);
+        self.learn_job_time(took, &report.ending);
         if self.keeps_unattempted(now, id, stopped, &report.ending, was_probe) {
             let RunReport { ending, job_type, identity, .. } = report;
             return self.keep(

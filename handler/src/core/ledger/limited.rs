@@ -90,8 +90,8 @@ impl Ledger {
             return;
         }
         let Some(limits) = self.limits.clone() else { return };
-        for class in self.held.due(now, limits.changes()) {
-            while self.may_start_held() {
+        for class in self.held.classes() {
+            while self.running < self.run_slots() && !self.quarantine.is_running() {
                 let Some(id) = self.held.first(&class) else { break };
                 match limits.ask(now, &class) {
                     Ok(permit) => self.start_held_with(now, id, permit),

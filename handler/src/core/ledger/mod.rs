@@ -17,6 +17,7 @@ mod pausing;
 mod probing;
 mod quarantined;
 mod resources;
+mod slots;
 mod state;
 mod throttled;
 mod turn;

@@ -26,7 +26,7 @@ impl Ledger {
                 }
                 return self.pauses.probe_is_done();
             }
-            if self.running >= self.policy.concurrency.get() {
+            if self.running >= self.run_slots() {
                 return;
             }
             let Some((probes, position)) = self.next_probe() else {

@@ -89,12 +89,12 @@ impl Ledger {
 
     /// Has the next group begin, if nothing else runs.
     pub(super) fn start_quarantined(&mut self, now: Instant) {
-        self.start_quarantined_in(now, self.policy.concurrency.get().saturating_sub(self.running));
+        self.start_quarantined_in(now, self.run_slots().saturating_sub(self.running));
     }
 
     /// The same with so many places.
     pub(super) fn start_quarantined_in(&mut self, now: Instant, slots: usize) {
-        let others_run = self.running > self.quarantine.waiting_runs().len();
+        let others_run = self.others_run();
         loop {
             let mut group = self.quarantine.next_group(now, others_run, slots);
             if group.is_empty() {
@@ -106,6 +106,11 @@ impl Ledger {
                 return self.quarantine.runs(now, group);
             }
         }
+    }
+
+    /// Returns true if runs go on beside those that wait for their group.
+    pub(super) fn others_run(&self) -> bool {
+        self.running > self.quarantine.waiting_runs().len()
     }
 
     /// Begins a run, or has it go on. Returns false if it needs none.

@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::drain_plan::Drain;
 use super::effect::Effect;
 use super::in_flight::InFlight;
+use super::slots::PoolShare;
 use crate::core::batches::Batch;
 use crate::core::delivery::Delivery;
 use crate::core::ids::{CallId, DeliveryId};
@@ -109,6 +110,8 @@ pub struct Ledger {
     pub(super) draining: Option<Drain>,
     pub(super) drain_expected_at: Option<Instant>,
     pub(super) pauses: Pauses,
+    /// Its share of the slots of its process, if they are shared.
+    pub(super) pool: Option<PoolShare>,
 }
 
 impl Ledger {
@@ -150,6 +153,7 @@ impl Ledger {
             draining: None,
             drain_expected_at: None,
             pauses: Pauses::default(),
+            pool: None,
         })
     }
 

@@ -66,6 +66,7 @@ impl Ledger {
         self.tick_drain(now);
         self.tick_pauses(now);
         self.quarantine.tick(now);
+        self.ask_for_slots(now);
         self.start_ready(now);
         // What has waited here for twelve hours starts with no time left.
         self.check_due(now);
@@ -73,7 +74,7 @@ impl Ledger {
         self.start_ready(now);
         self.flush(now);
         self.ask_for_messages(now);
-        self.report_waits(now);
+        self.settle_slots(now);
     }
 
     /// What the host is to do next.
@@ -90,14 +91,19 @@ impl Ledger {
         let drain = self.draining.as_ref().and_then(Drain::timeout);
         let batches = [self.deletes.timeout(), self.visibilities.timeout()];
         let pauses = self.pauses.timeout();
-        let limits = [self.held_timeout(), self.limited_receives.timeout()];
-        let own = [self.next_check, self.quarantine.timeout(), receives, drain, pauses];
-        let times = batches.into_iter().chain(own).chain(limits);
+        let held = if self.may_start_held() { self.held.timeout() } else { None };
+        let own = [self.next_check, self.quarantine.timeout(), receives, drain, pauses, held];
+        let times = batches.into_iter().chain(own);
         times.flatten().min()
     }
 
     /// How many more messages could be started: the free places.
     pub fn demand(&self) -> usize {
+        self.room().min(self.slots_for_messages())
+    }
+
+    /// The messages that could be started besides those in hand, if there are slots.
+    pub(super) fn room(&self) -> usize {
         if self.draining.is_some() || self.quarantine.is_active() {
             return 0;
         }

@@ -1,0 +1,155 @@
+//! A model of SQS and of time, and what is measured in it.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use super::load::{Arrivals, Scenario};
+
+/// A request to SQS takes this long.
+pub(super) const REQUEST: Duration = Duration::from_millis(15);
+
+/// A queue, and what is measured of it.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    is_endless: bool,
+    /// When each message was sent.
+    waiting: VecDeque<Duration>,
+    pub(super) measured: Measured,
+}
+
+/// What is measured of a queue.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Measured {
+    pub(super) started: usize,
+    pub(super) slot_time: Duration,
+    pub(super) receives: usize,
+    /// From the sending of a message to the start of its job; for an endless queue, from one start to the next.
+    pub(super) waits: Vec<Duration>,
+    last_start: Duration,
+}
+
+/// The queues of a scenario, its time, and what happens next.
+pub(super) struct World<E> {
+    pub(super) now: Duration,
+    pub(super) queues: Vec<Queue>,
+    scenario: Scenario,
+    random: fastrand::Rng,
+    events: BinaryHeap<Reverse<(Duration, u64, usize)>>,
+    pending: Vec<Option<E>>,
+    count: u64,
+    /// The slot seconds that runs have used.
+    pub(super) used: Duration,
+    /// The messages in hand whose job has not started: now, and at most after any event.
+    hidden: usize,
+    pub(super) most_hidden: usize,
+}
+
+impl<E> World<E> {
+    pub(super) fn new(scenario: &Scenario, seed: u64) -> Self {
+        let queue = |arrivals: Arrivals| Queue {
+            is_endless: matches!(arrivals, Arrivals::Endless),
+            ..Queue::default()
+        };
+        Self {
+            now: Duration::ZERO,
+            queues: scenario.loads.iter().map(|load| queue(load.arrivals)).collect(),
+            scenario: scenario.clone(),
+            random: fastrand::Rng::with_seed(seed),
+            events: BinaryHeap::new(),
+            pending: Vec::new(),
+            count: 0,
+            used: Duration::ZERO,
+            hidden: 0,
+            most_hidden: 0,
+        }
+    }
+
+    /// Has an event happen after `wait`.
+    pub(super) fn after(&mut self, wait: Duration, event: E) {
+        self.count += 1;
+        let index = self.pending.len();
+        self.pending.push(Some(event));
+        self.events.push(Reverse((self.now.saturating_add(wait), self.count, index)));
+    }
+
+    /// Everything that follows from an event has happened.
+    pub(super) fn settles(&mut self) {
+        self.most_hidden = self.most_hidden.max(self.hidden);
+    }
+
+    /// What was measured, without the events that would follow.
+    pub(super) fn ended(self) -> World<()> {
+        World {
+            now: self.now,
+            queues: self.queues,
+            scenario: self.scenario,
+            random: self.random,
+            events: BinaryHeap::new(),
+            pending: Vec::new(),
+            count: self.count,
+            used: self.used,
+            hidden: self.hidden,
+            most_hidden: self.most_hidden,
+        }
+    }
+
+    /// Goes on to the next event, or to `until` if none happens before. Returns `None` at the end of the scenario.
+    pub(super) fn next(&mut self, until: Option<Duration>) -> Option<Option<E>> {
+        let event = self.events.peek().map(|Reverse((at, ..))| *at);
+        let next = event.into_iter().chain(until).min()?;
+        if next > self.scenario.lasts {
+            return None;
+        }
+        self.now = self.now.max(next);
+        if event != Some(next) {
+            return Some(None);
+        }
+        let Reverse((_, _, index)) = self.events.pop()?;
+        Some(self.pending.get_mut(index).and_then(Option::take))
+    }
+
+    /// The times at which a queue is sent messages: the first, and then from one to the next.
+    pub(super) fn arrivals(&self, queue: usize) -> Option<(Duration, Duration, usize)> {
+        match self.scenario.loads[queue].arrivals {
+            Arrivals::Endless => None,
+            Arrivals::Bursts { first, every, count } => Some((first, every, count)),
+        }
+    }
+
+    /// A queue is sent messages.
+    pub(super) fn send(&mut self, queue: usize, count: usize) {
+        let now = self.now;
+        self.queues[queue].waiting.extend(std::iter::repeat_n(now, count));
+    }
+
+    /// Returns true if a receive finds messages.
+    pub(super) fn has_message(&self, queue: usize) -> bool {
+        self.queues[queue].is_endless || !self.queues[queue].waiting.is_empty()
+    }
+
+    /// Takes messages out of a queue: when each was sent.
+    pub(super) fn take(&mut self, queue: usize, most: usize) -> Vec<Duration> {
+        let now = self.now;
+        let queue = &mut self.queues[queue];
+        queue.measured.receives += 1;
+        let count = if queue.is_endless { most } else { most.min(queue.waiting.len()) };
+        self.hidden += count;
+        if queue.is_endless { vec![now; count] } else { queue.waiting.drain(..count).collect() }
+    }
+
+    /// A job starts. Returns how long it takes.
+    pub(super) fn starts(&mut self, queue: usize, sent_at: Duration) -> Duration {
+        let time = self.scenario.loads[queue].job_time(&mut self.random);
+        let ends = (self.now + time).min(self.scenario.lasts);
+        let queue = &mut self.queues[queue];
+        let since = if queue.is_endless { queue.measured.last_start } else { sent_at };
+        queue.measured.waits.push(self.now.saturating_sub(since));
+        queue.measured.last_start = self.now;
+        queue.measured.started += 1;
+        queue.measured.slot_time += ends - self.now;
+        self.used += ends - self.now;
+        self.hidden -= 1;
+        time
+    }
+}

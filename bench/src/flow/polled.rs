@@ -1,0 +1,131 @@
+//! The usual ways to share slots among queues, for comparison: one loop asks one queue after the other, with short polls, for as
+//! many messages as there are free slots.
+
+use std::time::Duration;
+
+use super::load::Scenario;
+use super::model::{REQUEST, World};
+
+/// How long the loop waits once no queue has had a message.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A receive brings at most ten messages.
+const MOST: usize = 10;
+
+/// The order in which queues are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The queue of the largest weight first, as long as it has messages.
+    Strict,
+    /// Each queue in its turn.
+    RoundRobin,
+    /// The queue that has had the fewest starts for its weight, of those that have messages.
+    Starts,
+}
+
+enum Event {
+    Arrive { queue: usize, every: Duration, count: usize },
+    Lands(usize, usize),
+    Ends,
+    Resume,
+}
+
+struct Loop {
+    world: World<Event>,
+    order: Order,
+    free: usize,
+    is_asking: bool,
+    is_pausing: bool,
+    /// The queues that have had no message since one had.
+    empty: Vec<bool>,
+    turn: usize,
+    weights: Vec<f64>,
+    starts: Vec<f64>,
+}
+
+/// Plays a scenario to its end.
+pub(super) fn play(scenario: &Scenario, order: Order, seed: u64) -> World<()> {
+    let mut polling = Loop {
+        world: World::new(scenario, seed),
+        order,
+        free: scenario.slots,
+        is_asking: false,
+        is_pausing: false,
+        empty: vec![false; scenario.loads.len()],
+        turn: 0,
+        weights: scenario.loads.iter().map(|load| f64::from(load.rules.weight.get())).collect(),
+        starts: vec![0.0; scenario.loads.len()],
+    };
+    for queue in 0..scenario.loads.len() {
+        if let Some((first, every, count)) = polling.world.arrivals(queue) {
+            polling.world.after(first, Event::Arrive { queue, every, count });
+        }
+    }
+    polling.asks();
+    while let Some(event) = polling.world.next(None) {
+        if let Some(event) = event {
+            polling.happens(event);
+        }
+        polling.world.settles();
+    }
+    polling.world.ended()
+}
+
+impl Loop {
+    fn happens(&mut self, event: Event) {
+        match event {
+            Event::Arrive { queue, every, count } => {
+                self.world.send(queue, count);
+                self.world.after(every, Event::Arrive { queue, every, count });
+            }
+            Event::Lands(queue, max) => {
+                self.is_asking = false;
+                let messages = self.world.take(queue, max);
+                if messages.is_empty() {
+                    self.empty[queue] = true;
+                } else {
+                    self.empty.fill(false);
+                }
+                for sent_at in messages {
+                    self.free -= 1;
+                    let time = self.world.starts(queue, sent_at);
+                    self.world.after(time, Event::Ends);
+                    self.starts[queue] += 1.0 / self.weights[queue];
+                }
+            }
+            Event::Ends => self.free += 1,
+            Event::Resume => {
+                self.is_pausing = false;
+                self.empty.fill(false);
+            }
+        }
+        self.asks();
+    }
+
+    fn asks(&mut self) {
+        if self.is_asking || self.is_pausing || self.free == 0 {
+            return;
+        }
+        let Some(queue) = self.next() else {
+            self.is_pausing = true;
+            return self.world.after(PAUSE, Event::Resume);
+        };
+        self.is_asking = true;
+        self.world.after(REQUEST, Event::Lands(queue, self.free.min(MOST)));
+    }
+
+    fn next(&mut self) -> Option<usize> {
+        let count = self.weights.len();
+        let mut with_messages = (0..count).filter(|queue| !self.empty[*queue]);
+        match self.order {
+            Order::Strict => with_messages.max_by(|a, b| self.weights[*a].total_cmp(&self.weights[*b])),
+            Order::Starts => with_messages.min_by(|a, b| self.starts[*a].total_cmp(&self.starts[*b])),
+            Order::RoundRobin => {
+                with_messages.next()?;
+                let turn = (self.turn..).map(|turn| turn % count).find(|queue| !self.empty[*queue])?;
+                self.turn = turn + 1;
+                Some(turn)
+            }
+        }
+    }
+}

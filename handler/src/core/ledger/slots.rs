@@ -1,0 +1,154 @@
+//! The ledger's share of the slots of its process, if its queues have weights: asked for before anything is started or received.
+
+use std::time::{Duration, Instant};
+
+use event_listener::EventListener;
+
+use super::state::Ledger;
+use crate::core::ending::Ending;
+use crate::core::slots::{SlotMember, SlotUse};
+use crate::message::sqs_message::Message;
+
+/// A ledger's share of the slots of its process.
+#[derive(Debug)]
+pub(super) struct PoolShare {
+    member: SlotMember,
+    granted: usize,
+    /// Those of them that were free at the end of the last turn, until there are more for one receive.
+    gathered: usize,
+    /// A held message may start, as far as is known, once there is a slot for it.
+    holds_for_slot: bool,
+    is_late: bool,
+    /// The jobs that have ended since the last report, and their time in all.
+    ended: (u32, Duration),
+}
+
+impl Ledger {
+    /// Shares the slots of its process with other queues. Its own concurrency is the most that it takes of them.
+    pub fn join_pool(&mut self, member: SlotMember) {
+        if let Some(receives) = &mut self.receives {
+            receives.share_slots();
+        }
+        let pool =
+            PoolShare { member, granted: 0, gathered: 0, holds_for_slot: false, is_late: false, ended: (0, Duration::ZERO) };
+        self.pool = Some(pool);
+    }
+
+    /// Waits for more slots; `None` if the slots are not shared. [`tick`](Self::tick) uses them.
+    pub fn slots_changed(&self) -> Option<EventListener> {
+        self.pool.as_ref().map(|pool| pool.member.changed())
+    }
+
+    /// Returns true if there are more slots since the last [`tick`](Self::tick).
+    pub fn has_new_slots(&self) -> bool {
+        self.pool.as_ref().is_some_and(|pool| pool.member.granted() > pool.granted)
+    }
+
+    /// Learns from a receive's messages, before they are [`received`](Self::received), whether the queue is late by its
+    /// [`max_age`](crate::core::SlotRules::max_age): a message is that was never received before. `now` is the time since the Unix
+    /// epoch, as in [`Message::sent_at`].
+    pub fn note_age(&mut self, now: Duration, messages: &[Message]) {
+        let Some(pool) = &mut self.pool else { return };
+        let Some(max_age) = pool.member.rules().max_age else { return };
+        let fresh = messages.iter().filter(|message| message.receive_count <= 1);
+        let oldest = fresh.filter_map(|message| message.sent_at).min();
+        pool.is_late = oldest.is_some_and(|sent_at| now.saturating_sub(sent_at) > max_age);
+    }
+
+    /// How many runs there may be at once.
+    pub(super) fn run_slots(&self) -> usize {
+        let most = self.policy.concurrency.get();
+        let Some(pool) = &self.pool else { return most };
+        most.min(pool.granted.saturating_sub(self.reserved_slots()))
+    }
+
+    /// How many slots there are for messages that are received, those of open receives with them.
+    pub(super) fn slots_for_messages(&self) -> usize {
+        let Some(pool) = &self.pool else { return usize::MAX };
+        pool.granted.saturating_sub(self.running + self.ready.len())
+    }
+
+    /// Returns true if a held message can start once its limit allows it.
+    pub(super) fn may_start_held(&self) -> bool {
+        let lacks_slot = self.pool.as_ref().is_some_and(|pool| pool.holds_for_slot);
+        self.running < self.policy.concurrency.get() && !lacks_slot
+    }
+
+    pub(super) fn learn_job_time(&mut self, took: Duration, ending: &Ending) {
+        if let Some(pool) = &mut self.pool
+            && ending.ran()
+        {
+            pool.ended = (pool.ended.0 + 1, pool.ended.1 + took);
+        }
+    }
+
+    /// Asks for the slots that can be used now.
+    pub(super) fn ask_for_slots(&mut self, now: Instant) {
+        if self.pool.is_none() {
+            return;
+        }
+        let to_start = self.slots_to_start(usize::from(self.held.count() > 0));
+        let usage = self.slot_use(now, to_start);
+        let Some(pool) = &mut self.pool else { return };
+        let new = pool.member.granted().saturating_sub(pool.granted);
+        let keeps = (usage.taken + to_start + pool.gathered + new).min(usage.wants);
+        let usage = SlotUse { keeps, ..usage };
+        let (granted, share) = pool.member.ask(now, usage);
+        pool.granted = granted;
+        if let Some(receives) = &mut self.receives {
+            receives.set_share(share);
+        }
+    }
+
+    /// Gives back the slots that are not used.
+    pub(super) fn settle_slots(&mut self, now: Instant) {
+        if self.pool.is_none() {
+            return;
+        }
+        // With a slot, those that are held have asked their limits.
+        let holds_for_slot = self.held.count() > 0
+            && self.running >= self.run_slots()
+            && self.running < self.policy.concurrency.get();
+        let usage = self.slot_use(now, self.slots_to_start(usize::from(holds_for_slot)));
+        let usage = SlotUse { keeps: usage.wants, ..usage };
+        let Some(pool) = &mut self.pool else { return };
+        pool.holds_for_slot = holds_for_slot;
+        pool.granted = pool.granted.min(usage.wants).max(usage.taken);
+        pool.gathered = pool.granted - usage.taken;
+        pool.member.settle(now, usage);
+    }
+
+    /// The slots for what is in hand and may start, and for so many held messages.
+    fn slots_to_start(&self, held: usize) -> usize {
+        if self.pauses.keeps_in_hand() {
+            usize::from(self.pauses.wants_probe() && self.pauses.probe().is_none())
+        } else if self.quarantine.is_running() {
+            0
+        } else {
+            self.ready.len() + held + self.quarantine.wishes(self.others_run())
+        }
+    }
+
+    fn slot_use(&mut self, now: Instant, to_start: usize) -> SlotUse {
+        let reserved = self.reserved_slots();
+        let room = if self.is_judging() { 0 } else { self.room() };
+        let to_receive = self.receives.as_ref().map_or(0, |receives| receives.wishes(now));
+        let to_receive = to_receive.min(room.saturating_sub(reserved));
+        let has_backlog = room > reserved && self.receives.as_ref().is_some_and(|r| r.has_backlog(now));
+        let Some(pool) = &mut self.pool else { return SlotUse::default() };
+        let taken = self.running + reserved;
+        SlotUse {
+            running: self.running,
+            taken,
+            keeps: taken,
+            wants: (taken + to_start + to_receive).min(self.policy.concurrency.get()).max(taken),
+            is_hungry: has_backlog,
+            is_late: pool.is_late,
+            ended: std::mem::take(&mut pool.ended),
+        }
+    }
+
+    fn reserved_slots(&self) -> usize {
+        self.receives.as_ref().map_or(0, |receives| receives.reserved())
+    }
+}

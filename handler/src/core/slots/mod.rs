@@ -1,0 +1,16 @@
+//! One pool of slots, shared by the queues of a process by their weights. See ADR 0038.
+//!
+//! A slot is the place of one run, or of one message that an open receive may bring. Without weights there is no pool: each
+//! ledger has as many slots as its concurrency.
+
+mod member;
+mod pool;
+mod rules;
+mod shares;
+#[cfg(test)]
+mod shares_tests;
+
+pub use member::SlotMember;
+pub use pool::{MemberSnapshot, SlotPool};
+pub use rules::{Priority, SlotRules, reserved_slots};
+pub(crate) use shares::SlotUse;

@@ -1,0 +1,89 @@
+//! The slots of a process, shared by its queues.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::member::SlotMember;
+use super::rules::SlotRules;
+use super::shares::Shares;
+
+/// The slots of a process, shared by its queues. Cloning gives another handle of the same pool.
+///
+/// ```
+/// use std::num::{NonZeroU32, NonZeroUsize};
+/// use std::time::Duration;
+/// use drumline::core::{Ledger, Policy, SlotPool, SlotRules};
+///
+/// # fn main() -> Result<(), drumline::core::InvalidPolicy> {
+/// let pool = SlotPool::new(NonZeroUsize::new(8).unwrap());
+/// let mut mails = Ledger::new(Policy::new(Duration::from_secs(30)))?;
+/// mails.join_pool(pool.join("mails", SlotRules { weight: NonZeroU32::new(5).unwrap(), ..SlotRules::default() }));
+/// let mut reports = Ledger::new(Policy::new(Duration::from_secs(30)))?;
+/// reports.join_pool(pool.join("reports", SlotRules::default()));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct SlotPool(Arc<Mutex<Shares>>);
+
+/// The share of one queue at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemberSnapshot {
+    /// The queue's name.
+    pub name: Arc<str>,
+    /// Its rules.
+    pub rules: SlotRules,
+    /// The slots that it has.
+    pub slots: usize,
+    /// Its runs. Its other slots are for messages that receives may bring.
+    pub running: usize,
+    /// The slots that it waits for.
+    pub waits_for: usize,
+    /// The slots that are its share while the queues that have work now have it.
+    pub share: f64,
+    /// Its oldest message is older than its rules allow, so that it gets the next slots.
+    pub is_late: bool,
+}
+
+impl SlotPool {
+    /// A pool of so many slots.
+    pub fn new(size: NonZeroUsize) -> Self {
+        Self(Arc::new(Mutex::new(Shares::new(size.get()))))
+    }
+
+    /// Gives a queue its share, until the returned member is dropped.
+    pub fn join(&self, name: &str, rules: SlotRules) -> SlotMember {
+        let (id, changed) = self.shares().join(name.into(), rules);
+        SlotMember::new(self.clone(), id, rules, changed)
+    }
+
+    /// The number of its slots.
+    pub fn size(&self) -> usize {
+        self.shares().size()
+    }
+
+    /// The shares of its queues, in the order in which they have joined.
+    pub fn snapshot(&self) -> Vec<MemberSnapshot> {
+        let shares = self.shares();
+        let members = shares.members.iter().map(|(id, member)| MemberSnapshot {
+            name: Arc::clone(&member.name),
+            rules: member.rules,
+            slots: member.granted,
+            running: member.usage.running,
+            waits_for: member.usage.wants.saturating_sub(member.granted),
+            share: shares.share(*id),
+            is_late: member.usage.is_late,
+        });
+        members.collect()
+    }
+
+    pub(super) fn shares(&self) -> MutexGuard<'_, Shares> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for SlotPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlotPool").field("members", &self.snapshot()).finish_non_exhaustive()
+    }
+}

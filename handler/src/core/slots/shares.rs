@@ -1,0 +1,244 @@
+//! Which queue gets the next free slot.
+//!
+//! Weighted fair sharing of slot time: each queue is charged the time for which its runs hold slots, divided by its weight, and
+//! the next free slot goes to the queue that wants one and has been charged least; a slot that a queue has counts as one more job
+//! of its usual length. Invariants: never more slots are granted than the pool has; a slot is free only if no queue that may have
+//! it wants it; a queue that wants no slot gathers no claim to later ones.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use event_listener::Event;
+
+use super::rules::{Priority, SlotRules, reserved_slots};
+
+/// The length of a job while none has ended: any will do, since all queues begin with it.
+const FIRST_JOB_TIME: f64 = 1.0;
+
+/// The part of its difference by which a job's length changes the usual one: the last ten jobs or so count.
+const JOB_TIME_STEP: f64 = 0.125;
+
+/// The use that a queue makes of its slots, and what it wants.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct SlotUse {
+    /// The runs.
+    pub(crate) running: usize,
+    /// The slots that it cannot give back now: runs, and messages that open receives may bring.
+    pub(crate) taken: usize,
+    /// The slots that it keeps of those that it has: those taken, and those for what has come and is gathered. The others go to whose
+    /// turn it is.
+    pub(crate) keeps: usize,
+    /// The slots that it would use now if it had them, with those that it has.
+    pub(crate) wants: usize,
+    /// It has a backlog, and would use more slots soon if not now.
+    pub(crate) is_hungry: bool,
+    /// Its oldest message is older than its rules allow.
+    pub(crate) is_late: bool,
+    /// The number of jobs that have ended since the last report, and their time in all.
+    pub(crate) ended: (u32, Duration),
+}
+
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) name: Arc<str>,
+    pub(super) rules: SlotRules,
+    pub(super) granted: usize,
+    pub(super) usage: SlotUse,
+    /// The slot seconds of its runs, divided by its weight, with what was added so that it is no further behind than the others.
+    charged: f64,
+    /// The usual length of its jobs, in seconds.
+    job_time: f64,
+    has_ended_any: bool,
+    pub(super) changed: Arc<Event>,
+}
+
+impl Member {
+    fn new(name: Arc<str>, rules: SlotRules) -> Self {
+        let changed = Arc::new(Event::new());
+        Self {
+            name,
+            rules,
+            granted: 0,
+            usage: SlotUse::default(),
+            charged: 0.0,
+            job_time: FIRST_JOB_TIME,
+            has_ended_any: false,
+            changed,
+        }
+    }
+
+    fn weight(&self) -> f64 {
+        f64::from(self.rules.weight.get())
+    }
+
+    /// Returns true if it wants a slot now.
+    fn wants_more(&self) -> bool {
+        self.usage.wants > self.granted
+    }
+
+    /// Returns true if it competes for slots.
+    fn competes(&self) -> bool {
+        self.usage.is_hungry || self.wants_more()
+    }
+
+    fn is_critical(&self) -> bool {
+        self.rules.priority == Priority::Critical
+    }
+
+    /// Returns true if it gets free slots before others, within bounds.
+    fn passes(&self) -> bool {
+        self.is_critical() || self.usage.is_late
+    }
+
+    /// The charge by which it is compared: what it has been charged, and what its slots will cost.
+    fn turn(&self) -> f64 {
+        self.charged + float(self.granted) * self.job_time / self.weight()
+    }
+
+    fn learn_job_time(&mut self) {
+        let (count, time) = std::mem::take(&mut self.usage.ended);
+        if count == 0 {
+            return;
+        }
+        let mean = time.as_secs_f64() / f64::from(count);
+        let step = if self.has_ended_any { 1.0 - (1.0 - JOB_TIME_STEP).powf(f64::from(count)) } else { 1.0 };
+        self.job_time += step * (mean - self.job_time);
+        self.has_ended_any = true;
+    }
+}
+
+/// The shares of a pool: pure bookkeeping, without a lock.
+#[derive(Debug)]
+pub(super) struct Shares {
+    size: usize,
+    pub(super) members: BTreeMap<u64, Member>,
+    last_id: u64,
+    /// The charge of those that have been charged least, of all that compete: who begins to compete begins here.
+    level: f64,
+    charged_until: Option<Instant>,
+}
+
+impl Shares {
+    pub(super) fn new(size: usize) -> Self {
+        Self { size, members: BTreeMap::new(), last_id: 0, level: 0.0, charged_until: None }
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
+    pub(super) fn join(&mut self, name: Arc<str>, rules: SlotRules) -> (u64, Arc<Event>) {
+        self.last_id += 1;
+        let member = Member::new(name, rules);
+        let changed = Arc::clone(&member.changed);
+        self.members.insert(self.last_id, member);
+        (self.last_id, changed)
+    }
+
+    /// A queue leaves, and its slots are free. Returns those that have got more slots by that.
+    pub(super) fn leave(&mut self, id: u64) -> Vec<u64> {
+        self.members.remove(&id);
+        self.grant()
+    }
+
+    /// Takes the use that a queue makes of its slots. Returns those that have got more slots by that.
+    pub(super) fn report(&mut self, now: Instant, id: u64, usage: SlotUse) -> Vec<u64> {
+        self.charge(now);
+        let level = self.level;
+        let Some(member) = self.members.get_mut(&id) else { return Vec::new() };
+        let competed = member.competes();
+        member.usage = usage;
+        member.learn_job_time();
+        member.granted = member.granted.min(usage.keeps).max(usage.taken);
+        if member.competes() && !competed {
+            // What it did not use is gone: others have used it.
+            member.charged = member.charged.max(level);
+        }
+        self.grant()
+    }
+
+    /// The slots that a queue has by its weight while those that compete now do.
+    pub(super) fn share(&self, id: u64) -> f64 {
+        let counts = |member: &Member| member.competes() || member.usage.running > 0;
+        let others = self.members.iter().filter(|(other, member)| **other != id && counts(member));
+        let Some(own) = self.members.get(&id).map(Member::weight) else { return 0.0 };
+        let all: f64 = own + others.map(|(_, member)| member.weight()).sum::<f64>();
+        float(self.size) * own / all
+    }
+
+    /// Charges the time since the last change.
+    fn charge(&mut self, now: Instant) {
+        let since = self.charged_until.replace(now).unwrap_or(now);
+        let time = now.saturating_duration_since(since).as_secs_f64();
+        for member in self.members.values_mut() {
+            member.charged += time * float(member.usage.running) / member.weight();
+        }
+        let competing = self.members.values().filter(|member| member.competes());
+        let lowest = competing.map(|member| member.charged).reduce(f64::min);
+        // While none competes, slots are free for all, and what was used is forgotten.
+        let reached = lowest
+            .or_else(|| self.members.values().map(|member| member.charged).reduce(f64::max))
+            .unwrap_or_default();
+        self.level = self.level.max(reached);
+        let level = self.level;
+        for member in self.members.values_mut().filter(|member| member.passes()) {
+            // What it takes before its turn is not held against it for longer than one job.
+            member.charged = member.charged.min(level + member.job_time / member.weight());
+        }
+    }
+
+    /// Grants all free slots to those that want them. Returns those that have got some.
+    fn grant(&mut self) -> Vec<u64> {
+        let mut granted: Vec<u64> = Vec::new();
+        while let Some(id) = self.next() {
+            let Some(member) = self.members.get_mut(&id) else { break };
+            member.granted += 1;
+            if !granted.contains(&id) {
+                granted.push(id);
+            }
+        }
+        granted
+    }
+
+    /// The queue that gets the next free slot.
+    fn next(&self) -> Option<u64> {
+        let granted = |of: fn(&Member) -> bool| -> usize {
+            self.members.values().filter(|member| of(member)).map(|member| member.granted).sum()
+        };
+        let free = self.size.saturating_sub(granted(|_| true));
+        if free == 0 {
+            return None;
+        }
+        let reserved =
+            if self.members.values().any(Member::is_critical) { reserved_slots(self.size) } else { 0 };
+        let reserved = reserved.saturating_sub(granted(Member::is_critical));
+        let critical = || self.first(Member::is_critical);
+        if reserved > 0
+            && let Some(id) = critical()
+        {
+            return Some(id);
+        }
+        if free <= reserved {
+            return None;
+        }
+        // Those that pass leave the rest half of the pool.
+        let passing = if granted(Member::passes) < (self.size / 2).max(1) {
+            critical().or_else(|| self.first(Member::passes))
+        } else {
+            None
+        };
+        passing.or_else(|| self.first(|_| true))
+    }
+
+    /// Of those that want a slot, the one whose turn it is.
+    fn first(&self, among: fn(&Member) -> bool) -> Option<u64> {
+        let wanting = self.members.iter().filter(|(_, member)| member.wants_more() && among(member));
+        wanting.min_by(|(_, a), (_, b)| a.turn().total_cmp(&b.turn())).map(|(id, _)| *id)
+    }
+}
+
+/// Slots are at most ten thousand.
+fn float(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
