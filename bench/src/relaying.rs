@@ -109,10 +109,7 @@ impl Program<'_> {
             })?;
         }
         let status = process.wait()?;
-        ensure!(
-            status.success(),
-            "the sending process ended with {status}; see target/bench/relay_load.log"
-        );
+        ensure!(status.success(), "the sending process ended with {status}; see target/bench/relay_load.log");
         Ok(Measured { latency_ms, messages, rounds })
     }
 }

@@ -15,8 +15,7 @@
 mod arrived;
 mod backlog;
 mod backlog_line;
-#[cfg(test)]
-mod backlog_tests;
+
 mod concluding;
 mod deadline;
 #[cfg(feature = "postgres")]

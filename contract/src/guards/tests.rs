@@ -171,6 +171,22 @@ fn beside_the_payload_secrets_alone_are_found_and_none_is_allowed() {
 }
 
 #[test]
+fn one_field_beside_the_payload_is_judged_as_an_object_of_it() {
+    let aws_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    let pem = "-----BEGIN PRIVATE KEY-----";
+    let texts = [KEY_ID, aws_key, pem, "redis://:hunter2@cache", "https://x.test", "hunter2", "a@b.example", ""];
+    for guards in [Guards::default(), Guards::deny(), Guards::none()] {
+        for name in ["jobId", "secretAccessKey", "password", KEY_ID, "ada@example.com"] {
+            for text in texts {
+                let found = !guards.inspect_beside(&json!({ name: text })).is_empty();
+                assert_eq!(guards.finds_beside(name, text), found, "{name} {text}");
+            }
+        }
+    }
+    assert!(Guards::default().finds_beside("jobId", KEY_ID) && !Guards::default().finds_beside("jobId", "7"));
+}
+
+#[test]
 fn findings_are_bounded_by_kind() {
     let payload = json!({"mails": vec!["ada@example.com"; 1_000], "z": KEY_ID});
     let kinds = found(&payload);

@@ -58,8 +58,6 @@ pub(super) struct Backlog {
     held: HashMap<Arc<str>, Duration>,
     /// As `held`; their conclusions are on their way.
     held_in_call: HashMap<Arc<str>, Duration>,
-    /// Jobs that were put back and taken again before the outbox has confirmed the one.
-    again: Vec<Arrived>,
     concluded: Vec<(TakenJob, Conclusion)>,
     concluded_since: Option<Instant>,
     requests: u64,
@@ -69,15 +67,11 @@ pub(super) struct Backlog {
 impl Backlog {
     /// Accepts jobs that were taken, in their order.
     pub(super) fn accept(&mut self, now: Instant, arrived: Vec<Arrived>, jitter: Jitter) {
-        for arrived in arrived {
-            if self.in_hand.contains(&arrived.taken.job.id) {
-                if !self.renew(&arrived.taken, arrived.deadline) {
-                    self.again.push(arrived);
-                }
+        for Arrived { taken, deadline, preparation } in arrived {
+            if !self.in_hand.insert(taken.job.id.clone()) {
+                self.renew(&taken, deadline);
                 continue;
             }
-            let Arrived { taken, deadline, preparation } = arrived;
-            self.in_hand.insert(taken.job.id.clone());
             match preparation {
                 Preparation::Ready(queue, message) => self.enter(now, taken, deadline, queue, message),
                 Preparation::Refused { queue, class, reason } => {
@@ -110,13 +104,14 @@ impl Backlog {
         self.put_back(now, &name, class, after, vec![row]);
     }
 
-    /// Gives a job that is here the lease under which it was taken once more. Returns false if its conclusion is on its way.
-    fn renew(&mut self, taken: &TakenJob, deadline: Deadline) -> bool {
-        if self.lines.values_mut().any(|line| line.renew(taken, deadline)) {
-            return true;
+    /// Gives a job that is here the lease under which it was taken once more.
+    fn renew(&mut self, taken: &TakenJob, deadline: Deadline) {
+        let is_in_line = self.lines.values_mut().any(|line| line.renew(taken, deadline));
+        if !is_in_line
+            && let Some((job, _)) = self.concluded.iter_mut().find(|(job, _)| job.job.id == taken.job.id)
+        {
+            job.lease.clone_from(&taken.lease);
         }
-        let concluded = self.concluded.iter_mut().find(|(job, _)| job.job.id == taken.job.id);
-        concluded.map(|(job, _)| job.lease.clone_from(&taken.lease)).is_some()
     }
 
     /// Returns the next request that leaves now.
@@ -352,39 +347,17 @@ impl Backlog {
     }
 
     /// The outbox has confirmed conclusions; `are_all` if they are the last of those that it was given.
-    pub(super) fn confirmed(
-        &mut self,
-        now: Instant,
-        concluded: &[(TakenJob, Conclusion)],
-        are_all: bool,
-        jitter: Jitter,
-    ) {
+    pub(super) fn confirmed(&mut self, concluded: &[(TakenJob, Conclusion)], are_all: bool) {
         if are_all {
             self.held_in_call.clear();
         }
         for (taken, _) in concluded {
             self.in_hand.remove(&taken.job.id);
         }
-        if !self.again.is_empty() {
-            let waiting = std::mem::take(&mut self.again);
-            let (waiting, free) = waiting.into_iter().partition(|job| self.in_hand.contains(&job.taken.job.id));
-            self.again = waiting;
-            // One that has come under the same lease was taken before its conclusion, which holds for it, too.
-            let is_of = |job: &Arrived, (taken, _): &(TakenJob, Conclusion)| {
-                let (one, other) = (&job.taken, taken);
-                one.job.id == other.job.id
-                    && one.lease.name == other.lease.name
-                    && one.lease.fencing_token == other.lease.fencing_token
-            };
-            let free: Vec<Arrived> = free;
-            let again = free.into_iter().filter(|job| !concluded.iter().any(|of| is_of(job, of)));
-            self.accept(now, again.collect(), jitter);
-        }
     }
 
     /// Forgets all jobs that are not in flight and not concluded.
     pub(super) fn forget_unsent(&mut self) {
-        self.again.clear();
         for line in self.lines.values_mut() {
             for row in line.sweep() {
                 self.in_hand.remove(&row.taken.job.id);

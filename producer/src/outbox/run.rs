@@ -1,7 +1,6 @@
 //! The loop of a relay: it performs what [`Backlog`] and [`Intake`] decide.
 //!
-//! One take and one call with conclusions are made at a time, beside each other and beside requests to SQS: a take that does not see a
-//! conclusion passes over its job and the job's group.
+//! One call to the outbox is made at a time, a take or conclusions, so that each has effect before the next. Requests to SQS run beside it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,9 +42,9 @@ const LONG: Duration = Duration::from_secs(3600);
 const UNANSWERED: u32 = 3;
 
 /// A call to the outbox that has ended.
-struct Called<T> {
-    asked_at: Instant,
-    answer: Result<T, StoreError>,
+enum Called {
+    Took { asked_at: Instant, in_hand: usize, answer: Result<Vec<TakenJob>, StoreError> },
+    Concluded { asked_at: Instant, answer: Result<usize, StoreError> },
 }
 
 /// The parts of a relay, and its options.
@@ -73,15 +72,14 @@ pub(super) struct Run {
     intake: Intake,
     running: JoinSet<(Vec<Outgoing>, Reply)>,
     in_flight: HashMap<Id, (TargetQueue, u64)>,
-    /// The take, at most one, with the number of jobs in hand when it was asked for.
-    taking: JoinSet<(usize, Called<Vec<TakenJob>>)>,
-    /// The call with conclusions, at most one.
-    writing: JoinSet<Called<usize>>,
+    /// The call to the outbox, at most one.
+    calls: JoinSet<Called>,
     /// Jobs that were taken, and are not in the backlog yet.
     preparing: JoinSet<Vec<Arrived>>,
     /// The number of jobs of each of these tasks.
     prepared_by: HashMap<Id, usize>,
     concluding: Concluding,
+    is_conclusion_next: bool,
     /// Calls to the outbox that failed.
     outage: Pause,
     unanswered: u32,
@@ -107,11 +105,11 @@ impl Run {
             intake: Intake::new(batch),
             running: JoinSet::new(),
             in_flight: HashMap::new(),
-            taking: JoinSet::new(),
-            writing: JoinSet::new(),
+            calls: JoinSet::new(),
             preparing: JoinSet::new(),
             prepared_by: HashMap::new(),
             concluding: Concluding::default(),
+            is_conclusion_next: true,
             outage: Pause::default(),
             unanswered: 0,
             last_error: None,
@@ -163,15 +161,14 @@ impl Run {
         let Some(stop_by) = self.stop_by else { return false };
         let now = Instant::now();
         let is_idle = self.running.is_empty()
-            && self.taking.is_empty()
-            && self.writing.is_empty()
+            && self.calls.is_empty()
             && self.concluding.is_empty()
             && self.backlog.conclude_at(now).is_none();
         is_idle || now >= stop_by
     }
 
     fn is_drained(&self) -> bool {
-        self.intake.is_exhausted() && self.taking.is_empty() && self.writing.is_empty() && self.in_hand() == 0
+        self.intake.is_exhausted() && self.calls.is_empty() && self.in_hand() == 0
     }
 
     /// Returns the number of jobs that the outbox has not confirmed a conclusion of.
@@ -201,8 +198,7 @@ impl Run {
         while let Some(departure) = self.backlog.next_departure(now) {
             self.send(departure);
         }
-        self.conclude(now);
-        self.take(now);
+        self.call(now);
         if self.waiting.is_none() && self.intake.is_waiting() && self.stop_by.is_none() {
             let (outbox, poll) = (Arc::clone(&self.outbox), self.poll);
             self.waiting = Some(Box::pin(async move { outbox.wait(poll).await }));
@@ -212,11 +208,10 @@ impl Run {
     /// Waits until something has happened, or something can be started. Dropped, it has missed nothing.
     async fn step(&mut self) {
         let wake_at = self.wake_at(Instant::now());
-        let Self { running, taking, writing, preparing, waiting, .. } = self;
+        let Self { running, calls, preparing, waiting, .. } = self;
         tokio::select! {
             Some(ended) = running.join_next_with_id() => self.end_request(ended),
-            Some(took) = taking.join_next() => self.end_take(took),
-            Some(concluded) = writing.join_next() => self.end_conclusions(concluded),
+            Some(called) = calls.join_next() => self.end_call(called),
             Some(ended) = preparing.join_next_with_id() => self.end_preparation(ended),
             () = ended(waiting.as_mut()), if waiting.is_some() => {
                 self.waiting = None;
@@ -230,12 +225,11 @@ impl Run {
         let outage = self.outage.left(now);
         let outage_ends = now + outage;
         // While a call is out, its end is what is waited for.
+        let may_call = self.calls.is_empty();
         let conclude_at = self.backlog.conclude_at(now).or_else(|| self.concluding.next().map(|_| now));
-        let conclude_at = conclude_at.filter(|_| self.writing.is_empty());
-        let take_at = self.intake.wake_at().filter(|_| self.taking.is_empty());
         let again = (!outage.is_zero()).then_some(outage_ends);
-        let for_calls = conclude_at.into_iter().chain(take_at).chain(again);
-        let for_calls = for_calls.min().map(|at| at.max(outage_ends));
+        let for_calls = conclude_at.into_iter().chain(self.intake.wake_at()).chain(again);
+        let for_calls = for_calls.min().filter(|_| may_call).map(|at| at.max(outage_ends));
         let others = self.backlog.wake_at(now).into_iter().chain(self.stop_by);
         let at = others.chain(for_calls).min().unwrap_or(now + LONG);
         // An intake that has no room may name a time that has passed; its room comes with the end of a request.
@@ -266,35 +260,40 @@ impl Run {
         }
     }
 
-    /// Gives the outbox the next conclusions, if it is time for them.
-    fn conclude(&mut self, now: Instant) {
-        if !self.writing.is_empty() || !self.outage.left(now).is_zero() {
+    /// Makes the next call to the outbox, if one is due. Conclusions and takes have turns.
+    fn call(&mut self, now: Instant) {
+        if !self.calls.is_empty() || !self.outage.left(now).is_zero() {
             return;
         }
         if self.concluding.is_empty() && self.backlog.conclude_at(now).is_some_and(|at| at <= now) {
             self.concluding.push(self.backlog.take_conclusions());
         }
-        if let Some(concluded) = self.concluding.next() {
-            let outbox = Arc::clone(&self.outbox);
-            self.writing
-                .spawn(async move { Called { asked_at: now, answer: outbox.conclude(&concluded).await } });
+        let ready = self.backlog.ready() + self.being_prepared();
+        let may_take = self.stop_by.is_none() && !self.concluding.is_refused();
+        let takes = may_take && self.intake.takes(now, ready, self.in_hand());
+        match self.concluding.next().filter(|_| self.is_conclusion_next || !takes) {
+            Some(concluded) => {
+                self.is_conclusion_next = false;
+                let outbox = Arc::clone(&self.outbox);
+                self.calls.spawn(async move {
+                    Called::Concluded { asked_at: now, answer: outbox.conclude(&concluded).await }
+                });
+            }
+            None if takes => {
+                self.is_conclusion_next = true;
+                self.take(now);
+            }
+            None => {}
         }
     }
 
-    /// Asks the outbox for jobs, if there is room for them.
-    fn take(&mut self, now: Instant) {
-        let may_take = self.stop_by.is_none() && !self.concluding.is_refused();
-        if !self.taking.is_empty() || !self.outage.left(now).is_zero() || !may_take {
-            return;
-        }
-        let (ready, in_hand) = (self.backlog.ready() + self.being_prepared(), self.in_hand());
-        if self.intake.takes(now, ready, in_hand) {
-            let outbox = Arc::clone(&self.outbox);
-            let (name, batch, lease) = (self.name.clone(), self.batch, self.lease);
-            self.taking.spawn(async move {
-                (in_hand, Called { asked_at: now, answer: outbox.take(&name, batch, lease).await })
-            });
-        }
+    fn take(&mut self, asked_at: Instant) {
+        let outbox = Arc::clone(&self.outbox);
+        let (name, batch, lease) = (self.name.clone(), self.batch, self.lease);
+        let in_hand = self.in_hand();
+        self.calls.spawn(async move {
+            Called::Took { asked_at, in_hand, answer: outbox.take(&name, batch, lease).await }
+        });
     }
 
     /// Prepares jobs in a task of its own, so that conclusions do not wait for the look-up of a queue.
@@ -320,47 +319,41 @@ impl Run {
         }
     }
 
-    fn end_take(&mut self, took: Result<(usize, Called<Vec<TakenJob>>), JoinError>) {
+    fn end_call(&mut self, called: Result<Called, JoinError>) {
         let now = Instant::now();
-        match took {
-            Ok((in_hand, Called { asked_at, answer: Ok(jobs) })) => {
+        match called {
+            Ok(Called::Took { asked_at, in_hand, answer: Ok(jobs) }) => {
                 self.outbox_answered(asked_at);
                 let bytes = jobs.iter().map(|taken| taken.job.payload.len()).sum();
                 self.intake.took(now, jobs.len(), bytes, in_hand);
                 self.prepare(asked_at, jobs);
             }
-            Ok((_, Called { asked_at, answer: Err(error) })) => self.outbox_failed(now, asked_at, error),
-            Err(panic) => self.outbox_failed(now, now, ended_by(&panic)),
-        }
-    }
-
-    fn end_conclusions(&mut self, concluded: Result<Called<usize>, JoinError>) {
-        let now = Instant::now();
-        match concluded {
-            Ok(Called { asked_at, answer: Ok(lost) }) => {
+            Ok(Called::Concluded { asked_at, answer: Ok(lost) }) => {
                 self.outbox_answered(asked_at);
-                self.confirm(now, lost);
+                self.confirm(lost);
             }
-            Ok(Called { asked_at, answer: Err(error @ StoreError::Refused(_)) }) => {
+            Ok(Called::Concluded { asked_at, answer: Err(error @ StoreError::Refused(_)) }) => {
                 self.conclusions_refused(now, asked_at, error);
             }
-            Ok(Called { asked_at, answer: Err(error) }) => {
+            Ok(Called::Concluded { asked_at, answer: Err(error) }) => {
                 self.concluding.unanswered();
                 self.outbox_failed(now, asked_at, error);
             }
+            Ok(Called::Took { asked_at, answer: Err(error), .. }) => self.outbox_failed(now, asked_at, error),
             Err(panic) => {
+                let error = StoreError::Unanswered(format!("the call to the outbox ended: {panic}").into());
                 self.concluding.unanswered();
-                self.outbox_failed(now, now, ended_by(&panic));
+                self.outbox_failed(now, now, error);
             }
         }
     }
 
-    fn confirm(&mut self, now: Instant, lost: usize) {
+    fn confirm(&mut self, lost: usize) {
         let Some((concluded, is_first_time)) = self.concluding.confirmed() else { return };
         if is_first_time {
             self.report.leases_lost(lost);
         }
-        self.backlog.confirmed(now, &concluded, self.concluding.is_empty(), jitter());
+        self.backlog.confirmed(&concluded, self.concluding.is_empty());
     }
 
     /// Has refused conclusions tried one by one. While one is refused alone, no jobs are taken: it may be a right that is missing, and
@@ -389,10 +382,6 @@ impl Run {
         }
         self.last_error = Some(error);
     }
-}
-
-fn ended_by(panic: &JoinError) -> StoreError {
-    StoreError::Unanswered(format!("the call to the outbox ended: {panic}").into())
 }
 
 /// Waits for the end of a future that is kept. A missing one has none.

@@ -33,14 +33,13 @@ pub trait Outbox: Send + Sync + 'static {
     /// ones of its group until it is concluded; one that is due later, or parked, holds up none.
     ///
     /// A job that this value has given to the relay, and that is not concluded yet, is not given to it again before `length` has passed.
-    /// A relay makes one such call at a time, and may conclude jobs meanwhile. A job that is put back meanwhile, and is due, may be given to
-    /// it again, under another lease, before it has the answer to that conclusion.
+    /// A relay makes one such call at a time.
     ///
     /// A job that cannot be read, for example because a newer version has added it, is parked and not returned.
     fn take<'a>(&'a self, relay: &'a str, max: usize, length: Duration) -> Answer<'a, Vec<TakenJob>>;
 
     /// Records the conclusions of taken jobs. Returns the number of those that were not this relay's any more, which are left as they are.
-    /// A relay makes one such call at a time. PostgreSQL writes a conclusion whose row is locked by another transaction with a later call.
+    /// PostgreSQL writes a conclusion whose row is locked by another transaction with a later call.
     fn conclude<'a>(&'a self, concluded: &'a [(TakenJob, Conclusion)]) -> Answer<'a, usize>;
 
     /// Gives back all jobs that this relay has, so that others need not wait for the end of its leases.

@@ -82,10 +82,6 @@ pub struct PostgresOutbox {
     connections: Arc<Connections>,
     keep_sent: Duration,
     in_hand: Mutex<InHand>,
-    /// Held during a take, so that two at once do not get the same jobs. Conclusions are written meanwhile.
-    taking: Mutex<()>,
-    /// Held while conclusions are written, so that those that were locked are not written by two calls.
-    concluding: Mutex<()>,
     listener: OnceLock<Listener>,
     /// The number of wake-ups before the last look at the table.
     seen: AtomicU64,
@@ -140,8 +136,6 @@ impl PostgresOutbox {
             connections: Arc::new(Connections::new(&options)),
             keep_sent,
             in_hand: Mutex::default(),
-            taking: Mutex::default(),
-            concluding: Mutex::default(),
             listener: OnceLock::new(),
             seen: AtomicU64::new(0),
             removal: Due::new(REMOVE_EVERY),
@@ -188,10 +182,10 @@ impl PostgresOutbox {
         if let Some(listener) = self.listener.get() {
             self.seen.store(listener.wake_ups(), Ordering::Relaxed);
         }
-        let _taking = self.taking.lock().await;
+        // Held during the call, so that two calls at once do not get the same jobs.
+        let mut in_hand = self.in_hand.lock().await;
         let begun = Instant::now();
-        // A job of these that is concluded from here on is passed over all the same, and so is its group: the call may not see the conclusion.
-        let skipped = &self.in_hand.lock().await.of(relay, begun);
+        let skipped = &in_hand.of(relay, begun);
         let rows = self
             .call(move |mut loan| async move {
                 (taking::take(&mut loan.connection, relay, max, length, skipped).await, loan)
@@ -200,7 +194,6 @@ impl PostgresOutbox {
         let until = begun + length;
         let left = until.saturating_duration_since(Instant::now());
         let (mut taken, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
-        let mut in_hand = self.in_hand.lock().await;
         for row in rows {
             in_hand.add(relay, &row, until);
             let job = TakenJob {
@@ -225,7 +218,6 @@ impl PostgresOutbox {
     }
 
     async fn conclude_jobs(&self, concluded: &[(TakenJob, Conclusion)]) -> Result<usize, StoreError> {
-        let _concluding = self.concluding.lock().await;
         let locked_before = self.in_hand.lock().await.locked().to_vec();
         let is_new = |id: &str| concluded.iter().all(|(job, _)| job.job.id != id);
         let again = locked_before.iter().filter(|(job, _)| is_new(&job.job.id));
@@ -253,8 +245,8 @@ impl PostgresOutbox {
         let are_removed = self.keep_sent.is_zero()
             && all.iter().all(|(_, conclusion)| matches!(conclusion, Conclusion::Sent { .. }));
         if are_removed {
-            let removed = self
-                .call(move |mut loan| async move {
+            let removed =
+                self.call(move |mut loan| async move {
                     (concluding::remove(&mut loan.connection, parts).await, loan)
                 })
                 .await?;

@@ -153,7 +153,8 @@ pub(super) async fn remove(
     connection: &mut PgConnection,
     parts: &Concluded<'_>,
 ) -> Result<Option<HashSet<String>>, Error> {
-    let call = sqlx::query(REMOVE).bind(&parts.ids).bind(&parts.buckets).bind(&parts.turns).bind(&parts.tokens);
+    let call =
+        sqlx::query(REMOVE).bind(&parts.ids).bind(&parts.buckets).bind(&parts.turns).bind(&parts.tokens);
     let removed: Option<Vec<String>> = call.fetch_one(connection).await?.try_get("removed")?;
     Ok(removed.map(|ids| ids.into_iter().collect()))
 }
