@@ -1,7 +1,6 @@
 //! The `[limits."TYPE"]` tables of the file: what limits the jobs of a type.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 
 use drumline::core::{JobKind, LimitRules, Rate, RateKey, RateRule, TypeRules};
 use drumline::message::MAX_TYPE_BYTES;

@@ -34,7 +34,7 @@ impl TypeOrders {
             Some(RateOrder::Off) => None,
             Some(RateOrder::At(rate)) => Some(match rules.rate {
                 Some(rule) => RateRule { rate, ..rule },
-                None => RateRule { rate, burst: std::num::NonZeroU32::MIN, key: None },
+                None => RateRule { rate, burst: rate.default_burst(), key: None },
             }),
         };
         rules

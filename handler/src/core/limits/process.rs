@@ -240,6 +240,20 @@ impl Limits {
         if let Some(of_type) = self.state().types.get_mut(&class.job_type) {
             of_type.ran(took);
         }
+        let mut state = self.state();
+        if !state.types.contains_key(job_type) {
+            if state.types.len() >= MAX_TYPES {
+                state.types.retain(|_, of_type| !of_type.is_idle());
+            }
+            if state.types.len() >= MAX_TYPES {
+                return;
+            }
+            let of_type = TypeState::new(TypeRules::default(), state.shares_rates);
+            state.types.insert(Arc::clone(job_type), of_type);
+            self.0.is_limiting.store(true, Ordering::Relaxed);
+        }
+        drop(state);
+        self.ended(now, job_type, ending, Probes::default(), jitter);
     }
 
     pub(super) fn release(&self, class: &JobClass) {
