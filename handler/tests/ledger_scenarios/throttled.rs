@@ -4,7 +4,9 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use drumline::core::{Claims, Ending, JobClass, LimitRules, Limits, Policy, ReceiveLimit, RunReport};
+use drumline::core::{
+    Claims, Ending, JobClass, LimitReason, LimitRules, Limits, Policy, ReceiveLimit, RunReport,
+};
 
 use crate::world::{DONE, World, fifo, millis, retry, secs, standard, with_slots};
 
@@ -29,7 +31,11 @@ fn with_limits(policy: Policy) -> (World, Limits) {
 fn must_wait(world: &mut World, limits: &Limits, name: &str) {
     let mail = JobClass::of_type("mail");
     let wait = limits.ask(world.now, &mail).expect_err("it waits");
-    let ending = Ending::Limited { limit: LimitReason::Throttled, remaining: Duration::ZERO, reason: "throttled".into() };
+    let ending = Ending::Limited {
+        limit: LimitReason::Throttled,
+        remaining: Duration::ZERO,
+        reason: "throttled".into(),
+    };
     let report = RunReport::new(ending, Some("mail".into()));
     world.ends_with(name, RunReport { limited: Some((mail, wait)), ..report });
 }
