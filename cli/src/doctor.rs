@@ -16,7 +16,9 @@ use drumline::Router;
 use drumline_consumer::ExitError;
 use drumline_infra_rules::{Host, Options, Template, check, terraform};
 use drumline_runtime::aws::queue_labels;
-use drumline_runtime::{Environment, QueueSettings, Service, Settings, diagnose, runtimes};
+use drumline_runtime::{
+    Environment, QueueSettings, Service, Settings, diagnose, diagnose_limits, diagnose_rates, runtimes,
+};
 
 use crate::connection::with_url;
 use crate::format::note;
@@ -185,7 +187,8 @@ fn queues(
         Some(_) => Router::default(),
     };
     handlers.shutdown_background();
-    let mut all = Vec::new();
+    let of_limits = diagnose_limits(&settings.limits, &settings.queues).into_iter();
+    let mut all: Vec<_> = of_limits.map(|advice| Diagnosis::of_settings("settings", advice)).collect();
     let urls: Vec<_> = settings.queues.iter().map(|queue| &queue.url).collect();
     for (queue, label) in settings.queues.iter().zip(queue_labels(&urls)) {
         let queue = &queue.with_types_of(&router);
@@ -213,6 +216,7 @@ async fn diagnose_queue(
         note(&format!("not looked at: {unseen}"));
     }
     let mut advice = diagnose(queue, &facts);
+    advice.extend(diagnose_rates(&settings.limits, &facts));
     match metrics.map(|metrics| observe(metrics, name, |_| true)) {
         Some(Some(observed)) => {
             advice.extend(observed.diagnose(queue, facts.visibility_timeout, settings.shutdown_grace));

@@ -78,6 +78,9 @@ impl Consumer {
         let watches = Watches::new(settings.dlq_watch.clone(), metrics.clone());
         let limits = Limits::new(settings.limits.clone());
         metrics.limits(&limits);
+        if settings.tenant_metrics {
+            metrics.count_tenants();
+        }
         Self {
             settings,
             router: Arc::new(router),
@@ -368,7 +371,7 @@ impl Consumer {
         };
         let limits = settings.retry_limits(Some(&facts));
         check_dead_letter_queue(&name, settings, &policy, &facts, &queue).await?;
-        warn_of_settings(&name, settings, &facts, self.settings.shutdown_grace);
+        warn_of_settings(&name, settings, &facts, &self.settings.limits, self.settings.shutdown_grace);
         info!(
             queue = &*name,
             scope = &*scope,

@@ -9,8 +9,10 @@ mod oldest;
 pub(crate) mod outbox;
 mod queue;
 pub(crate) mod series;
+mod tenants;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use drumline::core::Limits;
@@ -63,6 +65,11 @@ impl Metrics {
     /// Shows the limits of the process's jobs from now on.
     pub fn limits(&self, limits: &Limits) {
         self.0.limits.set(limits.clone());
+    }
+
+    /// Counts by tenant, in the observers of queues that are made from now on.
+    pub fn count_tenants(&self) {
+        self.0.counts_tenants.store(true, Ordering::Relaxed);
     }
 
     /// Sets how many messages of a queue are in `state`.

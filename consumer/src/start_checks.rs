@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use drumline::core::{DeadLetterPath, Policy};
+use drumline::core::{DeadLetterPath, LimitRules, Policy};
 use drumline_runtime::aws::{AwsQueue, QueueFacts};
-use drumline_runtime::{Diagnostic, QueueSettings, diagnose};
+use drumline_runtime::{Diagnostic, QueueSettings, diagnose, diagnose_rates};
 use tracing::warn;
 
 use crate::queue_start::with_retry;
@@ -42,7 +42,13 @@ pub(crate) async fn check_dead_letter_queue(
 }
 
 /// Logs what of the settings does not fit the queue or the process.
-pub(crate) fn warn_of_settings(name: &str, settings: &QueueSettings, facts: &QueueFacts, grace: Duration) {
+pub(crate) fn warn_of_settings(
+    name: &str,
+    settings: &QueueSettings,
+    facts: &QueueFacts,
+    limits: &LimitRules,
+    grace: Duration,
+) {
     if settings.wait_time > grace {
         warn!(
             queue = name,
@@ -50,7 +56,9 @@ pub(crate) fn warn_of_settings(name: &str, settings: &QueueSettings, facts: &Que
              messages too late, and they stay hidden until their visibility ends"
         );
     }
-    for Diagnostic { id, problem, reason, fix } in diagnose(settings, facts) {
+    for Diagnostic { id, problem, reason, fix } in
+        diagnose(settings, facts).into_iter().chain(diagnose_rates(limits, facts))
+    {
         warn!(queue = name, rule = id, reason, mend = fix, "{problem}");
     }
 }

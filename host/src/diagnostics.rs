@@ -38,6 +38,8 @@ pub struct Diagnostic {
 /// | R04 | a job may fail more often than the redrive policy lets it be received, so that its limit never comes to pass |
 /// | R05 | the queue has no DLQ, and the settings do not allow that, so that a worker refuses it |
 /// | R06 | the queue has no DLQ, and no limit of attempts, so that a job that always fails runs until its message expires |
+///
+/// R07 to R09 are [of limits](crate::diagnose_limits).
 pub fn diagnose(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Diagnostic> {
     // Without a redrive policy a message is tried until it expires, so no number of tries is too small or too large.
     let Some(redrive) = &facts.redrive else { return without_redrive(settings, facts) };
@@ -133,7 +135,7 @@ fn without_redrive(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Diagnost
     }
 }
 
-fn words(time: Duration) -> String {
+pub(crate) fn words(time: Duration) -> String {
     humantime::format_duration(Duration::from_secs(time.as_secs())).to_string()
 }
 

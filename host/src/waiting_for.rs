@@ -75,6 +75,9 @@ fn waits(of_type: &TypeSnapshot, reason: LimitReason, count: usize, now: Instant
         LimitReason::Throttled => "the end of a throttle".to_owned(),
         LimitReason::Breaker => "the breaker".to_owned(),
         LimitReason::Operator => "an operator".to_owned(),
+        LimitReason::RateStore => {
+            "the store that workers share their rate by, which does not answer".to_owned()
+        }
         LimitReason::Tenant => format!("{its} tenant's share"),
         _ => "a limit".to_owned(),
     };

@@ -7,7 +7,8 @@ use std::time::Duration;
 use drumline::core::{LedgerEvent, RunFacts};
 use drumline::message::Message;
 use drumline::run::{Event, Observer};
-use drumline_runtime::{EmfLines, TypeLabels, age, dwell, pickup_delay};
+use drumline_runtime::{EmfLines, TenantLabels, TypeLabels, age, dwell, pickup_delay};
+use tokio::time::Instant;
 
 /// Dimensions and their values.
 type Labels = BTreeMap<&'static str, String>;
@@ -18,8 +19,14 @@ pub(crate) struct Emf(Mutex<BTreeMap<(&'static str, Labels), Vec<f64>>>);
 
 impl Emf {
     /// Counts for one queue, whose types have these labels.
-    pub(crate) fn for_queue(self: &Arc<Self>, queue: &str, types: &Arc<TypeLabels>) -> QueueMetrics {
-        QueueMetrics { queue: queue.to_owned(), types: Arc::clone(types), emf: Arc::clone(self) }
+    pub(crate) fn for_queue(
+        self: &Arc<Self>,
+        queue: &str,
+        types: &Arc<TypeLabels>,
+        tenants: Option<&Arc<TenantLabels>>,
+    ) -> QueueMetrics {
+        let (types, tenants) = (Arc::clone(types), tenants.cloned());
+        QueueMetrics { queue: queue.to_owned(), types, tenants, emf: Arc::clone(self) }
     }
 
     /// Takes over all counts of `other`, which is empty then.
@@ -65,6 +72,8 @@ fn is_distribution(name: &str) -> bool {
 pub(crate) struct QueueMetrics {
     queue: String,
     types: Arc<TypeLabels>,
+    /// The labels of its tenants, if they are counted.
+    tenants: Option<Arc<TenantLabels>>,
     emf: Arc<Emf>,
 }
 
@@ -109,7 +118,18 @@ impl QueueMetrics {
             self.emf.add("drumline_jobs_total", labels, 1.0);
         }
         if let Some(run) = note.finished_run() {
-            self.ran(run, dwell(note));
+            let dwell = dwell(note);
+            self.ran(run, dwell);
+            if let (LedgerEvent::Decided { message, .. }, Some(dwell)) = (note, dwell)
+                && let (Some(tenants), Some(tenant)) = (&self.tenants, &message.group)
+            {
+                let labels = self.labels([("tenant", tenants.label(tenant))]);
+                self.emf.add("drumline_tenant_dwell_seconds", labels, dwell.as_secs_f64());
+            }
+        }
+        if let Some((job_type, reason)) = note.returned_for_limit() {
+            let labels = self.labels([("type", self.types.label(job_type)), ("reason", reason.label())]);
+            self.emf.add("drumline_limit_returned_total", labels, 1.0);
         }
         if let Some((job_type, cause)) = note.deduplicated() {
             let labels = self.labels([("type", self.types.label(job_type)), ("cause", cause.label())]);
@@ -156,6 +176,10 @@ impl Observer for QueueMetrics {
             Event::RunStarted { attempt } => {
                 if let Some(pickup) = pickup_delay(attempt) {
                     self.emf.add("drumline_pickup_delay_seconds", self.labels([]), pickup.as_secs_f64());
+                }
+                if let (Some(tenants), Some(tenant)) = (&self.tenants, &attempt.message().group) {
+                    let start = tenants.started(tenant, Instant::now().into_std());
+                    self.emf.add("drumline_tenant_jobs_total", self.labels([("tenant", start.label())]), 1.0);
                 }
             }
             Event::Ledger { note, .. } => self.note(note),

@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 use drumline_runtime::{MAX_TYPES, OTHER_TYPE};
 
 use super::*;
-use crate::every_event::{QUEUE, emit_a_run, emit_decided, emit_every_event};
+use crate::every_event::{
+    QUEUE, done_of_group, emit_a_run, emit_a_run_of_group, emit_decided, emit_every_event, emit_note,
+};
 
 const NOW: Duration = Duration::from_millis(1_800_000_000_123);
 
 fn for_queue(emf: &Arc<Emf>) -> Arc<dyn Observer> {
-    Arc::new(emf.for_queue(QUEUE, &Arc::default()))
+    Arc::new(emf.for_queue(QUEUE, &Arc::default(), None))
 }
 
 #[test]
@@ -157,8 +159,8 @@ fn a_run_that_fails_is_counted_when_the_ledger_decides() {
 fn the_oldest_message_of_a_batch_is_counted_with_its_age() {
     let emf = Arc::new(Emf::default());
     let sent = |secs_ago| Message { sent_at: Some(age(Duration::from_secs(secs_ago))), ..Message::default() };
-    emf.for_queue(QUEUE, &Arc::default()).received(&[Message::default(), sent(30), sent(90), sent(60)]);
-    emf.for_queue(QUEUE, &Arc::default()).received(&[Message::default()]);
+    emf.for_queue(QUEUE, &Arc::default(), None).received(&[Message::default(), sent(30), sent(90), sent(60)]);
+    emf.for_queue(QUEUE, &Arc::default(), None).received(&[Message::default()]);
     let ages: Vec<f64> = counts(&emf, "drumline_oldest_message_age_seconds").into_values().collect();
     assert!(matches!(ages[..], [90.0..100.0]), "{ages:?}");
 }
@@ -169,7 +171,7 @@ fn types_are_bounded_over_all_invocations() {
     let mut labels = BTreeSet::new();
     for n in 0..2 * MAX_TYPES {
         let emf = Arc::new(Emf::default());
-        let queue: Arc<dyn Observer> = Arc::new(emf.for_queue(QUEUE, &types));
+        let queue: Arc<dyn Observer> = Arc::new(emf.for_queue(QUEUE, &types, None));
         emit_decided(&queue, &format!("type{n}"), Outcome::Ack, Ending::Done);
         for name in ["drumline_jobs_total", "drumline_job_duration_seconds"] {
             let metrics = emf.0.lock().unwrap();
@@ -179,4 +181,20 @@ fn types_are_bounded_over_all_invocations() {
     }
     assert_eq!(labels.len(), MAX_TYPES + 1);
     assert!(labels.contains("type0") && labels.contains(OTHER_TYPE), "{labels:?}");
+}
+
+#[test]
+fn tenants_are_counted_if_they_have_labels() {
+    let emf = Arc::new(Emf::default());
+    let counted: Arc<dyn Observer> = Arc::new(emf.for_queue(QUEUE, &Arc::default(), Some(&Arc::default())));
+    for observer in [&counted, &for_queue(&emf)] {
+        emit_a_run_of_group(observer, Some("acme"));
+        emit_note(observer, &done_of_group(Some("acme")));
+        emit_note(observer, &done_of_group(None));
+    }
+    let lines = emf.lines().json(NOW);
+    let of_tenant: Vec<&Value> = lines.iter().filter(|line| line["tenant"] == "acme").collect();
+    assert_eq!(of_tenant.len(), 1, "{lines:?}");
+    assert_eq!(of_tenant[0]["drumline_tenant_jobs_total"], 1.0);
+    assert!(of_tenant[0]["drumline_tenant_dwell_seconds"].is_number(), "one: {}", of_tenant[0]);
 }

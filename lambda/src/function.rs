@@ -217,7 +217,9 @@ impl Function {
         let queue = self.queue(arn);
         let mut observers = vec![Arc::clone(&queue.logs) as Arc<dyn Observer>];
         if self.settings.emf {
-            let metrics = emf.for_queue(&queue.name, &queue.types);
+            let counts_tenants = self.settings.tenant_metrics && !is_fifo(&queue.name);
+            let tenants = counts_tenants.then_some(&queue.tenants);
+            let metrics = emf.for_queue(&queue.name, &queue.types, tenants);
             metrics.received(&messages);
             observers.push(Arc::new(metrics));
         }

@@ -9,7 +9,8 @@ use drumline::run::Observer;
 use drumline_runtime::aws::{AwsQueue, QueueFacts, connect};
 use drumline_runtime::payload::{PayloadSettings, Payloads};
 use drumline_runtime::{
-    BoxFuture, Logs, Queue, QueueSettings, QueueStatus, SharedOutcomeCache, SqsError, TypeLabels,
+    BoxFuture, Logs, Queue, QueueSettings, QueueStatus, SharedOutcomeCache, SqsError, TenantLabels,
+    TypeLabels,
 };
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -40,6 +41,7 @@ pub(crate) struct KnownQueue {
     pub(crate) payloads: Payloads,
     /// Kept, since types are bounded over all invocations.
     pub(crate) types: Arc<TypeLabels>,
+    pub(crate) tenants: Arc<TenantLabels>,
     /// Kept, since some lines are logged once only.
     pub(crate) logs: Arc<Logs>,
     reachable: bool,
@@ -67,6 +69,7 @@ impl KnownQueue {
             memory: SharedOutcomeCache::default(),
             payloads,
             types: Arc::default(),
+            tenants: Arc::default(),
             logs,
             reachable,
             aws: OnceCell::new(),

@@ -1,5 +1,6 @@
 //! The families of metrics that a process has, and what they are called.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use drumline::core::{PauseReason, SqsAction, SqsResult, StoreOperation, StoreResult};
@@ -12,7 +13,8 @@ use prometheus_client::registry::Registry;
 
 use super::dlq::DlqMetrics;
 use super::labels::{
-    ByAction, ByCause, ByClass, ByLimit, ByOperation, ByOutcome, ByQueue, ByReason, ByResult, ByState, ByType,
+    ByAction, ByCause, ByClass, ByLimit, ByOperation, ByOutcome, ByQueue, ByReason, ByResult, ByState,
+    ByTenant, ByType,
 };
 use super::limits::LimitMetrics;
 use super::oldest::OldestAges;
@@ -45,6 +47,10 @@ pub(super) struct Families {
     pub(super) limits: LimitMetrics,
     pub(super) limit_waiting: Family<ByLimit, Gauge>,
     pub(super) limit_returned: Family<ByLimit, Counter>,
+    /// Observers of queues count by tenant.
+    pub(super) counts_tenants: AtomicBool,
+    pub(super) tenant_jobs: Family<ByTenant, Counter>,
+    pub(super) tenant_dwells: Histograms<ByTenant>,
     pub(super) renewals: Family<ByResult, Counter>,
     pub(super) leases_lost: Family<ByQueue, Counter>,
     pub(super) claims_lost: Family<ByQueue, Counter>,
@@ -69,6 +75,8 @@ impl Families {
     pub(super) fn new() -> Self {
         let durations: Histograms<ByType> = Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS));
         let dwells: Histograms<ByType> = Family::new_with_constructor(|| Histogram::new(SINCE_SENT_BUCKETS));
+        let tenant_dwells: Histograms<ByTenant> =
+            Family::new_with_constructor(|| Histogram::new(SINCE_SENT_BUCKETS));
         let pickups: Histograms<ByQueue> =
             Family::new_with_constructor(|| Histogram::new(SINCE_SENT_BUCKETS));
         let store_requests = Family::<ByOperation, Counter>::default();
@@ -92,6 +100,9 @@ impl Families {
             limits: LimitMetrics::default(),
             limit_waiting: Family::default(),
             limit_returned: Family::default(),
+            counts_tenants: AtomicBool::new(false),
+            tenant_jobs: Family::default(),
+            tenant_dwells,
             renewals: Family::default(),
             leases_lost: Family::default(),
             claims_lost: Family::default(),
@@ -171,6 +182,12 @@ impl Families {
             "drumline_limit_returned",
             "Messages that went back to the queue, since jobs of their type wait for a limit",
             self.limit_returned.clone(),
+        );
+        r.register("drumline_tenant_jobs", "Started attempts by tenant", self.tenant_jobs.clone());
+        r.register(
+            "drumline_tenant_dwell_seconds",
+            "From the message's sending to the end of its job, by tenant",
+            self.tenant_dwells.clone(),
         );
         r.register("drumline_lease_renewals", "Visibility renewals by result", self.renewals.clone());
         r.register("drumline_leases_lost", "Leases that ended under a delivery", self.leases_lost.clone());

@@ -49,6 +49,12 @@ pub(super) struct ByLimit {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct ByTenant {
+    pub(super) queue: String,
+    pub(super) tenant: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct ByResult {
     pub(super) queue: String,
     pub(super) result: &'static str,

@@ -1,11 +1,13 @@
 //! The observer that counts for one queue.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use drumline::core::{DuplicateCause, LedgerEvent, LimitReason, Outcome, PauseReason, RunFacts};
 use drumline::run::{Event, Observer};
+use drumline_runtime::aws::is_fifo;
 use drumline_runtime::{MAX_TYPES, OTHER_TYPE, UNKNOWN_TYPE, age, dwell, pickup_delay};
 use foldhash::fast::RandomState;
 use prometheus_client::metrics::counter::Counter;
@@ -16,6 +18,7 @@ use tokio::time::Instant;
 use super::families::Families;
 use super::labels::{ByCause, ByClass, ByLimit, ByOutcome, ByQueue, ByResult, ByType};
 use super::oldest::OldestAge;
+use super::tenants::TenantMetrics;
 
 /// The metrics of one queue, looked up once.
 pub(super) struct QueueMetrics {
@@ -30,6 +33,8 @@ pub(super) struct QueueMetrics {
     renewed: Counter,
     not_renewed: Counter,
     queue: String,
+    /// Those of its tenants, if they are counted and it has some: in a FIFO queue a group is an order.
+    tenants: Option<TenantMetrics>,
     all: Arc<Families>,
     types: RwLock<HashMap<String, Arc<OfType>, RandomState>>,
 }
@@ -52,6 +57,7 @@ impl QueueMetrics {
             all.set_paused(queue, reason, false);
         }
         let by_queue = ByQueue { queue: queue.to_owned() };
+        let counts_tenants = all.counts_tenants.load(Ordering::Relaxed) && !is_fifo(queue);
         let renewals =
             |result| all.renewals.get_or_create(&ByResult { queue: queue.to_owned(), result }).clone();
         Self {
@@ -66,6 +72,7 @@ impl QueueMetrics {
             renewed: renewals("ok"),
             not_renewed: renewals("failed"),
             queue: queue.to_owned(),
+            tenants: counts_tenants.then(|| TenantMetrics::new(all, queue)),
             all: Arc::clone(all),
             types: RwLock::default(),
         }
@@ -125,7 +132,13 @@ impl QueueMetrics {
             self.outcome(job_type, outcome);
         }
         if let Some(run) = note.finished_run() {
-            self.ran(run, dwell(note));
+            let dwell = dwell(note);
+            self.ran(run, dwell);
+            if let (LedgerEvent::Decided { message, .. }, Some(dwell)) = (note, dwell)
+                && let (Some(tenants), Some(tenant)) = (&self.tenants, &message.group)
+            {
+                tenants.done(tenant, dwell);
+            }
         }
         if let Some((job_type, cause)) = note.deduplicated() {
             self.deduplicated_by(&self.of_type(job_type).label, cause).inc();
@@ -201,6 +214,9 @@ impl Observer for QueueMetrics {
                     if attempt.message().receive_count <= 1 {
                         self.first_wait.received(Some(pickup), Instant::now());
                     }
+                }
+                if let (Some(tenants), Some(tenant)) = (&self.tenants, &attempt.message().group) {
+                    tenants.started(tenant);
                 }
                 self.of_type(Some(attempt.job_type())).running.inc();
             }

@@ -6,10 +6,13 @@ use drumline::core::{
     Duplicate, DuplicateCause, Ending, JobClass, LedgerEvent, LimitRules, Limits, Outcome, Pause,
     PauseReason, PriorRun, Probe, SqsAction, SqsErrorKind, SqsResult, TypeRules,
 };
-use drumline_runtime::{MAX_TYPES, age};
+use drumline_runtime::{MAX_TENANTS, MAX_TYPES, age};
 
 use super::*;
-use crate::every_event::{QUEUE, TYPE, emit_a_run, emit_decided, emit_every_event, emit_note, stalled};
+use crate::every_event::{
+    QUEUE, TYPE, done_of_group, emit_a_run, emit_a_run_of_group, emit_decided, emit_every_event, emit_note,
+    stalled,
+};
 
 const THROTTLED: SqsResult = SqsResult::Failed(SqsErrorKind::Throttled);
 
@@ -217,4 +220,42 @@ fn limits_are_shown_as_they_are_at_the_scrape() {
     assert!(!text.contains(r#"drumline_limit_slots{type="report"}"#), "it has none: {text}");
     drop(permit);
     assert!(metrics.encode().contains(r#"drumline_limit_running{type="mail"} 0"#));
+}
+
+#[test]
+fn tenants_are_counted_once_that_is_asked_for_and_are_bounded() {
+    let (text, standard) = (|metrics: &Metrics| metrics.encode(), "jobs");
+    let start = |metrics: &Metrics, queue: &str, tenant: &str| {
+        emit_a_run_of_group(&metrics.queue(queue), Some(tenant));
+    };
+    let metrics = Metrics::new();
+    start(&metrics, standard, "acme");
+    assert!(!text(&metrics).contains("tenant="), "not without being asked for");
+    metrics.count_tenants();
+    let queue = metrics.queue(standard);
+    for n in 0..MAX_TENANTS + 5 {
+        emit_a_run_of_group(&queue, Some(&format!("t{n}")));
+    }
+    emit_a_run_of_group(&queue, None);
+    for tenant in ["t0", "t21", "none"] {
+        emit_note(&queue, &done_of_group((tenant != "none").then_some(tenant)));
+    }
+    start(&metrics, "orders.fifo", "a-group");
+    let shown = text(&metrics);
+    for line in [
+        r#"drumline_tenant_jobs_total{queue="jobs",tenant="t0"} 1"#,
+        r#"drumline_tenant_jobs_total{queue="jobs",tenant="other"} 5"#,
+        r#"drumline_tenant_dwell_seconds_count{queue="jobs",tenant="t0"} 1"#,
+        r#"drumline_tenant_dwell_seconds_count{queue="jobs",tenant="other"} 1"#,
+    ] {
+        assert!(shown.contains(line), "{line} in\n{shown}");
+    }
+    assert_eq!(shown.matches("drumline_tenant_jobs_total{").count(), MAX_TENANTS + 1);
+    assert!(!shown.contains("a-group"), "a group of a FIFO queue is no tenant: {shown}");
+    for _ in 0..3 {
+        emit_a_run_of_group(&queue, Some("flood"));
+    }
+    let shown = text(&metrics);
+    assert!(shown.contains(r#"drumline_tenant_jobs_total{queue="jobs",tenant="flood"} 2"#), "{shown}");
+    assert_eq!(shown.matches("drumline_tenant_jobs_total{").count(), MAX_TENANTS + 1, "one has ended");
 }

@@ -31,11 +31,7 @@ fn with_limits(policy: Policy) -> (World, Limits) {
 fn must_wait(world: &mut World, limits: &Limits, name: &str) {
     let mail = JobClass::of_type("mail");
     let wait = limits.ask(world.now, &mail).expect_err("it waits");
-    let ending = Ending::Limited {
-        limit: LimitReason::Throttled,
-        remaining: Duration::ZERO,
-        reason: "throttled".into(),
-    };
+    let ending = Ending::Limited { remaining: Duration::ZERO, limit: wait.reason, reason: String::new() };
     let report = RunReport::new(ending, Some("mail".into()));
     world.ends_with(name, RunReport { limited: Some((mail, wait)), ..report });
 }

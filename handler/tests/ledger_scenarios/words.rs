@@ -46,12 +46,6 @@ pub(crate) fn words_of_note(note: &LedgerEvent) -> Option<String> {
         LedgerEvent::Unmarked { message, .. } => format!("{} is unmarked", message.id),
         LedgerEvent::ClaimNotReleased(message) => format!("the claim of {} was not released", message.id),
         LedgerEvent::WaitsForLock { message, lock } => format!("{} waits for {lock}", message.id),
-        LedgerEvent::WaitsForLimit { class, reason, .. } => {
-            format!("{} waits for its limit: {}", class.job_type, reason.label())
-        }
-        LedgerEvent::HeldForLimit { job_type, reason, count, .. } => {
-            format!("{count} of {job_type} held: {}", reason.label())
-        }
         LedgerEvent::Isolated(message) => format!("{} waits to run alone", message.id),
         LedgerEvent::Stalled { message, takeover, .. } => {
             let worker = takeover.former_owner.as_deref().unwrap_or("a worker");
@@ -65,7 +59,10 @@ pub(crate) fn words_of_note(note: &LedgerEvent) -> Option<String> {
         }
         LedgerEvent::ReceiveOverdue => "a receive is overdue".to_owned(),
         LedgerEvent::EmptyAtOnce => "empty receives do not wait".to_owned(),
-        LedgerEvent::Renewed(_) | LedgerEvent::Received { .. } => return None,
+        LedgerEvent::Renewed(_)
+        | LedgerEvent::Received { .. }
+        | LedgerEvent::WaitsForLimit { .. }
+        | LedgerEvent::HeldForLimit { .. } => return None,
         other => format!("{other:?}"),
     };
     Some(words)

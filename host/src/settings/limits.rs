@@ -13,6 +13,9 @@ use super::problem::Problem;
 use super::reader::Reader;
 use super::values;
 
+/// The key of the tables.
+pub(super) const LIMITS: &str = "limits";
+
 /// The keys of a table.
 const KEYS: [&str; 5] = ["concurrency", "kind", "rate", "burst", "key"];
 
@@ -26,7 +29,7 @@ pub(super) fn read_limits(value: Option<Value>, problems: &mut Vec<Problem>) -> 
         None => return Limited::new(),
         Some(Value::Table(tables)) => tables,
         Some(_) => {
-            problems.push(Problem::new("limits".to_owned(), FORM.to_owned()));
+            problems.push(Problem::new(LIMITS.to_owned(), FORM.to_owned()));
             return Limited::new();
         }
     };
@@ -37,6 +40,15 @@ pub(super) fn read_limits(value: Option<Value>, problems: &mut Vec<Problem>) -> 
             problems.push(Problem::new(place, FORM.to_owned()));
             continue;
         };
+        if let Some((inner, _)) = table.iter().find(|(_, value)| value.is_table()) {
+            let text = format!("a job type with dots needs quotes: write [limits.\"{name}.{inner}\"]");
+            problems.push(Problem::new(place, text));
+            continue;
+        }
+        if table.is_empty() {
+            problems.push(Problem::new(place, format!("limits nothing; there are {}", KEYS.join(", "))));
+            continue;
+        }
         if let Err(text) = values::short_text(&name, MAX_TYPE_BYTES) {
             problems.push(Problem::new(place, text));
             continue;

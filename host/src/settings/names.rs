@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::by_name::TABLES;
+use super::limits::LIMITS;
 use super::table::{SETTINGS, variable};
 
 /// How the variables of settings begin.
@@ -33,7 +34,7 @@ impl Names {
     pub(super) fn of_variables() -> Self {
         let settings = SETTINGS.iter().map(|setting| setting.key);
         let tables = TABLES.iter().map(|table| table.key);
-        Self(settings.chain(tables).map(variable).chain([CONFIG.to_owned()]).collect())
+        Self(settings.chain(tables).chain([LIMITS]).map(variable).chain([CONFIG.to_owned()]).collect())
     }
 
     /// These names.

@@ -64,6 +64,8 @@ pub struct Settings {
     pub all_failed: AllFailed,
     /// Metrics are written to standard output in CloudWatch's embedded metric format.
     pub emf: bool,
+    /// Jobs are counted by tenant.
+    pub tenant_metrics: bool,
     /// The application that messages are forwarded to, in forward mode.
     pub forward_to: Option<SecretUrl>,
     /// Options of forward mode.
@@ -148,6 +150,7 @@ impl Reader<'_> {
         let fifo_stop = self.get("fifo_stop", None, values::fifo_stop);
         let all_failed = self.get("all_failed", None, values::all_failed);
         let emf = self.get("emf", None, values::on_or_off).unwrap_or(self.reading == Reading::Function);
+        let tenant_metrics = self.get("tenant_metrics", None, values::on_or_off);
         let forward_to = self.get("forward_to", None, values::http_url);
         let forward = ForwardOptions {
             health: self.get("forward_health", None, values::url_path),
@@ -178,6 +181,7 @@ impl Reader<'_> {
             fifo_stop: fifo_stop?,
             all_failed: all_failed?,
             emf,
+            tenant_metrics: tenant_metrics?,
             forward_to,
             forward,
             payloads: payloads?,

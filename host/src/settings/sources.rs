@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use super::by_name::{Entries, TABLES, TableByName};
 use super::file_text::{text, text_of};
-use super::limits::{Limited, read_limits};
+use super::limits::{LIMITS, Limited, read_limits};
 use super::names::Names;
 use super::origin::Origin;
 use super::problem::Problem;
@@ -59,10 +59,14 @@ impl Sources {
             let text = format!("a table cannot be a variable; write [{}] in the file", table.key);
             problems.push(Problem::new(variable(table.key), text));
         }
+        if environment(LIMITS).is_some() {
+            let text = "a table cannot be a variable; write [limits.\"TYPE\"] in the file".to_owned();
+            problems.push(Problem::new(variable(LIMITS), text));
+        }
         if let Some(mut file) = file {
             let queues = file.remove("queue");
             let schedules = file.remove("schedule");
-            let limits = file.remove("limits");
+            let limits = file.remove(LIMITS);
             sources.file = Section::read(file, &Origin::File, "", problems);
             sources.queues = read_queues(queues, problems);
             sources.schedules = read_schedules(schedules, problems);
@@ -107,6 +111,9 @@ impl Section {
         let tables: Vec<&TableByName> =
             TABLES.into_iter().filter(|table| *origin == Origin::File || table.per_queue).collect();
         let keys = tables.iter().map(|table| table.key);
+        // The tables of the top level that are read apart.
+        let own: &[&str] = if *origin == Origin::File { &["queue", "schedule", LIMITS] } else { &[] };
+        let keys = keys.chain(own.iter().copied());
         let names = Names::of(SETTINGS.iter().filter(allowed).map(|setting| setting.key).chain(keys));
         for (key, value) in table {
             if let Some(table) = tables.iter().find(|table| table.key == key) {
@@ -114,9 +121,16 @@ impl Section {
                 continue;
             }
             let at = format!("{prefix}{key}");
+            if key == LIMITS {
+                let text =
+                    "limits are those of a job type on all queues: write [limits.\"TYPE\"] at the top level";
+                problems.push(Problem::new(at, text.to_owned()));
+                continue;
+            }
             let Some(setting) = SETTINGS.iter().filter(allowed).find(|setting| setting.key == key) else {
                 let settings = SETTINGS.iter().filter(allowed).map(|setting| setting.key.to_owned());
-                let tables = tables.iter().map(|table| format!("[{}]", table.key));
+                let tables = tables.iter().map(|table| table.key).chain(own.iter().copied());
+                let tables = tables.map(|key| format!("[{key}]"));
                 let known: Vec<String> = settings.chain(tables).collect();
                 let meant = names.meant(&key).map(|meant| format!("did you mean {meant}? "));
                 let text =

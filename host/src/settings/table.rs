@@ -163,6 +163,13 @@ pub const SETTINGS: &[Setting] = &[
         "Write metrics to standard output in CloudWatch's embedded metric format: a worker every minute and at its end, a function at the end of each invocation. Logs go to standard error. Default: on in a function, otherwise off",
     ),
     setting(
+        "tenant_metrics",
+        Some("off"),
+        false,
+        "on|off",
+        "Count jobs and their dwell time by tenant, the message group of a standard queue: the 20 with the most starts of late by name, others as one. Off at first, since names of tenants are data",
+    ),
+    setting(
         "forward_to",
         None,
         false,

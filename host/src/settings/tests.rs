@@ -3,6 +3,7 @@ mod environment;
 mod forward;
 mod guards;
 mod identity;
+mod limits;
 mod outbox;
 mod producing;
 mod schedules;

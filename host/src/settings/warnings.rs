@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use drumline::Router;
 use tracing::warn;
 
+use super::limits::LIMITS;
 use super::{QueueSettings, Settings, UnknownVariable};
+use crate::diagnostics::Diagnostic;
+use crate::limit_diagnostics::diagnose_limits;
 
 impl Settings {
     /// Logs the variables that are no settings, and the job types of tables that `router` has no handler for.
@@ -20,6 +23,9 @@ impl Settings {
         if self.dlq_watch.alert_to.is_some() && !self.dlq_watch.is_on {
             warn!("dlq_alert_to has no effect in a worker without dlq_watch = on");
         }
+        for Diagnostic { id, problem, reason, fix } in diagnose_limits(&self.limits, &self.queues) {
+            warn!(rule = id, reason, mend = fix, "{problem}");
+        }
         for (table, job_type) in self.types_without_handler(router) {
             warn!(table, r#type = job_type, "settings for a job type without a handler");
         }
@@ -33,7 +39,12 @@ impl Settings {
             return BTreeSet::new();
         }
         let queues = self.queues.iter().chain([&self.other_queues]);
-        queues.flat_map(types_of_tables).filter(|(_, job_type)| !handled.contains(job_type)).collect()
+        let limits = self.limits.types.keys().map(|name| (LIMITS, name.as_str()));
+        queues
+            .flat_map(types_of_tables)
+            .chain(limits)
+            .filter(|(_, job_type)| !handled.contains(job_type))
+            .collect()
     }
 }
 

@@ -98,6 +98,12 @@ impl LeasedTokens {
         Err(unleased)
     }
 
+    /// Returns the tokens that are left for jobs without a key.
+    pub(super) fn left(&self, now: Instant) -> u32 {
+        let blocks = self.keys.get(&None).into_iter().flat_map(|tokens| &tokens.blocks);
+        blocks.filter(|block| block.until > now).map(|block| block.left).fold(0, u32::saturating_add)
+    }
+
     /// Takes a token that was there. More are needed once half of a block is used.
     pub(super) fn take(&mut self, now: Instant, key: &Key) {
         let Some(tokens) = self.keys.get_mut(key) else { return };

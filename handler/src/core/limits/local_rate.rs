@@ -46,6 +46,21 @@ impl LocalRate {
         self.limiter.check_key(key).map_err(|refused| now + refused.wait_time_from(at))
     }
 
+    /// Returns how many jobs without a key may start now; if none may, with the time at which the next one may.
+    pub(super) fn left(&self, now: Instant, rule: &RateRule) -> (u32, Option<Instant>) {
+        let burst = rule.burst.min(rule.rate.most_burst()).get();
+        let full_at = self.buckets.map().get(&None).copied();
+        let (Some(began), Some(full_at)) = (self.began, full_at) else { return (burst, None) };
+        let interval = rule.rate.interval().max(Duration::from_nanos(1));
+        let full_at = Duration::from_nanos(full_at.as_u64());
+        // Each missing token takes an interval until the bucket is full.
+        let until_full = full_at.saturating_sub(now.saturating_duration_since(began));
+        let missing = until_full.as_nanos().div_ceil(interval.as_nanos());
+        let left = u32::try_from(u128::from(burst).saturating_sub(missing)).unwrap_or_default();
+        let next = began + full_at.saturating_sub(interval * (burst - 1));
+        (left, (left == 0).then_some(next))
+    }
+
     /// Returns true if the key has a bucket of its own, or may get one. Of too many keys, those whose buckets are full again go first.
     pub(super) fn has_room_for(&mut self, now: Instant, key: &Key) -> bool {
         let is_known = |buckets: &Buckets| {

@@ -97,6 +97,31 @@ fn of_too_many_keys_those_whose_buckets_are_full_go_first() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { cases: 5_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_left_can_be_taken(
+        count in 1_u32..2_000,
+        burst in 1_u32..20,
+        steps in prop::collection::vec((0_u64..4_000, 0_u32..5), 1..30),
+    ) {
+        let rule = rule(&format!("{count}/m"), burst);
+        let (mut rate, mut now) = (LocalRate::new(&rule), some_instant());
+        prop_assert_eq!(rate.left(now, &rule), (burst, None));
+        let unit = rule.rate.interval() / 1_000;
+        for (step, takes) in steps {
+            now += unit * u32::try_from(step).unwrap();
+            let (left, _) = rate.left(now, &rule);
+            for taken in 0..takes {
+                let (now_left, next) = rate.left(now, &rule);
+                prop_assert_eq!(now_left, left.saturating_sub(taken));
+                prop_assert_eq!(rate.take(now, &None).err(), next);
+            }
+        }
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]

@@ -13,11 +13,12 @@ use super::changes::Changes;
 use super::job_class::JobClass;
 use super::limited_classes::LimitedClasses;
 use super::permit::Permit;
-use super::returned::{Pace, ReturnedMessages};
-use super::rules::{LimitRules, RateKey};
-use super::snapshot::{TypeSnapshot, Waiting};
-use super::type_state::TypeState;
-use super::wait::LimitWait;
+use super::rate::RateState;
+use super::rules::{LimitRules, TypeRules};
+use super::snapshot::{ClosedLimit, TypeSnapshot, Waiting};
+use super::tokens::{GrantedTokens, TokenDemand};
+use super::type_state::{Probes, TypeState};
+use super::wait::{LimitReason, LimitWait};
 use crate::core::ending::Ending;
 use crate::core::retry::Jitter;
 use crate::message::sqs_message::Message;
@@ -204,9 +205,14 @@ impl Limits {
     /// Returns the state of the limited types, in the order of their names.
     pub fn snapshot(&self, now: Instant) -> Vec<TypeSnapshot> {
         let state = self.state();
-        let types = state.types.iter();
-        let mut types: BTreeMap<_, _> =
-            types.map(|(name, of_type)| (Arc::clone(name), of_type.snapshot(now, name))).collect();
+        let types = state.types.iter().map(|(name, of_type)| {
+            let mut snapshot = of_type.snapshot(now, name);
+            if of_type.orders().is_paused {
+                snapshot.closed.push(ClosedLimit::by_operator(now));
+            }
+            (Arc::clone(name), snapshot)
+        });
+        let mut types: BTreeMap<_, _> = types.collect();
         state.waiting.add_to(&mut types);
         types.into_values().collect()
     }

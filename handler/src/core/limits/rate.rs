@@ -26,9 +26,15 @@ impl RateState {
         Self { rule: rule.clone(), local: LocalRate::new(rule), leased }
     }
 
-    /// Returns how many jobs may start now.
-    pub(super) fn snapshot(&self, _now: Instant) -> RateSnapshot {
-        RateSnapshot { rate: self.rule.rate, tokens: None, next: None }
+    /// Returns how many jobs may start now. Of a rate with a key that differs by key.
+    pub(super) fn snapshot(&self, now: Instant) -> RateSnapshot {
+        let rate = self.rule.rate;
+        if self.rule.key.is_some() {
+            return RateSnapshot { rate, tokens: None, next: None };
+        }
+        let (tokens, next) = self.local.left(now, &self.rule);
+        let leased = self.leased.as_ref().map_or(u32::MAX, |leased| leased.left(now));
+        RateSnapshot { rate, tokens: Some(tokens.min(leased)), next }
     }
 
     /// Takes a token, or returns the time at which there is one; `None` if that is not known.

@@ -43,12 +43,19 @@ pub struct RateSnapshot {
 pub struct ClosedLimit {
     /// The limit: throttled, the breaker, or an operator.
     pub reason: LimitReason,
-    /// The time at which it was closed.
+    /// The time at which it was closed; that of the snapshot for an operator's pause, whose time its order has.
     pub since: Instant,
     /// The time at which it opens by itself, if that is known.
     pub until: Option<Instant>,
     /// What closed it, in words, for logs. It may quote a handler or an operator.
     pub why: Option<Arc<str>>,
+}
+
+impl ClosedLimit {
+    /// An operator has paused the type, as of a snapshot.
+    pub(super) fn by_operator(now: Instant) -> Self {
+        Self { reason: LimitReason::Operator, since: now, until: None, why: None }
+    }
 }
 
 impl TypeSnapshot {
