@@ -6,6 +6,7 @@ mod check;
 mod completions;
 mod config;
 mod connection;
+mod ctl;
 #[cfg(feature = "dev")]
 mod dev;
 mod dlq;

@@ -32,13 +32,38 @@ impl Answer {
 ///
 /// With a token, that of `DRUMLINE_HTTP_TOKEN`: probes and metrics need none.
 pub(crate) fn get(addr: SocketAddr, path: &str, token: Option<&SecretText>) -> std::io::Result<Answer> {
+    ask(addr, "GET", path, token, None)
+}
+
+/// The same with a body of JSON.
+pub(crate) fn post(
+    addr: SocketAddr,
+    path: &str,
+    token: Option<&SecretText>,
+    json: &str,
+) -> std::io::Result<Answer> {
+    ask(addr, "POST", path, token, Some(json))
+}
+
+fn ask(
+    addr: SocketAddr,
+    method: &str,
+    path: &str,
+    token: Option<&SecretText>,
+    json: Option<&str>,
+) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&reachable(addr), TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     // 1.0 has no chunks, and closes the connection at the end.
     let authorization =
         token.map(|token| format!("Authorization: Bearer {}\r\n", token.expose())).unwrap_or_default();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {addr}\r\n{authorization}\r\n")?;
+    let body = json.unwrap_or_default();
+    let content = match json {
+        Some(_) => format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()),
+        None => String::new(),
+    };
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {addr}\r\n{authorization}{content}\r\n{body}")?;
     let mut answer = String::new();
     stream.take(MAX_ANSWER_BYTES).read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));

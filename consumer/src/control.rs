@@ -9,7 +9,7 @@ mod orders;
 mod view;
 mod worker;
 
-pub use follow::{FOLLOWED_WITHIN, put_order, stored_orders};
+pub use follow::{DrainReport, FOLLOWED_WITHIN, drains, put_order, stored_orders};
 pub use order::{Action, InvalidOrder, MAX_BY, MAX_LASTING, MAX_WHY, Order, Target};
 pub use orders::{Change, ConcurrencyOrder, Note, Orders, RateNote, RateText};
 pub use view::{ControlView, QueueView, StoreView, TypeView};

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 #[derive(Debug, Default)]
 pub struct QueueStatus {
     healthy: AtomicBool,
+    receiving: AtomicBool,
     in_hand: AtomicUsize,
     running: AtomicUsize,
     oldest_run: Mutex<Option<Instant>>,
@@ -33,6 +34,13 @@ impl QueueStatus {
     /// The number of runs that have not ended.
     pub fn running(&self) -> usize {
         self.running.load(Ordering::Relaxed)
+    }
+
+    /// Returns true once an operator's pause is followed and no message of the queue is in hand, or may still come by an open receive.
+    pub fn is_drained(&self) -> bool {
+        self.pauses.borrow().contains(&PauseReason::Operator)
+            && !self.receiving.load(Ordering::Relaxed)
+            && self.in_hand() == 0
     }
 
     /// The reasons for which the queue is not received from now, in order.
@@ -80,6 +88,7 @@ impl QueueStatus {
     /// Takes over the state of the loop; returns the health if it has changed. Only a queue that is polled has pauses and a health.
     pub(crate) fn update(&self, ledger: &Ledger, oldest_run: Option<Instant>) -> Option<bool> {
         self.set_oldest_run(oldest_run);
+        self.receiving.store(ledger.is_receiving(), Ordering::Relaxed);
         self.in_hand.store(ledger.in_hand(), Ordering::Relaxed);
         self.running.store(ledger.running(), Ordering::Relaxed);
         ledger.policy().polling?;

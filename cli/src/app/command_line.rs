@@ -5,6 +5,7 @@ use clap::{Command, CommandFactory, Parser, Subcommand};
 #[cfg(feature = "bin")]
 use crate::completions::CompletionsArgs;
 use crate::config::ConfigArgs;
+use crate::ctl::CtlArgs;
 #[cfg(feature = "dev")]
 use crate::dev::DevArgs;
 use crate::dlq::DlqArgs;
@@ -53,6 +54,7 @@ pub(super) enum Commands {
     Send(SendArgs),
     Schema(SchemaArgs),
     Jobs(JobsArgs),
+    Ctl(CtlArgs),
     Dlq(DlqArgs),
     Outbox(OutboxArgs),
     Schedule(ScheduleArgs),
@@ -152,7 +154,7 @@ mod tests {
     fn help_names_the_services_own_binary() {
         let (text, own) = (help_of("orders"), help_of("drumline"));
         assert!(!text.contains(PROGRAM) && !own.contains(PROGRAM));
-        for command in ["run", "send", "jobs", "dlq", "outbox", "config", "health"] {
+        for command in ["run", "send", "jobs", "ctl", "dlq", "outbox", "config", "health"] {
             assert!(text.contains(&format!("Usage: orders {command}")), "{command} in\n{text}");
             assert!(own.contains(&format!("Usage: drumline {command}")), "{command}");
         }

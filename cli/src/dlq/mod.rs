@@ -19,7 +19,7 @@ mod hold;
 mod journal;
 mod ls;
 mod notes;
-mod operator;
+pub(crate) mod operator;
 mod queue;
 mod reasons;
 mod recorded;

@@ -11,7 +11,7 @@ pub(super) fn default_name(kind: &str, at_ms: u64) -> String {
 }
 
 /// The person or program that acts, if none is given.
-pub(super) fn default_actor() -> String {
+pub(crate) fn default_actor() -> String {
     let user = variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
     match host() {
         Some(host) => format!("{user}@{host}"),

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline_store::{Document, MAX_DOCUMENT_KEEP, Store, StoreError};
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::order::{Order, Target};
 use super::orders::Orders;
-use super::worker::Control;
+use super::view::QueueView;
+use super::worker::{Control, now_ms};
 
 /// The kind of the documents, one for each target.
 const KIND: &str = "control";
@@ -27,6 +29,12 @@ const READ_TIME: Duration = Duration::from_secs(2);
 
 /// For how long a document is kept whose orders were withdrawn, so that workers log by whom.
 const KEEP_WITHDRAWN: Duration = Duration::from_secs(10 * 60);
+
+/// The kind of the documents in which workers report what they have in hand, one for each worker.
+const REPORTS: &str = "control-workers";
+
+/// For how long a report is kept: a worker that has ended is forgotten then.
+const KEEP_REPORT: Duration = Duration::from_secs(15);
 
 /// How often a change is tried, if others change the document at once.
 const TRIES: u32 = 5;
@@ -69,7 +77,9 @@ pub async fn stored_orders(store: &dyn Store, now_ms: u64) -> Result<BTreeMap<Ta
 /// The time for which the document is kept: longer than its orders hold, whose end each worker sees by itself.
 fn keep(orders: &Orders, now_ms: u64) -> Duration {
     match orders.last_end() {
-        Some(end) => (Duration::from_millis(end.saturating_sub(now_ms)) + KEEP_WITHDRAWN).min(MAX_DOCUMENT_KEEP),
+        Some(end) => {
+            (Duration::from_millis(end.saturating_sub(now_ms)) + KEEP_WITHDRAWN).min(MAX_DOCUMENT_KEEP)
+        }
         None => MAX_DOCUMENT_KEEP,
     }
 }
@@ -80,6 +90,46 @@ fn read(document: Document) -> Option<(Target, Option<Orders>)> {
     Some((target, serde_json::from_str(&document.text).ok()))
 }
 
+/// A worker's report about a queue that is paused everywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DrainReport {
+    /// The worker's name.
+    pub worker: String,
+    /// It follows the pause, nothing of the queue is in hand, and no open receive can bring more.
+    pub is_drained: bool,
+    /// The messages of the queue that it has in hand.
+    pub in_hand: usize,
+}
+
+/// A report as a document.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    /// So that each report differs from the one before.
+    at_ms: u64,
+    queues: BTreeMap<String, ReportedQueue>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReportedQueue {
+    drained: bool,
+    in_hand: usize,
+}
+
+/// Returns what workers have reported about a queue lately. They report while an order for all workers pauses one of their queues.
+///
+/// # Errors
+/// If the store keeps no documents, or does not answer.
+pub async fn drains(store: &dyn Store, queue: &str) -> Result<Vec<DrainReport>, StoreError> {
+    let found = store.documents(REPORTS).await?.into_iter().filter_map(|document| {
+        let mut report: Report = serde_json::from_str(&document.text).ok()?;
+        let ReportedQueue { drained, in_hand } = report.queues.remove(queue)?;
+        Some(DrainReport { worker: document.name, is_drained: drained, in_hand })
+    });
+    Ok(found.collect())
+}
+
 /// Follows the orders of a store, and ends those whose time is over. It ends when dropped.
 pub(crate) struct Follower {
     task: JoinHandle<()>,
@@ -88,7 +138,12 @@ pub(crate) struct Follower {
 impl Follower {
     /// Reads the orders of the store, and follows them from then on. A store that does not outlive the process has none.
     pub(crate) async fn start(control: Control, store: &Arc<dyn Store>) -> Self {
-        let mut reader = store.outlives_its_process().then(|| Reader { store: Arc::clone(store), fails: false, refuses: false });
+        let mut reader = store.outlives_its_process().then(|| Reader {
+            store: Arc::clone(store),
+            fails: false,
+            refuses: false,
+            reported: None,
+        });
         if let Some(reader) = &mut reader {
             reader.read(&control).await;
         }
@@ -128,6 +183,8 @@ struct Reader {
     fails: bool,
     /// It keeps no documents.
     refuses: bool,
+    /// The last report of this worker.
+    reported: Option<String>,
 }
 
 impl Reader {
@@ -147,6 +204,9 @@ impl Reader {
                     info!("orders of operators are read again");
                 }
                 control.learn(documents.into_iter().filter_map(read).collect());
+                if let Err(error) = timeout(READ_TIME, self.report(control)).await.unwrap_or(Ok(())) {
+                    debug!(%error, "messages in hand not reported");
+                }
             }
             Err(error) if !self.fails => {
                 self.fails = true;
@@ -154,6 +214,30 @@ impl Reader {
             }
             Err(_) => {}
         }
+    }
+
+    /// Reports what is in hand, for an operator who drains queues everywhere.
+    async fn report(&mut self, control: &Control) -> Result<(), StoreError> {
+        let view = control.view(None);
+        if view.queues.iter().all(|queue| queue.everywhere.paused.is_none()) {
+            return Ok(());
+        }
+        let queues = view
+            .queues
+            .into_iter()
+            .map(|QueueView { queue, in_hand, drained, .. }| (queue, ReportedQueue { drained, in_hand }));
+        let report = Report { at_ms: now_ms(), queues: queues.collect() };
+        let text = serde_json::to_string(&report).expect("it is made of texts and numbers");
+        let put = async |before: Option<&str>| {
+            self.store.put_document(REPORTS, &view.worker, before, &text, KEEP_REPORT).await
+        };
+        if !put(self.reported.as_deref()).await? {
+            // It has expired since, or the answer to a put was lost.
+            let before = self.store.document(REPORTS, &view.worker).await?;
+            put(before.as_deref()).await?;
+        }
+        self.reported = Some(text);
+        Ok(())
     }
 }
 
@@ -203,11 +287,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_worker_reports_what_it_has_in_hand_while_a_queue_is_paused_everywhere() {
+        let (store, control): (Arc<dyn Store>, _) = (Arc::new(store()), control());
+        let mut reader = Reader { store: Arc::clone(&store), fails: false, refuses: false, reported: None };
+        reader.read(&control).await;
+        assert_eq!(drains(&*store, "jobs").await.unwrap(), []);
+        put_order(&*store, &order(Action::Pause), 1_000).await.unwrap();
+        for _ in 0..2 {
+            reader.read(&control).await;
+            let reports = drains(&*store, "jobs").await.unwrap();
+            // Its loop does not run here, so it has not obeyed yet.
+            assert_eq!(reports, [DrainReport { worker: "w-1".into(), is_drained: false, in_hand: 0 }]);
+            reader.reported = None;
+        }
+        assert_eq!(drains(&*store, "mail").await.unwrap(), []);
+    }
+
+    #[tokio::test]
     async fn a_worker_reads_what_was_ordered_before_its_start_and_keeps_it_while_the_store_is_silent() {
         let (store, control): (Arc<dyn Store>, _) = (Arc::new(store()), control());
         put_order(&*store, &order(Action::Pause), 1_000).await.unwrap();
         let orders = control.of_queue("jobs").unwrap();
-        let mut reader = Reader { store, fails: false, refuses: false };
+        let mut reader = Reader { store, fails: false, refuses: false, reported: None };
         reader.read(&control).await;
         assert!(orders.borrow().is_paused);
         reader.store = Arc::new(Silent);

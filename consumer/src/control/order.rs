@@ -159,7 +159,9 @@ impl Order {
         let fails = |text: String| Err(InvalidOrder(text));
         let name = self.target.name();
         if name.is_empty() || name.len() > MAX_NAME || name.chars().any(is_unseen) {
-            return fails(format!("a queue or type has a name of 1 to {MAX_NAME} bytes without control characters"));
+            return fails(format!(
+                "a queue or type has a name of 1 to {MAX_NAME} bytes without control characters"
+            ));
         }
         check_text("by", &self.by, MAX_BY)?;
         if let Some(why) = &self.why {
@@ -277,7 +279,10 @@ mod tests {
             (json!({"queue": "a", "action": "stop", "by": "ada"}), "the action is pause"),
             (json!({"queue": "a", "action": "pause", "concurrency": 3, "by": "ada"}), "the action is pause"),
             (json!({"queue": "a", "action": "concurrency", "concurrency": 0, "by": "ada"}), "nonzero"),
-            (json!({"queue": "a", "action": "concurrency", "concurrency": 10_001, "by": "ada"}), "at most 10000"),
+            (
+                json!({"queue": "a", "action": "concurrency", "concurrency": 10_001, "by": "ada"}),
+                "at most 10000",
+            ),
             (json!({"queue": "a", "action": "rate", "rate": "5/s", "by": "ada"}), "name a type"),
             (json!({"type": "a", "action": "rate", "rate": "fast", "by": "ada"}), "such as 50/s"),
             (json!({"queue": "a", "action": "pause"}), "missing field `by`"),

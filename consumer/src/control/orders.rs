@@ -122,7 +122,8 @@ impl Orders {
 
     /// Follows an order that is given now.
     pub fn give(&mut self, order: &Order, now_ms: u64) {
-        let until = |lasts: Duration| now_ms.saturating_add(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX));
+        let until =
+            |lasts: Duration| now_ms.saturating_add(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX));
         let note = Note {
             by: order.by.clone(),
             why: order.why.clone(),

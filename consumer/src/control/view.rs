@@ -35,6 +35,8 @@ pub struct QueueView {
     pub in_hand: usize,
     /// The runs that have not ended.
     pub running: usize,
+    /// It is paused by an operator, nothing of it is in hand, and no open receive can bring more.
+    pub drained: bool,
     /// The orders that were given to this worker.
     #[serde(default)]
     pub here: Orders,

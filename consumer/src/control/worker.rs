@@ -214,6 +214,7 @@ impl Control {
                     configured_concurrency: state.concurrency.get(&queue.name).map_or(0, |count| count.get()),
                     in_hand: queue.status.in_hand(),
                     running: queue.status.running(),
+                    drained: queue.status.is_drained(),
                     here: of(&state.here, &target),
                     everywhere: of(&state.everywhere, &target),
                 }
@@ -247,7 +248,9 @@ impl Control {
             queue.orders.send_if_modified(|known| {
                 let orders = QueueOrders {
                     is_paused: here.paused.is_some() || everywhere.paused.is_some(),
-                    concurrency: concurrency(&here, &everywhere).or(configured.copied()).unwrap_or(known.concurrency),
+                    concurrency: concurrency(&here, &everywhere)
+                        .or(configured.copied())
+                        .unwrap_or(known.concurrency),
                 };
                 std::mem::replace(known, orders) != orders
             });
@@ -372,7 +375,8 @@ mod tests {
         assert_eq!(slots(), 32);
         control.give(&order(mail(), count(3))).unwrap();
         control.give(&order(mail(), Action::Rate(RateOrder::Off))).unwrap();
-        let of_type = TypeOrders { concurrency: NonZeroUsize::new(3), rate: Some(RateOrder::Off), is_paused: false };
+        let of_type =
+            TypeOrders { concurrency: NonZeroUsize::new(3), rate: Some(RateOrder::Off), is_paused: false };
         assert_eq!(limits.orders(), [("mail".into(), of_type)]);
     }
 

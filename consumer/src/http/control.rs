@@ -53,21 +53,29 @@ async fn give(State((control, door)): State<(Control, Door)>, request: Request) 
         Err(Refusal::Unknown { error, known }) => {
             json_body(StatusCode::NOT_FOUND, json!({ "error": error, "known": known }).to_string())
         }
-        Err(Refusal::TooMany) => {
-            error(StatusCode::CONFLICT, "this worker follows as many orders as it can: withdraw some by reset")
-        }
+        Err(Refusal::TooMany) => error(
+            StatusCode::CONFLICT,
+            "this worker follows as many orders as it can: withdraw some by reset",
+        ),
     }
 }
 
 /// Returns the answer to a request that a page in a browser may have sent.
 fn refusal(headers: &HeaderMap) -> Option<Response> {
     if headers.contains_key(header::ORIGIN) {
-        return Some(error(StatusCode::FORBIDDEN, "orders are not taken from pages: the request names an Origin"));
+        return Some(error(
+            StatusCode::FORBIDDEN,
+            "orders are not taken from pages: the request names an Origin",
+        ));
     }
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
-        return Some(error(StatusCode::UNSUPPORTED_MEDIA_TYPE, "an order is JSON: Content-Type: application/json"));
+        return Some(error(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "an order is JSON: Content-Type: application/json",
+        ));
     }
     None
 }
@@ -199,7 +207,11 @@ mod tests {
         for (at, secret, allow_remote, headers, to_read, to_change) in table {
             let url = serve(&control, at, secret, allow_remote).await;
             assert_eq!(ask(&url, "GET", &headers, "").await.0, to_read, "{at} {secret:?} {allow_remote}");
-            assert_eq!(ask(&url, "POST", &headers, PAUSE).await.0, to_change, "{at} {secret:?} {allow_remote}");
+            assert_eq!(
+                ask(&url, "POST", &headers, PAUSE).await.0,
+                to_change,
+                "{at} {secret:?} {allow_remote}"
+            );
         }
     }
 

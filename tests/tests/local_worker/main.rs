@@ -3,6 +3,7 @@
 
 mod backoff;
 mod commands;
+mod control;
 mod dlq_actions;
 mod dlq_doubt;
 mod dlq_export;

@@ -174,6 +174,11 @@ impl Ledger {
         self.running
     }
 
+    /// Returns true while a receive is open that may still bring messages, also in a pause.
+    pub fn is_receiving(&self) -> bool {
+        self.receives.as_ref().is_some_and(Receives::any_open)
+    }
+
     /// Whether the queue can be reached and every receive ends in time.
     pub fn healthy(&self) -> bool {
         self.receives.as_ref().is_none_or(Receives::healthy)
