@@ -8,6 +8,7 @@ mod faults;
 mod figures;
 mod flow;
 mod idle;
+mod inserting;
 mod lambda;
 mod latency;
 mod machine;
@@ -48,8 +49,8 @@ enum Other {
     Against(against::Options),
     /// Measure a worker under faults: of SQS, of the store, of dependencies, of processes
     Faults(faults::Options),
-    /// Simulate how queues with weights share the slots of a process
-    Flow(flow::Options),
+    /// Measure rows that jobs insert into PostgreSQL, one by one and in batches
+    Inserting(inserting::Options),
     /// Measure what an outbox in PostgreSQL costs beside sending the same messages directly
     Relaying(relaying::Options),
     /// Measure what sending costs, in the background and one by one, and how long messages wait
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
         Some(Other::Lambda(options)) => lambda::run(&options),
         Some(Other::Against(options)) => against::run(&options),
         Some(Other::Faults(options)) => faults::run(&options),
-        Some(Other::Flow(options)) => flow::run(&options),
+        Some(Other::Inserting(options)) => inserting::run(&options),
         Some(Other::Relaying(options)) => relaying::run(&options),
         Some(Other::Sending(options)) => sending::run(&options),
         Some(Other::Soak(options)) => soak::run(&options),

@@ -26,7 +26,7 @@
 //!
 //! # Connections
 //!
-//! Up to 8, or `?pool=`, each opened when it is first needed; and as many again for [`Transaction`]s, so that those do
+//! Up to 8, or `?pool=`, each opened when it is first needed; and as many again for [`Transaction`]s and [`BatchTransaction`]s, so that those do
 //! not keep claims from being renewed. Through PgBouncer, transactions pooled: from 1.21 with `max_prepared_statements`
 //! above 0. No session state is used, and no start-up parameter that PgBouncer does not know.
 //!
@@ -36,6 +36,7 @@
 //! took longer; on the server, a function waits for another one's row for two seconds at most. A call that finds its
 //! connection closed is made once more over a new one.
 
+mod batch_transaction;
 pub(crate) mod connections;
 mod documents;
 mod jobs;
@@ -65,6 +66,7 @@ use crate::outbox::postgres::missing::without_outbox;
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
 use crate::store::{Retention, Store, StoreError, to_json};
 
+pub use self::batch_transaction::{BatchCommit, BatchTransaction};
 pub use self::schema::SCHEMA;
 pub use self::transaction::{Transaction, finish_in};
 /// For handlers that use a [`Transaction`].
@@ -129,6 +131,14 @@ impl PostgresStore {
     /// Waits while as many transactions are open as the store has connections for, and fails after three seconds.
     pub async fn begin(&self, claim: &Claim) -> Result<Transaction, StoreError> {
         Transaction::begin(Arc::clone(&self.for_transactions), claim, self.keep).await
+    }
+
+    /// Begins a transaction for the effects of several jobs, such as the items of a [batch handler](drumline::batch), that are to happen
+    /// together with the jobs' marks.
+    ///
+    /// Waits while as many transactions are open as the store has connections for, and fails after three seconds.
+    pub async fn begin_batch(&self) -> Result<BatchTransaction, StoreError> {
+        BatchTransaction::begin(Arc::clone(&self.for_transactions), self.keep).await
     }
 
     /// Removes what has expired, up to a bound. The store does so by itself, about once a minute.

@@ -82,7 +82,7 @@ impl Walkthrough {
                 let launch = Launch::on(queue).program(binary("drumline-examples", self.name));
                 let env = exported.iter().chain(&self.env);
                 worker = Some(env.fold(launch, |launch, (name, value)| launch.env(name, value)).spawn());
-            } else if command.starts_with("drumline send ") {
+            } else if command.starts_with("drumline send ") || command.contains(" | drumline send ") {
                 if self.one_by_one {
                     eventually("the queue is empty", async || queue.count() == 0).await;
                 }

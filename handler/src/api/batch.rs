@@ -48,8 +48,8 @@ impl BatchOptions {
         Self { max_items, ..self }
     }
 
-    /// Sets how long the first item of a batch waits for more. It is part of the attempt's time, so a batch whose wait would outlast the
-    /// deadline of an item starts at once.
+    /// Sets how long the first item of a batch waits for more. It is part of the attempt's time; if that would end before, the batch waits
+    /// only for the items that are on their way.
     pub fn linger(self, linger: Duration) -> Self {
         Self { linger, ..self }
     }

@@ -1,5 +1,6 @@
 //! The types that teams write against: jobs, their handlers, and the host as a handler sees it.
 
+pub(crate) mod arrivals;
 pub(crate) mod attempt_info;
 pub(crate) mod batch;
 pub(crate) mod batch_context;

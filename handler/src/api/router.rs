@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::api::batch::{BatchHandler, BatchOptions};
+use crate::api::arrivals::Arrivals;
 use crate::api::context::Context;
 use crate::api::decoded::{self, Decode, Decoded, Panic, TypedJob};
 use crate::api::failure::Failure;
@@ -21,8 +21,6 @@ use crate::api::job::Job;
 use crate::api::job_type::{JobType, problems_of};
 use crate::message::envelope::TYPE_ATTRIBUTE;
 use crate::message::sqs_message::Message;
-use crate::run::arrivals::{Arrival, Arrivals};
-use crate::run::collector::Collector;
 
 /// The type of messages that a router takes as they are, if nothing names another.
 pub const RAW_TYPE: &str = "raw";
@@ -147,9 +145,9 @@ impl Route {
 pub struct Router {
     routes: HashMap<Arc<str>, Route, RandomState>,
     passthrough: Option<Route>,
-    problems: Vec<String>,
+    pub(crate) problems: Vec<String>,
     /// Of the batch handlers, if there are any.
-    arrivals: Option<Arrivals>,
+    pub(crate) arrivals: Option<Arrivals>,
 }
 
 /// The reasons why no host can run a router's handlers.
@@ -237,40 +235,9 @@ impl Router {
         })
     }
 
-    /// Adds a handler that takes many jobs of `J` at once, such as a bulk insert; see [`batch`](crate::batch).
-    ///
-    /// ```
-    /// use drumline::batch::{BatchContext, BatchOptions, BatchResult, Item, Rest};
-    /// # use drumline::{Job, Router};
-    /// # #[derive(serde::Deserialize)] struct Row { name: String }
-    /// # impl Job for Row { const TYPE: &'static str = "row.insert"; }
-    /// # async fn insert_rows(names: &[&str]) -> Result<(), std::io::Error> { Ok(()) }
-    ///
-    /// async fn insert(_: BatchContext, items: Vec<Item<Row>>) -> BatchResult {
-    ///     let names: Vec<&str> = items.iter().map(|item| &*item.job.name).collect();
-    ///     insert_rows(&names).await?;
-    ///     Ok(Rest::Done)
-    /// }
-    /// let router = Router::new().handle_batch(BatchOptions::new(), insert);
-    /// # assert!(router.check().is_ok());
-    /// ```
-    pub fn handle_batch<J: Job, H: BatchHandler<J>>(mut self, options: BatchOptions, handler: H) -> Self {
-        if options.max_items == 0 {
-            self.problems.push(format!("job type {}: the max_items of its batches starts at 1", J::TYPE));
-        }
-        let arrivals = self.arrivals.get_or_insert_default().clone();
-        let collector = Arc::new(Collector::new(options, handler, arrivals));
-        self.handle(move |context: Context, job: J| Arc::clone(&collector).join(context, job))
-    }
-
-    /// Announces a run of this queue, for [`Attempt::arrival`](crate::run::Attempt::arrival). `None` without any batch handler.
-    pub fn arrival(&self, queue: &Arc<str>) -> Option<Arrival> {
-        self.arrivals.as_ref().map(|arrivals| arrivals.announce(queue))
-    }
-
     /// Wraps every handler added so far in a tower layer: limits, timing, tracing.
     ///
-    /// Around a [batch handler](Self::handle_batch), a layer wraps each item by itself: its wait for the batch, and the batch's run. One
+    /// Around a [batch handler](crate::batch), a layer wraps each item by itself: its wait for the batch, and the batch's run. One
     /// that holds jobs back keeps them from joining.
     ///
     /// A layer that fails a request by an error of its own (a limit, say) fails the attempt with it: as with `?`, any error means

@@ -4,13 +4,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::api::arrivals::Arrival;
 use crate::api::run_environment::RunEnvironment;
 use crate::core::control::RunControl;
 use crate::core::ids::DeliveryId;
 use crate::core::limits::Permit;
 use crate::message::intake::Intake;
 use crate::message::sqs_message::Message;
-use crate::run::arrivals::Arrival;
 
 /// What a run is made of.
 pub struct Attempt {

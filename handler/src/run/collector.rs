@@ -19,15 +19,50 @@ use futures_util::future::{Either, select};
 use futures_util::lock::Mutex as AsyncMutex;
 use tracing::Instrument;
 
+use crate::api::arrivals::{Arrival, Arrivals, QueueArrivals};
 use crate::api::batch::{BatchHandler, BatchOptions, BatchResult, Item, ItemEnd, Rest, Seat};
 use crate::api::batch_context::BatchContext;
 use crate::api::context::Context;
 use crate::api::decoded::Panic;
 use crate::api::failure::Failure;
+use crate::api::job::Job;
+use crate::api::router::Router;
 use crate::api::run_environment::RunEnvironment;
 use crate::core::reason::panic_message;
-use crate::run::arrivals::{Arrivals, QueueArrivals};
 use crate::run::in_attempt::InAttempt;
+
+impl Router {
+    /// Adds a handler that takes many jobs of `J` at once, such as a bulk insert; see [`batch`](crate::batch).
+    ///
+    /// ```
+    /// use drumline::batch::{BatchContext, BatchOptions, BatchResult, Item, Rest};
+    /// # use drumline::{Job, Router};
+    /// # #[derive(serde::Deserialize)] struct Row { name: String }
+    /// # impl Job for Row { const TYPE: &'static str = "row.insert"; }
+    /// # async fn insert_rows(names: &[&str]) -> Result<(), std::io::Error> { Ok(()) }
+    ///
+    /// async fn insert(_: BatchContext, items: Vec<Item<Row>>) -> BatchResult {
+    ///     let names: Vec<&str> = items.iter().map(|item| &*item.job.name).collect();
+    ///     insert_rows(&names).await?;
+    ///     Ok(Rest::Done)
+    /// }
+    /// let router = Router::new().handle_batch(BatchOptions::new(), insert);
+    /// # assert!(router.check().is_ok());
+    /// ```
+    pub fn handle_batch<J: Job, H: BatchHandler<J>>(mut self, options: BatchOptions, handler: H) -> Self {
+        if options.max_items == 0 {
+            self.problems.push(format!("job type {}: the max_items of its batches starts at 1", J::TYPE));
+        }
+        let arrivals = self.arrivals.get_or_insert_default().clone();
+        let collector = Arc::new(Collector::new(options, handler, arrivals));
+        self.handle(move |context: Context, job: J| Arc::clone(&collector).join(context, job))
+    }
+
+    /// Announces a run of this queue, for [`Attempt::arrival`](crate::run::Attempt::arrival). `None` without any batch handler.
+    pub fn arrival(&self, queue: &Arc<str>) -> Option<Arrival> {
+        self.arrivals.as_ref().map(|arrivals| arrivals.announce(queue))
+    }
+}
 
 /// Joins the jobs of one batch handler.
 pub(crate) struct Collector<J, H> {
@@ -58,9 +93,11 @@ impl<J> Clone for Batch<J> {
 struct Members<J> {
     /// Those that have joined, until the handler has them.
     items: Mutex<Vec<Item<J>>>,
-    /// That of the first item: no other one has less time.
+    /// That of the first item.
     deadline: Instant,
-    is_closed: AtomicBool,
+    is_full: AtomicBool,
+    /// An item has joined that has less time than the first one.
+    is_short_of_time: AtomicBool,
     is_over: AtomicBool,
     over: Event,
 }
@@ -154,12 +191,20 @@ impl<J: Send + 'static, H: BatchHandler<J>> Collector<J, H> {
             items.push(Item { job, context, seat: Arc::clone(&seat) });
             items.len()
         };
-        if count >= self.options.max_items || deadline < batch.members.deadline {
-            drop(open.remove(&queue));
-            batch.members.is_closed.store(true, Ordering::Release);
-            self.arrivals.of(&queue).wake();
+        let (is_full, is_short_of_time) =
+            (count >= self.options.max_items, deadline < batch.members.deadline);
+        if is_full {
+            // The next item begins another one.
+            open.remove(&queue);
+            batch.members.is_full.store(true, Ordering::Release);
         }
         drop(open);
+        if is_short_of_time {
+            batch.members.is_short_of_time.store(true, Ordering::Release);
+        }
+        if is_full || is_short_of_time {
+            self.arrivals.of(&queue).wake();
+        }
         Place { collector: Arc::clone(self), queue, batch, seat }
     }
 
@@ -168,7 +213,8 @@ impl<J: Send + 'static, H: BatchHandler<J>> Collector<J, H> {
         let members = Arc::new(Members {
             items: Mutex::default(),
             deadline: first.deadline(),
-            is_closed: AtomicBool::new(false),
+            is_full: AtomicBool::new(false),
+            is_short_of_time: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             over: Event::new(),
         });
@@ -194,17 +240,25 @@ impl<J: Send + 'static, H: BatchHandler<J>> Collector<J, H> {
         members.end();
     }
 
-    /// Waits for more items: not beyond the linger, and not if there can be none.
+    /// Waits for more items: not beyond the linger, and only as long as some can come. Without the time to linger, it waits for those that
+    /// are on their way.
     async fn linger(&self, host: &dyn RunEnvironment, arrivals: &QueueArrivals, members: &Members<J>) {
-        let mut linger = host.linger(self.options.linger, members.deadline);
+        let mut linger = Some(host.linger(self.options.linger, members.deadline));
         loop {
             let changed = arrivals.listen();
-            let none_can_come = !arrivals.are_coming() && host.free_slots() == 0;
-            if none_can_come || members.is_closed.load(Ordering::Acquire) {
+            let has_time = linger.is_some() && !members.is_short_of_time.load(Ordering::Acquire);
+            let can_come = arrivals.are_coming() || (has_time && host.free_slots() > 0);
+            if !can_come || members.is_full.load(Ordering::Acquire) {
                 return;
             }
-            if let Either::Left(_) = select(&mut linger, changed).await {
-                return;
+            let Some(lingering) = &mut linger else {
+                changed.await;
+                continue;
+            };
+            match select(lingering, changed).await {
+                Either::Left((true, _)) => return,
+                Either::Left((false, _)) => linger = None,
+                Either::Right(_) => {}
             }
         }
     }

@@ -90,11 +90,11 @@ impl Running {
 }
 
 #[allow(clippy::disallowed_methods, reason = "a deadline that does not come")]
-fn start(router: &Router, desk: &Arc<Desk>, number: u32) -> Running {
+fn attempt(router: &Router, desk: &Arc<Desk>, number: u32) -> Attempt {
     let queue: Arc<str> = "jobs".into();
     let body = json!({ "type": "row", "payload": { "number": number } }).to_string();
-    let (now, control, router) = (Instant::now(), RunControl::new(), router.clone());
-    let attempt = Attempt {
+    let now = Instant::now();
+    Attempt {
         delivery: DeliveryId(u64::from(number)),
         intake: Arc::new(Intake::new("arn:jobs")),
         message: Arc::new(Message { id: format!("m{number}").into(), body, ..Message::default() }),
@@ -105,11 +105,19 @@ fn start(router: &Router, desk: &Arc<Desk>, number: u32) -> Running {
         claim_length: Duration::from_secs(27),
         permit: None,
         arrival: router.arrival(&queue),
-        control: control.clone(),
+        control: RunControl::new(),
         host: Arc::clone(desk) as Arc<dyn RunEnvironment>,
         queue,
-    };
+    }
+}
+
+fn run(router: &Router, attempt: Attempt) -> Running {
+    let (control, router) = (attempt.control.clone(), router.clone());
     Running { future: Some(async move { router.run(attempt).await }.boxed()), control }
+}
+
+fn start(router: &Router, desk: &Arc<Desk>, number: u32) -> Running {
+    run(router, attempt(router, desk, number))
 }
 
 fn start_all(router: &Router, desk: &Arc<Desk>, numbers: impl IntoIterator<Item = u32>) -> Vec<Running> {
@@ -283,6 +291,19 @@ fn a_batch_that_all_have_left_is_gone() {
     runs = start_all(&router, &Desk::full(), 3..=3);
     assert_eq!(poll_all(&mut runs), [Some(Ending::Done)]);
     assert_eq!(*seen.lock().unwrap(), [[3]]);
+}
+
+#[test]
+fn an_item_with_less_time_than_the_first_starts_the_batch() {
+    let (seen, desk) = (Seen::default(), Desk::new());
+    let router = noting(BatchOptions::new(), &seen);
+    let late = attempt(&router, &desk, 2);
+    let mut runs = vec![start(&router, &desk, 1)];
+    poll_all(&mut runs);
+    let earlier = late.deadline - Duration::from_secs(59);
+    runs.push(run(&router, Attempt { deadline: earlier, ..late }));
+    assert_eq!(poll_all(&mut runs), vec![Some(Ending::Done); 2]);
+    assert_eq!(*seen.lock().unwrap(), [[1, 2]]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use futures_util::future::{Either, select};
 use serde_json::value::RawValue;
 use tracing::{Instrument, Span, field, info_span};
 
+use crate::api::arrivals::Arriving;
 use crate::api::attempt_info::AttemptInfo;
 use crate::api::context::{Context, Declared, Inner};
 use crate::api::decoded::Decoded;
@@ -26,7 +27,6 @@ use crate::core::reason::{bounded, panic_message};
 use crate::message::envelope::Envelope;
 use crate::message::sqs_message::Message;
 use crate::message::trace::traceparent;
-use crate::run::arrivals::Arriving;
 use crate::run::attempt::Attempt;
 use crate::run::claiming::{self, Admitted, Work};
 use crate::run::in_attempt::InAttempt;

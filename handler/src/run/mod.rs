@@ -3,7 +3,6 @@
 //! A host makes an [`Attempt`] and has a [`Router`](crate::Router) run it; it lends a [`RunEnvironment`] to the handler, and observers
 //! receive the [`Event`]s. Tower layers see each [`Invocation`] of a handler.
 
-pub(crate) mod arrivals;
 pub(crate) mod attempt;
 pub(crate) mod claiming;
 pub(crate) mod collector;
@@ -12,6 +11,7 @@ pub(crate) mod invoke;
 pub(crate) mod next_jobs;
 pub(crate) mod precheck;
 
+pub use crate::api::arrivals::Arrival;
 pub use crate::api::attempt_info::AttemptInfo;
 pub use crate::api::event::Event;
 pub use crate::api::failure::FailureKind;
@@ -22,6 +22,5 @@ pub use crate::api::progress::Progress;
 pub use crate::api::router::{HandlerService, InvalidRouter, Invocation, RAW_TYPE};
 pub use crate::api::run_environment::{NextError, OpenError, RunEnvironment};
 pub use crate::api::step::MAX_STEP_RETRIES;
-pub use arrivals::Arrival;
 pub use attempt::Attempt;
 pub use precheck::Precheck;

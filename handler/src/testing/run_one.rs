@@ -12,6 +12,7 @@ use super::bench::Bench;
 use super::test_host::{Recorded, TestHost};
 use super::test_run::TestRun;
 use super::trouble::{ClaimTrouble, Missed, Signal, Stop};
+use crate::api::arrivals::Arrival;
 use crate::core::control::{RunControl, STOP_TIME};
 use crate::core::decide::{DecisionInput, RunDecision, decide_run};
 use crate::core::ending::{Ending, RunReport};
@@ -20,7 +21,6 @@ use crate::core::outcome::Outcome;
 use crate::core::outcome_cache::PriorOutcome;
 use crate::core::retry::MAX_VISIBILITY;
 use crate::message::sqs_message::Message;
-use crate::run::arrivals::Arrival;
 use crate::run::attempt::Attempt;
 
 /// A message as it was received, and the trouble of its run.

@@ -13,9 +13,9 @@ use super::bench::Bench;
 use super::run_one::{Received, run_one};
 use super::test_run::TestRun;
 use super::trouble::{At, ClaimTrouble, Signal, Stop};
+use crate::api::arrivals::Arrival;
 use crate::core::control::CancelReason;
 use crate::message::sqs_message::{Attribute, Message};
-use crate::run::arrivals::Arrival;
 
 /// One message of a [`Tester`](super::Tester), to be run once: awaiting it runs it.
 ///

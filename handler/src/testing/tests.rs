@@ -376,3 +376,50 @@ fn a_router_that_no_host_starts_with_is_refused() {
 fn a_result_of_another_type_is_shown() {
     let _ = now(tester(polite).job(&copy(1))).result::<String>();
 }
+
+/// Copies all jobs of a batch at once, but those without records.
+async fn copy_all(
+    _: crate::batch::BatchContext,
+    items: Vec<crate::batch::Item<Copy>>,
+) -> crate::batch::BatchResult {
+    let records: u64 = items.iter().map(|item| item.job.records).sum();
+    for item in &items {
+        if item.job.records == 0 {
+            item.failed(Failure::reject("there are no records"));
+        } else {
+            item.context.set_result(&records)?;
+        }
+    }
+    Ok(crate::batch::Rest::Done)
+}
+
+#[test]
+fn a_batch_handler_runs_several_jobs_together() {
+    let options = crate::batch::BatchOptions::new().max_items(3);
+    let tester = Tester::new(Router::new().handle_batch(options, copy_all));
+    let alone = now(tester.job(&copy(5)));
+    assert_eq!((alone.is_done(), alone.result()), (true, Some(5)), "{alone}");
+
+    let jobs = [1, 2, 0, 8].map(|records| tester.job(&copy(records)));
+    let runs = tester.together(jobs).now_or_never().expect("nothing to wait for");
+    assert_eq!(runs.iter().map(TestRun::result).collect::<Vec<_>>(), [Some(3), Some(3), None, Some(8)]);
+    assert!(runs[2].is_dead() && runs[2].reason().unwrap() == "there are no records", "{}", runs[2]);
+
+    // One that is stopped while it waits leaves the batch to the others.
+    let jobs = [tester.job(&copy(1)).lose_lease(At::FirstWait), tester.job(&copy(2))];
+    let runs = tester.together(jobs).now_or_never().expect("nothing to wait for");
+    assert_eq!(
+        (runs[0].ending(), runs[1].result()),
+        (&Ending::LeaseLost, Some(2)),
+        "{} {}",
+        runs[0],
+        runs[1]
+    );
+}
+
+#[test]
+fn messages_that_run_together_need_no_batch_handler() {
+    let tester = tester(polite);
+    let runs = tester.together([tester.job(&copy(1)), tester.body("nonsense")]).now_or_never().unwrap();
+    assert!(runs[0].is_done() && runs[1].is_dead(), "{runs:?}");
+}

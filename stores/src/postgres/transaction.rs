@@ -53,21 +53,7 @@ impl Transaction {
         claim: &Claim,
         keep: Retention,
     ) -> Result<Self, StoreError> {
-        let begin = async {
-            let mut loan = connections.lend().await?;
-            // One that was lost is found out here, where nothing has happened yet.
-            if sqlx::raw_sql("BEGIN").execute(&mut loan.connection).await.is_err() {
-                connections.forget_idle();
-                drop(loan);
-                loan = connections.lend().await?;
-                sqlx::raw_sql("BEGIN").execute(&mut loan.connection).await?;
-            }
-            Ok::<_, Error>(loan)
-        };
-        let loan = match timeout(CALL, begin).await {
-            Ok(loan) => loan.map_err(failed)?,
-            Err(_) => return Err(silent()),
-        };
+        let loan = begin_on(&connections).await?;
         Ok(Self { loan, connections, claim: claim.clone(), keep })
     }
 
@@ -100,15 +86,42 @@ impl Transaction {
     }
 
     /// Takes back what was written. Dropping does the same, at the price of the connection.
-    pub async fn rollback(mut self) -> Result<(), StoreError> {
-        match timeout(CALL, sqlx::raw_sql("ROLLBACK").execute(&mut self.loan.connection)).await {
-            Ok(Ok(_)) => {
-                self.connections.return_connection(self.loan);
-                Ok(())
-            }
-            Ok(Err(error)) => Err(failed(error)),
-            Err(_) => Err(silent()),
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        roll_back(&self.connections, self.loan).await
+    }
+}
+
+/// Begins a transaction on some connection.
+pub(super) async fn begin_on(connections: &Connections) -> Result<PooledConnection, StoreError> {
+    let begin = async {
+        let mut loan = connections.lend().await?;
+        // One that was lost is found out here, where nothing has happened yet.
+        if sqlx::raw_sql("BEGIN").execute(&mut loan.connection).await.is_err() {
+            connections.forget_idle();
+            drop(loan);
+            loan = connections.lend().await?;
+            sqlx::raw_sql("BEGIN").execute(&mut loan.connection).await?;
         }
+        Ok::<_, Error>(loan)
+    };
+    match timeout(CALL, begin).await {
+        Ok(loan) => loan.map_err(failed),
+        Err(_) => Err(silent()),
+    }
+}
+
+/// Rolls a transaction back, and returns its connection.
+pub(super) async fn roll_back(
+    connections: &Connections,
+    mut loan: PooledConnection,
+) -> Result<(), StoreError> {
+    match timeout(CALL, sqlx::raw_sql("ROLLBACK").execute(&mut loan.connection)).await {
+        Ok(Ok(_)) => {
+            connections.return_connection(loan);
+            Ok(())
+        }
+        Ok(Err(error)) => Err(failed(error)),
+        Err(_) => Err(silent()),
     }
 }
 

@@ -170,6 +170,7 @@ mod postgres {
         postgres_only {
             a_transaction_has_the_effect_and_the_mark,
             a_transaction_of_a_lost_claim_leaves_nothing,
+            a_transaction_of_a_batch_has_all_effects_and_marks_or_none,
             a_transaction_that_is_dropped_leaves_nothing,
             a_claim_is_renewed_while_its_transaction_is_open,
             transactions_do_not_use_up_the_connections,

@@ -7,7 +7,7 @@ use drumline::core::{ClaimResult, Ownership};
 use drumline::message::Identity;
 use drumline_store::postgres::sqlx::postgres::PgConnection;
 use drumline_store::postgres::sqlx::{self, AssertSqlSafe, Connection, Row};
-use drumline_store::postgres::{PostgresStore, SCHEMA, finish_in};
+use drumline_store::postgres::{BatchCommit, PostgresStore, SCHEMA, finish_in};
 use drumline_store::{Forgotten, Location, OpenError, Retention, Store, StoreError};
 use url::Url;
 
@@ -91,6 +91,37 @@ pub async fn a_transaction_of_a_lost_claim_leaves_nothing(world: World) {
     granted_in_time(&store, &world.locking("other", "lock")).await;
     assert_eq!(transaction.commit(None).await, Ok(Ownership::Lost));
     assert_eq!(count(&mut connection, "effects").await, 0);
+}
+
+pub async fn a_transaction_of_a_batch_has_all_effects_and_marks_or_none(world: World) {
+    let (store, mut connection, _) = store_with_effects(&world).await;
+    let plain = granted(&store, &world.request("plain")).await.claim;
+    let locking = granted(&store, &world.locking("locking", "lock")).await.claim;
+    let old = granted(&store, &short(world.request("old"))).await.claim;
+    let result = json("7");
+    let jobs = [(&*old, None), (&*locking, Some(&*result)), (&*plain, None)];
+
+    let mut transaction = postgres(&store).begin_batch().await.unwrap();
+    sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
+    let new = granted_in_time(&store, &world.request("old")).await.claim;
+    assert_eq!(transaction.commit(&jobs).await, Ok(BatchCommit::Lost(vec![0])));
+    assert_eq!(count(&mut connection, "effects").await, 0);
+    for claim in [&new, &plain, &locking] {
+        assert_eq!(store.renew(claim, LONG).await, Ok(Ownership::Kept), "none is marked");
+    }
+
+    let mut transaction = postgres(&store).begin_batch().await.unwrap();
+    sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
+    assert_eq!(transaction.commit(&jobs[1..]).await, Ok(BatchCommit::Done));
+    assert_eq!(count(&mut connection, "effects").await, 1);
+    assert_eq!(
+        store.finish(&plain, None).await,
+        Ok(Ownership::Kept),
+        "as the runtime does it at the end of the run"
+    );
+    let admission = store.claim(&again(&world.locking("locking", "lock"))).await.unwrap();
+    assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("7"));
+    granted(&store, &world.locking("other", "lock")).await;
 }
 
 pub async fn a_transaction_that_is_dropped_leaves_nothing(world: World) {

@@ -1,10 +1,12 @@
-//! A worker, and a function, whose jobs write a row each: the row and the mark that it is written are one transaction.
+//! A worker, and a function, whose jobs write a row each: the row and the mark that it is written are one transaction. A batch has one
+//! transaction for all of its rows.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use drumline::batch::{BatchContext, BatchOptions, BatchResult, Item, Rest};
 use drumline::{Context, Failure, Job, Router};
-use drumline_store::postgres::{PostgresStore, sqlx};
+use drumline_store::postgres::{BatchCommit, PostgresStore, sqlx};
 use serde::Deserialize;
 
 /// Long enough for a kill to come in between.
@@ -20,6 +22,17 @@ impl Job for RowWrite {
     const TYPE: &'static str = "row.write";
 }
 
+/// The same, in a batch of jobs with the same table.
+#[derive(Deserialize)]
+struct RowInsert {
+    table: String,
+    row: String,
+}
+
+impl Job for RowInsert {
+    const TYPE: &'static str = "row.insert";
+}
+
 async fn write(ctx: Context, job: RowWrite) -> Result<(), Failure> {
     let store = ctx.extension::<PostgresStore>().ok_or_else(|| Failure::retry("there is no such store"))?;
     let claim = ctx.claim().ok_or_else(|| Failure::retry("there is no claim"))?;
@@ -33,8 +46,30 @@ async fn write(ctx: Context, job: RowWrite) -> Result<(), Failure> {
     }
 }
 
+async fn insert(ctx: BatchContext, mut items: Vec<Item<RowInsert>>) -> BatchResult {
+    let store = ctx.extension::<PostgresStore>().ok_or("there is no such store")?;
+    let insert = format!("INSERT INTO {} (job) SELECT * FROM unnest($1::text[])", items[0].job.table);
+    while !items.is_empty() {
+        let rows: Vec<&str> = items.iter().map(|item| &*item.job.row).collect();
+        let mut transaction = store.begin_batch().await?;
+        let insert = sqlx::query(sqlx::AssertSqlSafe(insert.clone())).bind(rows);
+        insert.execute(&mut *transaction).await?;
+        tokio::time::sleep(WORK).await;
+        let jobs: Option<Vec<_>> = items.iter().map(|item| Some((&**item.context.claim()?, None))).collect();
+        match transaction.commit(&jobs.ok_or("there is no claim")?).await? {
+            BatchCommit::Done => return Ok(Rest::Done),
+            BatchCommit::Lost(lost) => {
+                for place in lost.into_iter().rev() {
+                    items.remove(place).failed("another run has the job");
+                }
+            }
+        }
+    }
+    Ok(Rest::Retry)
+}
+
 fn main() -> ExitCode {
-    let router = || Router::new().handle(write);
+    let router = || Router::new().handle(write).handle_batch(BatchOptions::new(), insert);
     if drumline_consumer::variable("AWS_LAMBDA_RUNTIME_API").is_some() {
         drumline_lambda::App::new(router).main()
     } else {

@@ -74,26 +74,40 @@ pub(crate) fn script() -> impl Strategy<Value = Script> {
 }
 
 #[derive(serde::Deserialize)]
-struct Work {
-    name: usize,
+pub(crate) struct Work {
+    pub(crate) name: usize,
 }
 
 impl Job for Work {
     const TYPE: &'static str = "work";
 }
 
-/// A handler that does what the script says; after its last turn it succeeds.
-pub(crate) fn router(script: &Script) -> Router {
-    let turns: Vec<Vec<Turn>> = script
-        .iter()
-        .map(|(body, _)| if let Body::Work(turns) = body { turns.clone() } else { Vec::new() })
-        .collect();
-    let runs: Arc<Mutex<BTreeMap<usize, usize>>> = Arc::default();
-    Router::new().handle(move |_: Context, work: Work| {
-        let mut runs = runs.lock().unwrap();
-        let run = runs.entry(work.name).or_default();
-        let turn = turns[work.name].get(*run).copied().unwrap_or(Turn::Done);
+/// The turns of a script's messages, as they are taken; after its last turn a message succeeds.
+pub(crate) struct Turns {
+    turns: Vec<Vec<Turn>>,
+    taken: Mutex<BTreeMap<usize, usize>>,
+}
+
+impl Turns {
+    pub(crate) fn of(script: &Script) -> Self {
+        let turns = |body: &Body| if let Body::Work(turns) = body { turns.clone() } else { Vec::new() };
+        Self { turns: script.iter().map(|(body, _)| turns(body)).collect(), taken: Mutex::default() }
+    }
+
+    /// Takes the next turn of a message.
+    pub(crate) fn next(&self, work: &Work) -> Turn {
+        let mut taken = self.taken.lock().unwrap();
+        let run = taken.entry(work.name).or_default();
         *run += 1;
+        self.turns[work.name].get(*run - 1).copied().unwrap_or(Turn::Done)
+    }
+}
+
+/// A handler that does what the script says.
+pub(crate) fn router(script: &Script) -> Router {
+    let turns = Turns::of(script);
+    Router::new().handle(move |_: Context, work: Work| {
+        let turn = turns.next(&work);
         async move {
             match turn {
                 Turn::Done => Ok(()),
@@ -172,7 +186,10 @@ impl Scribe {
     }
 }
 
-async fn by_the_consumer(name: &str, script: &Script) -> Vec<Story> {
+/// Makes the handler of a script.
+type MakeRouter = fn(&Script) -> Router;
+
+async fn by_the_consumer(name: &str, script: &Script, router: MakeRouter) -> Vec<Story> {
     let queue = ModelQueue::new(name, VISIBILITY, max_receive_count(name));
     let ids = send_all(&queue, script);
     let scribe = Arc::new(Scribe::default());
@@ -182,7 +199,7 @@ async fn by_the_consumer(name: &str, script: &Script) -> Vec<Story> {
     scribe.stories(&ids, &queue)
 }
 
-async fn by_the_function(name: &str, script: &Script) -> Vec<Story> {
+async fn by_the_function(name: &str, script: &Script, router: MakeRouter) -> Vec<Story> {
     let queue = ModelQueue::new(name, VISIBILITY, max_receive_count(name));
     let ids = send_all(&queue, script);
     let scribe = Arc::new(Scribe::default());
@@ -198,13 +215,15 @@ async fn by_the_function(name: &str, script: &Script) -> Vec<Story> {
     scribe.stories(&ids, &queue)
 }
 
-fn same_in_both(name: &'static str) {
-    let mut runner = TestRunner::new(Config { cases: CASES, ..Config::default() });
+/// Runs scripts of messages in both hosts.
+pub(crate) fn same_in_both(name: &'static str, cases: u32, router: MakeRouter) {
+    let mut runner = TestRunner::new(Config { cases, ..Config::default() });
     let result = runner.run(&script(), |script| {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        let (consumer, function) = runtime
-            .block_on(async { (by_the_consumer(name, &script).await, by_the_function(name, &script).await) });
+        let (consumer, function) = runtime.block_on(async {
+            (by_the_consumer(name, &script, router).await, by_the_function(name, &script, router).await)
+        });
         prop_assert_eq!(consumer, function);
         Ok(())
     });
@@ -213,12 +232,12 @@ fn same_in_both(name: &'static str) {
 
 #[test]
 fn a_standard_queues_messages_fare_the_same_in_both_hosts() {
-    same_in_both("jobs");
+    same_in_both("jobs", CASES, router);
 }
 
 #[test]
 fn a_fifo_queues_messages_fare_the_same_in_both_hosts() {
-    same_in_both("jobs.fifo");
+    same_in_both("jobs.fifo", CASES, router);
 }
 
 #[test]
@@ -233,7 +252,7 @@ fn a_script_covers_every_outcome() {
     ];
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let stories = runtime.block_on(by_the_function("jobs", &script));
+    let stories = runtime.block_on(by_the_function("jobs", &script, router));
     let endings = |story: &Story| story.runs.iter().map(|(ending, _)| ending.clone()).collect::<Vec<_>>();
     assert_eq!(endings(&stories[0]), ["done"]);
     assert_eq!(endings(&stories[1]), ["retry_asked", "panicked", "done"]);

@@ -42,6 +42,12 @@ async fn checkpoint() {
 }
 
 #[tokio::test]
+async fn batch() {
+    let queue = holds(Walkthrough::of("batch")).await;
+    assert_eq!(queue.dead().len(), 1, "the job without a name");
+}
+
+#[tokio::test]
 async fn layers() {
     holds(Walkthrough::of("layers")).await;
 }
