@@ -20,8 +20,8 @@ use drumline_producer::NextJobProducer;
 use drumline_runtime::aws::{AwsQueue, connect, connect_at, queue_labels, resolve};
 use drumline_runtime::payload::Payloads;
 use drumline_runtime::{
-    ClaimStoreClient, Driver, DriverConfig, Grace, LimitWatch, Logs, NextJobRoute, QueueSettings,
-    QueueStatus, Settings, TargetHealth, check_descriptors, default_scope, http_connections, intake,
+    ClaimStoreClient, Driver, DriverConfig, Grace, Logs, NextJobRoute, QueueSettings, QueueStatus, Refill,
+    Settings, TargetHealth, check_descriptors, default_scope, http_connections, intake,
     raise_descriptor_limit, waits,
 };
 use drumline_store::Store;
@@ -160,6 +160,7 @@ impl Consumer {
             // Nothing has been received yet, so there is nothing to drain; a question that is dropped changes nothing.
             () = &mut shutdown => return Ok(Vec::new()),
         };
+        let _refill = Refill::start(&consumer.limits, &claim_store);
         let statuses: Vec<_> =
             queues.iter().map(|queue| (queue.name.to_string(), Arc::clone(&queue.status))).collect();
         let to_protect = statuses.iter().map(|(_, status)| Arc::clone(status)).collect();
@@ -273,6 +274,7 @@ impl Consumer {
 
     async fn start(&self) -> Result<Started, StartError> {
         let claim_store = open_store(&self.settings, &self.of_the_process()).await?;
+        Refill::check(&self.settings.limits, &claim_store).await.map_err(StartError::Settings)?;
         let outbox = if self.relays() {
             Some(open_outbox(&self.settings, &**claim_store.store()).await?)
         } else {

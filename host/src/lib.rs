@@ -27,6 +27,7 @@ pub mod payload;
 mod port;
 mod program;
 mod redact;
+mod refill;
 mod resources;
 mod service;
 mod settings;
@@ -66,6 +67,7 @@ pub use outcome_cache::SharedOutcomeCache;
 pub use port::{PORT_PATIENCE, when_free};
 pub use program::program;
 pub use redact::redacted;
+pub use refill::Refill;
 pub use service::{BoxError, FactoryError, RouterFactory, Service, Shutdown, ShutdownHook, make_on};
 pub use settings::{
     AllFailed, DlqWatchSettings, Effective, EffectiveType, Environment, FifoStop, GUARD_KINDS,

@@ -22,6 +22,7 @@
 //! | `lock#NAME` | `owner`, `counter`, `in_progress_expiration`, `expiration` |
 //! | `document#KIND#NAME` | `data`, `changed` (µs), `expiration` |
 //! | `documents#KIND` | `keys`: the names of a kind's documents, some 200 |
+//! | `tokens#BUCKET` | `full_at` (µs): when the bucket of a rate is full, `expiration` |
 //!
 //! `KEY` is the key of an identity. Version 0.1 kept claims under `claim#KEY`, `alias#JOBID`, `progress#JOBID` and
 //! `attempts#JOBID`, whose names a producer could choose: those are read, and never written. It has the same locks.
@@ -44,6 +45,7 @@
 //! | forgetting | 1 read, then 1 write if the job is done |
 //! | document; its change | 1 read; 2 writes in turn |
 //! | documents of a kind | 1 read, then 1 for each, 25 at once |
+//! | lease of tokens | 1 read, then 1 write if there are some; 1 more for each that another worker is ahead with |
 //! | look-up of a job id | 5 reads at once, then 3 at once for each of its keys |
 //!
 //! So a job that succeeds at once takes 3 writes, and a strongly consistent read as long as records of version 0.1 count. `jobs#JOBID` is for people: it is written as well as may be, and
@@ -56,6 +58,10 @@
 //! ahead of another's by some seconds, it sees the other's claims expire earlier by as much: they are taken over early
 //! where that eats up the time between two renewals. The fencing holds all the same: the former owner can write nothing
 //! more. AWS's own hosts differ by milliseconds.
+//!
+//! Workers that share a rate have it together in the long run, also if their clocks differ by up to five seconds. The one whose clock is
+//! ahead may take the tokens of that time early, once, and those that are behind get fewer meanwhile: at 100/s and a difference of 10 ms,
+//! that is one token.
 
 mod asking;
 mod changes;
@@ -65,6 +71,7 @@ mod forgetting;
 mod items;
 mod job_ids;
 mod table;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +91,7 @@ use crate::matches::{add_old, in_order};
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
 use crate::store::{Retention, Store, StoreError, now_ms, to_json};
+use crate::tokens::{TokenLease, TokenRequest};
 
 pub use aws_sdk_dynamodb;
 
@@ -359,6 +367,13 @@ impl Store for DynamoStore {
     ) -> MaybeReady<'a, Result<bool, StoreError>> {
         let document = Document { name: name.to_owned(), text: after.to_owned() };
         MaybeReady::later(documents::put(&self.table, kind, document, before, keep))
+    }
+
+    fn lease_tokens<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+    ) -> MaybeReady<'a, Result<TokenLease, StoreError>> {
+        MaybeReady::later(tokens::take(&self.table, request))
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

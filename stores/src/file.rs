@@ -13,6 +13,7 @@ mod histories;
 mod path;
 mod rows;
 mod thread;
+mod tokens;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
 use crate::rules;
 use crate::store::{Retention, Store, StoreError};
+use crate::tokens::{TokenLease, TokenRequest};
 
 pub(crate) use self::path::path;
 
@@ -190,6 +192,14 @@ impl Store for FileStore {
             let put = move |on: &_, now| documents::put(on, &kind, &document, before.as_deref(), keep, now);
             self.thread.call(put).await
         })
+    }
+
+    fn lease_tokens<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+    ) -> MaybeReady<'a, Result<TokenLease, StoreError>> {
+        let request = request.clone();
+        MaybeReady::later(self.thread.call(move |on, _| tokens::take(on, &request)))
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

@@ -26,6 +26,7 @@ mod rules;
 mod secret_text;
 mod secret_url;
 mod store;
+mod tokens;
 
 pub use connect::{open, reach};
 pub use document::{Document, MAX_DOCUMENT_BYTES, MAX_DOCUMENT_KEEP, MAX_DOCUMENT_NAME_BYTES, MAX_DOCUMENTS};
@@ -42,3 +43,4 @@ pub use records::{Change, RecordStore, Records};
 pub use secret_text::SecretText;
 pub use secret_url::SecretUrl;
 pub use store::{Retention, Store, StoreError, StoreErrorText};
+pub use tokens::{TOKEN_VALIDITY, TokenLease, TokenRequest};

@@ -21,6 +21,7 @@ mod name;
 mod record;
 mod records;
 mod text;
+mod tokens;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,11 +36,13 @@ use self::claims::Claims;
 use self::clock::Now;
 use self::documents::Documents;
 use self::histories::Histories;
+use self::tokens::Tokens;
 use crate::document::Document;
 use crate::forgotten::Forgotten;
 use crate::matches::{in_order, newest};
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
 use crate::store::{Retention, Store, StoreError};
+use crate::tokens::{TokenLease, TokenRequest};
 
 pub use self::claims::{MAX_BYTES, MAX_RECORDS};
 
@@ -54,13 +57,14 @@ struct State {
     claims: Claims,
     histories: Histories,
     documents: Documents,
+    tokens: Tokens,
 }
 
 impl MemoryStore {
     /// An empty store, of which `owner` owns all claims.
     pub fn new(owner: Arc<str>, keep: Retention) -> Self {
         let (claims, histories) = (Claims::new(owner, keep), Histories::new(keep.history));
-        let state = State { claims, histories, documents: Documents::default() };
+        let state = State { claims, histories, documents: Documents::default(), tokens: Tokens::default() };
         Self { state: Mutex::new(state) }
     }
 
@@ -185,6 +189,13 @@ impl Store for MemoryStore {
     ) -> MaybeReady<'a, Result<bool, StoreError>> {
         let document = Document { name: name.to_owned(), text: after.to_owned() };
         MaybeReady::now(self.state().documents.put(kind, document, before, keep, Instant::now()))
+    }
+
+    fn lease_tokens<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+    ) -> MaybeReady<'a, Result<TokenLease, StoreError>> {
+        MaybeReady::now(Ok(self.state().tokens.lease(request, Instant::now())))
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

@@ -12,6 +12,7 @@
 //! | `drumline_duplicates_v2` | the keys of jobs that have another job id, too |
 //! | `drumline_locks` | the locks, by name |
 //! | `drumline_documents` | the documents; workers run without this table |
+//! | `drumline_tokens` | the buckets of shared rates; workers without such rates run without this table |
 //! | `drumline_outbox`, `drumline_outbox_…` | the outbox, see [`outbox`](crate::outbox); workers run without these tables |
 //!
 //! They are where the connection's `search_path` has its first schema (`?options[search_path]=NAME` sets it). They and
@@ -44,6 +45,7 @@ pub(crate) mod removal;
 pub(crate) mod schema;
 mod statements;
 mod text;
+mod tokens;
 mod transaction;
 
 use std::sync::Arc;
@@ -65,6 +67,7 @@ use crate::outbox::postgres::adding::to_rows;
 use crate::outbox::postgres::missing::without_outbox;
 use crate::record::{AttemptRecord, JobRecord, ProgressRecord};
 use crate::store::{Retention, Store, StoreError, to_json};
+use crate::tokens::{TokenLease, TokenRequest};
 
 pub use self::batch_transaction::{BatchCommit, BatchTransaction};
 pub use self::schema::SCHEMA;
@@ -143,7 +146,8 @@ impl PostgresStore {
 
     /// Removes what has expired, up to a bound. The store does so by itself, about once a minute.
     pub async fn remove_expired(&self) -> Result<(), StoreError> {
-        removal::remove_expired(&self.connections).await
+        removal::remove_expired(&self.connections).await?;
+        tokens::remove_unused(&self.connections).await
     }
 
     /// Does so once in a while, beside the calls.
@@ -151,7 +155,11 @@ impl PostgresStore {
         if self.removal.is_now() {
             let connections = Arc::clone(&self.connections);
             tokio::spawn(async move {
-                if let Err(error) = removal::remove_expired(&connections).await {
+                let removed = async {
+                    removal::remove_expired(&connections).await?;
+                    tokens::remove_unused(&connections).await
+                };
+                if let Err(error) = removed.await {
                     tracing::debug!(%error, "expired records stay for another while");
                 }
             });
@@ -374,6 +382,21 @@ impl Store for PostgresStore {
                 })
                 .await
                 .map_err(documents::explained)
+        })
+    }
+
+    fn lease_tokens<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+    ) -> MaybeReady<'a, Result<TokenLease, StoreError>> {
+        MaybeReady::later(async move {
+            self.remove_expired_if_due();
+            self.connections
+                .call(
+                    move |mut loan| async move { (tokens::lease(&mut loan.connection, request).await, loan) },
+                )
+                .await
+                .map_err(tokens::explained)
         })
     }
 

@@ -9,6 +9,7 @@
 mod documents;
 mod snapshot;
 mod table;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::matches::in_order;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
 use crate::rules::{self, Rows, after};
 use crate::store::{Retention, Store, StoreError, now_ms};
+use crate::tokens::{TokenLease, TokenRequest};
 
 /// The time for which a call begins anew because other processes change the same records.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -225,6 +227,14 @@ impl<R: Records> Store for RecordStore<R> {
             self.transact(keys, |rows, now| documents::put(rows, kind, (name, after), before, keep, now))
                 .await
         })
+    }
+
+    fn lease_tokens<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+    ) -> MaybeReady<'a, Result<TokenLease, StoreError>> {
+        let work = |rows: &mut Snapshot, now| tokens::take(rows, request, now);
+        MaybeReady::later(self.transact(vec![tokens::key(request)], work))
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

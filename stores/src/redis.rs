@@ -16,6 +16,7 @@
 //! | `job-attempts:KEY` | a list of JSON, the oldest first |
 //! | `lock:NAME` | a hash: who has the lock, and its counter |
 //! | `documents:KIND` | a hash: the documents of a kind, by name; at most 200 |
+//! | `tokens:BUCKET` | a number: when the bucket of a rate is full (µs) |
 //!
 //! `KEY` is the key of an identity. Version 0.1 kept claims under `claim:KEY`, `alias:JOBID`, `progress:JOBID` and
 //! `attempts:JOBID`, whose names a producer could choose: those are read, and never written. It has the same locks.
@@ -35,6 +36,7 @@ mod answers;
 pub(crate) mod connection;
 mod documents;
 mod scripts;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +55,7 @@ use crate::forgotten::Forgotten;
 use crate::open::OpenError;
 use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, MAX_MATCHES, ProgressRecord};
 use crate::store::{Retention, Store, StoreError, millis, to_json};
+use crate::tokens::{TokenLease, TokenRequest};
 
 /// The prefix of all keys, where the URL names none.
 const PREFIX: &str = "drumline";
@@ -306,6 +309,13 @@ impl Store for RedisStore {
     ) -> MaybeReady<'a, Result<bool, StoreError>> {
         let document = Document { name: name.to_owned(), text: after.to_owned() };
         MaybeReady::later(self.change_document(kind, document, before, keep))
+    }
+
+    fn lease_tokens<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+    ) -> MaybeReady<'a, Result<TokenLease, StoreError>> {
+        MaybeReady::later(self.take_tokens(request))
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

@@ -14,6 +14,7 @@ use crate::document::Document;
 use crate::forgotten::Forgotten;
 use crate::outbox::OutboxJob;
 use crate::record::{AttemptRecord, JobRecord, MAX_MATCHES, MAX_RECENT, ProgressRecord};
+use crate::tokens::{TokenLease, TokenRequest};
 
 /// The reason why a store did not do what was asked.
 ///
@@ -276,6 +277,18 @@ pub trait Store: Send + Sync + 'static {
         MaybeReady::now(Err(no_documents()))
     }
 
+    /// Leases tokens of a rate that processes share, at most as many as are asked for: together, they get what the rate gives in the time
+    /// since the first request, and the burst. A bucket that is not known is full. Tokens of a request whose answer was lost are lost.
+    ///
+    /// By default the store refuses.
+    fn lease_tokens<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+    ) -> MaybeReady<'a, Result<TokenLease, StoreError>> {
+        let _ = request;
+        MaybeReady::now(Err(StoreError::Refused("it keeps no tokens of rates that workers share".into())))
+    }
+
     /// Checks that the store answers.
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>>;
 
@@ -302,7 +315,6 @@ pub(crate) fn now_ms() -> u64 {
 }
 
 /// The time of this machine's clock, in microseconds since the Unix epoch.
-#[cfg(feature = "dynamodb")]
 pub(crate) fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)

@@ -10,6 +10,7 @@ use drumline::message::Identity;
 use drumline_store::outbox::OutboxJob;
 use drumline_store::{
     AttemptRecord, Document, Forgotten, JobRecord, MemoryStore, ProgressRecord, Retention, Store, StoreError,
+    TokenLease, TokenRequest,
 };
 use serde_json::value::RawValue;
 
@@ -65,6 +66,8 @@ pub enum Call {
     Forget,
     /// Documents are read, or one is written.
     Documents,
+    /// Tokens of a rate are leased.
+    LeaseTokens,
     /// The worker asks if the store answers again.
     Ping,
 }
@@ -287,6 +290,13 @@ impl Store for FailingStore {
         keep: Duration,
     ) -> MaybeReady<'a, Result<bool, StoreError>> {
         self.ask(Call::Documents, move |store| store.put_document(kind, name, before, after, keep))
+    }
+
+    fn lease_tokens<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+    ) -> MaybeReady<'a, Result<TokenLease, StoreError>> {
+        self.ask(Call::LeaseTokens, move |store| store.lease_tokens(request))
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

@@ -22,7 +22,7 @@ pub enum SqsAction {
 const _: () = {
     assert!(SqsAction::ALL.len() == SqsAction::GetQueueAttributes as usize + 1);
     assert!(SqsErrorKind::ALL.len() == SqsErrorKind::Other as usize + 1);
-    assert!(StoreOperation::ALL.len() == StoreOperation::Attempted as usize + 1);
+    assert!(StoreOperation::ALL.len() == StoreOperation::LeaseTokens as usize + 1);
 };
 
 impl SqsAction {
@@ -213,11 +213,13 @@ pub enum StoreOperation {
     Progress,
     /// A failed attempt is added to a history.
     Attempted,
+    /// Tokens of a rate that workers share are leased.
+    LeaseTokens,
 }
 
 impl StoreOperation {
     /// All of them, in order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Claim,
         Self::Renew,
         Self::Finish,
@@ -225,6 +227,7 @@ impl StoreOperation {
         Self::Checkpoint,
         Self::Progress,
         Self::Attempted,
+        Self::LeaseTokens,
     ];
 
     /// Returns the `operation` label of `drumline_store_requests_total`.
@@ -237,6 +240,7 @@ impl StoreOperation {
             Self::Checkpoint => "checkpoint",
             Self::Progress => "progress",
             Self::Attempted => "attempted",
+            Self::LeaseTokens => "lease_tokens",
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use drumline::core::{
     Claim, ClaimRequest, ClaimResult, JobResult, MarkError, MaybeReady, NextJobs, Ownership, ReleaseClaim,
 };
-use drumline_store::StoreError;
+use drumline_store::{StoreError, TokenLease, TokenRequest};
 
 use super::{ClaimStoreClient, StoreOperation};
 use crate::next_jobs::rows;
@@ -68,6 +68,13 @@ impl ClaimStoreClient {
         let answer = self.0.store.finish_with(claim, result.map(|result| &*result.0), &rows(next)).await;
         self.0.record(StoreOperation::Finish, &answer);
         answer.map_err(mark_error)
+    }
+
+    /// Leases tokens of a rate that workers share.
+    pub(crate) async fn lease_tokens(&self, request: &TokenRequest) -> Result<TokenLease, StoreError> {
+        let answer = self.0.store.lease_tokens(request).await;
+        self.0.record(StoreOperation::LeaseTokens, &answer);
+        answer
     }
 
     /// Releases a claim, with what was still to be written under it.

@@ -9,7 +9,7 @@ use drumline::message::Identity;
 use drumline_store::outbox::OutboxJob;
 use drumline_store::{
     AttemptRecord, Document, Forgotten, JobRecord, Location, ProgressRecord, Retention, Store, StoreError,
-    StoreErrorText, open,
+    StoreErrorText, TokenLease, TokenRequest, open,
 };
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
@@ -152,6 +152,13 @@ impl Store for LazyStore {
         keep: Duration,
     ) -> MaybeReady<'a, Result<bool, StoreError>> {
         self.ask(move |store| store.put_document(kind, name, before, after, keep))
+    }
+
+    fn lease_tokens<'a>(
+        &'a self,
+        request: &'a TokenRequest,
+    ) -> MaybeReady<'a, Result<TokenLease, StoreError>> {
+        self.ask(move |store| store.lease_tokens(request))
     }
 
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>> {

@@ -44,6 +44,7 @@ pub mod cases {
     pub mod races;
     pub mod releases;
     pub mod takeovers;
+    pub mod tokens;
     pub mod values;
 }
 
@@ -137,6 +138,17 @@ macro_rules! conformance {
                 a_document_is_forgotten_in_time,
                 documents_are_bounded,
             }
+            tokens {
+                a_bucket_gives_its_burst_and_then_its_rate,
+                a_bucket_fills_up_to_its_burst,
+                a_lease_is_at_most_what_was_asked_for,
+                a_bucket_that_is_empty_says_when_to_ask_again,
+                processes_share_a_bucket,
+                buckets_are_counted_apart,
+                the_lowest_and_the_highest_rates_are_kept,
+                another_rule_counts_within_seconds,
+                a_lease_whose_answer_is_lost_takes_tokens_at_most,
+            }
             values {
                 large_values_fit,
                 odd_keys_are_keys_of_their_own,
@@ -151,6 +163,7 @@ macro_rules! conformance {
                 keys_do_not_hinder_each_other,
                 one_of_fifty_writers_changes_a_document,
                 writers_of_different_documents_do_not_hinder_each_other,
+                fifty_lessees_get_the_burst_together,
             }
         }
     };

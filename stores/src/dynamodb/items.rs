@@ -31,6 +31,8 @@ pub(super) enum Id<'a> {
     Document(&'a str, &'a str),
     /// The names of a kind's documents.
     Documents(&'a str),
+    /// The bucket of a rate.
+    Tokens(&'a str),
     /// A claim of version 0.1, by its key.
     OldClaim(&'a str),
     /// The key of a job id of version 0.1, and what that kept under job ids.
@@ -50,6 +52,7 @@ impl Id<'_> {
             Self::Lock(name) => ("lock", name),
             Self::Document(kind, name) => return AttributeValue::S(format!("document#{kind}#{name}")),
             Self::Documents(kind) => ("documents", kind),
+            Self::Tokens(bucket) => ("tokens", bucket),
             Self::OldClaim(key) => ("claim", key),
             Self::OldAlias(job_id) => ("alias", job_id),
             Self::OldProgress(job_id) => ("progress", job_id),
@@ -110,6 +113,8 @@ pub(super) struct Item {
     pub(super) key: Option<String>,
     /// When a document changed, in microseconds.
     pub(super) changed: u64,
+    /// When a bucket is full, in microseconds.
+    pub(super) full_at: u64,
     /// Those of a job id, or the names of documents.
     pub(super) keys: Vec<String>,
     /// Those of a history, which are JSON.
@@ -147,6 +152,7 @@ impl Item {
             data: string("data"),
             key: string("key"),
             changed: number("changed"),
+            full_at: number("full_at"),
             keys: attributes.get("keys").and_then(|value| value.as_ss().ok()).cloned().unwrap_or_default(),
             attempts: list.into_iter().flatten().filter_map(|value| value.as_s().ok()).cloned().collect(),
         }

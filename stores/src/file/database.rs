@@ -23,8 +23,8 @@ const VERSION: i64 = 1;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// The table that was added within a version.
-const DOCUMENTS: &str = include_str!("documents.sql");
+/// The tables that were added within a version.
+const ADDED: &str = concat!(include_str!("documents.sql"), include_str!("tokens.sql"));
 
 /// Opens the file, makes it if it is missing, and makes its tables.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
@@ -175,7 +175,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
         transaction.execute_batch(SCHEMA)?;
     }
     if version <= VERSION {
-        transaction.execute_batch(DOCUMENTS)?;
+        transaction.execute_batch(ADDED)?;
         transaction.commit()?;
     }
     Ok(version.max(VERSION))

@@ -13,13 +13,14 @@ use crate::store::{Retention, to_json};
 const MAX_REMOVED: usize = 1_000;
 
 /// Removes rows that have expired.
-const REMOVALS: [&str; 6] = [
+const REMOVALS: [&str; 7] = [
     "DELETE FROM claims WHERE rowid IN (SELECT rowid FROM claims WHERE expires <= ?1 LIMIT ?2)",
     "DELETE FROM locks WHERE rowid IN (SELECT rowid FROM locks WHERE expires <= ?1 LIMIT ?2)",
     "DELETE FROM progress WHERE rowid IN (SELECT rowid FROM progress WHERE expires <= ?1 LIMIT ?2)",
     "DELETE FROM attempts WHERE rowid IN (SELECT rowid FROM attempts WHERE expires <= ?1 LIMIT ?2)",
     "DELETE FROM duplicates WHERE rowid IN (SELECT rowid FROM duplicates WHERE expires <= ?1 LIMIT ?2)",
     "DELETE FROM documents WHERE rowid IN (SELECT rowid FROM documents WHERE expires <= ?1 LIMIT ?2)",
+    "DELETE FROM tokens WHERE bucket IN (SELECT bucket FROM tokens WHERE expires <= ?1 LIMIT ?2)",
 ];
 
 /// The keys of a job id, those changed last first.

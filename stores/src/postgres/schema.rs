@@ -18,6 +18,9 @@ const THIRD: &str = include_str!("schema_v3.sql");
 /// The part that jobs run without.
 const FOURTH: &str = include_str!("schema_v4.sql");
 
+/// The part that only rates that workers share need.
+const FIFTH: &str = include_str!("schema_v5.sql");
+
 /// Also for people who set the database up themselves.
 pub const SCHEMA: &str = concat!(
     include_str!("schema.sql"),
@@ -27,6 +30,8 @@ pub const SCHEMA: &str = concat!(
     include_str!("schema_v3.sql"),
     "\n",
     include_str!("schema_v4.sql"),
+    "\n",
+    include_str!("schema_v5.sql"),
     "\n",
     include_str!("../outbox/postgres/tables.sql"),
     "\n",
@@ -45,6 +50,7 @@ const IS_THERE: &str = "SELECT to_regclass('drumline_attempts') IS NOT NULL
         AND to_regproc('drumline_surrender_v2') IS NOT NULL AS second,
     to_regproc('drumline_surrender_v3') IS NOT NULL AS third,
     to_regproc('drumline_forget_v4') IS NOT NULL AS fourth,
+    to_regproc('drumline_lease_tokens_v5') IS NOT NULL AS fifth,
     to_regproc('drumline_outbox_take_v1') IS NOT NULL AS outbox,
     to_regproc('drumline_outbox_finish_v1') IS NOT NULL AS finish";
 
@@ -62,7 +68,7 @@ const MISSING_RIGHTS: &str = "SELECT quote_ident(current_user) AS role, string_a
 const NEEDED: [(&str, &str); 3] = [("first", FIRST), ("second", SECOND), ("third", THIRD)];
 
 /// Those that they do not need.
-const FURTHER: [(&str, &str); 2] = [("fourth", FOURTH), ("outbox", OUTBOX)];
+const FURTHER: [(&str, &str); 3] = [("fourth", FOURTH), ("fifth", FIFTH), ("outbox", OUTBOX)];
 
 /// Makes what is missing. A role that may make nothing gets along where nothing is missing that jobs need; one that may, where
 /// another one has made the first part. Returns true if there is an outbox of which the role may be a relay.

@@ -15,6 +15,7 @@ pub(super) struct Scripts {
     pub(super) attempted: Script,
     pub(super) forget: Script,
     pub(super) put_document: Script,
+    pub(super) lease_tokens: Script,
 }
 
 impl Scripts {
@@ -30,6 +31,7 @@ impl Scripts {
             attempted: with_job_ids(include_str!("scripts/attempted.lua")),
             forget: with_job_ids(include_str!("scripts/forget.lua")),
             put_document: Script::new(include_str!("scripts/put_document.lua")),
+            lease_tokens: Script::new(include_str!("scripts/lease_tokens.lua")),
         }
     }
 }

@@ -17,6 +17,7 @@ mod pauses;
 mod produced;
 mod producing;
 mod producing_faults;
+mod rates;
 mod retries;
 mod running;
 mod targets;

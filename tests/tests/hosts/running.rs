@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use drumline::Router;
-use drumline::core::{Claims, Ledger, Policy};
+use drumline::core::{Claims, Ledger, Limits, Policy};
 use drumline::message::Intake;
 use drumline::run::{NoopObserver, Observer};
 use drumline_consumer::Metrics;
@@ -51,6 +51,19 @@ impl Consumer {
         claim_store: ClaimStoreClient,
         intake: Intake,
     ) -> Self {
+        Self::with_limits(model, router, change, observer, claim_store, intake, None)
+    }
+
+    /// As [`of_service`](Self::of_service), with limits of the process.
+    pub(crate) fn with_limits(
+        model: &ModelQueue,
+        router: Router,
+        change: impl FnOnce(&mut Policy),
+        observer: Arc<dyn Observer>,
+        claim_store: ClaimStoreClient,
+        intake: Intake,
+        limits: Option<Limits>,
+    ) -> Self {
         let mut policy = Policy::new(model.visibility);
         let name = model.queue_url.rsplit('/').next().unwrap();
         policy.fifo = is_fifo(name);
@@ -70,7 +83,7 @@ impl Consumer {
             claim_store: Some(claim_store),
             payloads: Payloads::default(),
             next_jobs: Some(model.next_jobs()),
-            limits: None,
+            limits,
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use crate::{Store, StoreError};
 use drumline::core::{ClaimRequest, ClaimResult, Grant, Ownership};
 use tokio::sync::Barrier;
+use tokio::time::Instant;
 
-use super::documents;
+use super::{documents, tokens};
 use crate::assert_claim_result;
 use crate::conformance::World;
-use crate::conformance::steps::{LONG, SHORT, again, expired, fail, granted, json, text};
+use crate::conformance::steps::{LONG, PATIENCE, SHORT, again, expired, fail, granted, json, text};
 
 const CLAIMERS: usize = 50;
 /// With connections of their own.
@@ -177,4 +178,38 @@ pub async fn writers_of_different_documents_do_not_hinder_each_other(world: Worl
     let Some(written) = write_race(&workers, &kind, |index| index.to_string()).await else { return };
     assert_eq!(written.len(), CLAIMERS);
     assert_eq!(workers[0].documents(&kind).await.unwrap().len(), CLAIMERS);
+}
+
+pub async fn fifty_lessees_get_the_burst_together(world: World) {
+    let Some(_) = tokens::store(&world, "none").await else { return };
+    let workers = workers(&world).await;
+    let start = Arc::new(Barrier::new(CLAIMERS));
+    let request = tokens::request(&world, "mail", "1/h", 120, 1);
+    let tasks: Vec<_> = (0..CLAIMERS)
+        .map(|index| {
+            let (store, start) = (Arc::clone(&workers[index % workers.len()]), Arc::clone(&start));
+            let request = request.clone();
+            tokio::spawn(async move {
+                start.wait().await;
+                let (mut tokens, begun) = (0, Instant::now());
+                loop {
+                    let leased = store.lease_tokens(&request).await.unwrap();
+                    tokens += leased.tokens;
+                    // Those that others were always ahead of are not to wait for an hour.
+                    if leased.tokens == 0 && leased.next_in > LONG {
+                        return tokens;
+                    }
+                    assert!(begun.elapsed() < PATIENCE, "others were always ahead");
+                    if leased.tokens == 0 {
+                        tokio::time::sleep(leased.next_in).await;
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut tokens = 0;
+    for task in tasks {
+        tokens += task.await.unwrap();
+    }
+    assert_eq!(tokens, 120);
 }

@@ -1,0 +1,90 @@
+//! Tokens of rates that workers share: how many there are, by GCRA.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use drumline::core::Rate;
+
+/// The time for which leased tokens may be used: several times as long as a store takes to answer, and short, since tokens that are used
+/// late come on top of those of their time.
+pub const TOKEN_VALIDITY: Duration = Duration::from_millis(250);
+
+/// How far a bucket may be ahead of what its rule allows. It is so if the clock that it was filled by was ahead by as much, of a worker
+/// or of a server before a failover, or if its rule was another one; one that is further ahead counts as just empty.
+const MOST_AHEAD: Duration = Duration::from_secs(5);
+
+/// The time for which a bucket is kept after it is full, in which case it is like one that is not there.
+pub(crate) const KEPT: Duration = Duration::from_secs(60);
+
+/// A request for the tokens of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// The name of the bucket, of some hundred bytes. All requests of it should have the same rate and burst.
+    pub bucket: String,
+    /// How many tokens come in which time.
+    pub rate: Rate,
+    /// The most tokens that are there at once.
+    pub burst: NonZeroU32,
+    /// The most tokens to lease.
+    pub most: NonZeroU32,
+}
+
+/// Leased tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenLease {
+    /// Their number, which may be zero.
+    pub tokens: u32,
+    /// The time for which they may be used, from before the request was made.
+    pub valid_for: Duration,
+    /// The time until as many tokens as were asked for are there, or half of what the bucket holds if that is less: a request before
+    /// gets few or none.
+    pub next_in: Duration,
+}
+
+impl TokenLease {
+    #[cfg(any(feature = "redis", feature = "postgres"))]
+    pub(crate) fn answered(tokens: i64, next_in_us: i64) -> Self {
+        Self {
+            tokens: u32::try_from(tokens).unwrap_or(0),
+            valid_for: TOKEN_VALIDITY,
+            next_in: Duration::from_micros(u64::try_from(next_in_us).unwrap_or(0)),
+        }
+    }
+}
+
+#[cfg(any(feature = "redis", feature = "postgres"))]
+impl TokenRequest {
+    /// Returns the numbers that a server computes with: the tokens and the microseconds of the rate, the burst, the most tokens of the
+    /// lease, and [`MOST_AHEAD`] in microseconds.
+    pub(crate) fn numbers(&self) -> [i64; 5] {
+        let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+        let [count, burst, most] =
+            [self.rate.count(), self.burst, self.most].map(|number| i64::from(number.get()));
+        [count, micros(self.rate.per()), burst, most, micros(MOST_AHEAD)]
+    }
+}
+
+/// Takes tokens of a bucket that is full at `full_at`, at the time `now`: both are microseconds of one clock. Returns the lease, and when
+/// the bucket is full then.
+///
+/// The servers' scripts compute the same.
+pub(crate) fn lease(request: &TokenRequest, full_at: u64, now: u64) -> (TokenLease, u64) {
+    let (count, per) = (u128::from(request.rate.count().get()), request.rate.per().as_micros());
+    let time_of =
+        |tokens: u32| u64::try_from((u128::from(tokens) * per).div_ceil(count)).unwrap_or(u64::MAX / 4);
+    let TokenRequest { burst, most, .. } = request;
+    // From full to empty.
+    let (empty_at, ahead) =
+        (now.saturating_add(time_of(burst.get())), u64::try_from(MOST_AHEAD.as_micros()).unwrap_or(0));
+    let full_at = full_at.clamp(now, empty_at.saturating_add(ahead));
+    let there = u128::from(empty_at.saturating_sub(full_at)) * count / per;
+    let tokens = u32::try_from(there).unwrap_or(u32::MAX).min(most.get());
+    let full_at = full_at.saturating_add(time_of(tokens));
+    let next = most.get().min(burst.get().div_ceil(2));
+    let next_in = Duration::from_micros(full_at.saturating_add(time_of(next)).saturating_sub(empty_at));
+    (TokenLease { tokens, valid_for: TOKEN_VALIDITY, next_in }, full_at)
+}
+
+#[cfg(test)]
+#[path = "tokens_tests.rs"]
+mod tests;
