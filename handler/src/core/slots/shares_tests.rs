@@ -1,0 +1,2 @@
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss)]
+use super::*;
