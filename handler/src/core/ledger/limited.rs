@@ -65,9 +65,16 @@ impl Ledger {
         let is_suspect = self.quarantine.runs_now(id);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
+        let throttled_runs = delivery.throttled_runs;
         delivery.stage = Stage::Waiting;
-        let hold =
-            delivery.held.insert(Box::new(Hold { class, wait, until, is_suspect, is_on_last_receive }));
+        let hold = delivery.held.insert(Box::new(Hold {
+            class,
+            wait,
+            until,
+            throttled_runs,
+            is_suspect,
+            is_on_last_receive,
+        }));
         self.held.add(id, hold);
         if let Some(limits) = &self.limits {
             limits.holds(&hold.class, wait);

@@ -21,6 +21,8 @@ pub(crate) struct Hold {
     pub(crate) wait: LimitWait,
     /// When it goes back at the latest, if it came without a receive: a response waits for it.
     pub(crate) until: Option<Instant>,
+    /// The number of its runs that were throttled: those with fewer come first, since the service may throttle this one alone.
+    pub(crate) throttled_runs: u8,
     /// It was quarantined before its run.
     pub(crate) is_suspect: bool,
     /// It, or one behind it in its message group, would be in the DLQ once it goes back.
@@ -39,7 +41,8 @@ pub(crate) struct HeldMessages {
 
 #[derive(Debug, Default)]
 struct Held {
-    ids: BTreeSet<DeliveryId>,
+    /// In their order: by the runs that were throttled, and then by the receipt.
+    ids: BTreeSet<(u8, DeliveryId)>,
     /// When the first one may ask again, if that is known.
     until: Option<Instant>,
     /// It may ask now: one has joined, or the limits have changed.
@@ -68,7 +71,7 @@ impl HeldMessages {
         if held.ids.is_empty() {
             held.until = hold.wait.until;
         }
-        held.ids.insert(id);
+        held.ids.insert((hold.throttled_runs, id));
         // The limits may have changed since it was refused.
         held.is_due = true;
         self.count += 1;
@@ -78,7 +81,7 @@ impl HeldMessages {
     /// Removes a message.
     pub(crate) fn remove(&mut self, id: DeliveryId, hold: &Hold) {
         let Some(held) = self.classes.get_mut(&hold.class) else { return };
-        if !held.ids.remove(&id) {
+        if !held.ids.remove(&(hold.throttled_runs, id)) {
             return;
         }
         self.count -= 1;
@@ -90,7 +93,7 @@ impl HeldMessages {
 
     /// The held messages.
     pub(crate) fn ids(&self) -> impl Iterator<Item = DeliveryId> + '_ {
-        self.classes.values().flat_map(|held| &held.ids).copied()
+        self.classes.values().flat_map(|held| &held.ids).map(|(_, id)| *id)
     }
 
     /// The classes of which one may ask now, those first whose first message has waited longest. `changes` is the number of
@@ -110,7 +113,7 @@ impl HeldMessages {
 
     /// The first held message of a class.
     pub(crate) fn first(&self, class: &JobClass) -> Option<DeliveryId> {
-        self.classes.get(class)?.ids.first().copied()
+        self.classes.get(class)?.ids.first().map(|(_, id)| *id)
     }
 
     /// The first message of a class was refused again.
