@@ -174,7 +174,8 @@ fn beside_the_payload_secrets_alone_are_found_and_none_is_allowed() {
 fn one_field_beside_the_payload_is_judged_as_an_object_of_it() {
     let aws_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     let pem = "-----BEGIN PRIVATE KEY-----";
-    let texts = [KEY_ID, aws_key, pem, "redis://:hunter2@cache", "https://x.test", "hunter2", "a@b.example", ""];
+    let texts =
+        [KEY_ID, aws_key, pem, "redis://:hunter2@cache", "https://x.test", "hunter2", "a@b.example", ""];
     for guards in [Guards::default(), Guards::deny(), Guards::none()] {
         for name in ["jobId", "secretAccessKey", "password", KEY_ID, "ada@example.com"] {
             for text in texts {

@@ -11,9 +11,11 @@ use event_listener::{Event, EventListener};
 use foldhash::fast::RandomState;
 use pin_project_lite::pin_project;
 
-/// The arrivals at the batch handlers of a router, by queue.
+type ByQueue = HashMap<Arc<str>, Arc<QueueArrivals>, RandomState>;
+
+/// The arrivals at the batch handlers of a router.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Arrivals(Arc<Mutex<HashMap<Arc<str>, Arc<QueueArrivals>, RandomState>>>);
+pub(crate) struct Arrivals(Arc<Mutex<ByQueue>>);
 
 impl Arrivals {
     /// Returns the arrivals of a queue.

@@ -46,8 +46,9 @@ pub use ids::{CallId, DeliveryId};
 pub use ledger::{Disposition, DrainSummary, Effect, Ledger, SETTLE_TIME, Start};
 pub use ledger_event::{LedgerEvent, RunFacts};
 pub use limits::{
-    ClosedLimit, InvalidLimit, JobClass, JobKind, LimitReason, LimitRules, LimitWait, Limits, Permit, Rate,
-    RateKey, RateRule, RateSnapshot, TypeRules, TypeSnapshot,
+    BreakerRule, ClosedLimit, GrantedTokens, InvalidLimit, JobClass, JobKind, LimitReason, LimitRules,
+    LimitWait, Limits, Percent, Permit, Rate, RateKey, RateOrder, RateRule, RateSnapshot, Tenant,
+    TokenDemand, TypeOrders, TypeRules, TypeSnapshot,
 };
 pub use maybe_ready::MaybeReady;
 pub use next_job::{MAX_NEXT_JOBS, NextJob, NextJobs, next_job_id};

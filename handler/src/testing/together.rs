@@ -11,11 +11,14 @@ use futures_util::task::AtomicWaker;
 use super::test_message::TestMessage;
 use super::test_run::TestRun;
 
+type Running = Pin<Box<dyn Future<Output = TestRun> + Send>>;
+
 /// The runs of several messages at the same time, see [`Tester::together`](super::Tester::together): awaiting it returns what came of each, in
 /// the order of the messages.
 #[must_use = "messages run when they are awaited"]
 pub struct Together {
-    runs: Vec<Result<TestRun, Pin<Box<dyn Future<Output = TestRun> + Send>>>>,
+    /// Each as it ended, or its run so far.
+    runs: Vec<Result<TestRun, Running>>,
     wakes: Arc<Wakes>,
 }
 

@@ -4,9 +4,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use drumline::core::{
-    Claims, Ending, JobClass, LimitReason, LimitRules, Limits, Policy, ReceiveLimit, RunReport,
-};
+use drumline::core::{Claims, Ending, JobClass, LimitRules, Limits, Policy, ReceiveLimit, RunReport};
 
 use crate::world::{DONE, World, fifo, millis, retry, secs, standard, with_slots};
 

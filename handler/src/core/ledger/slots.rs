@@ -29,8 +29,14 @@ impl Ledger {
         if let Some(receives) = &mut self.receives {
             receives.share_slots();
         }
-        let pool =
-            PoolShare { member, granted: 0, gathered: 0, holds_for_slot: false, is_late: false, ended: (0, Duration::ZERO) };
+        let pool = PoolShare {
+            member,
+            granted: 0,
+            gathered: 0,
+            holds_for_slot: false,
+            is_late: false,
+            ended: (0, Duration::ZERO),
+        };
         self.pool = Some(pool);
     }
 

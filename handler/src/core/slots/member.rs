@@ -45,7 +45,11 @@ impl SlotMember {
         others.retain(|id| *id != self.id);
         notify(&shares, &others);
         let granted = shares.members.get(&self.id).map_or(0, |member| member.granted);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a pool has at most 10,000 slots")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a pool has at most 10,000 slots"
+        )]
         let share = shares.share(self.id).ceil() as usize;
         (granted, share.max(1))
     }
