@@ -65,13 +65,14 @@ impl Ledger {
         let is_suspect = self.quarantine.runs_now(id);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
-        let throttled_runs = delivery.throttled_runs;
+        // The first run that was throttled was no probe yet.
+        let failed_probes = delivery.throttled_runs.saturating_sub(1);
         delivery.stage = Stage::Waiting;
         let hold = delivery.held.insert(Box::new(Hold {
             class,
             wait,
             until,
-            throttled_runs,
+            failed_probes,
             is_suspect,
             is_on_last_receive,
         }));

@@ -21,8 +21,9 @@ pub(crate) struct Hold {
     pub(crate) wait: LimitWait,
     /// When it goes back at the latest, if it came without a receive: a response waits for it.
     pub(crate) until: Option<Instant>,
-    /// The number of its runs that were throttled: those with fewer come first, since the service may throttle this one alone.
-    pub(crate) throttled_runs: u8,
+    /// Its runs that were throttled as the probe of the service: those with fewer come first, since the service may throttle this job
+    /// alone.
+    pub(crate) failed_probes: u8,
     /// It was quarantined before its run.
     pub(crate) is_suspect: bool,
     /// It, or one behind it in its message group, would be in the DLQ once it goes back.
@@ -41,7 +42,7 @@ pub(crate) struct HeldMessages {
 
 #[derive(Debug, Default)]
 struct Held {
-    /// In their order: by the runs that were throttled, and then by the receipt.
+    /// In their order: by their failed probes, and then by their receipt.
     ids: BTreeSet<(u8, DeliveryId)>,
     /// When the first one may ask again, if that is known.
     until: Option<Instant>,
@@ -71,7 +72,7 @@ impl HeldMessages {
         if held.ids.is_empty() {
             held.until = hold.wait.until;
         }
-        held.ids.insert((hold.throttled_runs, id));
+        held.ids.insert((hold.failed_probes, id));
         // The limits may have changed since it was refused.
         held.is_due = true;
         self.count += 1;
@@ -81,7 +82,7 @@ impl HeldMessages {
     /// Removes a message.
     pub(crate) fn remove(&mut self, id: DeliveryId, hold: &Hold) {
         let Some(held) = self.classes.get_mut(&hold.class) else { return };
-        if !held.ids.remove(&(hold.throttled_runs, id)) {
+        if !held.ids.remove(&(hold.failed_probes, id)) {
             return;
         }
         self.count -= 1;
