@@ -1,14 +1,16 @@
 //! The behaviour of files alone.
 
 use std::io::{BufRead, BufReader, Write};
+use std::num::NonZeroU32;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use drumline::core::{ClaimResult, Ownership};
 use drumline::message::Identity;
-use drumline_store::{Location, OpenError, Retention, Store, assert_claim_result};
+use drumline_store::{Location, OpenError, Retention, Store, TokenRequest, assert_claim_result};
 
 use crate::world::{LONG, SCOPE, TYPE, World, granted, json, request_of, text};
 
@@ -136,6 +138,13 @@ pub async fn a_file_that_stays_locked_fails_calls_until_it_is_free(_: World) {
     granted(&store, &request_of(identity(1))).await;
 }
 
+async fn lease_one(store: &Arc<dyn Store>) {
+    let (bucket, one) = ("mail".to_owned(), NonZeroU32::MIN);
+    let request = TokenRequest { bucket, rate: "1000/s".parse().unwrap(), burst: one, most: one };
+    assert_eq!(store.lease_tokens(&request).await.map(|leased| leased.tokens), Ok(1));
+    tokio::time::sleep(Duration::from_millis(2)).await;
+}
+
 pub async fn expired_rows_are_removed(_: World) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
@@ -144,9 +153,10 @@ pub async fn expired_rows_are_removed(_: World) {
     assert_eq!(store.attempted(&request.identity, &crate::world::attempt(1)).await, Ok(()));
     granted(&store, &request).await;
     assert_eq!(store.put_document("actions", "first", None, "1", LONG).await, Ok(true));
+    lease_one(&store).await;
     drop(store);
     let tables = database(&path);
-    let all = ["claims", "attempts", "documents"];
+    let all = ["claims", "attempts", "documents", "tokens"];
     for table in all {
         assert_eq!(tables.execute(&format!("UPDATE {table} SET expires = 1"), []), Ok(1));
     }
@@ -155,7 +165,7 @@ pub async fn expired_rows_are_removed(_: World) {
     let left = |table: &str| -> i64 {
         tables.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
     };
-    assert_eq!(all.map(left), [0; 3], "an opened file is tidied");
+    assert_eq!(all.map(left), [0; 4], "an opened file is tidied");
 }
 
 pub async fn a_file_that_was_made_before_documents_gets_their_table(_: World) {
@@ -163,9 +173,10 @@ pub async fn a_file_that_was_made_before_documents_gets_their_table(_: World) {
     let path = folder.path().join("jobs.db");
     let request = request_of(identity(1));
     granted(&open(&path).await.unwrap(), &request).await;
-    database(&path).execute_batch("DROP TABLE documents").unwrap();
+    database(&path).execute_batch("DROP TABLE documents; DROP TABLE tokens").unwrap();
     for before in [None, Some("1")] {
         let store = open(&path).await.unwrap();
+        lease_one(&store).await;
         let written = store.put_document("actions", "first", before, "1", LONG).await;
         assert_eq!(written, Ok(true), "{before:?}");
         assert_claim_result!(store.claim(&request).await.unwrap(), ClaimResult::Busy(_));

@@ -179,6 +179,7 @@ mod postgres {
             a_database_of_version_0_1_gets_the_new_tables,
             a_database_of_version_2_gets_the_new_functions,
             a_database_of_version_3_runs_jobs_and_gets_the_table_of_documents,
+            a_database_of_version_4_runs_jobs_and_gets_the_table_of_tokens,
             a_role_without_rights_gets_along_with_tables_that_are_there,
             expired_rows_are_removed,
             urls_are_checked,

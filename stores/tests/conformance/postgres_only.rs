@@ -12,6 +12,7 @@ use drumline_store::{Forgotten, Location, OpenError, Retention, Store, StoreErro
 use url::Url;
 
 use drumline_store::assert_claim_result;
+use drumline_store::conformance::cases::tokens;
 
 use crate::old_format;
 use crate::world::{
@@ -231,8 +232,8 @@ pub async fn a_role_without_rights_gets_along_with_tables_that_are_there(world: 
     execute(&mut connection, SCHEMA).await;
     let grants = format!(
         "GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_claims, drumline_locks, drumline_jobs, drumline_attempts,
-            drumline_claims_v2, drumline_progress_v2, drumline_attempts_v2, drumline_duplicates_v2, drumline_documents
-            TO {role}"
+            drumline_claims_v2, drumline_progress_v2, drumline_attempts_v2, drumline_duplicates_v2, drumline_documents,
+            drumline_tokens TO {role}"
     );
     execute(&mut connection, &grants).await;
     let store = drumline_store::open(&location, "one".into(), Retention::default()).await.unwrap();
@@ -244,6 +245,8 @@ pub async fn a_role_without_rights_gets_along_with_tables_that_are_there(world: 
     assert_eq!(store.jobs(claim.identity.job_id()).await.map(|jobs| jobs.len()), Ok(1));
     assert_eq!(store.forget(claim.identity.key()).await, Ok(Forgotten::Done));
     assert_eq!(store.put_document("actions", "first", None, "1", LONG).await, Ok(true));
+    let request = tokens::request(&world, "mail", "1/h", 1, 1);
+    assert_eq!(store.lease_tokens(&request).await.map(|leased| leased.tokens), Ok(1));
 }
 
 /// Asks for a done job under another job id.
@@ -308,6 +311,41 @@ pub async fn a_database_of_version_2_gets_the_new_functions(world: World) {
     }
 }
 
+/// By a role that may make nothing, and then by one that may, and by one that lacks rights.
+pub async fn a_database_of_version_4_runs_jobs_and_gets_the_table_of_tokens(world: World) {
+    let mut url = own_database(&world).await;
+    let mut connection = connect(&url).await;
+    execute(&mut connection, SCHEMA).await;
+    execute(&mut connection, "DROP TABLE drumline_tokens; DROP FUNCTION drumline_lease_tokens_v5").await;
+    let role = world.name("role").replace('-', "_");
+    let grants = format!(
+        "CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO {role};
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}"
+    );
+    execute(&mut connection, &grants).await;
+    let of_owner: Location = url.as_str().parse().unwrap();
+    url.set_username(&role).unwrap();
+    let of_role: Location = url.as_str().parse().unwrap();
+    let open =
+        async |location| drumline_store::open(location, "one".into(), Retention::default()).await.unwrap();
+    let request = tokens::request(&world, "mail", "1/h", 3, 1);
+    let store = open(&of_role).await;
+    granted(&store, &world.request("job")).await;
+    postgres(&store).remove_expired().await.unwrap();
+    for _ in 0..2 {
+        let Err(StoreError::Refused(text)) = store.lease_tokens(&request).await else {
+            panic!("not refused")
+        };
+        let text = text.to_string();
+        assert!(text.contains("run the schema again") && text.contains("drumline_tokens"), "{text}");
+        // The table is there the second time, and the role has no rights on it.
+        open(&of_owner).await;
+    }
+    execute(&mut connection, &format!("GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_tokens TO {role}"))
+        .await;
+    assert_eq!(store.lease_tokens(&request).await.map(|leased| leased.tokens), Ok(1));
+}
+
 /// By a role that may make nothing, and then by one that may.
 pub async fn a_database_of_version_3_runs_jobs_and_gets_the_table_of_documents(world: World) {
     let mut url = own_database(&world).await;
@@ -370,7 +408,15 @@ pub async fn expired_rows_are_removed(world: World) {
     )
     .await;
     assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
+    for (name, rate) in [("kept", "1/h"), ("full", "1000/s")] {
+        let request = tokens::request(&world, name, rate, 1, 1);
+        assert_eq!(store.lease_tokens(&request).await.map(|leased| leased.tokens), Ok(1));
+    }
+    // As if that was minutes ago.
+    let past = "UPDATE drumline_tokens SET full_at = full_at - 120000000 WHERE bucket LIKE 'full%'";
+    execute(&mut connection, past).await;
     let tables = [
+        ("drumline_tokens", 1),
         ("drumline_claims_v2", 1),
         ("drumline_progress_v2", 0),
         ("drumline_attempts_v2", 0),

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
-use drumline_store::conformance::cases::documents;
+use drumline_store::conformance::cases::{documents, tokens};
 use drumline_store::{Forgotten, assert_claim_result};
 
 use crate::world::{LONG, World, again, attempt, granted, json, progress, request_of};
@@ -107,6 +107,9 @@ pub async fn every_call_is_one_round_trip(world: World) {
         count("document");
         assert!(store.documents(kind).await.is_ok_and(|documents| !documents.is_empty()));
         count("documents");
+        let request = tokens::request(&world, "mail", "1/h", 10, 1);
+        assert_eq!(store.lease_tokens(&request).await.map(|leased| leased.tokens), Ok(1));
+        count("lease of tokens");
         // Records of version 0.1 are looked for by all of these, and not by this one.
         let request = ClaimRequest { legacy_key: None, ..world.request(&format!("new {round}")) };
         granted(&store, &request).await;

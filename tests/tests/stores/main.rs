@@ -10,6 +10,7 @@ mod dead_letters;
 mod effects_once;
 mod outage;
 mod outbox;
+mod rates;
 mod replayed;
 mod report;
 mod schedule;
