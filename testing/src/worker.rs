@@ -1,10 +1,11 @@
 //! The worker on a local queue: the driver and the ledger of a host, in the test's process.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use drumline::Router;
-use drumline::core::{DrainSummary, Ledger, Policy};
+use drumline::core::{DrainSummary, Ledger, LimitRules, Limits, Policy};
 use drumline::message::Intake;
 use drumline::run::Observer;
 use drumline_runtime::payload::Payloads;
@@ -66,7 +67,8 @@ impl Worker {
             claim_store: Some(claim_store.clone()),
             payloads: Payloads::default(),
             next_jobs: Some(parts.next_jobs.clone()),
-            limits: None,
+            // A handler may close its type.
+            limits: Some(Limits::new(LimitRules::none(NonZeroUsize::MIN))),
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();

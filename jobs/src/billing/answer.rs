@@ -39,6 +39,7 @@ pub(super) fn verdict(answer: &Answer) -> Result<Receipt, Failure> {
                 .again(&format!("the provider is at work on an earlier try of this charge: {}", told())))
         }
         500..=599 => Err(answer.again(&format!("{}; {AMBIGUOUS}", told()))),
+        429 => Err(answer.throttled(&told())),
         _ => Err(answer.again(&told())),
     }
 }

@@ -85,7 +85,6 @@ fn the_status_decides() {
         (408, "408"),
         (409, "earlier try"),
         (425, "425"),
-        (429, "429"),
         (418, "418"),
         (500, AMBIGUOUS),
         (502, AMBIGUOUS),
@@ -102,6 +101,12 @@ fn the_status_decides() {
             "{status}"
         );
     }
+    assert_eq!(failure(429, "{}").kind(), FailureKind::Throttled(None));
+    let later = Answer { retry_after: Some(Duration::from_secs(7)), ..answer(429, "") };
+    assert_eq!(
+        verdict(&later).unwrap_err().kind(),
+        FailureKind::Throttled(Some(Duration::from_secs(7)))
+    );
     // A final no stays one, whatever else it says.
     let later = Answer { retry_after: Some(Duration::from_secs(7)), ..answer(402, "") };
     assert_eq!(verdict(&later).unwrap_err().kind(), FailureKind::Reject);

@@ -121,7 +121,9 @@ async fn the_providers_answer_decides() {
         let ending = run(Provider::new(acts).await.router(&[])).await;
         assert!(matches!(&ending, Ending::Rejected { reason } if reason.contains("no funds")), "{ending:?}");
     }
-    for (acts, delay) in [(in_work, after(9)), (throttled, after(0)), (broken, None)] {
+    let ending = run(Provider::new(throttled).await.router(&[])).await;
+    assert!(matches!(ending, Ending::Throttled { after, .. } if after == Some(Duration::ZERO)), "{ending:?}");
+    for (acts, delay) in [(in_work, after(9)), (broken, None)] {
         let ending = run(Provider::new(acts).await.router(&[])).await;
         assert!(matches!(ending, Ending::RetryAsked { after, .. } if after == delay), "{ending:?}");
     }

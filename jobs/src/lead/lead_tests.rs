@@ -172,7 +172,7 @@ async fn a_step_hands_on_what_it_found() {
 async fn the_answer_decides() {
     let after = |secs| Some(Duration::from_secs(secs));
     let retried: [(&'static [Act], _, &str); 6] = [
-        (&[Act::Answer("429 Slow", "Retry-After: 9\r\n", "")], after(9), "the CRM: 429"),
+        (&[Act::Answer("503 Slow", "Retry-After: 9\r\n", "")], after(9), "the CRM: 503"),
         (&[Act::Answer("503 Busy", "", r#"{"message":"in words"}"#)], None, "in words"),
         (&[Act::Answer("401 Who", "", "")], None, "401"),
         (&[Act::Answer("404 Not Found", "", "")], None, "is DRUMLINE_LEAD_CRM_URL right?"),
@@ -187,6 +187,10 @@ async fn the_answer_decides() {
         let Ending::RetryAsked { after, reason } = run.ending() else { panic!("{run}") };
         assert!(*after == delay && reason.contains(part) && run.next_jobs().is_empty(), "{run}");
     }
+    let slow = TestServer::new(&[Act::Answer("429 Slow", "Retry-After: 9\r\n", "")]).await;
+    let address = slow.address;
+    let run = testing::tester(router(address, address, address)).payload("lead.crm", &crm).await;
+    assert!(run.is_throttled() && run.reason().unwrap().starts_with("the CRM: 429"), "{run}");
     for status in ["400 Bad", "422 No lead"] {
         let acts: &'static [Act] = Box::leak(Box::new([Act::Answer(status, "", "")]));
         let server = TestServer::new(acts).await;

@@ -82,6 +82,8 @@ impl Service {
             400 | 410 | 413 | 415 | 422 => {
                 Err(Failure::reject(format_args!("{name}: {status}: {}", answer.words())))
             }
+            // Each step has a service of its own.
+            429 => Err(answer.throttled(&format!("{name}: {status}: {}", answer.words()))),
             _ => Err(answer.again(&format!("{name}: {status}: {}", answer.words()))),
         }
     }

@@ -40,6 +40,11 @@ impl Answer {
         }
     }
 
+    /// A failure of a service that asks for a pause: no other job of the type calls it meanwhile.
+    pub(crate) fn throttled(&self, reason: &str) -> Failure {
+        Failure::throttled(self.retry_after, reason)
+    }
+
     /// The body as JSON; null if it is none.
     pub(crate) fn json(&self) -> Value {
         self.body.as_ref().ok().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod batches;
+mod breaker;
 mod consumer;
 mod function;
 mod guarded;
@@ -22,3 +23,5 @@ mod retries;
 mod running;
 mod targets;
 mod telemetry;
+mod tenants;
+mod throttled;

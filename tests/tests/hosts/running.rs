@@ -1,11 +1,12 @@
 //! A consumer in the test's own process.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use drumline::Router;
-use drumline::core::{Claims, Ledger, Limits, Policy};
+use drumline::core::{Claims, Ledger, LimitRules, Limits, Policy};
 use drumline::message::Intake;
 use drumline::run::{NoopObserver, Observer};
 use drumline_consumer::Metrics;
@@ -42,6 +43,17 @@ impl Consumer {
         Self::of_service(model, router, change, observer, in_memory(), Intake::new("arn:test"))
     }
 
+    /// As [`start`](Self::start), with these limits of the process.
+    pub(crate) fn limited(
+        model: &ModelQueue,
+        router: Router,
+        change: impl FnOnce(&mut Policy),
+        limits: Limits,
+    ) -> Self {
+        let intake = Intake::new("arn:test");
+        Self::with_limits(model, router, change, Arc::new(NoopObserver), in_memory(), intake, limits)
+    }
+
     /// As [`watched`](Self::watched), with a claim store that several queues and processes may share.
     pub(crate) fn of_service(
         model: &ModelQueue,
@@ -51,18 +63,18 @@ impl Consumer {
         claim_store: ClaimStoreClient,
         intake: Intake,
     ) -> Self {
-        Self::with_limits(model, router, change, observer, claim_store, intake, None)
+        let limits = Limits::new(LimitRules::none(NonZeroUsize::MIN));
+        Self::with_limits(model, router, change, observer, claim_store, intake, limits)
     }
 
-    /// As [`of_service`](Self::of_service), with limits of the process.
-    pub(crate) fn with_limits(
+    fn with_limits(
         model: &ModelQueue,
         router: Router,
         change: impl FnOnce(&mut Policy),
         observer: Arc<dyn Observer>,
         claim_store: ClaimStoreClient,
         intake: Intake,
-        limits: Option<Limits>,
+        limits: Limits,
     ) -> Self {
         let mut policy = Policy::new(model.visibility);
         let name = model.queue_url.rsplit('/').next().unwrap();
@@ -83,7 +95,7 @@ impl Consumer {
             claim_store: Some(claim_store),
             payloads: Payloads::default(),
             next_jobs: Some(model.next_jobs()),
-            limits,
+            limits: Some(limits),
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();

@@ -42,4 +42,5 @@ mod send;
 mod service;
 mod target;
 mod task_protection;
+mod throttled;
 mod unbounded;
