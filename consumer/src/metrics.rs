@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use drumline::core::Limits;
+use drumline::core::{Limits, SlotPool};
 use drumline::run::{Event, Observer};
 use drumline_producer::outbox::RelayObserver;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -64,7 +64,12 @@ impl Metrics {
 
     /// Shows the limits of the process's jobs from now on.
     pub fn limits(&self, limits: &Limits) {
-        self.0.limits.set(limits.clone());
+        self.0.limits.set_limits(limits.clone());
+    }
+
+    /// Shows the slots that queues with weights share, from now on.
+    pub fn slots(&self, slots: &SlotPool) {
+        self.0.limits.set_slots(slots.clone());
     }
 
     /// Counts by tenant, in the observers of queues that are made from now on.

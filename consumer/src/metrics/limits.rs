@@ -1,13 +1,14 @@
-//! The metrics of limits: what each limited type has now, read from the limits themselves, and what each queue holds and returns.
+//! The metrics of limits and of shared slots: what each limited type, and each queue with a weight, has now. They are read from the
+//! limits and the slots themselves.
 
 use std::fmt::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use drumline::core::{LimitReason, Limits, TypeSnapshot};
+use drumline::core::{LimitReason, Limits, MemberSnapshot, SlotPool, TypeSnapshot};
 use drumline_runtime::MAX_TYPES;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
@@ -23,12 +24,30 @@ struct OfReason {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfQueue {
+    queue: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OfState {
+    queue: String,
+    state: &'static str,
+}
+
 /// The reasons for which no job of a type starts.
 const CLOSING: [LimitReason; 3] = [LimitReason::Throttled, LimitReason::Breaker, LimitReason::Operator];
 
-/// The limits of a process, once it has some. They are read at each scrape: what changes with every job costs nothing in between.
+/// The limits of a process, and the slots that its queues share, once it has some. They are read at each scrape: what changes with every
+/// job costs nothing in between.
 #[derive(Debug, Default, Clone)]
-pub(super) struct LimitMetrics(Arc<Mutex<Option<Limits>>>);
+pub(super) struct LimitMetrics(Arc<Mutex<Shown>>);
+
+#[derive(Debug, Default, Clone)]
+struct Shown {
+    limits: Option<Limits>,
+    slots: Option<SlotPool>,
+}
 
 impl LimitMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
@@ -36,17 +55,30 @@ impl LimitMetrics {
     }
 
     /// Shows these limits from now on.
-    pub(super) fn set(&self, limits: Limits) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(limits);
+    pub(super) fn set_limits(&self, limits: Limits) {
+        self.shown().limits = Some(limits);
+    }
+
+    /// Shows these slots from now on.
+    pub(super) fn set_slots(&self, slots: SlotPool) {
+        self.shown().slots = Some(slots);
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Collector for LimitMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
-        let Some(limits) = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
-            return Ok(());
-        };
-        encode_types(&mut encoder, &limits.snapshot(now()))
+        let Shown { limits, slots } = self.shown().clone();
+        if let Some(limits) = limits {
+            encode_types(&mut encoder, &limits.snapshot(now()))?;
+        }
+        if let Some(slots) = slots {
+            encode_slots(&mut encoder, &slots.snapshot())?;
+        }
+        Ok(())
     }
 }
 
@@ -72,12 +104,26 @@ fn encode_types(encoder: &mut DescriptorEncoder, types: &[TypeSnapshot]) -> Resu
     family(encoder, "drumline_limit_closed", "1 while no job of the type starts, for this reason", closed)
 }
 
+fn encode_slots(encoder: &mut DescriptorEncoder, queues: &[MemberSnapshot]) -> Result<(), Error> {
+    let slots = queues.iter().flat_map(|of| {
+        let receiving = of.slots.saturating_sub(of.running);
+        let states = [("running", of.running), ("receiving", receiving), ("wanted", of.waits_for)];
+        states.map(|(state, count)| (OfState { queue: of.name.to_string(), state }, Some(number(count))))
+    });
+    family(encoder, "drumline_slots", "Slots of a queue that shares them with others, by state", slots)?;
+    let of_queue = |of: &MemberSnapshot| OfQueue { queue: of.name.to_string() };
+    let shares = queues.iter().map(|of| (of_queue(of), Some(of.share)));
+    family(encoder, "drumline_slots_share", "Slots that are the queue's share by its weight", shares)?;
+    let late = queues.iter().map(|of| (of_queue(of), Some(i64::from(of.is_late))));
+    family(encoder, "drumline_slots_late", "1 while the queue's oldest message is older than its max_age", late)
+}
+
 /// Encodes a gauge with those labels that have a value.
-fn family<L: EncodeLabelSet>(
+fn family<L: EncodeLabelSet, N: EncodeGaugeValue>(
     encoder: &mut DescriptorEncoder,
     name: &str,
     help: &str,
-    values: impl Iterator<Item = (L, Option<i64>)>,
+    values: impl Iterator<Item = (L, Option<N>)>,
 ) -> Result<(), Error> {
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (labels, value) in values {

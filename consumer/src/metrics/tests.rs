@@ -1,4 +1,4 @@
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use drumline::Failure;
@@ -258,4 +258,22 @@ fn tenants_are_counted_once_that_is_asked_for_and_are_bounded() {
     let shown = text(&metrics);
     assert!(shown.contains(r#"drumline_tenant_jobs_total{queue="jobs",tenant="flood"} 2"#), "{shown}");
     assert_eq!(shown.matches("drumline_tenant_jobs_total{").count(), MAX_TENANTS + 1, "one has ended");
+}
+
+#[test]
+fn shared_slots_are_shown_by_queue() {
+    let metrics = Metrics::new();
+    let pool = SlotPool::new(NonZeroUsize::new(8).expect("not zero"));
+    metrics.slots(&pool);
+    let three = SlotRules { weight: NonZeroU32::new(3).expect("not zero"), ..SlotRules::default() };
+    let (_orders, _mail) = (pool.join("orders", three), pool.join("mail", SlotRules::default()));
+    let text = metrics.encode();
+    for line in [
+        r#"drumline_slots{queue="orders",state="running"} 0"#,
+        r#"drumline_slots{queue="mail",state="wanted"} 0"#,
+        r#"drumline_slots_share{queue="orders"} 8.0"#,
+        r#"drumline_slots_late{queue="mail"} 0"#,
+    ] {
+        assert!(text.contains(&format!("{line}\n")), "{line} in\n{text}");
+    }
 }

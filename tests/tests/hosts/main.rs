@@ -23,5 +23,4 @@ mod retries;
 mod running;
 mod targets;
 mod telemetry;
-mod tenants;
-mod throttled;
+mod waiting;

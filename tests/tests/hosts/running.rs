@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use drumline::Router;
-use drumline::core::{Claims, Ledger, LimitRules, Limits, Policy};
+use drumline::core::{Claims, Ledger, Limits, Policy};
 use drumline::message::Intake;
 use drumline::run::{NoopObserver, Observer};
 use drumline_consumer::Metrics;
@@ -63,8 +63,18 @@ impl Consumer {
         claim_store: ClaimStoreClient,
         intake: Intake,
     ) -> Self {
-        let limits = Limits::new(LimitRules::none(NonZeroUsize::MIN));
-        Self::with_limits(model, router, change, observer, claim_store, intake, limits)
+        Self::with_limits(model, router, change, observer, (claim_store, intake), None)
+    }
+
+    /// As [`watched`](Self::watched), for jobs with limits, which are among the metrics.
+    pub(crate) fn limited(
+        model: &ModelQueue,
+        router: Router,
+        observer: Arc<dyn Observer>,
+        limits: &Limits,
+    ) -> Self {
+        let of_service = (in_memory(), Intake::new("arn:test"));
+        Self::with_limits(model, router, |_| {}, observer, of_service, Some(limits))
     }
 
     fn with_limits(
@@ -72,9 +82,8 @@ impl Consumer {
         router: Router,
         change: impl FnOnce(&mut Policy),
         observer: Arc<dyn Observer>,
-        claim_store: ClaimStoreClient,
-        intake: Intake,
-        limits: Limits,
+        (claim_store, intake): (ClaimStoreClient, Intake),
+        limits: Option<&Limits>,
     ) -> Self {
         let mut policy = Policy::new(model.visibility);
         let name = model.queue_url.rsplit('/').next().unwrap();
@@ -83,6 +92,9 @@ impl Consumer {
         policy.retry = policy.retry.with_jitter(drumline::core::JitterMode::None);
         change(&mut policy);
         let metrics = Metrics::new();
+        if let Some(limits) = limits {
+            metrics.limits(limits);
+        }
         let (queue, alive) = model.for_a_process();
         let mut driver = Driver::new(DriverConfig {
             name: Arc::from(name),
@@ -95,7 +107,7 @@ impl Consumer {
             claim_store: Some(claim_store),
             payloads: Payloads::default(),
             next_jobs: Some(model.next_jobs()),
-            limits: Some(limits),
+            limits: limits.cloned(),
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();

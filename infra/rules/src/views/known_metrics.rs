@@ -27,8 +27,23 @@ pub(crate) const CATALOGUE: [&str; 20] = [
     "drumline_unmarked_total",
 ];
 
-/// The metrics of watched DLQs, which no dashboard has to show: the DLQ's depth is among those above.
-const OF_WATCHED_DLQS: [&str; 2] = ["drumline_dlq_alerts_total", "drumline_dlq_letters_total"];
+/// The metrics that no dashboard has to show: those of watched DLQs, whose depth is among those above, of limits, of shared slots and of
+/// tenants, which most workers do not have.
+const OF_SOME: [&str; 13] = [
+    "drumline_dlq_alerts_total",
+    "drumline_dlq_letters_total",
+    "drumline_limit_closed",
+    "drumline_limit_returned_total",
+    "drumline_limit_running",
+    "drumline_limit_slots",
+    "drumline_limit_tokens",
+    "drumline_limit_waiting",
+    "drumline_slots",
+    "drumline_slots_late",
+    "drumline_slots_share",
+    "drumline_tenant_dwell_seconds",
+    "drumline_tenant_jobs_total",
+];
 
 /// See [SQS's metrics](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
 const SQS: [&str; 16] = [
@@ -151,7 +166,7 @@ pub(crate) fn exists(namespace: &str, name: &str) -> Option<bool> {
         "AWS/ECS" => &ECS,
         "ECS/ContainerInsights" if ENHANCED.iter().any(|begin| name.starts_with(begin)) => return Some(true),
         "ECS/ContainerInsights" => &INSIGHTS,
-        OURS if OF_WATCHED_DLQS.contains(&name) => return Some(true),
+        OURS if OF_SOME.contains(&name) => return Some(true),
         OURS => &CATALOGUE,
         _ => return None,
     };
