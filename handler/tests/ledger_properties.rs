@@ -7,6 +7,8 @@
 mod host;
 #[path = "ledger_properties/killers.rs"]
 mod killers;
+#[path = "ledger_properties/limited_queue.rs"]
+mod limited_queue;
 #[path = "ledger_properties/script.rs"]
 mod script;
 #[path = "ledger_properties/sqs.rs"]
@@ -201,7 +203,8 @@ fn the_scripts_lead_everywhere() {
         ["claim not renewed", "claim lost", "claim not released", "runs unclaimed", "gave up on its claim"];
     let marks = ["not marked", "result refused", "unmarked", "marked", "waits for a lock"];
     let pauses = ["paused", "resumed", "released by a pause", "probed"];
-    for name in [&outcomes[..], &calls, &leases, &receives, &claims, &marks, &pauses].concat() {
+    let limits = ["held for a limit", "returned for a limit"];
+    for name in [&outcomes[..], &calls, &leases, &receives, &claims, &marks, &pauses, &limits].concat() {
         let often = seen.get(name).copied().unwrap_or_default();
         assert!(often >= 10, "{name:?} is heard in {often} of {SCRIPTS} scripts only");
     }
@@ -262,6 +265,11 @@ proptest! {
         for evidence in [CrashEvidence::Store, CrashEvidence::Receives] {
             prop_assert_eq!(scene.healthy_dead(evidence), 0, "{:?}", evidence);
         }
+    }
+
+    #[test]
+    fn limited_jobs_wait_in_order_and_for_few_receives(scene in limited_queue::scene()) {
+        limited_queue::goes_well(&scene);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{Claim, ClaimStep, Claimed, DeliveryId, Ending, MarkError, Ownership};
+use drumline::core::{
+    Claim, ClaimStep, Claimed, DeliveryId, Ending, JobClass, LimitWait, MarkError, Ownership,
+};
 
 use super::Host;
 use crate::store::{Admitted, Answer, Asked, Request, number};
@@ -21,6 +23,14 @@ pub(crate) enum RunClaim {
     Kept(Arc<Claim>),
     /// The handler runs without.
     None,
+    /// Its job is limited, and it ends at once.
+    Limited(JobClass, LimitWait),
+}
+
+impl RunClaim {
+    pub(super) fn limited(&self) -> Option<(JobClass, LimitWait)> {
+        if let Self::Limited(class, wait) = self { Some((class.clone(), *wait)) } else { None }
+    }
 }
 
 /// What the ledger was told, to be told it again.
@@ -189,7 +199,13 @@ impl Host {
     /// The run that must end by itself now, with its ending: an aborted one, or one that waits for its claim in vain.
     pub(super) fn ends_by_itself(&self) -> Option<(usize, Ending)> {
         let unavailable = || Ending::StoreUnavailable { reason: "no route".to_owned() };
+        let limited = |wait: LimitWait| Ending::Limited {
+            remaining: Duration::ZERO,
+            limit: wait.reason,
+            reason: "limited".to_owned(),
+        };
         self.runs.iter().enumerate().find_map(|(pick, run)| match run.claim {
+            RunClaim::Limited(_, wait) => Some((pick, limited(wait))),
             RunClaim::Waits if run.gives_up || run.cancelled.is_some() => Some((pick, unavailable())),
             RunClaim::TakenOver(_) if run.cancelled.is_some() => Some((pick, Ending::Interrupted)),
             RunClaim::Asked | RunClaim::Waits if run.aborted => Some((pick, Ending::Interrupted)),

@@ -1,6 +1,7 @@
 //! A host on virtual time, between a ledger and the model of SQS, to which a script happens.
 
 mod claims;
+mod limits;
 mod looks;
 mod steps;
 
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use drumline::core::{
     Action, Call, CallError, CancelReason, Claim, Claims, DeliveryId, DrainSummary, Effect, Ending, Jitter,
-    JobResult, Ledger, LedgerEvent, Outcome, PauseReason, Policy, Receive, Replies, RunReport,
+    JobResult, Ledger, LedgerEvent, Limits, Outcome, PauseReason, Permit, Policy, Receive, Replies,
+    RunReport,
 };
 use serde_json::value::RawValue;
 
@@ -42,6 +44,7 @@ pub(crate) struct Run {
     claim: RunClaim,
     /// The ledger has decided that it ends without its claim.
     gives_up: bool,
+    permit: Option<Permit>,
 }
 
 impl Run {
@@ -69,6 +72,8 @@ pub(crate) struct InFlight {
 
 pub(crate) struct Host {
     pub(crate) ledger: Ledger,
+    /// Those of the process, if some of its jobs are limited.
+    limits: Option<Limits>,
     pub(crate) sqs: Sqs,
     pub(crate) watch: Watch,
     pub(crate) now: Instant,
@@ -103,7 +108,11 @@ impl Host {
 
     /// As [`new`](Self::new), on a clock that starts at `now`.
     pub(crate) fn at(now: Instant, setting: &Setting) -> Self {
-        Self::with(now, setting.policy(), setting.max_receives())
+        let mut host = Self::with(now, setting.policy(), setting.max_receives());
+        if setting.is_limited {
+            host.limit_jobs();
+        }
+        host
     }
 
     /// A host of this policy, on a queue that allows so many receives.
@@ -114,6 +123,7 @@ impl Host {
             now,
             on_lambda: policy.polling.is_none(),
             ledger: Ledger::new(policy).unwrap(),
+            limits: None,
             runs: Vec::new(),
             in_flight: Vec::new(),
             store: Store::default(),
@@ -138,6 +148,9 @@ impl Host {
         self.store.process += 1;
         self.ledger = Ledger::new(policy.clone()).unwrap();
         self.runs.clear();
+        if self.limits.is_some() {
+            self.limit_jobs();
+        }
         self.in_flight.clear();
         self.asked.clear();
         self.told.clear();
@@ -175,12 +188,18 @@ impl Host {
             self.watch.is_locked(run.delivery);
             self.told.retain(|(delivery, _)| *delivery != run.delivery);
         }
+        let limited = run.claim.limited();
+        if limited.is_some() {
+            self.watch.is_locked(run.delivery);
+        }
         let mut report =
             RunReport { lock: lock.map(Into::into), ..RunReport::new(ending, job_type.map(Into::into)) };
+        (report.limited, report.permit) = (limited, run.permit);
         // Half of the jobs leave a result.
         report.result = run.message.is_multiple_of(2).then(|| JobResult(RawValue::TRUE.to_owned().into()));
         report.next = next;
         self.ledger.ended(self.now, run.delivery, report, jitter);
+        self.sees_holds();
         self.act();
     }
 
@@ -343,7 +362,10 @@ impl Host {
                 self.watch.starts(&start, self.now, &self.sqs);
                 let message = index(&start.message.id);
                 let (delivery, blocks) = (start.delivery, message % 4 == 3);
-                let claim = if self.ledger.policy().claims == Claims::Off {
+                let limited = self.asks_limits(message, start.permit);
+                let claim = if let Err((class, wait)) = &limited {
+                    RunClaim::Limited(class.clone(), *wait)
+                } else if self.ledger.policy().claims == Claims::Off {
                     RunClaim::None
                 } else {
                     self.ask(delivery, Request::Claim { message, length: start.claim_length });
@@ -357,6 +379,7 @@ impl Host {
                     blocks,
                     claim,
                     gives_up: false,
+                    permit: limited.ok().flatten(),
                 };
                 self.runs.push(run);
             }
@@ -406,7 +429,9 @@ impl Host {
                 let asked_for: usize = lively.map(|(receive, _)| receive.max).sum();
                 let slots = self.ledger.policy().concurrency.get();
                 assert!(
-                    self.drops_notes || self.watch.undecided + asked_for <= slots + self.watch.locked.len(),
+                    self.drops_notes
+                        || self.watch.undecided + asked_for
+                            <= slots + self.watch.locked.len() + self.most_behind_held(),
                     "a place for all that is asked for"
                 );
                 assert!((1..=10).contains(&receive.max));
@@ -440,7 +465,9 @@ impl Host {
     /// the cause.
     fn released_by_a_pause(&self, note: &LedgerEvent) -> Option<usize> {
         // What has waited for a lock takes its place back, which a receive on its way may bring a message for.
-        let no_place = self.brought_too_late > 0 || self.watch.seen.contains("waits for a lock");
+        let no_place = self.brought_too_late > 0
+            || self.watch.seen.contains("waits for a lock")
+            || self.watch.seen.contains("held for a limit");
         let other_causes = self.watch.drains || self.ledger.policy().fifo || no_place;
         match note {
             LedgerEvent::Decided { message, outcome: Outcome::Requeue, run: None, .. } if !other_causes => {

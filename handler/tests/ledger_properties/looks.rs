@@ -13,18 +13,24 @@ impl Host {
         }
         self.watch.all_finished();
         if !self.on_lambda {
+            // Those that wait for limits are among them.
             let locked = self.watch.locked.len();
-            assert!(locked <= 9 * slots, "what waits for locks is bounded");
-            assert!(self.watch.undecided <= slots + locked, "what has no place goes back");
+            assert!(locked <= 10 * slots + 10, "what waits for locks and limits is bounded");
+            assert!(
+                self.watch.undecided <= slots + locked + self.most_behind_held(),
+                "what has no place goes back"
+            );
             let in_hand = self.ledger.in_hand();
             // A message that waited for a lock counts until it has left, also while SQS confirms its settlement; and a receive
             // that was opened meanwhile may bring its messages afterwards.
             let to_come: usize = self.open.iter().map(|(receive, _)| receive.max).sum();
-            let most_locked = if in_hand + to_come <= 2 * slots { 0 } else { self.watch.most_locked.get() };
+            let behind = self.most_behind_held();
+            let calm = in_hand + to_come <= 2 * slots + behind;
+            let most_locked = if calm { 0 } else { self.watch.most_locked.get() };
             let most_locked = most_locked.max(locked);
             self.watch.most_locked.set(most_locked);
             assert!(
-                in_hand <= 2 * slots + most_locked + self.brought_too_late,
+                in_hand <= 2 * slots + most_locked + self.most_behind_held() + self.brought_too_late,
                 "{in_hand} in hand, {slots} places"
             );
         }

@@ -103,6 +103,7 @@ pub(crate) struct Setting {
     pub(crate) dead_letter: DeadLetterPath,
     pub(crate) on_lambda: bool,
     pub(crate) claims: Claims,
+    pub(crate) is_limited: bool,
 }
 
 pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Setting> {
@@ -112,8 +113,8 @@ pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Sett
     let claims =
         prop_oneof![2 => Just(Claims::Off), 6 => Just(Claims::Required), 2 => Just(Claims::BestEffort)];
     let timeouts = prop_oneof![Just(5), Just(900), Just(100_000)];
-    (1..=12_usize, leases, timeouts, paths, claims).prop_map(
-        move |(concurrency, lease_secs, timeout_secs, dead_letter, claims)| Setting {
+    (1..=12_usize, leases, timeouts, paths, claims, any::<bool>()).prop_map(
+        move |(concurrency, lease_secs, timeout_secs, dead_letter, claims, is_limited)| Setting {
             fifo,
             concurrency,
             lease_secs,
@@ -121,6 +122,7 @@ pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Sett
             dead_letter,
             on_lambda,
             claims,
+            is_limited,
         },
     )
 }

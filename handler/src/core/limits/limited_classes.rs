@@ -50,19 +50,21 @@ impl LimitedClasses {
 
     /// A job was admitted at once; `None` for one that nothing limits.
     pub(super) fn admitted(&self, class: Option<&JobClass>) {
+        let is_limited = class.is_some_and(|class| self.stays_limited(class));
+        let count = if is_limited { &self.admitted } else { &self.others };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A job of the class was admitted at once. Returns true if the class still counts as limited.
+    fn stays_limited(&self, class: &JobClass) -> bool {
         let mut classes = self.classes();
-        let limited = class.and_then(|class| Some((class, classes.get_mut(class)?)));
-        let Some((class, limited)) = limited else {
-            self.others.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
+        let Some(limited) = classes.get_mut(class) else { return false };
         limited.admitted_in_a_row += 1;
-        if limited.admitted_in_a_row < ADMITTED_IN_A_ROW {
-            self.admitted.fetch_add(1, Ordering::Relaxed);
-        } else {
-            classes.remove(class);
-            self.others.fetch_add(1, Ordering::Relaxed);
+        if limited.held > 0 || limited.admitted_in_a_row < ADMITTED_IN_A_ROW {
+            return true;
         }
+        classes.remove(class);
+        false
     }
 
     /// A message of the class is held.
