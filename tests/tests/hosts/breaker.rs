@@ -1,8 +1,8 @@
 //! A type whose jobs fail one after the other: it is paused, one job at a time tries, and it resumes by itself.
 
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use drumline::core::{BreakerRule, LimitRules, Limits, Policy, TypeRules};
@@ -74,7 +74,11 @@ async fn an_outage_is_met_by_the_runs_that_trip_the_breaker_and_by_few_probes() 
     // Probes after 30, 60, 120 and 240 s, and those that ran when the fifth failed.
     assert!((5 + 4..=5 + SLOTS + 4).contains(&runs), "{runs}");
     service.is_down.store(false, Ordering::SeqCst);
-    assert!(queue.drained_within(Duration::from_secs(30 * 60)).await, "{}", service.done.load(Ordering::SeqCst));
+    assert!(
+        queue.drained_within(Duration::from_secs(30 * 60)).await,
+        "{}",
+        service.done.load(Ordering::SeqCst)
+    );
     consumer.stop().await;
     assert_eq!((service.done.load(Ordering::SeqCst), queue.dead().len()), (500, 0));
 }
