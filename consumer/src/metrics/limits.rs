@@ -115,7 +115,12 @@ fn encode_slots(encoder: &mut DescriptorEncoder, queues: &[MemberSnapshot]) -> R
     let shares = queues.iter().map(|of| (of_queue(of), Some(of.share)));
     family(encoder, "drumline_slots_share", "Slots that are the queue's share by its weight", shares)?;
     let late = queues.iter().map(|of| (of_queue(of), Some(i64::from(of.is_late))));
-    family(encoder, "drumline_slots_late", "1 while the queue's oldest message is older than its max_age", late)
+    family(
+        encoder,
+        "drumline_slots_late",
+        "1 while the queue's oldest message is older than its max_age",
+        late,
+    )
 }
 
 /// Encodes a gauge with those labels that have a value.

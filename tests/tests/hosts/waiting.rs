@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use drumline::core::{JobClass, LedgerEvent, LimitReason, LimitRules, Limits, TypeOrders, TypeRules};
+use drumline::message::Intake;
 use drumline::run::{Event, Observer};
 use drumline::{Context, Job, Router};
 use drumline_runtime::waiting_for;
 use drumline_tests::ModelQueue;
 use tokio::time::{Instant, sleep};
 
-use crate::running::Consumer;
+use crate::running::{Consumer, in_memory};
 
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -110,6 +111,9 @@ async fn a_paused_type_is_closed_and_a_worker_that_stops_shows_nothing_waiting()
     let metrics = consumer.metrics.clone();
     consumer.stop().await;
     let text = metrics.encode();
-    assert!(text.contains(r#"drumline_limit_waiting{queue="jobs",type="slow",reason="operator"} 0"#), "{text}");
+    assert!(
+        text.contains(r#"drumline_limit_waiting{queue="jobs",type="slow",reason="operator"} 0"#),
+        "{text}"
+    );
     assert!(limits.snapshot(now)[0].waiting.is_empty());
 }
