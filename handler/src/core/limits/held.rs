@@ -79,17 +79,9 @@ impl HeldMessages {
         self.on_last_receive += usize::from(hold.is_on_last_receive);
     }
 
-    /// Removes a message.
-    pub(crate) fn remove(&mut self, id: DeliveryId, hold: &Hold) {
-        let Some(held) = self.classes.get_mut(&hold.class) else { return };
-        if !held.ids.remove(&(hold.failed_probes, id)) {
-            return;
-        }
-        self.count -= 1;
-        self.on_last_receive -= usize::from(hold.is_on_last_receive);
-        if held.ids.is_empty() {
-            self.classes.remove(&hold.class);
-        }
+    /// The classes of which messages are held, with their numbers.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&JobClass, usize)> {
+        self.classes.iter().map(|(class, held)| (class, held.ids.len()))
     }
 
     /// The held messages.

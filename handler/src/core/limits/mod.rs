@@ -3,7 +3,9 @@
 //! A run asks for a [`Permit`] once its type and its key are known, and before its claim. One that has to wait ends at once, which is no
 //! attempt: the ledger [holds](super::ledger) its message, and starts it again together with the permit. No I/O, no clock.
 
-mod changes;
+mod breaker;
+mod episodes;
+mod half_open;
 mod held;
 mod job_class;
 mod limited_classes;

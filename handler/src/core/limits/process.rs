@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use event_listener::EventListener;
 use serde_json::value::RawValue;
 
-use super::changes::Changes;
+use super::episodes::Episodes;
 use super::job_class::JobClass;
 use super::limited_classes::LimitedClasses;
 use super::permit::Permit;
@@ -62,14 +62,26 @@ struct State {
     /// The jobs that need a core and run.
     on_cores: usize,
     waiting: Waiting,
+    episodes: Episodes,
+    /// Workers share the rates.
+    shares_rates: bool,
 }
 
 impl Limits {
     /// Limits by these rules.
     pub fn new(rules: LimitRules) -> Self {
         let types = rules.types.iter();
-        let types = types.map(|(name, rules)| (Arc::from(name.as_str()), TypeState::new(rules.clone())));
-        let state = State { types: types.collect(), on_cores: 0, waiting: Waiting::default(), rules };
+        let types =
+            types.map(|(name, rules)| (Arc::from(name.as_str()), TypeState::new(rules.clone(), false)));
+        let state = State {
+            types: types.collect(),
+            on_cores: 0,
+            tenants: Tenants::default(),
+            waiting: Waiting::default(),
+            episodes: Episodes::default(),
+            shares_rates: false,
+            rules,
+        };
         let is_limiting = AtomicBool::new(!state.types.is_empty());
         let shared = Shared {
             state: Mutex::new(state),
@@ -215,6 +227,11 @@ impl Limits {
         let mut types: BTreeMap<_, _> = types.collect();
         state.waiting.add_to(&mut types);
         types.into_values().collect()
+    }
+
+    /// A class waits in one ledger. Returns true if it has not for a minute.
+    pub(super) fn wait_begins(&self, now: Instant, class: &JobClass, reason: LimitReason) -> bool {
+        self.state().episodes.begins(now, class, reason)
     }
 
     /// One ledger has so many messages waiting for a limit that had `before`.

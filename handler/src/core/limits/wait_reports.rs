@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::episodes::Episodes;
 use super::job_class::JobClass;
 use super::process::Limits;
 use super::wait::{LimitReason, LimitWait};
 
-/// The time without a waiting message after which the wait of a class counts as over: a class at its rate waits for a moment many times a
-/// minute, and is logged once.
-const CALM: Duration = Duration::from_secs(60);
+/// The classes whose messages are counted at every turn of the ledger. A rate may have any number of keys: with more classes, they are
+/// counted at most every [`COUNT_EVERY`].
+const FEW_CLASSES: usize = 16;
 
-/// The classes whose waits are remembered at most. A rate may have any number of keys; further classes are counted, and not announced.
-const MAX_REMEMBERED: usize = 1000;
+/// The time between two counts if there are many classes.
+const COUNT_EVERY: Duration = Duration::from_millis(100);
 
 /// The number of waiting messages by type and limit.
 type Counts = BTreeMap<(Arc<str>, LimitReason), usize>;
@@ -25,8 +26,9 @@ pub(crate) struct WaitReports {
     /// The last refusal of each class of which messages are held.
     refused: HashMap<JobClass, LimitWait>,
     reported: Counts,
-    /// When a message of the class was last seen waiting.
-    episodes: HashMap<(JobClass, LimitReason), Instant>,
+    episodes: Episodes,
+    /// When the messages of many classes are counted again.
+    next_count: Option<Instant>,
 }
 
 /// The number of messages of a type that wait for a limit has changed.
@@ -70,9 +72,15 @@ impl WaitReports {
     pub(crate) fn update<'a>(
         &mut self,
         now: Instant,
-        held: impl Iterator<Item = (&'a JobClass, usize)>,
+        held: impl ExactSizeIterator<Item = (&'a JobClass, usize)>,
     ) -> WaitChanges {
         let mut changes = WaitChanges::default();
+        if held.len() > FEW_CLASSES {
+            if self.next_count.is_some_and(|next| now < next) {
+                return changes;
+            }
+            self.next_count = Some(now + COUNT_EVERY);
+        }
         let (mut counts, mut refused) = (Counts::new(), HashMap::new());
         for (class, count) in held {
             let Some(wait) = self.refused.remove(class) else { continue };
@@ -87,22 +95,10 @@ impl WaitReports {
         changes
     }
 
-    /// Returns true if the class has not waited for this limit lately.
+    /// Returns true if the class has not waited for this limit lately, here and in the ledgers before and beside this one.
     fn begins(&mut self, now: Instant, class: &JobClass, reason: LimitReason) -> bool {
-        let key = (class.clone(), reason);
-        if let Some(last) = self.episodes.get_mut(&key) {
-            let was_calm = now.saturating_duration_since(*last) > CALM;
-            *last = now;
-            return was_calm;
-        }
-        if self.episodes.len() >= MAX_REMEMBERED {
-            self.episodes.retain(|_, last| now.saturating_duration_since(*last) <= CALM);
-        }
-        if self.episodes.len() >= MAX_REMEMBERED {
-            return false;
-        }
-        self.episodes.insert(key, now);
-        true
+        self.episodes.begins(now, class, reason)
+            && self.limits.as_ref().is_none_or(|limits| limits.wait_begins(now, class, reason))
     }
 
     fn set_counts(&mut self, counts: Counts, changes: &mut WaitChanges) {
@@ -184,35 +180,32 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_waits_again_and_again_is_announced_once() {
+    fn many_classes_are_counted_ten_times_a_second() {
         let (mut reports, begun) = (WaitReports::default(), now());
-        let mail = JobClass::of_type("mail");
-        let mut announces = |secs| {
-            let at = begun + Duration::from_secs(secs);
-            let announced = update(&mut reports, at, &[(&mail, 1)]).begun.len();
-            update(&mut reports, at, &[]);
-            announced == 1
+        let of = |n: usize| JobClass { key: Some(format!("{n}").into()), ..JobClass::of_type("mail") };
+        let classes: Vec<JobClass> = (0..FEW_CLASSES + 2).map(of).collect();
+        let held = |count| classes[..count].iter().map(|class| (class, 1)).collect::<Vec<_>>();
+        let counted = |reports: &mut WaitReports, ms, count| {
+            let at = begun + Duration::from_millis(ms);
+            update(reports, at, &held(count)).counts.first().map(|change| change.count)
         };
-        assert!(announces(0));
-        for secs in [1, 30, 90, 150] {
-            assert!(!announces(secs), "{secs}");
-        }
-        assert!(announces(211), "a minute of calm");
+        assert_eq!(counted(&mut reports, 0, FEW_CLASSES + 2), Some(FEW_CLASSES + 2));
+        assert_eq!(counted(&mut reports, 99, FEW_CLASSES + 1), None);
+        assert_eq!(counted(&mut reports, 100, FEW_CLASSES + 1), Some(FEW_CLASSES + 1));
+        assert_eq!(counted(&mut reports, 101, FEW_CLASSES), Some(FEW_CLASSES), "few at once");
+        assert_eq!(counted(&mut reports, 102, 0), Some(0));
     }
 
     #[test]
-    fn announced_classes_are_bounded() {
-        let (mut reports, begun) = (WaitReports::default(), now());
-        let class = |n| JobClass { key: Some(format!("{n}").into()), ..JobClass::of_type("mail") };
-        let announced = |reports: &mut WaitReports, at, numbers: std::ops::Range<usize>| {
-            let classes: Vec<JobClass> = numbers.map(class).collect();
-            let held: Vec<(&JobClass, usize)> = classes.iter().map(|class| (class, 1)).collect();
-            update(reports, at, &held).begun.len()
+    fn a_class_that_waits_in_one_ledger_after_the_other_is_announced_once() {
+        let limits = Limits::new(LimitRules::none(NonZeroUsize::MIN));
+        let announced = |secs| {
+            let mut reports = WaitReports::default();
+            reports.set_limits(limits.clone());
+            let at = now() + Duration::from_secs(secs);
+            update(&mut reports, at, &[(&JobClass::of_type("mail"), 1)]).begun.len()
         };
-        assert_eq!(announced(&mut reports, begun, 0..MAX_REMEMBERED + 500), MAX_REMEMBERED);
-        let later = begun + CALM + Duration::from_secs(1);
-        assert_eq!(announced(&mut reports, later, MAX_REMEMBERED + 500..MAX_REMEMBERED + 510), 10);
-        assert!(reports.episodes.len() <= MAX_REMEMBERED);
+        assert_eq!([announced(0), announced(20), announced(40), announced(200)], [1, 0, 0, 1]);
     }
 
     #[test]
