@@ -16,6 +16,7 @@ mod foreign_events;
 mod invoke;
 mod jobs;
 mod lease;
+mod limits;
 mod logs;
 mod mapping;
 mod metrics;
