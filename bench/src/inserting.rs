@@ -216,14 +216,14 @@ impl Report {
         let mut table = table();
         table.set_header(["median (least to most)", "rows per second", "of one by one"]);
         for (place, Measured { way, rates }) in self.ways.iter().enumerate() {
-            let rates = Spread::of(rates.iter().copied());
+            let rate = Spread::of(rates.iter().copied());
             let ratio = if place % 2 == 1 { self.ratio(place) } else { None };
             table.add_row([
                 way.label.to_owned(),
-                format!("{:.0} ({:.0} to {:.0})", rates.median, rates.min, rates.max),
+                format!("{:.0} ({:.0} to {:.0})", rate.median, rate.min, rate.max),
                 ratio.map_or_else(
                     || "1".to_owned(),
-                    |ratio| format!("{:.1} ({:.1} to {:.1})", ratio.median, ratio.min, ratio.max),
+                    |times| format!("{:.1} ({:.1} to {:.1})", times.median, times.min, times.max),
                 ),
             ]);
         }

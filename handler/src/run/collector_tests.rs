@@ -298,9 +298,9 @@ fn an_item_with_less_time_than_the_first_starts_the_batch() {
     let (seen, desk) = (Seen::default(), Desk::new());
     let router = noting(BatchOptions::new(), &seen);
     let late = attempt(&router, &desk, 2);
+    let earlier = late.started_at + Duration::from_secs(1);
     let mut runs = vec![start(&router, &desk, 1)];
     poll_all(&mut runs);
-    let earlier = late.deadline - Duration::from_secs(59);
     runs.push(run(&router, Attempt { deadline: earlier, ..late }));
     assert_eq!(poll_all(&mut runs), vec![Some(Ending::Done); 2]);
     assert_eq!(*seen.lock().unwrap(), [[1, 2]]);
