@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use drumline::Router;
-use drumline::core::{DrainSummary, Ledger, Limits, Policy};
+use drumline::core::{DrainSummary, Ledger, Limits, Policy, SlotPool};
 use drumline::message::Intake;
 use drumline::run::{Observer, RAW_TYPE};
 use tokio::runtime::Handle;
@@ -69,6 +69,8 @@ pub struct Consumer {
     next_jobs: OnceLock<Arc<NextJobProducer>>,
     /// Shared by its queues.
     limits: Limits,
+    /// The slots that its queues share, if they do.
+    slots: Option<SlotPool>,
 }
 
 impl Consumer {
@@ -77,10 +79,7 @@ impl Consumer {
         let metrics = Metrics::new();
         let watches = Watches::new(settings.dlq_watch.clone(), metrics.clone());
         let limits = Limits::new(settings.limits.clone());
-        metrics.limits(&limits);
-        if settings.tenant_metrics {
-            metrics.count_tenants();
-        }
+        let slots = settings.shared_slots.map(SlotPool::new);
         Self {
             settings,
             router: Arc::new(router),
@@ -93,6 +92,7 @@ impl Consumer {
             endpoint: None,
             next_jobs: OnceLock::new(),
             limits,
+            slots,
         }
     }
 
@@ -402,7 +402,11 @@ impl Consumer {
         };
         let payloads = Payloads::new(self.settings.payloads.clone(), clients.config);
         let queue = queue.receiving(settings.wait_time, policy.lease);
-        let ledger = Ledger::new(policy).map_err(|error| StartError::Settings(format!("{name}: {error}")))?;
+        let mut ledger =
+            Ledger::new(policy).map_err(|error| StartError::Settings(format!("{name}: {error}")))?;
+        if let Some(slots) = &self.slots {
+            ledger.join_pool(slots.join(&name, settings.slot_rules()));
+        }
         let mut driver = Driver::new(DriverConfig {
             name,
             intake: Arc::new(intake),

@@ -7,8 +7,8 @@
 mod host;
 #[path = "ledger_properties/killers.rs"]
 mod killers;
-#[path = "ledger_properties/limited_queue.rs"]
-mod limited_queue;
+#[path = "ledger_properties/rival.rs"]
+mod rival;
 #[path = "ledger_properties/script.rs"]
 mod script;
 #[path = "ledger_properties/sqs.rs"]
@@ -48,6 +48,7 @@ fn scripts() -> impl Strategy<Value = Vec<Step>> {
 
 /// From here on all goes well, until every message has come to its end.
 fn all_goes_well(host: &mut Host, setting: &Setting) {
+    host.loses_rival();
     host.resume_all();
     for _ in 0..ROUNDS {
         let busy = host.obliges();
@@ -166,6 +167,7 @@ fn depends_on_no_note(setting: &Setting, script: &[Step], grace: Duration) {
 fn leaks_no_place(setting: &Setting, script: &[Step]) {
     let mut host = Host::new(setting);
     host.play(script);
+    host.loses_rival();
     host.resume_all();
     host.falls_silent();
     // What waited starts, ends, and falls silent in its turn; nothing holds its place beyond its lease.
@@ -178,7 +180,11 @@ fn leaks_no_place(setting: &Setting, script: &[Step]) {
         }
     }
     assert_eq!(host.ledger.in_hand(), 0);
-    assert_eq!(host.ledger.demand(), setting.policy().concurrency.get());
+    if setting.shares_slots {
+        assert_eq!(host.slots_in_use(), 0);
+    } else {
+        assert_eq!(host.ledger.demand(), setting.policy().concurrency.get());
+    }
 }
 
 /// The properties say little of what no script leads to.

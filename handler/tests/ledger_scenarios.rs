@@ -43,6 +43,8 @@ mod marks;
 mod order_of_exit;
 #[path = "ledger_scenarios/pauses.rs"]
 mod pauses;
+#[path = "ledger_scenarios/pool.rs"]
+mod pool;
 #[path = "ledger_scenarios/quarantine.rs"]
 mod quarantined;
 #[path = "ledger_scenarios/resources.rs"]

@@ -1,6 +1,6 @@
 //! The file descriptors of the process: as many as the system allows, and enough for what the settings ask for.
 
-use drumline::core::most_open_receives;
+use drumline::core::{most_open_receives, most_open_receives_of_shared};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{debug, info, warn};
 
@@ -54,9 +54,13 @@ pub fn http_connections(limit: Option<u64>) -> usize {
 /// If forward mode needs more descriptors than there are: each run has a connection.
 pub fn check_descriptors(settings: &Settings, limit: Option<u64>) -> Result<(), String> {
     let Some(limit) = limit else { return Ok(()) };
-    let concurrency: u64 = settings.queues.iter().map(concurrency).sum();
+    let concurrency: u64 = match settings.shared_slots {
+        Some(slots) => slots.get() as u64,
+        None => settings.queues.iter().map(concurrency).sum(),
+    };
     let http = if settings.http_addr.is_some() { http_connections(Some(limit)) as u64 } else { 0 };
-    let own = BASE + STORE + http + settings.queues.iter().map(for_sqs).sum::<u64>();
+    let shares = settings.shared_slots.is_some();
+    let own = BASE + STORE + http + settings.queues.iter().map(|queue| for_sqs(queue, shares)).sum::<u64>();
     if own + concurrency <= limit {
         return Ok(());
     }
@@ -83,9 +87,14 @@ fn concurrency(queue: &QueueSettings) -> u64 {
 }
 
 /// Connections to SQS: for open receives and for the calls of settlements.
-fn for_sqs(queue: &QueueSettings) -> u64 {
+fn for_sqs(queue: &QueueSettings, shares_slots: bool) -> u64 {
     let concurrency = queue.concurrency.get();
-    (most_open_receives(concurrency) + concurrency.min(MAX_CALLS)) as u64
+    let receives = if shares_slots {
+        most_open_receives_of_shared(concurrency)
+    } else {
+        most_open_receives(concurrency)
+    };
+    (receives + concurrency.min(MAX_CALLS)) as u64
 }
 
 #[cfg(test)]

@@ -28,13 +28,14 @@ use tracing::Instrument as _;
 
 use crate::batch_report::BatchReport;
 use crate::claims::ClaimStoreClient;
+use crate::clock::since_epoch;
 use crate::handlers::TokioHost;
 use crate::outcome_cache::SharedOutcomeCache;
 use crate::redact::redact;
 use crate::resources::ResourceProbe;
 use crate::sqs::{BoxFuture, Queue, SqsError};
 use crate::target::TargetHealth;
-use branches::{answer, change, limits_change, new_orders, now, sleep_until};
+use branches::{answer, change, event, now, sleep_until};
 use emitter::Emitter;
 use input::{Input, send};
 pub use orders::QueueOrders;
@@ -174,6 +175,7 @@ impl Driver {
         let mut shutdown = std::pin::pin!(shutdown);
         let mut draining = false;
         let mut store = self.store_to_watch();
+        let mut slots_changed = self.ledger.slots_changed();
         self.probe_target();
         self.obey_orders();
         loop {
@@ -229,8 +231,11 @@ impl Driver {
                     self.resources.ended(now());
                 }
                 () = self.target.changed() => {}
-                () = new_orders(&mut self.orders) => self.obey_orders(),
-                () = limits_change(limits_changed.as_mut()), if limits_changed.is_some() => {}
+                () = event(limits_changed.as_mut()), if limits_changed.is_some() => {}
+                () = event(slots_changed.as_mut()), if slots_changed.is_some() => {
+                    // Before the next turn, which uses what is granted by then.
+                    slots_changed = self.ledger.slots_changed();
+                }
                 () = sleep_until(timeout) => {}
             }
         }
@@ -269,7 +274,10 @@ impl Driver {
     fn handle_event(&mut self, now: Instant, input: Input, runs: &mut Runs) {
         let jitter = Jitter::new(fastrand::u32(..));
         match input {
-            Input::Received(id, at, Ok(messages)) => self.ledger.received(at, id, messages),
+            Input::Received(id, at, Ok(messages)) => {
+                self.ledger.note_age(since_epoch(), &messages);
+                self.ledger.received(at, id, messages);
+            }
             Input::Received(id, _, Err(SqsError { kind, text, retry_after, .. })) => {
                 if let Some(wait) = retry_after {
                     self.ledger.hold_receives(now, wait);
@@ -408,7 +416,11 @@ impl Driver {
     /// The receive lives in a task of its own: dropped half-way, it would hide the messages it was about to bring.
     fn receive(&self, receive: Receive) {
         let inputs = self.inputs.clone();
-        let messages = self.queue.receive(receive.max);
+        let messages = if receive.is_short {
+            self.queue.receive_now(receive.max)
+        } else {
+            self.queue.receive(receive.max)
+        };
         tokio::spawn(
             async move {
                 let result = messages.await;

@@ -19,6 +19,12 @@ pub trait Queue: Send + Sync + 'static {
     /// One long poll for at most `max` messages.
     fn receive(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>>;
 
+    /// One receive of at most `max` messages that are there now: it waits for none. Only queues that share their slots are received
+    /// from so. By default a long poll, which keeps slots from other queues for as long as it waits.
+    fn receive_now(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+        self.receive(max)
+    }
+
     /// One call of the ledger, answered per entry.
     fn perform(&self, action: Action) -> BoxFuture<Replies>;
 }

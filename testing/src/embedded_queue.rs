@@ -31,7 +31,7 @@ pub(crate) struct EmbeddedQueue {
 }
 
 impl EmbeddedQueue {
-    async fn long_poll(self, max: usize) -> Result<Vec<Message>, SqsError> {
+    async fn poll(self, max: usize, wait_time: Duration) -> Result<Vec<Message>, SqsError> {
         let all = || vec!["All".to_owned()];
         let request = ReceiveMessage {
             queue_url: self.url.clone(),
@@ -39,7 +39,7 @@ impl EmbeddedQueue {
             message_attribute_names: all(),
             max_number_of_messages: i64::try_from(max).ok(),
             visibility_timeout: i64::try_from(self.lease.as_secs()).ok(),
-            wait_time_seconds: i64::try_from(self.wait_time.as_secs()).ok(),
+            wait_time_seconds: i64::try_from(wait_time.as_secs()).ok(),
             ..ReceiveMessage::default()
         };
         let reply = tokio::select! {
@@ -111,7 +111,11 @@ async fn killed(mut killed: watch::Receiver<bool>) {
 
 impl Queue for EmbeddedQueue {
     fn receive(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
-        Box::pin(self.clone().long_poll(max))
+        Box::pin(self.clone().poll(max, self.wait_time))
+    }
+
+    fn receive_now(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+        Box::pin(self.clone().poll(max, Duration::ZERO))
     }
 
     fn perform(&self, action: Action) -> BoxFuture<Replies> {

@@ -215,7 +215,7 @@ impl ModelQueue {
         self.lock().receive_message(now, &request).unwrap().messages
     }
 
-    async fn long_poll(self, max: usize) -> Result<Vec<Message>, SqsError> {
+    async fn poll(self, max: usize, wait_time: Duration) -> Result<Vec<Message>, SqsError> {
         self.requests.receives.fetch_add(1, Ordering::SeqCst);
         if take_one(&self.hanging_receives) {
             std::future::pending::<()>().await;
@@ -223,7 +223,7 @@ impl ModelQueue {
         if take_one(&self.failing_receives) {
             return Err(SqsError::new(SqsErrorKind::Unreachable, "no network today"));
         }
-        let end = Instant::now() + self.wait_time;
+        let end = Instant::now() + wait_time;
         loop {
             let changed = self.changed.notified();
             if !self.alive.load(Ordering::SeqCst) {
@@ -294,7 +294,11 @@ impl ModelQueue {
 
 impl Queue for ModelQueue {
     fn receive(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
-        Box::pin(self.clone().long_poll(max))
+        Box::pin(self.clone().poll(max, self.wait_time))
+    }
+
+    fn receive_now(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+        Box::pin(self.clone().poll(max, Duration::ZERO))
     }
 
     fn perform(&self, action: Action) -> BoxFuture<Replies> {

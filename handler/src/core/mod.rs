@@ -61,7 +61,7 @@ pub use policy::{
 };
 pub use reason::{MAX_REASON_BYTES, panic_text};
 pub use receive_backoff::ReceiveFailure;
-pub use receives::{MAX_RECEIVE, Receive, ReceiveId, most_open_receives};
+pub use receives::{MAX_RECEIVE, Receive, ReceiveId, most_open_receives, most_open_receives_of_shared};
 pub use requests::{SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult};
 pub use resources::is_out_of_resources;
 pub use retry::{

@@ -23,6 +23,11 @@ pub fn most_open_receives(concurrency: usize) -> usize {
     concurrency.div_ceil(MAX_RECEIVE).min(MAX_OPEN)
 }
 
+/// The same of a queue that shares its slots with others: each of its slots may be one receive's.
+pub fn most_open_receives_of_shared(concurrency: usize) -> usize {
+    concurrency.min(MAX_OPEN)
+}
+
 /// How long a busy queue's few free places wait for more to come free, so that one receive serves them all. Short
 /// against any job that takes long enough to leave places free one at a time.
 const GATHER: Duration = Duration::from_millis(20);
@@ -124,10 +129,10 @@ impl Receives {
     }
 
     /// The slots are shared with other queues from now on.
-    pub(crate) fn share_slots(&mut self) {
+    pub(crate) fn share_slots(&mut self, concurrency: usize) {
         self.shared = Some(Shared { is_idle: true, share: 1 });
         // A slot that its turn brings is used at once, and not given to others because a receive is open.
-        self.most = MAX_OPEN;
+        self.most = most_open_receives_of_shared(concurrency);
     }
 
     /// The share of the slots that are shared with other queues.
@@ -152,6 +157,9 @@ impl Receives {
     /// The next receive to open for `free` places, if any.
     pub(crate) fn next(&mut self, now: Instant, free: usize, concurrency: usize) -> Option<Receive> {
         if !self.may_open(now) {
+            if self.shared.is_some() {
+                self.gathering_since = None;
+            }
             return None;
         }
         let open = self.counts().0;

@@ -6,16 +6,18 @@ mod looks;
 mod steps;
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use drumline::core::{
     Action, Call, CallError, CancelReason, Claim, Claims, DeliveryId, DrainSummary, Effect, Ending, Jitter,
-    JobResult, Ledger, LedgerEvent, Limits, Outcome, PauseReason, Permit, Policy, Receive, Replies,
-    RunReport,
+    JobResult, Ledger, LedgerEvent, Outcome, PauseReason, Policy, Receive, Replies, RunReport, SlotPool,
+    SlotRules,
 };
 use serde_json::value::RawValue;
 
+use crate::rival::Rival;
 use crate::script::Setting;
 use crate::sqs::{Sqs, index};
 use crate::store::{Asked, Request, Store, lock_of, next_of, number};
@@ -94,6 +96,9 @@ pub(crate) struct Host {
     pub(crate) drops_notes: bool,
     /// Every effect but the notes, if they are compared.
     pub(crate) trace: Option<Vec<String>>,
+    /// The slots that it shares, if it does.
+    pool: Option<SlotPool>,
+    rival: Option<Rival>,
 }
 
 #[allow(clippy::disallowed_methods)]
@@ -109,10 +114,32 @@ impl Host {
     /// As [`new`](Self::new), on a clock that starts at `now`.
     pub(crate) fn at(now: Instant, setting: &Setting) -> Self {
         let mut host = Self::with(now, setting.policy(), setting.max_receives());
-        if setting.is_limited {
-            host.limit_jobs();
+        if setting.shares_slots {
+            let slots = setting.policy().concurrency.max(NonZeroUsize::new(2).unwrap());
+            let pool = SlotPool::new(slots);
+            host.rival = Some(Rival::new(now, &pool, slots));
+            host.pool = Some(pool);
+            host.restart(&setting.policy());
         }
         host
+    }
+
+    /// The other queue that shares the slots is gone, and all slots are free for this one.
+    pub(crate) fn loses_rival(&mut self) {
+        self.rival = None;
+        self.act();
+    }
+
+    pub(crate) fn rival_acts(&mut self, pick: usize, how: u8) {
+        if let Some(rival) = &mut self.rival {
+            rival.acts(self.now, pick, how);
+        }
+        self.act();
+    }
+
+    /// The slots of runs that have not ended.
+    pub(crate) fn slots_in_use(&self) -> usize {
+        self.pool.as_ref().map_or(0, |pool| pool.snapshot().iter().map(|member| member.running).sum())
     }
 
     /// A host of this policy, on a queue that allows so many receives.
@@ -137,6 +164,8 @@ impl Host {
             draws: 1,
             drops_notes: false,
             trace: None,
+            pool: None,
+            rival: None,
         };
         host.act();
         host
@@ -147,6 +176,9 @@ impl Host {
         self.watch = self.watch.of_next_process(policy.clone());
         self.store.process += 1;
         self.ledger = Ledger::new(policy.clone()).unwrap();
+        if let Some(pool) = &self.pool {
+            self.ledger.join_pool(pool.join("queue", SlotRules::default()));
+        }
         self.runs.clear();
         if self.limits.is_some() {
             self.limit_jobs();
@@ -343,9 +375,21 @@ impl Host {
     }
 
     fn act(&mut self) {
-        self.ledger.tick(self.now);
-        while let Some(effect) = self.ledger.next_effect() {
-            self.perform(effect);
+        loop {
+            self.ledger.tick(self.now);
+            while let Some(effect) = self.ledger.next_effect() {
+                self.perform(effect);
+            }
+            if let Some(rival) = &mut self.rival {
+                rival.follows(self.now);
+            }
+            if !self.ledger.has_new_slots() {
+                break;
+            }
+        }
+        if let Some(pool) = &self.pool {
+            let slots: usize = pool.snapshot().iter().map(|member| member.slots).sum();
+            assert!(slots <= pool.size(), "{slots} slots are in use of {}", pool.size());
         }
         if let Some((pick, ending)) = self.ends_by_itself() {
             return self.end(pick, ending, None);

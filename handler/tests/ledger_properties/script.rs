@@ -49,6 +49,8 @@ pub(crate) enum Step {
     TurnPause { pick: usize },
     /// A probe of an unhealthy target is due.
     Probe,
+    /// Something happens to the other queue that shares the slots, if one does.
+    Rival { pick: usize, how: u8 },
     /// Every pause ends.
     Resume,
     /// The process dies, and another one takes its place.
@@ -61,7 +63,7 @@ impl From<[u8; 4]> for Step {
     /// The weights keep a script busy: messages come, run, end and are answered more often than things go wrong.
     fn from([kind, pick, a, b]: [u8; 4]) -> Self {
         let (pick, fates) = (usize::from(pick), u16::from_le_bytes([a, b]));
-        match kind % 68 {
+        match kind % 76 {
             0..5 => Self::Send { group: a % 3, receives: if b % 8 == 0 { 3 } else { 0 } },
             5..13 => Self::Land { pick, duplicate: a % 4 == 0 },
             13 => Self::FailReceive { pick, how: a },
@@ -84,6 +86,7 @@ impl From<[u8; 4]> for Step {
             61 => Self::Resume,
             62 if a % 8 == 0 => Self::Die,
             65..67 => Self::Probe,
+            67..75 => Self::Rival { pick, how: a },
             _ => Self::Wait(Duration::from_secs(u64::from(a) * u64::from(b % 8))),
         }
     }
@@ -103,7 +106,8 @@ pub(crate) struct Setting {
     pub(crate) dead_letter: DeadLetterPath,
     pub(crate) on_lambda: bool,
     pub(crate) claims: Claims,
-    pub(crate) is_limited: bool,
+    /// It shares its slots with another queue.
+    pub(crate) shares_slots: bool,
 }
 
 pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Setting> {
@@ -114,7 +118,7 @@ pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Sett
         prop_oneof![2 => Just(Claims::Off), 6 => Just(Claims::Required), 2 => Just(Claims::BestEffort)];
     let timeouts = prop_oneof![Just(5), Just(900), Just(100_000)];
     (1..=12_usize, leases, timeouts, paths, claims, any::<bool>()).prop_map(
-        move |(concurrency, lease_secs, timeout_secs, dead_letter, claims, is_limited)| Setting {
+        move |(concurrency, lease_secs, timeout_secs, dead_letter, claims, shares_slots)| Setting {
             fifo,
             concurrency,
             lease_secs,
@@ -122,7 +126,7 @@ pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Sett
             dead_letter,
             on_lambda,
             claims,
-            is_limited,
+            shares_slots: shares_slots && !on_lambda,
         },
     )
 }

@@ -74,6 +74,7 @@ impl Host {
                 }
             }
             Step::TurnPause { pick } => self.turn_pause(pick),
+            Step::Rival { pick, how } => self.rival_acts(pick, how),
             Step::Probe => {
                 self.watch.probes();
                 self.ledger.probe();

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use drumline::core::{
     Call, CallError, Claim, ClaimStep, DeadLetterPath, DeliveryId, Disposition, Effect, Ending, Jitter,
-    JitterMode, JobResult, Ledger, LedgerEvent, Limits, NextJob, NextJobs, Outcome, OutcomeCache, Pause,
-    PauseReason, Permit, Policy, PriorOutcome, Probe, Receive, ReceiveFailure, Replies, RunReport,
+    JitterMode, JobResult, Ledger, LedgerEvent, NextJob, NextJobs, Outcome, OutcomeCache, Pause, PauseReason,
+    Policy, PriorOutcome, Probe, Receive, ReceiveFailure, Replies, RunReport, SlotMember,
 };
 use drumline::message::Message;
 
@@ -139,10 +139,21 @@ impl World {
         Self::start(policy, OutcomeCache::default())
     }
 
+    /// A process that has just started, and whose queue shares slots with others.
+    pub(crate) fn in_pool(policy: Policy, member: SlotMember) -> Self {
+        let mut ledger = Ledger::new(policy).unwrap();
+        ledger.join_pool(member);
+        Self::of(ledger)
+    }
+
     fn start(policy: Policy, prior: OutcomeCache) -> Self {
+        Self::of(Ledger::recalling(policy, prior).unwrap())
+    }
+
+    fn of(ledger: Ledger) -> Self {
         let now = some_instant();
         let mut world = Self {
-            ledger: Ledger::recalling(policy, prior).unwrap(),
+            ledger,
             now,
             born: now,
             emitted: Vec::new(),
@@ -174,6 +185,19 @@ impl World {
         while !self.in_flight.is_empty() {
             self.confirm();
         }
+    }
+
+    /// It uses the slots that others have left.
+    pub(crate) fn turns(&mut self) {
+        self.act();
+    }
+
+    /// The names of the messages that run, in their order.
+    pub(crate) fn running(&self) -> Vec<String> {
+        let mut names: Vec<_> =
+            self.runs.iter().filter(|(_, runs)| !runs.is_empty()).map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// The oldest open receive brings these messages.

@@ -93,6 +93,26 @@ impl AwsQueue {
         self.dead_letter_url.get_or_try_init(find).await.map(String::as_str)
     }
 
+    fn receive_within(&self, wait_time: Duration, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+        let visibility = whole_secs(self.visibility);
+        let request = self
+            .clients
+            .polls
+            .receive_message()
+            .queue_url(&self.queue_url)
+            .max_number_of_messages(i32::try_from(max).unwrap_or(1))
+            .wait_time_seconds(whole_secs(wait_time))
+            .set_visibility_timeout((visibility > 0).then_some(visibility))
+            .set_message_system_attribute_names(Some(self.system_attributes.to_vec()))
+            .message_attribute_names("All");
+        let observer = Arc::clone(&self.observer);
+        Box::pin(async move {
+            let result = request.send().await.map_err(|error| explain("ReceiveMessage", &error));
+            observe(&*observer, SqsAction::ReceiveMessage, &result);
+            Ok(result?.messages.unwrap_or_default().into_iter().map(translate::message).collect())
+        })
+    }
+
     async fn delete(&self, entries: Vec<Entry>) -> Result<Replies, SqsError> {
         let count = entries.len();
         let entries = entries.into_iter().enumerate();
@@ -135,23 +155,11 @@ impl AwsQueue {
 
 impl Queue for AwsQueue {
     fn receive(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
-        let visibility = whole_secs(self.visibility);
-        let request = self
-            .clients
-            .polls
-            .receive_message()
-            .queue_url(&self.queue_url)
-            .max_number_of_messages(i32::try_from(max).unwrap_or(1))
-            .wait_time_seconds(whole_secs(self.wait_time))
-            .set_visibility_timeout((visibility > 0).then_some(visibility))
-            .set_message_system_attribute_names(Some(self.system_attributes.to_vec()))
-            .message_attribute_names("All");
-        let observer = Arc::clone(&self.observer);
-        Box::pin(async move {
-            let result = request.send().await.map_err(|error| explain("ReceiveMessage", &error));
-            observe(&*observer, SqsAction::ReceiveMessage, &result);
-            Ok(result?.messages.unwrap_or_default().into_iter().map(translate::message).collect())
-        })
+        self.receive_within(self.wait_time, max)
+    }
+
+    fn receive_now(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+        self.receive_within(Duration::ZERO, max)
     }
 
     fn perform(&self, action: Action) -> BoxFuture<Replies> {

@@ -23,6 +23,7 @@ mod read;
 mod reader;
 mod schedules;
 mod shown_schedules;
+mod slots;
 mod sources;
 mod table;
 mod unknown;

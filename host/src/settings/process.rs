@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use drumline::core::LimitRules;
@@ -42,6 +43,8 @@ const NO_QUEUE: &str = "http://localhost/none";
 pub struct Settings {
     /// The queues: at least one for a consumer, none or some for a Lambda function or a tool.
     pub queues: Vec<QueueSettings>,
+    /// The slots that the queues share; `None` if each has its own.
+    pub shared_slots: Option<NonZeroUsize>,
     /// What holds for queues that are not among them.
     pub(super) other_queues: QueueSettings,
     /// The queues that jobs of single types are sent to. A producer sends all others to the only one of `queues`.
@@ -140,6 +143,8 @@ impl Reader<'_> {
             self.effective.truncate(before);
         }
         let queues: Vec<Option<QueueSettings>> = urls.into_iter().map(|url| self.queue(&url)).collect();
+        let queues: Option<Vec<QueueSettings>> = queues.into_iter().collect();
+        let shared_slots = queues.as_ref().and_then(|queues| self.shared_slots(queues));
         let queue_by_type = self.by_name(&QUEUE_BY_TYPE, None, values::queue_url);
         let schedules = self.schedules();
         let limits = self.limits();
@@ -169,7 +174,8 @@ impl Reader<'_> {
         let log_format = self.get("log_format", None, values::log_format);
         let log = self.get("log", None, log_filter);
         Some(Settings {
-            queues: queues.into_iter().collect::<Option<_>>()?,
+            queues: queues?,
+            shared_slots,
             other_queues: other_queues?,
             queue_by_type,
             schedules,

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use drumline::RetryPolicy;
 use drumline::core::{
-    DeadLetterPath, MAX_VISIBILITY, Policy, Polling, ReceiveLimit, RetryLimits, UnknownType,
+    DeadLetterPath, MAX_VISIBILITY, Policy, Polling, Priority, ReceiveLimit, RetryLimits, SlotRules,
+    UnknownType,
 };
 use drumline::message::RequiredFields;
 use url::Url;
@@ -33,6 +34,12 @@ pub struct QueueSettings {
     pub url: Url,
     /// Handlers running at once.
     pub concurrency: NonZeroUsize,
+    /// Its weight beside other queues.
+    pub weight: Option<NonZeroU32>,
+    /// The age of its messages from which on it gets slots before others.
+    pub max_age: Option<Duration>,
+    /// Its priority beside other queues.
+    pub priority: Priority,
     /// The lease asked for; `None` takes the queue's own.
     pub visibility_timeout: Option<Duration>,
     /// How long a receive waits.
@@ -81,6 +88,9 @@ impl Reader<'_> {
             self.problems.push(Problem::new(self.place_of_queues(), text.clone()));
         }
         let concurrency = self.get("concurrency", queue, values::concurrency);
+        let weight = self.get("weight", queue, values::weight);
+        let max_age = self.get("max_age", queue, values::positive_duration);
+        let priority = self.get("priority", queue, values::priority);
         let visibility_timeout = self.get("visibility_timeout", queue, values::visibility_timeout);
         let wait_time = self.get("wait_time", queue, values::wait_time);
         let handler_timeout = self.get("handler_timeout", queue, values::positive_duration);
@@ -110,6 +120,9 @@ impl Reader<'_> {
         Some(QueueSettings {
             url: parsed.ok()?,
             concurrency: concurrency?,
+            weight,
+            max_age,
+            priority: priority?,
             visibility_timeout,
             wait_time: wait_time?,
             handler_timeout: handler_timeout?,
@@ -207,6 +220,21 @@ impl QueueSettings {
             // A queue whose own timeout is 0 hides nothing; a lease has to be asked for all the same.
             ..Policy::new(lease.unwrap_or(MAX_VISIBILITY).max(Duration::from_secs(1)))
         }
+    }
+
+    /// Returns the rules by which it shares the slots of its process with other queues; of no effect unless one of them
+    /// [has rules](Self::has_slot_rules).
+    pub fn slot_rules(&self) -> SlotRules {
+        SlotRules {
+            weight: self.weight.unwrap_or(NonZeroU32::MIN),
+            max_age: self.max_age,
+            priority: self.priority,
+        }
+    }
+
+    /// Returns true if it has a weight, or another rule that only matters beside other queues.
+    pub fn has_slot_rules(&self) -> bool {
+        self.weight.is_some() || self.slot_rules() != SlotRules::default()
     }
 
     /// Returns the limits of a queue that its retries have to fit; without `facts`, as of a queue that has not been asked.

@@ -41,7 +41,34 @@ pub const SETTINGS: &[Setting] = &[
         "The queue, or several with commas. They replace the list of [[queue]] tables in the file: of those, only the tables of the named queues count, and there they override flags and variables",
     )
     .showing(Shown::Urls),
-    setting("concurrency", Some("32"), true, "N", "Handlers running at once per queue, 1 to 10000"),
+    setting(
+        "concurrency",
+        Some("32"),
+        true,
+        "N",
+        "Handlers running at once per queue, 1 to 10000. If a queue has a weight, the slots that all queues of the process share; a queue's own is the most that it takes of them",
+    ),
+    setting(
+        "weight",
+        None,
+        true,
+        "N",
+        "Worker: the queue's share of the process's slots beside the weights of the others, 1 to 1000, by the time that jobs take. If one queue has a weight, a max_age, or is critical, all queues share the slots, and those without a weight have 1. Default: each queue has slots of its own",
+    ),
+    setting(
+        "max_age",
+        None,
+        true,
+        "DURATION",
+        "Worker: with weights, a queue whose messages wait longer than that for their first run gets the next slots, until they do not: with the critical queues up to half of all. At most 12h",
+    ),
+    setting(
+        "priority",
+        Some("normal"),
+        true,
+        "normal|critical",
+        "Worker: a critical queue gets free slots before others, up to half of all, and a tenth of the slots, at least one, is kept for the critical queues",
+    ),
     setting(
         "visibility_timeout",
         None,

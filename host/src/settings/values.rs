@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
-use drumline::core::{JitterMode, MAX_CONCURRENCY, MAX_VISIBILITY, MAX_WAIT_TIME, UnknownType};
+use drumline::core::{JitterMode, MAX_CONCURRENCY, MAX_VISIBILITY, MAX_WAIT_TIME, Priority, UnknownType};
 use drumline::message::{MAX_SCOPE_BYTES, MAX_TYPE_BYTES, RequiredFields};
 use drumline_store::{Location, OpenError, SecretText, SecretUrl};
 use url::Url;
@@ -66,6 +66,20 @@ pub(super) fn queue_url(text: &str) -> Parsed<Url> {
 pub(super) fn concurrency(text: &str) -> Parsed<NonZeroUsize> {
     let number = text.parse().ok().filter(|number: &NonZeroUsize| number.get() <= MAX_CONCURRENCY);
     number.ok_or_else(|| format!("must be a whole number from 1 to {MAX_CONCURRENCY}"))
+}
+
+pub(super) fn weight(text: &str) -> Parsed<NonZeroU32> {
+    const LARGEST: u32 = 1_000;
+    let number = text.parse().ok().filter(|number: &NonZeroU32| number.get() <= LARGEST);
+    number.ok_or_else(|| format!("must be a whole number from 1 to {LARGEST}"))
+}
+
+pub(super) fn priority(text: &str) -> Parsed<Priority> {
+    match text {
+        "normal" => Ok(Priority::Normal),
+        "critical" => Ok(Priority::Critical),
+        _ => Err("must be normal or critical".to_owned()),
+    }
 }
 
 pub(super) fn visibility_timeout(text: &str) -> Parsed<Duration> {

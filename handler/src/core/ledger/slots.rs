@@ -27,7 +27,7 @@ impl Ledger {
     /// Shares the slots of its process with other queues. Its own concurrency is the most that it takes of them.
     pub fn join_pool(&mut self, member: SlotMember) {
         if let Some(receives) = &mut self.receives {
-            receives.share_slots();
+            receives.share_slots(self.policy.concurrency.get());
         }
         let pool = PoolShare {
             member,

@@ -7,8 +7,6 @@ mod member;
 mod pool;
 mod rules;
 mod shares;
-#[cfg(test)]
-mod shares_tests;
 
 pub use member::SlotMember;
 pub use pool::{MemberSnapshot, SlotPool};

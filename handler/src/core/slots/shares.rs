@@ -242,3 +242,7 @@ impl Shares {
 fn float(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+#[path = "shares_tests.rs"]
+mod tests;
