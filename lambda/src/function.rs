@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::batch::{Batch, BatchContext};
@@ -20,7 +20,9 @@ use drumline::run::{InvalidRouter, NoopObserver, Observer};
 use drumline_producer::NextJobProducer;
 use drumline_runtime::Store;
 use drumline_runtime::aws::is_fifo;
-use drumline_runtime::{AllFailed, ClaimStoreClient, Logs, Problems, Settings, default_scope, intake};
+use drumline_runtime::{
+    AllFailed, ClaimStoreClient, Logs, Problems, Refill, Settings, default_scope, intake,
+};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{Instrument, error, info_span};
@@ -43,6 +45,8 @@ pub struct Function {
     /// Counts of the process, such as requests to the store: written with those of the next invocation that ends.
     of_process: Arc<Emf>,
     is_cold: AtomicBool,
+    /// Leases the tokens of shared rates. While the process is frozen, it is too.
+    refill: OnceLock<Option<Refill>>,
 }
 
 /// What Lambda tells of an invocation, as far as it matters here.
@@ -89,7 +93,14 @@ impl Function {
             store_outage,
             limits: Limits::new(settings.limits.clone()),
         };
-        Self { settings, common, queues: Mutex::default(), of_process, is_cold: AtomicBool::new(true) }
+        Self {
+            settings,
+            common,
+            queues: Mutex::default(),
+            of_process,
+            is_cold: AtomicBool::new(true),
+            refill: OnceLock::new(),
+        }
     }
 
     /// Keeps claims and histories in a store of the program's own.
@@ -109,6 +120,8 @@ impl Function {
     /// Where the event is none of SQS's, where a record that cannot be listed has failed, or where all have and the
     /// settings ask for an error then.
     pub async fn handle(&self, event: Event, invocation: Invocation) -> Result<Response, InvocationError> {
+        // Within the runtime, and of the store that the function has by now.
+        self.refill.get_or_init(|| Refill::start(&self.common.limits, &self.common.claim_store));
         let begun = Instant::now();
         let span = info_span!(
             "invocation",
