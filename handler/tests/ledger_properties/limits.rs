@@ -37,7 +37,7 @@ impl Host {
             2 => "rare",
             _ => "free",
         };
-        limits.admit(self.now, &job_type.into(), &Message::default(), RawValue::NULL, permit)
+        limits.admit(self.now, &"jobs".into(), &job_type.into(), &Message::default(), RawValue::NULL, permit)
     }
 
     pub(super) fn sees_holds(&mut self) {

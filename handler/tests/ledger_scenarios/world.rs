@@ -309,7 +309,14 @@ impl World {
         let id = *self.runs.get(name).and_then(VecDeque::front).expect("it runs");
         let limits = self.limits.as_ref().expect("jobs are limited");
         let (waited_for, payload) = (self.permits.remove(&id), serde_json::value::RawValue::NULL);
-        match limits.admit(self.now, &job_type.into(), &Message::default(), payload, waited_for) {
+        match limits.admit(
+            self.now,
+            &"jobs".into(),
+            &job_type.into(),
+            &Message::default(),
+            payload,
+            waited_for,
+        ) {
             Ok(permit) => {
                 self.permits.extend(permit.map(|permit| (id, permit)));
                 true
