@@ -145,14 +145,8 @@ impl<'a> Simulation<'a> {
                         let job_type = self.scene.jobs[message].0;
                         let name = job_type.to_string().as_str().into();
                         let empty = Message::default();
-                        match self.limits.admit(
-                            self.now,
-                            &"jobs".into(),
-                            &name,
-                            &empty,
-                            RawValue::NULL,
-                            start.permit,
-                        ) {
+                        match self.limits.admit(self.now, &name, &name, &empty, RawValue::NULL, start.permit)
+                        {
                             Ok(permit) => self.starts_run(start.delivery, message, permit),
                             Err(limited) => refused.push((start.delivery, message, limited)),
                         }
