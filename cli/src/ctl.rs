@@ -16,9 +16,11 @@ use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
 
 use args::TO_WHOM;
+pub(crate) use args::Who;
 use drain::DrainArgs;
 use give::{ConcurrencyArgs, PauseArgs, RateArgs, ResetArgs, ResumeArgs};
 use ls::LsArgs;
+pub(crate) use worker::understood as refusal_of;
 
 /// Pauses queues and job types of workers that run, and changes how much they do
 #[derive(Debug, clap::Args)]

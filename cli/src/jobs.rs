@@ -1,7 +1,8 @@
-//! `drumline jobs`: what is known of one job, once or as it changes.
+//! `drumline jobs`: what is known of one job, once or as it changes, and orders about it.
 
 mod lookup;
 mod ls;
+mod order;
 mod watch;
 
 use std::process::ExitCode;
@@ -15,14 +16,16 @@ use crate::job_text::write_job;
 use crate::output::{Output, print};
 use lookup::{JobArgs, WHO_IS_ASKED, unknown};
 use ls::LsArgs;
+use order::{CancelArgs, RetryArgs};
 use watch::WatchArgs;
 
-/// Lists, shows or watches jobs: how far they are, who has them, how they failed
+/// Lists, shows, watches, retries or cancels jobs: how far they are, who has them, how they failed
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, after_long_help = format!("\
 Examples:
   {{program}} jobs ls --state failed
   {{program}} jobs show 01JQ3ZC5T8M1Y4
+  {{program}} jobs cancel 01JQ3ZC5T8M1Y4 --why 'wrong price list'
   {{program}} jobs watch $({{program}} send --type email.send --payload @payload.json)
 
 {WHO_IS_ASKED}
@@ -38,6 +41,8 @@ enum Command {
     Ls(LsArgs),
     Show(ShowArgs),
     Watch(WatchArgs),
+    Retry(RetryArgs),
+    Cancel(CancelArgs),
 }
 
 /// Everything that is known of a job
@@ -70,6 +75,8 @@ pub(crate) fn jobs(args: &JobsArgs, environment: &Environment) -> Result<ExitCod
             Command::Ls(args) => ls::ls(args, environment).await,
             Command::Show(args) => show(args, environment).await,
             Command::Watch(args) => watch::watch(args, environment).await,
+            Command::Retry(args) => order::retry(args, environment).await,
+            Command::Cancel(args) => order::cancel(args, environment).await,
         }
     });
     // A question that is still in flight has no one to answer to.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use drumline_consumer::{ExitError, run_with};
+use drumline_consumer::{ExitError, run_rereading};
 use drumline_runtime::{Environment, Service};
 
 use crate::settings_args::{OfConsumer, SettingsArgs};
@@ -14,6 +14,9 @@ Examples:
   {program} run --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
   DRUMLINE_QUEUE_URL=… {program} run --forward-to http://127.0.0.1:8080/jobs --concurrency 8
   {program} run --config worker.toml --log info,drumline=debug
+
+SIGHUP rereads the settings file: [limits] and the concurrency of queues change without a restart, and the log names what does not. In a \
+terminal it ends the process.
 
 AWS's own variables apply too: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, credentials.
 
@@ -29,5 +32,5 @@ pub(crate) fn run(
     environment: &Environment,
     service: Service,
 ) -> Result<ExitCode, ExitError> {
-    run_with(args.settings.read(environment), service)
+    run_rereading(args.settings.reader(environment), service)
 }

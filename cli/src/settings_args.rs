@@ -97,6 +97,15 @@ impl<C> SettingsArgs<C> {
         environment.settings(&self.flags, self.file.as_deref())
     }
 
+    /// Returns what reads the settings of a consumer as [`read`](Self::read) does, each time that it is called.
+    pub(crate) fn reader(
+        &self,
+        environment: &Environment,
+    ) -> impl Fn() -> Result<Settings, Problems> + Send + Sync + 'static + use<C> {
+        let (environment, flags, file) = (environment.clone(), self.flags.clone(), self.file.clone());
+        move || environment.settings(&flags, file.as_deref())
+    }
+
     /// Reads the settings of a command that may need no queue.
     pub(crate) fn read_for_tool(&self, environment: &Environment) -> Result<Settings, ExitError> {
         environment

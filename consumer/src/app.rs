@@ -16,7 +16,7 @@ use drumline_store::Store;
 use tokio::runtime::Handle;
 use tracing::{error, info};
 
-use crate::consumer::Consumer;
+use crate::consumer::{Consumer, Reread};
 use crate::exit::ExitError;
 use crate::signals::Signals;
 
@@ -115,8 +115,8 @@ impl App {
     /// Runs the program.
     pub fn main(self) -> ExitCode {
         let environment = Environment::of_process().declare(&self.known).with_store(self.store);
-        let settings = environment.settings(&BTreeMap::new(), None);
-        run_with(settings, self.service).unwrap_or_else(ExitError::report)
+        let read = move || environment.settings(&BTreeMap::new(), None);
+        run_rereading(read, self.service).unwrap_or_else(ExitError::report)
     }
 }
 
@@ -129,11 +129,27 @@ pub fn run<Kind>(factory: impl RouterFactory<Kind>) -> ExitCode {
 /// As [`App::main`], with settings that are read already. Problems with them are reported together with those of the handlers'
 /// settings.
 pub fn run_with(settings: Result<Settings, Problems>, service: Service) -> Result<ExitCode, ExitError> {
+    run_consumer(settings, None, service)
+}
+
+/// As [`App::main`], with settings that this function reads: at the start, and again at each SIGHUP, see [`Consumer::rereading`].
+pub fn run_rereading(
+    read: impl Fn() -> Result<Settings, Problems> + Send + Sync + 'static,
+    service: Service,
+) -> Result<ExitCode, ExitError> {
+    run_consumer(read(), Some(Arc::new(read)), service)
+}
+
+fn run_consumer(
+    settings: Result<Settings, Problems>,
+    reread: Option<Reread>,
+    service: Service,
+) -> Result<ExitCode, ExitError> {
     let (io, handlers) = runtimes()?;
     let result = match settings {
         Ok(settings) => {
             logging::init(settings.log_format, &settings.log, Spans::Innermost);
-            io.block_on(consume(settings, service, handlers.handle()))
+            io.block_on(consume(settings, reread, service, handlers.handle()))
         }
         Err(problems) => {
             Err(ExitError::usage(io.block_on(problems.with_those_of(service, handlers.handle()))))
@@ -145,7 +161,12 @@ pub fn run_with(settings: Result<Settings, Problems>, service: Service) -> Resul
     result
 }
 
-async fn consume(settings: Settings, service: Service, handlers: &Handle) -> Result<ExitCode, ExitError> {
+async fn consume(
+    settings: Settings,
+    reread: Option<Reread>,
+    service: Service,
+    handlers: &Handle,
+) -> Result<ExitCode, ExitError> {
     let signals = Signals::catch()?;
     let (grace, stopping_since) = (settings.shutdown_grace, Cell::new(None));
     let mut stop = std::pin::pin!(async {
@@ -156,6 +177,10 @@ async fn consume(settings: Settings, service: Service, handlers: &Handle) -> Res
         made = consumer_for(settings, service, handlers) => made?,
         // Nothing has been received yet, and what the factory has begun ends with the process.
         () = &mut stop => return Ok(ExitCode::SUCCESS),
+    };
+    let consumer = match reread {
+        Some(read) => consumer.rereading(move || read()),
+        None => consumer,
     };
     // A large future, moved about by its holder.
     let result = Box::pin(consumer.handlers_on(handlers.clone()).run(stop)).await;

@@ -2,6 +2,7 @@
 
 mod opening;
 mod relay;
+mod reread;
 mod stop;
 
 use std::collections::BTreeSet;
@@ -20,7 +21,7 @@ use drumline_producer::NextJobProducer;
 use drumline_runtime::aws::{AwsQueue, connect, connect_at, queue_labels, resolve};
 use drumline_runtime::payload::Payloads;
 use drumline_runtime::{
-    ClaimStoreClient, Driver, DriverConfig, Grace, Logs, NextJobRoute, QueueSettings, QueueStatus, Refill,
+    ClaimStoreClient, Driver, DriverConfig, Grace, Logs, NextJobRoute, Problems, QueueSettings, QueueStatus,
     Settings, TargetHealth, check_descriptors, default_scope, http_connections, intake,
     raise_descriptor_limit, waits,
 };
@@ -43,6 +44,8 @@ use crate::start_error::StartError;
 use crate::task_protection::TaskProtection;
 use opening::{open_outbox, open_store};
 use relay::InProcessRelay;
+pub(crate) use reread::Reread;
+use reread::Rereading;
 
 /// A consumer that is set up but does not run yet.
 ///
@@ -69,8 +72,7 @@ pub struct Consumer {
     next_jobs: OnceLock<Arc<NextJobProducer>>,
     /// Shared by its queues.
     limits: Limits,
-    /// The slots that its queues share, if they do.
-    slots: Option<SlotPool>,
+    reread: Option<Reread>,
 }
 
 impl Consumer {
@@ -92,13 +94,24 @@ impl Consumer {
             endpoint: None,
             next_jobs: OnceLock::new(),
             limits,
-            slots,
+            reread: None,
         }
     }
 
     /// Adds an observer of everything that happens in the queues, and of the requests to SQS and to the store.
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observers.push(observer);
+        self
+    }
+
+    /// Reads the settings again at each SIGHUP, by this function. What can change without a restart does: the limits of job types, and the
+    /// concurrency of queues. What cannot is named in the log, and settings with problems change nothing. Without it, and in a terminal,
+    /// SIGHUP ends the process.
+    pub fn rereading(
+        mut self,
+        read: impl Fn() -> Result<Settings, Problems> + Send + Sync + 'static,
+    ) -> Self {
+        self.reread = Some(Arc::new(read));
         self
     }
 
@@ -167,6 +180,8 @@ impl Consumer {
         let control = consumer.control(&queues, &claim_store);
         // Before anything is received.
         let _follower = Follower::start(control.clone(), claim_store.store()).await;
+        let names = statuses.iter().map(|(name, _)| name.clone()).collect();
+        let _rereading = Rereading::start(&consumer, control.clone(), names, descriptors);
         let grace = consumer.settings.shutdown_grace;
         let _protection =
             consumer.settings.task_protection.then(|| TaskProtection::start(to_protect, grace)).flatten();
@@ -209,7 +224,7 @@ impl Consumer {
             let (consumer, claim_store, depths) =
                 (Arc::clone(&consumer), claim_store.clone(), depths.clone());
             let summary_name = name.to_string();
-            let orders = control.of_queue(&name);
+            let (orders, control) = (control.of_queue(&name), control.clone());
             let task = tokio::spawn(async move {
                 let missing = async {
                     start_once_created(&name, || {
@@ -230,6 +245,7 @@ impl Consumer {
                 if let Some(orders) = orders {
                     driver.follow_orders(orders);
                 }
+                control.starts(&name, driver.job_requests());
                 driver.run(shutdown).await.summary
             });
             running.push((summary_name, task));

@@ -4,12 +4,14 @@
 //! a worker shows of them at `GET /control`.
 
 mod follow;
+mod jobs;
 mod order;
 mod orders;
 mod view;
 mod worker;
 
 pub use follow::{DrainReport, FOLLOWED_WITHIN, drains, put_order, stored_orders};
+pub use jobs::{JobReply, JobRequest, JobResultKind, JobVerb, job_reply, put_job_request};
 pub use order::{Action, InvalidOrder, MAX_BY, MAX_LASTING, MAX_WHY, Order, Target};
 pub use orders::{Change, ConcurrencyOrder, Note, Orders, RateNote, RateText};
 pub use view::{ControlView, QueueView, StoreView, TypeView};

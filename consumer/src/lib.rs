@@ -22,7 +22,7 @@ mod start_checks;
 mod start_error;
 mod task_protection;
 
-pub use app::{App, run, run_with};
+pub use app::{App, run, run_rereading, run_with};
 pub use consumer::Consumer;
 pub use drumline_runtime::{
     BoxError, Environment, Event, NoopObserver, Observer, Problem, Problems, QueueSettings, RouterFactory,

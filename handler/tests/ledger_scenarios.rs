@@ -23,6 +23,8 @@ mod drain;
 mod duplicates;
 #[path = "ledger_scenarios/failed_permanently.rs"]
 mod failed_permanently;
+#[path = "ledger_scenarios/jobs.rs"]
+mod jobs;
 #[path = "ledger_scenarios/lanes.rs"]
 mod lanes;
 #[path = "ledger_scenarios/leases.rs"]

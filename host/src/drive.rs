@@ -4,6 +4,7 @@ mod branches;
 mod emitter;
 mod follow_target;
 pub(crate) mod input;
+mod jobs;
 mod orders;
 mod parts;
 mod runs;
@@ -38,6 +39,7 @@ use crate::target::TargetHealth;
 use branches::{answer, change, event, now, sleep_until};
 use emitter::Emitter;
 use input::{Input, send};
+pub use jobs::{JobAction, JobAnswer, JobOrder, JobRequests};
 pub use orders::QueueOrders;
 pub use parts::{DriverConfig, Grace};
 use runs::Runs;
@@ -299,6 +301,7 @@ impl Driver {
             Input::ClaimRenewed(id, claim, reply) => self.ledger.claim_renewed(now, id, &claim, reply),
             Input::Marked(id, reply) => self.ledger.marked(now, id, reply),
             Input::ClaimReleased(id, claim, reply) => self.ledger.claim_released(now, id, &claim, reply),
+            Input::Job(request) => self.obey(now, request),
         }
     }
 

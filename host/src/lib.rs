@@ -50,7 +50,7 @@ pub use batch_report::BatchReport;
 pub use claims::{ClaimStoreClient, StoreOutage, StoreSettings};
 pub use descriptors::{check_descriptors, http_connections, raise_descriptor_limit};
 pub use diagnostics::{Diagnostic, diagnose};
-pub use drive::{Driver, DriverConfig, Grace, QueueOrders};
+pub use drive::{Driver, DriverConfig, Grace, JobAction, JobAnswer, JobOrder, JobRequests, QueueOrders};
 pub use drumline::core::SqsErrorKind;
 pub use drumline::message::limits;
 pub use drumline::run::{Event, NoopObserver, Observer};

@@ -46,7 +46,7 @@ impl What {
 
 /// Who gives an order, and why.
 #[derive(Debug, clap::Args)]
-pub(super) struct Who {
+pub(crate) struct Who {
     /// The reason, for those who find it paused
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
@@ -56,6 +56,16 @@ pub(super) struct Who {
 }
 
 impl Who {
+    /// Who gives the order.
+    pub(crate) fn by(&self) -> String {
+        self.by.clone().unwrap_or_else(|| brief(&default_actor(), MAX_BY - 1))
+    }
+
+    /// The reason for it.
+    pub(crate) fn why(&self) -> Option<String> {
+        self.why.clone()
+    }
+
     /// Returns the order of this operator.
     pub(super) fn order(
         &self,
@@ -63,8 +73,7 @@ impl Who {
         action: Action,
         lasts: Option<Duration>,
     ) -> Result<Order, ExitError> {
-        let by = self.by.clone().unwrap_or_else(|| brief(&default_actor(), MAX_BY - 1));
-        let order = Order { target, action, by, why: self.why.clone(), lasts };
+        let order = Order { target, action, by: self.by(), why: self.why(), lasts };
         order.checked().map_err(|error| ExitError::usage(error.to_string()))
     }
 }

@@ -6,6 +6,7 @@ use drumline_consumer::ExitError;
 use drumline_consumer::control::{ControlView, Order};
 use drumline_runtime::{SecretText, Settings};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::format::one_line;
@@ -64,32 +65,36 @@ impl WorkerAt {
         let (addr, token) = (self.addr, self.token.clone());
         let asked = tokio::task::spawn_blocking(move || ask(addr, token.as_ref())).await;
         let answer = asked.map_err(|error| ExitError::other(error.to_string()))?;
-        self.understood(answer)
+        understood(&self.url(), answer)
     }
+}
 
-    fn understood(&self, answer: std::io::Result<Answer>) -> Result<ControlView, ExitError> {
-        let url = self.url();
-        let answer = answer.map_err(|error| {
-            ExitError::unavailable(format!("no worker answers at {url}: {error}; name another by --worker"))
-        })?;
-        let another = || {
-            ExitError::unavailable(format!(
-                "{url} does not answer as a worker of this version does ({}): is it another program's address?",
-                answer.status_line
-            ))
-        };
-        if answer.is_ok() {
-            return serde_json::from_str(&answer.body).map_err(|_| another());
-        }
-        let Ok(Refused { error, known }) = serde_json::from_str(&answer.body) else { return Err(another()) };
-        let known: Vec<String> = known.iter().map(|name| one_line(name)).collect();
-        let known =
-            if known.is_empty() { String::new() } else { format!("; there are {}", known.join(", ")) };
-        let text = format!("the worker at {url}: {}{known}", one_line(&error));
-        match answer.status() {
-            Some(400..500) => Err(ExitError::usage(text)),
-            _ => Err(ExitError::unavailable(text)),
-        }
+/// Returns the answer of a worker as what it stands for.
+pub(crate) fn understood<T: DeserializeOwned>(
+    url: &str,
+    answer: std::io::Result<Answer>,
+) -> Result<T, ExitError> {
+    let answer = answer.map_err(|error| {
+        ExitError::unavailable(format!(
+            "no worker answers at {url}: {error}; name its address by --http-addr"
+        ))
+    })?;
+    let another = || {
+        ExitError::unavailable(format!(
+            "{url} does not answer as a worker of this version does ({}): is it another program's address?",
+            answer.status_line
+        ))
+    };
+    if answer.is_ok() {
+        return serde_json::from_str(&answer.body).map_err(|_| another());
+    }
+    let Ok(Refused { error, known }) = serde_json::from_str(&answer.body) else { return Err(another()) };
+    let known: Vec<String> = known.iter().map(|name| one_line(name)).collect();
+    let known = if known.is_empty() { String::new() } else { format!("; there are {}", known.join(", ")) };
+    let text = format!("the worker at {url}: {}{known}", one_line(&error));
+    match answer.status() {
+        Some(400..500) => Err(ExitError::usage(text)),
+        _ => Err(ExitError::unavailable(text)),
     }
 }
 
@@ -115,9 +120,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn worker() -> WorkerAt {
-        WorkerAt { addr: "127.0.0.1:9464".parse().unwrap(), token: None }
-    }
+    const URL: &str = "http://127.0.0.1:9464";
 
     #[test]
     fn a_worker_has_a_url_without_a_path() {
@@ -147,11 +150,13 @@ mod tests {
             (Err(std::io::ErrorKind::ConnectionRefused.into()), true, "no worker answers"),
         ];
         for (answer, is_unavailable, words) in table {
-            let error = worker().understood(answer).unwrap_err();
+            let error = understood::<ControlView>(URL, answer).unwrap_err();
             assert_eq!(error.is_unavailable(), is_unavailable, "{error}");
             assert!(error.to_string().contains(words), "{error}");
         }
-        let view = worker().understood(answer("200 OK", r#"{"worker":"w","queues":[],"types":[]}"#)).unwrap();
+        let view =
+            understood::<ControlView>(URL, answer("200 OK", r#"{"worker":"w","queues":[],"types":[]}"#))
+                .unwrap();
         assert_eq!(view.worker, "w");
     }
 }

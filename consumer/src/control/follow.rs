@@ -1,6 +1,6 @@
 //! Orders for all workers: documents of the store, which each worker reads every few seconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +10,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, info, warn};
 
+use super::jobs::{self, JobResultKind, StoredJob, StoredJobs, put_job_reply};
 use super::order::{Order, Target};
 use super::orders::Orders;
 use super::view::QueueView;
 use super::worker::{Control, now_ms};
 
 /// The kind of the documents, one for each target.
-const KIND: &str = "control";
+pub(super) const KIND: &str = "control";
 
 /// The time within which workers follow an order in the store.
 pub const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
@@ -37,7 +38,7 @@ const REPORTS: &str = "control-workers";
 const KEEP_REPORT: Duration = Duration::from_secs(15);
 
 /// How often a change is tried, if others change the document at once.
-const TRIES: u32 = 5;
+pub(super) const TRIES: u32 = 5;
 
 /// Gives an order to all workers of a store. Returns the orders that hold for its target then. The last of several writers wins.
 ///
@@ -138,12 +139,7 @@ pub(crate) struct Follower {
 impl Follower {
     /// Reads the orders of the store, and follows them from then on. A store that does not outlive the process has none.
     pub(crate) async fn start(control: Control, store: &Arc<dyn Store>) -> Self {
-        let mut reader = store.outlives_its_process().then(|| Reader {
-            store: Arc::clone(store),
-            fails: false,
-            refuses: false,
-            reported: None,
-        });
+        let mut reader = store.outlives_its_process().then(|| Reader::new(Arc::clone(store)));
         if let Some(reader) = &mut reader {
             reader.read(&control).await;
         }
@@ -185,6 +181,16 @@ struct Reader {
     refuses: bool,
     /// The last report of this worker.
     reported: Option<String>,
+    /// The orders about jobs that the queues have been given.
+    seen_jobs: HashSet<String>,
+    knows_jobs: bool,
+}
+
+impl Reader {
+    fn new(store: Arc<dyn Store>) -> Self {
+        let seen_jobs = HashSet::new();
+        Self { store, fails: false, refuses: false, reported: None, seen_jobs, knows_jobs: false }
+    }
 }
 
 impl Reader {
@@ -203,6 +209,8 @@ impl Reader {
                 if std::mem::take(&mut self.fails) {
                     info!("orders of operators are read again");
                 }
+                let jobs = documents.iter().find(|document| document.name == jobs::DOCUMENT);
+                self.order_jobs(control, jobs.map(|document| &*document.text));
                 control.learn(documents.into_iter().filter_map(read).collect());
                 if let Err(error) = timeout(READ_TIME, self.report(control)).await.unwrap_or(Ok(())) {
                     debug!(%error, "messages in hand not reported");
@@ -214,6 +222,32 @@ impl Reader {
             }
             Err(_) => {}
         }
+    }
+
+    /// Gives the queues the orders about jobs that are new, and writes down what has become of them.
+    fn order_jobs(&mut self, control: &Control, text: Option<&str>) {
+        let mut jobs: StoredJobs = text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let now_ms = now_ms();
+        jobs.orders.retain(|order| order.until_ms > now_ms);
+        control.learn_cancelled(jobs.orders.iter().map(|order| &order.request));
+        let is_first = !std::mem::replace(&mut self.knows_jobs, true);
+        let seen: HashSet<String> = jobs.orders.iter().map(|order| order.id.clone()).collect();
+        for StoredJob { id, request, .. } in jobs.orders {
+            // A worker that starts has nothing in hand, and learns of cancelled jobs as its queues start.
+            if is_first || self.seen_jobs.contains(&id) {
+                continue;
+            }
+            let (control, store) = (control.clone(), Arc::clone(&self.store));
+            tokio::spawn(async move {
+                let reply = control.order_job(&request, "everywhere").await;
+                if reply.result != JobResultKind::Unknown
+                    && let Err(error) = put_job_reply(&*store, &id, &reply).await
+                {
+                    warn!(job_id = request.job, %error, "answer to an operator not written");
+                }
+            });
+        }
+        self.seen_jobs = seen;
     }
 
     /// Reports what is in hand, for an operator who drains queues everywhere.
@@ -289,7 +323,7 @@ mod tests {
     #[tokio::test]
     async fn a_worker_reports_what_it_has_in_hand_while_a_queue_is_paused_everywhere() {
         let (store, control): (Arc<dyn Store>, _) = (Arc::new(store()), control());
-        let mut reader = Reader { store: Arc::clone(&store), fails: false, refuses: false, reported: None };
+        let mut reader = Reader::new(Arc::clone(&store));
         reader.read(&control).await;
         assert_eq!(drains(&*store, "jobs").await.unwrap(), []);
         put_order(&*store, &order(Action::Pause), 1_000).await.unwrap();
@@ -308,7 +342,7 @@ mod tests {
         let (store, control): (Arc<dyn Store>, _) = (Arc::new(store()), control());
         put_order(&*store, &order(Action::Pause), 1_000).await.unwrap();
         let orders = control.of_queue("jobs").unwrap();
-        let mut reader = Reader { store, fails: false, refuses: false, reported: None };
+        let mut reader = Reader::new(store);
         reader.read(&control).await;
         assert!(orders.borrow().is_paused);
         reader.store = Arc::new(Silent);
@@ -346,6 +380,9 @@ mod tests {
                 silent()
             }
             fn checkpoint<'a>(&'a self, _: &'a Claim, _: &'a RawValue) -> Answer<'a, Ownership> {
+                silent()
+            }
+            fn documents<'a>(&'a self, _: &'a str) -> Answer<'a, Vec<drumline_store::Document>> {
                 silent()
             }
             fn progress<'a>(&'a self, _: &'a Identity, _: &'a ProgressRecord) -> Answer<'a, ()> {

@@ -140,7 +140,7 @@ struct OrderJson {
 
 /// The reason why an order cannot be given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidOrder(String);
+pub struct InvalidOrder(pub(super) String);
 
 impl fmt::Display for InvalidOrder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -188,7 +188,7 @@ impl Order {
     }
 }
 
-fn check_text(name: &str, text: &str, longest: usize) -> Result<(), InvalidOrder> {
+pub(super) fn check_text(name: &str, text: &str, longest: usize) -> Result<(), InvalidOrder> {
     if text.trim().is_empty() || text.chars().count() > longest || text.chars().any(is_unseen) {
         return Err(InvalidOrder(format!(
             "{name} is a text of 1 to {longest} characters on one line, without control characters"

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drumline::core::{Limits, PauseReason, TypeOrders};
-use drumline_runtime::{QueueOrders, QueueStatus};
+use drumline_runtime::{JobAnswer, JobOrder, JobRequests, QueueOrders, QueueStatus};
 use tokio::sync::{Notify, futures::Notified, watch};
 use tracing::info;
 
+use super::jobs::{JobReply, JobRequest, JobVerb};
 use super::order::{Order, Target};
 use super::orders::{Change, Orders};
 use super::view::{ControlView, QueueView, StoreView, TypeView};
@@ -31,6 +32,8 @@ struct Shared {
     /// The types that have a handler; `None` if any has one.
     types: Option<BTreeSet<String>>,
     state: Mutex<State>,
+    /// The loops of the queues that have started.
+    loops: Mutex<BTreeMap<String, JobRequests>>,
     changed: Notify,
 }
 
@@ -54,6 +57,8 @@ struct State {
     concurrency: BTreeMap<String, NonZeroUsize>,
     here: ByTarget,
     everywhere: ByTarget,
+    /// The jobs that are cancelled everywhere, for queues that start later.
+    cancelled: Vec<JobOrder>,
     follows_store: bool,
     store_read_at_ms: Option<u64>,
 }
@@ -87,8 +92,54 @@ impl Control {
             limits,
             types,
             state: Mutex::new(State { concurrency, ..State::default() }),
+            loops: Mutex::default(),
             changed: Notify::new(),
         }))
+    }
+
+    /// The loop of a queue takes orders about jobs from now on. It learns which are cancelled before it receives anything.
+    pub(crate) fn starts(&self, queue: &str, requests: JobRequests) {
+        for order in &self.state().cancelled {
+            requests.post(order.clone());
+        }
+        self.loops().insert(queue.to_owned(), requests);
+    }
+
+    /// The jobs that orders in the store cancel.
+    pub(super) fn learn_cancelled<'a>(&self, requests: impl Iterator<Item = &'a JobRequest>) {
+        let cancelled = requests.filter(|request| request.action == JobVerb::Cancel).map(JobRequest::order);
+        self.state().cancelled = cancelled.collect();
+    }
+
+    /// Gives all queues an order about a job. Returns the answer of the one that knows it.
+    pub(crate) async fn order_job(&self, request: &JobRequest, scope: &str) -> JobReply {
+        let loops = self.loops().clone();
+        let mut reply = JobReply::new(&self.0.worker, JobAnswer::Unknown);
+        for (queue, requests) in loops {
+            let answer = requests.give(request.order()).await;
+            if answer == JobAnswer::Unknown {
+                continue;
+            }
+            reply = JobReply::new(&self.0.worker, answer);
+            let JobRequest { job, action, by, why, .. } = request;
+            let (error, result) = (reply.error.as_deref(), reply.result);
+            info!(
+                queue,
+                job_id = job,
+                ?action,
+                by,
+                why,
+                scope,
+                ?result,
+                error,
+                "order of operator about a job"
+            );
+        }
+        reply
+    }
+
+    fn loops(&self) -> MutexGuard<'_, BTreeMap<String, JobRequests>> {
+        self.0.loops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the orders that the loop of a queue follows.
@@ -160,6 +211,13 @@ impl Control {
             state.everywhere = everywhere;
             self.apply(&state);
         }
+    }
+
+    /// The settings say another number of runs at once for a queue.
+    pub(crate) fn configure(&self, queue: &str, concurrency: NonZeroUsize) {
+        let mut state = self.state();
+        state.concurrency.insert(queue.to_owned(), concurrency);
+        self.apply(&state);
     }
 
     /// The store is followed, whether it answers or not.

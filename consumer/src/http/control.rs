@@ -11,13 +11,14 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::door::Door;
 use super::jobs::json_body;
-use crate::control::{Control, Order, Refusal};
+use crate::control::{Control, JobRequest, Order, Refusal};
 
 /// The most bytes of an order.
 const MAX_ORDER: usize = 8 * 1024;
@@ -25,9 +26,12 @@ const MAX_ORDER: usize = 8 * 1024;
 /// The time for the body of a request to come.
 const BODY_TIME: Duration = Duration::from_secs(5);
 
-/// `GET /control` and `POST /control`.
+/// `GET /control`, `POST /control` and `POST /control/jobs`.
 pub(super) fn routes(control: Control, door: Door) -> Router {
-    Router::new().route("/control", get(show).post(give)).with_state((control, door))
+    Router::new()
+        .route("/control", get(show).post(give))
+        .route("/control/jobs", post(give_about_job))
+        .with_state((control, door))
 }
 
 async fn show(State((control, _)): State<(Control, Door)>) -> Response {
@@ -35,18 +39,9 @@ async fn show(State((control, _)): State<(Control, Door)>) -> Response {
 }
 
 async fn give(State((control, door)): State<(Control, Door)>, request: Request) -> Response {
-    if !door.lets_change() {
-        return error(
-            StatusCode::FORBIDDEN,
-            "orders beyond the loopback interface need a token: set DRUMLINE_HTTP_TOKEN; DRUMLINE_ALLOW_REMOTE lets clients read only",
-        );
-    }
-    if let Some(refusal) = refusal(request.headers()) {
-        return refusal;
-    }
-    let order = match read(request.into_body()).await {
+    let order: Order = match taken(&door, request).await {
         Ok(order) => order,
-        Err(text) => return error(StatusCode::BAD_REQUEST, &text),
+        Err(refusal) => return refusal,
     };
     match control.give(&order) {
         Ok(view) => json_body(StatusCode::OK, to_json(&view)),
@@ -58,6 +53,30 @@ async fn give(State((control, door)): State<(Control, Door)>, request: Request) 
             "this worker follows as many orders as it can: withdraw some by reset",
         ),
     }
+}
+
+async fn give_about_job(State((control, door)): State<(Control, Door)>, request: Request) -> Response {
+    let request = taken::<JobRequest>(&door, request).await.and_then(|request| {
+        request.checked().map_err(|why| error(StatusCode::BAD_REQUEST, &why.to_string()))
+    });
+    match request {
+        Ok(request) => json_body(StatusCode::OK, to_json(&control.order_job(&request, "worker").await)),
+        Err(refusal) => refusal,
+    }
+}
+
+/// Reads an order of a client that may give one.
+async fn taken<T: DeserializeOwned>(door: &Door, request: Request) -> Result<T, Response> {
+    if !door.lets_change() {
+        return Err(error(
+            StatusCode::FORBIDDEN,
+            "orders beyond the loopback interface need a token: set DRUMLINE_HTTP_TOKEN; DRUMLINE_ALLOW_REMOTE lets clients read only",
+        ));
+    }
+    if let Some(refusal) = refusal(request.headers()) {
+        return Err(refusal);
+    }
+    read(request.into_body()).await.map_err(|text| error(StatusCode::BAD_REQUEST, &text))
 }
 
 /// Returns the answer to a request that a page in a browser may have sent.
@@ -80,7 +99,7 @@ fn refusal(headers: &HeaderMap) -> Option<Response> {
     None
 }
 
-async fn read(body: Body) -> Result<Order, String> {
+async fn read<T: DeserializeOwned>(body: Body) -> Result<T, String> {
     let bytes = tokio::time::timeout(BODY_TIME, to_bytes(body, MAX_ORDER)).await;
     let bytes = bytes.map_err(|_| "the order has not come in time".to_owned())?;
     let bytes = bytes.map_err(|_| format!("an order has at most {MAX_ORDER} bytes"))?;

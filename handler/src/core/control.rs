@@ -21,6 +21,8 @@ pub enum CancelReason {
     Shutdown,
     /// The message or the claim may be somebody else's by now: whatever is done from here on may be done twice.
     LeaseLost,
+    /// An operator has cancelled the job: it fails permanently.
+    Operator,
 }
 
 /// The host's hold on one run: it asks the run to stop, then makes it.
@@ -54,6 +56,7 @@ impl RunControl {
             CancelReason::TimedOut => 1,
             CancelReason::Shutdown => 2,
             CancelReason::LeaseLost => 3,
+            CancelReason::Operator => 4,
         };
         let first = self.0.stage.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire);
         if first.is_ok() {
@@ -73,6 +76,7 @@ impl RunControl {
             1 => Some(CancelReason::TimedOut),
             2 => Some(CancelReason::Shutdown),
             3 => Some(CancelReason::LeaseLost),
+            4 => Some(CancelReason::Operator),
             _ => None,
         }
     }

@@ -11,6 +11,7 @@ use crate::core::limits::{Hold, Permit};
 use crate::core::lock_waits::LockWait;
 use crate::core::marking::Marking;
 use crate::core::retry::MAX_VISIBILITY;
+use crate::message::identity::Identity;
 use crate::message::sqs_message::Message;
 
 /// SQS counts its twelve hours from its own receipt, and refuses a longer visibility instead of clamping it: asked for
@@ -67,12 +68,12 @@ pub(crate) struct Delivery {
     pub(crate) probes: u32,
     /// Its wait for a lock, until it has the lock or leaves.
     pub(crate) lock_wait: Option<LockWait>,
-    /// Its wait for a limit, until it starts or leaves.
-    pub(crate) held: Option<Box<Hold>>,
-    /// The permission to run that it has, while it waits to run alone.
-    pub(crate) permit: Option<Permit>,
-    /// The receives of its message, that of the newest receipt included.
-    pub(crate) receives: u32,
+    /// Its class while it waits for a limit.
+    pub(crate) held_as: Option<JobClass>,
+    /// The reason for which an operator has cancelled its run.
+    pub(crate) cancelled_for: Option<Arc<str>>,
+    /// The identity of its job, once a run has found that out.
+    pub(crate) identity: Option<Arc<Identity>>,
     /// Where it is given back unrun: for how long it stays hidden.
     pub(crate) hidden_for: Duration,
 }
@@ -192,9 +193,9 @@ impl Delivery {
             throttled_runs: 0,
             probes: 0,
             lock_wait: None,
-            held: None,
-            permit: None,
-            receives,
+            held_as: None,
+            cancelled_for: None,
+            identity: None,
             hidden_for: Duration::ZERO,
         }
     }

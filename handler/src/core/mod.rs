@@ -11,6 +11,7 @@ pub(crate) mod control;
 pub(crate) mod decide;
 pub(crate) mod delivery;
 pub(crate) mod ending;
+pub(crate) mod hidden;
 pub(crate) mod ids;
 pub(crate) mod ledger;
 pub(crate) mod ledger_event;
@@ -42,8 +43,9 @@ pub use claim::{
 pub use control::{CancelReason, RunControl};
 pub use decide::{DecisionInput, decide};
 pub use ending::{Duplicate, DuplicateCause, Ending, FailureClass, RunReport};
+pub use hidden::HiddenMessage;
 pub use ids::{CallId, DeliveryId};
-pub use ledger::{Disposition, DrainSummary, Effect, Ledger, SETTLE_TIME, Start};
+pub use ledger::{Disposition, DrainSummary, Effect, Ledger, SETTLE_TIME, Start, Whereabouts};
 pub use ledger_event::{LedgerEvent, RunFacts};
 pub use limits::{
     BreakerRule, ClosedLimit, GrantedTokens, InvalidLimit, JobClass, JobKind, LimitReason, LimitRules,

@@ -9,6 +9,7 @@ use drumline::core::{
 use drumline::message::Message;
 use tokio::sync::mpsc;
 
+use super::jobs::JobRequest;
 use crate::sqs::SqsError;
 
 /// What happened outside.
@@ -22,6 +23,7 @@ pub(crate) enum Input {
     ClaimRenewed(DeliveryId, Arc<Claim>, Result<Ownership, String>),
     Marked(DeliveryId, Result<Ownership, MarkError>),
     ClaimReleased(DeliveryId, Arc<Claim>, Result<Ownership, String>),
+    Job(JobRequest),
 }
 
 /// The loop only goes away when the queue is drained; what comes after that is of no use to anybody.

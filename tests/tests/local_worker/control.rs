@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use drumline_tests::{
-    Answer, App, Call, Finished, Launch, LocalQueue, Setup, Worker, eventually, post, status_of,
+    Answer, App, Call, Finished, Launch, LocalQueue, Setup, Signal, Worker, eventually, post, status_of,
 };
 use serde_json::{Value, json};
 
@@ -155,5 +155,126 @@ async fn orders_that_cannot_be_followed_are_refused_with_what_to_do() {
     let order = r#"{"queue":"jobs","action":"pause","by":"page"}"#;
     assert_eq!(post(&worker.endpoint("/control"), "text/plain", order).await.0, 415);
     assert!(worker.logged("order of operator").is_empty());
+    worker.stop().await;
+}
+
+/// An application that fails once, and asks for ten minutes, and then has done everything.
+async fn failing_once() -> App {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    App::start(move |_| {
+        let before = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        async move { if before == 0 { Answer::status(503).header("retry-after", "600") } else { Answer::ok() } }
+    })
+    .await
+}
+
+/// Runs a command about a job until it succeeds: SQS may not have confirmed yet that its message is hidden.
+async fn until_it_succeeds(worker: &Worker, args: &[&str]) -> Finished {
+    let addr = worker.endpoint("");
+    let launch = || {
+        let launch = Launch::new(args).env("DRUMLINE_HTTP_ADDR", addr.trim_start_matches("http://"));
+        launch.env("USER", "ada").env("HOSTNAME", "ops")
+    };
+    let mut finished = launch().finish().await;
+    for _ in 0..20 {
+        if finished.status == Some(0) {
+            return finished;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        finished = launch().finish().await;
+    }
+    panic!("{args:?}: {}", finished.errors());
+}
+
+const ORDER_42: &str = r#"{"type":"a.b","jobId":"order-42","payload":1}"#;
+
+#[tokio::test]
+async fn a_job_that_waits_for_ten_minutes_is_tried_now() {
+    let (queue, app) = (LocalQueue::create(Setup::default()).await, failing_once().await);
+    let worker = worker(&queue, &app).await;
+    let message = queue.send(ORDER_42);
+    eventually("it waits", async || queue.hidden_for(&message) > Duration::from_secs(500)).await;
+    let retried = until_it_succeeds(&worker, &["jobs", "retry", "order-42", "--why", "it is back"]).await;
+    assert!(retried.errors().contains("the job order-42 is visible"), "{}", retried.errors());
+    eventually("it is done", async || queue.count() == 0).await;
+    assert_eq!(app.calls().len(), 2);
+    let order = &worker.logged("order of operator about a job")[0];
+    assert_eq!(
+        (&order["job_id"], &order["by"], &order["why"]),
+        (&json!("order-42"), &json!("ada@ops"), &json!("it is back"))
+    );
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_job_does_not_run_any_more_and_goes_to_the_dlq_with_the_reason() {
+    let setup = || Setup { max_receive_count: Some(3), ..Setup::default() };
+    let forever = App::start(async |_| {
+        std::future::pending::<()>().await;
+        Answer::ok()
+    });
+    // One job waits hidden when it is cancelled, the other runs.
+    for (app, runs) in [(failing_once().await, false), (forever.await, true)] {
+        let queue = LocalQueue::create(setup()).await;
+        let worker = worker(&queue, &app).await;
+        let message = queue.send(ORDER_42);
+        eventually("it runs, or waits", async || {
+            app.calls().len() == 1 && (runs || queue.hidden_for(&message) > Duration::from_secs(500))
+        })
+        .await;
+        let args = ["jobs", "cancel", "order-42", "--why", "wrong price", "--output", "json"];
+        let cancelled = until_it_succeeds(&worker, &args).await;
+        let expected = if runs { "runCancelled" } else { "cancelled" };
+        assert_eq!(json_of(&cancelled)[0]["result"], expected);
+        eventually("it is in the DLQ", async || queue.dead().len() == 1).await;
+        assert_eq!(app.calls().len(), 1, "it has not run again");
+        let shown = until_it_succeeds(&worker, &["jobs", "show", "order-42", "--output", "json"]).await;
+        let job = &json_of(&shown)[0];
+        assert_eq!(job["state"], "failed", "{job}");
+        assert_eq!(job["claim"]["verdict"], "cancelled by ada@ops: wrong price", "{job}");
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_no_worker_has_cannot_be_retried() {
+    let (queue, app) = (LocalQueue::create(Setup::default()).await, App::always_ok().await);
+    let worker = worker(&queue, &app).await;
+    let addr = worker.endpoint("");
+    let retry = Launch::new(&["jobs", "retry", "order-43"]);
+    let refused = retry.env("DRUMLINE_HTTP_ADDR", addr.trim_start_matches("http://")).finish().await;
+    assert_eq!(refused.status, Some(1), "{}", refused.errors());
+    assert!(refused.errors().contains("no worker has hidden the job order-43"), "{}", refused.errors());
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn sighup_changes_what_can_change_and_names_the_rest() {
+    let (queue, app) = (LocalQueue::create(Setup::default()).await, App::always_ok().await);
+    let launch =
+        Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).env("DRUMLINE_CONFIG", "worker.toml");
+    let file = launch.home().join("worker.toml");
+    std::fs::write(&file, "concurrency = 2\n").unwrap();
+    let worker = launch.spawn();
+    eventually("it serves", async || status_of(&worker.endpoint("/livez")).await == Some(200)).await;
+    let concurrency = async || {
+        let listed = json_of(&succeeds(ctl(&worker, &["ls", "--output", "json"])).await);
+        listed[0]["concurrency"].as_u64()
+    };
+    assert_eq!(concurrency().await, Some(2));
+    std::fs::write(&file, "concurrency = 7\nhandler_timeout = \"9m\"\n[limits.\"a.b\"]\nconcurrency = 1\n")
+        .unwrap();
+    worker.signal(Signal::HUP);
+    let reread = worker.until_logged("settings reread: some changes need a restart", 1).await;
+    assert_eq!(reread[0]["needs_restart"], "handler_timeout");
+    assert_eq!(concurrency().await, Some(7));
+    std::fs::write(&file, "concurrency = 0\nretri = \"x\"\n").unwrap();
+    worker.signal(Signal::HUP);
+    let refused = worker.until_logged("settings not changed by SIGHUP", 1).await;
+    let problems = refused[0]["problems"].as_str().unwrap();
+    assert!(problems.contains("concurrency") && problems.contains("retri"), "{problems}");
+    assert_eq!(concurrency().await, Some(7));
+    queue.send(&job("a.b", 1));
+    eventually("it works on", async || app.calls().len() == 1).await;
     worker.stop().await;
 }

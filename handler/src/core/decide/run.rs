@@ -71,6 +71,8 @@ fn counted(stopped: Option<CancelReason>, reported: Ending) -> Ending {
         Some(CancelReason::TimedOut) if !reported.ran() => reported,
         Some(CancelReason::TimedOut) => Ending::TimedOut,
         Some(CancelReason::Shutdown) => Ending::Interrupted,
+        // The ledger has put the operator's reason in place of an echo.
+        Some(CancelReason::Operator) => reported,
     }
 }
 

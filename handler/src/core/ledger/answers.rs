@@ -236,6 +236,7 @@ impl Ledger {
                 if deleted {
                     self.remove(now, id);
                 } else {
+                    self.remember_hidden(now, id);
                     self.remove_unconfirmed(now, id);
                 }
             }

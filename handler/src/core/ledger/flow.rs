@@ -27,6 +27,7 @@ const BEHIND: Duration = Duration::from_secs(2);
 
 impl Ledger {
     pub(super) fn accept(&mut self, at: Instant, message: Message) {
+        self.recall_cancelled(&message.id);
         let lane: Arc<str> = match &message.group {
             _ if self.policy.fifo && self.policy.one_lane => Arc::default(),
             Some(group) if self.policy.fifo => group.as_str().into(),
@@ -223,8 +224,11 @@ impl Ledger {
         let Stage::Running(run) = &delivery.stage else { return };
         let message = Arc::clone(&delivery.message);
         let stopped = if run.lost { Some(CancelReason::LeaseLost) } else { run.cancelled };
-        let attempt = report.attempt.unwrap_or_else(|| self.attempt(&message));
-        let receives = NonZeroU32::new(message.receive_count).unwrap_or(NonZeroU32::MIN);
+        if let Some(ending) = self.cancelled_ending(id, &report.ending) {
+            report.ending = ending;
+        }
+        let receives = attempt(&message);
+        let attempt = report.attempt.unwrap_or(receives);
         let took = ended_at.saturating_duration_since(run.started_at);
         let was_probe = self.pauses.probe_ended(id);
         self.learn_job_time(took, &report.ending);
@@ -268,6 +272,9 @@ impl Ledger {
         }
         self.learn(&message, prior);
         let RunReport { job_type, identity, .. } = report;
+        if let Some(delivery) = self.deliveries.get_mut(&id) {
+            delivery.identity.clone_from(&identity);
+        }
         let facts = RunFacts { job_type, identity, attempt, ending, took, last_attempt };
         self.conclude(now, id, outcome, Some(facts));
     }

@@ -11,6 +11,7 @@ mod drain_plan;
 mod effect;
 mod flow;
 mod in_flight;
+mod jobs;
 mod limited;
 mod locks;
 mod pausing;
@@ -25,4 +26,5 @@ mod waits;
 
 pub use drain_plan::{DrainSummary, SETTLE_TIME};
 pub use effect::{Disposition, Effect, Start};
+pub use jobs::Whereabouts;
 pub use state::Ledger;

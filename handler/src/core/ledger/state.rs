@@ -10,9 +10,10 @@ use smallvec::SmallVec;
 use super::drain_plan::Drain;
 use super::effect::Effect;
 use super::in_flight::InFlight;
-use super::slots::PoolShare;
+use super::jobs::CancelledMessages;
 use crate::core::batches::Batch;
 use crate::core::delivery::Delivery;
+use crate::core::hidden::HiddenMessages;
 use crate::core::ids::{CallId, DeliveryId};
 use crate::core::ledger_event::LedgerEvent;
 use crate::core::limited_receives::LimitedReceives;
@@ -93,6 +94,8 @@ pub struct Ledger {
     pub(super) held: HeldMessages,
     pub(super) limited_receives: LimitedReceives,
     pub(super) outcome_cache: OutcomeCache,
+    pub(super) hidden: HiddenMessages,
+    pub(super) cancelled: CancelledMessages,
     pub(super) receives: Option<Receives>,
     pub(super) deletes: Batch,
     pub(super) visibilities: Batch,
@@ -138,6 +141,8 @@ impl Ledger {
             held: HeldMessages::default(),
             limited_receives: LimitedReceives::default(),
             outcome_cache,
+            hidden: HiddenMessages::default(),
+            cancelled: CancelledMessages::default(),
             receives,
             deletes,
             visibilities,

@@ -1,0 +1,129 @@
+//! SIGHUP: the settings are read again, and what can change without a restart does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use drumline_runtime::{Effective, Problems, Settings, check_descriptors};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+
+use super::Consumer;
+use crate::control::Control;
+
+/// Reads the settings of the process again.
+pub(crate) type Reread = Arc<dyn Fn() -> Result<Settings, Problems> + Send + Sync>;
+
+/// Waits for SIGHUP. Dropping it ends that.
+pub(super) struct Rereading {
+    task: JoinHandle<()>,
+}
+
+impl Rereading {
+    /// Rereads the settings at each SIGHUP. In a terminal, the signal ends the process as ever: its window was closed.
+    pub(super) fn start(
+        consumer: &Arc<Consumer>,
+        control: Control,
+        names: Vec<String>,
+        descriptors: Option<u64>,
+    ) -> Option<Self> {
+        let read = consumer.reread.clone().filter(|_| !std::io::stdin().is_terminal())?;
+        let hangups = signal(SignalKind::hangup());
+        let hangups = hangups.map_err(|error| warn!(%error, "SIGHUP cannot be caught")).ok()?;
+        let reload = Reload { consumer: Arc::clone(consumer), control, names, descriptors };
+        Some(Self { task: tokio::spawn(follow(hangups, read, reload)) })
+    }
+}
+
+impl Drop for Rereading {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn follow(mut hangups: Signal, read: Reread, reload: Reload) {
+    while hangups.recv().await.is_some() {
+        match read() {
+            Ok(settings) => reload.apply(&settings),
+            Err(problems) => error!(%problems, "settings not changed by SIGHUP"),
+        }
+    }
+}
+
+/// What new settings are compared with, and what they change.
+struct Reload {
+    consumer: Arc<Consumer>,
+    control: Control,
+    /// The names of the queues, in the order of the settings.
+    names: Vec<String>,
+    descriptors: Option<u64>,
+}
+
+impl Reload {
+    fn apply(&self, new: &Settings) {
+        if let Err(problem) = check_descriptors(new, self.descriptors) {
+            return error!(problem, "settings not changed by SIGHUP");
+        }
+        let old = &self.consumer.settings;
+        self.consumer.limits.set_rules(new.limits.types.clone());
+        for (queue, name) in old.queues.iter().zip(&self.names) {
+            if let Some(new) = new.queues.iter().find(|new| new.url == queue.url) {
+                self.control.configure(name, new.concurrency);
+            }
+        }
+        let needs_restart = needing_restart(&old.effective, &new.effective);
+        let needs_restart = needs_restart.into_iter().collect::<Vec<_>>().join(", ");
+        if needs_restart.is_empty() {
+            info!("settings reread");
+        } else {
+            warn!(needs_restart, "settings reread: some changes need a restart");
+        }
+    }
+}
+
+/// Returns the settings that differ and are read at the start only.
+fn needing_restart(old: &[Effective], new: &[Effective]) -> BTreeSet<String> {
+    let by_key = |settings: &[Effective]| -> BTreeMap<(Option<String>, String), Option<String>> {
+        let settings = settings
+            .iter()
+            .filter(|setting| setting.key != "concurrency" && !setting.key.starts_with("limits."));
+        settings
+            .map(|setting| ((setting.queue.clone(), setting.key.clone()), setting.value.clone()))
+            .collect()
+    };
+    let (old, new) = (by_key(old), by_key(new));
+    let keys = old.keys().chain(new.keys());
+    keys.filter(|key| old.get(*key) != new.get(*key)).map(|(_, key)| key.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn settings(variables: &[(&str, &str)]) -> Settings {
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            let url = ("DRUMLINE_QUEUE_URL", "http://127.0.0.1:9324/000000000000/jobs");
+            found.or_else(|| (name == url.0).then_some(&url)).map(|(_, value)| (*value).to_owned())
+        };
+        Settings::read(&BTreeMap::new(), variable, None).unwrap()
+    }
+
+    #[test]
+    fn what_is_read_at_the_start_only_is_named() {
+        let old = settings(&[("DRUMLINE_CONCURRENCY", "5")]);
+        let needs = |variables: &[(&str, &str)]| {
+            let new = settings(variables);
+            needing_restart(&old.effective, &new.effective).into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(needs(&[("DRUMLINE_CONCURRENCY", "7")]), [""; 0]);
+        let changed = [("DRUMLINE_HANDLER_TIMEOUT", "9m"), ("DRUMLINE_LOG", "debug")];
+        assert_eq!(needs(&changed), ["handler_timeout", "log"]);
+        let url = "http://127.0.0.1:9324/000000000000/mail";
+        assert!(needs(&[("DRUMLINE_QUEUE_URL", url)]).contains(&"handler_timeout".to_owned()));
+    }
+}

@@ -1,0 +1,155 @@
+//! An operator's orders about single jobs: cancelled ones fail permanently, hidden ones are tried now.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::state::Ledger;
+use crate::core::control::CancelReason;
+use crate::core::delivery::{Settlement, Settling, Stage};
+use crate::core::ending::Ending;
+use crate::core::hidden::HiddenMessage;
+use crate::core::ids::DeliveryId;
+use crate::core::outcome::Outcome;
+use crate::core::outcome_cache::PriorOutcome;
+use crate::message::sqs_message::Message;
+
+/// The most cancelled messages that are remembered until they are received: those that were cancelled last.
+const MAX_CANCELLED: usize = 1_000;
+
+/// The place of a message, as far as a ledger knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// It runs.
+    Running,
+    /// It waits in hand, or SQS has not confirmed yet what follows from its run.
+    InHand,
+    /// It waits hidden in the queue for its next attempt.
+    Hidden,
+}
+
+/// The messages that were cancelled before they were received, with the reasons.
+#[derive(Debug, Default)]
+pub(super) struct CancelledMessages {
+    reasons: HashMap<Arc<str>, Arc<str>>,
+    /// In the order of their cancellation.
+    order: VecDeque<Arc<str>>,
+}
+
+impl CancelledMessages {
+    fn add(&mut self, message_id: &str, reason: &str) {
+        let message_id: Arc<str> = message_id.into();
+        if self.reasons.insert(Arc::clone(&message_id), reason.into()).is_none() {
+            self.order.push_back(message_id);
+        }
+        if self.order.len() > MAX_CANCELLED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.reasons.remove(&oldest);
+        }
+    }
+}
+
+impl Ledger {
+    /// The messages in hand.
+    pub fn messages(&self) -> impl Iterator<Item = &Arc<Message>> {
+        self.deliveries.values().map(|delivery| &delivery.message)
+    }
+
+    /// Returns the place of a message; `None` if it is not known here.
+    pub fn whereabouts(&self, now: Instant, message_id: &str) -> Option<Whereabouts> {
+        match self.delivery_of(message_id).and_then(|id| self.deliveries.get(&id)) {
+            Some(delivery) if matches!(delivery.stage, Stage::Running(_)) => Some(Whereabouts::Running),
+            Some(_) => Some(Whereabouts::InHand),
+            None => self.hidden.get(now, message_id).map(|_| Whereabouts::Hidden),
+        }
+    }
+
+    /// Returns a message that is hidden until its next attempt, for the host to make it visible by its receipt.
+    pub fn hidden(&self, now: Instant, message_id: &str) -> Option<&HiddenMessage> {
+        self.hidden.get(now, message_id)
+    }
+
+    /// A hidden message was made visible.
+    pub fn made_visible(&mut self, message_id: &str) {
+        self.hidden.remove(message_id);
+    }
+
+    /// Has the job of a message fail permanently for this reason. A run is cancelled; one that succeeds all the same counts. What waits in
+    /// hand leaves without a run, and so does the message the next time that it is received. Returns its place.
+    pub fn cancel_job(&mut self, now: Instant, message_id: &str, reason: &str) -> Option<Whereabouts> {
+        let found = self.whereabouts(now, message_id);
+        if found != Some(Whereabouts::Running) {
+            self.cancelled.add(message_id, reason);
+            let prior = PriorOutcome::FailedPermanently(reason.to_owned());
+            self.outcome_cache.learn(message_id, prior);
+        }
+        let Some(id) = self.delivery_of(message_id) else { return found };
+        let is_head = self.is_head(id);
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return found };
+        match delivery.stage {
+            Stage::Running(_) => {
+                delivery.cancelled_for = Some(reason.into());
+                self.cancel(now, id, CancelReason::Operator);
+            }
+            // It may have to wait for its claim to be released, or for its turn in its message group: then its start decides.
+            Stage::Waiting if delivery.releasing.is_none() && is_head => {
+                self.conclude_unrun(now, id, Outcome::DeadLetter(reason.to_owned()));
+            }
+            Stage::Waiting | Stage::Settling(_) => {}
+        }
+        found
+    }
+
+    fn delivery_of(&self, message_id: &str) -> Option<DeliveryId> {
+        let mut found = self.deliveries.iter().filter(|(_, delivery)| *delivery.message.id == *message_id);
+        found.find(|(_, delivery)| !delivery.is_lost()).map(|(id, _)| *id)
+    }
+
+    fn is_head(&self, id: DeliveryId) -> bool {
+        let lane = self.deliveries.get(&id).and_then(|delivery| self.lanes.get(&delivery.lane));
+        lane.is_some_and(|lane| lane.first() == Some(&id))
+    }
+
+    /// A message is received: one that was cancelled meanwhile will not run.
+    pub(super) fn recall_cancelled(&mut self, message_id: &Arc<str>) {
+        self.hidden.remove(message_id);
+        if let Some(reason) = self.cancelled.reasons.get(message_id) {
+            let prior = PriorOutcome::FailedPermanently(reason.to_string());
+            self.outcome_cache.learn(Arc::clone(message_id), prior);
+        }
+    }
+
+    /// Returns the ending of a run that an operator has cancelled, unless the job is done or has failed permanently all the same.
+    pub(super) fn cancelled_ending(&self, id: DeliveryId, reported: &Ending) -> Option<Ending> {
+        let reason = self.deliveries.get(&id)?.cancelled_for.as_ref()?;
+        let stands = matches!(
+            reported,
+            Ending::Done
+                | Ending::DoneBefore(_)
+                | Ending::Rejected { .. }
+                | Ending::InvalidPayload { .. }
+                | Ending::FailedPermanently { .. }
+        );
+        (!stands).then(|| Ending::Rejected { reason: reason.to_string() })
+    }
+
+    /// SQS has confirmed that a message is hidden until its next attempt.
+    pub(super) fn remember_hidden(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get(&id).filter(|_| self.receives.is_some()) else { return };
+        let Stage::Settling(Settling { settlement: Settlement::Visibility(hidden), visible_from, .. }) =
+            &delivery.stage
+        else {
+            return;
+        };
+        if *hidden > Duration::ZERO {
+            let message = HiddenMessage {
+                message_id: Arc::clone(&delivery.message.id),
+                receipt: delivery.receipt().to_owned(),
+                identity: delivery.identity.clone(),
+                until: visible_from.unwrap_or(now + *hidden),
+            };
+            self.hidden.add(message);
+        }
+    }
+}
