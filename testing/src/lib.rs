@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(test)]
+mod batch_tests;
 mod clock;
 mod dead_letter;
 mod embedded_queue;
