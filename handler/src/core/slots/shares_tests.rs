@@ -227,7 +227,7 @@ proptest! {
     ) {
         let queues: Vec<_> = queues.iter().map(|(weight, jobs)| (weighs(*weight), size, jobs.clone())).collect();
         let mut model = Model::new(size, &queues);
-        let mut happens = |model: &mut Model, (index, has_messages, time): (usize, bool, u64)| {
+        let happens = |model: &mut Model, (index, has_messages, time): (usize, bool, u64)| {
             if index < model.queues.len() {
                 model.queues[index].has_messages = has_messages;
                 model.reports(index);
