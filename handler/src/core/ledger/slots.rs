@@ -6,7 +6,8 @@ use event_listener::EventListener;
 
 use super::state::Ledger;
 use crate::core::ending::Ending;
-use crate::core::slots::{SlotMember, SlotUse};
+use crate::core::limits::Limits;
+use crate::core::slots::{EndedJobs, SlotMember, SlotUse};
 use crate::message::sqs_message::Message;
 
 /// A ledger's share of the slots of its process.
@@ -19,8 +20,8 @@ pub(super) struct PoolShare {
     /// A held message may start, as far as is known, once there is a slot for it.
     holds_for_slot: bool,
     is_late: bool,
-    /// The jobs that have ended since the last report, and their time in all.
-    ended: (u32, Duration),
+    /// The jobs that have ended since the last report.
+    ended: EndedJobs,
 }
 
 impl Ledger {
@@ -35,7 +36,7 @@ impl Ledger {
             gathered: 0,
             holds_for_slot: false,
             is_late: false,
-            ended: (0, Duration::ZERO),
+            ended: EndedJobs::default(),
         };
         self.pool = Some(pool);
     }
@@ -84,7 +85,7 @@ impl Ledger {
         if let Some(pool) = &mut self.pool
             && ending.ran()
         {
-            pool.ended = (pool.ended.0 + 1, pool.ended.1 + took);
+            pool.ended.add(took);
         }
     }
 
@@ -140,7 +141,7 @@ impl Ledger {
         let room = if self.is_judging() { 0 } else { self.room() };
         let to_receive = self.receives.as_ref().map_or(0, |receives| receives.wishes(now));
         let to_receive = to_receive.min(room.saturating_sub(reserved));
-        let has_backlog = room > reserved && self.receives.as_ref().is_some_and(|r| r.has_backlog(now));
+        let has_backlog = self.receives.as_ref().is_some_and(|receives| receives.has_backlog(now));
         let Some(pool) = &mut self.pool else { return SlotUse::default() };
         let taken = self.running + reserved;
         SlotUse {
@@ -148,7 +149,8 @@ impl Ledger {
             taken,
             keeps: taken,
             wants: (taken + to_start + to_receive).min(self.policy.concurrency.get()).max(taken),
-            is_hungry: has_backlog,
+            has_backlog,
+            is_hungry: has_backlog && room > reserved,
             is_late: pool.is_late,
             ended: std::mem::take(&mut pool.ended),
         }

@@ -3,11 +3,13 @@
 //! A slot is the place of one run, or of one message that an open receive may bring. Without weights there is no pool: each
 //! ledger has as many slots as its concurrency.
 
+mod job_times;
 mod member;
 mod pool;
 mod rules;
 mod shares;
 
+pub(crate) use job_times::EndedJobs;
 pub use member::SlotMember;
 pub use pool::{MemberSnapshot, SlotPool};
 pub use rules::{Priority, SlotRules, reserved_slots};

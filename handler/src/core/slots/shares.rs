@@ -7,17 +7,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use event_listener::Event;
 
+use super::job_times::{EndedJobs, JobTimes};
 use super::rules::{Priority, SlotRules, reserved_slots};
 
-/// The length of a job while none has ended: any will do, since all queues begin with it.
+/// The usual length of a queue's jobs while none of the process has ended, in seconds: any will do, since all queues begin with it.
 const FIRST_JOB_TIME: f64 = 1.0;
-
-/// The part of its difference by which a job's length changes the usual one: the last ten jobs or so count.
-const JOB_TIME_STEP: f64 = 0.125;
 
 /// The use that a queue makes of its slots, and what it wants.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -31,12 +29,14 @@ pub(crate) struct SlotUse {
     pub(crate) keeps: usize,
     /// The slots that it would use now if it had them, with those that it has.
     pub(crate) wants: usize,
-    /// It has a backlog, and would use more slots soon if not now.
+    /// It has more messages, as far as is known.
+    pub(crate) has_backlog: bool,
+    /// It has more messages, and may have more slots: it would use them, soon if not now.
     pub(crate) is_hungry: bool,
     /// Its oldest message is older than its rules allow.
     pub(crate) is_late: bool,
-    /// The number of jobs that have ended since the last report, and their time in all.
-    pub(crate) ended: (u32, Duration),
+    /// The jobs that have ended since the last report.
+    pub(crate) ended: EndedJobs,
 }
 
 #[derive(Debug)]
@@ -45,26 +45,26 @@ pub(super) struct Member {
     pub(super) rules: SlotRules,
     pub(super) granted: usize,
     pub(super) usage: SlotUse,
+    /// It competes for slots.
+    competes: bool,
     /// The slot seconds of its runs, divided by its weight, with what was added so that it is no further behind than the others.
     charged: f64,
-    /// The usual length of its jobs, in seconds.
-    job_time: f64,
-    has_ended_any: bool,
+    /// The lengths of its jobs, once one has ended.
+    jobs: Option<JobTimes>,
     pub(super) changed: Arc<Event>,
 }
 
 impl Member {
     fn new(name: Arc<str>, rules: SlotRules) -> Self {
-        let changed = Arc::new(Event::new());
         Self {
             name,
             rules,
             granted: 0,
             usage: SlotUse::default(),
+            competes: false,
             charged: 0.0,
-            job_time: FIRST_JOB_TIME,
-            has_ended_any: false,
-            changed,
+            jobs: None,
+            changed: Arc::new(Event::new()),
         }
     }
 
@@ -77,9 +77,9 @@ impl Member {
         self.usage.wants > self.granted
     }
 
-    /// Returns true if it competes for slots.
-    fn competes(&self) -> bool {
-        self.usage.is_hungry || self.wants_more()
+    /// Returns true if it has work.
+    fn has_work(&self) -> bool {
+        self.usage.has_backlog || self.wants_more() || self.usage.running > 0
     }
 
     fn is_critical(&self) -> bool {
@@ -91,20 +91,10 @@ impl Member {
         self.is_critical() || self.usage.is_late
     }
 
-    /// The charge by which it is compared: what it has been charged, and what its slots will cost.
-    fn turn(&self) -> f64 {
-        self.charged + float(self.granted) * self.job_time / self.weight()
-    }
-
-    fn learn_job_time(&mut self) {
-        let (count, time) = std::mem::take(&mut self.usage.ended);
-        if count == 0 {
-            return;
-        }
-        let mean = time.as_secs_f64() / f64::from(count);
-        let step = if self.has_ended_any { 1.0 - (1.0 - JOB_TIME_STEP).powf(f64::from(count)) } else { 1.0 };
-        self.job_time += step * (mean - self.job_time);
-        self.has_ended_any = true;
+    /// The charge by which it is compared: what it has been charged, and what its slots will cost. `usual` is the length of the
+    /// process's jobs.
+    fn turn(&self, usual: f64) -> f64 {
+        self.charged + float(self.granted) * self.jobs.map_or(usual, |jobs| jobs.usual) / self.weight()
     }
 }
 
@@ -145,23 +135,32 @@ impl Shares {
     /// Takes the use that a queue makes of its slots. Returns those that have got more slots by that.
     pub(super) fn report(&mut self, now: Instant, id: u64, usage: SlotUse) -> Vec<u64> {
         self.charge(now);
-        let level = self.level;
         let Some(member) = self.members.get_mut(&id) else { return Vec::new() };
-        let competed = member.competes();
         member.usage = usage;
-        member.learn_job_time();
+        member.jobs = JobTimes::with(member.jobs, usage.ended);
         member.granted = member.granted.min(usage.keeps).max(usage.taken);
-        if member.competes() && !competed {
+        let (level, competes) = (self.level, self.competes(id));
+        if let Some(member) = self.members.get_mut(&id)
+            && std::mem::replace(&mut member.competes, competes) != competes
+            && competes
+        {
             // What it did not use is gone: others have used it.
             member.charged = member.charged.max(level);
         }
         self.grant()
     }
 
-    /// The slots that a queue has by its weight while those that compete now do.
+    /// Returns true if a queue competes for slots: not if it has as many as its own concurrency allows, unless these are more than its
+    /// share, since it was behind.
+    fn competes(&self, id: u64) -> bool {
+        let Some(member) = self.members.get(&id) else { return false };
+        let is_ahead = || float(member.granted) >= self.share(id);
+        member.wants_more() || member.usage.is_hungry || member.usage.has_backlog && is_ahead()
+    }
+
+    /// The slots that a queue has by its weight beside those that have work now.
     pub(super) fn share(&self, id: u64) -> f64 {
-        let counts = |member: &Member| member.competes() || member.usage.running > 0;
-        let others = self.members.iter().filter(|(other, member)| **other != id && counts(member));
+        let others = self.members.iter().filter(|(other, member)| **other != id && member.has_work());
         let Some(own) = self.members.get(&id).map(Member::weight) else { return 0.0 };
         let all: f64 = own + others.map(|(_, member)| member.weight()).sum::<f64>();
         float(self.size) * own / all
@@ -174,24 +173,43 @@ impl Shares {
         for member in self.members.values_mut() {
             member.charged += time * float(member.usage.running) / member.weight();
         }
-        let competing = self.members.values().filter(|member| member.competes());
+        let competing = self.members.values().filter(|member| member.competes);
         let lowest = competing.map(|member| member.charged).reduce(f64::min);
         // While none competes, slots are free for all, and what was used is forgotten.
         let reached = lowest
             .or_else(|| self.members.values().map(|member| member.charged).reduce(f64::max))
             .unwrap_or_default();
         self.level = self.level.max(reached);
-        let level = self.level;
-        for member in self.members.values_mut().filter(|member| member.passes()) {
-            // What it takes before its turn is not held against it for longer than one job.
-            member.charged = member.charged.min(level + member.job_time / member.weight());
+        self.limit_debts();
+    }
+
+    /// Forgives what a queue has had beyond its share, for it took slots that were idle then, or passed others. What it may owe is what
+    /// sets queues with shorter and with longer jobs apart while all have their shares, and one job.
+    fn limit_debts(&mut self) {
+        let usual = self.usual_job_time();
+        let with_work = || self.members.values().filter(|member| member.has_work());
+        let weights: f64 = with_work().map(Member::weight).sum();
+        let longest = with_work().map(|member| member.jobs.map_or(usual, |jobs| jobs.longest));
+        let longest = longest.fold(0.0, f64::max);
+        for member in self.members.values_mut() {
+            let weight = member.weight();
+            let most = longest * (float(self.size) / weights.max(weight) + 1.0 / weight);
+            member.charged = member.charged.min(self.level + most);
         }
+    }
+
+    /// The usual length of the process's jobs, in seconds.
+    fn usual_job_time(&self) -> f64 {
+        let known = self.members.values().filter_map(|member| member.jobs);
+        let (count, sum) = known.fold((0.0, 0.0), |(count, sum), jobs| (count + 1.0, sum + jobs.usual));
+        if count > 0.0 { sum / count } else { FIRST_JOB_TIME }
     }
 
     /// Grants all free slots to those that want them. Returns those that have got some.
     fn grant(&mut self) -> Vec<u64> {
         let mut granted: Vec<u64> = Vec::new();
-        while let Some(id) = self.next() {
+        let usual = self.usual_job_time();
+        while let Some(id) = self.next(usual) {
             let Some(member) = self.members.get_mut(&id) else { break };
             member.granted += 1;
             if !granted.contains(&id) {
@@ -202,7 +220,7 @@ impl Shares {
     }
 
     /// The queue that gets the next free slot.
-    fn next(&self) -> Option<u64> {
+    fn next(&self, usual: f64) -> Option<u64> {
         let granted = |of: fn(&Member) -> bool| -> usize {
             self.members.values().filter(|member| of(member)).map(|member| member.granted).sum()
         };
@@ -213,7 +231,7 @@ impl Shares {
         let reserved =
             if self.members.values().any(Member::is_critical) { reserved_slots(self.size) } else { 0 };
         let reserved = reserved.saturating_sub(granted(Member::is_critical));
-        let critical = || self.first(Member::is_critical);
+        let critical = || self.first(Member::is_critical, usual);
         if reserved > 0
             && let Some(id) = critical()
         {
@@ -224,17 +242,17 @@ impl Shares {
         }
         // Those that pass leave the rest half of the pool.
         let passing = if granted(Member::passes) < (self.size / 2).max(1) {
-            critical().or_else(|| self.first(Member::passes))
+            critical().or_else(|| self.first(Member::passes, usual))
         } else {
             None
         };
-        passing.or_else(|| self.first(|_| true))
+        passing.or_else(|| self.first(|_| true, usual))
     }
 
     /// Of those that want a slot, the one whose turn it is.
-    fn first(&self, among: fn(&Member) -> bool) -> Option<u64> {
+    fn first(&self, among: fn(&Member) -> bool, usual: f64) -> Option<u64> {
         let wanting = self.members.iter().filter(|(_, member)| member.wants_more() && among(member));
-        wanting.min_by(|(_, a), (_, b)| a.turn().total_cmp(&b.turn())).map(|(id, _)| *id)
+        wanting.min_by(|(_, a), (_, b)| a.turn(usual).total_cmp(&b.turn(usual))).map(|(id, _)| *id)
     }
 }
 

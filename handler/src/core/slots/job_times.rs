@@ -1,0 +1,50 @@
+//! How long the jobs of a queue take.
+
+use std::time::Duration;
+
+/// The part of its difference by which a job's length changes the usual one: the last ten jobs or so count.
+const USUAL_STEP: f64 = 0.125;
+
+/// The part of the longest length that is forgotten with each job: the last hundred or so count.
+const LONGEST_STEP: f64 = 0.01;
+
+/// Jobs that have ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct EndedJobs {
+    count: u32,
+    time: Duration,
+    longest: Duration,
+}
+
+impl EndedJobs {
+    /// Adds one that took this long.
+    pub(crate) fn add(&mut self, took: Duration) {
+        self.count += 1;
+        self.time += took;
+        self.longest = self.longest.max(took);
+    }
+}
+
+/// How long the jobs of a queue take, in seconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct JobTimes {
+    /// The usual length.
+    pub(super) usual: f64,
+    /// The longest length lately.
+    pub(super) longest: f64,
+}
+
+impl JobTimes {
+    /// Adds jobs to what is known.
+    pub(super) fn with(known: Option<Self>, ended: EndedJobs) -> Option<Self> {
+        if ended.count == 0 {
+            return known;
+        }
+        let mean = ended.time.as_secs_f64() / f64::from(ended.count);
+        let longest = ended.longest.as_secs_f64();
+        let Some(Self { usual, longest: before }) = known else { return Some(Self { usual: mean, longest }) };
+        let left = |step: f64| (1.0 - step).powf(f64::from(ended.count));
+        let usual = mean + left(USUAL_STEP) * (usual - mean);
+        Some(Self { usual, longest: longest.max(left(LONGEST_STEP) * before).max(usual) })
+    }
+}
