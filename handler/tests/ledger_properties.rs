@@ -209,11 +209,25 @@ fn the_scripts_lead_everywhere() {
         ["claim not renewed", "claim lost", "claim not released", "runs unclaimed", "gave up on its claim"];
     let marks = ["not marked", "result refused", "unmarked", "marked", "waits for a lock"];
     let pauses = ["paused", "resumed", "released by a pause", "probed"];
-    let limits = ["held for a limit", "returned for a limit"];
+    let limits = ["held for a limit"];
     for name in [&outcomes[..], &calls, &leases, &receives, &claims, &marks, &pauses, &limits].concat() {
         let often = seen.get(name).copied().unwrap_or_default();
         assert!(often >= 10, "{name:?} is heard in {often} of {SCRIPTS} scripts only");
     }
+}
+
+/// The same of the queues whose jobs are limited.
+#[test]
+fn limited_queues_lead_everywhere() {
+    let mut runner = TestRunner::deterministic();
+    let (mut held, mut returned, mut again) = (0, 0, 0);
+    for _ in 0..SCRIPTS / 10 {
+        let seen = limited_queue::goes_well(&limited_queue::scene().new_tree(&mut runner).unwrap().current());
+        held += usize::from(seen.held > 0);
+        returned += usize::from(seen.returned > 0);
+        again += usize::from(seen.returned_again > 0);
+    }
+    assert!(held >= 100 && returned >= 50 && again >= 1, "{held} {returned} {again}");
 }
 
 proptest! {

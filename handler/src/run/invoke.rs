@@ -208,9 +208,8 @@ fn permit(attempt: &mut Attempt, work: &Work) -> Result<(), (JobClass, LimitWait
 
 /// The report of a run whose job has to wait for its limits.
 fn limited_report(work: Work, (class, wait): (JobClass, LimitWait)) -> RunReport {
-    let reason = bounded(format!("{} waits for its limit: {}", class.job_type, wait.reason.words()));
-    // The ledger knows how many wait before it.
-    let ending = Ending::Limited { remaining: Duration::ZERO, reason };
+    // The ledger knows how many wait before it, and so for how long.
+    let ending = wait.ending(&class, Duration::ZERO);
     RunReport {
         identity: Some(work.identity),
         limited: Some((class, wait)),

@@ -1,12 +1,12 @@
 //! A queue of jobs with limits, on virtual time: what may run when, by a naive count, and what it costs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::{Duration, Instant};
 
 use drumline::core::{
-    Action, DeliveryId, Effect, Ending, Jitter, Ledger, LimitRules, Limits, Permit, Policy, Rate, RateRule,
-    Receive, ReceiveLimit, RunReport, TypeRules,
+    Action, CallError, CrashEvidence, DeliveryId, Effect, Ending, Jitter, Ledger, LedgerEvent, LimitRules,
+    Limits, Outcome, Permit, Policy, Rate, RateRule, Receive, ReceiveLimit, RunReport, TypeRules,
 };
 use drumline::message::Message;
 use proptest::prelude::*;
@@ -60,6 +60,13 @@ pub(crate) fn scene() -> impl Strategy<Value = Scene> {
     )
 }
 
+/// What has happened.
+pub(crate) struct Seen {
+    pub(crate) held: usize,
+    pub(crate) returned: usize,
+    pub(crate) returned_again: usize,
+}
+
 struct Run {
     delivery: DeliveryId,
     message: usize,
@@ -80,8 +87,12 @@ struct Simulation<'a> {
     receives: HashMap<usize, u32>,
     /// The starts of each type, in order: the message, its delivery and the time.
     starts: BTreeMap<usize, Vec<(usize, DeliveryId, Instant)>>,
-    /// Deliveries that were held.
-    held: HashMap<DeliveryId, usize>,
+    /// Deliveries that were refused once.
+    refused: HashSet<DeliveryId>,
+    /// Those of each type that wait in hand.
+    waiting: HashMap<usize, BTreeSet<DeliveryId>>,
+    /// How often each message was returned.
+    returned: HashMap<usize, usize>,
     most_hidden: usize,
     done: usize,
 }
@@ -107,7 +118,7 @@ impl<'a> Simulation<'a> {
         policy.concurrency = NonZeroUsize::new(scene.concurrency).unwrap();
         policy.receives = ReceiveLimit::AtMost(NonZeroU32::new(MAX_RECEIVES).unwrap());
         // Receives alone are no evidence that a message kills.
-        policy.crash_evidence = drumline::core::CrashEvidence::Store;
+        policy.crash_evidence = CrashEvidence::Store;
         let limits = Limits::new(rules).for_queue();
         let mut ledger = Ledger::new(policy).unwrap();
         ledger.set_limits(limits.clone());
@@ -127,7 +138,9 @@ impl<'a> Simulation<'a> {
             runs: Vec::new(),
             receives: HashMap::new(),
             starts: BTreeMap::new(),
-            held: HashMap::new(),
+            refused: HashSet::new(),
+            waiting: HashMap::new(),
+            returned: HashMap::new(),
             most_hidden: 0,
             done: 0,
         }
@@ -155,6 +168,12 @@ impl<'a> Simulation<'a> {
                         let replies = self.perform(&call.action);
                         self.ledger.called(self.now, call.id, replies, Jitter::new(0));
                     }
+                    Effect::Event(LedgerEvent::Decided { delivery, message, outcome, .. }) => {
+                        if let Outcome::RetryAfter(_) = outcome {
+                            *self.returned.entry(index(&message.id)).or_default() += 1;
+                        }
+                        self.no_longer_waits(delivery, index(&message.id));
+                    }
                     _ => {}
                 }
             }
@@ -168,13 +187,15 @@ impl<'a> Simulation<'a> {
                     reason: "limited".to_owned(),
                 };
                 let report = RunReport { limited: Some(limited), ..RunReport::new(ending, None) };
-                self.held.insert(delivery, message);
+                self.refused.insert(delivery);
+                let of_type = self.waiting.entry(self.scene.jobs[message].0).or_default();
+                of_type.insert(delivery);
                 self.ledger.ended(self.now, delivery, report, Jitter::new(0));
             }
         }
     }
 
-    fn perform(&mut self, action: &Action) -> Vec<Result<(), drumline::core::CallError>> {
+    fn perform(&mut self, action: &Action) -> Vec<Result<(), CallError>> {
         match action {
             Action::Delete(entries) => {
                 entries.iter().map(|entry| self.sqs.delete(self.now, &entry.receipt)).collect()
@@ -187,9 +208,18 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// A job runs. By a naive count, it may.
+    fn no_longer_waits(&mut self, delivery: DeliveryId, message: usize) {
+        if let Some(of_type) = self.waiting.get_mut(&self.scene.jobs[message].0) {
+            of_type.remove(&delivery);
+        }
+    }
+
+    /// A job runs. By a naive count, it may, and it is its turn.
     fn starts_run(&mut self, delivery: DeliveryId, message: usize, permit: Option<Permit>) {
         let (job_type, takes) = self.scene.jobs[message];
+        let first = self.waiting.get(&job_type).and_then(|of_type| of_type.first());
+        assert!(first.is_none_or(|first| *first == delivery), "{first:?} waits before {delivery:?}");
+        self.no_longer_waits(delivery, message);
         let of_type = self.runs.iter().filter(|run| self.scene.jobs[run.message].0 == job_type).count();
         let starts = self.starts.entry(job_type).or_default();
         match self.scene.limits[job_type] {
@@ -241,14 +271,20 @@ impl<'a> Simulation<'a> {
     fn looks_right(&mut self) {
         let hidden = |m: &&crate::sqs::Stored| m.place == Place::Queue && m.visible_at > self.now;
         self.most_hidden = self.most_hidden.max(self.sqs.messages.iter().filter(hidden).count());
+        for waiting in self.waiting.values() {
+            assert!(waiting.len() <= HELD_PER_CLASS, "{} of a type wait", waiting.len());
+        }
         assert!(self.ledger.in_hand() <= 3 * self.scene.concurrency.max(HELD_PER_CLASS) + 20);
     }
 
     /// Those of a class that were held start in the order of their receipt, each before any that came later.
     fn starts_in_order(&self) {
         for starts in self.starts.values() {
-            let held: Vec<DeliveryId> =
-                starts.iter().map(|(_, delivery, _)| *delivery).filter(|id| self.held.contains_key(id)).collect();
+            let held: Vec<DeliveryId> = starts
+                .iter()
+                .map(|(_, delivery, _)| *delivery)
+                .filter(|id| self.refused.contains(id))
+                .collect();
             assert!(held.is_sorted(), "{held:?}");
         }
     }
@@ -264,7 +300,7 @@ impl<'a> Simulation<'a> {
 }
 
 /// All jobs are done in the end, within their limits, in their order, and for few receives; and those without limits at once.
-pub(crate) fn goes_well(scene: &Scene) {
+pub(crate) fn goes_well(scene: &Scene) -> Seen {
     let mut simulation = Simulation::new(scene);
     simulation.act();
     while simulation.done < scene.jobs.len() {
@@ -279,5 +315,10 @@ pub(crate) fn goes_well(scene: &Scene) {
     if scene.limits.len() == 1 && scene.limits[0] != Limit::None {
         let most = 2 * scene.concurrency + HELD_PER_CLASS + 2 * IN_A_ROW;
         assert!(simulation.most_hidden <= most, "{} are hidden", simulation.most_hidden);
+    }
+    Seen {
+        held: simulation.refused.len(),
+        returned: simulation.returned.len(),
+        returned_again: simulation.returned.values().filter(|times| **times > 1).count(),
     }
 }

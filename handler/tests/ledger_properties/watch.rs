@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use drumline::core::{
-    Acknowledge, Action, Call, Claims, DeadLetterPath, DeliveryId, Disposition, Ending, LedgerEvent, MAX_BATCH,
+    Acknowledge, Action, Call, Claims, DeadLetterPath, DeliveryId, Disposition, LedgerEvent, MAX_BATCH,
     Outcome, Ownership, PauseReason, Policy, PriorOutcome, Start,
 };
 use drumline::message::Message;
@@ -344,9 +344,6 @@ impl Watch {
                 let ran = self.started.contains(delivery);
                 let waited = self.lacked.contains(delivery) || self.locked.contains(delivery);
                 assert!(run.is_some() == ran || waited, "runs have their facts");
-                if run.as_ref().is_some_and(|run| matches!(run.ending, Ending::Limited { .. })) {
-                    self.seen.insert("returned for a limit");
-                }
                 self.undecided -= 1;
                 self.locked.remove(delivery);
                 if !self.finished.contains(delivery) {

@@ -238,7 +238,7 @@ fn leases_are_renewed_for_twelve_hours_and_then_it_goes_back() {
     assert!(emitted.len() > 2000 && emitted.iter().all(|line| line == "hide mail1#1=30"), "{emitted:?}");
     world.wait(secs(60));
     let emitted = world.emitted();
-    assert!(emitted.contains(&"mail1 is release".to_owned()), "{emitted:?}");
+    assert!(emitted.contains(&"mail1 is retry after 30s".to_owned()), "{emitted:?}");
     assert_eq!(world.ledger.in_hand(), 0);
 }
 
@@ -338,4 +338,17 @@ fn a_limited_run_is_no_crash_and_a_suspect_that_was_held_still_runs_alone() {
     assert!(come(&mut world, &["other2"]).is_empty(), "it runs alone");
     world.ends("mail1", DONE);
     assert_eq!(begun(&mut world), ["other2"]);
+}
+
+#[test]
+fn while_an_operator_has_paused_the_type_messages_go_back_for_ten_minutes() {
+    let mut world = full(4, standard());
+    let limits = world.limits().clone();
+    limits.set_orders("mail", TypeOrders { is_paused: true, ..TypeOrders::default() });
+    assert_eq!(fate(&mut world, "mail12"), Some("retry after 611s".to_owned()));
+    world.ends("mail1", DONE);
+    assert!(begun(&mut world).is_empty());
+    limits.set_orders("mail", TypeOrders::default());
+    world.wait(millis(1));
+    assert_eq!(begun(&mut world), ["mail2"]);
 }

@@ -303,11 +303,15 @@ impl World {
         self.limits = Some(limits);
     }
 
+    pub(crate) fn limits(&self) -> &Limits {
+        self.limits.as_ref().expect("jobs are limited")
+    }
+
     /// The oldest run of this message asks for its permit, as a job of this type. Returns true if it runs on.
     #[track_caller]
     pub(crate) fn asks(&mut self, name: &str, job_type: &str) -> bool {
         let id = *self.runs.get(name).and_then(VecDeque::front).expect("it runs");
-        let limits = self.limits.as_ref().expect("jobs are limited");
+        let limits = self.limits().clone();
         let (waited_for, payload) = (self.permits.remove(&id), serde_json::value::RawValue::NULL);
         match limits.admit(
             self.now,

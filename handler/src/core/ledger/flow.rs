@@ -431,7 +431,7 @@ impl Ledger {
 
     /// The attempt's number is the receive count, less the returns for a limit, after which no handler ran; an emulator that does
     /// not count says 0.
-    fn attempt(&self, message: &Message) -> NonZeroU32 {
+    pub(super) fn attempt(&self, message: &Message) -> NonZeroU32 {
         let returns = self.limits.as_ref().map_or(0, |limits| limits.returns_of(&message.id));
         NonZeroU32::new(message.receive_count.saturating_sub(returns)).unwrap_or(NonZeroU32::MIN)
     }

@@ -10,7 +10,9 @@ use crate::core::control::CancelReason;
 use crate::core::delivery::{Run, Stage};
 use crate::core::ending::{Ending, RunReport};
 use crate::core::ids::DeliveryId;
+use crate::core::ledger_event::RunFacts;
 use crate::core::limits::{HELD_PER_CLASS, Hold, JobClass, LimitWait, Permit};
+use crate::core::outcome::Outcome;
 use crate::core::outcome_cache::PriorOutcome;
 
 impl Ledger {
@@ -104,6 +106,8 @@ impl Ledger {
                 match limits.ask(now, &class) {
                     Ok(permit) => self.start_held_with(now, id, permit),
                     Err(wait) => {
+                        self.waits.refused(&class, wait);
+                        limits.held_refused(&class, wait);
                         self.held.refused(now, &class, wait.until);
                         break;
                     }
@@ -158,7 +162,17 @@ impl Ledger {
         };
         let others = self.held.of_class(&class).saturating_sub(1);
         let hidden_for = self.returned_for(now, id, (&class, wait), others);
-        self.conclude_released(now, id, hidden_for);
+        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let hidden_for = hidden_for.min(delivery.longest_visibility(now));
+        let run = RunFacts {
+            attempt: self.attempt(&delivery.message),
+            ending: wait.ending(&class, hidden_for),
+            job_type: Some(class.job_type),
+            identity: None,
+            took: Duration::ZERO,
+            last_attempt: self.would_die(id),
+        };
+        self.conclude(now, id, Outcome::RetryAfter(hidden_for), Some(run));
     }
 
     /// A message goes back for its limit, with so many of its class before it in hand. Returns the time for which it is hidden.

@@ -14,6 +14,7 @@ use super::job_class::JobClass;
 use super::limited_classes::LimitedClasses;
 use super::permit::Permit;
 use super::rate::RateState;
+use super::returned::{AGAIN, Pace, ReturnedMessages};
 use super::rules::{LimitRules, TypeRules};
 use super::snapshot::{ClosedLimit, TypeSnapshot, Waiting};
 use super::tokens::{GrantedTokens, TokenDemand};
@@ -196,12 +197,20 @@ impl Limits {
     fn pace(&self, now: Instant, class: &JobClass, wait: LimitWait) -> Pace {
         let state = self.state();
         let interval = state.types.get(&class.job_type).map(|of_type| of_type.interval(state.rules.cores));
-        Pace { from: wait.until.map_or(now, |until| until.max(now)), interval: interval.unwrap_or_default() }
+        // Nothing tells when an operator resumes it.
+        let unknown = if wait.reason == LimitReason::Operator { now + AGAIN } else { now };
+        let from = wait.until.map_or(unknown, |until| until.max(now));
+        Pace { from, interval: interval.unwrap_or_default() }
     }
 
     /// A message of the class is held by the ledger of this handle.
     pub(crate) fn holds(&self, class: &JobClass, wait: LimitWait) {
         self.1.held(class, wait);
+    }
+
+    /// The first held message of the class was refused again.
+    pub(crate) fn held_refused(&self, class: &JobClass, wait: LimitWait) {
+        self.1.refused(class, wait);
     }
 
     /// A message of the class is held no more.

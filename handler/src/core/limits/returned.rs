@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use super::job_class::JobClass;
 
 /// A message that was returned before goes back for at least this time: its wait costs one receive in ten minutes.
-pub(crate) const AGAIN: Duration = Duration::from_secs(600);
+pub(super) const AGAIN: Duration = Duration::from_secs(600);
 
 /// SQS counts in whole seconds.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -26,9 +26,9 @@ const MOST_CLASSES: usize = 1_000;
 
 /// The turn of a class: from when on jobs of it may start, and the time between two of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pace {
-    pub(crate) from: Instant,
-    pub(crate) interval: Duration,
+pub(super) struct Pace {
+    pub(super) from: Instant,
+    pub(super) interval: Duration,
 }
 
 impl Pace {

@@ -1,6 +1,10 @@
 //! The reason and the time for which a job waits for its limits.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use super::job_class::JobClass;
+use crate::core::ending::Ending;
+use crate::core::reason::bounded;
 
 /// The wait of a job for its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +13,14 @@ pub struct LimitWait {
     pub reason: LimitReason,
     /// The time at which it may ask again; `None` if it waits for a change: the end of a run, tokens, an operator.
     pub until: Option<Instant>,
+}
+
+impl LimitWait {
+    /// The ending of a run whose job has to wait, and that is hidden for so long if its message goes back.
+    pub(crate) fn ending(self, class: &JobClass, remaining: Duration) -> Ending {
+        let reason = bounded(format!("{} waits for its limit: {}", class.job_type, self.reason.words()));
+        Ending::Limited { remaining, limit: self.reason, reason }
+    }
 }
 
 /// A limit that jobs wait for.
@@ -61,7 +73,7 @@ impl LimitReason {
     }
 
     /// What the jobs of a type wait for, in words that follow the type.
-    pub fn words(self) -> &'static str {
+    fn words(self) -> &'static str {
         match self {
             Self::Concurrency => "as many of its jobs run as may at once",
             Self::Cpu => "every core that the process may use is busy",
