@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use drumline::core::{PauseReason, Policy, SlotPool, SlotRules};
 
-use crate::world::{DONE, World, fifo, secs, standard, with_slots};
+use crate::world::{DONE, World, fifo, millis, secs, standard, with_slots};
 
 fn pool(slots: usize) -> SlotPool {
     SlotPool::new(NonZeroUsize::new(slots).unwrap())
@@ -27,7 +27,7 @@ fn slots(pool: &SlotPool) -> Vec<usize> {
 fn fills(world: &mut World, name: &str) {
     for round in 0..20 {
         if world.asked_for().is_empty() {
-            world.wait(crate::world::millis(20));
+            world.wait(millis(20));
         }
         for receive in 0..world.asked_for().len() {
             let open = world.take_receive();
@@ -91,6 +91,8 @@ fn messages_behind_others_of_their_group_take_no_slots() {
     let pool = pool(8);
     let mut first = joins(&pool, weight(1), fifo());
     first.receives(["g/a"]);
+    // It has waited for more slots.
+    first.wait(millis(20));
     let receive = first.take_receive();
     assert!(receive.is_short && receive.max >= 4, "{receive:?}");
     first.lands(receive, &["h/b", "h/c", "h/d", "h/e"]);

@@ -8,6 +8,7 @@ mod outbox;
 mod producing;
 mod schedules;
 mod secrets;
+mod slots;
 
 use super::*;
 use std::collections::{BTreeMap, HashMap};

@@ -38,7 +38,8 @@ impl Queues {
     fn worker(&self, app: &App) -> Worker {
         let launch = Launch::on(&self.local).without("DRUMLINE_QUEUE_URL").env("DRUMLINE_LOG", "warn");
         let tables = QUEUES.iter().zip(&self.urls);
-        let tables = tables.map(|((_, weight), url)| format!("[[queue]]\nurl = {url:?}\nweight = {weight}\n"));
+        let tables =
+            tables.map(|((_, weight), url)| format!("[[queue]]\nurl = {url:?}\nweight = {weight}\n"));
         let settings = launch.home().join("drumline.toml");
         let text = format!("concurrency = {SLOTS}\nallow_unbounded = true\n{}", tables.collect::<String>());
         std::fs::write(&settings, text).unwrap();

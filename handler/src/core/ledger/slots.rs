@@ -94,7 +94,9 @@ impl Ledger {
         if self.pool.is_none() {
             return;
         }
-        let to_start = self.slots_to_start(usize::from(self.held.count() > 0));
+        // The slots of those that hang are free from now on.
+        self.tick_receives(now);
+        let to_start = self.slots_to_start(usize::from(self.is_held_due(now)));
         let usage = self.slot_use(now, to_start);
         let Some(pool) = &mut self.pool else { return };
         let new = pool.member.granted().saturating_sub(pool.granted);

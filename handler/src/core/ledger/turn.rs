@@ -138,14 +138,20 @@ impl Ledger {
         self.find_next_check();
     }
 
+    /// Ends pauses of receives, and gives those up that hang.
+    pub(super) fn tick_receives(&mut self, now: Instant) {
+        let overdue = self.receives.as_mut().map_or(0, |receives| receives.tick(now));
+        for _ in 0..overdue {
+            self.emit(LedgerEvent::ReceiveOverdue);
+        }
+    }
+
     fn ask_for_messages(&mut self, now: Instant) {
         let demand = if self.is_judging() { 0 } else { self.demand() };
         let demand = self.demand_under_limits(now, demand);
         let are_few = self.limited_receives.are_few();
+        self.tick_receives(now);
         let Some(receives) = &mut self.receives else { return };
-        for _ in 0..receives.tick(now) {
-            self.effects.push_back(Effect::Event(LedgerEvent::ReceiveOverdue));
-        }
         // Few that are asked for have been gathered before.
         let concurrency = if are_few { 1 } else { self.policy.concurrency.get() };
         while let Some(receive) = receives.next(now, demand, concurrency) {
