@@ -1,11 +1,12 @@
 //! How messages are received while those that come are limited, and those of their classes are held that may be.
 //!
 //! A receive that brings a limited message for which there is no place hides it to no avail. Invariants: once two full receives in a
-//! row brought nothing else, messages are asked for only as held ones start, and one at a time at a slow and growing interval to
-//! find out if others have come; one that nothing limits ends that.
+//! row brought nothing else, messages are asked for only if held ones have left their places, no more than there are places, and one at
+//! a time at a slow and growing interval to find out if others have come; one that nothing limits ends that.
 
 use std::time::{Duration, Instant};
 
+use crate::core::limits::JobClass;
 use crate::core::receives::MAX_RECEIVE;
 
 /// The limited messages in a row that go back before receives become few: two full receives. Beside a tenth of other messages, one in
@@ -16,25 +17,26 @@ const RETURNED_IN_A_ROW: usize = 2 * MAX_RECEIVE;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// The messages that are worth a receive at once, and how long fewer wait for more, so that a fast class costs few receives.
+/// The places that are worth a receive at once, and how long fewer wait for more, so that a fast class costs few receives.
 const WORTH_A_RECEIVE: usize = MAX_RECEIVE / 2;
 const GATHER: Duration = Duration::from_millis(100);
-
-/// The messages that are asked for after a start if few of its class are held: of several classes, those that come may be of another.
-const AFTER_ONE_OF_FEW: usize = 4;
 
 /// How messages are received while those that come are limited.
 #[derive(Debug, Default)]
 pub(crate) struct LimitedReceives {
     /// The messages that went back since one came that nothing limits.
     returned_in_a_row: usize,
-    /// The messages for which there is a place, or that are to show if others come.
-    room: usize,
-    /// Until when `room` waits for more.
+    /// A job has started, and no message has gone back since: those that come may find a place.
+    may_ask: bool,
+    /// The class of the last held message that has left its place; `None` if a job was admitted at once.
+    class: Option<JobClass>,
+    /// Until when few places wait for more.
     gather_until: Option<Instant>,
     /// When one message is asked for to find out if others come.
     look_at: Option<Instant>,
     wait: Duration,
+    /// That time has come, and nothing was received since.
+    looks: bool,
     /// The jobs that were admitted at once, up to the last time.
     admitted: u64,
     others: u64,
@@ -46,26 +48,33 @@ impl LimitedReceives {
         self.returned_in_a_row >= RETURNED_IN_A_ROW
     }
 
+    /// The class whose places count; `None` for the one with the most of them.
+    pub(crate) fn class(&self) -> Option<&JobClass> {
+        self.class.as_ref()
+    }
+
     /// A message goes back, since those of its class are held that may be.
     pub(crate) fn returned(&mut self, now: Instant) {
         let were_few = self.are_few();
         self.returned_in_a_row = self.returned_in_a_row.saturating_add(1);
+        (self.may_ask, self.gather_until) = (false, None);
         if !were_few && self.are_few() {
-            (self.room, self.gather_until) = (0, None);
+            self.looks = false;
             (self.wait, self.look_at) = (FIRST_WAIT, Some(now + FIRST_WAIT));
         }
     }
 
-    /// A held message leaves its place, of whose class so many are left.
-    pub(crate) fn left(&mut self, now: Instant, of_class: usize) {
-        if !self.are_few() {
-            return;
+    /// A held message leaves its place.
+    pub(crate) fn left(&mut self, now: Instant, class: &JobClass) {
+        if self.are_few() {
+            self.class = Some(class.clone());
+            self.starts(now);
         }
-        self.room += if of_class < WORTH_A_RECEIVE { AFTER_ONE_OF_FEW } else { 1 };
-        self.room = self.room.min(MAX_RECEIVE);
-        if self.room < WORTH_A_RECEIVE {
-            self.gather_until.get_or_insert(now + GATHER);
-        }
+    }
+
+    fn starts(&mut self, now: Instant) {
+        self.may_ask = true;
+        self.gather_until.get_or_insert(now + GATHER);
         (self.wait, self.look_at) = (FIRST_WAIT, Some(now + FIRST_WAIT));
     }
 
@@ -73,8 +82,9 @@ impl LimitedReceives {
     pub(crate) fn admitted(&mut self, now: Instant, (admitted, others): (u64, u64)) {
         if self.others != others {
             self.returned_in_a_row = 0;
-        } else if self.admitted != admitted {
-            self.left(now, 0);
+        } else if self.admitted != admitted && self.are_few() {
+            self.class = None;
+            self.starts(now);
         }
         (self.admitted, self.others) = (admitted, others);
     }
@@ -84,27 +94,24 @@ impl LimitedReceives {
         if !self.are_few() || count == 0 {
             return;
         }
-        self.room = self.room.saturating_sub(count);
-        if self.room == 0 {
-            self.gather_until = None;
-        }
+        self.looks = false;
         if self.look_at.is_none() {
             self.look_at = Some(now + self.wait);
             self.wait = (2 * self.wait).min(LONGEST_WAIT);
         }
     }
 
-    /// Returns the number of messages that may be asked for, open receives included.
-    pub(crate) fn most(&mut self, now: Instant) -> usize {
+    /// Returns the number of messages to ask for, besides those that open receives ask for, if there are places for so many.
+    pub(crate) fn most(&mut self, now: Instant, places: usize, reserved: usize) -> usize {
         if self.look_at.is_some_and(|at| at <= now) {
-            self.look_at = None;
-            self.room = self.room.max(1);
-            self.gather_until = None;
+            (self.look_at, self.looks) = (None, true);
         }
         if self.gather_until.is_some_and(|until| until <= now) {
             self.gather_until = None;
         }
-        if self.gather_until.is_some() && self.room < WORTH_A_RECEIVE { 0 } else { self.room }
+        let is_worth_it = places >= WORTH_A_RECEIVE || self.gather_until.is_none();
+        let for_places = if self.may_ask && is_worth_it { places } else { 0 };
+        for_places.max(usize::from(self.looks && reserved == 0))
     }
 
     /// When more may be asked for without another message that leaves.

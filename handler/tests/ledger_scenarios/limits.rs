@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use drumline::core::{
     Claims, CrashEvidence, JobClass, LimitRules, Limits, Ownership, PauseReason, Policy, ReceiveLimit,
-    TypeRules,
+    TypeOrders, TypeRules,
 };
 
 use crate::world::{DONE, World, millis, retry, secs, standard, with_slots};
@@ -238,7 +238,7 @@ fn leases_are_renewed_for_twelve_hours_and_then_it_goes_back() {
     assert!(emitted.len() > 2000 && emitted.iter().all(|line| line == "hide mail1#1=30"), "{emitted:?}");
     world.wait(secs(60));
     let emitted = world.emitted();
-    assert!(emitted.contains(&"mail1 is retry after 30s".to_owned()), "{emitted:?}");
+    assert!(emitted.contains(&"mail1 is retry after 1s".to_owned()), "{emitted:?}");
     assert_eq!(world.ledger.in_hand(), 0);
 }
 

@@ -132,7 +132,7 @@ fn a_class_whose_limit_is_gone_is_received_at_full_speed() {
     drop(permits);
     world.wait(millis(1));
     assert_eq!(begun(&mut world).len(), 10);
-    for n in 0..20 {
+    for n in 0..32 {
         let name = format!("mail{}", 100 + n);
         assert_eq!(come(&mut world, &[&name]), [name.as_str()]);
         world.ends(&name, DONE);

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::locks::TIME_TO_SETTLE;
 use super::state::Ledger;
+use crate::core::claim_lease::RunClaim;
 use crate::core::control::CancelReason;
-use crate::core::delivery::{Run, Stage};
+use crate::core::delivery::{Delivery, Run, Stage};
 use crate::core::ending::{Ending, RunReport};
 use crate::core::ids::DeliveryId;
 use crate::core::ledger_event::RunFacts;
@@ -48,9 +49,13 @@ impl Ledger {
             let time = self.batch_waits_until().map(|until| until.saturating_duration_since(now));
             return time.is_none_or(|time| limits.delay(now, class, wait, of_class) <= time);
         }
-        let most = self.policy.concurrency.get().max(HELD_PER_CLASS);
         let lane = self.deliveries.get(&id).map_or(1, |delivery| 1 + self.waiting_behind(id, &delivery.lane));
-        of_class < HELD_PER_CLASS && self.parked_for_limits() + lane <= most
+        of_class < HELD_PER_CLASS && self.parked_for_limits() + lane <= self.most_parked()
+    }
+
+    /// The most messages that wait in hand for their limits, over all classes: as many as there are slots.
+    fn most_parked(&self) -> usize {
+        self.policy.concurrency.get().max(HELD_PER_CLASS)
     }
 
     /// When a batch gives back what it holds.
@@ -147,7 +152,7 @@ impl Ledger {
         if let Some(limits) = &self.limits {
             limits.held_left(&hold.class);
         }
-        self.limited_receives.left(now, self.held.of_class(&hold.class));
+        self.limited_receives.left(now, &hold.class);
         Some(hold)
     }
 
@@ -234,13 +239,37 @@ impl Ledger {
         lane.is_some_and(|lane| lane.iter().any(|id| self.would_die(*id)))
     }
 
-    /// Returns the number of messages that may be asked for, of those for which there are slots.
+    /// Returns the number of messages that may be asked for, of so many for which there is room; those of open receives are
+    /// included.
     pub(super) fn demand_under_limits(&mut self, now: Instant, demand: usize) -> usize {
         let Some(limits) = &self.limits else { return demand };
         self.limited_receives.admitted(now, limits.admitted());
         if !self.limited_receives.are_few() || self.pauses.any() {
             return demand;
         }
-        demand.min(self.limited_receives.most(now))
+        let reserved = self.reserved_slots();
+        let places = self.places().saturating_sub(reserved + self.undecided());
+        demand.min(reserved + self.limited_receives.most(now, places, reserved))
+    }
+
+    /// The places for further held messages: those of the class that has started last.
+    fn places(&self) -> usize {
+        let held = match self.limited_receives.class() {
+            Some(class) => self.held.of_class(class),
+            None => self.held.fewest_of_a_class(),
+        };
+        let in_all = self.most_parked().saturating_sub(self.parked_for_limits());
+        HELD_PER_CLASS.saturating_sub(held).min(in_all)
+    }
+
+    /// The messages that were received, and of which is not known yet if they are limited.
+    fn undecided(&self) -> usize {
+        let is_undecided = |delivery: &Delivery| match &delivery.stage {
+            Stage::Waiting => delivery.held.is_none() && delivery.lock_wait.is_none(),
+            Stage::Running(run) => !run.was_held && !matches!(run.claim, RunClaim::Kept(_)),
+            Stage::Settling(_) => false,
+        };
+        let undecided = self.deliveries.values().filter(|delivery| is_undecided(delivery)).count();
+        undecided.saturating_sub(self.behind_held())
     }
 }

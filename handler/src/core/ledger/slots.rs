@@ -158,7 +158,7 @@ impl Ledger {
         }
     }
 
-    fn reserved_slots(&self) -> usize {
+    pub(super) fn reserved_slots(&self) -> usize {
         self.receives.as_ref().map_or(0, |receives| receives.reserved())
     }
 }

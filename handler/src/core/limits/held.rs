@@ -66,6 +66,11 @@ impl HeldMessages {
         self.classes.get(class).map_or(0, |held| held.ids.len())
     }
 
+    /// The number of held messages of the class with the fewest.
+    pub(crate) fn fewest_of_a_class(&self) -> usize {
+        self.classes.values().map(|held| held.ids.len()).min().unwrap_or_default()
+    }
+
     /// Adds a message to its class.
     pub(crate) fn add(&mut self, id: DeliveryId, hold: &Hold) {
         let held = self.classes.entry(hold.class.clone()).or_default();

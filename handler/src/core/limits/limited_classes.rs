@@ -7,8 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::job_class::JobClass;
 use super::wait::LimitWait;
 
-/// A class counts as limited until so many of its jobs in a row were admitted at once: as many as a receive brings.
-const ADMITTED_IN_A_ROW: u32 = 10;
+/// A class counts as limited until so many of its jobs in a row were admitted at once: more than three receives bring, and than most
+/// bursts allow.
+const ADMITTED_IN_A_ROW: u32 = 32;
 
 /// The classes that are kept at most beside those of held messages: there may be one for each customer.
 const MOST_CLASSES: usize = 1_000;
@@ -99,21 +100,22 @@ mod tests {
     const WAIT: LimitWait = LimitWait { reason: LimitReason::Concurrency, until: None };
 
     #[test]
-    fn a_class_is_limited_until_ten_of_its_jobs_in_a_row_were_admitted() {
+    fn a_class_is_limited_until_many_of_its_jobs_in_a_row_were_admitted() {
         let (classes, mail) = (LimitedClasses::default(), JobClass::of_type("mail"));
         classes.admitted(None);
         classes.admitted(Some(&mail));
         assert_eq!(classes.counts(), (0, 2));
         classes.refused(&mail, WAIT);
-        for _ in 0..9 {
+        let most = ADMITTED_IN_A_ROW;
+        for _ in 1..most {
             classes.admitted(Some(&mail));
         }
         classes.refused(&mail, WAIT);
-        assert_eq!(classes.counts(), (9, 2));
-        for _ in 0..11 {
+        assert_eq!(classes.counts(), (u64::from(most) - 1, 2));
+        for _ in 0..=most {
             classes.admitted(Some(&mail));
         }
-        assert_eq!(classes.counts(), (18, 4));
+        assert_eq!(classes.counts(), (2 * u64::from(most) - 2, 4));
     }
 
     #[test]
