@@ -128,6 +128,14 @@ fn a_rejection_is_not_retried() {
 }
 
 #[test]
+fn a_throttled_step_is_left_to_the_limits_of_its_type() {
+    let throttled = || Err(Failure::throttled(Duration::from_secs(9), "429"));
+    let (ending, waits) = retried("schedule(1s)", vec![throttled(), Ok(())], LONG, None);
+    let after = Some(Duration::from_secs(9));
+    assert_eq!((ending, waits), (Ending::Throttled { after, reason: "429".to_owned() }, vec![]));
+}
+
+#[test]
 fn a_delay_that_the_failure_asks_for_counts_if_it_is_longer() {
     let after = |millis| Err(Failure::retry_after(Duration::from_millis(millis), "busy"));
     let (ending, waits) = retried("schedule(1s,1s,1s)", vec![after(10), after(3_000), Ok(())], LONG, None);

@@ -1,8 +1,9 @@
 //! The `[limits."TYPE"]` tables.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
 
-use drumline::core::{JobKind, RateKey};
+use drumline::core::{BreakerRule, JobKind, RateKey};
 
 use super::*;
 
@@ -31,6 +32,68 @@ fn limits_are_tables_by_job_type() {
     let mail = "burst = 10, key = \"/customerId\", rate = \"50/s\"";
     assert_eq!(shown("limits.email.send"), (mail.to_owned(), Origin::File));
     assert_eq!(shown("limits.image"), ("concurrency = 3, kind = \"cpu\"".to_owned(), Origin::File));
+}
+
+#[test]
+fn a_breaker_needs_one_of_two_rules_and_has_defaults_for_the_rest() {
+    let file = "[limits.a]\nbreaker_failures = 5\n\
+                [limits.b]\nbreaker_share = \"50%\"\nbreaker_window = \"5m\"\nbreaker_runs = 9\nbreaker_pause = \"1s\"\n\
+                [limits.c]\nconcurrency = 2\n";
+    let settings = read(&[], &[("DRUMLINE_QUEUE_URL", JOBS)], file).unwrap();
+    let of = |name: &str| settings.limits.types[name].breaker.clone();
+    let defaults = BreakerRule {
+        failures: NonZeroU32::new(5),
+        share: None,
+        window: Duration::from_secs(60),
+        min_runs: NonZeroU32::new(20).unwrap(),
+        pause: Duration::from_secs(30),
+    };
+    assert_eq!(of("a"), Some(defaults));
+    let all = BreakerRule {
+        failures: None,
+        share: Some("50%".parse().unwrap()),
+        window: Duration::from_secs(300),
+        min_runs: NonZeroU32::new(9).unwrap(),
+        pause: Duration::from_secs(1),
+    };
+    assert_eq!((of("b"), of("c")), (Some(all), None));
+    let file = "[limits.a]\nbreaker_pause = \"2h\"\n\
+                [limits.b]\nbreaker_failures = 0\nbreaker_runs = 5\n\
+                [limits.c]\nbreaker_share = \"0.5\"\nbreaker_window = \"100ms\"\n";
+    let found = problems(file);
+    let all = found.to_string();
+    for says in [
+        "[limits.\"a\"]: breaker_failures: is missing, or breaker_share: one of them pauses the type",
+        "[limits.\"a\"]: breaker_pause = \"2h\": must be a duration from 1s to 1h",
+        "[limits.\"b\"]: breaker_share: is missing: breaker_window and breaker_runs are parts of it",
+        "[limits.\"b\"]: breaker_failures = \"0\": must be a whole number from 1",
+        "[limits.\"c\"]: breaker_share = \"0.5\": a share is a whole number from 1% to 100%",
+        "[limits.\"c\"]: breaker_window = \"100ms\": must be a duration from 1s to 1h",
+    ] {
+        assert!(all.contains(says), "{says} in\n{all}");
+    }
+    assert_eq!(found.list.len(), 6, "{all}");
+}
+
+#[test]
+fn a_fifo_queue_takes_no_tenant_share_of_its_own() {
+    const FIFO: &str = "http://127.0.0.1:9324/000000000000/orders.fifo";
+    let file = format!(
+        "tenant_share = \"25%\"\n[[queue]]\nurl = \"{JOBS}\"\n[[queue]]\nurl = \"{MAIL}\"\ntenant_share = \"10%\"\n\
+         [[queue]]\nurl = \"{FIFO}\"\n"
+    );
+    let settings = read(&[], &[], &file).unwrap();
+    let shares = settings.queues.iter().map(|queue| queue.tenant_share.map(|share| share.to_string()));
+    let expected = [Some("25%".to_owned()), Some("10%".to_owned()), None];
+    assert_eq!(shares.collect::<Vec<_>>(), expected, "that of all queues leaves FIFO queues alone");
+    let file = format!("[[queue]]\nurl = \"{FIFO}\"\ntenant_share = \"25%\"\n");
+    let all = read(&[], &[], &file).unwrap_err().to_string();
+    assert!(
+        all.contains("tenant_share = \"25%\" (file, [[queue]]): a message group of a FIFO queue"),
+        "{all}"
+    );
+    let all = read(&[], &[("DRUMLINE_TENANT_SHARE", "25"), ("DRUMLINE_QUEUE_URL", JOBS)], "").unwrap_err();
+    assert!(all.to_string().contains("DRUMLINE_TENANT_SHARE = \"25\": a share is a whole number"), "{all}");
 }
 
 #[test]
