@@ -170,7 +170,7 @@ fn a_throttled_head_keeps_its_lane_in_order() {
 }
 
 #[test]
-fn a_throttled_run_that_was_stopped_still_tells_of_its_service() {
+fn a_throttled_run_that_was_stopped_closes_its_type_all_the_same() {
     let (mut world, limits) = with_limits(standard());
     world.receives(["a", "b"]);
     world.drain(secs(1));

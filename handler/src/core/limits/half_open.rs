@@ -27,7 +27,7 @@ struct Closed {
 pub(super) struct ProbeOf(u64);
 
 impl HalfOpen {
-    /// Returns until when a job has to wait; `None` while a probe runs, on which it depends.
+    /// Returns `Ok` if a job may start, else the time until which it waits: `None` while a probe runs, on which it depends.
     pub(super) fn check(&self, now: Instant) -> Result<(), Option<Instant>> {
         match &self.closed {
             Some(closed) if now < closed.until => Err(Some(closed.until)),

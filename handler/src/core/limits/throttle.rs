@@ -50,8 +50,8 @@ impl Throttle {
         }
     }
 
-    /// The time for which the type is closed by a run. A delay of nothing is none: the service would be asked again and again. Runs that
-    /// have started before the type closed are the same trouble, and let its pauses not grow.
+    /// Returns the time for which a run closes the type. A delay of nothing is none: the service would be asked again and again. Runs
+    /// that started before the type closed met the same trouble, so they do not make its pauses grow.
     fn pause(&mut self, asked: Option<Duration>, is_probe: bool, jitter: Jitter) -> Duration {
         if let Some(asked) = asked.filter(|asked| !asked.is_zero()) {
             return asked.min(LONGEST_ASKED);
