@@ -24,7 +24,8 @@ pub(super) struct Measured {
     pub(super) started: usize,
     pub(super) slot_time: Duration,
     pub(super) receives: usize,
-    /// From the sending of a message to the start of its job; for an endless queue, from one start to the next.
+    /// From the sending of a message to the start of its job, or to the end of the scenario for the first that has not started; for an
+    /// endless queue, from one start to the next.
     pub(super) waits: Vec<Duration>,
     last_start: Duration,
 }
@@ -78,8 +79,17 @@ impl<E> World<E> {
         self.most_hidden = self.most_hidden.max(self.hidden);
     }
 
-    /// What was measured, without the events that would follow.
-    pub(super) fn ended(self) -> World<()> {
+    /// What was measured, without the events that would follow. What waits at the end has waited until then.
+    pub(super) fn ended(mut self) -> World<()> {
+        let end = self.scenario.lasts;
+        for queue in &mut self.queues {
+            let since = if queue.is_endless {
+                Some(queue.measured.last_start)
+            } else {
+                queue.waiting.front().copied()
+            };
+            queue.measured.waits.extend(since.map(|since| end.saturating_sub(since)));
+        }
         World {
             now: self.now,
             queues: self.queues,

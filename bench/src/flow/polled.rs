@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::load::Scenario;
 use super::model::{REQUEST, World};
 
-/// How long the loop waits once no queue has had a message.
+/// How long a queue is not asked after it has had no message.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A receive brings at most ten messages.
@@ -35,9 +35,8 @@ struct Loop {
     order: Order,
     free: usize,
     is_asking: bool,
-    is_pausing: bool,
-    /// The queues that have had no message since one had.
-    empty: Vec<bool>,
+    /// Until when each queue is not asked.
+    paused_until: Vec<Duration>,
     turn: usize,
     weights: Vec<f64>,
     starts: Vec<f64>,
@@ -50,8 +49,7 @@ pub(super) fn play(scenario: &Scenario, order: Order, seed: u64) -> World<()> {
         order,
         free: scenario.slots,
         is_asking: false,
-        is_pausing: false,
-        empty: vec![false; scenario.loads.len()],
+        paused_until: vec![Duration::ZERO; scenario.loads.len()],
         turn: 0,
         weights: scenario.loads.iter().map(|load| f64::from(load.rules.weight.get())).collect(),
         starts: vec![0.0; scenario.loads.len()],
@@ -81,10 +79,13 @@ impl Loop {
             Event::Lands(queue, max) => {
                 self.is_asking = false;
                 let messages = self.world.take(queue, max);
+                if !messages.is_empty() && self.paused_until[queue] > Duration::ZERO {
+                    self.paused_until[queue] = Duration::ZERO;
+                    self.forgets_idle_time(queue);
+                }
                 if messages.is_empty() {
-                    self.empty[queue] = true;
-                } else {
-                    self.empty.fill(false);
+                    self.paused_until[queue] = self.world.now + PAUSE;
+                    self.world.after(PAUSE, Event::Resume);
                 }
                 for sent_at in messages {
                     self.free -= 1;
@@ -94,35 +95,39 @@ impl Loop {
                 }
             }
             Event::Ends => self.free += 1,
-            Event::Resume => {
-                self.is_pausing = false;
-                self.empty.fill(false);
-            }
+            // There is a queue to ask again.
+            Event::Resume => {}
         }
         self.asks();
     }
 
+    /// A queue has messages again: it has no more starts to come than the others.
+    fn forgets_idle_time(&mut self, queue: usize) {
+        let others =
+            (0..self.starts.len()).filter(|other| *other != queue && self.paused_until[*other].is_zero());
+        let least = others.map(|other| self.starts[other]).reduce(f64::min);
+        self.starts[queue] = self.starts[queue].max(least.unwrap_or_default());
+    }
+
     fn asks(&mut self) {
-        if self.is_asking || self.is_pausing || self.free == 0 {
+        if self.is_asking || self.free == 0 {
             return;
         }
-        let Some(queue) = self.next() else {
-            self.is_pausing = true;
-            return self.world.after(PAUSE, Event::Resume);
-        };
+        let Some(queue) = self.next() else { return };
         self.is_asking = true;
         self.world.after(REQUEST, Event::Lands(queue, self.free.min(MOST)));
     }
 
     fn next(&mut self) -> Option<usize> {
         let count = self.weights.len();
-        let mut with_messages = (0..count).filter(|queue| !self.empty[*queue]);
+        let may_ask = |queue: &usize| self.paused_until[*queue] <= self.world.now;
+        let mut with_messages = (0..count).filter(may_ask);
         match self.order {
             Order::Strict => with_messages.max_by(|a, b| self.weights[*a].total_cmp(&self.weights[*b])),
             Order::Starts => with_messages.min_by(|a, b| self.starts[*a].total_cmp(&self.starts[*b])),
             Order::RoundRobin => {
                 with_messages.next()?;
-                let turn = (self.turn..).map(|turn| turn % count).find(|queue| !self.empty[*queue])?;
+                let turn = (self.turn..).map(|turn| turn % count).find(may_ask)?;
                 self.turn = turn + 1;
                 Some(turn)
             }
