@@ -1,12 +1,14 @@
 //! The task that leases the tokens of rates which workers share.
 
 use std::num::NonZeroU32;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use drumline::core::{GrantedTokens, LimitRules, Limits, TokenDemand};
 use drumline_store::{StoreError, TokenLease, TokenRequest};
+use futures_util::FutureExt as _;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 use tracing::{error, info, warn};
 
 use crate::claims::ClaimStoreClient;
@@ -17,6 +19,9 @@ const REQUESTS: usize = 16;
 /// The wait after a request that the store has not answered, the first time and at most. It doubles in between.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(5);
+
+/// The longest time for an answer: stores give up by themselves before.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A bucket that no job type has, for the check at the start.
 const CHECKED: &str = "\tchecked at the start";
@@ -104,7 +109,13 @@ async fn ask(store: ClaimStoreClient, demand: TokenDemand) -> Answer {
     let request =
         TokenRequest { bucket: demand.bucket(), rate: demand.rate, burst: demand.burst, most: demand.most };
     let asked_at = now();
-    let result = store.lease_tokens(&request).await;
+    // Each demand has an answer, also if the store's client has none: its key asks for no more before.
+    let asked = AssertUnwindSafe(async { store.lease_tokens(&request).await }).catch_unwind();
+    let result = match timeout(PATIENCE, asked).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(StoreError::Unanswered("its client panicked".into())),
+        Err(_) => Err(StoreError::Unanswered(format!("no answer within {} s", PATIENCE.as_secs()).into())),
+    };
     Answer { demand, asked_at, result }
 }
 

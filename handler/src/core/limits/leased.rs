@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::local_rate::{Key, MAX_KEYS};
 use super::rules::RateRule;
@@ -58,14 +58,17 @@ enum Asking {
     Asked,
 }
 
-/// The reason why there is no leased token.
+/// The reason why there is no leased token, and when there may be one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unleased {
     /// They are used up, or not leased yet.
-    UsedUp,
+    UsedUp(Instant),
     /// The store does not answer.
-    Unanswered,
+    Unanswered(Instant),
 }
+
+/// A time in which a store answers. A job asks again at once when it has.
+const ANSWER: Duration = Duration::from_secs(1);
 
 impl LeasedTokens {
     pub(super) fn new(rule: &RateRule) -> Self {
@@ -93,7 +96,9 @@ impl LeasedTokens {
             return Ok(());
         }
         tokens.is_waited_for = true;
-        let unleased = if tokens.is_unanswered { Unleased::Unanswered } else { Unleased::UsedUp };
+        let until = tokens.ask_at.filter(|at| *at > now).unwrap_or(now + ANSWER);
+        let unleased =
+            if tokens.is_unanswered { Unleased::Unanswered(until) } else { Unleased::UsedUp(until) };
         self.need(key);
         Err(unleased)
     }

@@ -52,8 +52,8 @@ impl World {
 fn a_job_without_a_token_has_one_asked_for_and_those_of_a_busy_key_more() {
     let mut world = World::new();
     for most in [1, 2, 4, 8, 16, 20, 20] {
-        assert_eq!(world.takes(&None), Err(Unleased::UsedUp));
-        assert_eq!(world.takes(&None), Err(Unleased::UsedUp));
+        assert!(matches!(world.takes(&None), Err(Unleased::UsedUp(_))));
+        assert!(matches!(world.takes(&None), Err(Unleased::UsedUp(_))));
         assert!(world.tokens.has_new_demand());
         assert!(!world.tokens.has_new_demand(), "it is notified of once");
         assert_eq!(world.asks(), [most]);
@@ -82,7 +82,7 @@ fn tokens_lapse_and_fewer_are_asked_for() {
     }
     assert_eq!(world.takes(&None), Ok(()), "of the block that lapses first");
     world.now += 250 * MS;
-    assert_eq!(world.takes(&None), Err(Unleased::UsedUp));
+    assert!(matches!(world.takes(&None), Err(Unleased::UsedUp(_))));
     assert_eq!(world.asks(), [2], "six of seven have lapsed, and eight would have been the next");
 }
 
@@ -93,16 +93,18 @@ fn after_a_refusal_the_key_asks_again_when_the_store_says() {
     world.asks();
     world.is_granted(1, 0, 30 * MS);
     assert_eq!(world.asks(), [] as [u32; 0]);
+    assert_eq!(world.takes(&None), Err(Unleased::UsedUp(world.now + 30 * MS)));
     assert_eq!(world.tokens.next_demand(), Some(world.now + 30 * MS));
     world.now += 30 * MS;
     assert_eq!(world.asks(), [1], "also if the job that waits has not asked meanwhile");
-    world.tokens.unanswered(&World::demand(1), world.now + 500 * MS);
-    assert_eq!(world.takes(&None), Err(Unleased::Unanswered));
+    let retry_at = world.now + 500 * MS;
+    world.tokens.unanswered(&World::demand(1), retry_at);
+    assert_eq!(world.takes(&None), Err(Unleased::Unanswered(retry_at)));
     world.now += 500 * MS;
     assert_eq!(world.asks(), [1]);
     world.is_granted(1, 1, Duration::ZERO);
     assert_eq!(world.takes(&None), Ok(()));
-    assert_eq!(world.takes(&None), Err(Unleased::UsedUp));
+    assert!(matches!(world.takes(&None), Err(Unleased::UsedUp(_))));
 }
 
 #[test]

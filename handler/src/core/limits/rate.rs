@@ -37,9 +37,23 @@ impl RateState {
         RateSnapshot { rate, tokens: Some(tokens.min(leased)), next }
     }
 
-    /// Takes a token, or returns the time at which there is one; `None` if that is not known.
-    pub(super) fn take(&mut self, _now: Instant, _key: Option<&Arc<str>>) -> Result<(), Option<Instant>> {
-        let _ = &self.rule;
+    /// Has the tokens be leased.
+    pub(super) fn share(&mut self) {
+        self.leased.get_or_insert_with(|| LeasedTokens::new(&self.rule));
+    }
+
+    /// Takes a token, or returns the wait for one.
+    pub(super) fn take(&mut self, now: Instant, class: &JobClass) -> Result<(), LimitWait> {
+        let key = self.counted_as(now, &class.key);
+        let Some(leased) = &mut self.leased else { return self.take_local(now, &key) };
+        leased.check(now, &key).map_err(|unleased| match unleased {
+            Unleased::UsedUp(at) => LimitWait { reason: LimitReason::Rate, until: Some(at) },
+            Unleased::Unanswered(at) => LimitWait { reason: LimitReason::RateStore, until: Some(at) },
+        })?;
+        self.take_local(now, &key)?;
+        if let Some(leased) = &mut self.leased {
+            leased.take(now, &key);
+        }
         Ok(())
     }
 
