@@ -50,6 +50,14 @@ impl Target {
         }
     }
 
+    /// Returns the queue, and the type: one of them, for logs.
+    pub(super) fn parts(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::Queue(name) => (Some(name), None),
+            Self::Type(name) => (None, Some(name)),
+        }
+    }
+
     /// Returns the name of the queue or the type.
     pub fn name(&self) -> &str {
         let (Self::Queue(name) | Self::Type(name)) = self;

@@ -206,7 +206,8 @@ impl Control {
         }
         if everywhere != state.everywhere {
             for target in state.everywhere.keys().filter(|target| !everywhere.contains_key(target)) {
-                info!(%target, scope = "everywhere", "orders of operator are gone");
+                let (queue, job_type) = target.parts();
+                info!(queue, "type" = job_type, scope = "everywhere", "orders of operator are gone");
             }
             state.everywhere = everywhere;
             self.apply(&state);
@@ -235,7 +236,8 @@ impl Control {
             for (target, orders) in by_target.iter_mut() {
                 for action in orders.end(now_ms) {
                     has_ended = true;
-                    info!(%target, action, scope, "order of operator has ended");
+                    let (queue, job_type) = target.parts();
+                    info!(queue, "type" = job_type, action, scope, "order of operator has ended");
                 }
             }
         }
@@ -343,7 +345,8 @@ fn concurrency(here: &Orders, everywhere: &Orders) -> Option<NonZeroUsize> {
 fn log_change(target: &Target, change: &Change, scope: &str) {
     let Change { action, note } = change;
     let (by, why, until_ms) = (&*note.by, note.why.as_deref(), note.until_ms);
-    info!(%target, action, by, why, until_ms, scope, "order of operator");
+    let (queue, job_type) = target.parts();
+    info!(queue, "type" = job_type, action, by, why, until_ms, scope, "order of operator");
 }
 
 /// The wall clock in milliseconds: orders end at times of day, also after a suspended machine wakes up.

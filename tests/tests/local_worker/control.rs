@@ -77,8 +77,8 @@ async fn a_queue_is_drained_and_receives_nothing_until_it_is_resumed() {
     );
     let order = &worker.logged("order of operator")[0];
     assert_eq!(
-        (&order["by"], &order["action"], &order["target"]),
-        (&json!("ada@ops"), &json!("pause"), &json!("queue jobs"))
+        (&order["by"], &order["action"], &order["queue"]),
+        (&json!("ada@ops"), &json!("pause"), &json!("jobs"))
     );
 
     succeeds(ctl(&worker, &["resume", "jobs", "--by", "bob"])).await;
