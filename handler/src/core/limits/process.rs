@@ -200,7 +200,11 @@ impl Limits {
         // Nothing tells when an operator resumes it.
         let unknown = if wait.reason == LimitReason::Operator { now + AGAIN } else { now };
         let from = wait.until.map_or(unknown, |until| until.max(now));
-        Pace { from, interval: interval.unwrap_or_default() }
+        let interval = interval.unwrap_or_default();
+        // The token of that time is for the first one, whose turn is not an interval later.
+        let is_exact = wait.reason == LimitReason::Rate && wait.until.is_some();
+        let from = if is_exact { from.checked_sub(interval).unwrap_or(from) } else { from };
+        Pace { from, interval }
     }
 
     /// A message of the class is held by the ledger of this handle.
