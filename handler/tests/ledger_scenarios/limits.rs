@@ -3,8 +3,8 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 
 use drumline::core::{
-    Claims, CrashEvidence, JobClass, LimitRules, Limits, Ownership, PauseReason, Policy, ReceiveLimit,
-    TypeOrders, TypeRules,
+    Claims, CrashEvidence, Ending, JobClass, LimitRules, Limits, Ownership, PauseReason, Policy,
+    ReceiveLimit, TypeOrders, TypeRules,
 };
 
 use crate::world::{DONE, World, millis, retry, secs, standard, with_slots};
@@ -331,13 +331,72 @@ fn a_limited_run_is_no_crash_and_a_suspect_that_was_held_still_runs_alone() {
     assert_eq!(come(&mut world, &["other1"]), ["other1"], "nothing waits while it is held");
     drop(elsewhere);
     world.wait(secs(1));
-    assert!(begun(&mut world).is_empty(), "it has its permit, and waits for other1");
-    assert!(limits.ask(world.now, &JobClass::of_type("mail")).is_err());
+    assert!(begun(&mut world).is_empty(), "it waits for other1");
+    assert!(limits.ask(world.now, &JobClass::of_type("mail")).is_ok(), "and has no permit meanwhile");
     world.ends("other1", DONE);
     assert_eq!(begun(&mut world), ["mail1"]);
     assert!(come(&mut world, &["other2"]).is_empty(), "it runs alone");
     world.ends("mail1", DONE);
     assert_eq!(begun(&mut world), ["other2"]);
+}
+
+#[test]
+fn queues_take_turns_at_a_shared_limit() {
+    let limits = at_once(&[("mail", 1)]);
+    let mut worlds = [(); 2].map(|()| World::new(with_slots(4, standard())));
+    for world in &mut worlds {
+        world.is_limited_by(&limits);
+        world.agrees();
+    }
+    let (mut running, mut counts) = (None, [0, 0]);
+    for n in 0..200 {
+        for (which, world) in worlds.iter_mut().enumerate() {
+            let name = format!("mail{n}");
+            if let [name] = &come(world, &[&name])[..] {
+                running = Some((which, name.clone()));
+            }
+        }
+        // The loop whose run has ended goes on at once, and so it is the first to ask.
+        let Some((which, name)) = running.take() else { panic!("one runs") };
+        counts[which] += 1;
+        worlds[which].ends(&name, DONE);
+        for next in [which, 1 - which, which] {
+            if running.is_none() {
+                worlds[next].wait(millis(1));
+                running = begun(&mut worlds[next]).pop().map(|name| (next, name));
+            }
+        }
+        if running.is_none() {
+            worlds[which].wait(millis(5));
+            running = begun(&mut worlds[which]).pop().map(|name| (which, name));
+        }
+        if n % 2 == 0 {
+            // Time goes on for both.
+            let now = worlds[0].now.max(worlds[1].now);
+            for world in &mut worlds {
+                let behind = now - world.now;
+                world.wait(behind);
+            }
+        }
+    }
+    assert!(counts.iter().all(|count| (80..=120).contains(count)), "{counts:?}");
+}
+
+#[test]
+fn a_held_message_is_the_probe_of_an_unhealthy_target() {
+    let mut world = full(4, standard());
+    world.pauses(PauseReason::TargetUnhealthy);
+    world.ends("mail1", DONE);
+    world.wait(secs(1));
+    assert!(begun(&mut world).is_empty());
+    world.probes();
+    assert_eq!(begun(&mut world), ["mail2"]);
+    world.ends("mail2", Ending::TargetUnhealthy { reason: "refused".to_owned() });
+    world.probes();
+    assert_eq!(begun(&mut world), ["mail3"], "which has been none");
+    world.ends("mail3", DONE);
+    world.resumes(PauseReason::TargetUnhealthy);
+    assert_eq!(begun(&mut world).len(), 1);
 }
 
 #[test]

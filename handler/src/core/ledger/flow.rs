@@ -288,7 +288,9 @@ impl Ledger {
     /// A delivery has its outcome: SQS hears of it, and so does the rest of its lane.
     pub(super) fn conclude(&mut self, now: Instant, id: DeliveryId, outcome: Outcome, run: Option<RunFacts>) {
         let was_parked = self.ends_lock_wait(now, id) | self.ends_hold(now, id).is_some();
-        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        // It needs none, and others wait for it.
+        delivery.permit = None;
         match delivery.stage {
             Stage::Waiting if was_parked => {}
             Stage::Waiting => self.waiting -= 1,

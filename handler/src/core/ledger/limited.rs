@@ -12,7 +12,7 @@ use crate::core::delivery::{Delivery, Run, Stage};
 use crate::core::ending::{Ending, RunReport};
 use crate::core::ids::DeliveryId;
 use crate::core::ledger_event::RunFacts;
-use crate::core::limits::{HELD_PER_CLASS, Hold, JobClass, LimitWait, Permit};
+use crate::core::limits::{HELD_PER_CLASS, Hold, JobClass, LimitWait, Limits, Permit};
 use crate::core::outcome::Outcome;
 use crate::core::outcome_cache::PriorOutcome;
 
@@ -108,15 +108,30 @@ impl Ledger {
         for class in self.held.classes() {
             while self.running < self.run_slots() && !self.quarantine.is_running() {
                 let Some(id) = self.held.first(&class) else { break };
-                match limits.ask(now, &class) {
-                    Ok(permit) => self.start_held_with(now, id, permit),
-                    Err(wait) => {
-                        self.waits.refused(&class, wait);
-                        limits.held_refused(&class, wait);
-                        self.held.refused(now, &class, wait.until);
-                        break;
-                    }
+                if self.deliveries.get(&id).is_some_and(|delivery| delivery.releasing.is_some()) {
+                    // It asks once the claim of its last run is free.
+                    self.held.waits_for_claim(&class);
+                    break;
                 }
+                if !self.asks_for_held(now, &limits, &class, id) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Asks for the permit of the first held message of a class. Returns false if it has to wait.
+    fn asks_for_held(&mut self, now: Instant, limits: &Limits, class: &JobClass, id: DeliveryId) -> bool {
+        match limits.ask(now, class) {
+            Ok(permit) => {
+                self.start_held_with(now, id, permit);
+                true
+            }
+            Err(wait) => {
+                self.waits.refused(class, wait);
+                limits.held_refused(class, wait);
+                self.held.refused(now, class, wait.until);
+                false
             }
         }
     }
@@ -124,25 +139,43 @@ impl Ledger {
     fn start_held_with(&mut self, now: Instant, id: DeliveryId, permit: Permit) {
         let Some(hold) = self.ends_hold(now, id) else { return };
         self.waiting += 1;
+        // One that waits to run alone gives its permit back, and asks anew when it runs: others may be without one for long.
+        if hold.is_suspect && self.waits_again(now, id) {
+            return;
+        }
         if let Some(delivery) = self.deliveries.get_mut(&id) {
             delivery.permit = Some(permit);
         }
-        if !hold.is_suspect || !self.waits_again(now, id) {
-            self.begin(now, id);
+        self.begin(now, id);
+    }
+
+    /// Starts a held message as the probe of a pause, if its limit allows it: one that has been a probe no more often than this.
+    pub(super) fn start_held_probe(&mut self, now: Instant, at_most: Option<u32>) -> bool {
+        let Some(limits) = self.limits.clone().filter(|_| self.held.count() > 0) else { return false };
+        for class in self.held.classes() {
+            let Some(id) = self.held.first(&class) else { continue };
+            let Some(delivery) = self.deliveries.get(&id).filter(|d| d.releasing.is_none()) else { continue };
+            if at_most.is_some_and(|most| delivery.probes > most)
+                || !self.asks_for_held(now, &limits, &class, id)
+            {
+                continue;
+            }
+            // It may have needed no run.
+            if self.deliveries.get(&id).is_some_and(|delivery| matches!(delivery.stage, Stage::Running(_))) {
+                self.is_the_probe(id);
+                return true;
+            }
         }
+        false
     }
 
     /// Returns true if held messages start as soon as their limits allow it.
     fn may_start_held(&self) -> bool {
         self.running < self.policy.concurrency.get()
             && !self.quarantine.is_running()
-            && !self.pauses.keeps_in_hand()
-            && self.draining.is_none()
-    }
-
-    /// When a held message may start, if nothing else changes.
-    pub(super) fn held_timeout(&self) -> Option<Instant> {
-        if self.may_start_held() { self.held.timeout() } else { None }
+            && (!self.pauses.keeps_in_hand() || self.pauses.wants_probe())
+            && self.draining.is_none();
+        if may_start { self.held.timeout() } else { None }
     }
 
     /// The wait of a message for its limit is over. Returns it, if it was held.
@@ -231,7 +264,7 @@ impl Ledger {
     }
 
     /// Returns true if the message, or one behind it in its message group, is in the DLQ once it goes back.
-    fn lane_would_die(&self, id: DeliveryId) -> bool {
+    pub(super) fn lane_would_die(&self, id: DeliveryId) -> bool {
         if !self.policy.fifo {
             return self.would_die(id);
         }
@@ -244,12 +277,14 @@ impl Ledger {
     pub(super) fn demand_under_limits(&mut self, now: Instant, demand: usize) -> usize {
         let Some(limits) = &self.limits else { return demand };
         self.limited_receives.admitted(now, limits.admitted());
-        if !self.limited_receives.are_few() || self.pauses.any() {
+        if !self.limited_receives.are_few() {
             return demand;
         }
         let reserved = self.reserved_slots();
         let places = self.places().saturating_sub(reserved + self.undecided());
-        demand.min(reserved + self.limited_receives.most(now, places, reserved))
+        let most = self.limited_receives.most(now, places, reserved);
+        // A pause opens no receive but for a probe.
+        if self.pauses.any() { demand } else { demand.min(reserved + most) }
     }
 
     /// The places for further held messages: those of the class that has started last.

@@ -29,7 +29,12 @@ impl Ledger {
             if self.running >= self.run_slots() {
                 return;
             }
-            let Some((probes, position)) = self.next_probe() else {
+            let ready = self.next_probe();
+            // One that is held comes before another of its class, and shows as much.
+            if self.start_held_probe(now, ready.map(|(probes, _)| probes)) {
+                return;
+            }
+            let Some((probes, position)) = ready else {
                 self.start_quarantined_in(now, 1);
                 if self.quarantine.is_running() {
                     return self.pauses.probe_is_done();
@@ -41,11 +46,16 @@ impl Ledger {
             }
             let Some(id) = self.ready.remove(position) else { return };
             if self.begin(now, id) {
-                self.pauses.probe_runs(id);
-                if let Some(delivery) = self.deliveries.get_mut(&id) {
-                    delivery.probes = delivery.probes.saturating_add(1);
-                }
+                self.is_the_probe(id);
             }
+        }
+    }
+
+    /// A delivery that has begun is the probe.
+    pub(super) fn is_the_probe(&mut self, id: DeliveryId) {
+        self.pauses.probe_runs(id);
+        if let Some(delivery) = self.deliveries.get_mut(&id) {
+            delivery.probes = delivery.probes.saturating_add(1);
         }
     }
 

@@ -60,7 +60,7 @@ impl Ledger {
         if now + wait >= delivery.last_moment() {
             return false;
         }
-        self.would_die(id)
+        self.lane_would_die(id)
             || wait <= HELD_AT_MOST
                 && delivery.throttled_runs < MAX_THROTTLED_RUNS
                 && self.held.count() < self.policy.concurrency.get()

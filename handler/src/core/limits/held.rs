@@ -109,6 +109,27 @@ impl HeldMessages {
         due.into_iter().map(|(_, class)| class).collect()
     }
 
+    /// Returns true if a message of a class may ask now.
+    pub(crate) fn is_any_due(&self, now: Instant, changes: u64) -> bool {
+        let is_due = |held: &Held| held.is_due || held.until.is_some_and(|until| until <= now);
+        self.count > 0 && (self.changes != changes || self.classes.values().any(is_due))
+    }
+
+    /// The classes of which messages are held, those first whose first message has waited longest.
+    pub(crate) fn classes(&self) -> Vec<JobClass> {
+        let mut classes: Vec<_> =
+            self.classes.iter().map(|(class, held)| (held.ids.first().copied(), class)).collect();
+        classes.sort();
+        classes.into_iter().map(|(_, class)| class.clone()).collect()
+    }
+
+    /// The first message of a class starts with the end of its claim, which is reported; until then it asks for nothing.
+    pub(crate) fn waits_for_claim(&mut self, class: &JobClass) {
+        if let Some(held) = self.classes.get_mut(class) {
+            held.until = None;
+        }
+    }
+
     /// The first held message of a class.
     pub(crate) fn first(&self, class: &JobClass) -> Option<DeliveryId> {
         self.classes.get(class)?.ids.first().map(|(_, id)| *id)

@@ -11,6 +11,7 @@ mod job_class;
 mod limited_classes;
 mod permit;
 mod process;
+mod queue_turns;
 mod rate;
 mod returned;
 mod rules;

@@ -13,6 +13,7 @@ use super::episodes::Episodes;
 use super::job_class::JobClass;
 use super::limited_classes::LimitedClasses;
 use super::permit::Permit;
+use super::queue_turns::QueueTurns;
 use super::rate::RateState;
 use super::returned::{AGAIN, Pace, ReturnedMessages};
 use super::rules::{LimitRules, TypeRules};
@@ -62,6 +63,9 @@ struct State {
     types: HashMap<Arc<str>, TypeState>,
     /// The jobs that need a core and run.
     on_cores: usize,
+    tenants: Tenants,
+    /// The queues that wait, by type; `None` stands for the cores, which all types of their kind share.
+    turns: HashMap<Option<Arc<str>>, QueueTurns>,
     waiting: Waiting,
     episodes: Episodes,
     /// Workers share the rates.
@@ -78,6 +82,7 @@ impl Limits {
             types: types.collect(),
             on_cores: 0,
             tenants: Tenants::default(),
+            turns: HashMap::new(),
             waiting: Waiting::default(),
             episodes: Episodes::default(),
             shares_rates: false,
@@ -157,9 +162,22 @@ impl Limits {
     /// If it has to wait.
     pub fn ask(&self, now: Instant, class: &JobClass) -> Result<Permit, LimitWait> {
         let mut state = self.state();
-        let State { rules, types, on_cores, .. } = &mut *state;
+        let State { rules, types, on_cores, tenants, turns, .. } = &mut *state;
+        let tenant = tenants.check(class.tenant.as_ref());
+        let (mut has_core, mut probes) = (false, Probes::default());
         if let Some(of_type) = types.get_mut(&class.job_type) {
-            of_type.ask(now, class, *on_cores < rules.cores.get())?;
+            let mut turns = if turns.is_empty() { None } else { turns.get_mut(&turns_of(class, of_type)) };
+            if let Some(until) = turns.as_mut().and_then(|turns| turns.gives_way(now, &self.1)) {
+                return Err(LimitWait { reason: of_type.shared_limit(), until: Some(until) });
+            }
+            let asked = of_type.ask(now, class, *on_cores < rules.cores.get(), tenant);
+            if of_type.rate_mut().is_some_and(RateState::has_new_demand) {
+                self.0.tokens_needed.notify(usize::MAX);
+            }
+            if let Some(turns) = turns {
+                if asked.is_ok() { turns.granted(&self.1) } else { turns.changed() }
+            }
+            probes = asked?;
             has_core = of_type.is_cpu();
             *on_cores += usize::from(has_core);
         }
@@ -210,6 +228,11 @@ impl Limits {
     /// A message of the class is held by the ledger of this handle.
     pub(crate) fn holds(&self, class: &JobClass, wait: LimitWait) {
         self.1.held(class, wait);
+        let mut state = self.state();
+        let State { types, turns, .. } = &mut *state;
+        if let Some(of_type) = types.get(&class.job_type) {
+            turns.entry(turns_of(class, of_type)).or_default().held(&self.1);
+        }
     }
 
     /// The first held message of the class was refused again.
@@ -220,6 +243,16 @@ impl Limits {
     /// A message of the class is held no more.
     pub(crate) fn held_left(&self, class: &JobClass) {
         self.1.left(class);
+        // Both, since the kind of its type may have changed meanwhile.
+        let mut state = self.state();
+        for key in [None, Some(Arc::clone(&class.job_type))] {
+            if let Some(turns) = state.turns.get_mut(&key) {
+                turns.left(&self.1);
+                if turns.is_empty() {
+                    state.turns.remove(&key);
+                }
+            }
+        }
     }
 
     /// The jobs that were admitted at once through this handle: those of classes that were refused lately, and all others.
@@ -294,10 +327,67 @@ impl Limits {
 
     pub(super) fn release(&self, class: &JobClass) {
         let mut state = self.state();
-        let State { types, on_cores, .. } = &mut *state;
+        let State { rules, types, shares_rates, .. } = &mut *state;
+        let rules = rules.types.get(job_type).cloned().unwrap_or_default();
+        match types.get_mut(job_type) {
+            Some(of_type) => of_type.set_orders(&rules, orders),
+            None if orders == TypeOrders::default() => return,
+            None => {
+                let mut of_type = TypeState::new(rules.clone(), *shares_rates);
+                of_type.set_orders(&rules, orders);
+                types.insert(job_type.into(), of_type);
+            }
+        }
+        drop(state);
+        self.rules_changed();
+    }
+
+    /// Returns the orders that hold, in the order of the types' names.
+    pub fn orders(&self) -> Vec<(Arc<str>, TypeOrders)> {
+        let state = self.state();
+        let orders = state.types.iter().map(|(name, of_type)| (Arc::clone(name), of_type.orders().clone()));
+        let mut orders: Vec<_> = orders.filter(|(_, orders)| *orders != TypeOrders::default()).collect();
+        orders.sort_by(|(one, _), (other, _)| one.cmp(other));
+        orders
+    }
+
+    /// Replaces the rules of all types, as after a change of the settings. Orders stay as they are, and so does what runs.
+    pub fn set_rules(&self, new: HashMap<String, TypeRules>) {
+        let mut state = self.state();
+        let State { rules, types, shares_rates, .. } = &mut *state;
+        rules.types = new;
+        for name in rules.types.keys().filter(|name| !types.contains_key(name.as_str())).collect::<Vec<_>>() {
+            types.insert(name.as_str().into(), TypeState::new(TypeRules::default(), *shares_rates));
+        }
+        for (name, of_type) in types.iter_mut() {
+            of_type.set_rules(&rules.types.get(&**name).cloned().unwrap_or_default());
+        }
+        drop(state);
+        self.rules_changed();
+    }
+
+    /// Runs ask from now on, and what is held asks again.
+    fn rules_changed(&self) {
+        self.0.is_limiting.store(true, Ordering::Relaxed);
+        self.0.changed.notify(usize::MAX);
+    }
+
+    /// A run of a type has ended that took so long.
+    pub(super) fn ran(&self, job_type: &Arc<str>, took: Duration) {
+        if let Some(of_type) = self.state().types.get_mut(job_type) {
+            of_type.ran(took);
+        }
+    }
+
+    pub(super) fn release(&self, class: &JobClass, has_core: bool, probes: Probes) {
+        let mut state = self.state();
+        let State { types, on_cores, tenants, turns, .. } = &mut *state;
         *on_cores = on_cores.saturating_sub(usize::from(has_core));
         if let Some(of_type) = types.get_mut(&class.job_type) {
-            of_type.release();
+            of_type.release(probes);
+            if let Some(turns) = turns.get_mut(&turns_of(class, of_type)) {
+                turns.changed();
+            }
         }
         drop(state);
         self.0.changed.notify(usize::MAX);
@@ -310,6 +400,11 @@ impl Limits {
     fn returned(&self) -> MutexGuard<'_, ReturnedMessages> {
         self.0.returned.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The key of the turns of queues that wait for the limits of a type.
+fn turns_of(class: &JobClass, of_type: &TypeState) -> Option<Arc<str>> {
+    (!of_type.is_cpu()).then(|| Arc::clone(&class.job_type))
 }
 
 impl fmt::Debug for Limits {

@@ -78,6 +78,15 @@ impl TypeState {
         }
     }
 
+    /// The limit for which queues take turns.
+    pub(super) fn shared_limit(&self) -> LimitReason {
+        match (&self.rules.concurrency, &self.rules.rate) {
+            _ if self.is_cpu() => LimitReason::Cpu,
+            (None, Some(_)) => LimitReason::Rate,
+            _ => LimitReason::Concurrency,
+        }
+    }
+
     /// A run has ended that took so long.
     pub(super) fn ran(&mut self, took: Duration) {
         self.run_times.add(took);
