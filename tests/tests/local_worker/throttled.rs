@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use drumline_tests::{Answer, App, Launch, LocalQueue, Setup, eventually};
+use drumline_tests::{Answer, App, Launch, LocalQueue, Setup, eventually_within};
 use serde_json::json;
 
 const SLOTS: usize = 8;
@@ -12,6 +12,9 @@ const SLOTS: usize = 8;
 const QUOTA: usize = 20;
 
 const WINDOW: Duration = Duration::from_secs(2);
+
+/// After a pause a worker receives carefully at first.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A service that takes a quota in each window, and answers 429 with the seconds that are left of it to all beyond.
 #[derive(Default)]
@@ -89,7 +92,7 @@ async fn an_application_that_answers_429_is_left_alone_for_that_type() {
         .env("DRUMLINE_FORWARD_TO", &app.url())
         .env("DRUMLINE_CONCURRENCY", &SLOTS.to_string())
         .spawn();
-    eventually("all are done", async || queue.count() == 0).await;
+    eventually_within(PATIENCE, "all are done", async || queue.count() == 0).await;
     assert_eq!(queue.dead().len(), 0);
     expect_few_refusals(&provider, 60);
     assert_eq!(app.calls().iter().filter(|call| call.body.contains("report")).count(), 20);
@@ -110,7 +113,7 @@ async fn a_rust_handler_closes_its_type_as_well() {
         .env("DRUMLINE_LEAD_NOTIFY_URL", &format!("{}/notify", app.root()))
         .env("DRUMLINE_CONCURRENCY", &SLOTS.to_string())
         .spawn();
-    eventually("all are done", async || queue.count() == 0).await;
+    eventually_within(PATIENCE, "all are done", async || queue.count() == 0).await;
     assert_eq!(queue.dead().len(), 0);
     expect_few_refusals(&provider, 60);
     worker.stop().await;

@@ -225,6 +225,7 @@ impl Ledger {
         let message = Arc::clone(&delivery.message);
         let stopped = if run.lost { Some(CancelReason::LeaseLost) } else { run.cancelled };
         if let Some(ending) = self.cancelled_ending(id, &report.ending) {
+            self.report_cancelled(now, &mut report, jitter);
             report.ending = ending;
         }
         let receives = attempt(&message);

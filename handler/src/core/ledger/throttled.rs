@@ -54,7 +54,8 @@ impl Ledger {
     }
 
     /// Returns true if a message whose run was throttled waits in hand: also beyond the number that is held of a class, since a receive
-    /// would be the price of what is not its fault. On its last receive it always does, as long as SQS lets it.
+    /// would be the price of what is not its fault. On its last receive, or before one of its message group that is, it always does, as
+    /// long as SQS lets it.
     fn holds_throttled(&self, now: Instant, id: DeliveryId, wait: Duration) -> bool {
         let Some(delivery) = self.deliveries.get(&id) else { return false };
         if now + wait >= delivery.last_moment() {
@@ -64,6 +65,20 @@ impl Ledger {
             || wait <= HELD_AT_MOST
                 && delivery.throttled_runs < MAX_THROTTLED_RUNS
                 && self.held.count() < self.policy.concurrency.get()
+    }
+
+    /// Reports a run that an operator has cancelled, so that its ending shows nothing of its service, unless it was throttled.
+    pub(super) fn report_cancelled(&self, now: Instant, report: &mut RunReport, jitter: Jitter) {
+        let permit = report.permit.take();
+        match (&permit, &report.job_type, &self.limits) {
+            (Some(permit), ..) if matches!(report.ending, Ending::Throttled { .. }) => {
+                permit.ended(now, &report.ending, jitter);
+            }
+            (None, Some(job_type), Some(limits)) => {
+                limits.ended_without_permit(now, job_type, &report.ending, jitter);
+            }
+            _ => {}
+        }
     }
 
     /// Holds the message of a throttled run. Its claim is given up first, without counting the attempt.

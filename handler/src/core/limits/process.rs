@@ -17,6 +17,7 @@ use super::queue_turns::QueueTurns;
 use super::rate::RateState;
 use super::returned::{AGAIN, Pace, ReturnedMessages};
 use super::rules::{LimitRules, TypeRules};
+use super::run_times::RunTimes;
 use super::snapshot::{ClosedLimit, TypeSnapshot, Waiting};
 use super::tokens::{GrantedTokens, TokenDemand};
 use super::type_state::{Probes, TypeState};
@@ -214,14 +215,15 @@ impl Limits {
     /// From when on jobs of a class may start that wait for this, and how soon after one another.
     fn pace(&self, now: Instant, class: &JobClass, wait: LimitWait) -> Pace {
         let state = self.state();
-        let interval = state.types.get(&class.job_type).map(|of_type| of_type.interval(state.rules.cores));
+        let of_type = state.types.get(&class.job_type);
+        let run_time = of_type.map_or_else(|| RunTimes::default().mean(), TypeState::run_time);
+        let interval = match (wait.reason, &class.tenant) {
+            (LimitReason::Tenant, Some(tenant)) => run_time / state.tenants.most(tenant),
+            _ => of_type.map_or(run_time, |of_type| of_type.interval(state.rules.cores)),
+        };
         // Nothing tells when an operator resumes it.
         let unknown = if wait.reason == LimitReason::Operator { now + AGAIN } else { now };
         let from = wait.until.map_or(unknown, |until| until.max(now));
-        let interval = interval.unwrap_or_default();
-        // The token of that time is for the first one, whose turn is not an interval later.
-        let is_exact = wait.reason == LimitReason::Rate && wait.until.is_some();
-        let from = if is_exact { from.checked_sub(interval).unwrap_or(from) } else { from };
         Pace { from, interval }
     }
 
@@ -312,7 +314,7 @@ impl Limits {
         let mut state = self.state();
         if !state.types.contains_key(job_type) {
             if state.types.len() >= MAX_TYPES {
-                state.types.retain(|_, of_type| !of_type.is_idle());
+                state.types.retain(|_, of_type| !of_type.is_idle(now));
             }
             if state.types.len() >= MAX_TYPES {
                 return;

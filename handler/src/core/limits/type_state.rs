@@ -13,6 +13,9 @@ use super::wait::{LimitReason, LimitWait};
 use crate::core::ending::Ending;
 use crate::core::retry::Jitter;
 
+/// A type that is half-open for so long has no jobs any more.
+const UNPROBED: Duration = Duration::from_secs(600);
+
 /// The state of one job type. All that decides about it is asked in the order of [`LimitReason`]; the rate last, since it takes a token.
 #[derive(Debug)]
 pub(super) struct TypeState {
@@ -116,8 +119,17 @@ impl TypeState {
         self.throttle.half_open().until()
     }
 
-    /// Returns true if nothing would change without this state.
-    pub(super) fn is_idle(&self) -> bool {
-        self.rules == TypeRules::default() && self.running == 0 && self.throttle.half_open().until().is_none()
+    /// Returns true if little would change without this state: it has no rules, nothing of it runs, and it is open, or no probe has come
+    /// for long.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        self.rules == TypeRules::default()
+            && self.orders == TypeOrders::default()
+            && self.running == 0
+            && self.throttle.half_open().until().is_none_or(|until| until + UNPROBED < now)
+    }
+
+    /// How long its jobs run, on the average.
+    pub(super) fn run_time(&self) -> Duration {
+        self.run_times.mean()
     }
 }
