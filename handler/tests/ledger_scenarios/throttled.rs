@@ -181,3 +181,14 @@ fn a_throttled_run_that_was_stopped_closes_its_type_all_the_same() {
     assert!(limits.ask(world.now, &JobClass::of_type("mail")).is_err());
     assert!(limits.ask(world.now, &JobClass::of_type("other")).is_ok());
 }
+
+#[test]
+fn a_throttled_head_stays_before_a_neighbour_on_its_last_receive() {
+    let receives = ReceiveLimit::AtMost(NonZeroU32::new(3).unwrap());
+    let (mut world, _) = with_limits(Policy { receives, ..fifo() });
+    world.receives(["g/a", "g/b*3"]);
+    world.forget();
+    world.ends_as("a", asked(700), Some("mail"));
+    world.wait(secs(700));
+    assert_eq!(starts(&mut world), ["start a"], "it was not returned, and its neighbour with it");
+}
