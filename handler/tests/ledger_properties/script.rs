@@ -117,16 +117,19 @@ pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Sett
     let claims =
         prop_oneof![2 => Just(Claims::Off), 6 => Just(Claims::Required), 2 => Just(Claims::BestEffort)];
     let timeouts = prop_oneof![Just(5), Just(900), Just(100_000)];
-    (1..=12_usize, leases, timeouts, paths, claims, any::<bool>()).prop_map(
-        move |(concurrency, lease_secs, timeout_secs, dead_letter, claims, shares_slots)| Setting {
-            fifo,
-            concurrency,
-            lease_secs,
-            timeout_secs,
-            dead_letter,
-            on_lambda,
-            claims,
-            shares_slots: shares_slots && !on_lambda,
+    (1..=12_usize, leases, timeouts, paths, claims, prop::bool::weighted(0.3), any::<bool>()).prop_map(
+        move |(concurrency, lease_secs, timeout_secs, dead_letter, claims, is_limited, shares_slots)| {
+            Setting {
+                fifo,
+                concurrency,
+                lease_secs,
+                timeout_secs,
+                dead_letter,
+                on_lambda,
+                claims,
+                is_limited,
+                shares_slots: shares_slots && !on_lambda,
+            }
         },
     )
 }
