@@ -384,14 +384,14 @@ pub const SETTINGS: &[Setting] = &[
         Some("127.0.0.1:9464"),
         false,
         "ADDRESS|off",
-        "Where /livez, /readyz, /metrics, /jobs/ID and /gate are served. Beyond the loopback interface /jobs and /gate need http_token or allow_remote",
+        "Where /livez, /readyz, /metrics, /jobs/ID, /gate and /control are served. Beyond the loopback interface the last three need http_token or allow_remote",
     ),
     setting(
         "http_token",
         None,
         false,
         "TEXT",
-        "The secret with which clients read /jobs and /gate: Authorization: Bearer TEXT. At least 16 characters",
+        "The secret with which clients read /jobs, /gate and /control, and give orders: Authorization: Bearer TEXT. At least 16 characters",
     )
     .showing(Shown::Nothing),
     setting(
@@ -399,7 +399,7 @@ pub const SETTINGS: &[Setting] = &[
         Some("off"),
         false,
         "on|off",
-        "Serve /jobs and /gate without a token to every client that reaches http_addr, also beyond the loopback interface",
+        "Serve /jobs, /gate and GET /control without a token to every client that reaches http_addr, also beyond the loopback interface",
     ),
     setting(
         "http_hosts",

@@ -62,7 +62,8 @@ fn leaves_alive(outcome: &Outcome) -> bool {
 /// Without its lease or its claim nothing that a run reports decides about the message.
 fn counted(stopped: Option<CancelReason>, reported: Ending) -> Ending {
     match stopped {
-        None => reported,
+        // The ledger has put the operator's reason in place of an echo.
+        None | Some(CancelReason::Operator) => reported,
         Some(CancelReason::LeaseLost) => Ending::LeaseLost,
         Some(CancelReason::TimedOut | CancelReason::Shutdown) if is_firm(&reported) => reported,
         // The time went by at the target, which has let others wait as well.
@@ -71,8 +72,6 @@ fn counted(stopped: Option<CancelReason>, reported: Ending) -> Ending {
         Some(CancelReason::TimedOut) if !reported.ran() => reported,
         Some(CancelReason::TimedOut) => Ending::TimedOut,
         Some(CancelReason::Shutdown) => Ending::Interrupted,
-        // The ledger has put the operator's reason in place of an echo.
-        Some(CancelReason::Operator) => reported,
     }
 }
 
