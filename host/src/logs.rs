@@ -222,16 +222,8 @@ fn decided(queue: &str, message: &Message, outcome: &Outcome, run: Option<&RunFa
                 Some(Ending::Limited { .. }) => {
                     return limited::log_returned(queue, message, run, retry_in_secs);
                 }
-                Some(Ending::TargetUnhealthy { .. }) => {
-                    return debug!(
-                        queue,
-                        message_id,
-                        job_id,
-                        "type" = job_type,
-                        reason,
-                        retry_in_secs,
-                        "target unhealthy, trying again later"
-                    );
+                Some(Ending::Throttled { .. } | Ending::TargetUnhealthy { .. }) => {
+                    return log_put_off(queue, message, run, retry_in_secs);
                 }
                 Some(Ending::Panicked { .. }) => "the handler panicked, trying again later",
                 Some(Ending::OutOfResources { .. }) => "out of resources, trying again later",
@@ -285,6 +277,21 @@ fn job_id_of(run: &RunFacts) -> Option<&str> {
 /// A payload that was not read is no attempt: none is counted, and nothing but a claim knows how many have been.
 fn attempt_of(run: &RunFacts) -> Option<NonZeroU32> {
     (!matches!(run.ending, Ending::PayloadUnavailable { .. })).then_some(run.attempt)
+}
+
+/// What the job needs is in trouble as a whole, which is logged once and not for each message.
+fn log_put_off(queue: &str, message: &Message, run: Option<&RunFacts>, retry_in_secs: f64) {
+    let is_throttled = run.is_some_and(|run| matches!(run.ending, Ending::Throttled { .. }));
+    let what = if is_throttled { "throttled" } else { "target unhealthy" };
+    debug!(
+        queue,
+        message_id = &*message.id,
+        job_id = run.and_then(job_id_of),
+        "type" = run.and_then(RunFacts::job_type),
+        reason = run.and_then(|run| run.ending.reason()),
+        retry_in_secs,
+        "{what}, trying again later"
+    );
 }
 
 /// A payload could not be read, and is tried again later.

@@ -47,7 +47,11 @@ fn closed(of_type: &TypeSnapshot, limit: &ClosedLimit, now: Instant) -> String {
         _ => "is closed",
     };
     let left = limit.until.map(|until| until.saturating_duration_since(now));
-    let left = left.map(|left| format!(" for {} more", words(left))).unwrap_or_default();
+    let left = match left {
+        None => String::new(),
+        Some(left) if left.is_zero() => " until one of its jobs shows that it is over".to_owned(),
+        Some(left) => format!(" for {} more", words(left)),
+    };
     let waiting = match of_type.waiting.get(&limit.reason) {
         None | Some(0) => String::new(),
         Some(count) => format!(" ({count} job{} wait{})", plural(*count), singular(*count)),
@@ -161,6 +165,10 @@ mod tests {
             (
                 closed_for(LimitReason::Breaker, in_ms(400), now, 1),
                 Some("email.send is stopped by its breaker for 400 ms more (1 job waits)"),
+            ),
+            (
+                closed_for(LimitReason::Throttled, Some(now), now, 0),
+                Some("email.send is throttled until one of its jobs shows that it is over"),
             ),
             (closed_for(LimitReason::Operator, None, now, 0), Some("email.send is paused by an operator")),
             (

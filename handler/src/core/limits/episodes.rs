@@ -63,12 +63,12 @@ mod tests {
     fn remembered_classes_are_bounded() {
         let (mut episodes, begun) = (Episodes::default(), now());
         let class = |n| JobClass { key: Some(format!("{n}").into()), ..JobClass::of_type("mail") };
-        let begin = |episodes: &mut Episodes, at, numbers: std::ops::Range<usize>| {
+        let count_new = |episodes: &mut Episodes, at, numbers: std::ops::Range<usize>| {
             numbers.filter(|n| episodes.begins(at, &class(*n), LimitReason::Rate)).count()
         };
-        assert_eq!(begin(&mut episodes, begun, 0..MAX_REMEMBERED + 500), MAX_REMEMBERED);
+        assert_eq!(count_new(&mut episodes, begun, 0..MAX_REMEMBERED + 500), MAX_REMEMBERED);
         let later = begun + CALM + Duration::from_secs(1);
-        assert_eq!(begin(&mut episodes, later, MAX_REMEMBERED + 500..MAX_REMEMBERED + 510), 10);
+        assert_eq!(count_new(&mut episodes, later, MAX_REMEMBERED + 500..MAX_REMEMBERED + 510), 10);
         assert!(episodes.0.len() <= MAX_REMEMBERED);
     }
 }
