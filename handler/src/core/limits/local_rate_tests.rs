@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::unnecessary_wraps, clippy::unchecked_time_subtraction)]
 //! The local rate against a model that is as simple as can be.
 
 use proptest::prelude::*;
