@@ -200,7 +200,7 @@ impl Quarantine {
     }
 
     /// The slots that the next group needs if its turn has come, at most.
-    pub(crate) fn wishes(&self, others_run: bool) -> usize {
+    pub(crate) fn wanted_slots(&self, others_run: bool) -> usize {
         if self.is_running() || others_run && !self.is_impatient {
             return 0;
         }

@@ -208,7 +208,7 @@ impl Receives {
     }
 
     /// The slots that receives would use now, besides those that they have reserved.
-    pub(crate) fn wishes(&self, now: Instant) -> usize {
+    pub(crate) fn wanted_slots(&self, now: Instant) -> usize {
         if !self.may_open(now) {
             return 0;
         }

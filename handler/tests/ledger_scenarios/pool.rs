@@ -193,3 +193,20 @@ fn a_queue_whose_messages_are_too_old_gets_the_next_slots() {
     late.turns();
     assert!(!pool.snapshot()[0].is_late);
 }
+
+#[test]
+fn the_share_of_a_paused_queue_is_the_others() {
+    let pool = pool(8);
+    let mut first = joins(&pool, weight(3), standard());
+    let mut second = joins(&pool, weight(1), standard());
+    first.receives(["a"]);
+    second.receives(["b"]);
+    let shares = || pool.snapshot().iter().map(|member| member.share).collect::<Vec<_>>();
+    assert_eq!(shares(), [6.0, 2.0]);
+    first.agrees();
+    first.pauses(PauseReason::Operator);
+    first.receives([]);
+    first.ends("a", DONE);
+    second.turns();
+    assert!((shares()[1] - 8.0).abs() < 0.01, "{:?}", shares());
+}

@@ -134,16 +134,19 @@ impl Ledger {
         } else if self.quarantine.is_running() {
             0
         } else {
-            self.ready.len() + held + self.quarantine.wishes(self.others_run())
+            self.ready.len() + held + self.quarantine.wanted_slots(self.others_run())
         }
     }
 
     fn slot_use(&mut self, now: Instant, to_start: usize) -> SlotUse {
         let reserved = self.reserved_slots();
         let room = if self.is_judging() { 0 } else { self.room() };
-        let to_receive = self.receives.as_ref().map_or(0, |receives| receives.wishes(now));
+        let room = self.demand_under_limits(now, room);
+        let to_receive = self.receives.as_ref().map_or(0, |receives| receives.wanted_slots(now));
         let to_receive = to_receive.min(room.saturating_sub(reserved));
-        let has_backlog = self.receives.as_ref().is_some_and(|receives| receives.has_backlog(now));
+        // While it is paused, its share is the others'.
+        let has_backlog =
+            !self.pauses.any() && self.receives.as_ref().is_some_and(|receives| receives.has_backlog(now));
         let Some(pool) = &mut self.pool else { return SlotUse::default() };
         let taken = self.running + reserved;
         SlotUse {
