@@ -34,7 +34,7 @@ use sqs::Place;
 const CASES: u32 = 4_000;
 
 /// Of these, ten at least lead to each thing that may happen.
-const SCRIPTS: usize = 2_000;
+const SCRIPTS: usize = 4_000;
 
 const LONGEST_SCRIPT: usize = 120;
 
@@ -221,7 +221,7 @@ fn the_scripts_lead_everywhere() {
 fn limited_queues_lead_everywhere() {
     let mut runner = TestRunner::deterministic();
     let (mut held, mut returned, mut again) = (0, 0, 0);
-    for _ in 0..SCRIPTS / 10 {
+    for _ in 0..SCRIPTS / 20 {
         let seen = limited_queue::goes_well(&limited_queue::scene().new_tree(&mut runner).unwrap().current());
         held += usize::from(seen.held > 0);
         returned += usize::from(seen.returned > 0);
