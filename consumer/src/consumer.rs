@@ -147,6 +147,7 @@ impl Consumer {
     /// Consumes until `shutdown` completes, then drains. Returns how the drain of each queue went. It ends within five seconds of the
     /// shutdown grace, also if the reader of standard output stalls. Raises the process's limit of open files to what the system
     /// allows.
+    #[allow(clippy::too_many_lines, reason = "the order of a start and of a stop, in one place")]
     pub async fn run(
         mut self,
         shutdown: impl Future<Output = ()>,

@@ -89,8 +89,12 @@ pub(super) struct Lasting {
 /// To whom an order is given.
 #[derive(Debug, clap::Args)]
 pub(super) struct ToWhom {
-    /// The worker, such as http://10.0.3.7:9464 [default: the one at DRUMLINE_HTTP_ADDR]
-    #[arg(long, value_name = "URL", conflicts_with = "everywhere")]
+    #[arg(
+        long,
+        value_name = "URL",
+        conflicts_with = "everywhere",
+        help = "The worker, such as http://10.0.3.7:9464 [default: the one at DRUMLINE_HTTP_ADDR]"
+    )]
     worker: Option<String>,
     /// All workers of the store, also those that start later
     #[arg(long)]

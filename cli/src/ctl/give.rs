@@ -268,10 +268,10 @@ fn followed(order: &Order, view: &ControlView, url: &str, now_ms: u64) -> String
         let own: Vec<&str> =
             queue.pauses.iter().map(String::as_str).filter(|reason| *reason != "operator").collect();
         if order.action == Action::Resume && !own.is_empty() {
-            text.push_str(&format!("; the worker itself still pauses it ({})", own.join(", ")));
+            text = format!("{text}; the worker itself still pauses it ({})", own.join(", "));
         }
         if order.action == Action::Pause && queue.in_hand > 0 {
-            text.push_str(&format!("; {} in hand, which run to their end", queue.in_hand));
+            text = format!("{text}; {} in hand, which run to their end", queue.in_hand);
         }
     }
     text

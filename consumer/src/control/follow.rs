@@ -67,7 +67,7 @@ pub async fn put_order(store: &dyn Store, order: &Order, now_ms: u64) -> Result<
 /// If the store keeps no documents, or does not answer.
 pub async fn stored_orders(store: &dyn Store, now_ms: u64) -> Result<BTreeMap<Target, Orders>, StoreError> {
     let found = store.documents(KIND).await?.into_iter().filter_map(|document| {
-        let (target, orders) = read(document)?;
+        let (target, orders) = read(&document)?;
         let mut orders = orders?;
         orders.end(now_ms);
         Some((target, orders))
@@ -86,7 +86,7 @@ fn keep(orders: &Orders, now_ms: u64) -> Duration {
 }
 
 /// Returns the target of a document, and its orders if they can be read.
-fn read(document: Document) -> Option<(Target, Option<Orders>)> {
+fn read(document: &Document) -> Option<(Target, Option<Orders>)> {
     let target = Target::of_document(&document.name)?;
     Some((target, serde_json::from_str(&document.text).ok()))
 }
@@ -211,7 +211,7 @@ impl Reader {
                 }
                 let jobs = documents.iter().find(|document| document.name == jobs::DOCUMENT);
                 self.order_jobs(control, jobs.map(|document| &*document.text));
-                control.learn(documents.into_iter().filter_map(read).collect());
+                control.learn(documents.iter().filter_map(read).collect());
                 if let Err(error) = timeout(READ_TIME, self.report(control)).await.unwrap_or(Ok(())) {
                     debug!(%error, "messages in hand not reported");
                 }

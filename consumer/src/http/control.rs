@@ -56,12 +56,13 @@ async fn give(State((control, door)): State<(Control, Door)>, request: Request) 
 }
 
 async fn give_about_job(State((control, door)): State<(Control, Door)>, request: Request) -> Response {
-    let request = taken::<JobRequest>(&door, request).await.and_then(|request| {
-        request.checked().map_err(|why| error(StatusCode::BAD_REQUEST, &why.to_string()))
-    });
-    match request {
+    let request: JobRequest = match taken(&door, request).await {
+        Ok(request) => request,
+        Err(refusal) => return refusal,
+    };
+    match request.checked() {
         Ok(request) => json_body(StatusCode::OK, to_json(&control.order_job(&request, "worker").await)),
-        Err(refusal) => refusal,
+        Err(why) => error(StatusCode::BAD_REQUEST, &why.to_string()),
     }
 }
 
