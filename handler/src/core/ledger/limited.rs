@@ -139,14 +139,13 @@ impl Ledger {
     fn start_held_with(&mut self, now: Instant, id: DeliveryId, permit: Permit) {
         let Some(hold) = self.ends_hold(now, id) else { return };
         self.waiting += 1;
-        // One that waits to run alone gives its permit back, and asks anew when it runs: others may be without one for long.
-        if hold.is_suspect && self.waits_again(now, id) {
-            return;
-        }
         if let Some(delivery) = self.deliveries.get_mut(&id) {
             delivery.permit = Some(permit);
         }
-        self.begin(now, id);
+        // One that waits to run alone keeps its permit: a token that it gave back would be lost, and it would never have another.
+        if !hold.is_suspect || !self.waits_again(now, id) {
+            self.begin(now, id);
+        }
     }
 
     /// Starts a held message as the probe of a pause, if its limit allows it: one that has been a probe no more often than this.
