@@ -45,7 +45,7 @@ use crate::task_protection::TaskProtection;
 use opening::{open_outbox, open_store};
 use relay::InProcessRelay;
 pub(crate) use reread::Reread;
-use reread::Rereading;
+use reread::{Reload, Rereading};
 
 /// A consumer that is set up but does not run yet.
 ///
@@ -182,7 +182,10 @@ impl Consumer {
         // Before anything is received.
         let _follower = Follower::start(control.clone(), claim_store.store()).await;
         let names = statuses.iter().map(|(name, _)| name.clone()).collect();
-        let _rereading = Rereading::start(&consumer, control.clone(), names, descriptors);
+        let _rereading = consumer.reread.clone().and_then(|read| {
+            let (settings, limits) = (consumer.settings.clone(), consumer.limits.clone());
+            Rereading::start(read, Reload { settings, limits, control: control.clone(), names, descriptors })
+        });
         let grace = consumer.settings.shutdown_grace;
         let _protection =
             consumer.settings.task_protection.then(|| TaskProtection::start(to_protect, grace)).flatten();

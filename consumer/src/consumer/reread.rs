@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::sync::Arc;
 
+use drumline::core::Limits;
 use drumline_runtime::{Effective, Problems, Settings, check_descriptors};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-use super::Consumer;
 use crate::control::Control;
 
 /// Reads the settings of the process again.
@@ -22,16 +22,12 @@ pub(super) struct Rereading {
 
 impl Rereading {
     /// Rereads the settings at each SIGHUP. In a terminal, the signal ends the process as ever: its window was closed.
-    pub(super) fn start(
-        consumer: &Arc<Consumer>,
-        control: Control,
-        names: Vec<String>,
-        descriptors: Option<u64>,
-    ) -> Option<Self> {
-        let read = consumer.reread.clone().filter(|_| !std::io::stdin().is_terminal())?;
+    pub(super) fn start(read: Reread, reload: Reload) -> Option<Self> {
+        if std::io::stdin().is_terminal() {
+            return None;
+        }
         let hangups = signal(SignalKind::hangup());
         let hangups = hangups.map_err(|error| warn!(%error, "SIGHUP cannot be caught")).ok()?;
-        let reload = Reload { consumer: Arc::clone(consumer), control, names, descriptors };
         Some(Self { task: tokio::spawn(follow(hangups, read, reload)) })
     }
 }
@@ -52,12 +48,14 @@ async fn follow(mut hangups: Signal, read: Reread, reload: Reload) {
 }
 
 /// What new settings are compared with, and what they change.
-struct Reload {
-    consumer: Arc<Consumer>,
-    control: Control,
+pub(super) struct Reload {
+    /// The settings of the start.
+    pub(super) settings: Settings,
+    pub(super) limits: Limits,
+    pub(super) control: Control,
     /// The names of the queues, in the order of the settings.
-    names: Vec<String>,
-    descriptors: Option<u64>,
+    pub(super) names: Vec<String>,
+    pub(super) descriptors: Option<u64>,
 }
 
 impl Reload {
@@ -65,8 +63,8 @@ impl Reload {
         if let Err(problem) = check_descriptors(new, self.descriptors) {
             return error!(problem, "settings not changed by SIGHUP");
         }
-        let old = &self.consumer.settings;
-        self.consumer.limits.set_rules(new.limits.types.clone());
+        let old = &self.settings;
+        self.limits.set_rules(new.limits.types.clone());
         for (queue, name) in old.queues.iter().zip(&self.names) {
             if let Some(new) = new.queues.iter().find(|new| new.url == queue.url) {
                 self.control.configure(name, new.concurrency);

@@ -10,14 +10,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tracing::{debug, info, warn};
 
+use super::documents::{KIND, TRIES};
 use super::jobs::{self, JobResultKind, StoredJob, StoredJobs, put_job_reply};
 use super::order::{Order, Target};
 use super::orders::Orders;
 use super::view::QueueView;
 use super::worker::{Control, now_ms};
-
-/// The kind of the documents, one for each target.
-pub(super) const KIND: &str = "control";
 
 /// The time within which workers follow an order in the store.
 pub const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
@@ -36,9 +34,6 @@ const REPORTS: &str = "control-workers";
 
 /// For how long a report is kept: a worker that has ended is forgotten then.
 const KEEP_REPORT: Duration = Duration::from_secs(15);
-
-/// How often a change is tried, if others change the document at once.
-pub(super) const TRIES: u32 = 5;
 
 /// Gives an order to all workers of a store. Returns the orders that hold for its target then. The last of several writers wins.
 ///

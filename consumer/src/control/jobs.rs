@@ -7,7 +7,7 @@ use drumline_runtime::{JobAction, JobAnswer, JobOrder, is_unseen};
 use drumline_store::{MAX_DOCUMENT_BYTES, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
-use super::follow::{KIND, TRIES};
+use super::documents::{KIND, TRIES};
 use super::order::{InvalidOrder, MAX_BY, MAX_WHY, check_text};
 
 /// The name of the document, which is no target's.

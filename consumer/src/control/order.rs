@@ -8,7 +8,7 @@ use drumline::core::{MAX_CONCURRENCY, RateOrder};
 use drumline_runtime::is_unseen;
 use serde::{Deserialize, Serialize};
 
-use super::orders::RateText;
+use super::rate_text::RateText;
 
 /// The most characters of the name of who gives an order.
 pub const MAX_BY: usize = 100;

@@ -1,13 +1,12 @@
 //! The orders that hold for one queue or type, each with who gave it, when and why: what a document of the store contains.
 
-use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use drumline::core::{Rate, RateOrder};
 use serde::{Deserialize, Serialize};
 
 use super::order::{Action, Order};
+use super::rate_text::RateText;
 
 /// Who gave an order, when, why, and until when it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,38 +50,6 @@ pub struct RateNote {
     /// Who gave it, when and why.
     #[serde(flatten)]
     pub note: Note,
-}
-
-/// A rate as a text: `50/s`, or `off`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RateText(pub RateOrder);
-
-impl TryFrom<String> for RateText {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        if text == "off" {
-            return Ok(Self(RateOrder::Off));
-        }
-        let rate = text.parse::<Rate>().map_err(|error| format!("{error}, or off"))?;
-        Ok(Self(RateOrder::At(rate)))
-    }
-}
-
-impl From<RateText> for String {
-    fn from(text: RateText) -> Self {
-        text.to_string()
-    }
-}
-
-impl fmt::Display for RateText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            RateOrder::Off => f.write_str("off"),
-            RateOrder::At(rate) => rate.fmt(f),
-        }
-    }
 }
 
 /// The last order that was given for a target.
@@ -179,6 +146,8 @@ impl Orders {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use drumline::core::RateOrder;
+
     use super::*;
     use crate::control::Target;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use event_listener::EventListener;
 use tokio::sync::watch;
 
-use super::orders::QueueOrders;
+use super::queue_orders::QueueOrders;
 use crate::sqs::BoxFuture;
 
 /// The length of leases, once it is known.

@@ -9,7 +9,7 @@ use drumline::core::{
 use drumline::message::Message;
 use tokio::sync::mpsc;
 
-use super::jobs::JobRequest;
+use super::job_order::JobRequest;
 use crate::sqs::SqsError;
 
 /// What happened outside.

@@ -1,4 +1,4 @@
-//! An operator's orders about single jobs: tried now, or cancelled.
+//! The operator's part of the loop: single jobs that are tried now, or cancelled.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,85 +8,16 @@ use drumline::core::{
 };
 use drumline::message::Message;
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use super::Driver;
-use super::input::Input;
+use super::job_order::{JobAction, JobAnswer, JobOrder, JobRequest};
+use super::job_requests::JobRequests;
 use crate::claims::ClaimStoreClient;
 
 /// For how long the claim of a hidden job is taken, to write down that it has failed.
 const CLAIM: Duration = Duration::from_secs(30);
-
-/// An order about one job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JobOrder {
-    /// The job's id.
-    pub job_id: String,
-    /// The ids of the messages that it came in.
-    pub message_ids: Vec<String>,
-    /// What is asked for.
-    pub action: JobAction,
-}
-
-/// What is asked for a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JobAction {
-    /// If it waits hidden for its next attempt, it becomes visible now.
-    Retry,
-    /// It fails permanently.
-    Cancel {
-        /// The reason, with who asks for it.
-        reason: String,
-    },
-}
-
-/// What has become of an order about a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JobAnswer {
-    /// It is not known here. A cancelled one does not run here if it is received later.
-    Unknown,
-    /// It runs, so there is nothing to retry.
-    Running,
-    /// It waits in hand and starts by itself, so there is nothing to retry.
-    InHand,
-    /// Its message is visible.
-    MadeVisible,
-    /// Its run is cancelled.
-    RunCancelled,
-    /// It has not run, and will not.
-    Cancelled,
-    /// SQS or the store has not done what is needed.
-    Failed(String),
-}
-
-/// Passes orders about jobs to the loop of a queue.
-#[derive(Clone)]
-pub struct JobRequests(mpsc::Sender<Input>);
-
-/// An order, and where its answer goes.
-pub(crate) struct JobRequest {
-    order: JobOrder,
-    answer: oneshot::Sender<JobAnswer>,
-}
-
-impl JobRequests {
-    /// Gives an order whose answer does not matter, before anything that comes later.
-    pub fn post(&self, order: JobOrder) {
-        let (answer, _) = oneshot::channel();
-        // Such orders are few, and its loop has room for many.
-        let _ = self.0.try_send(Input::Job(JobRequest { order, answer }));
-    }
-
-    /// Gives an order, and waits for the answer. The answer of a loop that has ended is that it knows nothing.
-    pub async fn give(&self, order: JobOrder) -> JobAnswer {
-        let (answer, answered) = oneshot::channel();
-        if self.0.send(Input::Job(JobRequest { order, answer })).await.is_err() {
-            return JobAnswer::Unknown;
-        }
-        answered.await.unwrap_or(JobAnswer::Unknown)
-    }
-}
 
 impl Driver {
     /// Returns the way by which orders about jobs come to this loop.

@@ -1,21 +1,11 @@
-//! An operator's orders for one queue, as its loop follows them.
-
-use std::num::NonZeroUsize;
+//! The operator's part of the loop: the orders for its queue.
 
 use drumline::core::{Pause, PauseReason, Probe};
 use tokio::sync::watch;
 
 use super::Driver;
 use super::branches::now;
-
-/// What holds for one queue while the process runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct QueueOrders {
-    /// The queue is not received from. What is in hand runs to its end.
-    pub is_paused: bool,
-    /// The number of handlers that run at once.
-    pub concurrency: NonZeroUsize,
-}
+use super::queue_orders::QueueOrders;
 
 impl Driver {
     /// Has the loop follow these orders, and their changes: from its beginning, before anything is received.

@@ -2,19 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use drumline::core::{JobKind, LimitRules, Rate, RateKey, RateRule, TypeRules};
+use drumline::core::{BreakerRule, JobKind, Percent, Rate, RateKey, RateRule, TypeRules};
 use drumline::message::MAX_TYPE_BYTES;
 use toml::{Table, Value};
 
-use super::effective::Effective;
 use super::fields::Fields;
-use super::origin::Origin;
+use super::names::LIMITS;
 use super::problem::Problem;
-use super::reader::Reader;
 use super::values;
-
-/// The key of the tables.
-pub(super) const LIMITS: &str = "limits";
 
 /// The keys of a table.
 const KEYS: [&str; 5] = ["concurrency", "kind", "rate", "burst", "key"];
@@ -113,16 +108,6 @@ impl Fields<'_> {
     }
 }
 
-impl Reader<'_> {
-    /// Returns the rules of the limits, and shows them among the settings in force.
-    pub(super) fn limits(&mut self) -> LimitRules {
-        let cores = std::thread::available_parallelism().unwrap_or(std::num::NonZeroUsize::MIN);
-        let mut rules = LimitRules::none(cores);
-        for (name, (text, of_type)) in self.sources.limits.clone() {
-            let (key, value) = (format!("limits.{name}"), Some(text));
-            self.effective.push(Effective { queue: None, key, value, origin: Origin::File });
-            rules.types.insert(name, of_type);
-        }
-        rules
-    }
+fn whole_number(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| "must be a whole number from 1".to_owned())
 }

@@ -22,6 +22,7 @@ mod queue;
 mod read;
 mod reader;
 mod schedules;
+mod shown_limits;
 mod shown_schedules;
 mod slots;
 mod sources;

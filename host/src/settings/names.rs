@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::by_name::TABLES;
-use super::limits::LIMITS;
 use super::table::{SETTINGS, variable};
 
 /// How the variables of settings begin.
@@ -11,6 +10,9 @@ pub(super) const PREFIX: &str = "DRUMLINE_";
 
 /// The variable that names the file.
 pub(super) const CONFIG: &str = "DRUMLINE_CONFIG";
+
+/// The key of the `[limits."TYPE"]` tables.
+pub(super) const LIMITS: &str = "limits";
 
 /// The most names that a message suggests.
 const MOST_SUGGESTED: usize = 3;

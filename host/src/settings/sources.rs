@@ -6,8 +6,8 @@ use toml::{Table, Value};
 
 use super::by_name::{Entries, TABLES, TableByName};
 use super::file_text::{text, text_of};
-use super::limits::{LIMITS, Limited, read_limits};
-use super::names::Names;
+use super::limits::{Limited, read_limits};
+use super::names::{LIMITS, Names};
 use super::origin::Origin;
 use super::problem::Problem;
 use super::schedules::{ScheduleSettings, read_schedules};

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use drumline::Router;
 use tracing::warn;
 
-use super::limits::LIMITS;
+use super::names::LIMITS;
 use super::{QueueSettings, Settings, UnknownVariable};
 use crate::diagnostics::Diagnostic;
 use crate::limit_diagnostics::diagnose_limits;

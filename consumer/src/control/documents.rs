@@ -1,0 +1,7 @@
+//! The documents of the store that hold orders for all workers.
+
+/// The kind of the documents: one for each target, and one for all orders about jobs.
+pub(super) const KIND: &str = "control";
+
+/// How often a change is tried, if others change the document at once.
+pub(super) const TRIES: u32 = 5;
