@@ -9,12 +9,11 @@ use std::time::Instant;
 use futures_channel::oneshot;
 use tracing::{Span, info_span};
 
-use crate::api::batch::Item;
 use crate::api::context::Context;
 use crate::api::failure::Failure;
 use crate::core::control::BlockingWork;
 
-/// A batch as its handler sees it. Cheap to clone. What belongs to one job is in the [`Item`]'s own context.
+/// A batch as its handler sees it. Cheap to clone. What belongs to one job is in the [`Item`](super::batch::Item)'s own context.
 ///
 /// [`Context::current`] is `None` in a batch handler, since it belongs to several attempts.
 #[derive(Clone)]
@@ -28,18 +27,17 @@ struct Inner {
 }
 
 impl BatchContext {
-    /// The context of these items; `None` without any.
-    pub(crate) fn new<J>(items: &[Item<J>]) -> Option<Self> {
-        let (first, others) = items.split_first()?;
-        let first = first.context.clone();
+    /// The context of a batch of these attempts; `None` without any.
+    pub(crate) fn new(mut contexts: impl Iterator<Item = Context>) -> Option<Self> {
+        let first = contexts.next()?;
+        let others: Vec<Context> = contexts.collect();
         let span = info_span!(
             parent: None,
             "batch",
             queue = &*first.queue,
             "type" = &*first.job_type,
-            items = items.len(),
+            items = others.len() + 1,
         );
-        let others = others.iter().map(|item| item.context.clone()).collect();
         Some(Self(Arc::new(Inner { first, others, span })))
     }
 

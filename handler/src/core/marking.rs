@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use crate::core::claim_lease::Waits;
-use crate::core::ending::RunReport;
 use crate::core::retry::Jitter;
+use crate::core::run_report::RunReport;
 
 /// A mark that is not answered for this long is asked for once more: it may be repeated without harm.
 const MARK_PATIENCE: Duration = Duration::from_secs(5);

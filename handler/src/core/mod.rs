@@ -33,6 +33,7 @@ pub(crate) mod receives;
 pub(crate) mod requests;
 pub(crate) mod resources;
 pub(crate) mod retry;
+pub(crate) mod run_report;
 pub(crate) mod slots;
 
 pub use call::{Action, Call, CallError, Entry, MAX_BATCH, Replies, VisibilityEntry};
@@ -42,7 +43,7 @@ pub use claim::{
 };
 pub use control::{CancelReason, RunControl};
 pub use decide::{DecisionInput, decide};
-pub use ending::{Duplicate, DuplicateCause, Ending, FailureClass, RunReport};
+pub use ending::{Duplicate, DuplicateCause, Ending, FailureClass};
 pub use hidden::HiddenMessage;
 pub use ids::{CallId, DeliveryId};
 pub use ledger::{Disposition, DrainSummary, Effect, Ledger, SETTLE_TIME, Start, Whereabouts};
@@ -69,4 +70,5 @@ pub use resources::is_out_of_resources;
 pub use retry::{
     InvalidRetryPolicy, Jitter, JitterMode, MAX_VISIBILITY, ReceiveLimit, RetryLimits, RetryPolicy, SPAN,
 };
+pub use run_report::RunReport;
 pub use slots::{MemberSnapshot, Priority, SlotMember, SlotPool, SlotRules, reserved_slots};

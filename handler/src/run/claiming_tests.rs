@@ -12,10 +12,10 @@ use crate::api::job::Job;
 use crate::api::router::Router;
 use crate::api::run_environment::RunEnvironment;
 use crate::core::control::{CancelReason, RunControl};
-use crate::core::ending::RunReport;
 use crate::core::ids::DeliveryId;
 use crate::core::maybe_ready::MaybeReady;
 use crate::core::next_job::next_job_id;
+use crate::core::run_report::RunReport;
 use crate::message::intake::RequiredFields;
 
 #[path = "replay_tests.rs"]

@@ -227,7 +227,7 @@ impl<J: Send + 'static, H: BatchHandler<J>> Collector<J, H> {
     async fn work(self: Arc<Self>, host: Arc<dyn RunEnvironment>, queue: Arc<str>, members: Arc<Members<J>>) {
         self.linger(&*host, &self.arrivals.of(&queue), &members).await;
         let items = self.close(&queue, &members);
-        if let Some(context) = BatchContext::new(&items) {
+        if let Some(context) = BatchContext::new(items.iter().map(|item| item.context.clone())) {
             let seats: Vec<Arc<Seat>> = items.iter().map(|item| Arc::clone(&item.seat)).collect();
             let span = context.span().clone();
             // The call itself is inside, since it may panic before it returns its future.

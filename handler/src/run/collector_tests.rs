@@ -2,9 +2,10 @@
 use super::*;
 use crate::batch::{BatchContext, BatchOptions, Item, Rest};
 use crate::core::control::{CancelReason, RunControl};
-use crate::core::ending::{Ending, RunReport};
+use crate::core::ending::Ending;
 use crate::core::ids::DeliveryId;
 use crate::core::maybe_ready::MaybeReady;
+use crate::core::run_report::RunReport;
 use crate::message::intake::Intake;
 use crate::message::sqs_message::Message;
 use crate::run::Attempt;

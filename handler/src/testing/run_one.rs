@@ -15,11 +15,12 @@ use super::trouble::{ClaimTrouble, Missed, Signal, Stop};
 use crate::api::arrivals::Arrival;
 use crate::core::control::{RunControl, STOP_TIME};
 use crate::core::decide::{DecisionInput, RunDecision, decide_run};
-use crate::core::ending::{Ending, RunReport};
+use crate::core::ending::Ending;
 use crate::core::ids::DeliveryId;
 use crate::core::outcome::Outcome;
 use crate::core::outcome_cache::PriorOutcome;
 use crate::core::retry::MAX_VISIBILITY;
+use crate::core::run_report::RunReport;
 use crate::message::sqs_message::Message;
 use crate::run::attempt::Attempt;
 

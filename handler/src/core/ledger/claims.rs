@@ -15,13 +15,14 @@ use crate::core::claim_lease::{Asking, RunClaim, Waits, claim_length};
 use crate::core::control::{CancelReason, STOP_TIME};
 use crate::core::decide::{MarkDecision, decide_mark};
 use crate::core::delivery::{Releasing, Run, Stage};
-use crate::core::ending::{Ending, RunReport};
+use crate::core::ending::Ending;
 use crate::core::ids::DeliveryId;
 use crate::core::ledger_event::LedgerEvent;
 use crate::core::marking::Marking;
 use crate::core::policy::Claims;
 use crate::core::reason::bounded;
 use crate::core::retry::Jitter;
+use crate::core::run_report::RunReport;
 
 /// How long a message waits for its claim to be released: longer than an answer takes, and short against any backoff.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(3);

@@ -12,13 +12,14 @@ use crate::core::decide::{
     DecisionInput, RunDecision, Unrun, decide_run, decide_start, decide_unrun, hidden_without_dlq,
 };
 use crate::core::delivery::{Delivery, Run, Settlement, Settling, Stage};
-use crate::core::ending::{Ending, RunReport};
+use crate::core::ending::Ending;
 use crate::core::ids::{CallId, DeliveryId};
 use crate::core::ledger_event::{LedgerEvent, RunFacts};
 use crate::core::outcome::Outcome;
 use crate::core::outcome_cache::PriorOutcome;
 use crate::core::policy::{Acknowledge, CrashEvidence, DeadLetterPath};
 use crate::core::retry::Jitter;
+use crate::core::run_report::RunReport;
 use crate::message::sqs_message::Message;
 
 /// How much longer than its predecessor a message of a FIFO group stays hidden: time enough for the predecessor to be

@@ -1,6 +1,5 @@
 //! An operator's orders about single jobs: cancelled ones fail permanently, hidden ones are tried now.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,9 +13,6 @@ use crate::core::outcome::Outcome;
 use crate::core::outcome_cache::PriorOutcome;
 use crate::message::sqs_message::Message;
 
-/// The most cancelled messages that are remembered until they are received: those that were cancelled last.
-const MAX_CANCELLED: usize = 1_000;
-
 /// The place of a message, as far as a ledger knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whereabouts {
@@ -26,28 +22,6 @@ pub enum Whereabouts {
     InHand,
     /// It waits hidden in the queue for its next attempt.
     Hidden,
-}
-
-/// The messages that were cancelled before they were received, with the reasons.
-#[derive(Debug, Default)]
-pub(super) struct CancelledMessages {
-    reasons: HashMap<Arc<str>, Arc<str>>,
-    /// In the order of their cancellation.
-    order: VecDeque<Arc<str>>,
-}
-
-impl CancelledMessages {
-    fn add(&mut self, message_id: &str, reason: &str) {
-        let message_id: Arc<str> = message_id.into();
-        if self.reasons.insert(Arc::clone(&message_id), reason.into()).is_none() {
-            self.order.push_back(message_id);
-        }
-        if self.order.len() > MAX_CANCELLED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.reasons.remove(&oldest);
-        }
-    }
 }
 
 impl Ledger {

@@ -9,12 +9,13 @@ use super::state::Ledger;
 use crate::core::claim_lease::RunClaim;
 use crate::core::control::CancelReason;
 use crate::core::delivery::{Delivery, Run, Stage};
-use crate::core::ending::{Ending, RunReport};
+use crate::core::ending::Ending;
 use crate::core::ids::DeliveryId;
 use crate::core::ledger_event::RunFacts;
 use crate::core::limits::{HELD_PER_CLASS, Hold, JobClass, LimitWait, Limits, Permit};
 use crate::core::outcome::Outcome;
 use crate::core::outcome_cache::PriorOutcome;
+use crate::core::run_report::RunReport;
 
 impl Ledger {
     /// Returns the class for whose limit a message is held after its run; `None` if it leaves. Sets the time for which it is hidden

@@ -8,12 +8,13 @@ use crate::core::claim::Claim;
 use crate::core::claim_lease::RunClaim;
 use crate::core::control::CancelReason;
 use crate::core::delivery::{Run, Stage};
-use crate::core::ending::{Ending, RunReport};
+use crate::core::ending::Ending;
 use crate::core::ids::DeliveryId;
 use crate::core::ledger_event::LedgerEvent;
 use crate::core::lock_waits::{LOCK_PATIENCE, LOCK_PATIENCE_OF_BATCH, LockWait, WAITERS_PER_SLOT};
 use crate::core::outcome_cache::PriorOutcome;
 use crate::core::retry::Jitter;
+use crate::core::run_report::RunReport;
 
 /// What a batch keeps of its time for the last request and the visibility that follows from it.
 pub(super) const TIME_TO_SETTLE: Duration = Duration::from_secs(2);

@@ -2,6 +2,7 @@
 //! for each thing that happens to deliveries; and the turn that calls them (`turn`).
 
 mod answers;
+mod cancelled;
 mod claims;
 mod clock;
 mod concurrency;
@@ -15,6 +16,7 @@ mod jobs;
 mod limited;
 mod locks;
 mod pausing;
+mod pool_share;
 mod probing;
 mod quarantined;
 mod resources;

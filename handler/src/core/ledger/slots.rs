@@ -4,25 +4,12 @@ use std::time::{Duration, Instant};
 
 use event_listener::EventListener;
 
+use super::pool_share::PoolShare;
 use super::state::Ledger;
 use crate::core::ending::Ending;
 use crate::core::limits::Limits;
 use crate::core::slots::{EndedJobs, SlotMember, SlotUse};
 use crate::message::sqs_message::Message;
-
-/// A ledger's share of the slots of its process.
-#[derive(Debug)]
-pub(super) struct PoolShare {
-    member: SlotMember,
-    granted: usize,
-    /// Those of them that were free at the end of the last turn, until there are more for one receive.
-    gathered: usize,
-    /// A held message may start, as far as is known, once there is a slot for it.
-    holds_for_slot: bool,
-    is_late: bool,
-    /// The jobs that have ended since the last report.
-    ended: EndedJobs,
-}
 
 impl Ledger {
     /// Shares the slots of its process with other queues. Its own concurrency is the most that it takes of them.

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
+use super::cancelled::CancelledMessages;
 use super::drain_plan::Drain;
 use super::effect::Effect;
 use super::in_flight::InFlight;
-use super::jobs::CancelledMessages;
+use super::pool_share::PoolShare;
 use crate::core::batches::Batch;
 use crate::core::delivery::Delivery;
 use crate::core::hidden::HiddenMessages;

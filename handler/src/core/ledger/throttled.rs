@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use super::state::Ledger;
 use crate::core::claim::ReleaseClaim;
 use crate::core::control::CancelReason;
-use crate::core::ending::{Ending, RunReport};
+use crate::core::ending::Ending;
 use crate::core::ids::DeliveryId;
 use crate::core::ledger_event::{LedgerEvent, RunFacts};
 use crate::core::limits::{JobClass, LimitReason, LimitWait};
 use crate::core::retry::Jitter;
+use crate::core::run_report::RunReport;
 
 /// A message whose type is closed for longer goes back to the queue: one receive in this time is all that it costs.
 const HELD_AT_MOST: Duration = Duration::from_secs(600);

@@ -30,11 +30,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::core::ending::{Ending, RunReport};
+    use crate::core::ending::Ending;
     use crate::core::ledger::Effect;
     use crate::core::limits::{JobClass, LimitReason, LimitRules, Limits, Permit, TypeRules};
     use crate::core::policy::Policy;
     use crate::core::retry::Jitter;
+    use crate::core::run_report::RunReport;
     use crate::message::sqs_message::Message;
 
     #[allow(clippy::disallowed_methods, reason = "a test's own clock")]

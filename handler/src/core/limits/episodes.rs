@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::job_class::JobClass;
-use super::wait::LimitReason;
+use super::limit_reason::LimitReason;
 
 /// The time without a waiting message after which the wait of a class counts as over: a class at its rate waits for a moment many times a
 /// minute, and is logged once.

@@ -14,6 +14,15 @@ pub struct JobClass {
     pub tenant: Option<Arc<str>>,
 }
 
+/// A message group of a standard queue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tenant {
+    /// The queue's name in this process.
+    pub queue: Arc<str>,
+    /// The message group.
+    pub group: Arc<str>,
+}
+
 impl JobClass {
     /// The class of all jobs of a type.
     pub fn of_type(job_type: impl Into<Arc<str>>) -> Self {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::job_class::JobClass;
-use super::process::Limits;
+use super::shared::Shared;
 use super::type_state::Probes;
 use crate::core::ending::Ending;
 use crate::core::retry::Jitter;
@@ -15,14 +15,20 @@ use crate::core::retry::Jitter;
 pub struct Permit(Arc<Granted>);
 
 struct Granted {
-    limits: Limits,
+    limits: Arc<Shared>,
     class: JobClass,
     at: Instant,
 }
 
 impl Permit {
-    pub(super) fn new(limits: Limits, class: JobClass, at: Instant) -> Self {
-        Self(Arc::new(Granted { limits, class, at }))
+    pub(super) fn new(
+        limits: Arc<Shared>,
+        class: JobClass,
+        at: Instant,
+        has_core: bool,
+        probes: Probes,
+    ) -> Self {
+        Self(Arc::new(Granted { limits, class, at, has_core, probes }))
     }
 
     /// The class of the job that may start.

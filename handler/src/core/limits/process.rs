@@ -1,27 +1,28 @@
 //! The limits of a process, shared by its queues.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::num::NonZeroUsize;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_listener::EventListener;
 use serde_json::value::RawValue;
 
-use super::episodes::Episodes;
 use super::job_class::JobClass;
+use super::limit_reason::LimitReason;
 use super::limited_classes::LimitedClasses;
+use super::percent::Percent;
 use super::permit::Permit;
-use super::queue_turns::QueueTurns;
 use super::rate::RateState;
 use super::returned::{AGAIN, Pace, ReturnedMessages};
 use super::rules::{LimitRules, TypeRules};
 use super::run_times::RunTimes;
-use super::snapshot::{ClosedLimit, TypeSnapshot, Waiting};
-use super::tokens::{GrantedTokens, TokenDemand};
+use super::shared::{Shared, State, turns_of};
+use super::snapshot::{ClosedLimit, TypeSnapshot};
 use super::type_state::{Probes, TypeState};
-use super::wait::{LimitReason, LimitWait};
+use super::wait::LimitWait;
 use crate::core::ending::Ending;
 use crate::core::retry::Jitter;
 use crate::message::sqs_message::Message;
@@ -47,57 +48,12 @@ const MAX_TYPES: usize = 1000;
 /// assert!(limits.ask(now, &mail).is_ok());
 /// ```
 #[derive(Clone)]
-pub struct Limits(Arc<Shared>, Arc<LimitedClasses>);
-
-struct Shared {
-    state: Mutex<State>,
-    changed: Changes,
-    /// Something may be limited: otherwise runs need not ask.
-    is_limiting: AtomicBool,
-    returned: Mutex<ReturnedMessages>,
-    /// A message was returned: otherwise no receive was in vain.
-    has_returned: AtomicBool,
-}
-
-struct State {
-    rules: LimitRules,
-    types: HashMap<Arc<str>, TypeState>,
-    /// The jobs that need a core and run.
-    on_cores: usize,
-    tenants: Tenants,
-    /// The queues that wait, by type; `None` stands for the cores, which all types of their kind share.
-    turns: HashMap<Option<Arc<str>>, QueueTurns>,
-    waiting: Waiting,
-    episodes: Episodes,
-    /// Workers share the rates.
-    shares_rates: bool,
-}
+pub struct Limits(pub(super) Arc<Shared>, Arc<LimitedClasses>);
 
 impl Limits {
     /// Limits by these rules.
     pub fn new(rules: LimitRules) -> Self {
-        let types = rules.types.iter();
-        let types =
-            types.map(|(name, rules)| (Arc::from(name.as_str()), TypeState::new(rules.clone(), false)));
-        let state = State {
-            types: types.collect(),
-            on_cores: 0,
-            tenants: Tenants::default(),
-            turns: HashMap::new(),
-            waiting: Waiting::default(),
-            episodes: Episodes::default(),
-            shares_rates: false,
-            rules,
-        };
-        let is_limiting = AtomicBool::new(!state.types.is_empty());
-        let shared = Shared {
-            state: Mutex::new(state),
-            changed: Changes::default(),
-            is_limiting,
-            returned: Mutex::default(),
-            has_returned: AtomicBool::new(false),
-        };
-        Self(Arc::new(shared), Arc::default())
+        Self(Arc::new(Shared::new(rules)), Arc::default())
     }
 
     /// Returns a handle of the same limits for the ledger and the runs of one queue: its runs come after the messages that this
@@ -182,7 +138,8 @@ impl Limits {
             has_core = of_type.is_cpu();
             *on_cores += usize::from(has_core);
         }
-        Ok(Permit::new(self.clone(), class.clone(), now))
+        tenants.take(class.tenant.as_ref());
+        Ok(Permit::new(Arc::clone(&self.0), class.clone(), now, has_core, probes))
     }
 
     /// Returns the time until the turn of a job that has to wait, with so many of its class before it. A guess, unless its rate is
@@ -324,89 +281,21 @@ impl Limits {
             self.0.is_limiting.store(true, Ordering::Relaxed);
         }
         drop(state);
-        self.ended(now, job_type, ending, Probes::default(), jitter);
+        self.0.ended(now, job_type, ending, Probes::default(), jitter);
     }
 
-    pub(super) fn release(&self, class: &JobClass) {
-        let mut state = self.state();
-        let State { rules, types, shares_rates, .. } = &mut *state;
-        let rules = rules.types.get(job_type).cloned().unwrap_or_default();
-        match types.get_mut(job_type) {
-            Some(of_type) => of_type.set_orders(&rules, orders),
-            None if orders == TypeOrders::default() => return,
-            None => {
-                let mut of_type = TypeState::new(rules.clone(), *shares_rates);
-                of_type.set_orders(&rules, orders);
-                types.insert(job_type.into(), of_type);
-            }
-        }
-        drop(state);
-        self.rules_changed();
+    /// Returns the time before which no job of a type starts since one was throttled. `None` if its jobs start.
+    pub fn throttled_until(&self, job_type: &str) -> Option<Instant> {
+        self.state().types.get(job_type)?.throttled_until()
     }
 
-    /// Returns the orders that hold, in the order of the types' names.
-    pub fn orders(&self) -> Vec<(Arc<str>, TypeOrders)> {
-        let state = self.state();
-        let orders = state.types.iter().map(|(name, of_type)| (Arc::clone(name), of_type.orders().clone()));
-        let mut orders: Vec<_> = orders.filter(|(_, orders)| *orders != TypeOrders::default()).collect();
-        orders.sort_by(|(one, _), (other, _)| one.cmp(other));
-        orders
-    }
-
-    /// Replaces the rules of all types, as after a change of the settings. Orders stay as they are, and so does what runs.
-    pub fn set_rules(&self, new: HashMap<String, TypeRules>) {
-        let mut state = self.state();
-        let State { rules, types, shares_rates, .. } = &mut *state;
-        rules.types = new;
-        for name in rules.types.keys().filter(|name| !types.contains_key(name.as_str())).collect::<Vec<_>>() {
-            types.insert(name.as_str().into(), TypeState::new(TypeRules::default(), *shares_rates));
-        }
-        for (name, of_type) in types.iter_mut() {
-            of_type.set_rules(&rules.types.get(&**name).cloned().unwrap_or_default());
-        }
-        drop(state);
-        self.rules_changed();
-    }
-
-    /// Runs ask from now on, and what is held asks again.
-    fn rules_changed(&self) {
-        self.0.is_limiting.store(true, Ordering::Relaxed);
-        self.0.changed.notify(usize::MAX);
-    }
-
-    /// A run of a type has ended that took so long.
-    pub(super) fn ran(&self, job_type: &Arc<str>, took: Duration) {
-        if let Some(of_type) = self.state().types.get_mut(job_type) {
-            of_type.ran(took);
-        }
-    }
-
-    pub(super) fn release(&self, class: &JobClass, has_core: bool, probes: Probes) {
-        let mut state = self.state();
-        let State { types, on_cores, tenants, turns, .. } = &mut *state;
-        *on_cores = on_cores.saturating_sub(usize::from(has_core));
-        if let Some(of_type) = types.get_mut(&class.job_type) {
-            of_type.release(probes);
-            if let Some(turns) = turns.get_mut(&turns_of(class, of_type)) {
-                turns.changed();
-            }
-        }
-        drop(state);
-        self.0.changed.notify(usize::MAX);
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state()
     }
 
     fn returned(&self) -> MutexGuard<'_, ReturnedMessages> {
         self.0.returned.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The key of the turns of queues that wait for the limits of a type.
-fn turns_of(class: &JobClass, of_type: &TypeState) -> Option<Arc<str>> {
-    (!of_type.is_cpu()).then(|| Arc::clone(&class.job_type))
 }
 
 impl fmt::Debug for Limits {

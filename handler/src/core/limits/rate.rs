@@ -4,9 +4,12 @@ use std::time::Instant;
 
 use super::job_class::JobClass;
 use super::leased::{LeasedTokens, Unleased};
+use super::limit_reason::LimitReason;
 use super::local_rate::{Key, LocalRate};
 use super::rules::RateRule;
 use super::snapshot::RateSnapshot;
+use super::tokens::{GrantedTokens, TokenDemand};
+use super::wait::LimitWait;
 
 /// The tokens of one type, by key. A job that starts takes one of this process, and one that was leased if workers share the rate.
 ///

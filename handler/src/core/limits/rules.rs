@@ -6,6 +6,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::breaker::BreakerRule;
+use super::invalid_limit::InvalidLimit;
+
 /// The rules of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitRules {
@@ -168,18 +171,6 @@ impl FromStr for Rate {
         Ok(Self { count, per: Duration::from_secs(seconds) })
     }
 }
-
-/// The reason why a text is no limit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidLimit(pub(super) String);
-
-impl fmt::Display for InvalidLimit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for InvalidLimit {}
 
 #[cfg(test)]
 mod tests {

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::limit_reason::LimitReason;
 use super::rules::{JobKind, Rate};
-use super::wait::LimitReason;
 
 /// The limits of one job type at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -4,17 +4,10 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use super::job_class::Tenant;
+use super::limit_reason::LimitReason;
 use super::percent::Percent;
-use super::wait::{LimitReason, LimitWait};
-
-/// A message group of a standard queue.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tenant {
-    /// The queue's name in this process.
-    pub queue: Arc<str>,
-    /// The message group.
-    pub group: Arc<str>,
-}
+use super::wait::LimitWait;
 
 /// The tenants of all queues that limit them. A message without a group is no tenant's, and is not limited.
 #[derive(Debug, Default)]

@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 
 use super::half_open::ProbeOf;
 use super::job_class::JobClass;
+use super::limit_reason::LimitReason;
 use super::operator::TypeOrders;
 use super::rate::RateState;
 use super::rules::{JobKind, TypeRules};
 use super::run_times::RunTimes;
-use super::wait::{LimitReason, LimitWait};
+use super::snapshot::{ClosedLimit, TypeSnapshot};
+use super::throttle::Throttle;
+use super::wait::LimitWait;
 use crate::core::ending::Ending;
 use crate::core::retry::Jitter;
 

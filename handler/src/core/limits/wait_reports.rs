@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::episodes::Episodes;
 use super::job_class::JobClass;
+use super::limit_reason::LimitReason;
 use super::process::Limits;
-use super::wait::{LimitReason, LimitWait};
+use super::wait::LimitWait;
 
 /// The classes whose messages are counted at every turn of the ledger. A rate may have any number of keys: with more classes, they are
 /// counted at most every [`COUNT_EVERY`].

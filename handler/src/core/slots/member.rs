@@ -5,21 +5,21 @@ use std::time::Instant;
 
 use event_listener::{Event, EventListener};
 
-use super::pool::SlotPool;
 use super::rules::SlotRules;
+use super::shared_shares::SharedShares;
 use super::shares::{Shares, SlotUse};
 
 /// The share of one queue in the slots of its process. Its slots are free again once it is dropped.
 #[derive(Debug)]
 pub struct SlotMember {
-    pool: SlotPool,
+    pool: SharedShares,
     id: u64,
     rules: SlotRules,
     changed: Arc<Event>,
 }
 
 impl SlotMember {
-    pub(super) fn new(pool: SlotPool, id: u64, rules: SlotRules, changed: Arc<Event>) -> Self {
+    pub(super) fn new(pool: SharedShares, id: u64, rules: SlotRules, changed: Arc<Event>) -> Self {
         Self { pool, id, rules, changed }
     }
 
@@ -35,12 +35,12 @@ impl SlotMember {
 
     /// The slots that it has.
     pub(crate) fn granted(&self) -> usize {
-        self.pool.shares().members.get(&self.id).map_or(0, |member| member.granted)
+        self.pool.lock().members.get(&self.id).map_or(0, |member| member.granted)
     }
 
     /// Asks for slots. Returns how many it has, and its share.
     pub(crate) fn ask(&self, now: Instant, usage: SlotUse) -> (usize, usize) {
-        let mut shares = self.pool.shares();
+        let mut shares = self.pool.lock();
         let mut others = shares.report(now, self.id, usage);
         others.retain(|id| *id != self.id);
         notify(&shares, &others);
@@ -56,7 +56,7 @@ impl SlotMember {
 
     /// Gives back what it does not use. It is notified if it gets more.
     pub(crate) fn settle(&self, now: Instant, usage: SlotUse) {
-        let mut shares = self.pool.shares();
+        let mut shares = self.pool.lock();
         let ids = shares.report(now, self.id, usage);
         notify(&shares, &ids);
     }
@@ -64,7 +64,7 @@ impl SlotMember {
 
 impl Drop for SlotMember {
     fn drop(&mut self) {
-        let mut shares = self.pool.shares();
+        let mut shares = self.pool.lock();
         let ids = shares.leave(self.id);
         notify(&shares, &ids);
     }

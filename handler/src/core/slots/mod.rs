@@ -7,6 +7,7 @@ mod job_times;
 mod member;
 mod pool;
 mod rules;
+mod shared_shares;
 mod shares;
 
 pub(crate) use job_times::EndedJobs;

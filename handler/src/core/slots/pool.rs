@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::member::SlotMember;
 use super::rules::SlotRules;
+use super::shared_shares::SharedShares;
 use super::shares::Shares;
 
 /// The slots of a process, shared by its queues. Cloning gives another handle of the same pool.
@@ -24,7 +25,7 @@ use super::shares::Shares;
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct SlotPool(Arc<Mutex<Shares>>);
+pub struct SlotPool(SharedShares);
 
 /// The share of one queue at one moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,23 +49,23 @@ pub struct MemberSnapshot {
 impl SlotPool {
     /// A pool of so many slots.
     pub fn new(size: NonZeroUsize) -> Self {
-        Self(Arc::new(Mutex::new(Shares::new(size.get()))))
+        Self(SharedShares::new(Shares::new(size.get())))
     }
 
     /// Gives a queue its share, until the returned member is dropped.
     pub fn join(&self, name: &str, rules: SlotRules) -> SlotMember {
-        let (id, changed) = self.shares().join(name.into(), rules);
-        SlotMember::new(self.clone(), id, rules, changed)
+        let (id, changed) = self.0.lock().join(name.into(), rules);
+        SlotMember::new(self.0.clone(), id, rules, changed)
     }
 
     /// The number of its slots.
     pub fn size(&self) -> usize {
-        self.shares().size()
+        self.0.lock().size()
     }
 
     /// The shares of its queues, in the order in which they have joined.
     pub fn snapshot(&self) -> Vec<MemberSnapshot> {
-        let shares = self.shares();
+        let shares = self.0.lock();
         let members = shares.members.iter().map(|(id, member)| MemberSnapshot {
             name: Arc::clone(&member.name),
             rules: member.rules,
@@ -75,10 +76,6 @@ impl SlotPool {
             is_late: member.usage.is_late,
         });
         members.collect()
-    }
-
-    pub(super) fn shares(&self) -> MutexGuard<'_, Shares> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

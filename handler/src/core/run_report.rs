@@ -1,0 +1,50 @@
+//! What a finished run reports.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use crate::core::claim::JobResult;
+use crate::core::ending::Ending;
+use crate::core::limits::{JobClass, LimitWait, Permit};
+use crate::core::next_job::NextJobs;
+use crate::message::identity::Identity;
+
+/// What a finished run reports to the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunReport {
+    /// How it ended.
+    pub ending: Ending,
+    /// The job's type where it was told and has a handler: policies and metrics go by it.
+    pub job_type: Option<Arc<str>>,
+    /// The job's identity, as far as it is known: histories are kept under it.
+    pub identity: Option<Arc<Identity>>,
+    /// Which attempt it was, where the claim told; else receives are counted.
+    pub attempt: Option<NonZeroU32>,
+    /// The lock that another job holds, if the run ended as [`Busy`](Ending::Busy) for it.
+    pub lock: Option<Arc<str>>,
+    /// The class of the job and what it waits for, if the run ended as [`Limited`](Ending::Limited).
+    pub limited: Option<Box<(JobClass, LimitWait)>>,
+    /// The permission by which it started, if its job is limited.
+    pub permit: Option<Permit>,
+    /// The result that the handler left: kept with the mark that its job is done.
+    pub result: Option<JobResult>,
+    /// The jobs that follow, and that are added with the mark: without it, the job is not done.
+    pub next: Option<NextJobs>,
+}
+
+impl RunReport {
+    /// The report of a run that left no result.
+    pub fn new(ending: Ending, job_type: Option<Arc<str>>) -> Self {
+        Self {
+            ending,
+            job_type,
+            identity: None,
+            attempt: None,
+            lock: None,
+            limited: None,
+            permit: None,
+            result: None,
+            next: None,
+        }
+    }
+}
