@@ -22,7 +22,7 @@ use give::{ConcurrencyArgs, PauseArgs, RateArgs, ResetArgs, ResumeArgs};
 use ls::LsArgs;
 pub(crate) use worker::understood as refusal_of;
 
-/// Pauses queues and job types of workers that run, and changes how much they do
+/// Pauses and changes workers that run, by queue or job type
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, after_long_help = format!("\
 Examples:
