@@ -77,7 +77,9 @@ pub(crate) fn lease(request: &TokenRequest, full_at: u64, now: u64) -> (TokenLea
     let (empty_at, ahead) =
         (now.saturating_add(time_of(burst.get())), u64::try_from(MOST_AHEAD.as_micros()).unwrap_or(0));
     let full_at = full_at.clamp(now, empty_at.saturating_add(ahead));
-    let there = u128::from(empty_at.saturating_sub(full_at)) * count / per;
+    // Times are rounded up: without that microsecond, the last token of a bucket could come a microsecond late.
+    let left = u128::from(empty_at.saturating_sub(full_at));
+    let there = if left == 0 { 0 } else { (left + 1) * count / per };
     let tokens = u32::try_from(there).unwrap_or(u32::MAX).min(most.get());
     let full_at = full_at.saturating_add(time_of(tokens));
     let next = most.get().min(burst.get().div_ceil(2));
