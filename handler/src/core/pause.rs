@@ -144,6 +144,13 @@ impl Pauses {
         Some((pause, now.saturating_duration_since(since)))
     }
 
+    /// When messages that wait for their limits go back, since an operator has paused the queue and it is to become empty: a while after
+    /// its beginning. `None` without such a pause.
+    pub(crate) fn empties_at(&self) -> Option<Instant> {
+        let (_, since) = self.held.get(&PauseReason::Operator)?;
+        Some(*since + KEPT_IN_HAND)
+    }
+
     /// The reasons that hold, in order.
     pub(crate) fn reasons(&self) -> impl Iterator<Item = PauseReason> + Clone + '_ {
         self.held.keys().copied()

@@ -279,6 +279,23 @@ fn a_drain_gives_back_what_is_held() {
 }
 
 #[test]
+fn a_queue_that_an_operator_has_paused_becomes_empty() {
+    let mut world = full(4, standard());
+    world.pauses(PauseReason::Operator);
+    world.wait(secs(59));
+    assert_eq!(world.ledger.in_hand(), 11, "its limit may open soon");
+    world.forget();
+    world.wait(secs(1));
+    let emitted = world.emitted();
+    let returned = emitted.iter().filter(|line| line.contains(" is retry")).count();
+    assert_eq!(returned, 10, "{emitted:?}");
+    assert!(!world.ledger.waits_for_limits());
+    world.ends("mail1", DONE);
+    world.wait(secs(30));
+    assert_eq!((world.ledger.in_hand(), world.ledger.running()), (0, 0));
+}
+
+#[test]
 fn a_pause_keeps_held_messages_from_starting() {
     let mut world = full(4, standard());
     world.pauses(PauseReason::TargetUnhealthy);

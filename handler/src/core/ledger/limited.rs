@@ -45,6 +45,9 @@ impl Ledger {
         if self.lane_would_die(id) {
             return true;
         }
+        if self.pauses.empties_at().is_some_and(|at| at <= now) {
+            return false;
+        }
         let of_class = self.held.of_class(class);
         if self.receives.is_none() {
             let time = self.batch_waits_until().map(|until| until.saturating_duration_since(now));
@@ -191,10 +194,32 @@ impl Ledger {
 
     /// Gives a message back that was held for as long as it can be.
     pub(super) fn check_hold(&mut self, now: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get(&id).filter(|d| d.held_until().is_some_and(|at| at <= now))
-        else {
+        let is_over = |delivery: &Delivery| delivery.held_until().is_some_and(|at| at <= now);
+        if self.deliveries.get(&id).is_some_and(|delivery| is_over(delivery)) {
+            self.return_held(now, id);
+        }
+    }
+
+    /// Gives back what is held in a queue that an operator has paused: its limits may open much later, and the queue is to become empty.
+    pub(super) fn empty_paused(&mut self, now: Instant) {
+        if self.emptied_at().is_none_or(|at| now < at) {
             return;
-        };
+        }
+        for id in self.held.ids().collect::<Vec<_>>() {
+            if !self.lane_would_die(id) {
+                self.return_held(now, id);
+            }
+        }
+    }
+
+    /// When messages are given back for an operator's pause; `None` if none are.
+    pub(super) fn emptied_at(&self) -> Option<Instant> {
+        let at = self.pauses.empties_at().filter(|_| self.draining.is_none())?;
+        self.held.ids().any(|id| !self.lane_would_die(id)).then_some(at)
+    }
+
+    fn return_held(&mut self, now: Instant, id: DeliveryId) {
+        let Some(delivery) = self.deliveries.get(&id) else { return };
         let Some((class, wait)) = delivery.held.as_ref().map(|hold| (hold.class.clone(), hold.wait)) else {
             return;
         };

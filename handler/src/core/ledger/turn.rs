@@ -65,6 +65,7 @@ impl Ledger {
         self.check_due(now);
         self.tick_drain(now);
         self.tick_pauses(now);
+        self.empty_paused(now);
         self.quarantine.tick(now);
         self.ask_for_slots(now);
         self.start_ready(now);
@@ -91,9 +92,9 @@ impl Ledger {
         let drain = self.draining.as_ref().and_then(Drain::timeout);
         let batches = [self.deletes.timeout(), self.visibilities.timeout()];
         let pauses = self.pauses.timeout();
-        let held = if self.may_start_held() { self.held.timeout() } else { None };
-        let own = [self.next_check, self.quarantine.timeout(), receives, drain, pauses, held];
-        let times = batches.into_iter().chain(own);
+        let limits = [self.held_timeout(), self.limited_receives.timeout(), self.emptied_at()];
+        let own = [self.next_check, self.quarantine.timeout(), receives, drain, pauses];
+        let times = batches.into_iter().chain(own).chain(limits);
         times.flatten().min()
     }
 
