@@ -19,7 +19,7 @@ use ls::LsArgs;
 use order::{CancelArgs, RetryArgs};
 use watch::WatchArgs;
 
-/// Lists, shows, watches, retries or cancels jobs: how far they are, who has them, how they failed
+/// Lists, shows, watches, retries and cancels jobs
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, after_long_help = format!("\
 Examples:
