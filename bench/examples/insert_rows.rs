@@ -147,6 +147,11 @@ async fn empty() -> Result<(), AnyError> {
     let mut database = connect().await?;
     sqlx::raw_sql(TABLES).execute(&mut database).await?;
     sqlx::raw_sql("TRUNCATE bench_keyed, bench_marked").execute(&mut database).await?;
+    // The jobs of each way have the same ids: the marks of the way before would make them duplicates.
+    let marks = "DO $$ BEGIN
+        IF to_regclass('drumline_claims_v2') IS NOT NULL THEN TRUNCATE drumline_claims_v2, drumline_duplicates_v2; END IF;
+    END $$";
+    sqlx::raw_sql(marks).execute(&mut database).await?;
     Ok(())
 }
 
