@@ -208,8 +208,8 @@ struct Report {
 impl Report {
     /// Returns the ratios of a way in batches to the one before it, by round.
     fn ratio(&self, batched: usize) -> Option<Spread> {
-        let (batches, single) = (self.ways.get(batched)?, self.ways.get(batched.checked_sub(1)?)?);
-        Some(Spread::of(batches.rates.iter().zip(&single.rates).map(|(batches, single)| batches / single)))
+        let (in_batches, single) = (self.ways.get(batched)?, self.ways.get(batched.checked_sub(1)?)?);
+        Some(Spread::of(in_batches.rates.iter().zip(&single.rates).map(|(rate, of_single)| rate / of_single)))
     }
 
     fn table(&self) -> Table {

@@ -51,6 +51,8 @@ enum Other {
     Faults(faults::Options),
     /// Measure rows that jobs insert into PostgreSQL, one by one and in batches
     Inserting(inserting::Options),
+    /// Simulate how queues with weights share the slots of a process
+    Flow(flow::Options),
     /// Measure what an outbox in PostgreSQL costs beside sending the same messages directly
     Relaying(relaying::Options),
     /// Measure what sending costs, in the background and one by one, and how long messages wait
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Some(Other::Against(options)) => against::run(&options),
         Some(Other::Faults(options)) => faults::run(&options),
         Some(Other::Inserting(options)) => inserting::run(&options),
+        Some(Other::Flow(options)) => flow::run(&options),
         Some(Other::Relaying(options)) => relaying::run(&options),
         Some(Other::Sending(options)) => sending::run(&options),
         Some(Other::Soak(options)) => soak::run(&options),

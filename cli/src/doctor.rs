@@ -187,7 +187,7 @@ fn queues(
         Some(_) => Router::default(),
     };
     handlers.shutdown_background();
-    let of_limits = diagnose_limits(&settings.limits, &settings.queues).into_iter();
+    let of_limits = diagnose_limits(&settings).into_iter();
     let mut all: Vec<_> = of_limits.map(|advice| Diagnosis::of_settings("settings", advice)).collect();
     let urls: Vec<_> = settings.queues.iter().map(|queue| &queue.url).collect();
     for (queue, label) in settings.queues.iter().zip(queue_labels(&urls)) {

@@ -21,8 +21,8 @@ use drumline_producer::NextJobProducer;
 use drumline_runtime::aws::{AwsQueue, connect, connect_at, queue_labels, resolve};
 use drumline_runtime::payload::Payloads;
 use drumline_runtime::{
-    ClaimStoreClient, Driver, DriverConfig, Grace, Logs, NextJobRoute, Problems, QueueSettings, QueueStatus,
-    Settings, TargetHealth, check_descriptors, default_scope, http_connections, intake,
+    ClaimStoreClient, Driver, DriverConfig, Grace, LimitWatch, Logs, NextJobRoute, Problems, QueueSettings,
+    QueueStatus, Refill, Settings, TargetHealth, check_descriptors, default_scope, http_connections, intake,
     raise_descriptor_limit, waits,
 };
 use drumline_store::Store;
@@ -73,6 +73,8 @@ pub struct Consumer {
     /// Shared by its queues.
     limits: Limits,
     reread: Option<Reread>,
+    /// The slots that its queues share, if they do.
+    slots: Option<SlotPool>,
 }
 
 impl Consumer {
@@ -82,6 +84,13 @@ impl Consumer {
         let watches = Watches::new(settings.dlq_watch.clone(), metrics.clone());
         let limits = Limits::new(settings.limits.clone());
         let slots = settings.shared_slots.map(SlotPool::new);
+        metrics.limits(&limits);
+        if let Some(slots) = &slots {
+            metrics.slots(slots);
+        }
+        if settings.tenant_metrics {
+            metrics.count_tenants();
+        }
         Self {
             settings,
             router: Arc::new(router),
@@ -95,6 +104,7 @@ impl Consumer {
             next_jobs: OnceLock::new(),
             limits,
             reread: None,
+            slots,
         }
     }
 

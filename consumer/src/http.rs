@@ -278,7 +278,7 @@ mod tests {
         let wait = limits.ask(now(), &class).expect_err("the second has to wait");
         let ending = Ending::Limited { remaining: Duration::ZERO, limit: wait.reason, reason: String::new() };
         let report = RunReport::new(ending, Some(job_type.into()));
-        let report = RunReport { limited: Some((class, wait)), ..report };
+        let report = RunReport { limited: Some(Box::new((class, wait))), ..report };
         ledger.ended(now(), starts[1], report, Jitter::new(0));
         ledger.tick(now());
         std::mem::forget(permit);

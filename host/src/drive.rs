@@ -39,7 +39,7 @@ use crate::redact::redact;
 use crate::resources::ResourceProbe;
 use crate::sqs::{BoxFuture, Queue, SqsError};
 use crate::target::TargetHealth;
-use branches::{answer, change, event, now, sleep_until};
+use branches::{answer, change, event, new_orders, now, sleep_until};
 use emitter::Emitter;
 use input::{Input, send};
 pub use job_order::{JobAction, JobAnswer, JobOrder};
@@ -103,6 +103,10 @@ impl Driver {
         let limits = limits.map(|limits| limits.for_queue());
         if let Some(limits) = &limits {
             ledger.set_limits(limits.clone());
+            let policy = ledger.policy();
+            if let Some(share) = policy.tenant_share.filter(|_| !policy.fifo) {
+                limits.set_tenant_share(&name, share, policy.concurrency);
+            }
         }
         debug_assert_eq!(
             claim_store.is_some(),
@@ -118,6 +122,7 @@ impl Driver {
         let (inputs, inbox) = mpsc::channel(CHANNEL);
         let free_slots = Arc::new(AtomicUsize::new(usize::MAX));
         let host = Arc::new(TokioHost {
+            queue: Arc::clone(&name),
             free_slots: Arc::clone(&free_slots),
             claim_store: claim_store.clone(),
             inputs: inputs.clone(),
@@ -237,6 +242,7 @@ impl Driver {
                     self.resources.ended(now());
                 }
                 () = self.target.changed() => {}
+                () = new_orders(&mut self.orders) => self.obey_orders(),
                 () = event(limits_changed.as_mut()), if limits_changed.is_some() => {}
                 () = event(slots_changed.as_mut()), if slots_changed.is_some() => {
                     // Before the next turn, which uses what is granted by then.

@@ -33,6 +33,8 @@ pub fn runtimes() -> std::io::Result<(Runtime, Runtime)> {
 
 /// Runs blocking work on tokio's blocking threads, and lends runs the claim store and the queue's observer.
 pub(crate) struct TokioHost {
+    /// The queue's name.
+    pub(crate) queue: Arc<str>,
     pub(crate) claim_store: Option<ClaimStoreClient>,
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) observer: Arc<dyn Observer>,
@@ -94,7 +96,8 @@ impl RunEnvironment for TokioHost {
         permit: Option<Permit>,
     ) -> Result<Option<Permit>, (JobClass, LimitWait)> {
         let Some(limits) = &self.limits else { return Ok(None) };
-        limits.admit(tokio::time::Instant::now().into_std(), job_type, message, payload, permit)
+        let now = tokio::time::Instant::now().into_std();
+        limits.admit(now, &self.queue, job_type, message, payload, permit)
     }
 
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, String>> {

@@ -1,12 +1,13 @@
 //! Limits that go together neither with the worker nor with its queues.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
 use drumline::core::{JobKind, LimitRules, TypeRules};
 
 use crate::aws::QueueFacts;
 use crate::diagnostics::{Diagnostic, words};
-use crate::settings::QueueSettings;
+use crate::settings::Settings;
 
 /// The jobs of a type that have to start while a message of its queue lives, or a backlog of any size expires.
 const FEW_JOBS: u64 = 1000;
@@ -18,11 +19,13 @@ const FEW_JOBS: u64 = 1000;
 /// | R07 | as many jobs of a type may run at once as the worker runs at all, or more, so that its limit does nothing |
 /// | R08 | more jobs of a type that computes may run at once than the process has cores, which limit it first |
 /// | R09 | a rate is so slow that the queue deletes the messages of a small backlog before it reaches them ([`diagnose_rates`]) |
-pub fn diagnose_limits(limits: &LimitRules, queues: &[QueueSettings]) -> Vec<Diagnostic> {
-    let slots: usize = queues.iter().map(|queue| queue.concurrency.get()).sum();
+pub fn diagnose_limits(settings: &Settings) -> Vec<Diagnostic> {
+    let Settings { limits, queues, shared_slots, .. } = settings;
+    let slots = shared_slots
+        .map_or_else(|| queues.iter().map(|queue| queue.concurrency.get()).sum(), NonZeroUsize::get);
     let mut found = Vec::new();
     for (name, rules) in by_name(limits) {
-        let Some(most) = rules.concurrency.map(std::num::NonZeroUsize::get) else { continue };
+        let Some(most) = rules.concurrency.map(NonZeroUsize::get) else { continue };
         if rules.kind == JobKind::Cpu && most > limits.cores.get() {
             found.push(Diagnostic {
                 id: "R08",
@@ -76,11 +79,9 @@ fn by_name(limits: &LimitRules) -> BTreeMap<&str, &TypeRules> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::num::NonZeroUsize;
     use std::time::Duration;
 
     use super::*;
-    use crate::settings::Settings;
 
     fn settings(file: &str) -> Settings {
         let on_disk = tempfile::NamedTempFile::new().unwrap();
@@ -103,9 +104,10 @@ mod tests {
         for (file, expected) in table {
             let mut settings = settings(file);
             settings.limits.cores = NonZeroUsize::new(4).unwrap();
-            let found = diagnose_limits(&settings.limits, &settings.queues);
+            let found = diagnose_limits(&settings);
             assert_eq!(found.iter().map(|found| found.id).collect::<Vec<_>>(), expected, "{file}");
-            let without_queues = diagnose_limits(&settings.limits, &[]);
+            settings.queues.clear();
+            let without_queues = diagnose_limits(&settings);
             assert!(
                 without_queues.iter().all(|found| found.id == "R08"),
                 "a function's batches are not known"

@@ -171,7 +171,7 @@ impl Outage {
                 warn!(%failure, job_type, "waiting for rate tokens: the store does not answer");
             }
             StoreError::Refused(_) => {
-                error!(%failure, job_type, "waiting for rate tokens: the store refuses them")
+                error!(%failure, job_type, "waiting for rate tokens: the store refuses them");
             }
         }
         let wait = FIRST_RETRY.saturating_mul(2_u32.saturating_pow(self.failures)).min(LAST_RETRY);

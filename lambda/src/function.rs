@@ -21,7 +21,7 @@ use drumline_producer::NextJobProducer;
 use drumline_runtime::Store;
 use drumline_runtime::aws::is_fifo;
 use drumline_runtime::{
-    AllFailed, ClaimStoreClient, Logs, Problems, Refill, Settings, default_scope, intake,
+    AllFailed, ClaimStoreClient, LimitWatch, Logs, Problems, Refill, Settings, default_scope, intake,
 };
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -44,6 +44,8 @@ pub struct Function {
     queues: Mutex<HashMap<String, Arc<KnownQueue>>>,
     /// Counts of the process, such as requests to the store: written with those of the next invocation that ends.
     of_process: Arc<Emf>,
+    /// Looks after each invocation: the process is frozen in between.
+    limit_watch: Mutex<LimitWatch>,
     is_cold: AtomicBool,
     /// Leases the tokens of shared rates. While the process is frozen, it is too.
     refill: OnceLock<Option<Refill>>,
@@ -93,14 +95,9 @@ impl Function {
             store_outage,
             limits: Limits::new(settings.limits.clone()),
         };
-        Self {
-            settings,
-            common,
-            queues: Mutex::default(),
-            of_process,
-            is_cold: AtomicBool::new(true),
-            refill: OnceLock::new(),
-        }
+        let limit_watch = Mutex::new(LimitWatch::new(common.limits.clone()));
+        let (queues, is_cold, refill) = (Mutex::default(), AtomicBool::new(true), OnceLock::new());
+        Self { settings, common, queues, of_process, limit_watch, is_cold, refill }
     }
 
     /// Keeps claims and histories in a store of the program's own.
@@ -156,6 +153,7 @@ impl Function {
         let emf = Arc::new(Emf::default());
         let time = Time { begun, deadline };
         let result = self.run_all(records, time, &emf).await;
+        self.limit_watch.lock().unwrap_or_else(PoisonError::into_inner).look(Instant::now().into_std());
         if self.settings.emf {
             emf.absorb(&self.of_process);
             emf.print();
@@ -323,7 +321,7 @@ mod tests {
         let settings = Settings::read_for_function(|_| None).unwrap();
         let function = Function::new(settings, router, Handle::current());
         let event = serde_json::from_str(r#"{"Records":[]}"#).unwrap();
-        let error = function.handle(event, Invocation::default()).await.unwrap_err();
+        let error = Box::pin(function.handle(event, Invocation::default())).await.unwrap_err();
         assert_eq!(error.kind, "Settings");
         assert!(error.text.starts_with("job type twice: two handlers are registered"), "{}", error.text);
     }

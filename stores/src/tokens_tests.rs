@@ -1,4 +1,9 @@
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "small figures of a simulation"
+)]
 //! Workers that share a rate, on virtual time: they are killed, answers are late or lost, and clocks differ.
 
 use std::cmp::Reverse;

@@ -105,6 +105,7 @@ impl<E> World<E> {
     }
 
     /// Goes on to the next event, or to `until` if none happens before. Returns `None` at the end of the scenario.
+    #[allow(clippy::option_option, reason = "the end, a time that has come, or an event")]
     pub(super) fn next(&mut self, until: Option<Duration>) -> Option<Option<E>> {
         let event = self.events.peek().map(|Reverse((at, ..))| *at);
         let next = event.into_iter().chain(until).min()?;
@@ -157,8 +158,9 @@ impl<E> World<E> {
         queue.measured.waits.push(self.now.saturating_sub(since));
         queue.measured.last_start = self.now;
         queue.measured.started += 1;
-        queue.measured.slot_time += ends - self.now;
-        self.used += ends - self.now;
+        let takes = ends.saturating_sub(self.now);
+        queue.measured.slot_time += takes;
+        self.used += takes;
         self.hidden -= 1;
         time
     }

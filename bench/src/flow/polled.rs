@@ -23,6 +23,7 @@ pub(super) enum Order {
     Starts,
 }
 
+#[derive(Clone, Copy)]
 enum Event {
     Arrive { queue: usize, every: Duration, count: usize },
     Lands(usize, usize),
@@ -127,7 +128,8 @@ impl Loop {
             Order::Starts => with_messages.min_by(|a, b| self.starts[*a].total_cmp(&self.starts[*b])),
             Order::RoundRobin => {
                 with_messages.next()?;
-                let turn = (self.turn..).map(|turn| turn % count).find(may_ask)?;
+                let turns = self.turn..self.turn + count;
+                let turn = turns.map(|turn| turn % count).find(may_ask)?;
                 self.turn = turn + 1;
                 Some(turn)
             }

@@ -109,16 +109,17 @@ impl Ordered {
         if self.output == Output::Json {
             print(|out| out.json_line(&reply))?;
         }
-        use JobResultKind::{Cancelled, Failed, InHand, MadeVisible, RunCancelled, Running, Unknown};
         match reply.as_ref().map(|reply| reply.result) {
-            Some(MadeVisible | RunCancelled | Cancelled) => {
+            Some(JobResultKind::MadeVisible | JobResultKind::RunCancelled | JobResultKind::Cancelled) => {
                 if self.output == Output::Table {
                     note(&text);
                 }
                 Ok(ExitCode::SUCCESS)
             }
-            Some(Failed) => Err(ExitError::unavailable(text)),
-            Some(Unknown | Running | InHand) | None => Err(ExitError::other(text)),
+            Some(JobResultKind::Failed) => Err(ExitError::unavailable(text)),
+            Some(JobResultKind::Unknown | JobResultKind::Running | JobResultKind::InHand) | None => {
+                Err(ExitError::other(text))
+            }
         }
     }
 }

@@ -393,6 +393,7 @@ mod tests {
         Target::Type("mail".into())
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "a worker without orders has none")]
     fn given(orders: &[Order]) -> Option<Orders> {
         let mut given = Orders::default();
         for order in orders {

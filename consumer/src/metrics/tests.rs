@@ -4,7 +4,7 @@ use std::time::Duration;
 use drumline::Failure;
 use drumline::core::{
     Duplicate, DuplicateCause, Ending, JobClass, LedgerEvent, LimitRules, Limits, Outcome, Pause,
-    PauseReason, PriorRun, Probe, SlotRules, SqsAction, SqsErrorKind, SqsResult, TypeRules,
+    PauseReason, PriorRun, Probe, SlotPool, SlotRules, SqsAction, SqsErrorKind, SqsResult, TypeRules,
 };
 use drumline_runtime::{MAX_TENANTS, MAX_TYPES, age};
 

@@ -68,8 +68,12 @@ pub(crate) struct Delivery {
     pub(crate) probes: u32,
     /// Its wait for a lock, until it has the lock or leaves.
     pub(crate) lock_wait: Option<LockWait>,
-    /// Its class while it waits for a limit.
-    pub(crate) held_as: Option<JobClass>,
+    /// Its wait for a limit, until it starts or leaves.
+    pub(crate) held: Option<Box<Hold>>,
+    /// The permission to run that it has, while it waits to run alone.
+    pub(crate) permit: Option<Permit>,
+    /// The receives of its message, that of the newest receipt included.
+    pub(crate) receives: u32,
     /// The reason for which an operator has cancelled its run.
     pub(crate) cancelled_for: Option<Arc<str>>,
     /// The identity of its job, once a run has found that out.
@@ -193,7 +197,9 @@ impl Delivery {
             throttled_runs: 0,
             probes: 0,
             lock_wait: None,
-            held_as: None,
+            held: None,
+            permit: None,
+            receives,
             cancelled_for: None,
             identity: None,
             hidden_for: Duration::ZERO,

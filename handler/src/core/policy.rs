@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use crate::core::limits::Percent;
 use crate::core::retry::{MAX_VISIBILITY, ReceiveLimit, RetryPolicy};
 
 /// Most places a queue may have: beyond this, memory and SQS's in-flight quota are the limit, not the setting.
@@ -51,6 +52,8 @@ pub struct Policy {
     pub unknown_type: UnknownType,
     /// Where permanent failures go.
     pub dead_letter: DeadLetterPath,
+    /// The share of the slots that one message group of a standard queue may have; of no effect on a FIFO queue.
+    pub tenant_share: Option<Percent>,
     /// How an `Ack` is said to SQS.
     pub acknowledge: Acknowledge,
     /// How long a batch that is acknowledged by its response waits for SQS to confirm a visibility: the message is in the
@@ -159,6 +162,7 @@ impl Policy {
             crash_evidence: CrashEvidence::default(),
             unknown_type: UnknownType::default(),
             dead_letter: DeadLetterPath::Redrive,
+            tenant_share: None,
             acknowledge: Acknowledge::default(),
             confirm_within: CONFIRM_WITHIN,
             polling: Some(Polling { wait_time: MAX_WAIT_TIME }),

@@ -199,6 +199,11 @@ impl Quarantine {
             .collect()
     }
 
+    /// Returns true if the delivery is one of the group that runs now.
+    pub(crate) fn runs_now(&self, id: DeliveryId) -> bool {
+        self.group.contains(&id)
+    }
+
     /// The slots that the next group needs if its turn has come, at most.
     pub(crate) fn wanted_slots(&self, others_run: bool) -> usize {
         if self.is_running() || others_run && !self.is_impatient {

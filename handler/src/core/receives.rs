@@ -144,7 +144,11 @@ impl Receives {
 
     /// Has so many receives open at most as suit this concurrency. Those that are open land.
     pub(crate) fn set_concurrency(&mut self, concurrency: usize) {
-        self.most = most_open_receives(concurrency);
+        self.most = if self.shared.is_some() {
+            most_open_receives_of_shared(concurrency)
+        } else {
+            most_open_receives(concurrency)
+        };
         self.width = self.width.min(self.most);
     }
 
@@ -173,7 +177,7 @@ impl Receives {
         }
         let (each, enough) = match &self.shared {
             Some(shared) if shared.is_idle => (1, 1),
-            Some(shared) => (self.each, self.each.min(shared.share)),
+            Some(shared) => (self.each, self.each.min(shared.share).min(concurrency)),
             None => (self.each, self.each.min(concurrency)),
         };
         if unreserved < enough {

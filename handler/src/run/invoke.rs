@@ -48,24 +48,26 @@ impl Router {
             Ok(Resolved::BuiltIn(envelope)) => {
                 RunReport::new(Ending::Done, Some(Arc::from(envelope.job_type)))
             }
-            Err(report) => report,
+            Err(report) => *report,
         }
     }
 
-    fn resolve(&self, attempt: &Attempt) -> Result<Resolved<'_>, RunReport> {
+    fn resolve(&self, attempt: &Attempt) -> Result<Resolved<'_>, Box<RunReport>> {
         let Attempt { message, intake, .. } = attempt;
         if let Some(route) = self.passthrough_route() {
             return Ok(Resolved::Run(route, intake.decode_or(message, &route.job_type.name).ok()));
         }
-        let envelope = intake.decode(message).map_err(|error| RunReport {
-            identity: Some(Arc::new(claiming::unread(intake, message))),
-            ..RunReport::new(Ending::InvalidPayload { reason: bounded(error.0) }, None)
+        let envelope = intake.decode(message).map_err(|error| {
+            Box::new(RunReport {
+                identity: Some(Arc::new(claiming::unread(intake, message))),
+                ..RunReport::new(Ending::InvalidPayload { reason: bounded(error.0) }, None)
+            })
         })?;
         let no_handler = |reason, job_type: Option<Arc<str>>, envelope: &Envelope| {
             let own_type = job_type.clone().unwrap_or_else(|| envelope.job_type.as_str().into());
             let identity = claiming::identity(intake, &own_type, envelope, message);
             let report = RunReport::new(Ending::NoHandler { reason }, job_type);
-            RunReport { identity: Some(Arc::new(identity)), ..report }
+            Box::new(RunReport { identity: Some(Arc::new(identity)), ..report })
         };
         let Some(route) = self.route(&envelope.job_type) else {
             if envelope.is_s3_test {
@@ -213,7 +215,7 @@ fn limited_report(work: Work, (class, wait): (JobClass, LimitWait)) -> RunReport
     let ending = wait.ending(&class, Duration::ZERO);
     RunReport {
         identity: Some(work.identity),
-        limited: Some((class, wait)),
+        limited: Some(Box::new((class, wait))),
         ..RunReport::new(ending, Some(work.job_type))
     }
 }

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use drumline::core::{
     Action, Call, CallError, CancelReason, Claim, Claims, DeliveryId, DrainSummary, Effect, Ending, Jitter,
-    JobResult, Ledger, LedgerEvent, Outcome, PauseReason, Policy, Receive, Replies, RunReport, SlotPool,
-    SlotRules,
+    JobResult, Ledger, LedgerEvent, Limits, Outcome, PauseReason, Permit, Policy, Receive, Replies,
+    RunReport, SlotPool, SlotRules,
 };
 use serde_json::value::RawValue;
 
@@ -114,6 +114,9 @@ impl Host {
     /// As [`new`](Self::new), on a clock that starts at `now`.
     pub(crate) fn at(now: Instant, setting: &Setting) -> Self {
         let mut host = Self::with(now, setting.policy(), setting.max_receives());
+        if setting.is_limited {
+            host.limit_jobs();
+        }
         if setting.shares_slots {
             let slots = setting.policy().concurrency.max(NonZeroUsize::new(2).unwrap());
             let pool = SlotPool::new(slots);
@@ -226,7 +229,7 @@ impl Host {
         }
         let mut report =
             RunReport { lock: lock.map(Into::into), ..RunReport::new(ending, job_type.map(Into::into)) };
-        (report.limited, report.permit) = (limited, run.permit);
+        (report.limited, report.permit) = (limited.map(Box::new), run.permit);
         // Half of the jobs leave a result.
         report.result = run.message.is_multiple_of(2).then(|| JobResult(RawValue::TRUE.to_owned().into()));
         report.next = next;
@@ -397,6 +400,7 @@ impl Host {
         self.looks_right();
     }
 
+    #[allow(clippy::too_many_lines, reason = "one arm for each effect")]
     fn perform(&mut self, effect: Effect) {
         if let Some(trace) = self.trace.as_mut().filter(|_| !matches!(effect, Effect::Event(_))) {
             trace.push(format!("{effect:?}"));

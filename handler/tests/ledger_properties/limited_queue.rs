@@ -157,8 +157,8 @@ impl<'a> Simulation<'a> {
                         let message = index(&start.message.id);
                         let job_type = self.scene.jobs[message].0;
                         let name = job_type.to_string().as_str().into();
-                        let empty = Message::default();
-                        match self.limits.admit(self.now, &name, &name, &empty, RawValue::NULL, start.permit)
+                        let (queue, empty) = ("jobs".into(), Message::default());
+                        match self.limits.admit(self.now, &queue, &name, &empty, RawValue::NULL, start.permit)
                         {
                             Ok(permit) => self.starts_run(start.delivery, message, permit),
                             Err(limited) => refused.push((start.delivery, message, limited)),
@@ -186,7 +186,7 @@ impl<'a> Simulation<'a> {
                     limit: limited.1.reason,
                     reason: "limited".to_owned(),
                 };
-                let report = RunReport { limited: Some(limited), ..RunReport::new(ending, None) };
+                let report = RunReport { limited: Some(Box::new(limited)), ..RunReport::new(ending, None) };
                 self.refused.insert(delivery);
                 let of_type = self.waiting.entry(self.scene.jobs[message].0).or_default();
                 of_type.insert(delivery);
@@ -240,7 +240,8 @@ impl<'a> Simulation<'a> {
     fn goes_on(&mut self) {
         let lands = self.open.iter().map(|(_, at)| {
             // A long poll waits for a message.
-            let visible = if self.sqs.has_message(self.now) { Some(self.now) } else { self.sqs.next_visible(self.now) };
+            let visible =
+                if self.sqs.has_message(self.now) { Some(self.now) } else { self.sqs.next_visible(self.now) };
             visible.map_or(*at + Duration::from_secs(20), |visible| visible.max(*at))
         });
         let ends = self.runs.iter().map(|run| run.ends_at);

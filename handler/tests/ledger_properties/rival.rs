@@ -35,7 +35,7 @@ impl Rival {
         match how % 8 {
             0..4 => {
                 let Some(receive) = self.open.pop_front() else { return };
-                let messages = if how % 4 == 0 { 0 } else { 1 + pick % receive.max };
+                let messages = if how.is_multiple_of(4) { 0 } else { 1 + pick % receive.max };
                 let messages = (0..messages).map(|_| self.message()).collect();
                 self.ledger.received(now, receive.id, messages);
             }

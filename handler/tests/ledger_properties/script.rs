@@ -97,6 +97,7 @@ pub(crate) fn script(longest: usize) -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// What differs from queue to queue.
+#[allow(clippy::struct_excessive_bools, reason = "each is drawn by itself")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting {
     pub(crate) fifo: bool,
@@ -106,6 +107,7 @@ pub(crate) struct Setting {
     pub(crate) dead_letter: DeadLetterPath,
     pub(crate) on_lambda: bool,
     pub(crate) claims: Claims,
+    pub(crate) is_limited: bool,
     /// It shares its slots with another queue.
     pub(crate) shares_slots: bool,
 }

@@ -29,9 +29,10 @@ fn with_limits(policy: Policy) -> (World, Limits) {
 fn must_wait(world: &mut World, limits: &Limits, name: &str) {
     let mail = JobClass::of_type("mail");
     let wait = limits.ask(world.now, &mail).expect_err("it waits");
-    let ending = Ending::Limited { remaining: Duration::ZERO, limit: wait.reason, reason: String::new() };
+    let ending =
+        Ending::Limited { remaining: Duration::ZERO, limit: wait.reason, reason: "throttled".into() };
     let report = RunReport::new(ending, Some("mail".into()));
-    world.ends_with(name, RunReport { limited: Some((mail, wait)), ..report });
+    world.ends_with(name, RunReport { limited: Some(Box::new((mail, wait))), ..report });
 }
 
 fn starts(world: &mut World) -> Vec<String> {
@@ -89,7 +90,7 @@ fn without_a_time_pauses_grow_to_a_minute_while_probes_are_throttled() {
         while !world.emitted().contains(&"start a".to_owned()) {
             world.wait(millis(250));
         }
-        pauses.push((world.elapsed() - from).as_millis());
+        pauses.push(world.elapsed().saturating_sub(from).as_millis());
     }
     // The most that jitter adds is a quarter.
     assert_eq!(pauses, [1_250, 2_500, 5_000, 10_000, 20_000, 40_000, 75_000, 75_000, 75_000]);

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use drumline::core::{
     Call, CallError, Claim, ClaimStep, DeadLetterPath, DeliveryId, Disposition, Effect, Ending, Jitter,
-    JitterMode, JobResult, Ledger, LedgerEvent, NextJob, NextJobs, Outcome, OutcomeCache, Pause, PauseReason,
-    Policy, PriorOutcome, Probe, Receive, ReceiveFailure, Replies, RunReport, SlotMember,
+    JitterMode, JobResult, Ledger, LedgerEvent, Limits, NextJob, NextJobs, Outcome, OutcomeCache, Pause,
+    PauseReason, Permit, Policy, PriorOutcome, Probe, Receive, ReceiveFailure, Replies, RunReport,
+    SlotMember,
 };
 use drumline::message::Message;
 
@@ -91,7 +92,6 @@ pub(crate) struct World {
     open: VecDeque<Receive>,
     in_flight: VecDeque<Call>,
     runs: HashMap<String, VecDeque<DeliveryId>>,
-    permits: HashMap<DeliveryId, Permit>,
     receipts: HashMap<String, u32>,
     names: HashMap<DeliveryId, String>,
     renewals: VecDeque<(DeliveryId, Arc<Claim>)>,
@@ -163,7 +163,6 @@ impl World {
             open: VecDeque::new(),
             in_flight: VecDeque::new(),
             runs: HashMap::new(),
-            permits: HashMap::new(),
             receipts: HashMap::new(),
             names: HashMap::new(),
             renewals: VecDeque::new(),
@@ -327,17 +326,27 @@ impl World {
             }
             Err(limited) => {
                 self.runs.get_mut(name).and_then(VecDeque::pop_front);
-                let ending = Ending::Limited { remaining: Duration::ZERO, reason: "limited".into() };
+                let ending = Ending::Limited {
+                    remaining: Duration::ZERO,
+                    limit: limited.1.reason,
+                    reason: "limited".into(),
+                };
                 let report = RunReport::new(ending, Some(job_type.into()));
-                self.reports(id, RunReport { limited: Some(limited), ..report });
+                self.reports(id, RunReport { limited: Some(Box::new(limited)), ..report });
                 false
             }
         }
     }
 
-    fn reports(&mut self, id: DeliveryId, report: RunReport) {
-        let permit = self.permits.remove(&id);
-        let report = RunReport { permit, ..report };
+    /// The oldest run of this message ends with this report.
+    #[track_caller]
+    pub(crate) fn ends_with(&mut self, name: &str, report: RunReport) {
+        let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
+        self.reports(id, report);
+    }
+
+    fn reports(&mut self, id: DeliveryId, mut report: RunReport) {
+        report.permit = report.permit.or(self.permits.remove(&id));
         self.ledger.ended(self.now, id, report, Jitter::new(u32::MAX));
         self.act();
     }

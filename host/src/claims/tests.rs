@@ -218,6 +218,7 @@ async fn run(claim_store: &ClaimStoreClient, steps_to_do: u64, fails: bool) -> R
     let (inputs, mut reported) = mpsc::channel(8);
     let observer = Arc::new(claim_store.history_observer());
     let host = TokioHost {
+        queue: "jobs".into(),
         free_slots: Arc::default(),
         payloads: crate::payload::Payloads::default(),
         next_jobs: None,

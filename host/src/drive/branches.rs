@@ -26,6 +26,14 @@ pub(super) async fn change(store: &mut Option<watch::Receiver<bool>>) -> bool {
     }
 }
 
+/// A change of the operator's orders.
+pub(super) async fn new_orders(orders: &mut Option<watch::Receiver<QueueOrders>>) {
+    let Some(orders) = orders else { return std::future::pending().await };
+    if orders.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// A change that is listened to: of the limits of the process's jobs, or of its slots.
 pub(super) async fn event(changed: Option<&mut EventListener>) {
     match changed {

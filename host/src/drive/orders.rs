@@ -13,6 +13,14 @@ impl Driver {
         self.orders = Some(orders);
     }
 
+    /// Limits the tenants of the queue to their share of its slots, as many as there are now.
+    pub(super) fn share_tenants(&self) {
+        let policy = self.ledger.policy();
+        if let (Some(limits), Some(share)) = (&self.limits, policy.tenant_share.filter(|_| !policy.fifo)) {
+            limits.set_tenant_share(self.observer.queue(), share, policy.concurrency);
+        }
+    }
+
     /// Brings the ledger in line with the orders.
     pub(super) fn obey_orders(&mut self) {
         let Some(orders) = &mut self.orders else { return };
@@ -23,6 +31,10 @@ impl Driver {
         } else {
             self.ledger.resume(now(), reason);
         }
+        let before = self.ledger.policy().concurrency;
         self.ledger.set_concurrency(concurrency);
+        if self.ledger.policy().concurrency != before {
+            self.share_tenants();
+        }
     }
 }

@@ -11,7 +11,7 @@ pub(super) fn log(queue: &str, note: &LedgerEvent) {
             queue,
             "type" = &*class.job_type,
             key = class.key.as_deref(),
-            tenant = class.tenant.as_deref(),
+            tenant = class.tenant.as_ref().map(|tenant| &*tenant.group),
             reason = reason.label(),
             opens_in_secs = opens_in.map(|time| time.as_secs_f64()),
             "waiting for limit"

@@ -39,7 +39,7 @@ impl fmt::Debug for DlqWatchSettings {
 impl Reader<'_> {
     pub(super) fn dlq_watch(&mut self) -> Option<DlqWatchSettings> {
         let is_on = self.get("dlq_watch", None, values::on_or_off);
-        let every = self.get("dlq_watch_every", None, values::watch_interval);
+        let every = self.get("dlq_watch_every", None, values::up_to_an_hour);
         let quiet = self.get("dlq_alert_quiet", None, values::positive_duration);
         let alert_to = self.get("dlq_alert_to", None, AlertTarget::parse);
         let alert_template = self.get("dlq_alert_template", None, values::file_text);

@@ -1,6 +1,8 @@
 //! The `[limits."TYPE"]` tables of the file: what limits the jobs of a type.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 use drumline::core::{BreakerRule, JobKind, Percent, Rate, RateKey, RateRule, TypeRules};
 use drumline::message::MAX_TYPE_BYTES;
@@ -12,7 +14,27 @@ use super::problem::Problem;
 use super::values;
 
 /// The keys of a table.
-const KEYS: [&str; 5] = ["concurrency", "kind", "rate", "burst", "key"];
+const KEYS: [&str; 10] = [
+    "concurrency",
+    "kind",
+    "rate",
+    "burst",
+    "key",
+    "breaker_failures",
+    "breaker_share",
+    "breaker_window",
+    "breaker_runs",
+    "breaker_pause",
+];
+
+/// The time over which the share of failures is taken.
+const BREAKER_WINDOW: Duration = Duration::from_secs(60);
+
+/// The number of runs from which on their share of failures counts: of fewer, two failures are too large a share.
+const BREAKER_RUNS: NonZeroU32 = NonZeroU32::new(20).expect("20 is not 0");
+
+/// The first pause of a breaker.
+const BREAKER_PAUSE: Duration = Duration::from_secs(30);
 
 /// The text of a table, for `drumline config`, and its rules.
 pub(super) type Limited = BTreeMap<String, (String, TypeRules)>;
@@ -74,15 +96,14 @@ impl Fields<'_> {
             _ => Err("must be io or cpu".to_owned()),
         });
         let rate = self.rate();
-        let rules = TypeRules { concurrency, kind: kind.unwrap_or_default(), rate };
+        let rules = TypeRules { concurrency, kind: kind.unwrap_or_default(), rate, breaker: self.breaker() };
         (self.problems.len() == before).then_some(rules)
     }
 
     fn rate(&mut self) -> Option<RateRule> {
         let is_given = self.table.contains_key("rate");
         let rate = self.parsed("rate", |text| text.parse::<Rate>().map_err(|error| error.to_string()));
-        let burst =
-            self.parsed("burst", |text| text.parse().map_err(|_| "must be a whole number from 1".to_owned()));
+        let burst = self.parsed("burst", whole_number);
         let key = self.parsed("key", |text| match text {
             "group" => Ok(RateKey::Group),
             pointer if pointer.starts_with('/') => Ok(RateKey::Pointer(pointer.to_owned())),
@@ -99,6 +120,36 @@ impl Fields<'_> {
             );
         }
         Some(RateRule { rate, burst: burst.unwrap_or(rate.default_burst()), key })
+    }
+
+    fn breaker(&mut self) -> Option<BreakerRule> {
+        let is_given = |fields: &Self, keys: &[&str]| keys.iter().any(|key| fields.table.contains_key(*key));
+        let is_on = is_given(self, &["breaker_failures", "breaker_share"]);
+        let has_share = is_given(self, &["breaker_share"]);
+        if !is_on && is_given(self, &["breaker_window", "breaker_runs", "breaker_pause"]) {
+            self.note(
+                "breaker_failures",
+                "is missing, or breaker_share: one of them pauses the type".to_owned(),
+            );
+        } else if !has_share && is_given(self, &["breaker_window", "breaker_runs"]) {
+            self.note(
+                "breaker_share",
+                "is missing: breaker_window and breaker_runs are parts of it".to_owned(),
+            );
+        }
+        let failures = self.parsed("breaker_failures", whole_number);
+        let share =
+            self.parsed("breaker_share", |text| text.parse::<Percent>().map_err(|error| error.to_string()));
+        let window = self.parsed("breaker_window", values::up_to_an_hour);
+        let min_runs = self.parsed("breaker_runs", whole_number);
+        let pause = self.parsed("breaker_pause", values::up_to_an_hour);
+        is_on.then(|| BreakerRule {
+            failures,
+            share,
+            window: window.unwrap_or(BREAKER_WINDOW),
+            min_runs: min_runs.unwrap_or(BREAKER_RUNS),
+            pause: pause.unwrap_or(BREAKER_PAUSE),
+        })
     }
 
     /// Parses the text of a key, if there is one.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use drumline::RetryPolicy;
 use drumline::core::{
-    DeadLetterPath, MAX_VISIBILITY, Policy, Polling, Priority, ReceiveLimit, RetryLimits, SlotRules,
+    DeadLetterPath, MAX_VISIBILITY, Percent, Policy, Polling, Priority, ReceiveLimit, RetryLimits, SlotRules,
     UnknownType,
 };
 use drumline::message::RequiredFields;
@@ -19,7 +19,7 @@ use super::by_name::{
 use super::effective::Effective;
 use super::origin::Origin;
 use super::problem::Problem;
-use super::reader::{ForQueue, Reader, setting};
+use super::reader::{ForQueue, Reader, place, setting};
 use super::values::{self, PermanentFailures};
 use crate::aws::{QueueFacts, is_fifo};
 use crate::claims::StoreOutage;
@@ -74,6 +74,8 @@ pub struct QueueSettings {
     pub require: RequiredFields,
     /// The fields that messages of single job types must have, instead of `require`.
     pub require_by_type: HashMap<String, RequiredFields>,
+    /// The share of its slots that one tenant may have; `None` on a FIFO queue.
+    pub tenant_share: Option<Percent>,
     /// When `/gate` asks producers to slow down, or refuses them.
     pub gate: GateLimits,
 }
@@ -110,6 +112,7 @@ impl Reader<'_> {
         let scope_by_type = self.by_name(&SCOPE_BY_TYPE, queue, values::scope);
         let require = self.get("require", queue, values::required_fields);
         let require_by_type = self.by_name(&REQUIRE_BY_TYPE, queue, values::required_fields);
+        let tenant_share = self.tenant_share(url, queue);
         let gate = self.gate(queue);
         let with_jitter = |policy: RetryPolicy| match jitter {
             Some(jitter) => policy.with_jitter(jitter),
@@ -143,8 +146,27 @@ impl Reader<'_> {
             scope_by_type,
             require: require.unwrap_or_default(),
             require_by_type,
+            tenant_share,
             gate: gate?,
         })
+    }
+
+    /// Returns `None` for a FIFO queue; a share of its own is a mistake there.
+    fn tenant_share(&mut self, url: &str, queue: Option<ForQueue<'_>>) -> Option<Percent> {
+        let share = self.get("tenant_share", queue, str::parse::<Percent>)?;
+        if !is_fifo(url) {
+            return Some(share);
+        }
+        let setting = setting("tenant_share");
+        if let Some((text, origin @ Origin::QueueTable)) =
+            self.sources.get(setting, queue.and_then(|queue| queue.section))
+        {
+            let text = place(setting, &text, &origin);
+            let why =
+                "a message group of a FIFO queue runs one job at a time, so it needs no share: remove it";
+            self.problems.push(Problem::new(text, why.to_owned()));
+        }
+        None
     }
 
     /// Returns `None` only if a problem has been noted.
@@ -216,6 +238,7 @@ impl QueueSettings {
             claims: outage.claims(),
             unknown_type: self.unknown_type,
             dead_letter,
+            tenant_share: self.tenant_share,
             polling: Some(Polling { wait_time: self.wait_time }),
             // A queue whose own timeout is 0 hides nothing; a lease has to be asked for all the same.
             ..Policy::new(lease.unwrap_or(MAX_VISIBILITY).max(Duration::from_secs(1)))

@@ -96,7 +96,7 @@ pub(super) fn read_schedules(value: Option<Value>, problems: &mut Vec<Problem>) 
 }
 
 /// Returns the fields of a `[[schedule]]` table.
-fn fields<'a>(table: Table, place: String, problems: &'a mut Vec<Problem>) -> Fields<'a> {
+fn fields(table: Table, place: String, problems: &mut Vec<Problem>) -> Fields<'_> {
     let place = match table.get("name").and_then(Value::as_str) {
         Some(name) => format!("{place} {name:?}"),
         None => place,

@@ -410,6 +410,13 @@ pub const SETTINGS: &[Setting] = &[
     )
     .or_list(),
     setting(
+        "tenant_share",
+        None,
+        true,
+        "SHARE",
+        "The share of a standard queue's concurrency that the messages of one MessageGroupId may have, such as 25%; at least one runs. Messages without a group are not limited. Of no effect on FIFO queues, whose groups run one message at a time",
+    ),
+    setting(
         "gate_depth",
         Some("off"),
         true,

@@ -108,8 +108,8 @@ pub(super) fn positive_duration(text: &str) -> Parsed<Duration> {
     Ok(duration)
 }
 
-/// How often a depth is asked for.
-pub(super) fn watch_interval(text: &str) -> Parsed<Duration> {
+/// How often a depth is asked for, or for how long a breaker looks back or pauses.
+pub(super) fn up_to_an_hour(text: &str) -> Parsed<Duration> {
     const LONGEST: Duration = Duration::from_secs(60 * 60);
     let every = duration(text)?;
     if (Duration::from_secs(1)..=LONGEST).contains(&every) {

@@ -23,7 +23,7 @@ impl Settings {
         if self.dlq_watch.alert_to.is_some() && !self.dlq_watch.is_on {
             warn!("dlq_alert_to has no effect in a worker without dlq_watch = on");
         }
-        for Diagnostic { id, problem, reason, fix } in diagnose_limits(&self.limits, &self.queues) {
+        for Diagnostic { id, problem, reason, fix } in diagnose_limits(self) {
             warn!(rule = id, reason, mend = fix, "{problem}");
         }
         for (table, job_type) in self.types_without_handler(router) {

@@ -23,4 +23,6 @@ mod retries;
 mod running;
 mod targets;
 mod telemetry;
+mod tenants;
+mod throttled;
 mod waiting;

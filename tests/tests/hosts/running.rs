@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use drumline::Router;
-use drumline::core::{Claims, Ledger, Limits, Policy};
+use drumline::core::{Claims, Ledger, LimitRules, Limits, Policy};
 use drumline::message::Intake;
 use drumline::run::{NoopObserver, Observer};
 use drumline_consumer::Metrics;
@@ -51,7 +51,7 @@ impl Consumer {
         limits: Limits,
     ) -> Self {
         let intake = Intake::new("arn:test");
-        Self::with_limits(model, router, change, Arc::new(NoopObserver), in_memory(), intake, limits)
+        Self::with_limits(model, router, change, Arc::new(NoopObserver), in_memory(), intake, Some(limits))
     }
 
     /// As [`watched`](Self::watched), with a claim store that several queues and processes may share.
@@ -63,27 +63,19 @@ impl Consumer {
         claim_store: ClaimStoreClient,
         intake: Intake,
     ) -> Self {
-        Self::with_limits(model, router, change, observer, (claim_store, intake), None)
+        let limits = Limits::new(LimitRules::none(NonZeroUsize::MIN));
+        Self::with_limits(model, router, change, observer, claim_store, intake, Some(limits))
     }
 
-    /// As [`watched`](Self::watched), for jobs with limits, which are among the metrics.
-    pub(crate) fn limited(
-        model: &ModelQueue,
-        router: Router,
-        observer: Arc<dyn Observer>,
-        limits: &Limits,
-    ) -> Self {
-        let of_service = (in_memory(), Intake::new("arn:test"));
-        Self::with_limits(model, router, |_| {}, observer, of_service, Some(limits))
-    }
-
-    fn with_limits(
+    /// As [`of_service`](Self::of_service), with limits of the process, which are among the metrics.
+    pub(crate) fn with_limits(
         model: &ModelQueue,
         router: Router,
         change: impl FnOnce(&mut Policy),
         observer: Arc<dyn Observer>,
-        (claim_store, intake): (ClaimStoreClient, Intake),
-        limits: Option<&Limits>,
+        claim_store: ClaimStoreClient,
+        intake: Intake,
+        limits: Option<Limits>,
     ) -> Self {
         let mut policy = Policy::new(model.visibility);
         let name = model.queue_url.rsplit('/').next().unwrap();
@@ -92,7 +84,7 @@ impl Consumer {
         policy.retry = policy.retry.with_jitter(drumline::core::JitterMode::None);
         change(&mut policy);
         let metrics = Metrics::new();
-        if let Some(limits) = limits {
+        if let Some(limits) = &limits {
             metrics.limits(limits);
         }
         let (queue, alive) = model.for_a_process();
@@ -107,7 +99,7 @@ impl Consumer {
             claim_store: Some(claim_store),
             payloads: Payloads::default(),
             next_jobs: Some(model.next_jobs()),
-            limits: limits.cloned(),
+            limits,
             handlers: Handle::current(),
         });
         let (stop, stopped) = oneshot::channel::<()>();

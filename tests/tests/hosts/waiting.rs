@@ -49,7 +49,10 @@ fn start(jobs: usize) -> (ModelQueue, Consumer, Limits, Arc<Waits>) {
         sleep(Duration::from_secs(10)).await;
         Ok(())
     });
-    let consumer = Consumer::limited(&model, router, Arc::clone(&waits) as Arc<dyn Observer>, &limits);
+    let observer = Arc::clone(&waits) as Arc<dyn Observer>;
+    let (store, intake) = (in_memory(), Intake::new("arn:test"));
+    let consumer =
+        Consumer::with_limits(&model, router, |_| {}, observer, store, intake, Some(limits.clone()));
     (model, consumer, limits, waits)
 }
 

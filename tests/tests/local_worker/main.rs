@@ -45,4 +45,5 @@ mod target;
 mod task_protection;
 mod throttled;
 mod unbounded;
+mod waiting;
 mod weights;

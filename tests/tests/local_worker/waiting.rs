@@ -60,9 +60,9 @@ async fn a_type_that_its_service_throttles_is_logged_when_it_closes_and_when_it_
     let app = {
         let throttles = Arc::clone(&throttles);
         App::start(move |_| {
-            let throttled = throttles.load(Ordering::SeqCst);
+            let is_closed = throttles.load(Ordering::SeqCst);
             async move {
-                if throttled { Answer::status(429).header("Retry-After", "3") } else { Answer::ok() }
+                if is_closed { Answer::status(429).header("Retry-After", "3") } else { Answer::ok() }
             }
         })
         .await

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod attempts;
+mod batch_insert;
 mod control;
 mod dead_letters;
 mod effects_once;

@@ -229,8 +229,8 @@ impl Ledger {
             self.report_cancelled(now, &mut report, jitter);
             report.ending = ending;
         }
-        let receives = attempt(&message);
-        let attempt = report.attempt.unwrap_or(receives);
+        let attempt = report.attempt.unwrap_or_else(|| self.attempt(&message));
+        let receives = NonZeroU32::new(message.receive_count).unwrap_or(NonZeroU32::MIN);
         let took = ended_at.saturating_duration_since(run.started_at);
         let was_probe = self.pauses.probe_ended(id);
         self.learn_job_time(took, &report.ending);

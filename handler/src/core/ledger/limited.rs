@@ -28,7 +28,7 @@ impl Ledger {
         report: &mut RunReport,
     ) -> Option<(JobClass, LimitWait)> {
         let Ending::Limited { remaining, .. } = &mut report.ending else { return None };
-        let (class, wait) = report.limited.take()?;
+        let (class, wait) = *report.limited.take()?;
         if stopped.is_none() && self.has_place(now, id, &class, wait) {
             return Some((class, wait));
         }
@@ -91,6 +91,7 @@ impl Ledger {
         if let Some(limits) = &self.limits {
             limits.holds(&hold.class, wait);
         }
+        self.waits.refused(&hold.class, wait);
         let next_check = delivery.next_check();
         self.check_by(next_check);
         self.running -= 1;
@@ -109,7 +110,7 @@ impl Ledger {
             return;
         }
         let Some(limits) = self.limits.clone() else { return };
-        for class in self.held.classes() {
+        for class in self.held.due(now, limits.changes()) {
             while self.running < self.run_slots() && !self.quarantine.is_running() {
                 let Some(id) = self.held.first(&class) else { break };
                 if self.deliveries.get(&id).is_some_and(|delivery| delivery.releasing.is_some()) {
@@ -172,9 +173,9 @@ impl Ledger {
         false
     }
 
-    /// Returns true if held messages start as soon as their limits allow it.
-    fn may_start_held(&self) -> bool {
-        self.running < self.policy.concurrency.get()
+    /// When a held message may start, if nothing else changes.
+    pub(super) fn held_timeout(&self) -> Option<Instant> {
+        let may_start = self.may_start_held()
             && !self.quarantine.is_running()
             && (!self.pauses.keeps_in_hand() || self.pauses.wants_probe())
             && self.draining.is_none();

@@ -8,6 +8,7 @@ use super::pool_share::PoolShare;
 use super::state::Ledger;
 use crate::core::ending::Ending;
 use crate::core::limits::Limits;
+use crate::core::receives::Receives;
 use crate::core::slots::{EndedJobs, SlotMember, SlotUse};
 use crate::message::sqs_message::Message;
 
@@ -102,7 +103,7 @@ impl Ledger {
             return;
         }
         // With a slot, those that are held have asked their limits.
-        let holds_for_slot = self.held.count() > 0
+        let holds_for_slot = self.is_held_due(now)
             && self.running >= self.run_slots()
             && self.running < self.policy.concurrency.get();
         let usage = self.slot_use(now, self.slots_to_start(usize::from(holds_for_slot)));
@@ -112,6 +113,12 @@ impl Ledger {
         pool.granted = pool.granted.min(usage.wants).max(usage.taken);
         pool.gathered = pool.granted - usage.taken;
         pool.member.settle(now, usage);
+    }
+
+    /// Returns true if a held message may ask its limit now, for which it needs a slot.
+    fn is_held_due(&self, now: Instant) -> bool {
+        let changes = |limits: &Limits| self.held.is_any_due(now, limits.changes());
+        self.draining.is_none() && self.limits.as_ref().is_some_and(changes)
     }
 
     /// The slots for what is in hand and may start, and for so many held messages.
@@ -149,6 +156,6 @@ impl Ledger {
     }
 
     pub(super) fn reserved_slots(&self) -> usize {
-        self.receives.as_ref().map_or(0, |receives| receives.reserved())
+        self.receives.as_ref().map_or(0, Receives::reserved)
     }
 }

@@ -18,7 +18,7 @@ use crate::core::hidden::HiddenMessages;
 use crate::core::ids::{CallId, DeliveryId};
 use crate::core::ledger_event::LedgerEvent;
 use crate::core::limited_receives::LimitedReceives;
-use crate::core::limits::{HeldMessages, Limits};
+use crate::core::limits::{HeldMessages, Limits, WaitReports};
 use crate::core::lock_waits::LockWaits;
 use crate::core::outcome_cache::OutcomeCache;
 use crate::core::pause::Pauses;
@@ -94,6 +94,7 @@ pub struct Ledger {
     /// The messages that wait for their limits.
     pub(super) held: HeldMessages,
     pub(super) limited_receives: LimitedReceives,
+    pub(super) waits: WaitReports,
     pub(super) outcome_cache: OutcomeCache,
     pub(super) hidden: HiddenMessages,
     pub(super) cancelled: CancelledMessages,
@@ -141,6 +142,7 @@ impl Ledger {
             limits: None,
             held: HeldMessages::default(),
             limited_receives: LimitedReceives::default(),
+            waits: WaitReports::default(),
             outcome_cache,
             hidden: HiddenMessages::default(),
             cancelled: CancelledMessages::default(),

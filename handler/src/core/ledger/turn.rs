@@ -75,6 +75,7 @@ impl Ledger {
         self.start_ready(now);
         self.flush(now);
         self.ask_for_messages(now);
+        self.report_waits(now);
         self.settle_slots(now);
     }
 

@@ -86,7 +86,7 @@ mod tests {
             let ending =
                 Ending::Limited { remaining: Duration::ZERO, limit: wait.reason, reason: String::new() };
             let report = RunReport::new(ending, Some("mail".into()));
-            let report = RunReport { limited: Some((mail.clone(), wait)), ..report };
+            let report = RunReport { limited: Some(Box::new((mail.clone(), wait))), ..report };
             ledger.ended(begun, *delivery, report, Jitter::new(0));
         }
         assert_eq!(reports(&effects(&mut ledger, begun)), ["mail waits: concurrency", "0 -> 2: concurrency"]);

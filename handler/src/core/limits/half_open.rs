@@ -118,3 +118,7 @@ impl Shows {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "half_open_tests.rs"]
+pub(super) mod scripts;

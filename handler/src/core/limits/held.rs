@@ -73,13 +73,13 @@ impl HeldMessages {
 
     /// Adds a message to its class.
     pub(crate) fn add(&mut self, id: DeliveryId, hold: &Hold) {
-        let held = self.classes.entry(hold.class.clone()).or_default();
-        if held.ids.is_empty() {
-            held.until = hold.wait.until;
+        let in_class = self.classes.entry(hold.class.clone()).or_default();
+        if in_class.ids.is_empty() {
+            in_class.until = hold.wait.until;
         }
-        held.ids.insert((hold.failed_probes, id));
+        in_class.ids.insert((hold.failed_probes, id));
         // The limits may have changed since it was refused.
-        held.is_due = true;
+        in_class.is_due = true;
         self.count += 1;
         self.on_last_receive += usize::from(hold.is_on_last_receive);
     }
@@ -87,6 +87,19 @@ impl HeldMessages {
     /// The classes of which messages are held, with their numbers.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&JobClass, usize)> {
         self.classes.iter().map(|(class, held)| (class, held.ids.len()))
+    }
+
+    /// Removes a message.
+    pub(crate) fn remove(&mut self, id: DeliveryId, hold: &Hold) {
+        let Some(in_class) = self.classes.get_mut(&hold.class) else { return };
+        if !in_class.ids.remove(&(hold.failed_probes, id)) {
+            return;
+        }
+        self.count -= 1;
+        self.on_last_receive -= usize::from(hold.is_on_last_receive);
+        if in_class.ids.is_empty() {
+            self.classes.remove(&hold.class);
+        }
     }
 
     /// The held messages.
@@ -97,12 +110,12 @@ impl HeldMessages {
     /// The classes of which one may ask now, those first whose first message has waited longest. `changes` is the number of
     /// changes of the limits so far.
     pub(crate) fn due(&mut self, now: Instant, changes: u64) -> Vec<JobClass> {
-        let changed = std::mem::replace(&mut self.changes, changes) != changes;
+        let has_changed = std::mem::replace(&mut self.changes, changes) != changes;
         let mut due = Vec::new();
-        for (class, held) in &mut self.classes {
-            held.is_due |= changed || held.until.is_some_and(|until| until <= now);
-            if held.is_due {
-                due.push((held.ids.first().copied(), class.clone()));
+        for (class, of_class) in &mut self.classes {
+            of_class.is_due |= has_changed || of_class.until.is_some_and(|until| until <= now);
+            if of_class.is_due {
+                due.push((of_class.ids.first().copied(), class.clone()));
             }
         }
         due.sort();

@@ -10,8 +10,8 @@ pub struct JobClass {
     pub job_type: Arc<str>,
     /// The value by which its rate is counted; `None` if the type has one rate for all of its jobs, or none.
     pub key: Option<Arc<str>>,
-    /// The message group of a message on a standard queue, if tenants share slots.
-    pub tenant: Option<Arc<str>>,
+    /// The tenant, if those of its queue are limited to a share of its slots.
+    pub tenant: Option<Tenant>,
 }
 
 /// A message group of a standard queue.

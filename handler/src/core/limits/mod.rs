@@ -4,6 +4,7 @@
 //! attempt: the ledger [holds](super::ledger) its message, and starts it again together with the permit. No I/O, no clock.
 
 mod breaker;
+mod changes;
 mod episodes;
 mod half_open;
 mod held;
@@ -20,6 +21,7 @@ mod permit;
 mod process;
 mod queue_turns;
 mod rate;
+mod rate_key;
 mod returned;
 mod rules;
 mod run_times;
@@ -34,11 +36,13 @@ mod type_state;
 mod wait;
 mod wait_reports;
 
+pub use breaker::BreakerRule;
 pub(crate) use held::{HELD_PER_CLASS, HeldMessages, Hold};
 pub use invalid_limit::InvalidLimit;
 pub use job_class::{JobClass, Tenant};
 pub use limit_reason::LimitReason;
 pub use operator::{RateOrder, TypeOrders};
+pub use percent::Percent;
 pub use permit::Permit;
 pub use process::Limits;
 pub use rules::{JobKind, LimitRules, Rate, RateKey, RateRule, TypeRules};

@@ -18,6 +18,9 @@ struct Granted {
     limits: Arc<Shared>,
     class: JobClass,
     at: Instant,
+    /// It has one of the cores. Its type may have other rules once it ends.
+    has_core: bool,
+    probes: Probes,
 }
 
 impl Permit {
@@ -36,18 +39,18 @@ impl Permit {
         &self.0.class
     }
 
-    /// Takes the ending of the run: failures may close the limits of its type.
-    pub fn ended(&self, now: Instant, ending: &Ending) {
+    /// Takes the ending of the run: failures may close its type, and a probe may open it.
+    pub fn ended(&self, now: Instant, ending: &Ending, jitter: Jitter) {
         if ending.ran() {
-            self.0.limits.ran(&self.0.class, now.saturating_duration_since(self.0.at));
+            self.0.limits.ran(&self.0.class.job_type, now.saturating_duration_since(self.0.at));
         }
-        self.0.limits.ended(now, &self.0.class, ending);
+        self.0.limits.ended(now, &self.0.class.job_type, ending, self.0.probes, jitter);
     }
 }
 
 impl Drop for Granted {
     fn drop(&mut self) {
-        self.limits.release(&self.class, self.has_core);
+        self.limits.release(&self.class, self.has_core, self.probes);
     }
 }
 

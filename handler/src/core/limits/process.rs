@@ -62,13 +62,21 @@ impl Limits {
         Self(Arc::clone(&self.0), Arc::default())
     }
 
-    /// Gives a job the permission to run, unless the one that it has waited for is still right. `None` if nothing limits it.
+    /// Limits each tenant of a queue, that is each message group of a standard queue, to a share of its slots, and to one at least.
+    pub fn set_tenant_share(&self, queue: &Arc<str>, share: Percent, slots: NonZeroUsize) {
+        self.state().tenants.set_share(queue, share, slots);
+        self.0.is_limiting.store(true, Ordering::Relaxed);
+        self.0.changed.notify(usize::MAX);
+    }
+
+    /// Gives a job of a queue the permission to run, unless the one that it has waited for is still right. `None` if nothing limits it.
     ///
     /// # Errors
     /// If it has to wait.
     pub fn admit(
         &self,
         now: Instant,
+        queue: &Arc<str>,
         job_type: &Arc<str>,
         message: &Message,
         payload: &RawValue,
@@ -77,13 +85,14 @@ impl Limits {
         if !self.0.is_limiting.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let Some(class) = self.class(job_type, message, payload) else {
+        // The message is the one that has waited, so its key is the same if its type is.
+        if let Some(permit) = permit.filter(|permit| permit.class().job_type == *job_type) {
+            return Ok(Some(permit));
+        }
+        let Some(class) = self.class(queue, job_type, message, payload) else {
             self.1.admitted(None);
             return Ok(None);
         };
-        if let Some(permit) = permit.filter(|permit| *permit.class() == class) {
-            return Ok(Some(permit));
-        }
         if let Some(wait) = self.1.held_before(&class) {
             return Err((class, wait));
         }
@@ -97,20 +106,29 @@ impl Limits {
                 Err((class, wait))
             }
         }
-        let Some(class) = self.class(job_type, message, payload) else { return Ok(None) };
-        self.ask(now, &class).map(Some).map_err(|wait| (class, wait))
     }
 
     /// Returns the class of a job; `None` if nothing limits it, and it needs no permit.
-    fn class(&self, job_type: &Arc<str>, message: &Message, payload: &RawValue) -> Option<JobClass> {
-        let rule = {
+    fn class(
+        &self,
+        queue: &Arc<str>,
+        job_type: &Arc<str>,
+        message: &Message,
+        payload: &RawValue,
+    ) -> Option<JobClass> {
+        let (tenant, rule) = {
             let state = self.state();
-            let rate = state.types.get(job_type)?.rules().rate.as_ref();
-            rate.and_then(|rate| rate.key.clone())
+            let tenant = state.tenants.of_message(queue, message.group.as_deref());
+            let of_type = state.types.get(job_type);
+            if of_type.is_none() && tenant.is_none() {
+                return None;
+            }
+            let rate = of_type.and_then(|of_type| of_type.rules().rate.as_ref());
+            (tenant, rate.and_then(|rate| rate.key.clone()))
         };
         // A payload may be large: other runs do not wait for it.
         let key = rule.and_then(|rule| rule.of(message, payload));
-        Some(JobClass { job_type: Arc::clone(job_type), key, tenant: None })
+        Some(JobClass { job_type: Arc::clone(job_type), key, tenant })
     }
 
     /// Asks for the permission to start a job of a class.
@@ -137,6 +155,8 @@ impl Limits {
             probes = asked?;
             has_core = of_type.is_cpu();
             *on_cores += usize::from(has_core);
+        } else {
+            tenant?;
         }
         tenants.take(class.tenant.as_ref());
         Ok(Permit::new(Arc::clone(&self.0), class.clone(), now, has_core, probes))
@@ -181,6 +201,9 @@ impl Limits {
         // Nothing tells when an operator resumes it.
         let unknown = if wait.reason == LimitReason::Operator { now + AGAIN } else { now };
         let from = wait.until.map_or(unknown, |until| until.max(now));
+        // The token of that time is for the first one, whose turn is not an interval later.
+        let is_exact = wait.reason == LimitReason::Rate && wait.until.is_some();
+        let from = if is_exact { from.checked_sub(interval).unwrap_or(from) } else { from };
         Pace { from, interval }
     }
 
@@ -260,13 +283,11 @@ impl Limits {
         self.0.changed.count()
     }
 
-    /// Takes the ending of a run of a class.
-    pub(super) fn ended(&self, _now: Instant, _class: &JobClass, _ending: &Ending) {}
-
-    /// A run of a class has ended that took so long.
-    pub(super) fn ran(&self, class: &JobClass, took: Duration) {
-        if let Some(of_type) = self.state().types.get_mut(&class.job_type) {
-            of_type.ran(took);
+    /// Takes the ending of a run without a permit: nothing limited its type when it started. A throttle closes the type at once;
+    /// other endings change nothing.
+    pub fn ended_without_permit(&self, now: Instant, job_type: &Arc<str>, ending: &Ending, jitter: Jitter) {
+        if !matches!(ending, Ending::Throttled { .. }) {
+            return;
         }
         let mut state = self.state();
         if !state.types.contains_key(job_type) {

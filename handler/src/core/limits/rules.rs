@@ -34,6 +34,8 @@ pub struct TypeRules {
     pub kind: JobKind,
     /// How often jobs start.
     pub rate: Option<RateRule>,
+    /// The failures by which jobs are paused.
+    pub breaker: Option<BreakerRule>,
 }
 
 /// What the jobs of a type need most.

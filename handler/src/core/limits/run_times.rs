@@ -17,7 +17,7 @@ impl RunTimes {
     pub(super) fn add(&mut self, took: Duration) {
         self.0 = Some(match self.0 {
             None => took,
-            Some(mean) => mean - mean / SHARE + took / SHARE,
+            Some(mean) => mean.saturating_sub(mean / SHARE) + took / SHARE,
         });
     }
 

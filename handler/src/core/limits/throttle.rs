@@ -27,16 +27,6 @@ pub(super) struct Throttle {
 }
 
 impl Throttle {
-    /// Returns until when a job has to wait; `None` while a probe runs.
-    pub(super) fn check(&self, now: Instant) -> Result<(), Option<Instant>> {
-        self.half_open.check(now)
-    }
-
-    /// A job starts.
-    pub(super) fn start(&mut self) -> Option<ProbeOf> {
-        self.half_open.start()
-    }
-
     /// Takes the ending of a run: a throttle closes the type, and a probe that was not throttled opens it.
     pub(super) fn ended(&mut self, now: Instant, ending: &Ending, probe: Option<ProbeOf>, jitter: Jitter) {
         if let Ending::Throttled { after, reason } = ending {
@@ -65,13 +55,15 @@ impl Throttle {
         pause + jitter.of(pause / 4)
     }
 
-    /// A run that was to be this probe is over.
-    pub(super) fn free(&mut self, probe: Option<ProbeOf>) {
-        self.half_open.free(probe);
-    }
-
     /// The closings of the type.
     pub(super) fn half_open(&self) -> &HalfOpen {
         &self.half_open
     }
+    pub(super) fn half_open_mut(&mut self) -> &mut HalfOpen {
+        &mut self.half_open
+    }
 }
+
+#[cfg(test)]
+#[path = "throttle_tests.rs"]
+mod tests;

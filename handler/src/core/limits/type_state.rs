@@ -1,9 +1,11 @@
 //! The state of one job type: what runs, and what may start.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::half_open::ProbeOf;
+use super::breaker::Breaker;
+use super::half_open::{HalfOpen, ProbeOf};
 use super::job_class::JobClass;
 use super::limit_reason::LimitReason;
 use super::operator::TypeOrders;
@@ -26,14 +28,64 @@ pub(super) struct TypeState {
     rules: TypeRules,
     orders: TypeOrders,
     running: usize,
+    shares_rate: bool,
     rate: Option<RateState>,
+    throttle: Throttle,
+    breaker: Option<Breaker>,
     run_times: RunTimes,
 }
 
+/// The closings of its type of which a run is the probe.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Probes {
+    throttle: Option<ProbeOf>,
+    breaker: Option<ProbeOf>,
+}
+
 impl TypeState {
-    pub(super) fn new(rules: TypeRules) -> Self {
-        let rate = rules.rate.as_ref().map(RateState::new);
-        Self { rules, running: 0, rate, run_times: RunTimes::default() }
+    pub(super) fn new(rules: TypeRules, shares_rate: bool) -> Self {
+        let rate = rules.rate.as_ref().map(|rate| RateState::new(rate, shares_rate));
+        let breaker = rules.breaker.as_ref().map(Breaker::new);
+        Self {
+            rules,
+            orders: TypeOrders::default(),
+            running: 0,
+            shares_rate,
+            rate,
+            throttle: Throttle::default(),
+            breaker,
+            run_times: RunTimes::default(),
+        }
+    }
+
+    /// Has the tokens of its rate be leased, also of a rate that it is given later.
+    pub(super) fn share_rate(&mut self) {
+        self.shares_rate = true;
+        if let Some(rate) = &mut self.rate {
+            rate.share();
+        }
+    }
+
+    /// Has an operator's orders hold over these rules of the settings.
+    pub(super) fn set_orders(&mut self, rules: &TypeRules, orders: TypeOrders) {
+        self.orders = orders;
+        self.set_rules(rules);
+    }
+
+    /// Has the orders hold over these rules of the settings. What counts its past keeps counting unless its own rule has changed.
+    pub(super) fn set_rules(&mut self, rules: &TypeRules) {
+        let rules = self.orders.over(rules);
+        if rules.rate != self.rules.rate {
+            self.rate = rules.rate.as_ref().map(|rate| RateState::new(rate, self.shares_rate));
+        }
+        if rules.breaker != self.rules.breaker {
+            self.breaker = rules.breaker.as_ref().map(Breaker::new);
+        }
+        self.rules = rules;
+    }
+
+    pub(super) fn orders(&self) -> &TypeOrders {
+        &self.orders
     }
 
     pub(super) fn rules(&self) -> &TypeRules {
@@ -44,14 +96,17 @@ impl TypeState {
         self.rules.kind == JobKind::Cpu
     }
 
-    /// Takes what a job of the class needs, or returns what it waits for. `has_core` is true if a core is free.
+    /// Takes what a job of the class needs, or returns what it waits for. `has_core` is true if a core is free; `tenant` is what its
+    /// tenant waits for.
     pub(super) fn ask(
         &mut self,
         now: Instant,
         class: &JobClass,
         has_core: bool,
+        tenant: Result<(), LimitWait>,
     ) -> Result<Probes, LimitWait> {
         let wait = |reason| Err(LimitWait { reason, until: None });
+        let wait_until = |reason| move |until| LimitWait { reason, until };
         // First, since nothing else ends this wait.
         if self.orders.is_paused {
             return wait(LimitReason::Operator);
@@ -62,25 +117,26 @@ impl TypeState {
         if self.is_cpu() && !has_core {
             return wait(LimitReason::Cpu);
         }
-        self.throttle.check(now).map_err(wait_until(LimitReason::Throttled))?;
-        if let Some(rate) = &mut self.rate
-            && let Err(until) = rate.take(now, class.key.as_ref())
-        {
-            return Err(LimitWait { reason: LimitReason::Rate, until });
+        self.throttle.half_open().check(now).map_err(wait_until(LimitReason::Throttled))?;
+        if let Some(breaker) = &self.breaker {
+            breaker.half_open().check(now).map_err(wait_until(LimitReason::Breaker))?;
+        }
+        tenant?;
+        if let Some(rate) = &mut self.rate {
+            rate.take(now, class)?;
         }
         self.running += 1;
-        Ok(Probes { throttle: self.throttle.start() })
+        Ok(Probes {
+            throttle: self.throttle.half_open_mut().start(),
+            breaker: self.breaker.as_mut().and_then(|breaker| breaker.half_open_mut().start()),
+        })
     }
 
-    /// Returns what runs now, and what may start. The closed limits are those that a throttle, a breaker or an operator holds.
-    pub(super) fn snapshot(&self, now: Instant, job_type: &Arc<str>) -> TypeSnapshot {
-        TypeSnapshot {
-            job_type: Arc::clone(job_type),
-            running: self.running,
-            slots: self.rules.concurrency,
-            kind: self.rules.kind,
-            rate: self.rate.as_ref().map(|rate| rate.snapshot(now)),
-            ..TypeSnapshot::default()
+    /// Takes the ending of a run: it may close the type, or open it.
+    pub(super) fn ended(&mut self, now: Instant, ending: &Ending, probes: Probes, jitter: Jitter) {
+        self.throttle.ended(now, ending, probes.throttle, jitter);
+        if let Some(breaker) = &mut self.breaker {
+            breaker.ended(now, ending, probes.breaker, jitter);
         }
     }
 
@@ -112,9 +168,45 @@ impl TypeState {
         }
     }
 
-    pub(super) fn release(&mut self) {
+    /// Returns what runs now, and what may start. The closed limits are those that a throttle, a breaker or an operator holds.
+    pub(super) fn snapshot(&self, now: Instant, job_type: &Arc<str>) -> TypeSnapshot {
+        TypeSnapshot {
+            job_type: Arc::clone(job_type),
+            running: self.running,
+            slots: self.rules.concurrency,
+            kind: self.rules.kind,
+            rate: self.rate.as_ref().map(|rate| rate.snapshot(now)),
+            closed: self.closed(),
+            ..TypeSnapshot::default()
+        }
+    }
+
+    pub(super) fn rate(&self) -> Option<&RateState> {
+        self.rate.as_ref()
+    }
+
+    pub(super) fn rate_mut(&mut self) -> Option<&mut RateState> {
+        self.rate.as_mut()
+    }
+
+    /// The limits of this type that are closed, half-open or not.
+    fn closed(&self) -> Vec<ClosedLimit> {
+        let closed = |reason, half_open: &HalfOpen| {
+            let (since, why) = half_open.since()?;
+            Some(ClosedLimit { reason, since, until: half_open.until(), why: Some(why) })
+        };
+        let throttle = closed(LimitReason::Throttled, self.throttle.half_open());
+        let breaker =
+            self.breaker.as_ref().and_then(|breaker| closed(LimitReason::Breaker, breaker.half_open()));
+        throttle.into_iter().chain(breaker).collect()
+    }
+
+    pub(super) fn release(&mut self, probes: Probes) {
         self.running = self.running.saturating_sub(1);
-        self.throttle.free(probes.throttle);
+        self.throttle.half_open_mut().free(probes.throttle);
+        if let Some(breaker) = &mut self.breaker {
+            breaker.half_open_mut().free(probes.breaker);
+        }
     }
 
     /// Returns the time before which no job starts for a throttle; `None` if there is none.

@@ -14,7 +14,7 @@ fn queues_share_slots_once_one_of_them_has_a_weight() {
     assert_eq!(settings.shared_slots, None);
     for of_jobs in ["weight = 5", "max_age = \"10m\"", "priority = \"critical\""] {
         let settings = two("concurrency = 20", of_jobs, "concurrency = 4").unwrap();
-        assert_eq!(settings.shared_slots.map(|slots| slots.get()), Some(20), "{of_jobs}");
+        assert_eq!(settings.shared_slots.map(std::num::NonZeroUsize::get), Some(20), "{of_jobs}");
         assert_eq!(settings.queues.iter().map(|queue| queue.concurrency.get()).collect::<Vec<_>>(), [20, 4]);
     }
     let settings = two("weight = 3", "weight = 5\nmax_age = \"10m\"", "priority = \"critical\"").unwrap();
