@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::limits::half_open::scripts::{Step, endings, steps};
+use crate::core::limits::half_open::scripts::{Closing, Happened, Model, play, steps};
 
-/// What happened to a type, in order. The model knows nothing else, and looks at all of it for every question.
 #[derive(Debug)]
-enum Happened {
+enum Event {
     /// A run ended while jobs started freely.
     Counted {
         at: Instant,
@@ -20,64 +19,19 @@ enum Happened {
         at: Instant,
         spread: Jitter,
     },
-    Resumed,
-    Started {
-        run: usize,
-    },
-    Over {
-        run: usize,
-    },
 }
 
 #[derive(Debug)]
-struct Model {
+struct History {
     rule: BreakerRule,
-    history: Vec<Happened>,
+    history: Vec<Happened<Event>>,
 }
 
-impl Model {
-    fn since_resumed(&self) -> &[Happened] {
-        let resumed = self.history.iter().rposition(|event| matches!(event, Happened::Resumed));
-        &self.history[resumed.map_or(0, |at| at + 1)..]
-    }
-
-    fn until(&self) -> Option<Instant> {
-        let pauses = self.since_resumed().iter().filter_map(|event| match event {
-            Happened::Paused { at, spread } => Some((*at, *spread)),
-            _ => None,
-        });
-        let (number, (at, spread)) = pauses.enumerate().last()?;
-        let longest = self.rule.pause.max(Duration::from_secs(600));
-        let pause = (self.rule.pause * 2_u32.pow(u32::try_from(number).unwrap().min(12))).min(longest);
-        Some(at + pause + spread.of(pause / 4))
-    }
-
-    fn probe(&self) -> Option<usize> {
-        let events = self.since_resumed();
-        let paused = events.iter().rposition(|event| matches!(event, Happened::Paused { .. }))?;
-        let mut probe = None;
-        for event in &events[paused..] {
-            match event {
-                Happened::Started { run } => probe = Some(*run),
-                Happened::Over { run } if probe == Some(*run) => probe = None,
-                _ => {}
-            }
-        }
-        probe
-    }
-
-    fn check(&self, now: Instant) -> Result<(), Option<Instant>> {
-        match self.until() {
-            Some(until) if now < until => Err(Some(until)),
-            Some(_) if self.probe().is_some() => Err(None),
-            _ => Ok(()),
-        }
-    }
-
+impl History {
     /// The rule is broken by what was counted.
     fn is_broken(&self, now: Instant) -> bool {
-        let counted = self.since_resumed().iter().filter_map(|event| match event {
-            Happened::Counted { at, failed } => Some((*at, *failed)),
+        let counted = self.since_open().iter().filter_map(|event| match event {
+            Happened::Own(Event::Counted { at, failed }) => Some((*at, *failed)),
             _ => None,
         });
         let counted: Vec<_> = counted.collect();
@@ -92,6 +46,33 @@ impl Model {
         });
         has_share || self.rule.failures.is_some_and(|most| in_a_row >= most.get() as usize)
     }
+}
+
+impl Model for History {
+    type Event = Event;
+
+    fn history(&self) -> &Vec<Happened<Event>> {
+        &self.history
+    }
+
+    fn history_mut(&mut self) -> &mut Vec<Happened<Event>> {
+        &mut self.history
+    }
+
+    fn closes(event: &Event) -> bool {
+        matches!(event, Event::Paused { .. })
+    }
+
+    fn until(&self) -> Option<Instant> {
+        let pauses = self.since_open().iter().filter_map(|event| match event {
+            Happened::Own(Event::Paused { at, spread }) => Some((*at, *spread)),
+            _ => None,
+        });
+        let (number, (at, spread)) = pauses.enumerate().last()?;
+        let longest = self.rule.pause.max(Duration::from_secs(600));
+        let pause = (self.rule.pause * 2_u32.pow(u32::try_from(number).unwrap().min(12))).min(longest);
+        Some(at + pause + spread.of(pause / 4))
+    }
 
     fn ended(&mut self, now: Instant, run: usize, ending: &Ending, spread: Jitter) {
         let failed = match ending {
@@ -101,19 +82,32 @@ impl Model {
         };
         match failed {
             Some(failed) if self.until().is_none() => {
-                self.history.push(Happened::Counted { at: now, failed });
+                self.happens(Happened::Own(Event::Counted { at: now, failed }));
                 if failed && self.is_broken(now) {
-                    self.history.push(Happened::Paused { at: now, spread });
+                    self.happens(Happened::Own(Event::Paused { at: now, spread }));
                 }
             }
-            Some(failed) if self.probe() == Some(run) => self.history.push(if failed {
-                Happened::Paused { at: now, spread }
+            Some(failed) if self.probe() == Some(run) => self.happens(if failed {
+                Happened::Own(Event::Paused { at: now, spread })
             } else {
-                Happened::Resumed
+                Happened::Opened
             }),
             _ => {}
         }
-        self.history.push(Happened::Over { run });
+    }
+}
+
+impl Closing for Breaker {
+    fn half_open(&self) -> &HalfOpen {
+        self.half_open()
+    }
+
+    fn half_open_mut(&mut self) -> &mut HalfOpen {
+        self.half_open_mut()
+    }
+
+    fn ended(&mut self, now: Instant, ending: &Ending, probe: Option<ProbeOf>, spread: Jitter) {
+        self.ended(now, ending, probe, spread);
     }
 }
 
@@ -135,42 +129,9 @@ proptest! {
 
     #[test]
     fn pauses_and_resumes_as_the_history_says(rule in rules(), steps in steps(), spreads in any::<u32>()) {
-        let (mut breaker, mut model) = (Breaker::new(&rule), Model { rule, history: Vec::new() });
-        #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
-        let mut now = Instant::now();
-        let (mut runs, mut count) = (Vec::new(), 0);
-        for step in steps {
-            let spread = Jitter::new(spreads.rotate_left(count));
-            match step {
-                // Pauses are longer than those of a throttle.
-                Step::Wait(time) => now += time * 5,
-                Step::Ask => {
-                    let answer = breaker.half_open().check(now);
-                    prop_assert_eq!(answer, model.check(now));
-                    if answer.is_ok() {
-                        let probe = breaker.half_open_mut().start();
-                        prop_assert_eq!(probe.is_some(), model.until().is_some());
-                        runs.push((count as usize, probe));
-                        model.history.push(Happened::Started { run: count as usize });
-                    }
-                }
-                Step::End(..) | Step::Drop(_) if runs.is_empty() => {}
-                Step::End(pick, ending) => {
-                    let (run, probe) = runs.remove(pick % runs.len());
-                    let ending = &endings()[ending % endings().len()];
-                    breaker.ended(now, ending, probe, spread);
-                    breaker.half_open_mut().free(probe);
-                    model.ended(now, run, ending, spread);
-                }
-                Step::Drop(pick) => {
-                    let (run, probe) = runs.remove(pick % runs.len());
-                    breaker.half_open_mut().free(probe);
-                    model.history.push(Happened::Over { run });
-                }
-            }
-            prop_assert_eq!(breaker.half_open().until(), model.until());
-            count += 1;
-        }
+        let breaker = Breaker::new(&rule);
+        // Pauses are longer than those of a throttle.
+        play((breaker, History { rule, history: Vec::new() }), steps, 5, spreads)?;
     }
 }
 

@@ -1,10 +1,12 @@
-//! Scripts for what closes types, and opens them by probes.
+//! Scripts for what closes types, and opens them by probes, and the models that they are compared with.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
+use super::{HalfOpen, ProbeOf};
 use crate::core::ending::Ending;
+use crate::core::retry::Jitter;
 
 /// A step of a script.
 #[derive(Debug, Clone)]
@@ -50,4 +52,118 @@ pub(in crate::core::limits) fn endings() -> Vec<Ending> {
         Ending::OutOfResources { reason: reason() },
         Ending::Busy { remaining: Duration::ZERO, reason: reason() },
     ]
+}
+
+/// What happened to a type, in order. A model knows nothing else, and looks at all of it for every question.
+#[derive(Debug)]
+pub(in crate::core::limits) enum Happened<E> {
+    Own(E),
+    Opened,
+    Started { run: usize },
+    Over { run: usize },
+}
+
+/// A naive model of what closes a type.
+pub(in crate::core::limits) trait Model {
+    type Event;
+
+    fn history(&self) -> &Vec<Happened<Self::Event>>;
+
+    fn history_mut(&mut self) -> &mut Vec<Happened<Self::Event>>;
+
+    /// Returns true if the event closes the type.
+    fn closes(event: &Self::Event) -> bool;
+
+    /// The end of the latest closing; `None` if the type is open.
+    fn until(&self) -> Option<Instant>;
+
+    fn ended(&mut self, now: Instant, run: usize, ending: &Ending, spread: Jitter);
+
+    fn happens(&mut self, event: Happened<Self::Event>) {
+        self.history_mut().push(event);
+    }
+
+    /// What happened since the type was open.
+    fn since_open(&self) -> &[Happened<Self::Event>] {
+        let opened = self.history().iter().rposition(|event| matches!(event, Happened::Opened));
+        &self.history()[opened.map_or(0, |at| at + 1)..]
+    }
+
+    /// The run that is the probe of the latest closing.
+    fn probe(&self) -> Option<usize> {
+        let events = self.since_open();
+        let closes = |event: &Happened<_>| matches!(event, Happened::Own(event) if Self::closes(event));
+        let closed = events.iter().rposition(closes)?;
+        let mut probe = None;
+        for event in &events[closed..] {
+            match event {
+                Happened::Started { run } => probe = Some(*run),
+                Happened::Over { run } if probe == Some(*run) => probe = None,
+                _ => {}
+            }
+        }
+        probe
+    }
+
+    fn check(&self, now: Instant) -> Result<(), Option<Instant>> {
+        match self.until() {
+            Some(until) if now < until => Err(Some(until)),
+            Some(_) if self.probe().is_some() => Err(None),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What closes a type.
+pub(in crate::core::limits) trait Closing {
+    fn half_open(&self) -> &HalfOpen;
+
+    fn half_open_mut(&mut self) -> &mut HalfOpen;
+
+    fn ended(&mut self, now: Instant, ending: &Ending, probe: Option<ProbeOf>, spread: Jitter);
+}
+
+/// Plays a script, whose waits take so many times as long, and compares all answers with those of the model.
+pub(in crate::core::limits) fn play<C: Closing, M: Model>(
+    (mut closing, mut model): (C, M),
+    steps: Vec<Step>,
+    slowness: u32,
+    spreads: u32,
+) -> Result<(), TestCaseError> {
+    #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
+    let mut now = Instant::now();
+    let (mut runs, mut count) = (Vec::new(), 0);
+    for step in steps {
+        let spread = Jitter::new(spreads.rotate_left(count));
+        match step {
+            Step::Wait(time) => now += time * slowness,
+            Step::Ask => {
+                let answer = closing.half_open().check(now);
+                prop_assert_eq!(answer, model.check(now));
+                if answer.is_ok() {
+                    let probe = closing.half_open_mut().start();
+                    prop_assert_eq!(probe.is_some(), model.until().is_some());
+                    runs.push((count as usize, probe));
+                    model.happens(Happened::Started { run: count as usize });
+                }
+            }
+            Step::End(..) | Step::Drop(_) if runs.is_empty() => {}
+            Step::End(pick, ending) => {
+                let (run, probe) = runs.remove(pick % runs.len());
+                let ending = &endings()[ending % endings().len()];
+                closing.ended(now, ending, probe, spread);
+                closing.half_open_mut().free(probe);
+                model.ended(now, run, ending, spread);
+                model.happens(Happened::Over { run });
+            }
+            Step::Drop(pick) => {
+                let (run, probe) = runs.remove(pick % runs.len());
+                closing.half_open_mut().free(probe);
+                model.happens(Happened::Over { run });
+            }
+        }
+        prop_assert_eq!(closing.half_open().until(), model.until());
+        count += 1;
+    }
+    Ok(())
 }

@@ -257,7 +257,7 @@ impl Limits {
         types.into_values().collect()
     }
 
-    /// A class waits in one ledger. Returns true if it has not for a minute.
+    /// A class waits in one ledger. Returns true if it has not for a minute, in this ledger and in those before and beside it.
     pub(super) fn wait_begins(&self, now: Instant, class: &JobClass, reason: LimitReason) -> bool {
         self.state().episodes.begins(now, class, reason)
     }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::episodes::Episodes;
 use super::job_class::JobClass;
 use super::limit_reason::LimitReason;
 use super::process::Limits;
@@ -27,7 +26,6 @@ pub(crate) struct WaitReports {
     /// The last refusal of each class of which messages are held.
     refused: HashMap<JobClass, LimitWait>,
     reported: Counts,
-    episodes: Episodes,
     /// When the messages of many classes are counted again.
     next_count: Option<Instant>,
 }
@@ -86,7 +84,7 @@ impl WaitReports {
         for (class, count) in held {
             let Some(wait) = self.refused.remove(class) else { continue };
             *counts.entry((Arc::clone(&class.job_type), wait.reason)).or_default() += count;
-            if self.begins(now, class, wait.reason) {
+            if self.limits.as_ref().is_some_and(|limits| limits.wait_begins(now, class, wait.reason)) {
                 changes.begun.push((class.clone(), wait));
             }
             refused.insert(class.clone(), wait);
@@ -94,12 +92,6 @@ impl WaitReports {
         self.refused = refused;
         self.set_counts(counts, &mut changes);
         changes
-    }
-
-    /// Returns true if the class has not waited for this limit lately, here and in the ledgers before and beside this one.
-    fn begins(&mut self, now: Instant, class: &JobClass, reason: LimitReason) -> bool {
-        self.episodes.begins(now, class, reason)
-            && self.limits.as_ref().is_none_or(|limits| limits.wait_begins(now, class, reason))
     }
 
     fn set_counts(&mut self, counts: Counts, changes: &mut WaitChanges) {
@@ -164,6 +156,7 @@ mod tests {
     #[test]
     fn numbers_are_summed_over_classes_and_reported_when_they_change() {
         let (mut reports, at) = (WaitReports::default(), now());
+        reports.set_limits(Limits::new(LimitRules::none(NonZeroUsize::MIN)));
         let of = |key: &str| JobClass { key: Some(key.into()), ..JobClass::of_type("mail") };
         let (a, b) = (of("a"), of("b"));
         let change = |reason, before, count| CountChange { job_type: "mail".into(), reason, before, count };
