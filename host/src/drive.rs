@@ -103,10 +103,6 @@ impl Driver {
         let limits = limits.map(|limits| limits.for_queue());
         if let Some(limits) = &limits {
             ledger.set_limits(limits.clone());
-            let policy = ledger.policy();
-            if let Some(share) = policy.tenant_share.filter(|_| !policy.fifo) {
-                limits.set_tenant_share(&name, share, policy.concurrency);
-            }
         }
         debug_assert_eq!(
             claim_store.is_some(),
@@ -137,7 +133,7 @@ impl Driver {
         let calls = Arc::new(Semaphore::new(MAX_CALLS));
         let report = BatchReport::default();
         let resources = ResourceProbe::new(ledger.policy().concurrency.get());
-        Self {
+        let driver = Self {
             ledger,
             queue,
             router,
@@ -157,7 +153,9 @@ impl Driver {
             report,
             inputs,
             inbox,
-        }
+        };
+        driver.share_tenants();
+        driver
     }
 
     /// Has the loop find out how long leases are, where the ledger does not know: the future's answer counts, `None`
