@@ -5,15 +5,13 @@
 //! It prints a line of JSON for each round: the microseconds of each way.
 #![allow(clippy::print_stdout, reason = "printing is how this program answers")]
 
+mod load;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_config::BehaviorVersion;
-use aws_credential_types::Credentials;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::retry::RetryConfig;
-use aws_sdk_sqs::config::{Region, StalledStreamProtectionConfig};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -21,13 +19,14 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use clap::Parser;
-use drumline::Job;
 use drumline_producer::outbox::{self, Relay};
 use drumline_producer::{Outgoing, Packer, Producer, SendOptions, send_batch};
 use drumline_store::outbox::Outbox;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+
+use load::{Noop, client_config};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -40,9 +39,6 @@ const WARM_UP: u64 = 2_000;
 
 /// The batches in flight: as many as the producer and the relay.
 const BATCHES_AT_ONCE: usize = 8;
-
-/// With its envelope, a message of some 300 bytes.
-const PADDING: usize = 120;
 
 /// The rows that are added to the outbox in one call.
 const ADDED_AT_ONCE: usize = 1_000;
@@ -59,22 +55,6 @@ struct Arguments {
     rounds: u32,
     #[arg(long, default_value_t = 0)]
     latency_ms: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Noop {
-    n: u64,
-    padding: String,
-}
-
-impl Job for Noop {
-    const TYPE: &'static str = "noop";
-}
-
-impl Noop {
-    fn new(n: u64) -> Self {
-        Self { n, padding: "x".repeat(PADDING) }
-    }
 }
 
 /// The microseconds of each way.
@@ -179,18 +159,8 @@ impl Load {
 
 /// The client of all ways: no retries, as the producer wants it.
 async fn client(queue_url: &str, latency: Duration) -> Result<Client, AnyError> {
-    let credentials = Credentials::new("bench", "bench", None, None, "made up for the loopback interface");
-    let base = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(Far { client: aws_smithy_http_client::Builder::new().build_http(), latency })
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(credentials)
-        .load()
-        .await;
-    let config = aws_sdk_sqs::config::Builder::from(&base)
-        .retry_config(RetryConfig::disabled())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .endpoint_url(url::Url::parse(queue_url)?.origin().ascii_serialization());
-    Ok(Client::from_conf(config.build()))
+    let http = Far { client: aws_smithy_http_client::Builder::new().build_http(), latency };
+    Ok(Client::from_conf(client_config(queue_url, http).await?.build()))
 }
 
 /// An HTTP client whose requests take some time at least.

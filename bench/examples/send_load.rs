@@ -3,26 +3,27 @@
 //! It warms up, prints `ready`, waits for a line, sends, prints what happened as JSON, and ends with its standard input.
 #![allow(clippy::print_stdout, reason = "printing is how this program answers")]
 
+mod load;
+
 use std::error::Error;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aws_config::BehaviorVersion;
-use aws_credential_types::Credentials;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::interceptors::BeforeSerializationInterceptorContextRef;
-use aws_sdk_sqs::config::retry::RetryConfig;
-use aws_sdk_sqs::config::{ConfigBag, Intercept, Region, StalledStreamProtectionConfig};
+use aws_sdk_sqs::config::{ConfigBag, Intercept};
 use aws_sdk_sqs::operation::send_message::SendMessageInput;
 use aws_sdk_sqs::operation::send_message_batch::SendMessageBatchInput;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use clap::{Parser, ValueEnum};
 use drumline::Job;
 use drumline_producer::{Producer, Sender, SenderOptions};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::task::JoinSet;
+
+use load::{Noop, client_config};
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
@@ -38,9 +39,6 @@ const BATCHES_AT_ONCE: u64 = 8;
 
 /// The entries of a batch.
 const BATCH: u64 = 10;
-
-/// With its envelope, a message of some 300 bytes.
-const PADDING: usize = 120;
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Way {
@@ -72,39 +70,18 @@ struct Arguments {
     linger_ms: u64,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Noop {
-    n: u64,
-    padding: String,
-}
-
-impl Job for Noop {
-    const TYPE: &'static str = "noop";
-}
-
-impl Noop {
-    fn new(n: u64) -> Self {
-        Self { n, padding: "x".repeat(PADDING) }
+/// The envelope that one would write by hand.
+fn body(n: u64) -> Result<String, AnyError> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Envelope {
+        r#type: &'static str,
+        job_id: String,
+        created_at: &'static str,
+        payload: Noop,
     }
-
-    /// The envelope that one would write by hand.
-    fn body(n: u64) -> Result<String, AnyError> {
-        #[derive(Serialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Envelope {
-            r#type: &'static str,
-            job_id: String,
-            created_at: &'static str,
-            payload: Noop,
-        }
-        let (job_id, created_at) = (format!("{n:026}"), "2026-11-21T10:00:00Z");
-        Ok(serde_json::to_string(&Envelope {
-            r#type: Self::TYPE,
-            job_id,
-            created_at,
-            payload: Self::new(n),
-        })?)
-    }
+    let (job_id, created_at) = (format!("{n:026}"), "2026-11-21T10:00:00Z");
+    Ok(serde_json::to_string(&Envelope { r#type: Noop::TYPE, job_id, created_at, payload: Noop::new(n) })?)
 }
 
 /// The results, in the form in which they are printed.
@@ -224,7 +201,7 @@ impl Load {
         if self.arguments.way == Way::Sender {
             self.sender.send(&Noop::new(n)).await?;
         } else {
-            let body = Noop::body(n)?;
+            let body = body(n)?;
             self.client.send_message().queue_url(&self.arguments.queue_url).message_body(body).send().await?;
         }
         self.watch.note(n, |times| &mut times.confirmed);
@@ -238,7 +215,7 @@ impl Load {
             let batch = first..numbers.end.min(first + BATCH);
             let entries = batch.map(|n| {
                 let entry = SendMessageBatchRequestEntry::builder().id(n.to_string());
-                Ok(entry.message_body(Noop::body(n)?).build()?)
+                Ok(entry.message_body(body(n)?).build()?)
             });
             let entries = entries.collect::<Result<Vec<_>, AnyError>>()?;
             let request = self.client.send_message_batch().queue_url(&self.arguments.queue_url);
@@ -334,22 +311,7 @@ impl Intercept for Watcher {
 
 /// The client of all ways: no retries, as the producer wants it.
 async fn client(queue_url: &str, watch: Arc<Watch>) -> Result<Client, AnyError> {
-    let base = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new(
-            "bench",
-            "bench",
-            None,
-            None,
-            "made up for the loopback interface",
-        ))
-        .load()
-        .await;
-    let config = aws_sdk_sqs::config::Builder::from(&base)
-        .retry_config(RetryConfig::disabled())
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .endpoint_url(url::Url::parse(queue_url)?.origin().ascii_serialization())
-        .interceptor(Watcher(watch));
+    let http = aws_smithy_http_client::Builder::new().build_http();
+    let config = client_config(queue_url, http).await?.interceptor(Watcher(watch));
     Ok(Client::from_conf(config.build()))
 }
