@@ -105,12 +105,12 @@ fn of_queue(queue: &QueueView, now: u64) -> Row {
 fn of_orders(target: &Target, here: &Orders, everywhere: &Orders, now: u64) -> Row {
     let is_paused = here.paused.is_some() || everywhere.paused.is_some();
     let state = if is_paused { "paused: operator" } else { "-" };
-    let told = [told(here, "here", now), told(everywhere, "everywhere", now)].concat().join("; ");
-    [target.to_string(), state.to_owned(), "-".to_owned(), "-".to_owned(), told]
+    let orders = [described(here, "here", now), described(everywhere, "everywhere", now)].concat().join("; ");
+    [target.to_string(), state.to_owned(), "-".to_owned(), "-".to_owned(), orders]
 }
 
 /// Each order with who gave it.
-fn told(orders: &Orders, place: &str, now: u64) -> Vec<String> {
+fn described(orders: &Orders, place: &str, now: u64) -> Vec<String> {
     let Orders { paused, concurrency, rate, .. } = orders;
     let paused = paused.as_ref().map(|note| format!("paused {place} {}", by(note, now)));
     let concurrency = concurrency
