@@ -24,3 +24,4 @@ pub use request::{MAX_ANSWER_BYTES, NoAnswer, send};
 pub use s3::{S3, S3Error, S3Request, object_path, xml_text};
 #[cfg(feature = "signed")]
 pub use signed::SignedApi;
+pub use trust::root_certificates;

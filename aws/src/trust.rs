@@ -14,30 +14,43 @@ const BUNDLE: &str = "AWS_CA_BUNDLE";
 /// Returns the TLS settings: the system's root certificates, or those of `AWS_CA_BUNDLE` in their place, as AWS's other tools
 /// have it.
 pub(crate) fn tls_context(environment: &Environment) -> Result<TlsContext, String> {
-    let store = match environment.get(BUNDLE) {
-        Some(path) => bundle(path).map_err(|problem| format!("{BUNDLE} {path:?}: {problem}"))?,
+    let store = match root_certificates(environment)? {
+        Some(certificates) => {
+            let mut store = TrustStore::empty();
+            for certificate in &certificates {
+                store.add_pem_certificate(to_pem(certificate));
+            }
+            store
+        }
         None => TrustStore::default(),
     };
     TlsContext::builder().with_trust_store(store).build().map_err(|error| error.to_string())
 }
 
+/// Returns the root certificates of `AWS_CA_BUNDLE`, which take the place of the system's; `None` if it is not set.
+///
+/// # Errors
+/// If the file cannot be used, in words for the user.
+pub fn root_certificates(environment: &Environment) -> Result<Option<Vec<CertificateDer<'static>>>, String> {
+    let Some(path) = environment.get(BUNDLE) else { return Ok(None) };
+    bundle(path).map(Some).map_err(|problem| format!("{BUNDLE} {path:?}: {problem}"))
+}
+
 /// The client panics on a certificate that it cannot use. Such ones are left out here, since bundles of a company often hold some
 /// old ones.
-fn bundle(path: &str) -> Result<TrustStore, String> {
+fn bundle(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let mut store = TrustStore::empty();
-    let mut is_empty = true;
+    let mut certificates = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| format!("is not PEM: {error}"))?;
         if RootCertStore::empty().add(certificate.clone()).is_ok() {
-            is_empty = false;
-            store.add_pem_certificate(to_pem(&certificate));
+            certificates.push(certificate);
         }
     }
-    if is_empty {
+    if certificates.is_empty() {
         return Err("holds no root certificate in PEM format (-----BEGIN CERTIFICATE-----)".to_owned());
     }
-    Ok(store)
+    Ok(certificates)
 }
 
 fn to_pem(certificate: &CertificateDer<'_>) -> String {

@@ -24,6 +24,10 @@ use tokio::task::JoinSet;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
+/// As in the `drumline` binary: what is compared is the runtimes, not their allocators.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The most that a receive brings and a batch holds.
 const BATCH: i32 = 10;
 const WAIT_SECS: i32 = 20;

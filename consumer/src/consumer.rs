@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use drumline_producer::NextJobProducer;
-use drumline_runtime::aws::{AwsQueue, connect, connect_at, queue_labels, resolve};
+use drumline_runtime::aws::{AwsQueue, SqsClientSwitch, connect, connect_at, queue_labels, resolve};
 use drumline_runtime::payload::Payloads;
 use drumline_runtime::{
     ClaimStoreClient, Driver, DriverConfig, Grace, LimitWatch, Logs, NextJobRoute, Problems, QueueSettings,
@@ -69,6 +69,7 @@ pub struct Consumer {
     target: Option<TargetHealth>,
     store: Option<Arc<dyn Store>>,
     endpoint: Option<String>,
+    sqs_client: SqsClientSwitch,
     next_jobs: OnceLock<Arc<NextJobProducer>>,
     /// Shared by its queues.
     limits: Limits,
@@ -84,6 +85,7 @@ impl Consumer {
         let watches = Watches::new(settings.dlq_watch.clone(), metrics.clone());
         let limits = Limits::new(settings.limits.clone());
         let slots = settings.shared_slots.map(SlotPool::new);
+        let sqs_client = SqsClientSwitch::new(settings.sqs_client);
         metrics.limits(&limits);
         if let Some(slots) = &slots {
             metrics.slots(slots);
@@ -101,6 +103,7 @@ impl Consumer {
             target: None,
             store: None,
             endpoint: None,
+            sqs_client,
             next_jobs: OnceLock::new(),
             limits,
             reread: None,
@@ -386,7 +389,7 @@ impl Consumer {
             Some(endpoint) => connect_at(endpoint, &settings.url, settings.wait_time).await,
             None => connect(&settings.url, settings.wait_time).await,
         };
-        let clients = clients.map_err(StartError::Settings)?;
+        let clients = clients.map_err(StartError::Settings)?.by(&self.sqs_client);
         let failed = |error| StartError::Queue { queue: name.to_string(), error };
         let found = with_retry(&name, "queue", || resolve(&clients, &settings.url)).await;
         let url = found.map_err(failed)?;

@@ -60,6 +60,7 @@ fn emit_each(observer: &Arc<dyn Observer>) {
             observer.observe(&Event::StoreRequest { operation, result });
         }
     }
+    observer.observe(&Event::SqsClientReplaced);
 }
 
 /// Passes the decision of a run to `observer`.

@@ -89,6 +89,7 @@ impl Observer for Emf {
                 let labels = labels([("operation", operation.label()), ("result", result.label())]);
                 self.add("drumline_store_requests_total", labels, 1.0);
             }
+            Event::SqsClientReplaced => self.add("drumline_sqs_client_replaced_total", Labels::new(), 1.0),
             _ => {}
         }
     }
@@ -183,7 +184,9 @@ impl Observer for QueueMetrics {
                 }
             }
             Event::Ledger { note, .. } => self.note(note),
-            Event::SqsRequest { .. } | Event::StoreRequest { .. } => self.emf.observe(event),
+            Event::SqsRequest { .. } | Event::StoreRequest { .. } | Event::SqsClientReplaced => {
+                self.emf.observe(event);
+            }
             _ => {}
         }
     }

@@ -57,6 +57,7 @@ pub(super) struct Families {
     pub(super) stalled: Family<ByType, Counter>,
     pub(super) unmarked: Family<ByQueue, Counter>,
     requests: Family<ByAction, Counter>,
+    replaced_clients: Counter,
     pub(super) empty_receives: Family<ByQueue, Counter>,
     pub(super) deduplicated: Family<ByCause, Counter>,
     pub(super) failures: Family<ByClass, Counter>,
@@ -109,6 +110,7 @@ impl Families {
             stalled: Family::default(),
             unmarked: Family::default(),
             requests: Family::default(),
+            replaced_clients: Counter::default(),
             empty_receives: Family::default(),
             deduplicated: Family::default(),
             failures: Family::default(),
@@ -130,6 +132,7 @@ impl Families {
             Event::StoreRequest { operation, result } => {
                 self.store[operation as usize][result as usize].inc();
             }
+            Event::SqsClientReplaced => drop(self.replaced_clients.inc()),
             _ => {}
         }
     }
@@ -203,6 +206,11 @@ impl Families {
             self.unmarked.clone(),
         );
         r.register("drumline_sqs_requests", "Requests to SQS by action and result", self.requests.clone());
+        r.register(
+            "drumline_sqs_client_replaced",
+            "Whether the SDK's SQS client has taken over from the lean one, for a fault that only that had",
+            self.replaced_clients.clone(),
+        );
         r.register("drumline_empty_receives", "Receives that brought nothing", self.empty_receives.clone());
         r.register(
             "drumline_deduplicated",

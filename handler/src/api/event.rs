@@ -91,12 +91,14 @@ pub enum Event<'a> {
         /// The result.
         result: StoreResult,
     },
+    /// The SDK's client of SQS has made a request that the lean one failed to make. It makes all requests of the process from now on.
+    SqsClientReplaced,
 }
 
 impl Event<'_> {
     /// The number of kinds.
     #[doc(hidden)]
-    pub const KINDS: usize = 10;
+    pub const KINDS: usize = 11;
 
     /// Numbers the kinds from 0, for tests of observers: they emit events of all [`KINDS`](Self::KINDS), and a new event does not
     /// compile until it is numbered here.
@@ -113,6 +115,7 @@ impl Event<'_> {
             Self::Drained { .. } => 7,
             Self::SqsRequest { .. } => 8,
             Self::StoreRequest { .. } => 9,
+            Self::SqsClientReplaced => 10,
         }
     }
 }

@@ -23,9 +23,9 @@ impl AwsQueue {
     /// Tries the permissions by requests with a receipt handle that no message has: SQS checks the permission first, and then
     /// refuses the handle.
     pub async fn access(&self) -> Access {
-        let Clients { calls, .. } = &self.clients;
-        let delete = calls.delete_message().queue_url(&self.queue_url).receipt_handle(NO_RECEIPT);
-        let hide = calls.change_message_visibility().queue_url(&self.queue_url).receipt_handle(NO_RECEIPT);
+        let Clients { calls, .. } = &*self.clients;
+        let delete = calls.delete_message().queue_url(&*self.queue_url).receipt_handle(NO_RECEIPT);
+        let hide = calls.change_message_visibility().queue_url(&*self.queue_url).receipt_handle(NO_RECEIPT);
         let (delete, hide) = tokio::join!(delete.send(), hide.visibility_timeout(0).send());
         Access {
             delete: permitted(delete.map_err(|error| explain("DeleteMessage", &error))),

@@ -17,6 +17,7 @@ use tracing::warn;
 use url::Url;
 
 use super::address::Address;
+use super::lean::{Lean, SqsClientSwitch};
 use super::queue_url::name_of;
 use crate::sqs::SqsError;
 
@@ -24,10 +25,10 @@ use crate::sqs::SqsError;
 const SERVICE: &str = "SQS";
 
 /// How much longer than its wait time a receive may take. The SDK's calls can hang for ever without a limit.
-const RECEIVE_SLACK: Duration = Duration::from_secs(10);
+pub(super) const RECEIVE_SLACK: Duration = Duration::from_secs(10);
 
 /// How long any other call may take: SQS answers in milliseconds, and a lease may be running out meanwhile.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,11 +53,25 @@ pub struct Clients {
     pub calls: Client,
     /// The host that they ask.
     pub host: Arc<str>,
+    /// The URL of the endpoint that they ask.
+    pub(super) endpoint: Option<Url>,
+    /// The client of the hot path, where it is not the SDK's.
+    pub(super) lean: Option<Lean>,
     /// Warnings about the settings, in words for the user. They are in the log too.
     pub warnings: Arc<[String]>,
 }
 
 impl Clients {
+    /// Has the requests of the hot path made by the client that the switch is set to: receives, deletes and changes of visibility.
+    pub fn by(self, switch: &SqsClientSwitch) -> Self {
+        Self { lean: Lean::of(&self, switch), ..self }
+    }
+
+    /// Returns the lean client while it makes the requests.
+    pub(super) fn lean(&self) -> Option<&Lean> {
+        self.lean.as_ref().filter(|lean| lean.is_on())
+    }
+
     /// Returns the name of the provider that the credentials come from. `None` if none has any now.
     pub async fn credentials_source(&self) -> Option<String> {
         self.source_within(SOURCE_TIMEOUT).await
@@ -140,7 +155,8 @@ async fn connect_in(
         base = base.to_builder().endpoint_url(endpoint).build();
     }
     let endpoint = configured.or_else(|| address.endpoint.clone());
-    let host = host(&base, endpoint.as_deref());
+    let url = endpoint_url(&base, endpoint.as_deref());
+    let host = host(url.as_ref());
     let mut warnings: Vec<String> = other_region(environment, &address).into_iter().collect();
     if let Some(endpoint) = &endpoint
         && base.use_fips() == Some(true)
@@ -170,11 +186,11 @@ async fn connect_in(
         Client::from_conf(config.build())
     };
     let (polls, calls) = (client(wait_time + RECEIVE_SLACK), client(CALL_TIMEOUT));
-    Ok(Clients { config: base, polls, calls, host: host.into(), warnings: warnings.into() })
+    Ok(Clients { config: base, polls, calls, host: host.into(), endpoint: url, lean: None, warnings: warnings.into() })
 }
 
-/// The host that requests go to, by the SDK's rules if no endpoint is given.
-fn host(config: &SdkConfig, endpoint: Option<&str>) -> String {
+/// The endpoint that requests go to, by the SDK's rules if none is given.
+fn endpoint_url(config: &SdkConfig, endpoint: Option<&str>) -> Option<Url> {
     let given = endpoint.and_then(|endpoint| Url::parse(endpoint).ok());
     let resolve = || {
         let region = config.region().map(ToString::to_string);
@@ -186,9 +202,12 @@ fn host(config: &SdkConfig, endpoint: Option<&str>) -> String {
         let endpoint = DefaultResolver::new().resolve_endpoint(&parameters.ok()?).now_or_never()?;
         Url::parse(endpoint.ok()?.url()).ok()
     };
-    let url = given.or_else(resolve);
-    let host = url.as_ref().and_then(|url| Some((url.host_str()?, url.port())));
-    match host {
+    given.or_else(resolve)
+}
+
+/// The host of an endpoint, for texts.
+fn host(endpoint: Option<&Url>) -> String {
+    match endpoint.and_then(|url| Some((url.host_str()?, url.port()))) {
         Some((host, Some(port))) => format!("{host}:{port}"),
         Some((host, None)) => host.to_owned(),
         None => "unknown".to_owned(),

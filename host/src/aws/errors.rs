@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use drumline::core::{SqsErrorKind, is_out_of_resources};
+use drumline_sqs::{ErrorKind, RequestError};
 use hyper_util::client::legacy;
 
 use super::credentials;
@@ -28,10 +29,8 @@ where
         }
         _ => with_causes(error),
     };
-    let advice = if credentials::is_sign_in_missing(&what) { SIGN_IN_MISSING } else { advice(kind) };
-    let text =
-        if advice.is_empty() { format!("{action}: {what}") } else { format!("{action}: {what}; {advice}") };
     let is_in_doubt = kind == SqsErrorKind::Unreachable && !is_without_connection(error);
+    let text = text(action, &what, kind);
     SqsError { retry_after: retry_after(error), is_in_doubt, ..SqsError::new(kind, text) }
 }
 
@@ -56,6 +55,33 @@ const RETRY_AFTER: &str = "x-amz-retry-after";
 fn retry_after<E>(error: &SdkError<E, HttpResponse>) -> Option<Duration> {
     let value = error.raw_response()?.headers().get(RETRY_AFTER)?;
     value.trim().parse().ok().map(Duration::from_millis)
+}
+
+/// What an error of the lean client is.
+pub(super) fn explain_lean(action: &str, error: &RequestError) -> SqsError {
+    let (kind, retry_after) = match &error.kind {
+        ErrorKind::Service { code, message, status, retry_after } => {
+            (by_code(code, message.as_deref().unwrap_or_default(), *status), *retry_after)
+        }
+        ErrorKind::Credentials(cause) => {
+            (credentials::kind(cause).unwrap_or(SqsErrorKind::CredentialsUnavailable), None)
+        }
+        _ if is_out_of_resources(error) => (SqsErrorKind::OutOfResources, None),
+        ErrorKind::Undecodable => (SqsErrorKind::Other, None),
+        _ => (SqsErrorKind::Unreachable, None),
+    };
+    let is_in_doubt = match &error.kind {
+        ErrorKind::NoConnection(_) | ErrorKind::Credentials(_) => false,
+        ErrorKind::Undecodable => true,
+        _ => kind == SqsErrorKind::Unreachable,
+    };
+    SqsError { retry_after, is_in_doubt, ..SqsError::new(kind, text(action, &error.text, kind)) }
+}
+
+/// The text of an error: what happened, and what to do about it.
+fn text(action: &str, what: &str, kind: SqsErrorKind) -> String {
+    let advice = if credentials::is_sign_in_missing(what) { SIGN_IN_MISSING } else { advice(kind) };
+    if advice.is_empty() { format!("{action}: {what}") } else { format!("{action}: {what}; {advice}") }
 }
 
 fn kind<E>(error: &SdkError<E, HttpResponse>) -> SqsErrorKind

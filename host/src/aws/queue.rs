@@ -7,37 +7,39 @@ use aws_sdk_sqs::types::MessageSystemAttributeName as SystemAttribute;
 use drumline::core::{Action, CallError, Entry, Replies, SqsAction, SqsErrorKind, VisibilityEntry};
 use drumline::message::Message;
 use drumline::run::{Event, Observer};
+use drumline_sqs::ReceiveRequest;
 use tokio::sync::OnceCell;
 
 use super::client::Clients;
 use super::describe::{QueueFacts, describe, is_fifo, queue_name, url_by_arn};
 use super::errors::explain;
+use super::lean::Failed;
 use super::translate;
 use crate::sqs::{BoxFuture, Queue, SqsError};
 
 /// What the ledger and the handlers need of a message; every further attribute would be sent and parsed for nothing.
-const SYSTEM_ATTRIBUTES: [SystemAttribute; 8] = [
-    SystemAttribute::ApproximateReceiveCount,
-    SystemAttribute::SentTimestamp,
-    SystemAttribute::ApproximateFirstReceiveTimestamp,
-    SystemAttribute::MessageGroupId,
-    SystemAttribute::MessageDeduplicationId,
-    SystemAttribute::SequenceNumber,
-    SystemAttribute::SenderId,
-    SystemAttribute::AwsTraceHeader,
+const SYSTEM_ATTRIBUTES: [&str; 8] = [
+    "ApproximateReceiveCount",
+    "SentTimestamp",
+    "ApproximateFirstReceiveTimestamp",
+    "MessageGroupId",
+    "MessageDeduplicationId",
+    "SequenceNumber",
+    "SenderId",
+    "AWSTraceHeader",
 ];
 
 /// All of them: a tool for dead letters wants the queue that each died in, too.
-const DEAD_LETTER_ATTRIBUTES: [SystemAttribute; 1] = [SystemAttribute::All];
+const DEAD_LETTER_ATTRIBUTES: [&str; 1] = ["All"];
 
 /// One queue of SQS. Cheap to clone.
 #[derive(Clone)]
 pub struct AwsQueue {
-    pub(super) clients: Clients,
-    pub(super) queue_url: String,
+    pub(super) clients: Arc<Clients>,
+    pub(super) queue_url: Arc<str>,
     wait_time: Duration,
     visibility: Duration,
-    system_attributes: &'static [SystemAttribute],
+    system_attributes: &'static [&'static str],
     /// Where copies of permanent failures go, once it was needed.
     dead_letter_url: Arc<OnceCell<String>>,
     observer: Arc<dyn Observer>,
@@ -49,6 +51,7 @@ impl AwsQueue {
     pub fn new(clients: Clients, queue_url: String, observer: Arc<dyn Observer>) -> Self {
         let (wait_time, visibility) = (Duration::ZERO, Duration::ZERO);
         let system_attributes = &SYSTEM_ATTRIBUTES;
+        let (clients, queue_url) = (Arc::new(clients), queue_url.into());
         let dead_letter_url = Arc::default();
         Self { clients, queue_url, wait_time, visibility, system_attributes, dead_letter_url, observer }
     }
@@ -93,42 +96,84 @@ impl AwsQueue {
         self.dead_letter_url.get_or_try_init(find).await.map(String::as_str)
     }
 
-    fn receive_within(&self, wait_time: Duration, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
-        let visibility = whole_secs(self.visibility);
-        let request = self
+    /// Makes a request by the lean client, or by the SDK's where there is none or where what the lean one failed of may be its own fault.
+    async fn lean_or_sdk<T>(
+        &self,
+        by_lean: Option<impl Future<Output = Result<T, Failed>>>,
+        by_sdk: impl Future<Output = Result<T, SqsError>>,
+    ) -> Result<T, SqsError> {
+        let Some(by_lean) = by_lean else { return by_sdk.await };
+        let Failed { error, may_be_own } = match by_lean.await {
+            Ok(done) => return Ok(done),
+            Err(failed) => failed,
+        };
+        if !may_be_own {
+            return Err(error);
+        }
+        let done = by_sdk.await?;
+        if let Some(lean) = self.clients.lean() {
+            lean.turn_off(&error, &*self.observer);
+        }
+        Ok(done)
+    }
+
+    async fn receive_within(&self, wait_time: Duration, max: usize) -> Result<Vec<Message>, SqsError> {
+        let request = ReceiveRequest {
+            max,
+            wait_secs: wait_time.as_secs(),
+            visibility_secs: Some(self.visibility.as_secs()).filter(|secs| *secs > 0),
+            system_attributes: self.system_attributes,
+        };
+        let by_lean = self.clients.lean().map(|lean| lean.receive(&self.queue_url, &request));
+        // In a box of its own, which most receives never make.
+        let by_sdk = async { Box::pin(self.receive_by_sdk(&request)).await };
+        let result = self.lean_or_sdk(by_lean, by_sdk).await;
+        observe(&*self.observer, SqsAction::ReceiveMessage, &result);
+        result
+    }
+
+    async fn receive_by_sdk(&self, request: &ReceiveRequest<'_>) -> Result<Vec<Message>, SqsError> {
+        let names = request.system_attributes.iter().map(|name| SystemAttribute::from(*name));
+        let receive = self
             .clients
             .polls
             .receive_message()
-            .queue_url(&self.queue_url)
-            .max_number_of_messages(i32::try_from(max).unwrap_or(1))
-            .wait_time_seconds(whole_secs(wait_time))
-            .set_visibility_timeout((visibility > 0).then_some(visibility))
-            .set_message_system_attribute_names(Some(self.system_attributes.to_vec()))
+            .queue_url(&*self.queue_url)
+            .max_number_of_messages(i32::try_from(request.max).unwrap_or(1))
+            .wait_time_seconds(whole_secs(request.wait_secs))
+            .set_visibility_timeout(request.visibility_secs.map(whole_secs))
+            .set_message_system_attribute_names(Some(names.collect()))
             .message_attribute_names("All");
-        let observer = Arc::clone(&self.observer);
-        Box::pin(async move {
-            let result = request.send().await.map_err(|error| explain("ReceiveMessage", &error));
-            observe(&*observer, SqsAction::ReceiveMessage, &result);
-            Ok(result?.messages.unwrap_or_default().into_iter().map(translate::message).collect())
-        })
+        let answer = receive.send().await.map_err(|error| explain("ReceiveMessage", &error))?;
+        Ok(answer.messages.unwrap_or_default().into_iter().map(translate::message).collect())
     }
 
-    async fn delete(&self, entries: Vec<Entry>) -> Result<Replies, SqsError> {
+    async fn delete(&self, entries: &[Entry]) -> Result<Replies, SqsError> {
+        let by_lean = self.clients.lean().map(|lean| lean.delete(&self.queue_url, entries));
+        self.lean_or_sdk(by_lean, async { Box::pin(self.delete_by_sdk(entries)).await }).await
+    }
+
+    async fn delete_by_sdk(&self, entries: &[Entry]) -> Result<Replies, SqsError> {
         let count = entries.len();
-        let entries = entries.into_iter().enumerate();
+        let entries = entries.iter().enumerate();
         let entries = entries.map(|(index, entry)| translate::delete_entry(index, entry)).collect();
-        let request = self.clients.calls.delete_message_batch().queue_url(&self.queue_url);
+        let request = self.clients.calls.delete_message_batch().queue_url(&*self.queue_url);
         let reply = request.set_entries(Some(entries)).send().await;
         let reply = reply.map_err(|error| explain("DeleteMessageBatch", &error))?;
         let successful = reply.successful.iter().map(|entry| entry.id.as_str());
         Ok(translate::replies(count, successful, &reply.failed))
     }
 
-    async fn change_visibility(&self, entries: Vec<VisibilityEntry>) -> Result<Replies, SqsError> {
+    async fn change_visibility(&self, entries: &[VisibilityEntry]) -> Result<Replies, SqsError> {
+        let by_lean = self.clients.lean().map(|lean| lean.change_visibility(&self.queue_url, entries));
+        self.lean_or_sdk(by_lean, async { Box::pin(self.change_visibility_by_sdk(entries)).await }).await
+    }
+
+    async fn change_visibility_by_sdk(&self, entries: &[VisibilityEntry]) -> Result<Replies, SqsError> {
         let count = entries.len();
-        let entries = entries.into_iter().enumerate();
+        let entries = entries.iter().enumerate();
         let entries = entries.map(|(index, entry)| translate::visibility_entry(index, entry)).collect();
-        let request = self.clients.calls.change_message_visibility_batch().queue_url(&self.queue_url);
+        let request = self.clients.calls.change_message_visibility_batch().queue_url(&*self.queue_url);
         let reply = request.set_entries(Some(entries)).send().await;
         let reply = reply.map_err(|error| explain("ChangeMessageVisibilityBatch", &error))?;
         let successful = reply.successful.iter().map(|entry| entry.id.as_str());
@@ -155,11 +200,13 @@ impl AwsQueue {
 
 impl Queue for AwsQueue {
     fn receive(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
-        self.receive_within(self.wait_time, max)
+        let queue = self.clone();
+        Box::pin(async move { queue.receive_within(queue.wait_time, max).await })
     }
 
     fn receive_now(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
-        self.receive_within(Duration::ZERO, max)
+        let queue = self.clone();
+        Box::pin(async move { queue.receive_within(Duration::ZERO, max).await })
     }
 
     fn perform(&self, action: Action) -> BoxFuture<Replies> {
@@ -167,9 +214,9 @@ impl Queue for AwsQueue {
         Box::pin(async move {
             let count = action.deliveries().len();
             let (requested, result) = match action {
-                Action::Delete(entries) => (SqsAction::DeleteMessageBatch, queue.delete(entries).await),
+                Action::Delete(entries) => (SqsAction::DeleteMessageBatch, queue.delete(&entries).await),
                 Action::ChangeVisibility(entries) => {
-                    (SqsAction::ChangeMessageVisibilityBatch, queue.change_visibility(entries).await)
+                    (SqsAction::ChangeMessageVisibilityBatch, queue.change_visibility(&entries).await)
                 }
                 Action::DeadLetter { message, reason, .. } => {
                     (SqsAction::SendMessage, queue.copy(&message, &reason).await)
@@ -193,7 +240,7 @@ fn call_error(error: SqsError) -> CallError {
     }
 }
 
-/// Settings are checked to be whole seconds within SQS's bounds.
-fn whole_secs(duration: Duration) -> i32 {
-    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+/// Settings are checked to be within SQS's bounds.
+fn whole_secs(secs: u64) -> i32 {
+    i32::try_from(secs).unwrap_or(i32::MAX)
 }

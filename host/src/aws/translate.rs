@@ -55,18 +55,18 @@ fn attributes(attributes: HashMap<String, MessageAttributeValue>) -> BTreeMap<St
 }
 
 /// Entry ids are positions: message ids may repeat within one batch, and SQS would refuse it whole.
-pub(super) fn delete_entry(index: usize, entry: Entry) -> DeleteMessageBatchRequestEntry {
-    let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(entry.receipt);
+pub(super) fn delete_entry(index: usize, entry: &Entry) -> DeleteMessageBatchRequestEntry {
+    let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(&*entry.receipt);
     entry.build().expect("both fields are set")
 }
 
 pub(super) fn visibility_entry(
     index: usize,
-    entry: VisibilityEntry,
+    entry: &VisibilityEntry,
 ) -> ChangeMessageVisibilityBatchRequestEntry {
     let built = ChangeMessageVisibilityBatchRequestEntry::builder()
         .id(index.to_string())
-        .receipt_handle(entry.receipt)
+        .receipt_handle(&*entry.receipt)
         .visibility_timeout(i32::try_from(entry.visibility_secs).unwrap_or(i32::MAX));
     built.build().expect("all fields are set")
 }
@@ -75,7 +75,27 @@ pub(super) fn visibility_entry(
 pub(super) fn replies<'a>(
     count: usize,
     successful: impl Iterator<Item = &'a str>,
-    failed: &[BatchResultErrorEntry],
+    failed: &'a [BatchResultErrorEntry],
+) -> Replies {
+    let failed =
+        failed.iter().map(|entry| (entry.id.as_str(), entry_error(&entry.code, entry.message.as_deref())));
+    in_order(count, successful, failed)
+}
+
+/// The error of an entry of a batch.
+pub(super) fn entry_error(code: &str, message: Option<&str>) -> CallError {
+    let text = match message {
+        Some(message) => format!("{code}: {message}"),
+        None => code.to_owned(),
+    };
+    if is_gone(code, message) { CallError::Gone(text) } else { CallError::Failed(text) }
+}
+
+/// Results by the positions of their entries.
+pub(super) fn in_order<'a>(
+    count: usize,
+    successful: impl Iterator<Item = &'a str>,
+    failed: impl Iterator<Item = (&'a str, CallError)>,
 ) -> Replies {
     let mut replies: Vec<Option<Result<(), CallError>>> = vec![None; count];
     let mut answer = |id: &str, reply| {
@@ -86,13 +106,8 @@ pub(super) fn replies<'a>(
     for id in successful {
         answer(id, Ok(()));
     }
-    for entry in failed {
-        let text = match &entry.message {
-            Some(message) => format!("{}: {message}", entry.code),
-            None => entry.code.clone(),
-        };
-        let gone = is_gone(&entry.code, entry.message.as_deref());
-        answer(&entry.id, Err(if gone { CallError::Gone(text) } else { CallError::Failed(text) }));
+    for (id, error) in failed {
+        answer(id, Err(error));
     }
     let missing = || Err(CallError::Failed("the answer does not mention this entry".to_owned()));
     replies.into_iter().map(|reply| reply.unwrap_or_else(missing)).collect()

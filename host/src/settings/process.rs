@@ -20,7 +20,7 @@ use super::reader::{Reader, Reading};
 use super::schedules::ScheduleSettings;
 use super::unknown::UnknownVariable;
 use super::values::{self, AllFailed, FifoStop, LogFormat};
-use crate::aws::{name_of, queue_name};
+use crate::aws::{SqsClientChoice, name_of, queue_name};
 use crate::claims::StoreSettings;
 use crate::forward::{ForwardOptions, read_headers};
 use crate::payload::PayloadSettings;
@@ -65,6 +65,8 @@ pub struct Settings {
     pub fifo_stop: FifoStop,
     /// What a Lambda batch is in which every message failed.
     pub all_failed: AllFailed,
+    /// The client that makes the requests of the hot path.
+    pub sqs_client: SqsClientChoice,
     /// Metrics are written to standard output in CloudWatch's embedded metric format.
     pub emf: bool,
     /// Jobs are counted by tenant.
@@ -153,6 +155,7 @@ impl Reader<'_> {
         let shutdown_grace = self.get("shutdown_grace", None, values::positive_duration);
         let deadline_margin = self.get("deadline_margin", None, values::positive_duration);
         let fifo_stop = self.get("fifo_stop", None, values::fifo_stop);
+        let sqs_client = self.get("sqs_client", None, values::sqs_client);
         let all_failed = self.get("all_failed", None, values::all_failed);
         let emf = self.get("emf", None, values::on_or_off).unwrap_or(self.reading == Reading::Function);
         let tenant_metrics = self.get("tenant_metrics", None, values::on_or_off);
@@ -186,6 +189,7 @@ impl Reader<'_> {
             deadline_margin: deadline_margin?,
             fifo_stop: fifo_stop?,
             all_failed: all_failed?,
+            sqs_client: sqs_client?,
             emf,
             tenant_metrics: tenant_metrics?,
             forward_to,

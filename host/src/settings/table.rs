@@ -183,6 +183,13 @@ pub const SETTINGS: &[Setting] = &[
         "Lambda: where every message of a batch failed, list them all, or fail the invocation: that slows the polling down, and wakes alarms on errors",
     ),
     setting(
+        "sqs_client",
+        Some("auto"),
+        false,
+        "auto|lean|sdk",
+        "What makes receives, deletes, renewals and sends: Drumline's own lean client, the AWS SDK's, or with `auto` the lean one, and the SDK's from the first request on that only the lean one fails to make",
+    ),
+    setting(
         "emf",
         None,
         false,

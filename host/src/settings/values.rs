@@ -10,6 +10,7 @@ use drumline::message::{MAX_SCOPE_BYTES, MAX_TYPE_BYTES, RequiredFields};
 use drumline_store::{Location, OpenError, SecretText, SecretUrl};
 use url::Url;
 
+use crate::aws::SqsClientChoice;
 use crate::claims::StoreOutage;
 
 /// Where permanent failures go.
@@ -177,6 +178,12 @@ pub(super) fn legacy_records(text: &str) -> Parsed<bool> {
 
 pub(super) fn fifo_stop(text: &str) -> Parsed<FifoStop> {
     one_of(text, &[("group", FifoStop::Group), ("batch", FifoStop::Batch)])
+}
+
+pub(super) fn sqs_client(text: &str) -> Parsed<SqsClientChoice> {
+    let choices =
+        [("auto", SqsClientChoice::Auto), ("lean", SqsClientChoice::Lean), ("sdk", SqsClientChoice::Sdk)];
+    one_of(text, &choices)
 }
 
 pub(super) fn all_failed(text: &str) -> Parsed<AllFailed> {

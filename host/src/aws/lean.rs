@@ -1,0 +1,175 @@
+//! The choice of the client that makes the requests of the hot path, and their way through the lean one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use drumline::core::{Entry, Replies, VisibilityEntry};
+use drumline::message::Message;
+use drumline::run::{Event, Observer};
+use drumline_aws::Environment;
+use drumline_sqs::{
+    BatchAnswer, ClientConfig, DeleteEntry, ErrorKind, ReceiveRequest, Received, RequestError, SqsClient,
+    VisibilityEntry as Visibility,
+};
+use tracing::{info, warn};
+
+use super::client::{CALL_TIMEOUT, Clients, RECEIVE_SLACK};
+use super::errors::{explain_lean};
+use super::translate;
+use crate::sqs::SqsError;
+
+/// The client that makes the requests of the hot path: receives, deletes and changes of visibility.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum SqsClientChoice {
+    /// The lean client, and the SDK's from the first request on that only the lean one fails to make.
+    #[default]
+    Auto,
+    /// The lean client only.
+    Lean,
+    /// The SDK's client only.
+    Sdk,
+}
+
+/// The client of the hot path, for a whole process: where the SDK's takes over for one queue, it does for all.
+#[derive(Debug, Clone, Default)]
+pub struct SqsClientSwitch {
+    choice: SqsClientChoice,
+    /// The SDK's client has taken over.
+    is_off: Arc<AtomicBool>,
+}
+
+impl SqsClientSwitch {
+    /// A switch that is set to this client.
+    pub fn new(choice: SqsClientChoice) -> Self {
+        Self { choice, is_off: Arc::default() }
+    }
+}
+
+/// The codes of a signature that SQS does not accept. The SDK makes the same one, unless this client has a fault.
+const OF_SIGNATURES: [&str; 3] =
+    ["SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"];
+
+/// Variables that name a proxy: requests through one are the SDK's.
+const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+
+/// The lean client of a queue. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Lean {
+    client: Arc<SqsClient>,
+    switch: SqsClientSwitch,
+}
+
+impl Lean {
+    /// Returns the lean client for an endpoint, if it is chosen and can be used.
+    pub(super) fn of(clients: &Clients, switch: &SqsClientSwitch) -> Option<Self> {
+        if switch.choice == SqsClientChoice::Sdk {
+            return None;
+        }
+        let environment = Environment::of_process();
+        if environment.first(PROXIES).is_some() {
+            info!("requests go through a proxy: they are made by the SDK's client");
+            return None;
+        }
+        let config = ClientConfig {
+            endpoint: clients.endpoint.as_ref()?.as_str().to_owned(),
+            region: clients.config.region()?.to_string(),
+            credentials: clients.config.credentials_provider()?,
+            user_agent: concat!("drumline/", env!("CARGO_PKG_VERSION")),
+        };
+        match SqsClient::new(config, &environment) {
+            Ok(client) => Some(Self { client: Arc::new(client), switch: switch.clone() }),
+            Err(problem) => {
+                warn!(problem, "the lean SQS client cannot be used: requests are made by the SDK's");
+                None
+            }
+        }
+    }
+
+    /// Returns true while it makes the requests.
+    pub(super) fn is_on(&self) -> bool {
+        !self.switch.is_off.load(Ordering::Relaxed)
+    }
+
+    /// Returns true if the SDK's client should try what this one failed to do: a fault of its own may be the reason.
+    fn may_be_own(&self, error: &RequestError) -> bool {
+        let is_own = matches!(error.kind, ErrorKind::Undecodable)
+            || error.code().is_some_and(|code| OF_SIGNATURES.contains(&code));
+        self.switch.choice == SqsClientChoice::Auto && is_own
+    }
+
+    /// The SDK's client has done what this one failed to do: it makes all requests from now on.
+    pub(super) fn turn_off(&self, error: &SqsError, observer: &dyn Observer) {
+        if !self.switch.is_off.swap(true, Ordering::Relaxed) {
+            warn!(%error, "the SDK's SQS client takes over: it has made a request that the lean one failed to make");
+            observer.observe(&Event::SqsClientReplaced);
+        }
+    }
+
+    pub(super) async fn receive(
+        &self,
+        queue_url: &str,
+        request: &ReceiveRequest<'_>,
+    ) -> Result<Vec<Message>, Failed> {
+        let limit = Duration::from_secs(request.wait_secs) + RECEIVE_SLACK;
+        match self.client.receive(queue_url, request, limit).await {
+            Ok(Received { messages, undecodable }) => {
+                for message in undecodable {
+                    let (message_id, reason) = (message.message_id.as_deref(), &message.reason);
+                    warn!(
+                        queue_url,
+                        message_id,
+                        reason,
+                        "message not decoded: it is redelivered after its visibility timeout"
+                    );
+                }
+                Ok(messages)
+            }
+            Err(error) => Err(self.failed("ReceiveMessage", &error)),
+        }
+    }
+
+    pub(super) async fn delete(&self, queue_url: &str, entries: &[Entry]) -> Result<Replies, Failed> {
+        let shown: Vec<_> = entries.iter().map(|entry| DeleteEntry { receipt: &entry.receipt }).collect();
+        match self.client.delete(queue_url, &shown, CALL_TIMEOUT).await {
+            Ok(answer) => Ok(replies(entries.len(), &answer)),
+            Err(error) => Err(self.failed("DeleteMessageBatch", &error)),
+        }
+    }
+
+    pub(super) async fn change_visibility(
+        &self,
+        queue_url: &str,
+        entries: &[VisibilityEntry],
+    ) -> Result<Replies, Failed> {
+        let shown = entries.iter().map(|entry| Visibility {
+            receipt: &entry.receipt,
+            visibility_secs: entry.visibility_secs.into(),
+        });
+        match self.client.change_visibility(queue_url, &shown.collect::<Vec<_>>(), CALL_TIMEOUT).await {
+            Ok(answer) => Ok(replies(entries.len(), &answer)),
+            Err(error) => Err(self.failed("ChangeMessageVisibilityBatch", &error)),
+        }
+    }
+
+    fn failed(&self, action: &str, error: &RequestError) -> Failed {
+        Failed { may_be_own: self.may_be_own(error), error: explain_lean(action, error) }
+    }
+}
+
+/// A request that the lean client could not make.
+pub(super) struct Failed {
+    pub(super) error: SqsError,
+    /// A fault of the lean client may be the reason: the SDK's should try it.
+    pub(super) may_be_own: bool,
+}
+
+fn replies(count: usize, answer: &BatchAnswer) -> Replies {
+    let successful = answer.successful.iter().map(|entry| entry.id.as_str());
+    let failed = answer
+        .failed
+        .iter()
+        .map(|entry| (entry.id.as_str(), translate::entry_error(&entry.code, entry.message.as_deref())));
+    translate::in_order(count, successful, failed)
+}

@@ -1,0 +1,12 @@
+//! Texts as JSON, written straight into a buffer.
+
+/// Appends a text as a JSON string.
+pub(crate) fn string(buffer: &mut Vec<u8>, text: &str) {
+    // Into a vector, and of a text: neither can fail.
+    serde_json::to_writer(buffer, text).expect("a text is JSON");
+}
+
+/// Appends a number.
+pub(crate) fn number(buffer: &mut Vec<u8>, number: u64) {
+    serde_json::to_writer(buffer, &number).expect("a number is JSON");
+}

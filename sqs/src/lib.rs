@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+//!
+//! One file for each step of a request: its body is [written](write), [signed](sign) with [credentials](credentials), sent over a
+//! connection of the [pool](pool), and its answer [decoded](decode). [`SqsClient`] puts the steps together.
+
+mod client;
+mod credentials;
+mod decode;
+mod error;
+mod escape;
+mod pool;
+mod sign;
+mod write;
+
+pub use client::{ClientConfig, SqsClient};
+pub use decode::{BatchAnswer, FailedEntry, Received, SentEntry, Undecodable};
+pub use error::{ErrorKind, RequestError};
+pub use write::{DeleteEntry, ReceiveRequest, SendEntry, VisibilityEntry};
