@@ -4,7 +4,9 @@
 
 mod aws_smoke;
 mod bench;
+mod check;
 mod deps;
+mod docs;
 mod infra;
 mod localstack;
 mod package_lambda;
@@ -39,6 +41,10 @@ enum Command {
     AwsSmoke(aws_smoke::Options),
     /// Build the Lambda function as zip files to upload
     PackageLambda(package_lambda::Options),
+    /// Run everything that CI runs
+    Check,
+    /// Check links and words of the documentation, and build the book
+    Docs(docs::Options),
     /// Check the templates of infra/ with cfn-lint and Terraform
     Infra,
     /// Check what the crates depend on: purity, licences, sources, and advisories where the network allows it
@@ -55,6 +61,8 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::AwsSmoke(options) => aws_smoke::run(&options),
         Command::PackageLambda(options) => package_lambda::run(&options),
+        Command::Check => check::run(),
+        Command::Docs(options) => docs::run(&options),
         Command::Infra => infra::run(),
         Command::Deps => deps::run(),
         Command::Sbom(options) => sbom::run(&options),

@@ -277,3 +277,22 @@ fn shared_slots_are_shown_by_queue() {
         assert!(text.contains(&format!("{line}\n")), "{line} in\n{text}");
     }
 }
+
+#[test]
+fn every_metric_is_documented() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let pages = ["metrics.md", "outbox.md", "watch.md"]
+        .map(|page| std::fs::read_to_string(folder.join(page)).unwrap());
+    let metrics = Metrics::new();
+    emit_every_event(&metrics.queue(QUEUE));
+    let text = metrics.encode();
+    let names = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .map(|line| line.split_once(' ').unwrap());
+    let missing: Vec<String> = names
+        .map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() })
+        .filter(|name| !pages.iter().any(|page| page.contains(name.as_str())))
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}

@@ -186,7 +186,15 @@ async fn connect_in(
         Client::from_conf(config.build())
     };
     let (polls, calls) = (client(wait_time + RECEIVE_SLACK), client(CALL_TIMEOUT));
-    Ok(Clients { config: base, polls, calls, host: host.into(), endpoint: url, lean: None, warnings: warnings.into() })
+    Ok(Clients {
+        config: base,
+        polls,
+        calls,
+        host: host.into(),
+        endpoint: url,
+        lean: None,
+        warnings: warnings.into(),
+    })
 }
 
 /// The endpoint that requests go to, by the SDK's rules if none is given.

@@ -15,7 +15,7 @@ use drumline_sqs::{
 use tracing::{info, warn};
 
 use super::client::{CALL_TIMEOUT, Clients, RECEIVE_SLACK};
-use super::errors::{explain_lean};
+use super::errors::explain_lean;
 use super::translate;
 use crate::sqs::SqsError;
 

@@ -56,7 +56,8 @@ fn attributes(attributes: HashMap<String, MessageAttributeValue>) -> BTreeMap<St
 
 /// Entry ids are positions: message ids may repeat within one batch, and SQS would refuse it whole.
 pub(super) fn delete_entry(index: usize, entry: &Entry) -> DeleteMessageBatchRequestEntry {
-    let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(&*entry.receipt);
+    let entry =
+        DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(&*entry.receipt);
     entry.build().expect("both fields are set")
 }
 

@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+mod documented;
 mod environment;
 mod forward;
 mod guards;

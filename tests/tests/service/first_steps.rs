@@ -1,4 +1,4 @@
-//! The first steps of the README, as they are written there.
+//! The commands of `docs/first-steps.md`, as they are written there.
 
 use std::fs;
 use std::process::Stdio;
@@ -42,13 +42,13 @@ fn here(mut step: Step, queue_address: &str) -> Step {
 }
 
 #[tokio::test]
-async fn the_first_steps_do_as_the_readme_says() {
-    let page = fs::read_to_string(root().join("README.md")).unwrap();
+async fn the_first_steps_do_as_the_page_says() {
+    let page = fs::read_to_string(root().join("docs/first-steps.md")).unwrap();
     let drumline = binary("drumline-cli", "drumline");
     let programs = drumline.parent().expect("a program lies in a folder");
     let queue_address = free_address().to_string();
     let steps: Vec<Step> =
-        steps(&page, "## First steps").into_iter().map(|step| here(step, &queue_address)).collect();
+        steps(&page, "# First steps").into_iter().map(|step| here(step, &queue_address)).collect();
     assert!(steps.len() > 10, "{steps:#?}");
 
     let (folder, outputs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
