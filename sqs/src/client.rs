@@ -315,3 +315,7 @@ fn service_error(answer: &Response<Bytes>) -> RequestError {
     };
     RequestError::new(ErrorKind::Service { code, message, status, retry_after }, text)
 }
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

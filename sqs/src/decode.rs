@@ -68,11 +68,13 @@ pub struct FailedEntry {
 
 /// Decodes what a receive has brought. `None` if the answer is none of a receive.
 pub(crate) fn received(body: &[u8]) -> Option<Received> {
-    if let Ok(Messages { messages }) = serde_json::from_slice(body) {
+    // Once for all texts.
+    let body = std::str::from_utf8(body).ok()?;
+    if let Ok(Messages { messages }) = serde_json::from_str(body) {
         let messages = messages.unwrap_or_default().into_iter().map(|Shape(message)| message).collect();
         return Some(Received { messages, undecodable: Vec::new() });
     }
-    let RawMessages { messages } = serde_json::from_slice(body).ok()?;
+    let RawMessages { messages } = serde_json::from_str(body).ok()?;
     let mut received = Received::default();
     for raw in messages.unwrap_or_default() {
         match serde_json::from_str::<Shape>(raw.get()) {

@@ -10,9 +10,8 @@ use drumline_aws::Environment;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector};
 use hyper_util::client::legacy::connect::HttpConnector;
-use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::{Instant, timeout};
 use tower_service::Service as _;
@@ -36,9 +35,9 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) enum NoAnswer {
     /// It was not written to any connection.
     Unwritten(BoxError),
-    /// The connection ended before any answer, at the beginning of which it was one that had served others: mostly its end was under way.
+    /// The connection ended before any answer. Some of the request, or all of it, may have been read.
     Closed(BoxError),
-    /// The connection or the answer ended in the middle.
+    /// The answer ended in the middle, or is too long.
     Broken(BoxError),
 }
 
@@ -72,16 +71,8 @@ impl Pool {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let connector = HttpsConnectorBuilder::new();
-        let connector = match (uri.scheme_str(), drumline_aws::root_certificates(environment)?) {
-            (Some("https"), None) => {
-                let provider = rustls::crypto::ring::default_provider();
-                connector.with_provider_and_native_roots(provider).map_err(|error| error.to_string())?
-            }
-            // Without TLS no certificate is asked for, and none is read.
-            (_, certificates) => connector.with_tls_config(trusting(certificates.unwrap_or_default())?),
-        };
-        let connector = connector.https_or_http().enable_http1().wrap_connector(tcp);
+        let tls = tls_config(uri.scheme_str() == Some("https"), environment)?;
+        let connector = HttpsConnector::from((tcp, tls));
         Ok(Self { uri, connector, idle: Mutex::default() })
     }
 
@@ -99,17 +90,7 @@ impl Pool {
                     // The connection has ended since it was used last; nothing of the request was written.
                     Some(unwritten) if has_served => request = unwritten,
                     Some(_) => return Err(NoAnswer::Unwritten(error.into_error().into())),
-                    None => {
-                        let error = error.into_error();
-                        let is_closed =
-                            error.is_incomplete_message() || error.is_closed() || error.is_canceled();
-                        let error = Box::from(error);
-                        return Err(if has_served && is_closed {
-                            NoAnswer::Closed(error)
-                        } else {
-                            NoAnswer::Broken(error)
-                        });
-                    }
+                    None => return Err(NoAnswer::Closed(error.into_error().into())),
                 },
             }
         }
@@ -154,6 +135,21 @@ impl Pool {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 
+    /// Returns true if a connection waits for a request.
+    #[cfg(test)]
+    pub(crate) fn has_idle(&self) -> bool {
+        self.idle().map(|connection| self.keep(connection)).is_some()
+    }
+
+    /// Has all connections be older by so much, and their last request by so much longer ago.
+    #[cfg(test)]
+    pub(crate) fn age_by(&self, age: Duration, idle: Duration) {
+        for connection in &mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner) {
+            connection.opened_at -= age;
+            connection.used_at -= idle;
+        }
+    }
+
     async fn connect(&self) -> Result<Connection, BoxError> {
         let connecting = async {
             let stream = self.connector.clone().call(self.uri.clone()).await?;
@@ -173,12 +169,35 @@ impl Pool {
     }
 }
 
-/// Returns TLS settings that trust these root certificates only.
-fn trusting(certificates: Vec<CertificateDer<'static>>) -> Result<ClientConfig, String> {
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(certificates);
+/// Returns the TLS settings: ring, the system's root certificates or those of `AWS_CA_BUNDLE`, and HTTP/1.1. Where no connection is to be
+/// encrypted, no certificate is read.
+fn tls_config(encrypted: bool, environment: &Environment) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| error.to_string())?;
-    Ok(builder.with_root_certificates(store).with_no_client_auth())
+    let builder = match drumline_aws::root_certificates(environment)? {
+        None if encrypted => builder.with_native_roots().map_err(|error| error.to_string())?,
+        certificates => {
+            let mut store = RootCertStore::empty();
+            store.add_parsable_certificates(certificates.unwrap_or_default());
+            builder.with_root_certificates(store)
+        }
+    };
+    let mut config = builder.with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn connections_are_http_1_1_and_trust_what_the_environment_names() {
+        let config = tls_config(false, &Environment::from([("", ""); 0])).unwrap();
+        assert_eq!(config.alpn_protocols, [b"http/1.1"]);
+        let problem = tls_config(true, &Environment::from([("AWS_CA_BUNDLE", "/nowhere/bundle.pem")]));
+        assert!(problem.unwrap_err().contains("AWS_CA_BUNDLE"));
+    }
 }

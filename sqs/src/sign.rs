@@ -119,7 +119,7 @@ fn hash(bytes: &[u8]) -> String {
 }
 
 /// Returns a time as `20261130T120000Z`.
-fn date(seconds: u64) -> String {
+pub(crate) fn date(seconds: u64) -> String {
     let time = DateTime::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
     let text = time.fmt(Format::DateTime).unwrap_or_default();
     text.chars().filter(|character| !matches!(character, '-' | ':')).collect()

@@ -157,13 +157,33 @@ fn part(text: &str) -> String {
 
 /// A part behind its length, in bytes as written.
 fn push_part(key: &mut String, text: &str) {
-    // Writing into a text cannot fail.
-    let _ = if text.contains(|c: char| c == '%' || c.is_control()) {
-        let escaped = escape_controls(text);
-        write!(key, "{}:{escaped}", escaped.len())
+    // Nearly all texts are plain ASCII, and each job has four: the rest is looked at character by character.
+    let is_plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'$' | b'&'..=b'~'));
+    if is_plain || !text.contains(|c: char| c == '%' || c.is_control()) {
+        push_number(key, text.len());
+        key.push(':');
+        key.push_str(text);
     } else {
-        write!(key, "{}:{text}", text.len())
-    };
+        let escaped = escape_controls(text);
+        push_number(key, escaped.len());
+        key.push(':');
+        key.push_str(&escaped);
+    }
+}
+
+fn push_number(key: &mut String, number: usize) {
+    // Formatting is a large part of making a key, and the lengths of most parts have at most two digits.
+    let digit =
+        |digit: usize| char::from_digit(u32::try_from(digit).unwrap_or_default(), 10).unwrap_or_default();
+    if number < 100 {
+        if number >= 10 {
+            key.push(digit(number / 10));
+        }
+        key.push(digit(number % 10));
+    } else {
+        // Writing into a text cannot fail.
+        let _ = write!(key, "{number}");
+    }
 }
 
 /// Replaces each control character by `%{X}`, where X is its code in hexadecimal, and each `%{` by `%{25}{`. Texts that

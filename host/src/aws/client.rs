@@ -129,7 +129,7 @@ pub fn check_environment() -> Result<(), String> {
     drumline_aws::check(&Environment::of_process(), &[SERVICE])
 }
 
-async fn connect_in(
+pub(super) async fn connect_in(
     environment: &Environment,
     own_endpoint: Option<&str>,
     queue_url: &Url,

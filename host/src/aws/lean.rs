@@ -173,3 +173,7 @@ fn replies(count: usize, answer: &BatchAnswer) -> Replies {
         .map(|entry| (entry.id.as_str(), translate::entry_error(&entry.code, entry.message.as_deref())));
     translate::in_order(count, successful, failed)
 }
+
+#[cfg(test)]
+#[path = "lean_tests.rs"]
+mod tests;

@@ -1,0 +1,356 @@
+//! The lean client beside the SDK's, both against a server that records what they ask and answers what a test says.
+#![allow(clippy::unwrap_used)]
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use base64::Engine as _;
+use bytes::Bytes;
+use drumline::core::{Action, DeliveryId, Entry, Replies, SqsErrorKind, VisibilityEntry};
+use drumline::message::Message;
+use drumline::run::{Event, NoopObserver, Observer};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use url::Url;
+
+use super::super::client::{Clients, connect_in};
+use super::super::queue::AwsQueue;
+use super::{SqsClientChoice, SqsClientSwitch};
+use crate::sqs::{Queue as _, SqsError};
+
+const WAIT: std::time::Duration = std::time::Duration::ZERO;
+
+/// A request, as far as it matters: the body, and the headers that SQS reads.
+#[derive(Debug, Clone, PartialEq)]
+struct Recorded {
+    headers: BTreeMap<&'static str, String>,
+    /// The key, day, region and service that it is signed for.
+    scope: String,
+    body: Value,
+}
+
+#[derive(Debug, Clone)]
+struct Answer {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn ok(body: impl Into<Vec<u8>>) -> Self {
+        Self { status: 200, headers: Vec::new(), body: body.into() }
+    }
+}
+
+#[derive(Clone)]
+struct Server {
+    answer: Arc<Mutex<Answer>>,
+    recorded: Arc<Mutex<Vec<Recorded>>>,
+    url: Url,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/123456789012/jobs", listener.local_addr().unwrap()).parse().unwrap();
+        let answer = Arc::new(Mutex::new(Answer::ok("{}")));
+        let server = Self { answer, recorded: Arc::default(), url };
+        let routes = axum::Router::new().fallback(Self::handle).with_state(server.clone());
+        tokio::spawn(async move { axum::serve(listener, routes).await });
+        server
+    }
+
+    async fn handle(
+        State(server): State<Self>,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> (StatusCode, HeaderMap, Vec<u8>) {
+        let header =
+            |name: &'static str| headers.get(name).map(|value| (name, value.to_str().unwrap().to_owned()));
+        let authorization = headers["authorization"].to_str().unwrap();
+        let scope = authorization.split("Credential=").nth(1).unwrap().split(',').next().unwrap().to_owned();
+        assert!(headers.contains_key("x-amz-date") && authorization.contains("x-amz-target"), "{headers:?}");
+        let names = [
+            "content-type",
+            "host",
+            "x-amz-target",
+            "x-amz-security-token",
+            "content-length",
+            "x-amzn-query-mode",
+        ];
+        let recorded = Recorded {
+            headers: names.into_iter().filter(|name| *name != "content-length").filter_map(header).collect(),
+            scope,
+            body: serde_json::from_slice(&body).unwrap(),
+        };
+        server.recorded.lock().unwrap().push(recorded);
+        let answer = server.answer.lock().unwrap().clone();
+        let mut sent = HeaderMap::new();
+        for (name, value) in answer.headers {
+            sent.insert(name, value.parse().unwrap());
+        }
+        (StatusCode::from_u16(answer.status).unwrap(), sent, answer.body)
+    }
+
+    async fn clients(&self) -> Clients {
+        let variables = [
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_SESSION_TOKEN", "token/with+signs=="),
+            ("AWS_REGION", "eu-west-1"),
+        ];
+        connect_in(&variables.into(), None, &self.url, WAIT).await.unwrap()
+    }
+
+    async fn queue(&self, choice: SqsClientChoice, observer: Arc<dyn Observer>) -> AwsQueue {
+        let clients = self.clients().await.by(&SqsClientSwitch::new(choice));
+        assert_eq!(clients.lean().is_some(), choice != SqsClientChoice::Sdk);
+        AwsQueue::new(clients, self.url.to_string(), observer)
+            .receiving(WAIT, std::time::Duration::from_secs(30))
+    }
+
+    fn answers(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    fn take(&self) -> Vec<Recorded> {
+        std::mem::take(&mut *self.recorded.lock().unwrap())
+    }
+}
+
+/// Both clients of one server.
+struct Both {
+    server: Server,
+    lean: AwsQueue,
+    sdk: AwsQueue,
+}
+
+impl Both {
+    async fn start() -> Self {
+        let server = Server::start().await;
+        let lean = server.queue(SqsClientChoice::Lean, Arc::new(NoopObserver)).await;
+        let sdk = server.queue(SqsClientChoice::Sdk, Arc::new(NoopObserver)).await;
+        Self { server, lean, sdk }
+    }
+
+    /// Receives by both, and returns what both have in common.
+    async fn receive(&self) -> Result<Vec<Message>, SqsError> {
+        let (lean, sdk) = (self.lean.receive(10).await, self.sdk.receive(10).await);
+        let of_error = |error: &SqsError| (error.kind, error.retry_after, error.is_in_doubt);
+        assert_eq!(lean.as_ref().map_err(of_error), sdk.as_ref().map_err(of_error), "{lean:?} {sdk:?}");
+        self.assert_same_requests();
+        lean
+    }
+
+    async fn perform(&self, action: Action) -> Replies {
+        let (lean, sdk) = (self.lean.perform(action.clone()).await, self.sdk.perform(action).await);
+        assert_eq!(lean, sdk);
+        self.assert_same_requests();
+        lean
+    }
+
+    fn assert_same_requests(&self) {
+        let recorded = self.server.take();
+        let [lean, sdk] = &recorded[..] else { panic!("{recorded:?}") };
+        assert_eq!(lean, sdk);
+    }
+}
+
+fn receipts() -> impl Strategy<Value = Vec<String>> {
+    proptest::collection::vec("[ -~\u{e9}\u{1f600}\"\\\\\n]{0,80}", 1..=10)
+}
+
+/// A JSON text of any characters, some of them as escapes, in pairs of surrogates too.
+fn text() -> impl Strategy<Value = String> {
+    proptest::collection::vec(any::<char>().prop_map(String::from).boxed(), 0..20)
+        .prop_map(|texts| texts.concat())
+}
+
+fn escaped(text: &str, escapes: bool) -> String {
+    if !escapes {
+        return serde_json::to_string(text).unwrap();
+    }
+    let units: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    format!("\"{units}\"")
+}
+
+fn message() -> impl Strategy<Value = String> {
+    let attribute =
+        (text(), prop_oneof![Just("String"), Just("Number.int"), Just("String.Json")], any::<bool>());
+    let binary = proptest::collection::vec(any::<u8>(), 0..20);
+    let attributes = proptest::collection::btree_map("[a-zA-Z_.-]{1,12}", attribute, 0..4);
+    let system = proptest::option::of(("[0-9]{0,12}", "[0-9]{0,14}", text(), "[ -~]{0,20}"));
+    (text(), any::<bool>(), attributes, binary, system, any::<bool>()).prop_map(
+        |(body, escapes, attributes, binary, system, has_all)| {
+            let mut fields = Vec::new();
+            if has_all {
+                fields.push(r#""MessageId":"5c0ffee0-0000-4000-8000-000000000002","MD5OfBody":"0""#.to_owned());
+                fields.push(r#""Later":{"a":[1,null,{"b":"c\u0041"}]}"#.to_owned());
+                fields.push(r#""ReceiptHandle":"AQEB\/wJn+3=="#.to_owned() + "\"");
+            }
+            fields.push(format!("\"Body\":{}", escaped(&body, escapes)));
+            let mut named: Vec<String> = attributes
+                .iter()
+                .map(|(name, (value, data_type, escapes))| {
+                    format!(
+                        r#""{name}":{{"StringValue":{},"DataType":"{data_type}"}}"#,
+                        escaped(value, *escapes)
+                    )
+                })
+                .collect();
+            named.push(format!(
+                r#""~bytes":{{"DataType":"Binary.x","BinaryValue":"{}"}}"#,
+                base64::engine::general_purpose::STANDARD.encode(&binary)
+            ));
+            fields.push(format!("\"MessageAttributes\":{{{}}}", named.join(",")));
+            if let Some((count, sent, group, sender)) = system {
+                let system = json!({
+                    "ApproximateReceiveCount": count, "SentTimestamp": sent, "MessageGroupId": group, "SenderId": sender,
+                    "AWSTraceHeader": "Root=1-5759e988-bd862e3fe1be46a994272793", "Unknown": "x",
+                });
+                fields.push(format!("\"Attributes\":{system}"));
+            }
+            format!("{{{}}}", fields.join(","))
+        },
+    )
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    #[test]
+    fn received_messages_are_those_of_the_sdk(answers in proptest::collection::vec(proptest::collection::vec(message(), 0..=10), 1..6)) {
+        run(async {
+            let both = Both::start().await;
+            for messages in answers {
+                let count = messages.len();
+                both.server.answers(Answer::ok(format!("{{\"Messages\":[{}]}}", messages.join(","))));
+                assert_eq!(both.receive().await.unwrap().len(), count);
+            }
+        });
+    }
+
+    #[test]
+    fn deletes_and_changes_of_visibility_are_those_of_the_sdk(receipts in receipts(), secs in 0_u32..43_200, failing in 0_usize..10) {
+        run(async {
+            let both = Both::start().await;
+            let ids = 0..receipts.len();
+            let successful: Vec<Value> = ids.clone().filter(|id| *id != failing).map(|id| json!({ "Id": id.to_string() })).collect();
+            let failed: Vec<Value> = ids
+                .filter(|id| *id == failing)
+                .map(|id| json!({ "Id": id.to_string(), "Code": "ReceiptHandleIsInvalid", "SenderFault": true, "Message": "é" }))
+                .collect();
+            both.server.answers(Answer::ok(json!({ "Successful": successful, "Failed": failed }).to_string()));
+            let delivery = DeliveryId::default();
+            let entries = receipts.iter().map(|receipt| Entry { delivery, receipt: receipt.clone() }).collect();
+            let replies = both.perform(Action::Delete(entries)).await;
+            assert_eq!(replies.iter().filter(|reply| reply.is_err()).count(), usize::from(failing < receipts.len()));
+            let entries = receipts.iter();
+            let entries = entries.map(|receipt| VisibilityEntry { delivery, receipt: receipt.clone(), visibility_secs: secs });
+            both.perform(Action::ChangeVisibility(entries.collect())).await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn errors_are_those_of_the_sdk() {
+    let body = |code: &str| json!({ "__type": code, "message": "why" }).to_string().into_bytes();
+    let query = |code: &str| vec![("x-amzn-query-error", format!("{code};Sender"))];
+    let plain = |status, code: &str| Answer { status, headers: Vec::new(), body: body(code) };
+    let table = [
+        (plain(400, "com.amazonaws.sqs#QueueDoesNotExist"), SqsErrorKind::NoQueue),
+        (
+            Answer {
+                headers: query("AWS.SimpleQueueService.NonExistentQueue"),
+                ..plain(400, "com.amazonaws.sqs#QueueDoesNotExist")
+            },
+            SqsErrorKind::NoQueue,
+        ),
+        (plain(403, "AccessDeniedException"), SqsErrorKind::Denied),
+        (
+            Answer {
+                headers: query("AccessDenied"),
+                ..plain(403, "com.amazon.coral.service#AccessDeniedException")
+            },
+            SqsErrorKind::Denied,
+        ),
+        (plain(400, "ThrottlingException"), SqsErrorKind::Throttled),
+        (plain(400, "com.amazonaws.sqs#RequestThrottled"), SqsErrorKind::Throttled),
+        (plain(403, "InvalidClientTokenId"), SqsErrorKind::InvalidCredentials),
+        (
+            Answer {
+                headers: vec![("x-amz-retry-after", "1500".to_owned())],
+                ..plain(503, "ServiceUnavailable")
+            },
+            SqsErrorKind::Unreachable,
+        ),
+        (Answer { status: 500, headers: Vec::new(), body: b"<html>".to_vec() }, SqsErrorKind::Unreachable),
+        (Answer { status: 404, headers: Vec::new(), body: Vec::new() }, SqsErrorKind::Other),
+    ];
+    for (answer, kind) in table {
+        let both = Both::start().await;
+        both.server.answers(answer.clone());
+        let (lean, sdk) = (both.lean.receive(10).await.unwrap_err(), both.sdk.receive(10).await.unwrap_err());
+        let of_error = |error: &SqsError| (error.kind, error.retry_after, error.is_in_doubt);
+        assert_eq!(of_error(&lean), of_error(&sdk), "{answer:?}: {lean:?}, {sdk:?}");
+        assert_eq!(lean.kind, kind, "{lean:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_receive_of_ten_mebibytes_is_that_of_the_sdk() {
+    let both = Both::start().await;
+    let body = "\u{e9}\"\n".repeat(256 * 1024);
+    let messages: Vec<Value> = (0..10).map(|n| json!({ "MessageId": n.to_string(), "Body": body })).collect();
+    both.server.answers(Answer::ok(json!({ "Messages": messages }).to_string()));
+    let received = both.receive().await.unwrap();
+    assert!(received.len() == 10 && received.iter().all(|message| message.body == body));
+}
+
+#[tokio::test]
+async fn one_undecodable_message_costs_no_other_one() {
+    let both = Both::start().await;
+    let answer = r#"{"Messages":[{"MessageId":"1","Body":"a"},{"MessageId":"2","Body":7},{"MessageId":"3","Body":"c"}]}"#;
+    both.server.answers(Answer::ok(answer));
+    let ids: Vec<String> =
+        both.lean.receive(10).await.unwrap().into_iter().map(|message| message.id.to_string()).collect();
+    assert_eq!(ids, ["1", "3"]);
+    assert!(both.sdk.receive(10).await.is_err(), "the SDK loses all three until they are visible again");
+}
+
+/// Counts how often the SDK's client has taken over.
+#[derive(Default)]
+struct Takeovers(Mutex<usize>);
+
+impl Observer for Takeovers {
+    fn observe(&self, event: &Event<'_>) {
+        if matches!(event, Event::SqsClientReplaced) {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_both_clients_fail_at_replaces_no_client() {
+    let server = Server::start().await;
+    let takeovers = Arc::new(Takeovers::default());
+    let queue = server.queue(SqsClientChoice::Auto, Arc::clone(&takeovers) as Arc<dyn Observer>).await;
+    let refused = json!({ "__type": "SignatureDoesNotMatch", "message": "why" }).to_string();
+    for answer in [
+        Answer { status: 403, headers: Vec::new(), body: refused.into() },
+        Answer::ok("<html>a portal that wants a password</html>"),
+    ] {
+        server.answers(answer);
+        assert!(queue.receive(10).await.is_err());
+        assert_eq!(server.take().len(), 2, "one by each client");
+    }
+    server.answers(Answer::ok("{}"));
+    assert_eq!(queue.receive(10).await, Ok(Vec::new()));
+    assert_eq!((server.take().len(), *takeovers.0.lock().unwrap()), (1, 0));
+}
