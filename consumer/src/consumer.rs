@@ -356,7 +356,8 @@ impl Consumer {
 
     /// The observer of a queue.
     fn for_queue(&self, name: &str, claim_store: &ClaimStoreClient) -> Arc<dyn Observer> {
-        let logs: Arc<dyn Observer> = Arc::new(Logs::new(Some(claim_store)));
+        let logs: Arc<dyn Observer> =
+            Arc::new(Logs::new(Some(claim_store)).with_job_log(self.settings.job_log));
         Arc::new([vec![self.metrics.queue(name), logs], self.observers.clone()].concat())
     }
 

@@ -188,6 +188,7 @@ fn run(job_type: &str, ending: Ending) -> RunFacts {
     RunFacts {
         job_type: Some(job_type.into()),
         identity: Some(Arc::new(identity)),
+        correlation_id: Some("req-1".into()),
         attempt: NonZeroU32::MIN,
         ending,
         took: SECOND / 4,

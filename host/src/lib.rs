@@ -61,7 +61,7 @@ pub use handlers::runtimes;
 pub use intake::{default_scope, intake};
 pub use limit_diagnostics::{diagnose_limits, diagnose_rates};
 pub use limit_watch::{LimitWatch, RunningLimitWatch};
-pub use logs::Logs;
+pub use logs::{JobLog, Logs};
 pub use next_jobs::{NextJobRoute, NextJobSender, NextOrigin, outbox_job};
 pub use outcome_cache::SharedOutcomeCache;
 pub use port::{PORT_PATIENCE, when_free};

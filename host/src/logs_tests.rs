@@ -1,10 +1,12 @@
 #![allow(clippy::unwrap_used)]
 use std::collections::BTreeSet;
 
+use drumline::core::Outcome;
+use drumline::message::Message;
 use serde_json::Value;
 
 use super::*;
-use crate::every_event::{TYPE, emit_decided, emit_every_event};
+use crate::every_event::{TYPE, emit_a_run, emit_decided, emit_every_event};
 use crate::log_lines;
 
 /// Returns what `emit` has a new observer log.
@@ -84,7 +86,10 @@ fn every_event_is_logged_under_its_text() {
         ("WARN", "receiving paused"),
         ("INFO", "pause ended"),
         ("ERROR", "a receive does not end, another one takes its place: not ready until it is over"),
-        ("DEBUG", "done"),
+        ("INFO", "done"),
+        ("INFO", "started"),
+        ("DEBUG", "progress"),
+        ("INFO", "retried"),
         ("INFO", "waits its turn"),
         ("INFO", "waiting for lock"),
         ("INFO", "waiting for limit"),
@@ -118,7 +123,8 @@ fn a_failure_is_logged_with_its_class_and_its_reason() {
         let outcome = Outcome::RetryAfter(std::time::Duration::from_secs(2));
         emit_decided(logs, TYPE, outcome, Ending::RetryAsked { after: None, reason });
     });
-    let [line] = &lines[..] else { panic!("{lines:?}") };
+    let [line, retried] = &lines[..] else { panic!("{lines:?}") };
+    assert_eq!((text(retried, "event"), &retried["retry_in_ms"]), ("retried", &2_000.into()));
     let fields = ["message_id", "job_id", "type", "class", "reason"].map(|field| text(line, field));
     assert_eq!(fields, ["m1", "k", TYPE, "retry_asked", "no route"]);
     assert_eq!(
@@ -133,7 +139,7 @@ fn a_payload_that_was_not_read_is_no_attempt() {
         let outcome = Outcome::RetryAfter(std::time::Duration::from_secs(60));
         emit_decided(logs, TYPE, outcome, Ending::PayloadUnavailable { reason: "no answer".to_owned() });
     });
-    let [line] = &lines[..] else { panic!("{lines:?}") };
+    let [line, _retried] = &lines[..] else { panic!("{lines:?}") };
     assert_eq!((text(line, "class"), text(line, "reason")), ("payload_unavailable", "no answer"));
     assert_eq!((line.get("attempt"), &line["receive_count"]), (None, &1.into()));
 }
@@ -156,4 +162,65 @@ fn a_missing_permission_is_logged_once() {
     let refusals =
         lines.iter().filter(|line| text(line, "message").starts_with("visibility may not be changed"));
     assert_eq!(refusals.count(), 1);
+}
+
+#[test]
+fn each_step_of_a_life_is_one_line_with_the_same_fields() {
+    let reason = || "no route".to_owned();
+    let later = || Outcome::RetryAfter(std::time::Duration::from_secs(2));
+    let table = [
+        (Outcome::Ack, Ending::Done, vec!["done"]),
+        (Outcome::Ack, Ending::DoneBefore(Box::default()), vec!["duplicate"]),
+        (later(), Ending::RetryAsked { after: None, reason: reason() }, vec!["failed", "retried"]),
+        (later(), Ending::Throttled { after: None, reason: reason() }, vec!["retried"]),
+        (Outcome::Requeue, Ending::Interrupted, vec!["released"]),
+        (Outcome::DeadLetter(reason()), Ending::Rejected { reason: reason() }, vec!["dead"]),
+        (Outcome::LeaseLost, Ending::LeaseLost, vec!["lost"]),
+    ];
+    for (outcome, ending, expected) in table {
+        let lines = logged(|logs| emit_decided(logs, TYPE, outcome, ending));
+        let events: Vec<&str> = lines.iter().map(|line| text(line, "event")).collect();
+        assert_eq!(events, expected);
+        for line in &lines {
+            let fields =
+                ["queue", "type", "job_id", "message_id", "correlation_id"].map(|field| text(line, field));
+            assert_eq!(fields, ["jobs", TYPE, "k", "m1", "req-1"], "{line}");
+            assert!(
+                line["attempt"] == 1 && line["receive_count"] == 1 && line["dwell_ms"].is_u64(),
+                "{line}"
+            );
+        }
+    }
+    let lines = logged(|logs| emit_a_run(logs, Ok(())));
+    let of_all = ["queue", "type", "job_id", "message_id", "correlation_id"];
+    let events: Vec<&str> = lines.iter().map(|line| text(line, "event")).collect();
+    assert_eq!(events, ["started", "progress"]);
+    assert!(lines.iter().all(|line| of_all.iter().all(|field| line[*field].is_string())), "{lines:?}");
+}
+
+#[test]
+fn the_setting_moves_the_lines_that_every_job_has_to_debug() {
+    let levels = |job_log| {
+        let observer: Arc<dyn Observer> = Arc::new(Logs::new(None).with_job_log(job_log));
+        let lines = log_lines::logged(|| {
+            emit_a_run(&observer, Ok(()));
+            emit_decided(&observer, TYPE, Outcome::Ack, Ending::Done);
+        });
+        let of =
+            |event| lines.iter().find(|line| text(line, "event") == event).map(|line| text(line, "level"));
+        (of("started").map(str::to_owned), of("done").map(str::to_owned))
+    };
+    let at = |level: &str| (Some(level.to_owned()), Some(level.to_owned()));
+    assert_eq!(levels(JobLog::Info), at("INFO"));
+    assert_eq!(levels(JobLog::Debug), at("DEBUG"));
+}
+
+#[test]
+fn a_message_that_was_not_run_is_logged_by_its_body() {
+    let body = r#"{"type":"email.send","jobId":"j","correlationId":"req-77","payload":{}}"#;
+    let message = Message { id: "m1".into(), body: body.to_owned(), ..Message::default() };
+    let lines = log_lines::logged(|| jobs::decided(JobLog::Info, "jobs", &message, &Outcome::Requeue, None));
+    let [line] = &lines[..] else { panic!("{lines:?}") };
+    let fields = ["event", "type", "job_id", "correlation_id"].map(|field| text(line, field));
+    assert_eq!(fields, ["released", "email.send", "j", "req-77"]);
 }

@@ -261,7 +261,7 @@ impl Function {
         let arn_of_queue = reachable.then_some(arn);
         let scope = default_scope(&settings, arn_of_queue, None).unwrap_or_else(|_| UNKNOWN_SCOPE.into());
         let intake = intake(&settings, scope, self.settings.legacy_records);
-        let logs = Arc::new(Logs::new(Some(&self.common.claim_store)));
+        let logs = Arc::new(Logs::new(Some(&self.common.claim_store)).with_job_log(self.settings.job_log));
         let payloads = self.settings.payloads.clone();
         let name = Arc::from(source.name);
         let queue = KnownQueue::new(name, settings, Arc::new(intake), logs, payloads, reachable);

@@ -10,6 +10,7 @@ mod connections;
 mod delivery;
 mod dispatch;
 mod encode;
+mod enqueued;
 mod error;
 pub mod gate;
 mod groups;

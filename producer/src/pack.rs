@@ -35,6 +35,8 @@ pub struct Outgoing {
     pub job_type: String,
     /// The job's own id. A worker knows a job without one by the id of its message.
     pub job_id: Option<Arc<str>>,
+    /// The correlation id of the job in it, for the log.
+    pub correlation_id: Option<Arc<str>>,
 }
 
 impl Outgoing {

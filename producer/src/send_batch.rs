@@ -4,6 +4,7 @@ use aws_sdk_sqs::Client;
 use drumline_runtime::SqsError;
 
 use crate::delivery::{Done, Stopped, TryOnce, deliver};
+use crate::enqueued::enqueued;
 use crate::pack::Outgoing;
 use crate::send::{NotTaken, Reply, SendOptions, Why, lost_answer, try_once};
 
@@ -77,7 +78,11 @@ pub(crate) struct Target<'a> {
 
 impl TryOnce for Target<'_> {
     async fn try_once(&self, batch: &[Outgoing]) -> Reply {
-        try_once(self.client, self.queue_url, &self.options, batch).await
+        let reply = try_once(self.client, self.queue_url, &self.options, batch).await;
+        if let Ok(results) = &reply {
+            enqueued(self.queue_url, batch, results);
+        }
+        reply
     }
 }
 

@@ -189,6 +189,7 @@ impl SendJob {
             trace_header: parts.trace.map(|trace| trace.to_xray()),
             job_type: self.job_type.to_owned(),
             job_id: Some(parts.job_id.into()),
+            correlation_id: parts.correlation_id.map(Into::into),
         };
         let wait = match place {
             #[cfg(feature = "scheduler")]

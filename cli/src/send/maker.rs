@@ -115,6 +115,7 @@ impl Maker<'_> {
             ..Outgoing::default()
         };
         let envelope = decoded(&message)?;
+        message.correlation_id = envelope.correlation_id.as_deref().map(Arc::from);
         let queue = self.queues.of_type(&envelope.job_type).map_err(|why| format!("the queue: {why}"))?;
         let fifo = self.queues.is_fifo(queue);
         if !fifo && (fields.deduplication_id.is_some() || self.args.deduplication_id.is_some()) {

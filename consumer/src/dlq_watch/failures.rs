@@ -86,6 +86,7 @@ mod tests {
         let run = |ending, last_attempt| RunFacts {
             job_type: Some("email.send".into()),
             identity: None,
+            correlation_id: None,
             attempt: NonZeroU32::MIN,
             ending,
             took: Duration::ZERO,

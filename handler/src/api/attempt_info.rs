@@ -25,7 +25,7 @@ pub struct AttemptInfo {
     pub(crate) version: u32,
     pub(crate) identity: Arc<Identity>,
     pub(crate) attributes: BTreeMap<String, Attribute>,
-    pub(crate) correlation_id: Option<String>,
+    pub(crate) correlation_id: Option<Arc<str>>,
     pub(crate) claim: Option<Arc<Claim>>,
 }
 

@@ -285,6 +285,8 @@ pub struct RunFacts {
     pub job_type: Option<Arc<str>>,
     /// The job's identity, as far as it is known.
     pub identity: Option<Arc<Identity>>,
+    /// The correlation id that the job's producer gave it.
+    pub correlation_id: Option<Arc<str>>,
     /// Which attempt it was.
     pub attempt: std::num::NonZeroU32,
     /// How it ended.
@@ -296,6 +298,12 @@ pub struct RunFacts {
 }
 
 impl RunFacts {
+    /// What ties the job to the request that caused it, else the job's id.
+    pub fn correlation_id(&self) -> Option<&str> {
+        let job_id = || self.identity.as_ref().map(|identity| &**identity.job_id());
+        self.correlation_id.as_deref().or_else(job_id)
+    }
+
     /// The job's type, if it has a handler.
     pub fn job_type(&self) -> Option<&str> {
         self.job_type.as_deref()

@@ -18,6 +18,8 @@ pub struct RunReport {
     pub job_type: Option<Arc<str>>,
     /// The job's identity, as far as it is known: histories are kept under it.
     pub identity: Option<Arc<Identity>>,
+    /// The correlation id that its producer gave it.
+    pub correlation_id: Option<Arc<str>>,
     /// Which attempt it was, where the claim told; else receives are counted.
     pub attempt: Option<NonZeroU32>,
     /// The lock that another job holds, if the run ended as [`Busy`](Ending::Busy) for it.
@@ -39,6 +41,7 @@ impl RunReport {
             ending,
             job_type,
             identity: None,
+            correlation_id: None,
             attempt: None,
             lock: None,
             limited: None,

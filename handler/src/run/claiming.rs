@@ -33,7 +33,7 @@ pub(crate) struct Work {
     pub(crate) job_id: Option<Arc<str>>,
     pub(crate) idempotency_key: Option<Arc<str>>,
     pub(crate) source: Option<Arc<str>>,
-    pub(crate) correlation_id: Option<String>,
+    pub(crate) correlation_id: Option<Arc<str>>,
     pub(crate) attributes: BTreeMap<String, Attribute>,
     pub(crate) payload: Box<RawValue>,
     /// Before the job's own key is known, the identity by what the envelope says.
@@ -87,7 +87,7 @@ impl Work {
             job_id: envelope.job_id,
             idempotency_key: envelope.idempotency_key,
             source: envelope.source,
-            correlation_id: envelope.correlation_id,
+            correlation_id: envelope.correlation_id.map(Arc::from),
             attributes: envelope.attributes,
             payload: envelope.payload,
             identity: Arc::new(identity),

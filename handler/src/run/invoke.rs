@@ -67,7 +67,8 @@ impl Router {
             let own_type = job_type.clone().unwrap_or_else(|| envelope.job_type.as_str().into());
             let identity = claiming::identity(intake, &own_type, envelope, message);
             let report = RunReport::new(Ending::NoHandler { reason }, job_type);
-            Box::new(RunReport { identity: Some(Arc::new(identity)), ..report })
+            let correlation_id = envelope.correlation_id.as_deref().map(Arc::from);
+            Box::new(RunReport { identity: Some(Arc::new(identity)), correlation_id, ..report })
         };
         let Some(route) = self.route(&envelope.job_type) else {
             if envelope.is_s3_test {
@@ -148,8 +149,14 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     let (Admitted { attempt: number, claim, checkpoint, deadline }, job) = match admitted {
         Ok(admitted) => admitted,
         Err(ending) => {
-            let (identity, lock) = (Some(work.identity), work.busy_lock);
-            return RunReport { identity, lock, permit, ..RunReport::new(ending, Some(work.job_type)) };
+            let (identity, lock, correlation_id) = (Some(work.identity), work.busy_lock, work.correlation_id);
+            return RunReport {
+                identity,
+                lock,
+                permit,
+                correlation_id,
+                ..RunReport::new(ending, Some(work.job_type))
+            };
         }
     };
     attempt.deadline = deadline.unwrap_or(attempt.deadline);
@@ -194,6 +201,7 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     let result = result.filter(|_| ending == Ending::Done);
     RunReport {
         identity: Some(Arc::clone(told.identity())),
+        correlation_id: told.correlation_id.clone(),
         attempt: Some(number),
         result: result.map(|result| JobResult(result.into())),
         next: with_mark,
@@ -215,6 +223,7 @@ fn limited_report(work: Work, (class, wait): (JobClass, LimitWait)) -> RunReport
     let ending = wait.ending(&class, Duration::ZERO);
     RunReport {
         identity: Some(work.identity),
+        correlation_id: work.correlation_id,
         limited: Some(Box::new((class, wait))),
         ..RunReport::new(ending, Some(work.job_type))
     }

@@ -1,7 +1,6 @@
 //! Log lines about jobs that wait for their limits.
 
-use drumline::core::{Ending, LedgerEvent, RunFacts};
-use drumline::message::Message;
+use drumline::core::LedgerEvent;
 use tracing::{debug, info};
 
 /// Logs a note about waiting messages; any other is not logged here.
@@ -21,21 +20,4 @@ pub(super) fn log(queue: &str, note: &LedgerEvent) {
         }
         _ => {}
     }
-}
-
-/// A message goes back to its queue, since more of its class are held than start soon.
-pub(super) fn log_returned(queue: &str, message: &Message, run: Option<&RunFacts>, hidden_for_secs: f64) {
-    let limit = run.and_then(|run| match run.ending {
-        Ending::Limited { limit, .. } => Some(limit.label()),
-        _ => None,
-    });
-    debug!(
-        queue,
-        message_id = &*message.id,
-        "type" = run.and_then(RunFacts::job_type),
-        reason = limit,
-        receive_count = message.receive_count,
-        hidden_for_secs,
-        "returned for a limit"
-    );
 }

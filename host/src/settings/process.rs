@@ -23,6 +23,7 @@ use super::values::{self, AllFailed, FifoStop, LogFormat};
 use crate::aws::{SqsClientChoice, name_of, queue_name};
 use crate::claims::StoreSettings;
 use crate::forward::{ForwardOptions, read_headers};
+use crate::logs::JobLog;
 use crate::payload::PayloadSettings;
 use crate::shown::Shown;
 
@@ -99,6 +100,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// What is logged.
     pub log: String,
+    /// The level of the lines `started` and `done` of each job.
+    pub job_log: JobLog,
     /// Every setting's text without secrets and where it came from, for `drumline config`.
     pub effective: Vec<Effective>,
     /// Variables that look like settings and are none, in the order of their names. Misspelt ones only in a Lambda function.
@@ -176,6 +179,7 @@ impl Reader<'_> {
         let http_access = self.http_access();
         let log_format = self.get("log_format", None, values::log_format);
         let log = self.get("log", None, log_filter);
+        let job_log = self.get("job_log", None, str::parse::<JobLog>);
         Some(Settings {
             queues: queues?,
             shared_slots,
@@ -206,6 +210,7 @@ impl Reader<'_> {
             http_access: http_access?,
             log_format: log_format?,
             log: log?,
+            job_log: job_log?,
             effective: Vec::new(),
             unknown_variables: Vec::new(),
         })

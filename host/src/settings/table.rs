@@ -451,6 +451,13 @@ pub const SETTINGS: &[Setting] = &[
         "FILTER",
         "What is logged: error, warn, info, debug, or per module such as info,drumline=debug",
     ),
+    setting(
+        "job_log",
+        Some("info"),
+        false,
+        "info|debug|1/N",
+        "The level of the lines `started` and `done` of each job; 1/N logs those of one job in N at info and the others at debug. The other lines of a job's life keep their levels",
+    ),
 ];
 
 /// `DRUMLINE_WAIT_TIME` of `wait_time`.

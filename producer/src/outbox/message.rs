@@ -51,6 +51,7 @@ pub(crate) fn message(
         trace_header: trace.as_ref().map(Traceparent::to_xray),
         job_type: job.job_type.clone(),
         job_id: Some(job.id.as_str().into()),
+        correlation_id: new.correlation_id.map(Arc::from),
     };
     checks.check_message(&outgoing, is_fifo)?.log_warnings();
     if let Some(trace) = &trace {

@@ -235,17 +235,18 @@ impl Ledger {
         let was_probe = self.pauses.probe_ended(id);
         self.learn_job_time(took, &report.ending);
         if self.keeps_unattempted(now, id, stopped, &report.ending, was_probe) {
-            let RunReport { ending, job_type, identity, .. } = report;
+            let RunReport { ending, job_type, identity, correlation_id, .. } = report;
             return self.keep(
                 now,
                 id,
-                RunFacts { job_type, identity, attempt, ending, took, last_attempt: false },
+                RunFacts { job_type, identity, correlation_id, attempt, ending, took, last_attempt: false },
                 was_probe,
             );
         }
         if let Some(wait) = self.close_type(now, id, stopped, &mut report, jitter) {
-            let RunReport { ending, job_type, identity, .. } = report;
-            let run = RunFacts { job_type, identity, attempt, ending, took, last_attempt: false };
+            let RunReport { ending, job_type, identity, correlation_id, .. } = report;
+            let run =
+                RunFacts { job_type, identity, correlation_id, attempt, ending, took, last_attempt: false };
             return self.hold_throttled(now, id, wait, run);
         }
         if let Some(lock) = self.lock_to_wait_for(now, id, stopped, &report) {
@@ -273,11 +274,11 @@ impl Ledger {
             self.release_claim(now, id, release_claim);
         }
         self.learn(&message, prior);
-        let RunReport { job_type, identity, .. } = report;
+        let RunReport { job_type, identity, correlation_id, .. } = report;
         if let Some(delivery) = self.deliveries.get_mut(&id) {
             delivery.identity.clone_from(&identity);
         }
-        let facts = RunFacts { job_type, identity, attempt, ending, took, last_attempt };
+        let facts = RunFacts { job_type, identity, correlation_id, attempt, ending, took, last_attempt };
         self.conclude(now, id, outcome, Some(facts));
     }
 

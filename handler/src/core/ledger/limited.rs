@@ -233,6 +233,7 @@ impl Ledger {
             ending: wait.ending(&class, hidden_for),
             job_type: Some(class.job_type),
             identity: None,
+            correlation_id: None,
             took: Duration::ZERO,
             last_attempt: self.would_die(id),
         };
