@@ -20,6 +20,8 @@ pub(super) struct Idle {
     pub(super) secs: u64,
     pub(super) cpu_ms: f64,
     pub(super) percent_of_a_core: f64,
+    /// Resident at its end.
+    pub(super) memory_mib: f64,
     /// From the worker's start on. A receive counts when it is answered.
     pub(super) requests: Requests,
 }
@@ -33,6 +35,8 @@ pub(super) fn measure(secs: u64, interrupts: &Receiver<Interrupted>) -> Result<I
     let before = worker.processor_time()?;
     worker.run_for(Duration::from_secs(secs))?;
     let cpu_ms = worker.processor_time()?.saturating_sub(before).as_secs_f64() * 1e3;
+    let memory_mib = worker.memory_kib()?.now_mib();
     let requests = worker.end(&mut queue)?;
-    Ok(Idle { secs, cpu_ms, percent_of_a_core: cpu_ms / (secs as f64 * 1e3) * 100.0, requests })
+    let percent_of_a_core = cpu_ms / (secs as f64 * 1e3) * 100.0;
+    Ok(Idle { secs, cpu_ms, percent_of_a_core, memory_mib, requests })
 }

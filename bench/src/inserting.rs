@@ -28,8 +28,12 @@ use crate::programs::Profile;
 use crate::queue::{self, Queue};
 use crate::tables::{right_align, table};
 use crate::usage::{forget_settings, on_core};
+use crate::worker;
 
 const PROGRAM: &str = "insert_rows";
+
+/// The worker's log, in `target/bench`.
+const LOG: &str = "insert_rows.log";
 
 /// The goal: the rate of rows in batches, over that of rows one by one.
 const GOAL: f64 = 5.0;
@@ -125,7 +129,7 @@ impl Lab {
         let worker = self.start(way, &queue.url)?;
         queue.warm_up(WARM_UP)?;
         let took = queue.drain(usize::try_from(jobs)?)?;
-        drop(worker);
+        worker::stop(worker, &mut queue, LOG)?;
         self.check_rows(jobs + WARM_UP as u64)?;
         Ok(jobs as f64 / took.as_secs_f64())
     }
@@ -149,7 +153,7 @@ impl Lab {
             });
             queue.drain(usize::try_from(jobs)?)?;
             let worker = killer.join().map_err(|_| anyhow::anyhow!("the killer panicked"))??;
-            drop(worker);
+            worker::stop(worker, &mut queue, LOG)?;
             self.check_rows(jobs)
         })
     }
@@ -166,7 +170,7 @@ impl Lab {
             .env("DRUMLINE_STORE_URL", if way.is_marked { &self.database } else { "memory:" })
             .env("BENCH_DATABASE", &self.database)
             .env("BENCH_WAY", way.name)
-            .stderr(File::create(folder.join("insert_rows.log"))?);
+            .stderr(File::create(folder.join(LOG))?);
         on_core(cores::WORKER, || Process::spawn(PROGRAM, &mut command, &self.interrupts))
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Latency {
 }
 
 pub(super) fn measure(interrupts: &Receiver<Interrupted>) -> Result<Vec<Latency>> {
-    [Kind::BareLoop, Kind::Drumline32].into_iter().map(|kind| trickle(kind, interrupts)).collect()
+    Kind::BY_DEFAULT.into_iter().map(|kind| trickle(kind, interrupts)).collect()
 }
 
 fn trickle(worker: Kind, interrupts: &Receiver<Interrupted>) -> Result<Latency> {

@@ -45,7 +45,7 @@ impl Report {
         let (own, bare) = (spread(worker), spread(Kind::BareLoop));
         let ratios = self.rounds.iter().map(|r| (figure.of)(&r[&worker]) / (figure.of)(&r[&Kind::BareLoop]));
         Summary {
-            figure: figure.name.trim_start(),
+            figure: figure.name,
             worker,
             spread: own,
             ratio_of_medians: own.median / bare.median,
@@ -58,32 +58,62 @@ impl Report {
         figures::ALL.iter().flat_map(of_figure).collect()
     }
 
+    /// One line a contender.
     fn table(&self) -> Table {
         let mut table = table();
         let mut head = vec!["median (least to most)".to_owned()];
-        for kind in Kind::ALL {
-            head.push(kind.label().to_owned());
-            if kind != Kind::BareLoop {
+        for figure in &figures::ALL {
+            head.push(figure.name.to_owned());
+            if figure.is_compared {
                 head.push("ratio (pairwise)".to_owned());
             }
         }
         table.set_header(head);
-        for figure in &figures::ALL {
-            let digits = figure.digits;
-            let mut row = vec![figure.name.to_owned()];
-            for kind in Kind::ALL {
+        for kind in Kind::ALL {
+            let mut row = vec![kind.label().to_owned()];
+            for figure in &figures::ALL {
                 let Summary {
                     spread: Spread { median, min, max }, ratio_of_medians, median_of_ratios, ..
                 } = self.summary(figure, kind);
+                let digits = figure.digits;
                 row.push(format!("{median:.digits$} ({min:.digits$} to {max:.digits$})"));
-                if kind != Kind::BareLoop {
-                    row.push(format!("{ratio_of_medians:.2} ({median_of_ratios:.2})"));
+                if figure.is_compared {
+                    row.push(ratio(ratio_of_medians, median_of_ratios));
                 }
             }
             table.add_row(row);
         }
         right_align(table)
     }
+
+    fn latency_table(&self) -> Table {
+        let mut table = table();
+        table.set_header([
+            "pick-up at 20 messages/s, accepted to deleted",
+            "p50 µs",
+            "ratio",
+            "p99 µs",
+            "ratio",
+        ]);
+        let Some(bare) = self.latency.iter().find(|latency| latency.worker == Kind::BareLoop) else {
+            return table;
+        };
+        for Latency { worker, p50_us, p99_us } in &self.latency {
+            table.add_row([
+                worker.label().to_owned(),
+                format!("{p50_us:.0}"),
+                format!("{:.2}", p50_us / bare.p50_us),
+                format!("{p99_us:.0}"),
+                format!("{:.2}", p99_us / bare.p99_us),
+            ]);
+        }
+        right_align(table)
+    }
+}
+
+/// Formats a ratio of medians, and the median of the rounds' own ratios.
+fn ratio(of_medians: f64, pairwise: f64) -> String {
+    format!("{of_medians:.2} ({pairwise:.2})")
 }
 
 impl fmt::Display for Report {
@@ -92,19 +122,15 @@ impl fmt::Display for Report {
         writeln!(f, "{machine}, {rounds} rounds of {messages} messages of 300 bytes\n")?;
         writeln!(f, "{}", self.table())?;
         if !self.latency.is_empty() {
-            let mut table = table();
-            table.set_header(["pick-up at 20 messages/s, accepted to deleted", "p50 µs", "p99 µs"]);
-            for Latency { worker, p50_us, p99_us } in &self.latency {
-                table.add_row([worker.label().to_owned(), format!("{p50_us:.0}"), format!("{p99_us:.0}")]);
-            }
-            writeln!(f, "\n{}", right_align(table))?;
+            writeln!(f, "\n{}", self.latency_table())?;
         }
-        if let Some(Idle { secs, cpu_ms, percent_of_a_core, requests }) = &self.idle {
+        if let Some(Idle { secs, cpu_ms, percent_of_a_core, memory_mib, requests }) = &self.idle {
             let requests: Vec<String> =
                 requests.iter().map(|(action, count)| format!("{action} {count}")).collect();
             writeln!(
                 f,
-                "\nIdle for {secs} s (drumline): {cpu_ms:.1} ms CPU, {percent_of_a_core:.3} % of a core, {}",
+                "\nIdle for {secs} s (drumline): {cpu_ms:.1} ms CPU, {percent_of_a_core:.3} % of a core, \
+                 {memory_mib:.1} MiB resident, {}",
                 requests.join(", ")
             )?;
         }
@@ -153,12 +179,8 @@ mod tests {
     fn report() -> Report {
         let mut report = Report::new(Machine { cores: 2, processor: None }, 10);
         for (bare, full) in [(10.0, 12.0), (20.0, 20.0), (30.0, 33.0)] {
-            let round = [
-                (Kind::BareLoop, figures(bare)),
-                (Kind::Drumline100, figures(full)),
-                (Kind::Drumline32, figures(full)),
-            ];
-            report.rounds.push(round.into());
+            let cpu = |kind| if kind == Kind::BareLoop { bare } else { full };
+            report.rounds.push(Kind::ALL.map(|kind| (kind, figures(cpu(kind)))).into());
         }
         report
     }
@@ -174,10 +196,12 @@ mod tests {
     fn the_report_is_readable_by_people_and_programs() {
         let report = report();
         let text = report.to_string();
-        assert!(text.contains("20.00 (12.00 to 33.00)"), "{text}");
+        let cpu = "20.00 (12.00 to 33.00) |      1.00 (1.10)";
+        assert_eq!(text.matches(cpu).count(), Kind::ALL.len() - 1, "{text}");
         assert!(!text.contains("Idle"), "{text}");
         let json = serde_json::to_value(&report).expect("plain data");
         assert_eq!(json["summary"][1]["worker"], "drumline100");
+        assert_eq!(json["summary"][3]["worker"], "drumline100-sdk");
         assert_eq!(json["rounds"][2]["bare-loop"]["cpu_ms_per_1000"], 30.0);
     }
 }

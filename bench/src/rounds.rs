@@ -36,7 +36,7 @@ fn drain(kind: Kind, warm_up: usize, messages: usize, interrupts: &Receiver<Inte
     let took = queue.drain(messages)?;
     let cpu = worker.processor_time()?.saturating_sub(before);
 
-    let peak_memory_kib = worker.peak_memory_kib()?;
+    let memory = worker.memory_kib()?;
     let requests = worker.end(&mut queue)?;
     let count = messages as f64;
     let of_all = (warm_up + messages) as f64;
@@ -47,6 +47,6 @@ fn drain(kind: Kind, warm_up: usize, messages: usize, interrupts: &Receiver<Inte
         requests_per_message: requests.values().sum::<u64>() as f64 / of_all,
         receives_per_message: of("ReceiveMessage"),
         deletes_per_message: of("DeleteMessageBatch"),
-        peak_memory_mib: peak_memory_kib as f64 / 1024.0,
+        peak_memory_mib: memory.peak_mib(),
     })
 }

@@ -47,12 +47,34 @@ fn has_ended(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
-/// The most memory that a process has had resident so far, in KiB.
-pub(super) fn peak_memory_kib(process: Pid) -> Result<u64> {
+/// The resident memory of a process, in KiB.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Memory {
+    /// The most so far.
+    pub(super) peak: u64,
+    pub(super) now: u64,
+}
+
+impl Memory {
+    #[allow(clippy::cast_precision_loss, reason = "figures to read")]
+    pub(super) fn peak_mib(self) -> f64 {
+        self.peak as f64 / 1024.0
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "figures to read")]
+    pub(super) fn now_mib(self) -> f64 {
+        self.now as f64 / 1024.0
+    }
+}
+
+pub(super) fn memory_kib(process: Pid) -> Result<Memory> {
     let status = fs::read_to_string(proc(process, "status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
-    kib.context("no VmHWM in /proc/PID/status")
+    let kib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
+        kib.with_context(|| format!("no {name} in /proc/PID/status"))
+    };
+    Ok(Memory { peak: kib("VmHWM:")?, now: kib("VmRSS:")? })
 }
 
 fn proc(process: Pid, file: &str) -> PathBuf {
@@ -91,7 +113,8 @@ mod tests {
         while processor_time(this).unwrap() == before {
             assert!(started.elapsed() < Duration::from_secs(10), "the time stands still");
         }
-        assert!(peak_memory_kib(this).unwrap() > 100);
+        let memory = memory_kib(this).unwrap();
+        assert!(memory.now > 100 && memory.peak >= memory.now, "{memory:?}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::io::{self, PipeReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use crossbeam_channel::Receiver;
@@ -20,10 +20,13 @@ use xtask::project;
 use crate::cores;
 use crate::programs::Profile;
 use crate::queue::{self, Queue};
-use crate::usage::{forget_settings, on_core, peak_memory_kib, processor_time};
+use crate::usage::{Memory, forget_settings, memory_kib, on_core, processor_time};
 
 const NOOP: &str = "noop";
 const BARE_LOOP: &str = "bare_loop";
+
+/// The log of the contenders, in `target/bench`.
+const LOG: &str = "worker.log";
 
 /// What a worker drains before it is measured: more jobs than the memory store remembers (100,000). From then on it is as it
 /// will be for as long as it lives, its memory grown and its connections open.
@@ -32,7 +35,10 @@ pub(crate) const WARM_UP: usize = 110_000;
 /// How long a worker may take to end after SIGTERM, without any job or receive to wait for.
 const END: Duration = Duration::from_secs(10);
 
-/// What is measured, in the order in which they take turns.
+/// Settings of the runtime, and variables of its program.
+pub(crate) type Variables<'a> = &'a [(&'a str, &'a str)];
+
+/// The contenders, in the order in which they take turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Kind {
@@ -40,27 +46,41 @@ pub(super) enum Kind {
     BareLoop,
     /// The runtime with as many messages in flight.
     Drumline100,
-    /// The runtime as it is by default.
+    /// The runtime with its default settings.
     Drumline32,
+    /// The runtime with as many messages in flight as the loop, and the loop's client.
+    Drumline100Sdk,
+    /// The runtime with its default settings, but the loop's client.
+    Drumline32Sdk,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 3] = [Self::BareLoop, Self::Drumline100, Self::Drumline32];
+    pub(super) const ALL: [Self; 5] =
+        [Self::BareLoop, Self::Drumline100, Self::Drumline32, Self::Drumline100Sdk, Self::Drumline32Sdk];
+
+    /// The contenders for figures that the concurrency hardly changes.
+    pub(super) const BY_DEFAULT: [Self; 3] = [Self::BareLoop, Self::Drumline32, Self::Drumline32Sdk];
 
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::BareLoop => "bare loop",
             Self::Drumline100 => "drumline, concurrency 100",
             Self::Drumline32 => "drumline, concurrency 32",
+            Self::Drumline100Sdk => "drumline, concurrency 100, SDK client",
+            Self::Drumline32Sdk => "drumline, concurrency 32, SDK client",
         }
     }
 
-    /// `DRUMLINE_CONCURRENCY`, of the runtime.
-    fn concurrency(self) -> Option<&'static str> {
+    /// The settings of the runtime; none for the loop, which is another program.
+    ///
+    /// The lean client is the default, and not set here: [`against`](crate::against) also starts builds that know no such setting.
+    fn settings(self) -> Option<Variables<'static>> {
         match self {
             Self::BareLoop => None,
-            Self::Drumline100 => Some("100"),
-            Self::Drumline32 => Some("32"),
+            Self::Drumline100 => Some(&[("DRUMLINE_CONCURRENCY", "100")]),
+            Self::Drumline32 => Some(&[("DRUMLINE_CONCURRENCY", "32")]),
+            Self::Drumline100Sdk => Some(&[("DRUMLINE_CONCURRENCY", "100"), ("DRUMLINE_SQS_CLIENT", "sdk")]),
+            Self::Drumline32Sdk => Some(&[("DRUMLINE_CONCURRENCY", "32"), ("DRUMLINE_SQS_CLIENT", "sdk")]),
         }
     }
 }
@@ -83,13 +103,14 @@ pub(crate) fn noop() -> PathBuf {
 pub(super) struct Worker {
     process: Process,
     counts: Counts,
+    started: Instant,
 }
 
-/// Where a worker tells how many requests it has made.
+/// The source of the number of a worker's requests.
 enum Counts {
-    /// On its standard output, when it ends.
+    /// Its standard output, once it has ended.
     AtTheEnd(PipeReader),
-    /// At this address.
+    /// Its metrics, at this address.
     Metrics(String),
 }
 
@@ -98,51 +119,71 @@ impl Worker {
         Self::start_build(kind, &noop(), queue_url, interrupts)
     }
 
-    /// The runtime is the one at `noop`.
+    /// Starts a contender. The runtime is the one at `noop`.
     pub(super) fn start_build(
         kind: Kind,
         noop: &Path,
         queue_url: &str,
         interrupts: &Receiver<Interrupted>,
     ) -> Result<Self> {
+        match kind.settings() {
+            None => Self::start_loop(queue_url, interrupts),
+            Some(settings) => Self::start_runtime(noop, queue_url, settings, interrupts),
+        }
+    }
+
+    fn start_loop(queue_url: &str, interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        let mut command = Command::new(Profile::Dist.example(BARE_LOOP));
+        let (output, input) = io::pipe()?;
+        command.args(["--queue-url", queue_url]).stdout(input);
+        Self::spawn(command, Counts::AtTheEnd(output), interrupts)
+    }
+
+    /// Starts the runtime at `noop` with these variables.
+    pub(super) fn start_runtime(
+        noop: &Path,
+        queue_url: &str,
+        variables: Variables<'_>,
+        interrupts: &Receiver<Interrupted>,
+    ) -> Result<Self> {
+        let http_addr = free_address()?;
+        let mut command = Command::new(noop);
+        // The other build may have a command line: then it takes the argument.
+        forget_settings(&mut command)
+            .arg("run")
+            .env("DRUMLINE_QUEUE_URL", queue_url)
+            .env("DRUMLINE_HTTP_ADDR", &http_addr)
+            .envs(variables.iter().copied());
+        Self::spawn(command, Counts::Metrics(format!("http://{http_addr}/metrics")), interrupts)
+    }
+
+    fn spawn(mut command: Command, counts: Counts, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let folder = project::target().join("bench");
         fs::create_dir_all(&folder)?;
         // Not a terminal, so the logs are JSON, as in production.
-        let log = File::create(folder.join("worker.log"))?;
-        let (mut command, counts) = match kind.concurrency() {
-            None => {
-                let mut command = Command::new(Profile::Dist.example(BARE_LOOP));
-                let (output, input) = io::pipe()?;
-                command.args(["--queue-url", queue_url]).stdout(input);
-                (command, Counts::AtTheEnd(output))
-            }
-            Some(concurrency) => {
-                let http_addr = free_address()?;
-                let mut command = Command::new(noop);
-                // The other build may have a command line: then it takes the argument.
-                forget_settings(&mut command)
-                    .arg("run")
-                    .env("DRUMLINE_QUEUE_URL", queue_url)
-                    .env("DRUMLINE_CONCURRENCY", concurrency)
-                    .env("DRUMLINE_HTTP_ADDR", &http_addr);
-                (command, Counts::Metrics(format!("http://{http_addr}/metrics")))
-            }
-        };
+        let log = File::create(folder.join(LOG))?;
         project::forget_aws(&mut command).stderr(log);
-        let process = on_core(cores::WORKER, || Process::spawn(kind.label(), &mut command, interrupts))?;
-        Ok(Self { process, counts })
+        let started = Instant::now();
+        let process = on_core(cores::WORKER, || Process::spawn("the worker", &mut command, interrupts))?;
+        Ok(Self { process, counts, started })
     }
 
-    fn id(&self) -> Pid {
+    pub(super) fn id(&self) -> Pid {
         self.process.id()
+    }
+
+    /// The time since its process was started.
+    pub(super) fn age(&self) -> Duration {
+        self.started.elapsed()
     }
 
     pub(super) fn processor_time(&self) -> Result<Duration> {
         processor_time(self.id())
     }
 
-    pub(super) fn peak_memory_kib(&self) -> Result<u64> {
-        peak_memory_kib(self.id())
+    /// The memory that it has resident, in KiB: the most so far, and now.
+    pub(super) fn memory_kib(&self) -> Result<Memory> {
+        memory_kib(self.id())
     }
 
     /// Lets it run on for some time.
@@ -153,29 +194,44 @@ impl Worker {
         }
     }
 
-    /// Ends it, and tells what it asked of SQS. The queue then gives no receive anything to wait for.
+    /// Ends it, and returns its requests to SQS. The queue then gives no receive anything to wait for.
     pub(super) fn end(self, queue: &mut Queue) -> Result<Requests> {
-        match self.counts {
-            Counts::Metrics(url) => {
-                let text = ureq::get(url).call()?.into_body().read_to_string()?;
-                stop(self.process, queue)?;
-                Ok(from_metrics(&text))
-            }
-            Counts::AtTheEnd(mut output) => {
-                stop(self.process, queue)?;
-                let mut text = String::new();
-                output.read_to_string(&mut text)?;
-                serde_json::from_str(&text).context("the bare loop did not tell its requests")
-            }
+        match &self.counts {
+            Counts::Metrics(_) => Ok(requests(&self.end_with_metrics(queue)?)),
+            Counts::AtTheEnd(_) => self.end_with_output(queue),
         }
+    }
+
+    /// Ends the runtime, and returns its last metrics.
+    pub(super) fn end_with_metrics(self, queue: &mut Queue) -> Result<String> {
+        let Counts::Metrics(url) = self.counts else { bail!("the bare loop has no metrics") };
+        let text = ureq::get(url).call()?.into_body().read_to_string()?;
+        stop(self.process, queue, LOG)?;
+        ensure!(
+            total(&text, "drumline_sqs_client_replaced_total") == 0,
+            "the SDK's client replaced the lean one, which was to be measured; see target/bench/{LOG}"
+        );
+        Ok(text)
+    }
+
+    /// Ends the loop, and returns the requests that it prints.
+    fn end_with_output(self, queue: &mut Queue) -> Result<Requests> {
+        let Counts::AtTheEnd(mut output) = self.counts else { bail!("the runtime prints no requests") };
+        stop(self.process, queue, LOG)?;
+        let mut text = String::new();
+        output.read_to_string(&mut text)?;
+        serde_json::from_str(&text).context("the bare loop did not print its requests")
     }
 }
 
-fn stop(mut process: Process, queue: &mut Queue) -> Result<()> {
+/// Ends a worker of the benchmark's queue, and checks that it ended well. Its log is this file in `target/bench`.
+///
+/// A worker that drains awaits the receive that it has in flight, up to 20 s, since it may bring messages: so the queue answers that.
+pub(crate) fn stop(mut process: Process, queue: &mut Queue, log: &str) -> Result<()> {
     process.terminate();
     queue.end_long_polls()?;
     let status = process.ended_within(END)?.context("the worker does not end")?;
-    ensure!(status.success(), "the worker failed with {status}; see target/bench/worker.log");
+    ensure!(status.success(), "the worker failed with {status}; see target/bench/{log}");
     Ok(())
 }
 
@@ -184,18 +240,29 @@ fn free_address() -> Result<String> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
-/// `drumline_sqs_requests_total` by action, whatever the results.
-fn from_metrics(text: &str) -> Requests {
+/// The requests to SQS by action, with all results.
+pub(super) fn requests(metrics: &str) -> Requests {
     let mut requests = Requests::new();
-    for line in text.lines() {
-        let Some(line) = line.strip_prefix("drumline_sqs_requests_total{") else { continue };
-        let action = line.split("action=\"").nth(1).and_then(|rest| rest.split('"').next());
-        let count = line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok());
-        if let (Some(action), Some(count)) = (action, count) {
+    for (labels, count) in samples(metrics, "drumline_sqs_requests_total") {
+        if let Some(action) = labels.split("action=\"").nth(1).and_then(|rest| rest.split('"').next()) {
             *requests.entry(action.to_owned()).or_default() += count;
         }
     }
     requests
+}
+
+/// The sum of a counter over all its labels.
+pub(super) fn total(metrics: &str, name: &str) -> u64 {
+    samples(metrics, name).map(|(_, count)| count).sum()
+}
+
+/// The labels and the value of each sample of a counter.
+fn samples<'a>(metrics: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, u64)> {
+    let of_line = move |line: &'a str| {
+        let (labels, count) = line.strip_prefix(name)?.rsplit_once(' ')?;
+        (labels.is_empty() || labels.starts_with('{')).then_some((labels, count.parse().ok()?))
+    };
+    metrics.lines().filter_map(of_line)
 }
 
 #[cfg(test)]
@@ -210,6 +277,7 @@ mod tests {
             drumline_jobs_total{queue=\"q\",type=\"noop\",outcome=\"ack\"} 70\n\
             drumline_sqs_requests_total{action=\"DeleteMessageBatch\",result=\"ok\"} 5\n# EOF\n";
         let expected = [("DeleteMessageBatch".to_owned(), 5), ("ReceiveMessage".to_owned(), 9)];
-        assert_eq!(from_metrics(text), Requests::from(expected));
+        assert_eq!(requests(text), Requests::from(expected));
+        assert_eq!(total(text, "drumline_jobs_total"), 70);
     }
 }

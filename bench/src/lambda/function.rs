@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::runtime_api::RuntimeApi;
 use crate::programs::Profile;
-use crate::usage::{forget_settings, peak_memory_kib, processor_time};
+use crate::usage::{forget_settings, memory_kib, processor_time};
 use xtask::interrupt::Interrupted;
 use xtask::process::Process;
 use xtask::project;
@@ -112,6 +112,6 @@ impl Function {
     }
 
     pub(super) fn peak_memory_mib(&self) -> Result<f64> {
-        Ok(f64::from(u32::try_from(peak_memory_kib(self.process.id())?)?) / 1024.0)
+        Ok(memory_kib(self.process.id())?.peak_mib())
     }
 }
