@@ -11,6 +11,7 @@ mod environment;
 #[cfg(feature = "file")]
 pub mod file;
 mod forgotten;
+pub mod job_view;
 mod matches;
 pub mod memory;
 mod open;

@@ -5,6 +5,7 @@
 mod app;
 mod aws_api;
 mod binary;
+mod browser;
 mod connect_proxy;
 mod deployed;
 mod emf;
@@ -32,6 +33,7 @@ mod worker;
 pub use app::{Answer, App, Call, Ended};
 pub use aws_api::{bucket_setting, create_bucket, objects, put, report_object};
 pub use binary::binary;
+pub use browser::Browser;
 pub use connect_proxy::{ConnectProxy, Tunnel};
 pub use deployed::{DeployedFunction, Deployment, can_deploy, upload_function_forwarding_to};
 pub use emf::{EmfMetric, emf_metrics, emf_sum};

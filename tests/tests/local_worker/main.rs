@@ -41,6 +41,7 @@ mod schema;
 mod secrets;
 mod send;
 mod service;
+mod status_page;
 mod target;
 mod task_protection;
 mod throttled;
