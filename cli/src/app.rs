@@ -40,10 +40,11 @@ use crate::schema;
 use crate::send;
 #[cfg(feature = "dev")]
 use crate::service::{DevExample, DevJob, OwnDev};
+use crate::slo;
 use crate::usage;
 use command_line::{CommandLine, Commands};
 
-/// A program around a router: `run`, `send`, `schema`, `jobs`, `ctl`, `dlq`, `outbox`, `schedule`, `config` and `health`, and by features `dev`, `doctor` and `invoke`.
+/// A program around a router: `run`, `send`, `schema`, `jobs`, `ctl`, `dlq`, `outbox`, `schedule`, `slo`, `config` and `health`, and by features `dev`, `doctor` and `invoke`.
 ///
 /// State that handlers share, such as a pool of connections, is made by the router's factory, which may be async, and closed by a hook
 /// after the drain:
@@ -101,7 +102,7 @@ impl App {
     /// The factory runs on the runtime of handlers, before anything is received; a Ctrl-C meanwhile ends the process. Its error is
     /// bad configuration (exit status 64). `schema` calls it; `run`, `config` and `doctor queue` call it, but not in forward mode
     /// (`DRUMLINE_FORWARD_TO`), and `dev` does; so does `send` for a type whose version it is not given, and `dlq replay`,
-    /// which asks what the handlers would refuse. `config`, `doctor`, `schema`, `send` and `dlq` wait for it for ten seconds at most. `jobs`, `ctl` and
+    /// which asks what the handlers would refuse. `config`, `doctor`, `schema`, `send` and `dlq` wait for it for ten seconds at most. `jobs`, `ctl`, `slo` and
     /// `health` do not call it. If the settings have problems, it runs up to its first wait, so that wrong settings that it reads
     /// are reported with them.
     pub fn new<Kind>(router: impl RouterFactory<Kind>) -> Self {
@@ -206,6 +207,7 @@ impl App {
             Commands::Dlq(args) => dlq::dlq(&args, environment, self.service, handlers_optional),
             Commands::Outbox(args) => outbox::outbox(&args, environment),
             Commands::Schedule(args) => schedule::schedule(&args, environment),
+            Commands::Slo(args) => slo::slo(&args),
             Commands::Config(args) => config::config(&args, environment, self.service),
             #[cfg(feature = "doctor")]
             Commands::Doctor(args) => doctor::doctor(&args, environment, self.service),

@@ -48,6 +48,7 @@ mod schema;
 mod send;
 mod service;
 mod settings_args;
+mod slo;
 mod state_folder;
 mod usage;
 #[cfg(feature = "dev")]

@@ -20,7 +20,7 @@ use drumline::run::{Event, Observer};
 use drumline_producer::outbox::RelayObserver;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 
-use self::families::Families;
+use self::families::{Families, SINCE_SENT_BUCKETS};
 use self::labels::{ByQueue, ByState};
 use self::outbox::OutboxMetrics;
 use self::queue::QueueMetrics;
@@ -39,6 +39,11 @@ impl Metrics {
     /// A fresh set, all at zero.
     pub fn new() -> Self {
         Self(Arc::new(Families::new()))
+    }
+
+    /// Returns the upper bounds in seconds of the buckets of `drumline_job_dwell_seconds`, in order, without the infinite one.
+    pub fn dwell_bounds() -> &'static [f64] {
+        &SINCE_SENT_BUCKETS
     }
 
     /// The `OpenMetrics` text.

@@ -24,6 +24,7 @@ use crate::run::RunArgs;
 use crate::schedule::ScheduleArgs;
 use crate::schema::SchemaArgs;
 use crate::send::SendArgs;
+use crate::slo::SloArgs;
 
 /// Stands for the binary's name in help texts.
 const PROGRAM: &str = "{program}";
@@ -58,6 +59,7 @@ pub(super) enum Commands {
     Dlq(DlqArgs),
     Outbox(OutboxArgs),
     Schedule(ScheduleArgs),
+    Slo(SloArgs),
     Config(ConfigArgs),
     #[cfg(feature = "doctor")]
     Doctor(DoctorArgs),

@@ -1,0 +1,87 @@
+//! `drumline slo`: alert rules and dashboards from a target for the time from a job's sending to its success.
+
+mod burn;
+mod cloudwatch;
+mod grafana;
+mod prometheus;
+mod target;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use drumline_consumer::ExitError;
+
+use crate::output::print;
+use target::Target;
+
+/// Prints alert rules or a dashboard for a target such as "99% of email.send within 2m over 30d"
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+A job meets the target if it succeeds within the time since its sending, with all waits and retries. A job that becomes a dead letter \
+misses it. Times are counted up to the bounds of the buckets of drumline_job_dwell_seconds, 2m and 5m among them. For a time between two \
+bounds the rules use the next bound, and a line on standard error names it.
+
+Examples:
+  {program} slo --target '99% of email.send within 2m over 30d' > email.rules.yml
+  {program} slo --target '99% of email.send within 2m over 30d' --queue emails --format cloudwatch > alarms.yaml
+  {program} slo --target '99% of email.send within 2m over 30d' --format grafana > dashboard.json
+  {program} slo --target '99% of email.send within 2m over 30d' | promtool check rules
+
+Exit status: 0 printed, 64 a bad target, or no queue for CloudWatch, 141 the reader of the output has left, 1 anything else.")]
+pub(crate) struct SloArgs {
+    /// The share of the jobs of a type, the time in which they succeed, and the period; may be repeated
+    #[arg(long = "target", value_name = "TARGET", required = true)]
+    targets: Vec<Target>,
+    /// The name of the queue; without it, Prometheus rules are for each queue
+    #[arg(long, value_name = "NAME")]
+    queue: Option<String>,
+    /// The document
+    #[arg(long, value_enum, default_value_t = Format::Prometheus)]
+    format: Format,
+}
+
+/// The documents that can be made of targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Alerting and recording rules, as YAML
+    Prometheus,
+    /// A CloudFormation template of CloudWatch alarms, as YAML
+    Cloudwatch,
+    /// A Grafana dashboard for the Prometheus rules, as JSON
+    Grafana,
+}
+
+/// Runs the command.
+pub(crate) fn slo(args: &SloArgs) -> Result<ExitCode, ExitError> {
+    let queue = args.queue.as_deref();
+    let document = match (args.format, queue) {
+        (Format::Prometheus, _) => prometheus::rules(&args.targets, queue)?,
+        (Format::Grafana, _) => grafana::dashboard(&args.targets, queue)?,
+        (Format::Cloudwatch, Some(queue)) => cloudwatch::template(&args.targets, queue)?,
+        (Format::Cloudwatch, None) => {
+            return Err(ExitError::usage("CloudWatch alarms need the name of the queue: --queue NAME"));
+        }
+    };
+    for note in args.targets.iter().filter_map(Target::note) {
+        eprintln!("{note}");
+    }
+    print(|out| out.write_all(document.as_bytes()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns a value as YAML below comment lines that name the targets.
+fn yaml(title: &str, targets: &[Target], value: &impl serde::Serialize) -> Result<String, ExitError> {
+    let yaml = serde_norway::to_string(value).map_err(|error| ExitError::other(error.to_string()))?;
+    let mut text = format!("# {title}\n");
+    for target in targets {
+        text.push_str(&format!("# - {target}\n"));
+        if let Some(note) = target.note() {
+            text.push_str(&format!("#   {note}\n"));
+        }
+    }
+    Ok(text + &yaml)
+}
+
+#[cfg(test)]
+mod tests;
