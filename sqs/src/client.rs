@@ -1,10 +1,10 @@
 //! The client: each request signed, sent, repeated if that cannot do it twice, and decoded.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
 use bytes::Bytes;
 use drumline_aws::{Environment, with_causes};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderName, HeaderValue, USER_AGENT};
@@ -12,11 +12,11 @@ use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::Full;
 use tokio::time::timeout;
 
-use crate::credentials::CredentialsCache;
-use crate::decode::{self, BatchAnswer, ErrorBody, Received};
+use crate::credentials::{CredentialsCache, Identity};
+use crate::decode::{self, BatchAnswer, Received};
 use crate::error::{ErrorKind, RequestError};
 use crate::pool::{NoAnswer, Pool};
-use crate::sign::{self, Signable, Signer};
+use crate::sign::{self, Signer};
 use crate::write::{self, DeleteEntry, ReceiveRequest, SendEntry, VisibilityEntry};
 
 const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
@@ -57,11 +57,11 @@ pub struct ClientConfig {
 #[derive(Debug)]
 pub struct SqsClient {
     pool: Pool,
-    path: String,
-    host: String,
+    uri: Uri,
+    host: HeaderValue,
+    user_agent: HeaderValue,
     signer: Signer,
     credentials: CredentialsCache,
-    user_agent: &'static str,
     /// By how much SQS's clock is ahead of this machine's, in seconds; 0 unless SQS has refused a signature for its date.
     skew_secs: AtomicI64,
 }
@@ -82,25 +82,26 @@ impl SqsClient {
     /// If the endpoint or the trust that the environment asks for cannot be used, in words for the user.
     pub fn new(config: ClientConfig, environment: &Environment) -> Result<Self, String> {
         let ClientConfig { endpoint, region, credentials, user_agent } = config;
-        let uri: Uri = endpoint.parse().map_err(|error| format!("{endpoint:?}: {error}"))?;
-        let authority = uri.authority().ok_or_else(|| format!("{endpoint:?} names no host"))?;
-        // The port of a signature is the one of the header, which leaves out the usual one.
-        let is_usual = matches!(
-            (uri.scheme_str(), uri.port_u16()),
-            (Some("https"), Some(443)) | (Some("http"), Some(80))
-        );
-        let host = if is_usual { authority.host().to_owned() } else { authority.to_string() };
-        let path = match uri.path().trim_end_matches('/') {
-            "" => "/".to_owned(),
-            path => path.to_owned(),
+        let unusable = |error: &dyn std::fmt::Display| format!("the endpoint cannot be used: {error}");
+        let uri: Uri = endpoint.parse().map_err(|error| unusable(&error))?;
+        let authority = uri.authority().ok_or_else(|| unusable(&"it names no host"))?;
+        // The port of a signature is the one of the header, which leaves out the usual one. No user or password is in it.
+        let host = match (uri.scheme_str(), authority.port_u16()) {
+            (_, None) | (Some("https"), Some(443)) | (Some("http"), Some(80)) => authority.host().to_owned(),
+            (_, Some(port)) => format!("{}:{port}", authority.host()),
         };
+        let path = format!("{}/", uri.path().trim_end_matches('/'));
+        // Without a user and a password, too.
+        let uri =
+            Uri::builder().scheme(uri.scheme_str().unwrap_or("https")).authority(&*host).path_and_query("/");
+        let uri = uri.build().map_err(|error| unusable(&error))?;
         Ok(Self {
+            signer: Signer::new(region, &host, &path),
+            uri: path.parse().map_err(|error| unusable(&error))?,
+            host: HeaderValue::try_from(host).map_err(|error| unusable(&error))?,
+            user_agent: HeaderValue::from_static(user_agent),
             pool: Pool::new(uri, environment)?,
-            path,
-            host,
-            signer: Signer::new(region),
             credentials: CredentialsCache::new(credentials),
-            user_agent,
             skew_secs: AtomicI64::new(0),
         })
     }
@@ -117,7 +118,7 @@ impl SqsClient {
     ) -> Result<Received, RequestError> {
         let body = write::receive(queue_url, request);
         // What a receive without an answer has brought stays hidden for its visibility timeout: a repeat is for the caller to decide.
-        let answer = self.call("ReceiveMessage", body, limit, Unanswered::Report).await?;
+        let answer = self.call("AmazonSQS.ReceiveMessage", body, limit, Unanswered::Report).await?;
         decode::received(&answer).ok_or_else(undecodable)
     }
 
@@ -132,7 +133,7 @@ impl SqsClient {
         limit: Duration,
     ) -> Result<BatchAnswer, RequestError> {
         let body = write::delete(queue_url, entries);
-        self.batch("DeleteMessageBatch", body, limit, Unanswered::Repeat).await
+        self.batch("AmazonSQS.DeleteMessageBatch", body, limit, Unanswered::Repeat).await
     }
 
     /// Changes the visibility of messages, ten at most.
@@ -146,7 +147,7 @@ impl SqsClient {
         limit: Duration,
     ) -> Result<BatchAnswer, RequestError> {
         let body = write::change_visibility(queue_url, entries);
-        self.batch("ChangeMessageVisibilityBatch", body, limit, Unanswered::Repeat).await
+        self.batch("AmazonSQS.ChangeMessageVisibilityBatch", body, limit, Unanswered::Repeat).await
     }
 
     /// Sends messages, ten at most. A request that may have reached SQS is not repeated.
@@ -160,17 +161,17 @@ impl SqsClient {
         limit: Duration,
     ) -> Result<BatchAnswer, RequestError> {
         let body = write::send(queue_url, entries);
-        self.batch("SendMessageBatch", body, limit, Unanswered::Report).await
+        self.batch("AmazonSQS.SendMessageBatch", body, limit, Unanswered::Report).await
     }
 
     async fn batch(
         &self,
-        action: &'static str,
+        target: &'static str,
         body: Bytes,
         limit: Duration,
         unanswered: Unanswered,
     ) -> Result<BatchAnswer, RequestError> {
-        let answer = self.call(action, body, limit, unanswered).await?;
+        let answer = self.call(target, body, limit, unanswered).await?;
         decode::batch(&answer).ok_or_else(undecodable)
     }
 
@@ -178,76 +179,92 @@ impl SqsClient {
     /// differs, and once for a connection that ended before an answer, if it may be.
     async fn call(
         &self,
-        action: &'static str,
+        target: &'static str,
         body: Bytes,
         limit: Duration,
         unanswered: Unanswered,
     ) -> Result<Bytes, RequestError> {
-        let (mut may_refresh, mut may_correct, mut may_repeat) =
-            (true, true, unanswered == Unanswered::Repeat);
-        let calling = async {
-            loop {
-                let credentials = self.credentials.get().await;
-                let credentials = credentials.map_err(|error| {
-                    let text = with_causes(&error);
-                    RequestError::new(ErrorKind::Credentials(error), text)
-                })?;
-                let request = self.request(action, &body, &credentials);
-                let answer = match self.pool.send(request).await {
-                    Ok(answer) => answer,
-                    Err(NoAnswer::Closed(_)) if std::mem::take(&mut may_repeat) => continue,
-                    Err(error) => return Err(unanswered_error(error)),
-                };
-                if answer.status().is_success() {
-                    return Ok(answer.into_body());
-                }
-                let error = service_error(&answer);
-                let code = error.code().unwrap_or_default();
-                if EXPIRED.contains(&code) && std::mem::take(&mut may_refresh) {
-                    self.credentials.refused(&credentials);
-                    continue;
-                }
-                if SKEWED.contains(&code)
-                    && std::mem::take(&mut may_correct)
-                    && self.correct_skew(answer.headers())
-                {
-                    continue;
-                }
-                return Err(error);
-            }
-        };
-        timeout(limit, calling).await.unwrap_or_else(|_| {
-            let text = format!("no answer within {} s", limit.as_secs_f64());
-            Err(RequestError::new(ErrorKind::Unanswered(text.clone().into()), text))
+        let was_written = AtomicBool::new(false);
+        let answer = timeout(limit, self.call_without_limit(target, body, unanswered, &was_written)).await;
+        answer.unwrap_or_else(|_| {
+            let (what, kind): (_, fn(_) -> _) = if was_written.into_inner() {
+                ("answer", ErrorKind::Unanswered)
+            } else {
+                ("connection", ErrorKind::NoConnection)
+            };
+            let text = format!("no {what} within {} s", limit.as_secs_f64());
+            Err(RequestError::new(kind(text.clone().into()), text))
         })
     }
 
-    fn request(&self, action: &str, body: &Bytes, credentials: &Credentials) -> Request<Full<Bytes>> {
-        let target = format!("AmazonSQS.{action}");
-        let signable = Signable { host: &self.host, path: &self.path, target: &target, body };
-        let signed = self.signer.sign(self.now(), credentials, &signable);
+    async fn call_without_limit(
+        &self,
+        target: &'static str,
+        body: Bytes,
+        unanswered: Unanswered,
+        was_written: &AtomicBool,
+    ) -> Result<Bytes, RequestError> {
+        let (mut may_refresh, mut may_correct, mut may_repeat) =
+            (true, true, unanswered == Unanswered::Repeat);
+        loop {
+            let identity = self.credentials.get().await;
+            let identity = identity.map_err(|error| {
+                let text = with_causes(&error);
+                RequestError::new(ErrorKind::Credentials(error), text)
+            })?;
+            let request = self.request(target, &body, &identity)?;
+            let answer = match self.pool.send(request, was_written).await {
+                Ok(answer) => answer,
+                Err(NoAnswer::Closed(_)) if std::mem::take(&mut may_repeat) => continue,
+                Err(error) => return Err(unanswered_error(error)),
+            };
+            if answer.status().is_success() {
+                return Ok(answer.into_body());
+            }
+            // SQS has refused it, so nothing of it was carried out.
+            was_written.store(false, Ordering::Relaxed);
+            let error = service_error(&answer);
+            let code = error.code().unwrap_or_default();
+            if EXPIRED.contains(&code) && std::mem::take(&mut may_refresh) {
+                self.credentials.refused(&identity);
+            } else if !SKEWED.contains(&code)
+                || !std::mem::take(&mut may_correct)
+                || !self.correct_skew(answer.headers())
+            {
+                return Err(error);
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        target: &'static str,
+        body: &Bytes,
+        identity: &Identity,
+    ) -> Result<Request<Full<Bytes>>, RequestError> {
+        let signed = self.signer.sign(self.now(), identity, target, body).map_err(|error| {
+            let error = CredentialsError::invalid_configuration(error);
+            RequestError::new(
+                ErrorKind::Credentials(error),
+                "the access key has a character that no header may have",
+            )
+        })?;
         let mut request = Request::new(Full::new(body.clone()));
         *request.method_mut() = http::Method::POST;
-        *request.uri_mut() = self.path.parse().unwrap_or_default();
+        *request.uri_mut() = self.uri.clone();
         let headers = request.headers_mut();
         headers.reserve(8);
-        let mut insert = |name: HeaderName, value: &str| {
-            // Texts of the signature, and a token that SQS would refuse if it had other characters.
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(name, value);
-            }
-        };
-        insert(HOST, &self.host);
-        insert(CONTENT_TYPE, sign::CONTENT_TYPE);
-        insert(USER_AGENT, self.user_agent);
-        insert(X_AMZ_TARGET, &target);
-        insert(QUERY_MODE, "true");
-        insert(X_AMZ_DATE, &signed.date);
-        if let Some(token) = credentials.session_token() {
-            insert(X_AMZ_SECURITY_TOKEN, token);
+        headers.insert(HOST, self.host.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(sign::CONTENT_TYPE));
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        headers.insert(X_AMZ_TARGET, HeaderValue::from_static(target));
+        headers.insert(QUERY_MODE, HeaderValue::from_static("true"));
+        headers.insert(X_AMZ_DATE, signed.date);
+        if let Some(token) = &identity.token {
+            headers.insert(X_AMZ_SECURITY_TOKEN, token.clone());
         }
-        insert(AUTHORIZATION, &signed.authorization);
-        request
+        headers.insert(AUTHORIZATION, signed.authorization);
+        Ok(request)
     }
 
     /// The time by SQS's clock, as far as its difference matters.
@@ -299,12 +316,20 @@ const RETRY_AFTER: &str = "x-amz-retry-after";
 /// The header by which an answer names its error as the Query protocol had it, such as `AWS.SimpleQueueService.NonExistentQueue;Sender`.
 const QUERY_ERROR: &str = "x-amzn-query-error";
 
+/// The header by which an answer names its error in some cases, such as `InternalFailure:http://…`.
+const ERROR_TYPE: &str = "x-amzn-errortype";
+
 fn service_error(answer: &Response<Bytes>) -> RequestError {
     let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
-    let ErrorBody { code, message } = serde_json::from_slice(answer.body()).unwrap_or_default();
+    let (by_body, message) = decode::error(answer.body());
     let by_query = header(QUERY_ERROR).and_then(|value| value.split(';').next()).map(str::to_owned);
-    let by_body = code.map(|code| code.rsplit('#').next().unwrap_or_default().to_owned());
-    let code = by_query.or(by_body).filter(|code| !code.is_empty()).unwrap_or_default();
+    // Without the namespace before it, and the address behind it.
+    let plain = |code: &str| {
+        let code = code.rsplit('#').next().unwrap_or(code);
+        code.split(':').next().unwrap_or(code).to_owned()
+    };
+    let by_type = || header(ERROR_TYPE).or(by_body.as_deref()).map(plain);
+    let code = by_query.filter(|code| !code.is_empty()).or_else(by_type).unwrap_or_default();
     let status = answer.status().as_u16();
     let retry_after =
         header(RETRY_AFTER).and_then(|text| text.trim().parse().ok()).map(Duration::from_millis);

@@ -1,155 +1,34 @@
-//! The client against a server that follows a script, connection by connection.
 #![allow(clippy::unwrap_used)]
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
+use std::time::UNIX_EPOCH;
 
-use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError, future};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{self, ProvideCredentials, future};
 
 use super::*;
+use crate::scripted::{Scripted, Step, answer, credentials, ok, text};
 
 const LIMIT: Duration = Duration::from_secs(10);
-const URL: &str = "http://127.0.0.1/1/jobs";
-
-/// What the server does once it has read a request, or at the beginning of a connection.
-#[derive(Debug, Clone)]
-enum Step {
-    /// Answers with these bytes.
-    Answer(String),
-    /// Answers with this head, and then so many zeros.
-    Endless(&'static str, usize),
-    /// Closes the connection without an answer.
-    Close,
-    /// Answers, and closes the connection.
-    Last(String),
-    /// Never answers.
-    Hang,
-}
-
-fn answer(status: &str, headers: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n{body}", body.len())
-}
-
-fn ok(body: &str) -> Step {
-    Step::Answer(answer("200 OK", "", body))
-}
-
-fn error(status: &str, headers: &str, code: &str) -> Step {
-    Step::Answer(answer(status, headers, &format!(r#"{{"__type":"{code}","message":"why"}}"#)))
-}
-
-/// The requests that a server has read: the number of the connection, and the text.
-type Read = Arc<Mutex<Vec<(usize, String)>>>;
-
-/// Serves each connection in turn by its own steps, and closes it behind them.
-async fn serve(script: Vec<Vec<Step>>) -> (String, Read) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let read = Read::default();
-    let requests = Arc::clone(&read);
-    tokio::spawn(async move {
-        for (number, steps) in script.into_iter().enumerate() {
-            let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(connection(stream, number, steps, Arc::clone(&requests)));
-        }
-    });
-    (endpoint, read)
-}
-
-async fn connection(mut stream: TcpStream, number: usize, steps: Vec<Step>, requests: Read) {
-    for step in steps {
-        let Some(request) = request(&mut stream).await else { return };
-        requests.lock().unwrap().push((number, request));
-        match step {
-            Step::Answer(text) => stream.write_all(text.as_bytes()).await.unwrap(),
-            Step::Endless(head, bytes) => {
-                stream.write_all(head.as_bytes()).await.unwrap();
-                let piece = vec![b'0'; 64 * 1024];
-                for _ in 0..bytes.div_ceil(piece.len()) {
-                    if stream.write_all(&piece).await.is_err() {
-                        return;
-                    }
-                }
-            }
-            Step::Last(text) => {
-                stream.write_all(text.as_bytes()).await.unwrap();
-                return;
-            }
-            Step::Close => return,
-            Step::Hang => std::future::pending().await,
-        }
-    }
-    // Kept open until the client closes it.
-    let _ = stream.read(&mut [0]).await;
-}
-
-/// Reads a request whole. `None` if the connection ends.
-async fn request(stream: &mut TcpStream) -> Option<String> {
-    let mut bytes = Vec::new();
-    loop {
-        let mut piece = [0; 4096];
-        let count = stream.read(&mut piece).await.ok().filter(|count| *count > 0)?;
-        bytes.extend_from_slice(&piece[..count]);
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
-                return Some(text);
-            }
-        }
-    }
-}
-
-/// Gives each of these credentials in turn, and the last one from then on.
-#[derive(Debug)]
-struct Rotating(Mutex<VecDeque<Credentials>>);
-
-impl ProvideCredentials for Rotating {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        let mut left = self.0.lock().unwrap();
-        let credentials = if left.len() > 1 { left.pop_front() } else { left.front().cloned() };
-        future::ProvideCredentials::ready(credentials.ok_or_else(|| CredentialsError::not_loaded("none")))
-    }
-}
-
-fn credentials(access_key: &str) -> Credentials {
-    Credentials::new(access_key, "secret", None, None, "test")
-}
-
-fn client_with(endpoint: &str, credentials: impl IntoIterator<Item = Credentials>) -> SqsClient {
-    let credentials = SharedCredentialsProvider::new(Rotating(Mutex::new(credentials.into_iter().collect())));
-    let config = ClientConfig {
-        endpoint: endpoint.to_owned(),
-        region: "eu-west-1".to_owned(),
-        credentials,
-        user_agent: "drumline/test",
-    };
-    SqsClient::new(config, &Environment::from([("", ""); 0])).unwrap()
-}
-
-fn client(endpoint: &str) -> SqsClient {
-    client_with(endpoint, [credentials("AKID")])
-}
+const URL: &str = "http://sqs.test/0/jobs";
+const RECEIVE: ReceiveRequest<'_> =
+    ReceiveRequest { max: 10, wait_secs: 0, visibility_secs: None, system_attributes: &["All"] };
 
 async fn receive(client: &SqsClient) -> Result<Received, RequestError> {
-    let request =
-        ReceiveRequest { max: 10, wait_secs: 20, visibility_secs: None, system_attributes: &["All"] };
-    client.receive(URL, &request, LIMIT).await
+    client.receive(URL, &RECEIVE, LIMIT).await
 }
 
 async fn delete(client: &SqsClient) -> Result<BatchAnswer, RequestError> {
     client.delete(URL, &[DeleteEntry { receipt: "r" }], LIMIT).await
 }
 
+async fn hide(client: &SqsClient) -> Result<BatchAnswer, RequestError> {
+    client.change_visibility(URL, &[VisibilityEntry { receipt: "r", visibility_secs: 5 }], LIMIT).await
+}
+
 async fn send(client: &SqsClient) -> Result<BatchAnswer, RequestError> {
-    let (body, attributes) = ("b", &std::collections::BTreeMap::new());
     let entry = SendEntry {
-        body,
-        attributes,
+        body: "b",
+        attributes: &std::collections::BTreeMap::new(),
         delay_secs: None,
         group: None,
         deduplication_id: None,
@@ -158,193 +37,329 @@ async fn send(client: &SqsClient) -> Result<BatchAnswer, RequestError> {
     client.send(URL, &[entry], LIMIT).await
 }
 
-fn connections(read: &Read) -> Vec<usize> {
-    read.lock().unwrap().iter().map(|(connection, _)| *connection).collect()
+fn refused(code: &str, headers: &str) -> Step {
+    answer(
+        "403 Forbidden",
+        headers,
+        &format!(r#"{{"__type":"com.amazon.coral.service#{code}","message":"no"}}"#),
+    )
 }
 
-#[tokio::test]
-async fn one_connection_serves_requests_in_turn() {
-    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n".to_owned();
-    let (endpoint, read) =
-        serve(vec![vec![ok("{}"), Step::Answer(chunked), ok(r#"{"Successful":[{"Id":"0"}]}"#)]]).await;
-    let client = client(&endpoint);
-    assert_eq!(receive(&client).await.unwrap(), Received::default());
-    assert_eq!(receive(&client).await.unwrap(), Received::default());
-    assert_eq!(delete(&client).await.unwrap().successful.len(), 1);
-    assert_eq!(connections(&read), [0, 0, 0]);
-    let host = endpoint.strip_prefix("http://").unwrap();
-    let (_, first) = &read.lock().unwrap()[0];
-    assert!(
-        first.starts_with("POST / HTTP/1.1\r\n") && first.contains(&format!("\r\nhost: {host}\r\n")),
-        "{first}"
-    );
-}
+/// Gives one after the other.
+#[derive(Debug)]
+struct InTurn(Mutex<Vec<Credentials>>);
 
-#[tokio::test]
-async fn a_connection_that_ends_before_an_answer_repeats_only_what_does_no_harm_twice() {
-    for kept in [false, true] {
-        // A new connection, or one that has served another request.
-        let script = |then: Step| {
-            let first = if kept { vec![ok("{}"), Step::Close] } else { vec![Step::Close] };
-            vec![first, vec![then]]
-        };
-        let (endpoint, read) = serve(script(ok("{}"))).await;
-        let tried = client(&endpoint);
-        if kept {
-            receive(&tried).await.unwrap();
-        }
-        delete(&tried).await.unwrap();
-        assert_eq!(connections(&read), if kept { vec![0, 0, 1] } else { vec![0, 1] });
-
-        let (endpoint, read) = serve(script(Step::Close)).await;
-        let tried = client(&endpoint);
-        if kept {
-            receive(&tried).await.unwrap();
-        }
-        let error = delete(&tried).await.unwrap_err();
-        assert!(matches!(error.kind, ErrorKind::Unanswered(_)), "once only: {error:?}");
-        assert_eq!(connections(&read).len(), if kept { 3 } else { 2 });
-
-        for is_send in [false, true] {
-            let (endpoint, read) = serve(script(ok("{}"))).await;
-            let tried = client(&endpoint);
-            if kept {
-                receive(&tried).await.unwrap();
-            }
-            let error =
-                if is_send { send(&tried).await.unwrap_err() } else { receive(&tried).await.unwrap_err() };
-            assert!(
-                matches!(error.kind, ErrorKind::Unanswered(_)),
-                "it may have been carried out: {error:?}"
-            );
-            assert_eq!(connections(&read).len(), if kept { 2 } else { 1 });
-        }
+impl ProvideCredentials for InTurn {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        let next = self.0.lock().unwrap().pop();
+        let none = || provider::error::CredentialsError::not_loaded("no more");
+        future::ProvideCredentials::ready(next.ok_or_else(none))
     }
 }
 
+fn in_turn(mut credentials: Vec<Credentials>) -> SharedCredentialsProvider {
+    credentials.reverse();
+    SharedCredentialsProvider::new(InTurn(Mutex::new(credentials)))
+}
+
 #[tokio::test]
-async fn a_connection_that_ended_between_requests_is_replaced() {
-    let (endpoint, read) = serve(vec![vec![Step::Last(answer("200 OK", "", "{}"))], vec![ok("{}")]]).await;
-    let client = client(&endpoint);
+async fn requests_share_a_connection_and_have_the_headers_of_the_protocol() {
+    let server = Scripted::start(vec![vec![ok(r#"{"Messages":[{"MessageId":"1"}]}"#), ok("{}")]]).await;
+    let client = server.client_with(in_turn(vec![credentials("AKID", Some("token"))]));
+    assert_eq!(&*receive(&client).await.unwrap().messages[0].id, "1");
+    delete(&client).await.unwrap();
+    assert_eq!(server.connections(), [0, 0]);
+    let seen = &server.seen()[0];
+    assert!(seen.head.starts_with("POST / HTTP/1.1\r\n"), "{}", seen.head);
+    for (name, value) in [
+        ("host", &server.endpoint["http://".len()..]),
+        ("content-type", "application/x-amz-json-1.0"),
+        ("x-amz-target", "AmazonSQS.ReceiveMessage"),
+        ("x-amzn-query-mode", "true"),
+        ("x-amz-security-token", "token"),
+        ("user-agent", "test"),
+    ] {
+        assert_eq!(seen.header(name), Some(value), "{name}");
+    }
+    let authorization = seen.header("authorization").unwrap();
+    assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKID/"), "{authorization}");
+    assert!(seen.body.starts_with(r#"{"QueueUrl":"http://sqs.test/0/jobs","MaxNumberOfMessages":10"#));
+}
+
+#[tokio::test]
+async fn an_answer_may_come_in_chunks() {
+    let chunks = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\
+                  d\r\n{\"Messages\":[\r\n10\r\n{\"MessageId\":\"1\"\r\n3\r\n}]}\r\n0\r\n\r\n";
+    let server = Scripted::start(vec![vec![Step::Answer(chunks.into()), ok("{}")]]).await;
+    let client = server.client();
+    assert_eq!(&*receive(&client).await.unwrap().messages[0].id, "1");
     receive(&client).await.unwrap();
-    // Until the end has arrived: nothing of the next request is written to the old connection then.
-    while client.pool.has_idle() {
-        tokio::task::yield_now().await;
-    }
-    send(&client).await.unwrap();
-    assert_eq!(connections(&read), [0, 1]);
+    assert_eq!(server.connections(), [0, 0]);
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_be_reached_has_received_nothing() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    drop(listener);
-    let error = send(&client(&endpoint)).await.unwrap_err();
+async fn an_answer_with_more_than_64_mib_is_refused() {
+    let promised = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{{", 64 * 1024 * 1024 + 1);
+    let server = Scripted::start(vec![vec![Step::Answer(promised)]]).await;
+    let error = receive(&server.client()).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Unanswered(_)), "{error:?}");
+    assert!(error.text.contains("67108864 bytes"), "{error}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_error_and_is_not_followed() {
+    let elsewhere = "location: http://127.0.0.1:1/\r\n";
+    let server = Scripted::start(vec![vec![answer("307 Temporary Redirect", elsewhere, "")]]).await;
+    let error = delete(&server.client()).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Service { status: 307, .. }), "{error:?}");
+    assert_eq!(server.connections(), [0]);
+}
+
+#[tokio::test]
+async fn a_delete_and_a_change_are_repeated_once_if_the_connection_ends_before_an_answer() {
+    for end in [|| Step::Close, || Step::Reset] {
+        let server = Scripted::start(vec![vec![end()], vec![ok("{}")], vec![end()], vec![ok("{}")]]).await;
+        // A client for each request: on a connection of its own.
+        delete(&server.client()).await.unwrap();
+        hide(&server.client()).await.unwrap();
+        assert_eq!(server.connections(), [0, 1, 2, 3]);
+    }
+    let server = Scripted::start(vec![vec![Step::Close], vec![Step::Close], vec![ok("{}")]]).await;
+    let error = delete(&server.client()).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Unanswered(_)), "{error:?}");
+    assert_eq!(server.connections(), [0, 1]);
+}
+
+#[tokio::test]
+async fn a_receive_and_a_send_are_not_repeated_once_they_are_written() {
+    let broken = || Step::AnswerAndClose("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{".into());
+    for end in [|| Step::Close, || Step::Reset, broken] {
+        let server = Scripted::start(vec![vec![end()], vec![end()], vec![ok("{}")]]).await;
+        let error = receive(&server.client()).await.unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::Unanswered(_)), "{error:?}");
+        let error = send(&server.client()).await.unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::Unanswered(_)), "{error:?}");
+        assert_eq!(server.connections(), [0, 1]);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_has_ended_since_is_replaced_for_every_request() {
+    for request in 0..3 {
+        let closing = || Step::AnswerAndClose(text("200 OK", "", "{}"));
+        let mut server = Scripted::start(vec![vec![closing()], vec![ok("{}")]]).await;
+        let client = server.client();
+        receive(&client).await.unwrap();
+        client.pool.until_all_are_closed().await;
+        match request {
+            0 => drop(receive(&client).await.unwrap()),
+            1 => drop(send(&client).await.unwrap()),
+            _ => drop(delete(&client).await.unwrap()),
+        }
+        drop(client);
+        server.ended().await;
+        assert_eq!(server.connections(), [0, 1]);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_takes_no_request_that_is_old_or_was_long_unused() {
+    let server = Scripted::start((0..3).map(|_| vec![ok("{}"), ok("{}")]).collect()).await;
+    let client = server.client();
+    receive(&client).await.unwrap();
+    client.pool.let_time_pass(Duration::from_secs(50), Duration::from_secs(50));
+    receive(&client).await.unwrap();
+    client.pool.let_time_pass(Duration::from_secs(250), Duration::ZERO);
+    receive(&client).await.unwrap();
+    client.pool.let_time_pass(Duration::from_secs(55), Duration::from_secs(55));
+    receive(&client).await.unwrap();
+    assert_eq!(server.connections(), [0, 0, 1, 2]);
+}
+
+#[tokio::test]
+async fn the_limit_ends_a_request_and_its_connection() {
+    let mut server = Scripted::start(vec![vec![Step::Silence], vec![Step::Silence]]).await;
+    let client = server.client();
+    let limit = Duration::from_millis(50);
+    let error = client.receive(URL, &RECEIVE, limit).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Unanswered(_)), "{error:?}");
+    assert_eq!(error.text, "no answer within 0.05 s");
+    client.delete(URL, &[], limit).await.unwrap_err();
+    // The script waits for the end of both connections.
+    server.ended().await;
+    assert_eq!(server.connections(), [0, 1]);
+}
+
+#[tokio::test]
+async fn without_a_connection_there_is_no_doubt() {
+    let mut server = Scripted::start(vec![]).await;
+    server.ended().await;
+    let error = send(&server.client()).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::NoConnection(_)), "{error:?}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_answer_that_does_not_come_is_not_waited_for_without_end() {
-    let (endpoint, _) = serve(vec![vec![Step::Hang]]).await;
-    let begun = tokio::time::Instant::now();
-    let error = receive(&client(&endpoint)).await.unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::Unanswered(_)), "{error:?}");
-    assert_eq!(begun.elapsed(), LIMIT);
-}
+#[derive(Debug)]
+struct Never;
 
-#[tokio::test]
-async fn a_connection_serves_for_five_minutes_at_most() {
-    let (endpoint, read) = serve(vec![vec![ok("{}"), ok("{}"), ok("{}")], vec![ok("{}")]]).await;
-    let client = client(&endpoint);
-    receive(&client).await.unwrap();
-    client.pool.age_by(Duration::from_secs(4 * 60), Duration::ZERO);
-    receive(&client).await.unwrap();
-    client.pool.age_by(Duration::from_secs(60), Duration::ZERO);
-    receive(&client).await.unwrap();
-    assert_eq!(connections(&read), [0, 0, 1]);
-}
-
-#[tokio::test]
-async fn an_answer_of_more_than_64_mebibytes_is_refused() {
-    const MIB: usize = 1024 * 1024;
-    let head = "HTTP/1.1 200 OK\r\n\r\n";
-    let (endpoint, _) = serve(vec![vec![Step::Endless(head, 65 * MIB)]]).await;
-    let error = receive(&client(&endpoint)).await.unwrap_err();
-    assert!(error.text.contains("more than 67108864 bytes"), "{error:?}");
-}
-
-#[tokio::test]
-async fn redirects_are_not_followed() {
-    let away = answer("307 Temporary Redirect", "location: http://127.0.0.1:1/\r\n", "");
-    let (endpoint, read) = serve(vec![vec![Step::Answer(away)]]).await;
-    let error = receive(&client(&endpoint)).await.unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::Service { status: 307, .. }), "{error:?}");
-    assert_eq!(connections(&read), [0]);
-}
-
-#[tokio::test]
-async fn refused_credentials_are_asked_for_once_more() {
-    let expired = || error("403 Forbidden", "", "com.amazon.coral.service#ExpiredTokenException");
-    let (endpoint, read) = serve(vec![vec![expired(), ok("{}"), expired(), expired()]]).await;
-    let client = client_with(&endpoint, [credentials("FIRST"), credentials("SECOND"), credentials("THIRD")]);
-    receive(&client).await.unwrap();
-    let error = receive(&client).await.unwrap_err();
-    assert_eq!(error.code(), Some("ExpiredTokenException"), "once only");
-    let read = read.lock().unwrap();
-    let keys: Vec<&str> = read
-        .iter()
-        .map(|(_, text)| text.split("Credential=").nth(1).unwrap().split('/').next().unwrap())
-        .collect();
-    assert_eq!(keys, ["FIRST", "SECOND", "SECOND", "THIRD"]);
-}
-
-#[tokio::test]
-async fn credentials_are_replaced_before_they_end() {
-    let (endpoint, read) = serve(vec![vec![ok("{}"), ok("{}"), ok("{}")]]).await;
-    let ends = |secs: u64| Some(SystemTime::now() + Duration::from_secs(secs));
-    let ending = Credentials::new("ENDING", "secret", None, ends(59), "test");
-    let lasting = Credentials::new("LASTING", "secret", None, ends(3600), "test");
-    let client = client_with(&endpoint, [ending, lasting, credentials("NEVER")]);
-    for _ in 0..3 {
-        receive(&client).await.unwrap();
+impl ProvideCredentials for Never {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(std::future::pending())
     }
-    let read = read.lock().unwrap();
-    assert!(read[0].1.contains("Credential=ENDING/") && read[1].1.contains("Credential=LASTING/"));
-    assert!(read[2].1.contains("Credential=LASTING/"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_that_ends_before_anything_is_written_leaves_no_doubt() {
+    let server = Scripted::start(vec![]).await;
+    let error = send(&server.client_with(SharedCredentialsProvider::new(Never))).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::NoConnection(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn credentials_that_have_ended_are_replaced_once() {
+    for code in ["ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId"] {
+        let refused = || refused(code, "");
+        let server = Scripted::start(vec![vec![refused(), ok("{}"), refused(), refused(), ok("{}")]]).await;
+        // The key's id stays, as it does with tokens that are handed out for one.
+        let client = server.client_with(in_turn(
+            ["1", "2", "3", "4"].map(|token| credentials("AKID", Some(token))).to_vec(),
+        ));
+        send(&client).await.unwrap();
+        let error = send(&client).await.unwrap_err();
+        assert_eq!(error.code(), Some(code));
+        let seen = server.seen();
+        let tokens: Vec<_> = seen.iter().map(|seen| seen.header("x-amz-security-token").unwrap()).collect();
+        assert_eq!(tokens, ["1", "2", "2", "3"]);
+        assert_eq!(server.connections(), [0; 4]);
+    }
 }
 
 #[tokio::test]
 async fn without_credentials_nothing_is_sent() {
-    let (endpoint, read) = serve(vec![vec![ok("{}")]]).await;
-    let error = receive(&client_with(&endpoint, [])).await.unwrap_err();
+    let server = Scripted::start(vec![vec![ok("{}")]]).await;
+    let error = receive(&server.client_with(in_turn(vec![]))).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Credentials(_)), "{error:?}");
-    assert_eq!(connections(&read), [0_usize; 0]);
+    let odd = in_turn(vec![credentials("AKID", Some("a\nb"))]);
+    let error = receive(&server.client_with(odd)).await.unwrap_err();
+    assert!(error.text.contains("session token"), "{error}");
+    assert!(server.seen().is_empty());
+}
+
+/// The time of a request's signature, in seconds since the epoch by `format`.
+fn signed_at(seen: &crate::scripted::Seen) -> String {
+    seen.header("x-amz-date").unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn a_clock_that_differs_is_corrected_after_sqs_has_refused_it() {
-    let now = SystemTime::now();
-    let date = format!("date: {}\r\n", httpdate::fmt_http_date(now + Duration::from_secs(60 * 60)));
-    let skewed = || error("403 Forbidden", &date, "RequestTimeTooSkewed");
-    let well = Step::Answer(answer("200 OK", &date, "{}"));
-    let (endpoint, read) = serve(vec![vec![well, skewed(), ok("{}"), ok("{}")]]).await;
-    let client = client(&endpoint);
+async fn the_clock_is_corrected_after_an_error_about_it_only() {
+    let theirs = SystemTime::now() + Duration::from_secs(2 * 60 * 60);
+    let date = format!("date: {}\r\n", httpdate::fmt_http_date(theirs));
+    let script = vec![
+        // Another date than ours is no reason by itself.
+        answer("200 OK", &date, "{}"),
+        refused("InvalidSignatureException", &date),
+        ok("{}"),
+        ok("{}"),
+        // The clocks are the same now: the error has another reason.
+        refused("SignatureDoesNotMatch", &date),
+        ok("{}"),
+    ];
+    let server = Scripted::start(vec![script]).await;
+    let client = server.client();
     for _ in 0..3 {
-        receive(&client).await.unwrap();
+        send(&client).await.unwrap();
     }
-    let between = now + Duration::from_secs(30 * 60);
-    let between = sign::date(between.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs());
-    let read = read.lock().unwrap();
-    let signed = read.iter().map(|(_, text)| &text.split("x-amz-date: ").nth(1).unwrap()[..between.len()]);
-    let is_ahead: Vec<bool> = signed.map(|signed| *signed > *between).collect();
-    assert_eq!(is_ahead, [false, false, true, true], "a date alone changes nothing");
+    assert_eq!(send(&client).await.unwrap_err().code(), Some("SignatureDoesNotMatch"));
+    let is_ahead: Vec<bool> = server
+        .seen()
+        .iter()
+        .map(|seen| {
+            let hour = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_secs() / 3600 % 24;
+            let signed: u64 = signed_at(seen)[9..11].parse().unwrap();
+            signed != hour(SystemTime::now()) && signed != hour(SystemTime::now() - Duration::from_secs(60))
+        })
+        .collect();
+    assert_eq!(is_ahead, [false, false, true, true, true]);
+}
+
+#[tokio::test]
+async fn errors_have_the_code_that_the_sdk_has() {
+    let table = [
+        (
+            answer(
+                "400 Bad Request",
+                "x-amzn-query-error: AWS.SimpleQueueService.NonExistentQueue;Sender\r\n",
+                r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"gone"}"#,
+            ),
+            ("AWS.SimpleQueueService.NonExistentQueue", Some("gone"), 400),
+        ),
+        (
+            answer(
+                "400 Bad Request",
+                "",
+                r#"{"__type":"com.amazonaws.sqs#OverLimit","Message":"x","message":"y"}"#,
+            ),
+            ("OverLimit", Some("y"), 400),
+        ),
+        (
+            answer("500 Oops", "x-amzn-errortype: InternalFailure:http://internal\r\n", r#"{"message":7}"#),
+            ("InternalFailure", None, 500),
+        ),
+        (answer("503 Busy", "", "<html>"), ("", None, 503)),
+    ];
+    for (step, (code, message, status)) in table {
+        let server = Scripted::start(vec![vec![step]]).await;
+        let error = receive(&server.client()).await.unwrap_err();
+        let ErrorKind::Service { code: known, message: text, status: number, .. } = &error.kind else {
+            panic!("{error:?}");
+        };
+        assert_eq!((&**known, text.as_deref(), *number), (code, message, status));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_may_name_the_time_until_the_next_request() {
+    let busy = answer("503 Busy", "x-amz-retry-after: 1500\r\n", "{}");
+    let server = Scripted::start(vec![vec![busy]]).await;
+    let error = receive(&server.client()).await.unwrap_err();
+    let ErrorKind::Service { retry_after, .. } = error.kind else { panic!("{error:?}") };
+    assert_eq!(retry_after, Some(Duration::from_millis(1500)));
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_reported() {
+    let server = Scripted::start(vec![vec![ok("<html>"), ok("[]")]]).await;
+    let client = server.client();
+    for error in [receive(&client).await.unwrap_err(), delete(&client).await.unwrap_err()] {
+        assert!(matches!(error.kind, ErrorKind::Undecodable), "{error:?}");
+    }
 }
 
 #[test]
-fn neither_secret_nor_token_is_in_what_is_printed() {
-    let credentials =
-        Credentials::new("AKID", "hidden-secret", Some("hidden-token".to_owned()), None, "test");
-    let client = client_with("http://127.0.0.1:1", [credentials]);
-    assert!(!format!("{client:?}").contains("hidden"));
+fn a_client_shows_no_secret_and_names_its_endpoint_without_a_password() {
+    let config = |endpoint: &str| ClientConfig {
+        endpoint: endpoint.to_owned(),
+        region: "eu-west-1".to_owned(),
+        credentials: SharedCredentialsProvider::new(credentials("AKID", Some("token"))),
+        user_agent: "test",
+    };
+    let environment = Environment::from([("AWS_REGION", "eu-west-1")]);
+    let table = [
+        ("http://127.0.0.1:9324", "127.0.0.1:9324", "/"),
+        ("http://h:80/", "h", "/"),
+        ("http://[::1]:4566/proxy/", "[::1]:4566", "/proxy/"),
+        ("http://user:hidden@h/proxy", "h", "/proxy/"),
+    ];
+    for (endpoint, host, path) in table {
+        let client = SqsClient::new(config(endpoint), &environment).unwrap();
+        assert_eq!((client.host.to_str().unwrap(), client.uri.path()), (host, path));
+        let shown = format!("{client:?}");
+        assert!(!["AKID", "secret", "token", "hidden"].iter().any(|text| shown.contains(text)), "{shown}");
+    }
+    assert!(SqsClient::new(config("/only-a-path"), &environment).is_err());
 }

@@ -1,18 +1,55 @@
 //! The credentials of requests, kept until shortly before they end.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use http::HeaderValue;
+use tokio::time::timeout;
+
+use crate::sign::KeptKey;
 
 /// How long before their end credentials are replaced: longer than a request takes, and than clocks differ.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 
 /// The time for which credentials without an end are kept, as the SDK has it: a file or a process may give other ones.
 const KEEP: Duration = Duration::from_secs(15 * 60);
+
+/// How long a request waits for new credentials while the known ones are still good.
+const WAIT_WHILE_GOOD: Duration = Duration::from_secs(2);
+
+/// The time after which a provider that had none is asked again while the known ones are still good.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
+
+/// Credentials, with what is made of them for each request.
+pub(crate) struct Identity {
+    pub(crate) credentials: Credentials,
+    /// The session token as a header.
+    pub(crate) token: Option<HeaderValue>,
+    pub(crate) key: KeptKey,
+}
+
+impl Identity {
+    pub(crate) fn new(credentials: Credentials) -> Result<Self, CredentialsError> {
+        let token = credentials.session_token().map(|token| HeaderValue::from_str(token.trim())).transpose();
+        let mut token = token.map_err(|_| {
+            CredentialsError::invalid_configuration(
+                "the session token has a character that no header may have",
+            )
+        })?;
+        if let Some(token) = &mut token {
+            token.set_sensitive(true);
+        }
+        Ok(Self { credentials, token, key: KeptKey::default() })
+    }
+
+    fn is_good(&self) -> bool {
+        self.credentials.expiry().is_none_or(|end| end > SystemTime::now())
+    }
+}
 
 /// The credentials of requests.
 pub(crate) struct CredentialsCache {
@@ -22,9 +59,16 @@ pub(crate) struct CredentialsCache {
     asking: tokio::sync::Mutex<()>,
 }
 
+#[derive(Clone)]
 struct Kept {
-    credentials: Credentials,
+    identity: Arc<Identity>,
     refresh_at: SystemTime,
+}
+
+impl Kept {
+    fn is_fresh(&self) -> bool {
+        SystemTime::now() < self.refresh_at
+    }
 }
 
 /// No credentials in it.
@@ -40,47 +84,56 @@ impl CredentialsCache {
     }
 
     /// Returns the credentials to sign a request with.
-    pub(crate) async fn get(&self) -> Result<Credentials, CredentialsError> {
-        if let Some(credentials) = self.fresh() {
-            return Ok(credentials);
+    pub(crate) async fn get(&self) -> Result<Arc<Identity>, CredentialsError> {
+        let kept = self.lock().clone();
+        let good = match kept {
+            Some(kept) if kept.is_fresh() => return Ok(kept.identity),
+            kept => kept.map(|kept| kept.identity).filter(|identity| identity.is_good()),
+        };
+        let _asking = match (self.asking.try_lock(), &good) {
+            (Ok(asking), _) => asking,
+            // One request is enough to ask.
+            (Err(_), Some(good)) => return Ok(Arc::clone(good)),
+            (Err(_), None) => self.asking.lock().await,
+        };
+        if let Some(kept) = self.lock().clone().filter(Kept::is_fresh) {
+            return Ok(kept.identity);
         }
-        let _asking = self.asking.lock().await;
-        if let Some(credentials) = self.fresh() {
-            return Ok(credentials);
-        }
-        let now = SystemTime::now();
-        match self.provider.provide_credentials().await {
-            Ok(credentials) => {
-                let end = credentials.expiry().and_then(|end| end.checked_sub(REFRESH_BEFORE));
-                let refresh_at = end.unwrap_or(now + KEEP);
-                *self.lock() = Some(Kept { credentials: credentials.clone(), refresh_at });
-                Ok(credentials)
+        let Some(good) = good else { return self.ask().await };
+        match timeout(WAIT_WHILE_GOOD, self.ask()).await {
+            Ok(Ok(identity)) => Ok(identity),
+            Ok(Err(_)) | Err(_) => {
+                tracing::debug!("no new credentials yet: requests are signed with the known ones");
+                let refresh_at = SystemTime::now() + ASK_AGAIN;
+                *self.lock() = Some(Kept { identity: Arc::clone(&good), refresh_at });
+                Ok(good)
             }
-            // Those that are known may still be good: SQS decides.
-            Err(error) => match &*self.lock() {
-                Some(kept) if kept.credentials.expiry().is_none_or(|end| end > now) => {
-                    Ok(kept.credentials.clone())
-                }
-                _ => Err(error),
-            },
         }
     }
 
-    /// Forgets credentials that SQS has refused.
-    pub(crate) fn refused(&self, credentials: &Credentials) {
+    /// Asks the provider.
+    async fn ask(&self) -> Result<Arc<Identity>, CredentialsError> {
+        let credentials = self.provider.provide_credentials().await?;
+        let end = credentials.expiry().and_then(|end| end.checked_sub(REFRESH_BEFORE));
+        let refresh_at = end.unwrap_or_else(|| SystemTime::now() + KEEP);
+        let identity = Arc::new(Identity::new(credentials)?);
+        *self.lock() = Some(Kept { identity: Arc::clone(&identity), refresh_at });
+        Ok(identity)
+    }
+
+    /// Forgets credentials that SQS has refused, unless others have taken their place meanwhile.
+    pub(crate) fn refused(&self, identity: &Arc<Identity>) {
         let mut kept = self.lock();
-        if kept.as_ref().is_some_and(|kept| kept.credentials.access_key_id() == credentials.access_key_id()) {
+        if kept.as_ref().is_some_and(|kept| Arc::ptr_eq(&kept.identity, identity)) {
             *kept = None;
         }
-    }
-
-    fn fresh(&self) -> Option<Credentials> {
-        let kept = self.lock();
-        let kept = kept.as_ref().filter(|kept| SystemTime::now() < kept.refresh_at);
-        kept.map(|kept| kept.credentials.clone())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Kept>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[path = "credentials_tests.rs"]
+mod tests;

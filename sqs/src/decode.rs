@@ -1,16 +1,17 @@
 //! The answers of SQS, cut out of the bytes of the response.
 //!
-//! A receive is decoded in one pass into messages as handlers have them. Only if that fails, each message is decoded by itself, so that one
-//! that this client cannot read does not cost its neighbours.
+//! An answer is decoded in one pass, straight into what callers get. Only if that fails, each of its entries is decoded by itself, so that
+//! one that this client cannot read does not cost its neighbours.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use drumline::message::{Attribute, AttributeValue, Message};
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// What a receive has brought.
@@ -31,7 +32,7 @@ pub struct Undecodable {
     pub reason: String,
 }
 
-/// The answer to a batch.
+/// The answer to a batch. An entry that could not be decoded is in neither list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct BatchAnswer {
     /// The entries that were carried out.
@@ -41,8 +42,7 @@ pub struct BatchAnswer {
 }
 
 /// An entry that was carried out.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct SentEntry {
     /// The position of the entry, in decimal.
     pub id: String,
@@ -53,8 +53,7 @@ pub struct SentEntry {
 }
 
 /// An entry that was not carried out.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct FailedEntry {
     /// The position of the entry, in decimal.
     pub id: String,
@@ -66,19 +65,22 @@ pub struct FailedEntry {
     pub sender_fault: bool,
 }
 
+/// The most entries of a receive or a batch.
+const MAX_ENTRIES: usize = 10;
+
 /// Decodes what a receive has brought. `None` if the answer is none of a receive.
 pub(crate) fn received(body: &[u8]) -> Option<Received> {
-    // Once for all texts.
-    let body = std::str::from_utf8(body).ok()?;
-    if let Ok(Messages { messages }) = serde_json::from_str(body) {
-        let messages = messages.unwrap_or_default().into_iter().map(|Shape(message)| message).collect();
+    let text = utf8(body);
+    let mut messages = Vec::new();
+    if object(&text, &mut messages).is_ok() {
         return Some(Received { messages, undecodable: Vec::new() });
     }
-    let RawMessages { messages } = serde_json::from_str(body).ok()?;
+    let RawMessages { messages } = raw(&text)?;
     let mut received = Received::default();
     for raw in messages.unwrap_or_default() {
-        match serde_json::from_str::<Shape>(raw.get()) {
-            Ok(Shape(message)) => received.messages.push(message),
+        let mut message = Message::default();
+        match object(raw.get(), &mut message) {
+            Ok(()) => received.messages.push(message),
             Err(error) => {
                 // The error's own text may quote the message.
                 let reason =
@@ -93,30 +95,42 @@ pub(crate) fn received(body: &[u8]) -> Option<Received> {
 
 /// Decodes the answer to a batch. `None` if it is none.
 pub(crate) fn batch(body: &[u8]) -> Option<BatchAnswer> {
-    #[derive(Deserialize)]
-    struct Answer {
-        #[serde(rename = "Successful")]
-        successful: Option<Vec<SentEntry>>,
-        #[serde(rename = "Failed")]
-        failed: Option<Vec<FailedEntry>>,
+    let text = utf8(body);
+    let mut answer = BatchAnswer::default();
+    if object(&text, &mut answer).is_ok() {
+        return Some(answer);
     }
-    let Answer { successful, failed } = serde_json::from_slice(body).ok()?;
-    Some(BatchAnswer { successful: successful.unwrap_or_default(), failed: failed.unwrap_or_default() })
+    let RawLists { successful, failed } = raw(&text)?;
+    Some(BatchAnswer { successful: decodable(successful), failed: decodable(failed) })
 }
 
-/// The code and the message of an error's body.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct ErrorBody {
-    #[serde(rename = "__type")]
-    pub(crate) code: Option<String>,
-    #[serde(alias = "Message")]
-    pub(crate) message: Option<String>,
+/// Returns the code and the message of an error's body.
+pub(crate) fn error(body: &[u8]) -> (Option<String>, Option<String>) {
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).unwrap_or_default();
+    let text = |names: [&str; 2]| {
+        let texts = names.iter().find_map(|name| fields.get(*name)?.as_str());
+        texts.map(str::to_owned)
+    };
+    (text(["__type", "code"]), text(["message", "Message"]))
 }
 
-#[derive(Deserialize)]
-struct Messages {
-    #[serde(rename = "Messages")]
-    messages: Option<Vec<Shape>>,
+/// Returns an answer as text. In place of what is no text there is an escape that has no meaning: only the entry that it is in cannot be
+/// decoded then.
+fn utf8(body: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(body) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => {
+            let mut text = String::with_capacity(body.len() + 16);
+            for chunk in body.utf8_chunks() {
+                text.push_str(chunk.valid());
+                if !chunk.invalid().is_empty() {
+                    // The hyphen keeps a backslash before it from becoming one with the escape.
+                    text.push_str(r"-\ud800");
+                }
+            }
+            Cow::Owned(text)
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -131,51 +145,284 @@ struct OnlyId {
     id: Option<String>,
 }
 
-/// A message as SQS writes it.
-struct Shape(Message);
+/// The two lists of the answer to a batch.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawLists<'a> {
+    #[serde(borrow)]
+    successful: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    failed: Option<Vec<&'a RawValue>>,
+}
 
-impl<'de> Deserialize<'de> for Shape {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Shape;
+/// Splits an answer into its entries.
+fn raw<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    // A struct may be a list by its fields' order, too.
+    if text.trim_start().starts_with('{') { serde_json::from_str(text).ok() } else { None }
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a message")
-            }
+/// Returns the entries that can be decoded.
+fn decodable<T: Fill + Default>(entries: Option<Vec<&RawValue>>) -> Vec<T> {
+    let decode = |raw: &RawValue| {
+        let mut entry = T::default();
+        object(raw.get(), &mut entry).ok().map(|()| entry)
+    };
+    entries.unwrap_or_default().into_iter().filter_map(decode).collect()
+}
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape, A::Error> {
-                let mut message = Message::default();
-                while let Some(Borrowed(key)) = map.next_key()? {
-                    match &*key {
-                        "MessageId" => {
-                            if let Some(Borrowed(id)) = map.next_value::<Option<Borrowed<'_>>>()? {
-                                message.id = (*id).into();
-                            }
-                        }
-                        "ReceiptHandle" => {
-                            message.receipt = map.next_value::<Option<_>>()?.unwrap_or_default()
-                        }
-                        "Body" => message.body = map.next_value::<Option<_>>()?.unwrap_or_default(),
-                        "Attributes" => system_attributes(&mut message, map.next_value()?),
-                        "MessageAttributes" => {
-                            let attributes: Option<BTreeMap<String, AttributeShape<'_>>> =
-                                map.next_value()?;
-                            message.attributes = attributes
-                                .unwrap_or_default()
-                                .into_iter()
-                                .map(|(name, attribute)| Ok((name, attribute.attribute()?)))
-                                .collect::<Result<_, &str>>()
-                                .map_err(de::Error::custom)?;
-                        }
-                        _ => drop(map.next_value::<IgnoredAny>()?),
-                    }
-                }
-                Ok(Shape(message))
+/// Fills a value from a JSON object.
+fn object<T: Fill>(text: &str, value: &mut T) -> serde_json::Result<()> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    Object(value).deserialize(&mut deserializer)?;
+    deserializer.end()
+}
+
+/// A value that is filled in place from the fields of a JSON object: a message is large to be moved.
+trait Fill {
+    /// Takes the field of this name.
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
+}
+
+/// Reads a JSON object into a value.
+struct Object<'v, T>(&'v mut T);
+
+impl<'de, T: Fill> DeserializeSeed<'de> for Object<'_, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, T: Fill> Visitor<'de> for Object<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Borrowed(name)) = map.next_key()? {
+            self.0.field(&name, &mut map)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads what may be `null`, which is as good as absent. Returns true if it is not.
+struct OrNull<S>(S);
+
+impl<'de, S: DeserializeSeed<'de, Value = ()>> DeserializeSeed<'de> for OrNull<S> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de, Value = ()>> Visitor<'de> for OrNull<S> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value or null")
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        self.0.deserialize(deserializer).map(|()| true)
+    }
+}
+
+/// Reads a list of objects.
+struct List<'v, T>(&'v mut Vec<T>);
+
+impl<'de, T: Fill + Default> DeserializeSeed<'de> for List<'_, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de, T: Fill + Default> Visitor<'de> for List<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        self.0.reserve_exact(MAX_ENTRIES + 1);
+        loop {
+            let index = self.0.len();
+            self.0.push(T::default());
+            if list.next_element_seed(Object(&mut self.0[index]))?.is_none() {
+                self.0.pop();
+                return Ok(());
             }
         }
-        deserializer.deserialize_map(Fields)
     }
+}
+
+impl Fill for BatchAnswer {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "Successful" => map.next_value_seed(OrNull(List(&mut self.successful))).map(drop),
+            "Failed" => map.next_value_seed(OrNull(List(&mut self.failed))).map(drop),
+            _ => ignore(map),
+        }
+    }
+}
+
+impl Fill for SentEntry {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "Id" => self.id = or_default(map)?,
+            "MessageId" => self.message_id = map.next_value()?,
+            "SequenceNumber" => self.sequence_number = map.next_value()?,
+            _ => ignore(map)?,
+        }
+        Ok(())
+    }
+}
+
+impl Fill for FailedEntry {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "Id" => self.id = or_default(map)?,
+            "Code" => self.code = or_default(map)?,
+            "Message" => self.message = map.next_value()?,
+            "SenderFault" => self.sender_fault = or_default(map)?,
+            _ => ignore(map)?,
+        }
+        Ok(())
+    }
+}
+
+/// The messages of a receive.
+impl Fill for Vec<Message> {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "Messages" => map.next_value_seed(OrNull(List(self))).map(drop),
+            _ => ignore(map),
+        }
+    }
+}
+
+impl Fill for Message {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "MessageId" => {
+                if let Some(Borrowed(id)) = map.next_value::<Option<Borrowed<'_>>>()? {
+                    self.id = (*id).into();
+                }
+            }
+            "ReceiptHandle" => self.receipt = or_default(map)?,
+            "Body" => self.body = or_default(map)?,
+            "Attributes" => map.next_value_seed(OrNull(Object(&mut System(self)))).map(drop)?,
+            "MessageAttributes" => map.next_value_seed(OrNull(Object(&mut self.attributes))).map(drop)?,
+            _ => ignore(map)?,
+        }
+        Ok(())
+    }
+}
+
+/// The system attributes of a message.
+struct System<'m>(&'m mut Message);
+
+impl Fill for System<'_> {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let message = &mut *self.0;
+        match name {
+            "ApproximateReceiveCount" => {
+                // A count too large to read is a large one, never none.
+                let count = number::<u32, A>(map)?;
+                message.receive_count =
+                    count.map_or(message.receive_count, |count| count.unwrap_or(u32::MAX));
+            }
+            "SentTimestamp" => message.sent_at = millis(map)?,
+            "ApproximateFirstReceiveTimestamp" => message.first_received_at = millis(map)?,
+            "MessageGroupId" => message.group = map.next_value()?,
+            "MessageDeduplicationId" => message.deduplication_id = map.next_value()?,
+            "SequenceNumber" => message.sequence_number = map.next_value()?,
+            "SenderId" => message.sender_id = map.next_value()?,
+            "AWSTraceHeader" => message.trace_header = map.next_value()?,
+            "DeadLetterQueueSourceArn" => message.dead_letter_source = map.next_value()?,
+            _ => ignore(map)?,
+        }
+        Ok(())
+    }
+}
+
+/// The message attributes.
+impl Fill for BTreeMap<String, Attribute> {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let mut parts = AttributeParts::default();
+        if map.next_value_seed(OrNull(Object(&mut parts)))? {
+            self.insert(name.to_owned(), parts.into_attribute());
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct AttributeParts {
+    text: Option<String>,
+    bytes: Option<Vec<u8>>,
+    data_type: Option<String>,
+}
+
+impl Fill for AttributeParts {
+    fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        match name {
+            "StringValue" => self.text = map.next_value()?,
+            "BinaryValue" => {
+                let decode = |Borrowed(text): Borrowed<'_>| aws_smithy_types::base64::decode(&*text);
+                let bytes = map.next_value::<Option<Borrowed<'_>>>()?.map(decode).transpose();
+                self.bytes = bytes.map_err(|_| de::Error::custom("a binary attribute is not base64"))?;
+            }
+            "DataType" => self.data_type = map.next_value()?,
+            _ => ignore(map)?,
+        }
+        Ok(())
+    }
+}
+
+impl AttributeParts {
+    fn into_attribute(self) -> Attribute {
+        let value = match self.bytes {
+            Some(bytes) => AttributeValue::Binary(bytes),
+            None => AttributeValue::Text(self.text.unwrap_or_default()),
+        };
+        Attribute::new(&self.data_type.unwrap_or_default(), value)
+    }
+}
+
+fn ignore<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> {
+    map.next_value::<IgnoredAny>().map(drop)
+}
+
+/// Reads a value that may be `null`.
+fn or_default<'de, T: Deserialize<'de> + Default, A: MapAccess<'de>>(map: &mut A) -> Result<T, A::Error> {
+    Ok(map.next_value::<Option<T>>()?.unwrap_or_default())
+}
+
+/// Reads a number that is written as a text: `None` for null, and `Err` if it is none.
+fn number<'de, T: FromStr, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Result<T, T::Err>>, A::Error> {
+    let text = map.next_value::<Option<Borrowed<'_>>>()?;
+    Ok(text.map(|Borrowed(text)| text.parse()))
+}
+
+fn millis<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Duration>, A::Error> {
+    let millis = number::<u64, A>(map)?;
+    Ok(millis.and_then(Result::ok).map(Duration::from_millis))
 }
 
 /// A text that is borrowed from the answer unless it has escapes.
@@ -200,74 +447,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Borrowed<'a> {
             }
         }
         deserializer.deserialize_str(TextVisitor)
-    }
-}
-
-/// The system attributes, in the order in which SQS has written them.
-struct SystemAttributes<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for SystemAttributes<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = SystemAttributes<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("system attributes")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SystemAttributes<'de>, A::Error> {
-                let mut entries = Vec::with_capacity(8);
-                while let Some(Borrowed(name)) = map.next_key()? {
-                    if let Some(Borrowed(value)) = map.next_value::<Option<Borrowed<'_>>>()? {
-                        entries.push((name, value));
-                    }
-                }
-                Ok(SystemAttributes(entries))
-            }
-        }
-        deserializer.deserialize_map(Entries)
-    }
-}
-
-fn system_attributes(message: &mut Message, attributes: Option<SystemAttributes<'_>>) {
-    let millis = |text: &str| text.parse().ok().map(Duration::from_millis);
-    for (name, value) in attributes.into_iter().flat_map(|SystemAttributes(entries)| entries) {
-        match &*name {
-            // A count too large to read is a large one, never none.
-            "ApproximateReceiveCount" => message.receive_count = value.parse().unwrap_or(u32::MAX),
-            "SentTimestamp" => message.sent_at = millis(&value),
-            "ApproximateFirstReceiveTimestamp" => message.first_received_at = millis(&value),
-            "MessageGroupId" => message.group = Some(value.into_owned()),
-            "MessageDeduplicationId" => message.deduplication_id = Some(value.into_owned()),
-            "SequenceNumber" => message.sequence_number = Some(value.into_owned()),
-            "SenderId" => message.sender_id = Some(value.into_owned()),
-            "AWSTraceHeader" => message.trace_header = Some(value.into_owned()),
-            "DeadLetterQueueSourceArn" => message.dead_letter_source = Some(value.into_owned()),
-            _ => {}
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AttributeShape<'a> {
-    string_value: Option<String>,
-    #[serde(borrow)]
-    binary_value: Option<Borrowed<'a>>,
-    #[serde(borrow)]
-    data_type: Option<Borrowed<'a>>,
-}
-
-impl AttributeShape<'_> {
-    fn attribute(self) -> Result<Attribute, &'static str> {
-        let value = match self.binary_value {
-            Some(Borrowed(text)) => AttributeValue::Binary(
-                aws_smithy_types::base64::decode(&*text).map_err(|_| "a binary attribute is not base64")?,
-            ),
-            None => AttributeValue::Text(self.string_value.unwrap_or_default()),
-        };
-        Ok(Attribute::new(self.data_type.as_ref().map_or("", |Borrowed(text)| text), value))
     }
 }
 

@@ -37,6 +37,7 @@ fn what_is_missing_or_null_is_absent() {
         "{}",
         r#"{"MessageId":null,"ReceiptHandle":null,"Body":null,"Attributes":null,"MessageAttributes":null}"#,
         r#"{"Attributes":{"SentTimestamp":null},"MessageAttributes":{}}"#,
+        r#"{"Attributes":{"MessageGroupId":null,"ApproximateReceiveCount":null},"MessageAttributes":{"n":null}}"#,
     ] {
         assert_eq!(one(json).messages, [Message::default()], "{json}");
     }
@@ -64,6 +65,10 @@ fn a_message_that_cannot_be_decoded_costs_no_neighbour() {
         assert_eq!(received.undecodable.len(), 1, "{bad}");
         assert!(!received.undecodable[0].reason.contains("bad"), "{received:?}");
     }
+    for bad in ["null", "7", "[]", r#""text""#] {
+        let received = one(&format!(r#"{{"MessageId":"1"}},{bad}"#));
+        assert_eq!((received.messages.len(), received.undecodable.len()), (1, 1), "{bad}");
+    }
     let received = one(r#"{"MessageId":7}"#);
     assert_eq!((received.messages.len(), received.undecodable[0].message_id.as_deref()), (0, None));
 }
@@ -85,4 +90,29 @@ fn the_answer_to_a_batch_names_each_entry() {
     assert_eq!(batch(br#"{"Successful":[]}"#), Some(BatchAnswer::default()));
     assert_eq!(batch(b"{}"), Some(BatchAnswer::default()));
     assert_eq!(batch(b"[]"), None);
+}
+
+#[test]
+fn bytes_that_are_no_text_cost_no_neighbour() {
+    let mut body = br#"{"Messages":[{"MessageId":"1","Body":"\u00e9"},{"MessageId":"2","Body":"a"#.to_vec();
+    body.extend_from_slice(b"\xff\xfe");
+    body.extend_from_slice(br#"b"},{"MessageId":"3","Body":"c"}]}"#);
+    let answer = received(&body).unwrap();
+    let ids: Vec<&str> = answer.messages.iter().map(|message| &*message.id).collect();
+    assert_eq!((ids, &*answer.messages[0].body), (vec!["1", "3"], "\u{e9}"));
+    assert_eq!(answer.undecodable[0].message_id.as_deref(), Some("2"));
+    // A backslash before it does not make another text of it.
+    let body = b"{\"Messages\":[{\"MessageId\":\"1\",\"Body\":\"a\\\xff\"}]}";
+    assert_eq!(received(body), None);
+}
+
+#[test]
+fn an_entry_of_a_batch_that_cannot_be_decoded_costs_no_neighbour() {
+    for bad in [r#"{"Id":7}"#, r#"{"Id":"1","MessageId":"\ud800"}"#, "null", "[]"] {
+        let body =
+            format!(r#"{{"Successful":[{{"Id":"0"}},{bad}],"Failed":[{{"Id":"2","Code":"c"}},{bad}]}}"#);
+        let answer = batch(body.as_bytes()).unwrap();
+        let successful: Vec<&str> = answer.successful.iter().map(|entry| &*entry.id).collect();
+        assert_eq!((successful, answer.failed[0].id.as_str()), (vec!["0"], "2"), "{bad}");
+    }
 }

@@ -9,6 +9,8 @@ mod decode;
 mod error;
 mod escape;
 mod pool;
+#[cfg(test)]
+mod scripted;
 mod sign;
 mod write;
 

@@ -1,14 +1,16 @@
 //! Connections to one endpoint, kept open between requests.
 
 use std::error::Error;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use std::{fmt, io};
 
 use bytes::Bytes;
 use drumline_aws::Environment;
 use http::{Request, Response, Uri};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -35,7 +37,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 pub(crate) enum NoAnswer {
     /// It was not written to any connection.
     Unwritten(BoxError),
-    /// The connection ended before any answer. Some of the request, or all of it, may have been read.
+    /// The connection ended before any answer: mostly its end was under way.
     Closed(BoxError),
     /// The answer ended in the middle, or is too long.
     Broken(BoxError),
@@ -71,26 +73,41 @@ impl Pool {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let tls = tls_config(uri.scheme_str() == Some("https"), environment)?;
-        let connector = HttpsConnector::from((tcp, tls));
+        let connector = HttpsConnector::from((tcp, tls(&uri, environment)?));
         Ok(Self { uri, connector, idle: Mutex::default() })
     }
 
-    /// Sends a request, and returns its answer with the whole body.
-    pub(crate) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Response<Bytes>, NoAnswer> {
+    /// Sends a request, and returns its answer with the whole body. `was_written` becomes true before its first byte is written.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        was_written: &AtomicBool,
+    ) -> Result<Response<Bytes>, NoAnswer> {
         loop {
             let mut connection = match self.idle() {
                 Some(connection) => connection,
                 None => self.connect().await.map_err(NoAnswer::Unwritten)?,
             };
-            let has_served = connection.has_served;
+            was_written.store(true, Ordering::Relaxed);
             match connection.sender.try_send_request(request).await {
                 Ok(response) => return self.read(response, connection).await,
                 Err(mut error) => match error.take_message() {
                     // The connection has ended since it was used last; nothing of the request was written.
-                    Some(unwritten) if has_served => request = unwritten,
+                    Some(unwritten) if connection.has_served => {
+                        was_written.store(false, Ordering::Relaxed);
+                        request = unwritten;
+                    }
                     Some(_) => return Err(NoAnswer::Unwritten(error.into_error().into())),
-                    None => return Err(NoAnswer::Closed(error.into_error().into())),
+                    None => {
+                        let error = error.into_error();
+                        let is_closed = is_closed(&error);
+                        let error = Box::from(error);
+                        return Err(if is_closed {
+                            NoAnswer::Closed(error)
+                        } else {
+                            NoAnswer::Broken(error)
+                        });
+                    }
                 },
             }
         }
@@ -102,18 +119,18 @@ impl Pool {
         mut connection: Connection,
     ) -> Result<Response<Bytes>, NoAnswer> {
         let (head, body) = response.into_parts();
+        let too_long = || format!("the answer has more than {MAX_ANSWER_BYTES} bytes").into();
+        if body.size_hint().lower() > MAX_ANSWER_BYTES as u64 {
+            return Err(NoAnswer::Broken(too_long()));
+        }
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await.map_err(|error| {
-            NoAnswer::Broken(if error.is::<LengthLimitError>() {
-                format!("the answer has more than {MAX_ANSWER_BYTES} bytes").into()
-            } else {
-                error
-            })
+            NoAnswer::Broken(if error.is::<LengthLimitError>() { too_long() } else { error })
         })?;
         let now = Instant::now();
         // The whole answer is read, so it is ready at once unless it ends.
-        if !connection.sender.is_closed() && now < connection.opened_at + MAX_AGE {
-            (connection.used_at, connection.has_served) = (now, true);
-            self.keep(connection);
+        (connection.used_at, connection.has_served) = (now, true);
+        if !connection.is_over(now) {
+            self.lock().push(connection);
         }
         Ok(Response::from_parts(head, body.to_bytes()))
     }
@@ -121,18 +138,14 @@ impl Pool {
     /// Takes the connection that was used last: others may be let go.
     fn idle(&self) -> Option<Connection> {
         let now = Instant::now();
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|connection| {
-            !connection.sender.is_closed()
-                && now < connection.opened_at + MAX_AGE
-                && now < connection.used_at + MAX_IDLE
-        });
+        let mut idle = self.lock();
+        idle.retain(|connection| !connection.is_over(now));
         let position = idle.iter().rposition(|connection| connection.sender.is_ready())?;
         Some(idle.remove(position))
     }
 
-    fn keep(&self, connection: Connection) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns true if a connection waits for a request.
@@ -169,15 +182,35 @@ impl Pool {
     }
 }
 
-/// Returns the TLS settings: ring, the system's root certificates or those of `AWS_CA_BUNDLE`, and HTTP/1.1. Where no connection is to be
-/// encrypted, no certificate is read.
-fn tls_config(encrypted: bool, environment: &Environment) -> Result<ClientConfig, String> {
+impl Connection {
+    /// Returns true if it takes no further request.
+    fn is_over(&self, now: Instant) -> bool {
+        self.sender.is_closed() || now >= self.opened_at + MAX_AGE || now >= self.used_at + MAX_IDLE
+    }
+}
+
+/// Returns true if the connection ended by its other end, before an answer.
+fn is_closed(error: &hyper::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    let is_of_closed = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof
+        )
+    };
+    let by_io = || error.source().and_then(|source| source.downcast_ref()).is_some_and(is_of_closed);
+    error.is_incomplete_message() || error.is_closed() || error.is_canceled() || by_io()
+}
+
+/// Returns the TLS settings for an endpoint, with the trust that the environment asks for.
+fn tls(endpoint: &Uri, environment: &Environment) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| error.to_string())?;
-    let builder = match drumline_aws::root_certificates(environment)? {
-        None if encrypted => builder.with_native_roots().map_err(|error| error.to_string())?,
-        certificates => {
+    let builder = match (endpoint.scheme_str(), drumline_aws::root_certificates(environment)?) {
+        (Some("https"), None) => builder.with_native_roots().map_err(|error| error.to_string())?,
+        // Without TLS no certificate is asked for, and none is read.
+        (_, certificates) => {
             let mut store = RootCertStore::empty();
             store.add_parsable_certificates(certificates.unwrap_or_default());
             builder.with_root_certificates(store)
@@ -189,15 +222,5 @@ fn tls_config(encrypted: bool, environment: &Environment) -> Result<ClientConfig
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn connections_are_http_1_1_and_trust_what_the_environment_names() {
-        let config = tls_config(false, &Environment::from([("", ""); 0])).unwrap();
-        assert_eq!(config.alpn_protocols, [b"http/1.1"]);
-        let problem = tls_config(true, &Environment::from([("AWS_CA_BUNDLE", "/nowhere/bundle.pem")]));
-        assert!(problem.unwrap_err().contains("AWS_CA_BUNDLE"));
-    }
-}
+#[path = "pool_tests.rs"]
+mod tests;

@@ -1,10 +1,8 @@
 //! Signature version 4 of the one form that requests have here: POST, no query, a fixed set of headers.
 //!
-//! Keys and signatures are those of `aws-sigv4`. A key is the same for a day, and deriving it is most of the work, so the last one is
-//! kept.
+//! Keys and signatures are those of `aws-sigv4`. What is the same for all requests of a client, or for all of a day, is made once.
 
 use std::fmt;
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +10,10 @@ use aws_credential_types::Credentials;
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
+use http::HeaderValue;
 use sha2::{Digest as _, Sha256};
+
+use crate::credentials::Identity;
 
 /// SQS in signatures.
 const SERVICE: &str = "sqs";
@@ -20,30 +21,34 @@ const SERVICE: &str = "sqs";
 /// The media type of AWS JSON 1.0.
 pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 
-/// A request that is to be signed.
-pub(crate) struct Signable<'a> {
-    pub(crate) host: &'a str,
-    pub(crate) path: &'a str,
-    pub(crate) target: &'a str,
-    pub(crate) body: &'a [u8],
-}
+const DAY: u64 = 24 * 60 * 60;
 
 /// The headers that a signature adds.
 pub(crate) struct Signed {
-    pub(crate) date: String,
-    pub(crate) authorization: String,
+    pub(crate) date: HeaderValue,
+    pub(crate) authorization: HeaderValue,
 }
 
-/// Signs the requests of one region.
+/// Signs the requests to one endpoint.
 pub(crate) struct Signer {
     region: String,
-    key: Mutex<Option<Arc<DayKey>>>,
+    /// The hash of the canonical request, up to the date.
+    begun: Sha256,
 }
 
-/// The key of one access key and day.
+/// The last key of some credentials.
+#[derive(Default)]
+pub(crate) struct KeptKey(Mutex<Option<Arc<DayKey>>>);
+
+/// The key of a day. Deriving it is most of the work of a signature.
 struct DayKey {
-    access_key: String,
     day: u64,
+    /// Such as `20261130`.
+    date: String,
+    /// Such as `20261130/eu-west-1/sqs/aws4_request`.
+    scope: String,
+    /// The `Authorization` up to the signature.
+    authorization: String,
     key: Vec<u8>,
 }
 
@@ -55,74 +60,145 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
-    pub(crate) fn new(region: String) -> Self {
-        Self { region, key: Mutex::default() }
+    /// Makes a signer of requests to this `Host` and path.
+    pub(crate) fn new(region: String, host: &str, path: &str) -> Self {
+        let path = encoded(path);
+        let begun = Sha256::new_with_prefix(format!(
+            "POST\n{path}\n\ncontent-type:{CONTENT_TYPE}\nhost:{host}\nx-amz-date:"
+        ));
+        Self { region, begun }
     }
 
     /// Signs a request as of `now`.
-    pub(crate) fn sign(&self, now: SystemTime, credentials: &Credentials, request: &Signable<'_>) -> Signed {
+    ///
+    /// # Errors
+    /// If the access key has a character that no header may have.
+    pub(crate) fn sign(
+        &self,
+        now: SystemTime,
+        identity: &Identity,
+        target: &str,
+        body: &[u8],
+    ) -> Result<Signed, http::Error> {
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let date = date(seconds);
-        let scope = format!("{}/{}/{SERVICE}/aws4_request", &date[..8], self.region);
-        let (canonical, signed_headers) = canonical(request, &date, credentials.session_token());
-        let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hash(canonical.as_bytes()));
-        let key = self.key(seconds, credentials);
-        let signature = calculate_signature(&key.key, to_sign.as_bytes());
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed_headers}, Signature={signature}",
-            credentials.access_key_id()
+        let token = identity.token.as_ref();
+        let key = identity.key.of_day(
+            seconds,
+            &self.region,
+            &identity.credentials,
+            signed_headers(token.is_some()),
         );
-        Signed { date, authorization }
-    }
+        let date = date(&key.date, seconds);
 
-    fn key(&self, seconds: u64, credentials: &Credentials) -> Arc<DayKey> {
-        const DAY: u64 = 24 * 60 * 60;
-        let (day, access_key) = (seconds / DAY, credentials.access_key_id());
-        let mut kept = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut canonical = self.begun.clone();
+        canonical.update(&date);
+        if let Some(token) = token {
+            canonical.update("\nx-amz-security-token:");
+            canonical.update(token);
+        }
+        canonical.update("\nx-amz-target:");
+        canonical.update(target);
+        canonical.update("\nx-amzn-query-mode:true\n\n");
+        canonical.update(signed_headers(token.is_some()));
+        canonical.update("\n");
+        canonical.update(hexadecimal(&Sha256::digest(body).into()));
+
+        let mut to_sign = Vec::with_capacity(192);
+        for part in ["AWS4-HMAC-SHA256\n", &date, "\n", &key.scope, "\n"] {
+            to_sign.extend_from_slice(part.as_bytes());
+        }
+        to_sign.extend_from_slice(&hexadecimal(&canonical.finalize().into()));
+        let signature = calculate_signature(&key.key, &to_sign);
+
+        let mut authorization = String::with_capacity(key.authorization.len() + signature.len());
+        authorization.push_str(&key.authorization);
+        authorization.push_str(&signature);
+        let mut authorization = HeaderValue::try_from(authorization)?;
+        authorization.set_sensitive(true);
+        Ok(Signed { date: HeaderValue::try_from(date)?, authorization })
+    }
+}
+
+impl KeptKey {
+    fn of_day(
+        &self,
+        seconds: u64,
+        region: &str,
+        credentials: &Credentials,
+        signed_headers: &str,
+    ) -> Arc<DayKey> {
+        let day = seconds / DAY;
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &*kept {
-            Some(key) if key.day == day && key.access_key == access_key => Arc::clone(key),
+            Some(key) if key.day == day => Arc::clone(key),
             _ => {
                 let time = UNIX_EPOCH + Duration::from_secs(seconds);
-                let key = generate_signing_key(credentials.secret_access_key(), time, &self.region, SERVICE);
-                let key = DayKey { access_key: access_key.to_owned(), day, key: key.as_ref().to_vec() };
+                let key = generate_signing_key(credentials.secret_access_key(), time, region, SERVICE);
+                let date = date_of_day(seconds);
+                let scope = format!("{date}/{region}/{SERVICE}/aws4_request");
+                let authorization = format!(
+                    "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed_headers}, Signature=",
+                    credentials.access_key_id()
+                );
+                let key = DayKey { day, date, scope, authorization, key: key.as_ref().to_vec() };
                 Arc::clone(kept.insert(Arc::new(key)))
             }
         }
     }
 }
 
-/// Returns the canonical request, and the names of the headers that are signed.
-fn canonical(request: &Signable<'_>, date: &str, token: Option<&str>) -> (String, &'static str) {
-    let Signable { host, path, target, body } = request;
-    let signed = match token {
-        None => "content-type;host;x-amz-date;x-amz-target;x-amzn-query-mode",
-        Some(_) => "content-type;host;x-amz-date;x-amz-security-token;x-amz-target;x-amzn-query-mode",
-    };
-    let mut text = String::with_capacity(512 + token.map_or(0, str::len));
-    let _ = write!(text, "POST\n{path}\n\ncontent-type:{CONTENT_TYPE}\nhost:{host}\nx-amz-date:{date}\n");
-    if let Some(token) = token {
-        let _ = writeln!(text, "x-amz-security-token:{token}");
+fn signed_headers(has_token: bool) -> &'static str {
+    if has_token {
+        "content-type;host;x-amz-date;x-amz-security-token;x-amz-target;x-amzn-query-mode"
+    } else {
+        "content-type;host;x-amz-date;x-amz-target;x-amzn-query-mode"
     }
-    let _ = write!(text, "x-amz-target:{target}\nx-amzn-query-mode:true\n\n{signed}\n{}", hash(body));
-    (text, signed)
 }
 
-/// Returns the SHA-256 of bytes in hexadecimal.
-fn hash(bytes: &[u8]) -> String {
+/// Returns the path as signatures have it: encoded once more.
+fn encoded(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// Returns a hash in hexadecimal.
+fn hexadecimal(hash: &[u8; 32]) -> [u8; 64] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    let mut text = [0; 64];
+    for (digits, byte) in text.chunks_exact_mut(2).zip(hash) {
+        digits[0] = DIGITS[usize::from(byte >> 4)];
+        digits[1] = DIGITS[usize::from(byte & 15)];
     }
     text
 }
 
-/// Returns a time as `20261130T120000Z`.
-pub(crate) fn date(seconds: u64) -> String {
+/// Returns a day as `20261130`.
+fn date_of_day(seconds: u64) -> String {
     let time = DateTime::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
     let text = time.fmt(Format::DateTime).unwrap_or_default();
-    text.chars().filter(|character| !matches!(character, '-' | ':')).collect()
+    text.chars().take_while(|character| *character != 'T').filter(|character| *character != '-').collect()
+}
+
+/// Returns a time of this day as `20261130T120000Z`.
+fn date(day: &str, seconds: u64) -> String {
+    let seconds = seconds % DAY;
+    let mut text = String::with_capacity(16);
+    text.push_str(day);
+    text.push('T');
+    for part in [seconds / 3600, seconds / 60 % 60, seconds % 60] {
+        for digit in [part / 10, part % 10] {
+            text.push(char::from(b"0123456789"[usize::try_from(digit).unwrap_or_default()]));
+        }
+    }
+    text.push('Z');
+    text
 }
 
 #[cfg(test)]
