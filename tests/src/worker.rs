@@ -56,6 +56,11 @@ impl Launch {
             reader: Reader::Reads,
         };
         let home = launch.home.path().display().to_string();
+        // That of `cargo xtask test --sqs-client`; most tests are about no client.
+        let launch = match std::env::var("DRUMLINE_TEST_SQS_CLIENT") {
+            Ok(client) => launch.env("DRUMLINE_SQS_CLIENT", &client),
+            Err(_) => launch,
+        };
         launch
             .env("HOME", &home)
             .env("AWS_REGION", REGION)

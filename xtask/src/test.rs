@@ -31,10 +31,16 @@ pub(crate) struct Options {
     /// Start no service, and leave out the tests that need one
     #[arg(long)]
     quick: bool,
+    /// The client of SQS that workers of tests use: `auto`, `lean` or `sdk`. By default that of the worker, `auto`
+    #[arg(long, value_parser = ["auto", "lean", "sdk"])]
+    sqs_client: Option<String>,
     /// Arguments for one `cargo test` instead of all tests, such as `-- -p drumline-tests lease`
     #[arg(last = true, value_name = "CARGO TEST ARGUMENTS")]
     arguments: Vec<String>,
 }
+
+/// By which tests learn of `--sqs-client`.
+const SQS_CLIENT: &str = "DRUMLINE_TEST_SQS_CLIENT";
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let interrupts = interrupt::catch()?;
@@ -48,13 +54,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if !options.arguments.is_empty() {
         let installed = prepare_unless(options.quick, &interrupts)?;
         let services = Services::start_if(installed.as_ref(), &interrupts)?;
-        let status = cargo_test(&options.arguments, services.as_ref(), &interrupts)?;
+        let status = cargo_test(options, &options.arguments, services.as_ref(), &interrupts)?;
         return Ok(exit_code(status));
     }
 
     // Compiled first: what does not compile needs no service.
     let built = phase("build the tests", || {
-        cargo_test(&everything(options.quick, &["--all-targets", "--no-run"]), None, &interrupts)
+        cargo_test(options, &everything(options.quick, &["--all-targets", "--no-run"]), None, &interrupts)
     })?;
     if !built.success() {
         return Ok(exit_code(built));
@@ -66,6 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let services = Services::start_if(installed.as_ref(), &interrupts)?;
     let tests = phase("run the tests", || {
         cargo_test(
+            options,
             &everything(options.quick, &["--all-targets", "--no-fail-fast"]),
             services.as_ref(),
             &interrupts,
@@ -74,7 +81,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     drop(services);
     // Not a phase with a closing line: a test run ends on the test runner's own summary.
     println!("==> run the documentation's tests");
-    let doc_tests = cargo_test(&everything(options.quick, &["--doc", "--no-fail-fast"]), None, &interrupts)?;
+    let doc_tests =
+        cargo_test(options, &everything(options.quick, &["--doc", "--no-fail-fast"]), None, &interrupts)?;
     Ok(exit_code(if tests.success() { doc_tests } else { tests }))
 }
 
@@ -144,6 +152,7 @@ fn cargo_build(arguments: &[&str], interrupts: &Receiver<Interrupted>) -> Result
 }
 
 fn cargo_test(
+    options: &Options,
     arguments: &[String],
     services: Option<&Services>,
     interrupts: &Receiver<Interrupted>,
@@ -154,6 +163,9 @@ fn cargo_test(
         command.env(TEST_THREADS, test_threads().to_string());
     }
     project::forget_aws(&mut command);
+    if let Some(client) = &options.sqs_client {
+        command.env(SQS_CLIENT, client);
+    }
     if let Some(services) = services {
         command.envs(services.env());
     }
@@ -178,6 +190,7 @@ mod tests {
     fn every_run_whose_tests_start_binaries_builds_them_first() {
         let options = |quick, arguments: &[&str]| Options {
             quick,
+            sqs_client: None,
             arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
         };
         assert!(starts_binaries(&options(false, &[])));

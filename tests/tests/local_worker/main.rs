@@ -41,7 +41,7 @@ mod schema;
 mod secrets;
 mod send;
 mod service;
-mod status_page;
+mod sqs_client;
 mod target;
 mod task_protection;
 mod throttled;
