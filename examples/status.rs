@@ -24,11 +24,11 @@ use drumline_consumer::variable;
 use drumline_producer::Producer;
 use drumline_status::{Access, Asked};
 use drumline_store::{Location, Retention, open};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-/// The worker has the same type, with `Deserialize`: a service has it in a crate that both use.
-#[derive(Serialize)]
+/// The worker has the same type: a service has it in a crate that both use.
+#[derive(Serialize, Deserialize)]
 struct MakeReport {
     pages: u32,
 }
