@@ -21,9 +21,9 @@ use drumline_producer::NextJobProducer;
 use drumline_runtime::aws::{AwsQueue, SqsClientSwitch, connect, connect_at, queue_labels, resolve};
 use drumline_runtime::payload::Payloads;
 use drumline_runtime::{
-    ClaimStoreClient, Driver, DriverConfig, Grace, LimitWatch, Logs, NextJobRoute, Problems, QueueSettings,
-    QueueStatus, Refill, Settings, TargetHealth, check_descriptors, default_scope, http_connections, intake,
-    raise_descriptor_limit, waits,
+    ClaimStoreClient, DeadJobs, Driver, DriverConfig, Grace, LimitWatch, Logs, NextJobRoute, Problems,
+    QueueSettings, QueueStatus, Refill, Settings, TargetHealth, check_descriptors, default_scope,
+    http_connections, intake, raise_descriptor_limit, waits,
 };
 use drumline_store::Store;
 use drumline_store::outbox::Outbox;
@@ -171,6 +171,11 @@ impl Consumer {
             self.settings = settings.map_err(|problems| StartError::Settings(problems.to_string()))?;
         }
         self.settings.log_warnings(&self.router);
+        if self.router.dead_job_hook().is_some() && !self.settings.dlq_watch.is_on {
+            warn!(
+                "a job whose worker is killed on the last receive is not reported to the dead job hook without dlq_watch = on"
+            );
+        }
         if self.settings.outbox_relay && !self.relays() {
             warn!(
                 "outbox_relay has no effect with queues that the program itself serves: next jobs are sent before the mark"
@@ -425,7 +430,16 @@ impl Consumer {
         let watch = dead_letter_arn.clone().and_then(|arn| {
             let (clients, store) = (clients.clone(), Arc::clone(claim_store.store()));
             let intake = self.intake_of_letters(&intake);
-            self.watches.add(Watched { arn, clients, intake, store, observer: self.of_the_process() })
+            let hook = self.router.dead_job_hook().cloned();
+            let dead_jobs = hook.map(|hook| DeadJobs::new(hook, Some(Arc::clone(&store))));
+            self.watches.add(Watched {
+                arn,
+                clients,
+                intake,
+                store,
+                dead_jobs,
+                observer: self.of_the_process(),
+            })
         });
         let observer = watch.map_or(Arc::clone(&observer), |watch| Arc::new(vec![observer, watch]));
         let probe = DepthProbe {

@@ -4,6 +4,7 @@
 //! the depth of the DLQ, twice a minute by default, and for nothing else.
 
 mod causes;
+mod dead_letters;
 mod delivery;
 mod failures;
 mod leader;

@@ -144,6 +144,11 @@ impl Watch {
         is_rested && (self.is_at_old || is_unexplained)
     }
 
+    /// Returns true if the next look is at letters that were there before the watch, which are not reported.
+    pub fn is_at_old(&self) -> bool {
+        self.is_at_old
+    }
+
     /// Returns the letters that a look wants.
     pub fn wanted(&self) -> Wanted {
         let is_all = self.is_at_old || self.hidden > 0;

@@ -1,6 +1,7 @@
 //! The loop that moves a queue's ledger: tells it what happened, carries out what it says. Holds no policy.
 
 mod branches;
+mod dead;
 mod emitter;
 mod follow_target;
 pub(crate) mod input;
@@ -33,6 +34,7 @@ use tracing::Instrument as _;
 use crate::batch_report::BatchReport;
 use crate::claims::ClaimStoreClient;
 use crate::clock::since_epoch;
+use crate::dead_jobs::DeadJobs;
 use crate::handlers::TokioHost;
 use crate::outcome_cache::SharedOutcomeCache;
 use crate::redact::redact;
@@ -77,6 +79,7 @@ pub struct Driver {
     limits: Option<Limits>,
     orders: Option<watch::Receiver<QueueOrders>>,
     target: Target,
+    dead_jobs: Option<DeadJobs>,
     report: BatchReport,
     inputs: mpsc::Sender<Input>,
     inbox: mpsc::Receiver<Input>,
@@ -109,6 +112,8 @@ impl Driver {
             ledger.policy().claims != Claims::Off,
             "claims are asked for and renewed, or neither"
         );
+        let store = claim_store.as_ref().map(|claim_store| Arc::clone(claim_store.store()));
+        let dead_jobs = router.dead_job_hook().map(|hook| DeadJobs::new(hook.clone(), store));
         let observer = match &claim_store {
             Some(claim_store) => {
                 Arc::new(vec![Arc::new(claim_store.history_observer()) as Arc<dyn Observer>, observer])
@@ -150,6 +155,7 @@ impl Driver {
             limits,
             orders: None,
             target: Target::new(TargetHealth::of_handlers()),
+            dead_jobs,
             report,
             inputs,
             inbox,
@@ -298,9 +304,15 @@ impl Driver {
                 self.ledger.receive_failed(now, id, kind.receive_failure(), text, jitter);
             }
             Input::Ended(id, report) => {
+                let Some(report) = self.bury(now, id, report, runs) else { return };
                 let began_at = runs.end(id);
                 self.learn_of_target(&report, began_at);
                 self.ledger.ended(now, id, report, jitter);
+            }
+            Input::Buried(id, report, ended_at) => {
+                let began_at = runs.end(id);
+                self.learn_of_target(&report, began_at);
+                self.ledger.failed(now, id, *report, ended_at, jitter);
             }
             Input::Called(id, replies) => self.ledger.called(now, id, replies, jitter),
             Input::Opened(id, at) => self.ledger.opened(at, id),

@@ -24,9 +24,11 @@ impl Failures {
 }
 
 /// An observer of queues with one DLQ, and the failures that it sees.
-pub(crate) fn failures() -> (Arc<dyn Observer>, Failures) {
+///
+/// If a hook is called for dead jobs, the letters of failures for which a worker does not call it are looked at.
+pub(crate) fn failures(has_hook: bool) -> (Arc<dyn Observer>, Failures) {
     let (sender, receiver) = channel(MAX_WAITING);
-    (Arc::new(FailureObserver(sender)), Failures(receiver))
+    (Arc::new(FailureObserver { sender, has_hook }), Failures(receiver))
 }
 
 /// Failures that a test sends.
@@ -36,16 +38,20 @@ pub(super) fn failures_of_a_test() -> (Sender<Death>, Failures) {
     (sender, Failures(receiver))
 }
 
-struct FailureObserver(Sender<Death>);
+struct FailureObserver {
+    sender: Sender<Death>,
+    has_hook: bool,
+}
 
 impl Observer for FailureObserver {
     fn observe(&self, event: &Event<'_>) {
         if let Event::Ledger { queue, note: note @ LedgerEvent::Decided { message, outcome, .. } } = *event
             && let Some(run) = note.finished_run()
             && is_last(outcome, run)
+            && (!self.has_hook || run.ending.is_own_failure())
         {
             // Where there is no room, the letter is looked at.
-            let _ = self.0.try_send(death(queue, message, run));
+            let _ = self.sender.try_send(death(queue, message, run));
         }
     }
 }
@@ -113,7 +119,7 @@ mod tests {
             (Outcome::DeadLetter(reason()), None, None),
         ];
         for (outcome, run, expected) in table {
-            let (observer, mut failures) = failures();
+            let (observer, mut failures) = failures(false);
             let message = Arc::new(Message { id: "m-1".into(), ..Message::default() });
             let note = LedgerEvent::Decided { delivery: DeliveryId::default(), message, outcome, run };
             observer.observe(&Event::Ledger { queue: "eu-west-1/jobs", note: &note });

@@ -10,12 +10,13 @@ use drumline_dlq::Letter;
 use drumline_dlq::alert::Alert;
 use drumline_dlq::letter_id::LetterId;
 use drumline_dlq::watch::{Death, MAX_LOOK, Watch};
-use drumline_runtime::SqsError;
+use drumline_runtime::{DeadJobs, SqsError};
 use drumline_store::Store;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, info};
 
 use super::causes::{LetterHistory, add_causes};
+use super::dead_letters::call_for;
 use super::delivery::Alerts;
 use super::failures::Failures;
 use super::leader::{Lead, Leader};
@@ -52,10 +53,13 @@ pub struct DlqWatch {
     problems: Problems,
     metrics: Option<Metrics>,
     on_alert: Option<OnAlert>,
+    dead_jobs: Option<DeadJobs>,
     /// Whether looks may move letters on, by a redrive policy of the DLQ.
     may_move: bool,
     /// The number of looks in a row whose histories were unknown.
     unanswered: u32,
+    /// The number of looks in a row after which the hook for dead jobs failed.
+    uncalled: u32,
     clock: Clock,
 }
 
@@ -85,8 +89,10 @@ impl DlqWatch {
             outbox: Outbox::default(),
             metrics: None,
             on_alert: None,
+            dead_jobs: None,
             may_move: false,
             unanswered: 0,
+            uncalled: 0,
             clock: Clock::start(),
         }
     }
@@ -121,6 +127,12 @@ impl DlqWatch {
     #[must_use]
     pub fn may_move_letters(self) -> Self {
         Self { may_move: true, ..self }
+    }
+
+    /// Calls the hook for the job of each letter that is new, unless a worker has called it.
+    #[must_use]
+    pub fn dead_jobs(self, dead_jobs: Option<DeadJobs>) -> Self {
+        Self { dead_jobs, ..self }
     }
 
     pub(crate) fn metrics(self, metrics: Metrics) -> Self {
@@ -300,6 +312,17 @@ impl DlqWatch {
             self.unanswered = 0;
         }
         debug!(dlq = self.name, received, new = letters.len(), "looked into DLQ");
+        if !self.watch.is_at_old()
+            && let Some(dead_jobs) = &self.dead_jobs
+            && !call_for(dead_jobs, &letters).await
+            && self.uncalled < MAX_UNANSWERED
+        {
+            // The letters stay unseen, so that the next look calls the hook again.
+            self.uncalled += 1;
+            self.watch.look_failed(now);
+            return Ok(());
+        }
+        self.uncalled = 0;
         let deaths = letters.iter().map(Death::of).collect();
         for death in self.watch.looked(received, deaths, self.clock.now_ms()) {
             self.count(death.job_type.as_deref(), death.class.as_deref());

@@ -8,7 +8,7 @@ use drumline::message::Intake;
 use drumline::run::Observer;
 use drumline_dlq::alert::Template;
 use drumline_runtime::aws::{Clients, url_by_arn};
-use drumline_runtime::{AlertTarget, DlqWatchSettings};
+use drumline_runtime::{AlertTarget, DeadJobs, DlqWatchSettings};
 use drumline_store::Store;
 use tokio::sync::watch::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
@@ -43,6 +43,7 @@ pub(crate) struct Watched {
     pub(crate) clients: Clients,
     pub(crate) intake: Intake,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) dead_jobs: Option<DeadJobs>,
     /// Of requests.
     pub(crate) observer: Arc<dyn Observer>,
 }
@@ -70,7 +71,7 @@ impl Watches {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let arn = watched.arn.clone();
         let running = running.entry(arn).or_insert_with(|| {
-            let (observer, failures) = failures();
+            let (observer, failures) = failures(watched.dead_jobs.is_some());
             let start = Start {
                 settings: self.settings.clone(),
                 template: self.template().ok().flatten(),
@@ -107,7 +108,7 @@ struct Start {
 impl Start {
     async fn run(self) {
         let Self { settings, template, metrics, mut stopped, failures, watched } = self;
-        let Watched { arn, clients, intake, store, observer } = watched;
+        let Watched { arn, clients, intake, store, dead_jobs, observer } = watched;
         let name = arn.rsplit(':').next().unwrap_or(&arn).to_owned();
         let url = tokio::select! {
             url = find(&clients, &arn, settings.every) => url,
@@ -120,6 +121,7 @@ impl Start {
             .timing(settings.every, settings.quiet)
             .metrics(metrics)
             .failures(failures)
+            .dead_jobs(dead_jobs)
             .shared(&store, &arn);
         if let Some(target) = settings.alert_to {
             watch = with_alerts(watch, target, template, &name).await;

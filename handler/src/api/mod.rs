@@ -5,6 +5,7 @@ pub(crate) mod attempt_info;
 pub(crate) mod batch;
 pub(crate) mod batch_context;
 pub(crate) mod context;
+pub(crate) mod dead_job;
 pub(crate) mod decoded;
 pub(crate) mod event;
 pub(crate) mod failure;

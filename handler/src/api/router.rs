@@ -14,6 +14,7 @@ use tower_service::Service;
 
 use crate::api::arrivals::Arrivals;
 use crate::api::context::Context;
+use crate::api::dead_job::{DeadJob, DeadJobHook};
 use crate::api::decoded::{self, Decode, Decoded, Panic, TypedJob};
 use crate::api::failure::Failure;
 use crate::api::handler::{BlockingHandler, Handler, HandlerFuture};
@@ -148,6 +149,7 @@ pub struct Router {
     pub(crate) problems: Vec<String>,
     /// Of the batch handlers, if there are any.
     pub(crate) arrivals: Option<Arrivals>,
+    dead_job_hook: Option<DeadJobHook>,
 }
 
 /// The reasons why no host can run a router's handlers.
@@ -166,6 +168,39 @@ impl Router {
     /// A router without any handler.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Calls this hook for each dead job: one after whose failure no attempt follows, so that its message moves to the DLQ.
+    ///
+    /// It is called at least once for each, always with the same [key](DeadJob::key), under which its effect should happen once. While
+    /// the worker or the function lives, it is called before the message moves, which is renewed meanwhile; it has three tries of 10 s.
+    /// If the process is killed on the last receive, a worker with `dlq_watch = on` calls it once the message is in the DLQ.
+    ///
+    /// ```
+    /// use drumline::Router;
+    /// use drumline::run::DeadJob;
+    ///
+    /// async fn alert(job: DeadJob) -> Result<(), std::io::Error> {
+    ///     // INSERT INTO dead_jobs (key, …) VALUES ($1, …) ON CONFLICT DO NOTHING
+    ///     println!("{}: {} of {}", job.key, job.reason, job.queue);
+    ///     Ok(())
+    /// }
+    /// let router = Router::new().on_dead_job(alert);
+    /// # assert!(router.dead_job_hook().is_some());
+    /// ```
+    #[must_use]
+    pub fn on_dead_job<F, Fut, E>(self, hook: F) -> Self
+    where
+        F: Fn(DeadJob) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: fmt::Display,
+    {
+        Self { dead_job_hook: Some(DeadJobHook::new(hook)), ..self }
+    }
+
+    /// The hook for dead jobs, for hosts.
+    pub fn dead_job_hook(&self) -> Option<&DeadJobHook> {
+        self.dead_job_hook.as_ref()
     }
 
     /// A router whose every message goes to `handler` as it is, whatever its body holds: for forwarding.

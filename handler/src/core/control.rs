@@ -103,7 +103,8 @@ impl RunControl {
         self.until(|c| (c.0.stage.load(Ordering::Acquire) != 0).then_some(())).await;
     }
 
-    pub(crate) async fn until_aborted(&self) {
+    /// Waits until the run is aborted.
+    pub async fn until_aborted(&self) {
         self.until(|c| (c.0.stage.load(Ordering::Acquire) & ABORTED != 0).then_some(())).await;
     }
 

@@ -16,6 +16,8 @@ use crate::sqs::SqsError;
 pub(crate) enum Input {
     Received(ReceiveId, Instant, Result<Vec<Message>, SqsError>),
     Ended(DeliveryId, RunReport),
+    /// The hook was called for a dead job, whose run ended then.
+    Buried(DeliveryId, Box<RunReport>, Instant),
     Called(CallId, Replies),
     Opened(DeliveryId, Instant),
     Typed(DeliveryId, Arc<str>),

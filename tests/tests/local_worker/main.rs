@@ -30,6 +30,7 @@ mod examples;
 mod gate;
 mod insert_clients;
 mod last_attempt;
+mod life;
 mod limits;
 mod night;
 mod pipes;

@@ -208,6 +208,18 @@ impl Ledger {
         }
     }
 
+    /// As [`ended`](Self::ended), for a run that failed at `ended_at`, and whose report was kept since then.
+    pub fn failed(
+        &mut self,
+        now: Instant,
+        id: DeliveryId,
+        report: RunReport,
+        ended_at: Instant,
+        jitter: Jitter,
+    ) {
+        self.conclude_run(now, id, report, ended_at, jitter);
+    }
+
     /// Decides about a run whose handler ended at `ended_at`.
     pub(super) fn conclude_run(
         &mut self,

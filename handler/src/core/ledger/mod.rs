@@ -6,6 +6,7 @@ mod cancelled;
 mod claims;
 mod clock;
 mod concurrency;
+mod death;
 mod dispositions;
 mod drain;
 mod drain_plan;
@@ -26,6 +27,7 @@ mod throttled;
 mod turn;
 mod waits;
 
+pub use death::Death;
 pub use drain_plan::{DrainSummary, SETTLE_TIME};
 pub use effect::{Disposition, Effect, Start};
 pub use jobs::Whereabouts;
