@@ -42,7 +42,7 @@ mod schema;
 mod secrets;
 mod send;
 mod service;
-mod sqs_client;
+mod slo;
 mod target;
 mod task_protection;
 mod throttled;

@@ -17,7 +17,7 @@ async fn a_reader_that_leaves_ends_every_command_without_an_error() {
     eventually("it answers", async || status_of(&format!("http://{addr}/livez")).await == Some(200)).await;
 
     let job = r#"{"type":"a.b","jobId":"j-2","payload":{}}"#;
-    let table: [&[&str]; 27] = [
+    let table: [&[&str]; 28] = [
         &["--help"],
         &["run", "--help"],
         &["--version"],
@@ -39,6 +39,7 @@ async fn a_reader_that_leaves_ends_every_command_without_an_error() {
         &["doctor", "queue"],
         &["doctor", "queue", "--output", "json"],
         &["schema"],
+        &["slo", "--target", "99% of a.b within 2m over 30d"],
         &["completions", "bash"],
         &["man"],
         &["help", "dlq", "ls"],
