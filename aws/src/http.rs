@@ -10,6 +10,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
 use crate::environment::Environment;
@@ -30,8 +31,7 @@ struct Way {
 impl Way {
     fn of(environment: &Environment) -> Result<Self, String> {
         let context = tls_context(environment)?;
-        let exceptions = environment.first(["NO_PROXY", "no_proxy"]).map_or("", |(_, hosts)| hosts);
-        let direct = [exceptions, DIRECT].join(",");
+        let direct = direct(environment);
         let config = |config: Option<Result<ProxyConfig, _>>| match config {
             Some(config) => {
                 config.map(|config| config.no_proxy(&direct)).map_err(|error: ProxyError| error.to_string())
@@ -42,6 +42,25 @@ impl Way {
         let http = config(proxy(environment, ["HTTP_PROXY", "http_proxy"])?.map(ProxyConfig::http))?;
         Ok(Self { context, http, https })
     }
+}
+
+/// Returns true if requests to `endpoint` go through a proxy. Settings that cannot be used count as one: [`check`](crate::check) reports them.
+pub fn is_behind_proxy(environment: &Environment, endpoint: &Url) -> bool {
+    let names = if endpoint.scheme() == "http" {
+        ["HTTP_PROXY", "http_proxy"]
+    } else {
+        ["HTTPS_PROXY", "https_proxy"]
+    };
+    let Ok(proxy) = proxy(environment, names) else { return true };
+    let (Some(proxy), Ok(endpoint)) = (proxy, endpoint.as_str().parse()) else { return false };
+    let matcher = Matcher::builder().all(proxy).no(direct(environment)).build();
+    matcher.intercept(&endpoint).is_some()
+}
+
+/// Returns the hosts that are behind no proxy.
+fn direct(environment: &Environment) -> String {
+    let exceptions = environment.first(["NO_PROXY", "no_proxy"]).map_or("", |(_, hosts)| hosts);
+    [exceptions, DIRECT].join(",")
 }
 
 /// Returns the client that `environment` asks for.
@@ -151,6 +170,32 @@ mod tests {
         ];
         for (variables, expected) in table {
             assert_eq!(read(variables).as_ref().map(Option::as_deref), Ok(expected), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_behind_a_proxy_unless_an_exception_names_it() {
+        const PROXY: (&str, &str) = ("HTTPS_PROXY", "http://proxy:3128");
+        let table = [
+            (PROXY, "", "https://sqs.eu-west-1.amazonaws.com", true),
+            (PROXY, "other,.amazonaws.com", "https://sqs.eu-west-1.amazonaws.com", false),
+            (PROXY, "*", "https://sqs.eu-west-1.amazonaws.com", false),
+            (PROXY, "", "http://sqs.internal:4566", false),
+            (PROXY, "", "https://127.0.0.1:4566", false),
+            (PROXY, "", "https://localhost:4566", false),
+            (PROXY, "", "https://[::1]:4566", false),
+            (("http_proxy", "proxy"), "", "http://sqs.internal:4566", true),
+            (("http_proxy", "proxy"), "10.0.0.0/8", "http://10.1.2.3:4566", false),
+            (("HTTPS_PROXY", ""), "", "https://sqs.eu-west-1.amazonaws.com", false),
+        ];
+        for (proxy, exceptions, endpoint, expected) in table {
+            let environment = Environment::from([proxy, ("NO_PROXY", exceptions)]);
+            let endpoint = Url::parse(endpoint).expect("it is a URL");
+            assert_eq!(
+                is_behind_proxy(&environment, &endpoint),
+                expected,
+                "{proxy:?} {exceptions} {endpoint}"
+            );
         }
     }
 

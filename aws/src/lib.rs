@@ -17,7 +17,7 @@ pub use causes::with_causes;
 pub use config::{credentials_source, loader, local_credentials};
 pub use endpoint::{check, endpoint, is_loopback};
 pub use environment::Environment;
-pub use http::connector_of;
+pub use http::{connector_of, is_behind_proxy};
 #[cfg(feature = "signed")]
 pub use request::{MAX_ANSWER_BYTES, NoAnswer, send};
 #[cfg(feature = "s3")]

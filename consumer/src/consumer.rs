@@ -377,7 +377,8 @@ impl Consumer {
 
     /// The way of the jobs that follow on the jobs of a queue.
     fn next_jobs(&self, queue_url: Url) -> NextJobRoute {
-        let producer = || Arc::new(NextJobProducer::new(&self.settings, self.endpoint.clone()));
+        let producer =
+            || Arc::new(NextJobProducer::new(&self.settings, self.endpoint.clone(), &self.sqs_client));
         let sender = Arc::clone(self.next_jobs.get_or_init(producer));
         NextJobRoute { sender, queue_url, with_mark: self.relays() }
     }

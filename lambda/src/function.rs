@@ -19,7 +19,7 @@ use drumline::message::Message;
 use drumline::run::{InvalidRouter, NoopObserver, Observer};
 use drumline_producer::NextJobProducer;
 use drumline_runtime::Store;
-use drumline_runtime::aws::is_fifo;
+use drumline_runtime::aws::{SqsClientSwitch, is_fifo};
 use drumline_runtime::{
     AllFailed, ClaimStoreClient, LimitWatch, Logs, Problems, Refill, Settings, default_scope, intake,
 };
@@ -44,6 +44,7 @@ pub struct Function {
     queues: Mutex<HashMap<String, Arc<KnownQueue>>>,
     /// Counts of the process, such as requests to the store: written with those of the next invocation that ends.
     of_process: Arc<Emf>,
+    sqs_client: SqsClientSwitch,
     /// Looks after each invocation: the process is frozen in between.
     limit_watch: Mutex<LimitWatch>,
     is_cold: AtomicBool,
@@ -86,18 +87,19 @@ impl Function {
         let of_process = Arc::new(Emf::default());
         let claim_store = claim_store(&settings, &of_process, handlers.clone());
         let store_outage = settings.store.outage;
+        let sqs_client = SqsClientSwitch::new(settings.sqs_client);
         let common = BatchContext {
             router: Arc::new(router),
             handlers,
             fifo_stop: settings.fifo_stop,
             claim_store,
-            next_jobs: Arc::new(NextJobProducer::new(&settings, None)),
+            next_jobs: Arc::new(NextJobProducer::new(&settings, None, &sqs_client)),
             store_outage,
             limits: Limits::new(settings.limits.clone()),
         };
         let limit_watch = Mutex::new(LimitWatch::new(common.limits.clone()));
         let (queues, is_cold, refill) = (Mutex::default(), AtomicBool::new(true), OnceLock::new());
-        Self { settings, common, queues, of_process, limit_watch, is_cold, refill }
+        Self { settings, common, queues, of_process, sqs_client, limit_watch, is_cold, refill }
     }
 
     /// Keeps claims and histories in a store of the program's own.
@@ -264,7 +266,8 @@ impl Function {
         let logs = Arc::new(Logs::new(Some(&self.common.claim_store)).with_job_log(self.settings.job_log));
         let payloads = self.settings.payloads.clone();
         let name = Arc::from(source.name);
-        let queue = KnownQueue::new(name, settings, Arc::new(intake), logs, payloads, reachable);
+        let sqs_client = reachable.then(|| self.sqs_client.clone());
+        let queue = KnownQueue::new(name, settings, Arc::new(intake), logs, payloads, sqs_client);
         let queue = Arc::new(queue);
         queues.insert(arn.to_owned(), Arc::clone(&queue));
         queue

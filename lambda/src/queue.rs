@@ -6,7 +6,7 @@ use std::time::Duration;
 use drumline::core::{Action, CallError, Replies, SqsErrorKind};
 use drumline::message::{Intake, Message};
 use drumline::run::Observer;
-use drumline_runtime::aws::{AwsQueue, QueueFacts, connect};
+use drumline_runtime::aws::{AwsQueue, QueueFacts, SqsClientSwitch, connect};
 use drumline_runtime::payload::{PayloadSettings, Payloads};
 use drumline_runtime::{
     BoxFuture, Logs, Queue, QueueSettings, QueueStatus, SharedOutcomeCache, SqsError, TenantLabels,
@@ -44,21 +44,22 @@ pub(crate) struct KnownQueue {
     pub(crate) tenants: Arc<TenantLabels>,
     /// Kept, since some lines are logged once only.
     pub(crate) logs: Arc<Logs>,
-    reachable: bool,
+    /// `None` if the queue has no URL, so that it cannot be reached.
+    sqs_client: Option<SqsClientSwitch>,
     aws: OnceCell<AwsQueue>,
     facts: CachedFacts,
     silence: Arc<Silence>,
 }
 
 impl KnownQueue {
-    /// A queue called `name`. One that is not `reachable` has no URL: nothing can be said to it.
+    /// A queue called `name`, with the choice of its client. One without a URL has none, and cannot be reached.
     pub(crate) fn new(
         name: Arc<str>,
         settings: QueueSettings,
         intake: Arc<Intake>,
         logs: Arc<Logs>,
         payloads: PayloadSettings,
-        reachable: bool,
+        sqs_client: Option<SqsClientSwitch>,
     ) -> Self {
         let payloads = Payloads::for_queue(payloads, settings.url.clone());
         Self {
@@ -71,7 +72,7 @@ impl KnownQueue {
             types: Arc::default(),
             tenants: Arc::default(),
             logs,
-            reachable,
+            sqs_client,
             aws: OnceCell::new(),
             facts: CachedFacts::default(),
             silence: Arc::default(),
@@ -144,7 +145,7 @@ impl KnownQueue {
         observer: Arc<dyn Observer>,
     ) {
         let again = messages.iter().any(|message| message.receive_count > 1);
-        if again && self.reachable {
+        if again && self.sqs_client.is_some() {
             let now = Instant::now();
             let wait = RETRIES_MATTER_FOR.min(drain_at.saturating_duration_since(now) / SHARE_OF_HANDLERS);
             // Without an answer the waits are those of an assumed redrive policy.
@@ -157,7 +158,8 @@ impl KnownQueue {
         self: &Arc<Self>,
         observer: Arc<dyn Observer>,
     ) -> Option<BoxFuture<Option<Duration>>> {
-        if self.settings.visibility_timeout.is_some() || self.facts.are_settled() || !self.reachable {
+        if self.settings.visibility_timeout.is_some() || self.facts.are_settled() || self.sqs_client.is_none()
+        {
             return None;
         }
         let queue = Arc::clone(self);
@@ -168,12 +170,12 @@ impl KnownQueue {
     }
 
     async fn aws(&self, observer: Arc<dyn Observer>) -> Result<AwsQueue, String> {
-        if !self.reachable {
+        let Some(sqs_client) = &self.sqs_client else {
             return Err("the records have no eventSourceARN, so their queue is not known".to_owned());
-        }
+        };
         let url = &self.settings.url;
         let make = async || {
-            let clients = connect(url, Duration::ZERO).await?;
+            let clients = connect(url, Duration::ZERO).await?.by(sqs_client);
             Ok::<_, String>(AwsQueue::new(clients, url.to_string(), Arc::clone(&observer)))
         };
         Ok(self.aws.get_or_try_init(make).await?.observed_by(observer))

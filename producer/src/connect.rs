@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use drumline_runtime::aws::queue_name;
+use drumline_runtime::aws::{SqsClientSwitch, queue_name};
 use drumline_runtime::{Environment, Settings};
 
 use crate::check::Checks;
@@ -23,7 +23,7 @@ pub(crate) fn settings_of_process() -> Result<Settings, ConnectError> {
 pub(crate) async fn routes(settings: &Settings) -> Result<Routes, ConnectError> {
     let urls = || settings.queues.iter().map(|queue| &queue.url);
     let first = urls().chain(settings.queue_by_type.values()).next().ok_or(ConnectError::NoQueue)?;
-    let connections = Connections::at(None);
+    let connections = Connections::at(None, SqsClientSwitch::new(settings.sqs_client));
     let clients = connections.to(first).await?;
     let others = match &settings.queues[..] {
         [] => Others::Nowhere,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use drumline_runtime::aws::{Clients, connect, connect_at, resolve};
+use drumline_runtime::aws::{Clients, SqsClientSwitch, connect, connect_at, resolve};
 use tokio::sync::Mutex;
 use url::Url;
 
@@ -15,13 +15,14 @@ use crate::target_queue::TargetQueue;
 pub(crate) struct Connections {
     /// The endpoint of all requests, in place of the one that the environment sets.
     endpoint: Option<String>,
+    sqs_client: SqsClientSwitch,
     clients: Mutex<HashMap<String, Clients>>,
 }
 
 impl Connections {
-    /// Connects to this endpoint, if one is given.
-    pub(crate) fn at(endpoint: Option<String>) -> Self {
-        Self { endpoint, clients: Mutex::default() }
+    /// Connects to this endpoint, if one is given. Messages are sent by the client that the switch is set to.
+    pub(crate) fn at(endpoint: Option<String>, sqs_client: SqsClientSwitch) -> Self {
+        Self { endpoint, sqs_client, clients: Mutex::default() }
     }
 
     pub(crate) async fn to(&self, url: &Url) -> Result<Clients, ConnectError> {
@@ -34,7 +35,7 @@ impl Connections {
             Some(endpoint) => connect_at(endpoint, url, Duration::ZERO).await,
             None => connect(url, Duration::ZERO).await,
         };
-        let clients = clients.map_err(ConnectError::Aws)?;
+        let clients = clients.map_err(ConnectError::Aws)?.by(&self.sqs_client);
         Ok(by_origin.entry(origin).or_insert(clients).clone())
     }
 

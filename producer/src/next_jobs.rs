@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use drumline::core::{MaybeReady, NextJob};
 use drumline::run::NextError;
-use drumline_runtime::aws::{is_fifo, name_of, queue_url, resolve};
+use drumline_runtime::aws::{SqsClientSwitch, is_fifo, name_of, queue_url, resolve};
 use drumline_runtime::payload::PayloadSettings;
 use drumline_runtime::{NextJobSender, NextOrigin, Settings, outbox_job};
 use jiff::Timestamp;
@@ -46,8 +46,9 @@ struct Addressed {
 }
 
 impl NextJobProducer {
-    /// Sends by the settings of a worker. Requests go to `endpoint`, if one is given, and not to the one of the environment.
-    pub fn new(settings: &Settings, endpoint: Option<String>) -> Self {
+    /// Sends by the settings of a worker, and by the client of SQS that the process's switch is set to. Requests go to `endpoint`, if one is
+    /// given, and not to the one of the environment.
+    pub fn new(settings: &Settings, endpoint: Option<String>, sqs_client: &SqsClientSwitch) -> Self {
         let mut checks = Checks::from_settings(&settings.guards);
         if PayloadStore::is_wanted(&settings.payloads) {
             checks = checks.with_max_bytes(Some(settings.payloads.max_bytes));
@@ -56,7 +57,7 @@ impl NextJobProducer {
             queue_by_type: settings.queue_by_type.clone(),
             payloads: settings.payloads.clone(),
             checks,
-            connections: Connections::at(endpoint),
+            connections: Connections::at(endpoint, sqs_client.clone()),
             known: Mutex::default(),
         }
     }

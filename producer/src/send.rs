@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::{
     SendMessageBatchRequestEntry,
 };
 use drumline::message::{Attribute, AttributeValue};
-use drumline_runtime::aws::explain;
+use drumline_runtime::aws::{BatchAnswer, Clients, FailedEntry, SendEntry, SentEntry, explain};
 use drumline_runtime::{SqsError, SqsErrorKind};
 use tokio::time::timeout;
 
@@ -93,17 +93,34 @@ pub(crate) enum Why {
 /// The answer to a request: for each message of its batch the id, or the reason for which SQS has not taken it.
 pub(crate) type Reply = Result<Vec<Result<Taken, NotTaken>>, SqsError>;
 
+/// The clients that messages are sent by.
+#[derive(Clone, Copy)]
+pub(crate) enum SentBy<'a> {
+    /// One of the caller's own.
+    Own(&'a Client),
+    /// Those of the settings, which choose between the lean client and the SDK's.
+    Chosen(&'a Clients),
+}
+
 /// Makes one request. Returns the answer to each entry.
 pub(crate) async fn try_once(
-    client: &Client,
+    sent_by: SentBy<'_>,
     queue_url: &str,
     options: &SendOptions,
     batch: &[Outgoing],
 ) -> Reply {
-    let entries = batch.iter().enumerate().map(|(index, message)| entry(*options, index, message)).collect();
-    let request = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
-    let reply =
-        in_time(async { request.send().await.map_err(|error| explain("SendMessageBatch", &error)) }).await?;
+    let request = async {
+        match sent_by {
+            SentBy::Own(client) => by_sdk(client, queue_url, *options, batch).await,
+            SentBy::Chosen(clients) => {
+                let entries: Vec<_> = batch.iter().map(|message| lean_entry(*options, message)).collect();
+                // In a box of its own, which most sends never make.
+                let by_sdk = async { Box::pin(by_sdk(&clients.calls, queue_url, *options, batch)).await };
+                clients.send_batch(queue_url, &entries, by_sdk).await
+            }
+        }
+    };
+    let reply = in_time(request).await?;
     let missing = || {
         let text = "the answer does not mention this message".to_owned();
         Err(NotTaken { why: Why::InDoubt, text })
@@ -114,9 +131,8 @@ pub(crate) async fn try_once(
             *slot = result;
         }
     };
-    for sent in reply.successful {
-        let (message_id, sequence_number) = (sent.message_id, sent.sequence_number);
-        answer(&sent.id, Ok(Taken { message_id, sequence_number }));
+    for SentEntry { id, message_id, sequence_number } in reply.successful {
+        answer(&id, Ok(Taken { message_id: message_id.unwrap_or_default(), sequence_number }));
     }
     for failed in reply.failed {
         let text = format!("{}: {}", failed.code, failed.message.unwrap_or_default());
@@ -124,6 +140,41 @@ pub(crate) async fn try_once(
         answer(&failed.id, Err(NotTaken { why, text }));
     }
     Ok(results)
+}
+
+async fn by_sdk(
+    client: &Client,
+    queue_url: &str,
+    options: SendOptions,
+    batch: &[Outgoing],
+) -> Result<BatchAnswer, SqsError> {
+    let entries = batch.iter().enumerate().map(|(index, message)| entry(options, index, message)).collect();
+    let request = client.send_message_batch().queue_url(queue_url).set_entries(Some(entries));
+    let reply = request.send().await.map_err(|error| explain("SendMessageBatch", &error))?;
+    let successful = reply.successful.into_iter().map(|sent| SentEntry {
+        id: sent.id,
+        message_id: Some(sent.message_id),
+        sequence_number: sent.sequence_number,
+    });
+    let failed = reply.failed.into_iter().map(|failed| FailedEntry {
+        id: failed.id,
+        code: failed.code,
+        message: failed.message,
+        sender_fault: failed.sender_fault,
+    });
+    Ok(BatchAnswer { successful: successful.collect(), failed: failed.collect() })
+}
+
+fn lean_entry(options: SendOptions, message: &Outgoing) -> SendEntry<'_> {
+    SendEntry {
+        body: &message.body,
+        attributes: &message.attributes,
+        delay_secs: message.delay_secs.map(u64::from),
+        group: message.group.as_deref(),
+        // One id per message for all its tries: where an answer was lost, SQS drops the second one.
+        deduplication_id: options.fifo.then_some(&*message.deduplication_id),
+        trace_header: message.trace_header.as_deref(),
+    }
 }
 
 /// Ends a request after some time, with an error in doubt.
@@ -135,7 +186,6 @@ async fn in_time<T>(request: impl Future<Output = Result<T, SqsError>>) -> Resul
 }
 
 fn entry(options: SendOptions, index: usize, message: &Outgoing) -> SendMessageBatchRequestEntry {
-    // One id per message for all its tries: where an answer was lost, SQS drops the second one.
     let deduplication_id = options.fifo.then(|| message.deduplication_id.clone());
     let attributes =
         message.attributes.iter().map(|(name, value)| (name.clone(), attribute(value))).collect();

@@ -6,7 +6,7 @@ use drumline_runtime::SqsError;
 use crate::delivery::{Done, Stopped, TryOnce, deliver};
 use crate::enqueued::enqueued;
 use crate::pack::Outgoing;
-use crate::send::{NotTaken, Reply, SendOptions, Why, lost_answer, try_once};
+use crate::send::{NotTaken, Reply, SendOptions, SentBy, Why, lost_answer, try_once};
 
 /// A batch that could not be sent to its end.
 #[derive(Debug)]
@@ -43,7 +43,10 @@ pub async fn send_batch(
     options: &SendOptions,
     batch: Vec<Outgoing>,
 ) -> Result<Vec<Sent>, SendError> {
-    sent(deliver(&Target { client, queue_url, options: *options }, *options, batch).await)
+    sent(
+        deliver(&Target { sent_by: SentBy::Own(client), queue_url, options: *options }, *options, batch)
+            .await,
+    )
 }
 
 /// Returns the result of a batch for callers that keep journals: a message in doubt is left, and not answered.
@@ -71,18 +74,14 @@ fn sent(delivered: Result<Vec<Done>, Stopped>) -> Result<Vec<Sent>, SendError> {
 
 /// A queue, as requests go to it.
 pub(crate) struct Target<'a> {
-    pub(crate) client: &'a Client,
+    pub(crate) sent_by: SentBy<'a>,
     pub(crate) queue_url: &'a str,
     pub(crate) options: SendOptions,
 }
 
 impl TryOnce for Target<'_> {
     async fn try_once(&self, batch: &[Outgoing]) -> Reply {
-        let reply = try_once(self.client, self.queue_url, &self.options, batch).await;
-        if let Ok(results) = &reply {
-            enqueued(self.queue_url, batch, results);
-        }
-        reply
+        try_once(self.sent_by, self.queue_url, &self.options, batch).await
     }
 }
 

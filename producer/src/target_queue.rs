@@ -13,7 +13,7 @@ use crate::offloaded::Offloaded;
 use crate::pack::Outgoing;
 use crate::payload::PayloadStore;
 use crate::receipt::Receipt;
-use crate::send::{InDoubt, NotTaken, Reply, SendOptions, Taken, Why};
+use crate::send::{InDoubt, NotTaken, Reply, SendOptions, SentBy, Taken, Why};
 use crate::send_batch::Target;
 
 /// A queue that jobs are sent to. Cheap to clone; equal if the URLs are.
@@ -29,7 +29,7 @@ struct Address {
     client: Client,
     url: String,
     fifo: bool,
-    /// The client's origin, for error texts.
+    /// The clients of the settings, which make the requests in place of `client`.
     clients: Option<Clients>,
 }
 
@@ -134,7 +134,9 @@ impl TargetQueue {
     }
 
     fn target(&self) -> Target<'_> {
-        Target { client: &self.address.client, queue_url: self.url(), options: self.options() }
+        let Address { client, clients, .. } = &*self.address;
+        let sent_by = clients.as_ref().map_or(SentBy::Own(client), SentBy::Chosen);
+        Target { sent_by, queue_url: self.url(), options: self.options() }
     }
 
     /// Returns the caller's result for a message with this job.

@@ -62,7 +62,8 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Has the requests of the hot path made by the client that the switch is set to: receives, deletes and changes of visibility.
+    /// Has the requests of the hot path made by the client that the switch is set to: receives, deletes, changes of visibility and
+    /// [sends](Self::send_batch).
     pub fn by(self, switch: &SqsClientSwitch) -> Self {
         Self { lean: Lean::of(&self, switch), ..self }
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use drumline::core::{Entry, Replies, VisibilityEntry};
+use drumline::core::{Entry, Replies, SqsErrorKind, VisibilityEntry};
 use drumline::message::Message;
-use drumline::run::{Event, Observer};
-use drumline_aws::Environment;
+use drumline::run::{Event, NoopObserver, Observer};
+use drumline_aws::{Environment, is_behind_proxy};
 use drumline_sqs::{
-    BatchAnswer, ClientConfig, DeleteEntry, ErrorKind, ReceiveRequest, Received, RequestError, SqsClient,
-    VisibilityEntry as Visibility,
+    BatchAnswer, ClientConfig, DeleteEntry, ErrorKind, ReceiveRequest, Received, RequestError, SendEntry,
+    SqsClient, VisibilityEntry as Visibility,
 };
 use tracing::{info, warn};
 
@@ -19,7 +19,7 @@ use super::errors::explain_lean;
 use super::translate;
 use crate::sqs::SqsError;
 
-/// The client that makes the requests of the hot path: receives, deletes and changes of visibility.
+/// The client that makes the requests of the hot path: receives, deletes, changes of visibility and sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SqsClientChoice {
@@ -51,9 +51,6 @@ impl SqsClientSwitch {
 const OF_SIGNATURES: [&str; 3] =
     ["SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"];
 
-/// Variables that name a proxy: requests through one are the SDK's.
-const PROXIES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
-
 /// The lean client of a queue. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Lean {
@@ -68,12 +65,13 @@ impl Lean {
             return None;
         }
         let environment = Environment::of_process();
-        if environment.first(PROXIES).is_some() {
+        let endpoint = clients.endpoint.as_ref()?;
+        if is_behind_proxy(&environment, endpoint) {
             info!("requests go through a proxy: they are made by the SDK's client");
             return None;
         }
         let config = ClientConfig {
-            endpoint: clients.endpoint.as_ref()?.as_str().to_owned(),
+            endpoint: endpoint.as_str().to_owned(),
             region: clients.config.region()?.to_string(),
             credentials: clients.config.credentials_provider()?,
             user_agent: concat!("drumline/", env!("CARGO_PKG_VERSION")),
@@ -99,10 +97,10 @@ impl Lean {
         self.switch.choice == SqsClientChoice::Auto && is_own
     }
 
-    /// The SDK's client has done what this one failed to do: it makes all requests from now on.
-    pub(super) fn turn_off(&self, error: &SqsError, observer: &dyn Observer) {
+    /// Has the SDK's client make all requests from now on.
+    fn turn_off(&self, error: &SqsError, observer: &dyn Observer) {
         if !self.switch.is_off.swap(true, Ordering::Relaxed) {
-            warn!(%error, "the SDK's SQS client takes over: it has made a request that the lean one failed to make");
+            warn!(%error, "the SDK's SQS client takes over: the lean one has failed");
             observer.observe(&Event::SqsClientReplaced);
         }
     }
@@ -153,6 +151,22 @@ impl Lean {
         }
     }
 
+    async fn send(&self, queue_url: &str, entries: &[SendEntry<'_>]) -> Result<BatchAnswer, Failed> {
+        match self.client.send(queue_url, entries, CALL_TIMEOUT).await {
+            Ok(answer) => Ok(answer),
+            Err(error) if matches!(error.kind, ErrorKind::Undecodable) => {
+                let error = explain_lean("SendMessageBatch", &error);
+                if self.switch.choice == SqsClientChoice::Auto {
+                    self.turn_off(&error, &NoopObserver);
+                }
+                // SQS has taken the batch: the sender decides if it goes out once more.
+                let error = SqsError { kind: SqsErrorKind::Unreachable, is_in_doubt: true, ..error };
+                Err(Failed { error, may_be_own: false })
+            }
+            Err(error) => Err(self.failed("SendMessageBatch", &error)),
+        }
+    }
+
     fn failed(&self, action: &str, error: &RequestError) -> Failed {
         Failed { may_be_own: self.may_be_own(error), error: explain_lean(action, error) }
     }
@@ -163,6 +177,46 @@ pub(super) struct Failed {
     pub(super) error: SqsError,
     /// A fault of the lean client may be the reason: the SDK's should try it.
     pub(super) may_be_own: bool,
+}
+
+impl Clients {
+    /// Makes a request by the lean client, or by the SDK's if there is none or if what the lean one failed of may be its own fault.
+    pub(super) async fn lean_or_sdk<T>(
+        &self,
+        by_lean: Option<impl Future<Output = Result<T, Failed>>>,
+        by_sdk: impl Future<Output = Result<T, SqsError>>,
+        observer: &dyn Observer,
+    ) -> Result<T, SqsError> {
+        let Some(by_lean) = by_lean else { return by_sdk.await };
+        let Failed { error, may_be_own } = match by_lean.await {
+            Ok(done) => return Ok(done),
+            Err(failed) => failed,
+        };
+        if !may_be_own {
+            return Err(error);
+        }
+        let done = by_sdk.await?;
+        if let Some(lean) = self.lean() {
+            lean.turn_off(&error, observer);
+        }
+        Ok(done)
+    }
+
+    /// Sends messages in one request, ten at most: by the lean client if [it is chosen](Self::by), else as `by_sdk` does. The answer names
+    /// entries by their positions.
+    ///
+    /// # Errors
+    /// If there is no answer, or SQS answers with an error about the whole batch. After one that [is in doubt](SqsError::is_in_doubt), SQS
+    /// may have taken it.
+    pub async fn send_batch(
+        &self,
+        queue_url: &str,
+        entries: &[SendEntry<'_>],
+        by_sdk: impl Future<Output = Result<BatchAnswer, SqsError>>,
+    ) -> Result<BatchAnswer, SqsError> {
+        let by_lean = self.lean().map(|lean| lean.send(queue_url, entries));
+        self.lean_or_sdk(by_lean, by_sdk, &NoopObserver).await
+    }
 }
 
 fn replies(count: usize, answer: &BatchAnswer) -> Replies {

@@ -20,6 +20,7 @@ pub use client::{Clients, check_environment, connect, connect_at};
 pub use copy::copy_attributes;
 pub use describe::{QueueFacts, Redrive, is_fifo, queue_name, url_by_arn};
 pub use drumline_aws::with_causes;
+pub use drumline_sqs::{BatchAnswer, FailedEntry, SendEntry, SentEntry};
 pub use errors::{explain, is_gone};
 pub use labels::queue_labels;
 pub use lean::{SqsClientChoice, SqsClientSwitch};

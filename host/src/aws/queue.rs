@@ -96,25 +96,13 @@ impl AwsQueue {
         self.dead_letter_url.get_or_try_init(find).await.map(String::as_str)
     }
 
-    /// Makes a request by the lean client, or by the SDK's where there is none or where what the lean one failed of may be its own fault.
+    /// See [`Clients::lean_or_sdk`].
     async fn lean_or_sdk<T>(
         &self,
         by_lean: Option<impl Future<Output = Result<T, Failed>>>,
         by_sdk: impl Future<Output = Result<T, SqsError>>,
     ) -> Result<T, SqsError> {
-        let Some(by_lean) = by_lean else { return by_sdk.await };
-        let Failed { error, may_be_own } = match by_lean.await {
-            Ok(done) => return Ok(done),
-            Err(failed) => failed,
-        };
-        if !may_be_own {
-            return Err(error);
-        }
-        let done = by_sdk.await?;
-        if let Some(lean) = self.clients.lean() {
-            lean.turn_off(&error, &*self.observer);
-        }
-        Ok(done)
+        self.clients.lean_or_sdk(by_lean, by_sdk, &*self.observer).await
     }
 
     async fn receive_within(&self, wait_time: Duration, max: usize) -> Result<Vec<Message>, SqsError> {
