@@ -53,6 +53,7 @@ enum Format {
 }
 
 /// Runs the command.
+#[allow(clippy::print_stderr, reason = "standard output is for the document")]
 pub(crate) fn slo(args: &SloArgs) -> Result<ExitCode, ExitError> {
     let queue = args.queue.as_deref();
     let document = match (args.format, queue) {
@@ -73,14 +74,12 @@ pub(crate) fn slo(args: &SloArgs) -> Result<ExitCode, ExitError> {
 /// Returns a value as YAML below comment lines that name the targets.
 fn yaml(title: &str, targets: &[Target], value: &impl serde::Serialize) -> Result<String, ExitError> {
     let yaml = serde_norway::to_string(value).map_err(|error| ExitError::other(error.to_string()))?;
-    let mut text = format!("# {title}\n");
-    for target in targets {
-        text.push_str(&format!("# - {target}\n"));
-        if let Some(note) = target.note() {
-            text.push_str(&format!("#   {note}\n"));
-        }
-    }
-    Ok(text + &yaml)
+    let comment = |target: &Target| {
+        let note = target.note().map(|note| format!("#   {note}\n"));
+        format!("# - {target}\n{}", note.unwrap_or_default())
+    };
+    let comments = targets.iter().map(comment).collect::<Vec<_>>().concat();
+    Ok(format!("# {title}\n{comments}{yaml}"))
 }
 
 #[cfg(test)]

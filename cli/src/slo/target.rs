@@ -123,5 +123,6 @@ fn short(duration: Duration) -> String {
     let parts =
         [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
     let parts = parts.into_iter().chain([(u64::from(duration.subsec_millis()), "ms")]);
-    parts.filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect()
+    let shown = parts.filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}"));
+    shown.collect::<Vec<_>>().concat()
 }

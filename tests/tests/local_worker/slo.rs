@@ -14,6 +14,13 @@ use url::Url;
 
 const TARGET: &str = "99% of email.send within 2m over 30d";
 
+const FAST: &str = "DrumlineBudgetBurnsFast";
+const SLOWLY: &str = "DrumlineBudgetBurnsSlowly";
+const FAIL: &str = "DrumlineJobsFail";
+const GROW: &str = "DrumlineDeadLettersGrow";
+const STALLED: &str = "DrumlinePollingStalled";
+const MISSING: &str = "DrumlineWorkerMissing";
+
 /// Samples are this far apart.
 const INTERVAL: &str = "15s";
 const PER_MINUTE: usize = 4;
@@ -105,7 +112,6 @@ fn case(name: &str, phases: &[Phase], silent_minutes: usize, ringing: &[&str]) -
     ];
     let input: Vec<Value> =
         input.into_iter().map(|(series, values)| json!({ "series": series, "values": values })).collect();
-    // A rate at the last sample has it.
     let end: usize = phases.iter().map(|phase| phase.minutes).sum::<usize>() + silent_minutes;
     let samples: Vec<Value> = ringing
         .iter()
@@ -128,12 +134,6 @@ async fn rules_ring_for_series_that_must_ring_and_for_no_others() {
     if !is_installed("promtool").await {
         return;
     }
-    const FAST: &str = "DrumlineBudgetBurnsFast";
-    const SLOWLY: &str = "DrumlineBudgetBurnsSlowly";
-    const FAIL: &str = "DrumlineJobsFail";
-    const GROW: &str = "DrumlineDeadLettersGrow";
-    const STALLED: &str = "DrumlinePollingStalled";
-    const MISSING: &str = "DrumlineWorkerMissing";
     let failing = |minutes, failed| Phase { minutes, done: 100 - failed, failed, ..HEALTHY };
     let late = |minutes, late| Phase { minutes, done: 100 - late, late, ..HEALTHY };
     let dead = |minutes, dead| Phase { minutes, done: 100 - dead, failed: dead, dead, ..HEALTHY };
@@ -171,7 +171,7 @@ async fn rules_ring_for_series_that_must_ring_and_for_no_others() {
         std::fs::write(folder.path().join("rules.yml"), slo(queue).await).unwrap();
         let document = json!({
             "rule_files": ["rules.yml"],
-            "evaluation_interval": INTERVAL,
+            "evaluation_interval": "1m",
             "tests": tests,
         });
         std::fs::write(folder.path().join("tests.json"), document.to_string()).unwrap();
