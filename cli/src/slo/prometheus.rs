@@ -224,7 +224,7 @@ pub(super) fn of_queue(queue: Option<&str>) -> Option<String> {
     queue.map(|queue| label("queue", queue))
 }
 
-/// A condition on a label, whose value is quoted as JSON: PromQL has the same escapes.
+/// A condition on a label, whose value is quoted as JSON: queries have the same escapes.
 fn label(name: &str, value: &str) -> String {
     format!("{name}={}", serde_json::Value::from(value))
 }
