@@ -3,6 +3,8 @@
 //! Prints the queue's URL and the address of the control socket, then takes one command a line and answers each with a
 //! line of numbers. It ends with the control connection.
 //!
+//! With an argument, the milliseconds by which each answer is delayed, as by the way to SQS.
+//!
 //! | command | does | answers |
 //! |---|---|---|
 //! | `wait` | waits until a receive is open | `0` |
@@ -13,12 +15,13 @@
 #![allow(clippy::print_stdout, reason = "printing is how this program answers")]
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use drumline_queue::api::{GetQueueAttributes, SendMessage};
 use drumline_queue::{Endpoint, Server, Timestamp};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, MissedTickBehavior};
 
 type AnyError = Box<dyn Error + Send + Sync>;
@@ -29,6 +32,9 @@ const BODY_BYTES: usize = 300;
 /// How often a queue that is being emptied is looked at: a thousandth of a run that takes a second.
 const LOOK: Duration = Duration::from_millis(1);
 
+/// More than ten messages with their attributes.
+const ANSWER_BYTES: usize = 64 << 10;
+
 const COUNTS: [&str; 2] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
 
 fn main() -> Result<(), AnyError> {
@@ -37,7 +43,13 @@ fn main() -> Result<(), AnyError> {
 
 async fn serve() -> Result<(), AnyError> {
     let server = Server::bind("127.0.0.1:0").await?;
-    let (queue_url, _) = server.endpoint().create_queue_with_dead_letters("bench", "bench-dlq", 10)?;
+    let (mut queue_url, _) = server.endpoint().create_queue_with_dead_letters("bench", "bench-dlq", 10)?;
+    if let Some(millis) = std::env::args().nth(1) {
+        let delaying = TcpListener::bind("127.0.0.1:0").await?;
+        let far = format!("http://{}", delaying.local_addr()?);
+        queue_url = queue_url.replacen(&server.endpoint_url(), &far, 1);
+        tokio::spawn(delay(delaying, server.local_addr(), Duration::from_millis(millis.parse()?)));
+    }
     let control = TcpListener::bind("127.0.0.1:0").await?;
     println!("{queue_url} {}", control.local_addr()?);
 
@@ -53,6 +65,40 @@ async fn serve() -> Result<(), AnyError> {
     Ok(())
 }
 
+/// Passes connections on to the server, and each answer back after a delay.
+async fn delay(listener: TcpListener, server: SocketAddr, by: Duration) -> std::io::Result<()> {
+    loop {
+        let (worker, _) = listener.accept().await?;
+        // The error of a connection is seen by the worker, whose requests fail.
+        tokio::spawn(delay_answers(worker, server, by));
+    }
+}
+
+async fn delay_answers(mut worker: TcpStream, server: SocketAddr, by: Duration) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(server).await?;
+    server.set_nodelay(true)?;
+    worker.set_nodelay(true)?;
+    let (mut requests, mut to_worker) = worker.split();
+    let (mut answers, mut to_server) = server.split();
+    let forth = tokio::io::copy(&mut requests, &mut to_server);
+    let back = async {
+        // The server writes an answer at once, and it fits: so it has one delay.
+        let mut answer = vec![0; ANSWER_BYTES];
+        loop {
+            let length = answers.read(&mut answer).await?;
+            if length == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(by).await;
+            to_worker.write_all(&answer[..length]).await?;
+        }
+    };
+    tokio::select! {
+        ended = forth => ended.map(drop),
+        ended = back => ended,
+    }
+}
+
 struct Queue {
     endpoint: Endpoint,
     url: String,
@@ -64,8 +110,9 @@ impl Queue {
     async fn obey(&mut self, command: &str) -> Result<Vec<u128>, AnyError> {
         match command.split(' ').collect::<Vec<_>>()[..] {
             ["wait"] => {
+                // Serves between two looks, so that the time until a first receive is true to some microseconds.
                 while self.endpoint.waiting_receives() == 0 {
-                    tokio::time::sleep(LOOK).await;
+                    tokio::task::yield_now().await;
                 }
                 Ok(vec![0])
             }

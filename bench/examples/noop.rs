@@ -1,8 +1,12 @@
 //! The least a handler can do: for measuring what the runtime around it costs. Takes the settings of its environment.
+//!
+//! With `BENCH_JOB_SECS` each job takes so many seconds, in which it only waits.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use drumline::{Context, Failure, Job, Router};
+use drumline_consumer::variable;
 
 /// As in the `drumline` binary.
 #[global_allocator]
@@ -23,6 +27,15 @@ async fn noop(_context: Context, _job: Noop) -> Result<(), Failure> {
     Ok(())
 }
 
+fn router() -> Result<Router, std::num::ParseIntError> {
+    let Some(secs) = variable("BENCH_JOB_SECS") else { return Ok(Router::new().handle(noop)) };
+    let takes = Duration::from_secs(secs.parse()?);
+    Ok(Router::new().handle(move |_: Context, _: Noop| async move {
+        tokio::time::sleep(takes).await;
+        Ok::<_, Failure>(())
+    }))
+}
+
 fn main() -> ExitCode {
-    drumline_consumer::run(|| Router::new().handle(noop))
+    drumline_consumer::run(router)
 }

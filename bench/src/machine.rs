@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::usage::processor_name;
 
 /// The machine, for a report's first line.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Machine {
     pub(crate) cores: usize,
     pub(crate) processor: Option<String>,

@@ -8,12 +8,14 @@ mod faults;
 mod figures;
 mod flow;
 mod idle;
+mod in_hand;
 mod inserting;
 mod lambda;
 mod latency;
 mod machine;
 mod output;
 mod overhead;
+mod profile;
 mod programs;
 mod queue;
 mod relaying;
@@ -21,6 +23,7 @@ mod report;
 mod rounds;
 mod sending;
 mod soak;
+mod start_up;
 mod tables;
 mod usage;
 mod worker;
@@ -53,6 +56,8 @@ enum Other {
     Inserting(inserting::Options),
     /// Simulate how queues with weights share the slots of a process
     Flow(flow::Options),
+    /// Show which layers of the worker a message's processor time goes to
+    Profile(profile::Options),
     /// Measure what an outbox in PostgreSQL costs beside sending the same messages directly
     Relaying(relaying::Options),
     /// Measure what sending costs, in the background and one by one, and how long messages wait
@@ -70,6 +75,7 @@ fn main() -> ExitCode {
         Some(Other::Faults(options)) => faults::run(&options),
         Some(Other::Inserting(options)) => inserting::run(&options),
         Some(Other::Flow(options)) => flow::run(&options),
+        Some(Other::Profile(options)) => profile::run(&options),
         Some(Other::Relaying(options)) => relaying::run(&options),
         Some(Other::Sending(options)) => sending::run(&options),
         Some(Other::Soak(options)) => soak::run(&options),

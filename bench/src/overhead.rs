@@ -4,6 +4,7 @@
 //! worker on another. Only Linux reports what is measured here.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use xtask::interrupt;
@@ -11,11 +12,15 @@ use xtask::interrupt;
 use crate::machine::Machine;
 use crate::output::Output;
 use crate::report::Report;
-use crate::{cores, idle, latency, rounds, worker};
+use crate::rounds::Load;
+use crate::{cores, idle, in_hand, latency, rounds, start_up, worker};
 
 /// What `--quick` does: enough to see that everything runs, too little for figures worth keeping.
 const QUICK_ROUNDS: usize = 2;
 const QUICK_MESSAGES: usize = 10_000;
+
+/// The messages of a warm-up with a delay of each request.
+const DELAYED_WARM_UP: usize = 10_000;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -28,8 +33,14 @@ pub(crate) struct Options {
     /// How long the idle consumer is watched, in seconds; 0 leaves it out
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3600))]
     idle_secs: u64,
+    /// Slow jobs that are in hand at once, for two minutes; 0 leaves them out
+    #[arg(long, value_name = "JOBS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    in_hand: u32,
+    /// Add so many milliseconds to each request, as the way to SQS does, and measure the rounds alone
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=1000))]
+    delay_ms: u64,
     /// Two rounds of 10,000 messages and nothing else: does it run?
-    #[arg(long, conflicts_with_all = ["rounds", "messages", "idle_secs"])]
+    #[arg(long, conflicts_with_all = ["rounds", "messages", "idle_secs", "in_hand"])]
     quick: bool,
     /// What is printed at the end
     #[arg(long, value_enum, default_value_t = Output::Table)]
@@ -39,25 +50,29 @@ pub(crate) struct Options {
 /// How much is measured.
 struct Plan {
     rounds: usize,
-    warm_up: usize,
-    messages: usize,
+    load: Load,
+    /// Pick-up and start-up.
+    latencies: bool,
     idle_secs: u64,
-    latency: bool,
+    in_hand: u32,
 }
 
 impl Plan {
     fn of(options: &Options) -> Self {
+        let delay = Duration::from_millis(options.delay_ms);
         if options.quick {
-            let (rounds, messages) = (QUICK_ROUNDS, QUICK_MESSAGES);
-            return Self { rounds, warm_up: 0, messages, idle_secs: 0, latency: false };
+            let load = Load { warm_up: 0, messages: QUICK_MESSAGES, delay };
+            return Self { rounds: QUICK_ROUNDS, load, latencies: false, idle_secs: 0, in_hand: 0 };
         }
-        Self {
-            rounds: options.rounds as usize,
-            warm_up: worker::WARM_UP,
-            messages: options.messages as usize,
-            idle_secs: options.idle_secs,
-            latency: true,
+        let (rounds, messages) = (options.rounds as usize, options.messages as usize);
+        if delay.is_zero() {
+            let load = Load { warm_up: worker::WARM_UP, messages, delay };
+            let (idle_secs, in_hand) = (options.idle_secs, options.in_hand);
+            return Self { rounds, load, latencies: true, idle_secs, in_hand };
         }
+        // What counts is the rate, for which only the connections have to be open, and a full warm-up would take most of the time.
+        let load = Load { warm_up: DELAYED_WARM_UP, messages, delay };
+        Self { rounds, load, latencies: false, idle_secs: 0, in_hand: 0 }
     }
 }
 
@@ -69,22 +84,32 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
     step("build the server and the workers", &mut || worker::build(&interrupts))?;
     let plan = Plan::of(options);
-    let mut report = Report::new(machine, plan.messages);
+    let mut report = Report::new(machine, plan.load.messages, options.delay_ms);
     for round in 1..=plan.rounds {
         step(&format!("round {round} of {}", plan.rounds), &mut || {
-            report.rounds.push(rounds::round(plan.warm_up, plan.messages, &interrupts)?);
+            report.rounds.push(rounds::round(&plan.load, &interrupts)?);
             Ok(())
         })?;
     }
-    if plan.latency {
+    if plan.latencies {
         step("pick-up latency", &mut || {
             report.latency = latency::measure(&interrupts)?;
+            Ok(())
+        })?;
+        step("start to first receive", &mut || {
+            report.start_up = start_up::measure(&interrupts)?;
             Ok(())
         })?;
     }
     if plan.idle_secs > 0 {
         step(&format!("idle for {} s", plan.idle_secs), &mut || {
             report.idle = Some(idle::measure(plan.idle_secs, &interrupts)?);
+            Ok(())
+        })?;
+    }
+    if plan.in_hand > 0 {
+        step(&format!("{} jobs in hand", plan.in_hand), &mut || {
+            report.in_hand = Some(in_hand::measure(plan.in_hand, &interrupts)?);
             Ok(())
         })?;
     }

@@ -1,6 +1,7 @@
 //! The programs that are measured, and where their builds are.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Result, ensure};
 use crossbeam_channel::Receiver;
@@ -43,7 +44,16 @@ impl Profile {
 
     /// Builds what the arguments select. No feature is enabled that they do not name.
     pub(crate) fn build(self, arguments: &[&str], interrupts: &Receiver<Interrupted>) -> Result<()> {
-        let mut cargo = project::cargo();
+        self.build_by(project::cargo(), arguments, interrupts)
+    }
+
+    /// As [`Self::build`], by a `cargo` with variables of its own.
+    pub(crate) fn build_by(
+        self,
+        mut cargo: Command,
+        arguments: &[&str],
+        interrupts: &Receiver<Interrupted>,
+    ) -> Result<()> {
         cargo.args(["build", "--quiet", "--profile", self.name(), "--no-default-features"]);
         cargo.args(["--package", env!("CARGO_PKG_NAME")]).args(arguments);
         let status = Process::spawn("cargo build", &mut cargo, interrupts)?.wait()?;

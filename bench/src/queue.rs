@@ -3,6 +3,7 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -36,10 +37,23 @@ impl Queue {
         Self::start_build(Profile::Dist, interrupts)
     }
 
-    /// The server is the one of this profile.
+    /// Starts the server of this profile.
     pub(super) fn start_build(profile: Profile, interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        Self::spawn(Command::new(profile.example(PROGRAM)), interrupts)
+    }
+
+    /// Starts a server that delays each answer, unless the delay is zero.
+    pub(super) fn start_delayed(delay: Duration, interrupts: &Receiver<Interrupted>) -> Result<Self> {
+        let mut command = Command::new(Profile::Dist.example(PROGRAM));
+        if !delay.is_zero() {
+            command.arg(delay.as_millis().to_string());
+        }
+        Self::spawn(command, interrupts)
+    }
+
+    /// Starts the server by this command.
+    pub(super) fn spawn(mut command: Command, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let (output, input) = io::pipe()?;
-        let mut command = std::process::Command::new(profile.example(PROGRAM));
         command.stdout(input);
         let process = on_core(cores::SERVER, || Process::spawn(PROGRAM, &mut command, interrupts))?;
         // This end of the pipe goes away, so that reading ends where the server does not start.

@@ -8,8 +8,10 @@ use serde::{Serialize, Serializer};
 
 use crate::figures::{self, Figure, Figures, Spread};
 use crate::idle::Idle;
+use crate::in_hand::InHand;
 use crate::latency::Latency;
 use crate::machine::Machine;
+use crate::start_up::StartUp;
 use crate::tables::{right_align, table};
 use crate::worker::Kind;
 
@@ -18,9 +20,13 @@ use crate::worker::Kind;
 pub(super) struct Report {
     machine: Machine,
     messages: usize,
+    /// Added to each request.
+    delay_ms: u64,
     pub(super) rounds: Vec<BTreeMap<Kind, Figures>>,
     pub(super) latency: Vec<Latency>,
+    pub(super) start_up: Vec<StartUp>,
     pub(super) idle: Option<Idle>,
+    pub(super) in_hand: Option<InHand>,
 }
 
 /// One figure of one worker over all rounds.
@@ -36,8 +42,17 @@ struct Summary {
 }
 
 impl Report {
-    pub(super) fn new(machine: Machine, messages: usize) -> Self {
-        Self { machine, messages, rounds: Vec::new(), latency: Vec::new(), idle: None }
+    pub(super) fn new(machine: Machine, messages: usize, delay_ms: u64) -> Self {
+        Self {
+            machine,
+            messages,
+            delay_ms,
+            rounds: Vec::new(),
+            latency: Vec::new(),
+            start_up: Vec::new(),
+            idle: None,
+            in_hand: None,
+        }
     }
 
     fn summary(&self, figure: &Figure, worker: Kind) -> Summary {
@@ -109,6 +124,22 @@ impl Report {
         }
         right_align(table)
     }
+
+    fn start_up_table(&self) -> Table {
+        let mut table = table();
+        table.set_header(["start to first receive", "ms, median (least to most)", "ratio"]);
+        let Some(bare) = self.start_up.iter().find(|start_up| start_up.worker == Kind::BareLoop) else {
+            return table;
+        };
+        for StartUp { worker, spread: Spread { median, min, max } } in &self.start_up {
+            table.add_row([
+                worker.label().to_owned(),
+                format!("{median:.1} ({min:.1} to {max:.1})"),
+                format!("{:.2}", median / bare.spread.median),
+            ]);
+        }
+        right_align(table)
+    }
 }
 
 /// Formats a ratio of medians, and the median of the rounds' own ratios.
@@ -119,10 +150,17 @@ fn ratio(of_medians: f64, pairwise: f64) -> String {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (machine, rounds, messages) = (&self.machine, self.rounds.len(), self.messages);
-        writeln!(f, "{machine}, {rounds} rounds of {messages} messages of 300 bytes\n")?;
+        write!(f, "{machine}, {rounds} rounds of {messages} messages of 300 bytes")?;
+        if self.delay_ms > 0 {
+            write!(f, ", {} ms added to each request", self.delay_ms)?;
+        }
+        writeln!(f, "\n")?;
         writeln!(f, "{}", self.table())?;
         if !self.latency.is_empty() {
             writeln!(f, "\n{}", self.latency_table())?;
+        }
+        if !self.start_up.is_empty() {
+            writeln!(f, "\n{}", self.start_up_table())?;
         }
         if let Some(Idle { secs, cpu_ms, percent_of_a_core, memory_mib, requests }) = &self.idle {
             let requests: Vec<String> =
@@ -134,6 +172,9 @@ impl fmt::Display for Report {
                 requests.join(", ")
             )?;
         }
+        if let Some(in_hand) = &self.in_hand {
+            writeln!(f, "\n{in_hand}")?;
+        }
         Ok(())
     }
 }
@@ -144,18 +185,24 @@ impl Serialize for Report {
         struct Whole<'a> {
             machine: &'a Machine,
             messages: usize,
+            delay_ms: u64,
             summary: Vec<Summary>,
             rounds: &'a [BTreeMap<Kind, Figures>],
             latency: &'a [Latency],
+            start_up: &'a [StartUp],
             idle: Option<&'a Idle>,
+            in_hand: Option<&'a InHand>,
         }
         let whole = Whole {
             machine: &self.machine,
             messages: self.messages,
+            delay_ms: self.delay_ms,
             summary: self.summaries(),
             rounds: &self.rounds,
             latency: &self.latency,
+            start_up: &self.start_up,
             idle: self.idle.as_ref(),
+            in_hand: self.in_hand.as_ref(),
         };
         whole.serialize(serializer)
     }
@@ -177,7 +224,7 @@ mod tests {
     }
 
     fn report() -> Report {
-        let mut report = Report::new(Machine { cores: 2, processor: None }, 10);
+        let mut report = Report::new(Machine { cores: 2, processor: None }, 10, 0);
         for (bare, full) in [(10.0, 12.0), (20.0, 20.0), (30.0, 33.0)] {
             let cpu = |kind| if kind == Kind::BareLoop { bare } else { full };
             report.rounds.push(Kind::ALL.map(|kind| (kind, figures(cpu(kind)))).into());

@@ -15,19 +15,25 @@ use crate::worker::{Kind, Worker};
 /// From the last open receive until a worker has nothing left to do of its start and its warming up.
 const SETTLE: Duration = Duration::from_millis(300);
 
+/// The load of each contender in a round.
+pub(super) struct Load {
+    /// Messages that are not measured.
+    pub(super) warm_up: usize,
+    pub(super) messages: usize,
+    /// Added to each request.
+    pub(super) delay: Duration,
+}
+
 /// One round: every worker once.
-pub(super) fn round(
-    warm_up: usize,
-    messages: usize,
-    interrupts: &Receiver<Interrupted>,
-) -> Result<BTreeMap<Kind, Figures>> {
-    Kind::ALL.into_iter().map(|kind| Ok((kind, drain(kind, warm_up, messages, interrupts)?))).collect()
+pub(super) fn round(load: &Load, interrupts: &Receiver<Interrupted>) -> Result<BTreeMap<Kind, Figures>> {
+    Kind::ALL.into_iter().map(|kind| Ok((kind, drain(kind, load, interrupts)?))).collect()
 }
 
 /// One worker's run over a queue of its own.
 #[allow(clippy::cast_precision_loss, reason = "figures to read")]
-fn drain(kind: Kind, warm_up: usize, messages: usize, interrupts: &Receiver<Interrupted>) -> Result<Figures> {
-    let mut queue = Queue::start(interrupts)?;
+fn drain(kind: Kind, load: &Load, interrupts: &Receiver<Interrupted>) -> Result<Figures> {
+    let Load { warm_up, messages, delay } = *load;
+    let mut queue = Queue::start_delayed(delay, interrupts)?;
     let mut worker = Worker::start(kind, &queue.url, interrupts)?;
     queue.warm_up(warm_up)?;
     worker.run_for(SETTLE)?;

@@ -22,7 +22,8 @@ use crate::programs::Profile;
 use crate::queue::{self, Queue};
 use crate::usage::{Memory, forget_settings, memory_kib, on_core, processor_time};
 
-const NOOP: &str = "noop";
+/// The worker around the runtime.
+pub(crate) const NOOP: &str = "noop";
 const BARE_LOOP: &str = "bare_loop";
 
 /// The log of the contenders, in `target/bench`.
