@@ -180,6 +180,20 @@ pub(crate) const RULES: &[Rule] = &[
         reason: "what sends jobs does not consume them",
     },
     Rule {
+        package: "drumline-status",
+        features: NO_FEATURES,
+        banned: &[
+            "drumline-runtime",
+            "drumline-consumer",
+            "drumline-producer",
+            "drumline-lambda*",
+            "drumline-cli",
+            "aws-*",
+            "clap*",
+        ],
+        reason: "what shows jobs to users reads a store, and neither runs nor sends jobs",
+    },
+    Rule {
         package: "drumline-timetable",
         features: ALL_FEATURES,
         banned: &[
