@@ -43,7 +43,7 @@ pub(crate) struct Options {
     /// The worker's concurrency
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     concurrency: u32,
-    /// What makes the worker's requests
+    /// The client of the worker's requests
     #[arg(long, value_enum, default_value_t = SqsClient::Lean)]
     sqs_client: SqsClient,
     /// Messages that are drained meanwhile
