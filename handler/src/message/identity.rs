@@ -89,7 +89,9 @@ impl Identity {
         id: impl Into<Arc<str>>,
     ) -> Self {
         let (scope, job_type, id) = (scope.into(), job_type.into(), id.into());
-        let key = bounded(format!("*,{}", part(&id)));
+        let mut key = "*,".to_owned();
+        push_part(&mut key, &escape_controls(&id));
+        let key = bounded(key);
         Self { key, scope, job_type, source: None, job_id: Arc::clone(&id), id }
     }
 
@@ -138,6 +140,16 @@ impl Identity {
 const MESSAGE: &str = "m";
 
 fn key(parts: &[&str; 3], kind: &str, id: &str) -> Arc<str> {
+    let key = joined(parts, kind, id);
+    // One look at all parts: what is between them has nothing to escape.
+    if may_need_escapes(&key) {
+        let [scope, job_type, source] = parts.map(escape_controls);
+        return bounded(joined(&[&scope, &job_type, &source], kind, &escape_controls(id)));
+    }
+    bounded(key)
+}
+
+fn joined(parts: &[&str; 3], kind: &str, id: &str) -> String {
     let bytes: usize = parts.iter().map(|part| part.len() + 5).sum();
     let mut key = String::with_capacity(bytes + id.len() + 5);
     for text in parts {
@@ -146,44 +158,31 @@ fn key(parts: &[&str; 3], kind: &str, id: &str) -> Arc<str> {
     }
     key.push_str(kind);
     push_part(&mut key, id);
-    bounded(key)
+    key
 }
 
-fn part(text: &str) -> String {
-    let mut part = String::new();
-    push_part(&mut part, text);
-    part
-}
-
-/// A part behind its length, in bytes as written.
+/// Writes a part behind its length, in bytes as written.
 fn push_part(key: &mut String, text: &str) {
-    // Nearly all texts are plain ASCII, and each job has four: the rest is looked at character by character.
-    let is_plain = text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'$' | b'&'..=b'~'));
-    if is_plain || !text.contains(|c: char| c == '%' || c.is_control()) {
-        push_number(key, text.len());
-        key.push(':');
-        key.push_str(text);
+    let length = text.len();
+    if length < 100 {
+        let digit = |number: usize| char::from(b"0123456789"[number % 10]);
+        if length >= 10 {
+            key.push(digit(length / 10));
+        }
+        key.push(digit(length));
     } else {
-        let escaped = escape_controls(text);
-        push_number(key, escaped.len());
-        key.push(':');
-        key.push_str(&escaped);
+        // Few are as long, and the formatter takes longer than all else. Writing into a text cannot fail.
+        let _ = write!(key, "{length}");
     }
+    key.push(':');
+    key.push_str(text);
 }
 
-fn push_number(key: &mut String, number: usize) {
-    // Formatting is a large part of making a key, and the lengths of most parts have at most two digits.
-    let digit =
-        |digit: usize| char::from_digit(u32::try_from(digit).unwrap_or_default(), 10).unwrap_or_default();
-    if number < 100 {
-        if number >= 10 {
-            key.push(digit(number / 10));
-        }
-        key.push(digit(number % 10));
-    } else {
-        // Writing into a text cannot fail.
-        let _ = write!(key, "{number}");
-    }
+/// Returns true for every text that escapes change, and for a few others: control characters are ASCII, or begin with the byte 0xC2.
+/// All bytes are looked at, many at a time, since hardly any text has something to escape.
+fn may_need_escapes(text: &str) -> bool {
+    text.bytes()
+        .fold(false, |found, byte| found | (byte < b' ') | (byte == 0x7f) | (byte == b'%') | (byte == 0xc2))
 }
 
 /// Replaces each control character by `%{X}`, where X is its code in hexadecimal, and each `%{` by `%{25}{`. Texts that
@@ -249,6 +248,28 @@ mod tests {
         }
         let long = Identity::new("mail", "a", None, "x".repeat(1_100));
         assert_eq!(&**long.key(), "sha256:2cb706b05fe11e4802c5a20cf23fdfbbf1257175955fdf31da8835416ceac302");
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_is_its_escaped_parts_behind_their_lengths(
+            odd in proptest::array::uniform3("([a-z]|\\PC|\\pC|[%{}\u{80}-\u{a3}]){0,12}"),
+            length in 0..300_usize,
+        ) {
+            let [scope, source, id] = &odd;
+            let job_type = "x".repeat(length);
+            let part = |text: &str| {
+                let escaped = escape_controls(text);
+                format!("{}:{escaped}", escaped.len())
+            };
+            let parts = [scope, job_type.as_str(), source].map(part).join(",");
+            let identity = Identity::new(scope.as_str(), job_type.as_str(), Some(source), id.as_str());
+            prop_assert_eq!(&**identity.key(), format!("{parts},{}", part(id)));
+            let identity = Identity::of_message(scope.as_str(), job_type.as_str(), Some(source), id.as_str());
+            prop_assert_eq!(&**identity.key(), format!("{parts},m{}", part(id)));
+            let identity = Identity::global(scope.as_str(), job_type.as_str(), id.as_str());
+            prop_assert_eq!(&**identity.key(), format!("*,{}", part(id)));
+        }
     }
 
     #[test]
