@@ -100,15 +100,13 @@ impl CredentialsCache {
             return Ok(kept.identity);
         }
         let Some(good) = good else { return self.ask().await };
-        match timeout(WAIT_WHILE_GOOD, self.ask()).await {
-            Ok(Ok(identity)) => Ok(identity),
-            Ok(Err(_)) | Err(_) => {
-                tracing::debug!("no new credentials yet: requests are signed with the known ones");
-                let refresh_at = SystemTime::now() + ASK_AGAIN;
-                *self.lock() = Some(Kept { identity: Arc::clone(&good), refresh_at });
-                Ok(good)
-            }
+        if let Ok(Ok(identity)) = timeout(WAIT_WHILE_GOOD, self.ask()).await {
+            return Ok(identity);
         }
+        tracing::debug!("no new credentials yet: requests are signed with the known ones");
+        let refresh_at = SystemTime::now() + ASK_AGAIN;
+        *self.lock() = Some(Kept { identity: Arc::clone(&good), refresh_at });
+        Ok(good)
     }
 
     /// Asks the provider.

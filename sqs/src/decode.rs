@@ -117,20 +117,18 @@ pub(crate) fn error(body: &[u8]) -> (Option<String>, Option<String>) {
 /// Returns an answer as text. In place of what is no text there is an escape that has no meaning: only the entry that it is in cannot be
 /// decoded then.
 fn utf8(body: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(body) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => {
-            let mut text = String::with_capacity(body.len() + 16);
-            for chunk in body.utf8_chunks() {
-                text.push_str(chunk.valid());
-                if !chunk.invalid().is_empty() {
-                    // The hyphen keeps a backslash before it from becoming one with the escape.
-                    text.push_str(r"-\ud800");
-                }
-            }
-            Cow::Owned(text)
+    if let Ok(text) = std::str::from_utf8(body) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(body.len() + 16);
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            // The hyphen keeps a backslash before it from becoming one with the escape.
+            text.push_str(r"-\ud800");
         }
     }
+    Cow::Owned(text)
 }
 
 #[derive(Deserialize)]
