@@ -120,7 +120,8 @@ pub(crate) async fn try_once(
             }
         }
     };
-    let reply = in_time(request).await?;
+    // In a box: it is large, and part of each caller's future otherwise.
+    let reply = in_time(Box::pin(request)).await?;
     let missing = || {
         let text = "the answer does not mention this message".to_owned();
         Err(NotTaken { why: Why::InDoubt, text })

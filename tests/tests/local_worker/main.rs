@@ -43,6 +43,8 @@ mod secrets;
 mod send;
 mod service;
 mod slo;
+mod sqs_client;
+mod status_page;
 mod target;
 mod task_protection;
 mod throttled;
