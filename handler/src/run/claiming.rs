@@ -167,7 +167,8 @@ impl Work {
         let message = &attempt.message;
         self.take_key(keys.as_ref())?;
         let Keys { idempotency_key, scope, lock } = keys.unwrap_or_default();
-        let computed: Option<Arc<str>> = idempotency_key.map(Arc::from);
+        // The same text as the computed key, shared since it was taken.
+        let computed = idempotency_key.and_then(|_| self.idempotency_key.clone());
         let is_global = computed.is_some() && scope == KeyScope::Global;
         if let Some(key) = computed {
             let job_id = Arc::clone(self.identity.job_id());
