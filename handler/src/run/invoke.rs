@@ -152,9 +152,9 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
             let (identity, lock, correlation_id) = (Some(work.identity), work.busy_lock, work.correlation_id);
             return RunReport {
                 identity,
+                correlation_id,
                 lock,
                 permit,
-                correlation_id,
                 ..RunReport::new(ending, Some(work.job_type))
             };
         }

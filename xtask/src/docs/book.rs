@@ -58,9 +58,9 @@ fn with_links(page: &str, out: &str, exists: impl Fn(&Path) -> bool) -> String {
         let source = file.strip_suffix(".html").map(|name| format!("{name}.md"));
         let file = source.filter(|source| exists(&PathBuf::from(source))).unwrap_or_else(|| file.to_owned());
         text.push_str(before);
-        text.push_str(&format!("href=\"{REPOSITORY}{file}"));
+        text.extend(["href=\"", REPOSITORY, &file]);
         if let Some(anchor) = anchor {
-            text.push_str(&format!("#{anchor}"));
+            text.extend(["#", anchor]);
         }
         text.push('"');
         rest = behind;

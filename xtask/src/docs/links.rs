@@ -60,7 +60,8 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
 fn anchors(text: &str) -> BTreeSet<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let headings = prose(text)
-        .filter_map(|(_, line)| line.starts_with('#').then(|| line.trim_start_matches('#').trim()));
+        .filter(|(_, line)| line.starts_with('#'))
+        .map(|(_, line)| line.trim_start_matches('#').trim());
     headings
         .map(|heading| {
             let anchor = anchor(heading);

@@ -67,7 +67,8 @@ fn compare(counts: &Counts, budget: &Counts) -> Vec<String> {
 
 /// Writes today's counts, of which none may be above the budget.
 pub(super) fn write_budget(pages: &[Page]) -> Result<()> {
-    let lines: String = counts(pages).iter().map(|(name, count)| format!("{name} {count}\n")).collect();
+    let lines: Vec<String> = counts(pages).iter().map(|(name, count)| format!("{name} {count}\n")).collect();
+    let lines = lines.concat();
     print!("{lines}");
     fs::write(budget_file(), lines).context("the budget of words")
 }
