@@ -83,7 +83,7 @@ async fn make_report(State(app): State<App>, headers: HeaderMap) -> Response {
 async fn main() -> Result<(), Box<dyn Error>> {
     let location: Location = variable("DRUMLINE_STORE_URL").ok_or("set DRUMLINE_STORE_URL")?.parse()?;
     let store = open(&location, Arc::from("status-page"), Retention::default()).await?;
-    let app = App { producer: Producer::connect().await?, reports: Reports::default() };
+    let app = App { producer: Box::pin(Producer::connect()).await?, reports: Reports::default() };
     let reports = app.reports.clone();
     let status = drumline_status::router(store, move |request, asked: Asked| {
         let (user, owner) = (user(&request.headers), reports.user_of(&asked.id));

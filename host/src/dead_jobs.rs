@@ -135,7 +135,7 @@ impl DeadJobs {
 }
 
 /// Describes the job of a run that ended so.
-pub(crate) fn dead_job(queue: &str, message: Arc<Message>, report: &RunReport, death: Death) -> DeadJob {
+pub(crate) fn dead_job(queue: &str, message: Arc<Message>, report: &RunReport, death: &Death) -> DeadJob {
     let id = Arc::clone(&message.id);
     let mut job = DeadJob::new(queue, message, &id, redacted(&death.reason));
     job.class = death.class.map(|class: FailureClass| class.label().to_owned());

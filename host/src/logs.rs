@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use drumline::core::{DrainSummary, DuplicateCause, Ending, FailureClass, LedgerEvent};
+use drumline::core::{DrainSummary, DuplicateCause, Ending, FailureClass, LedgerEvent, RunFacts};
+use drumline::message::Message;
 use drumline::run::{Event, Observer};
 use tracing::{debug, error, info, warn};
 
@@ -116,28 +117,7 @@ impl Logs {
             | LedgerEvent::Unmarked { .. }
             | LedgerEvent::ClaimNotReleased(_) => claims::log(queue, note),
             // The target's trouble, or that of a type, is logged once, and not for each message.
-            LedgerEvent::KeptInHand { message, run }
-                if matches!(run.ending, Ending::TargetUnhealthy { .. } | Ending::Throttled { .. }) =>
-            {
-                let is_throttled = matches!(run.ending, Ending::Throttled { .. });
-                let (job_type, reason) = (run.job_type.as_deref(), run.ending.reason());
-                debug!(
-                    queue,
-                    message_id = &*message.id,
-                    "type" = job_type,
-                    reason,
-                    "{}: kept in hand",
-                    if is_throttled { "throttled" } else { "target unhealthy" }
-                );
-            }
-            LedgerEvent::KeptInHand { message, run } => warn!(
-                queue,
-                message_id = &*message.id,
-                "type" = run.job_type.as_deref(),
-                class = run.ending.class().map(FailureClass::label),
-                reason = run.ending.reason(),
-                "out of resources: kept in hand"
-            ),
+            LedgerEvent::KeptInHand { message, run } => kept_in_hand(queue, message, run),
             LedgerEvent::WaitsForLock { message, lock } => {
                 info!(queue, message_id = &*message.id, lock = &**lock, "waiting for lock");
             }
@@ -151,6 +131,28 @@ impl Logs {
             // A test has every note logged under a text of its own.
             note => debug!(queue, ?note, "note without a text"),
         }
+    }
+}
+
+/// Logs a message that stays in hand after a run that was no attempt.
+fn kept_in_hand(queue: &str, message: &Message, run: &RunFacts) {
+    let (job_type, reason) = (run.job_type.as_deref(), run.ending.reason());
+    let id = &*message.id;
+    match run.ending {
+        Ending::TargetUnhealthy { .. } => {
+            debug!(queue, message_id = id, "type" = job_type, reason, "target unhealthy: kept in hand");
+        }
+        Ending::Throttled { .. } => {
+            debug!(queue, message_id = id, "type" = job_type, reason, "throttled: kept in hand");
+        }
+        _ => warn!(
+            queue,
+            message_id = id,
+            "type" = job_type,
+            class = run.ending.class().map(FailureClass::label),
+            reason,
+            "out of resources: kept in hand"
+        ),
     }
 }
 

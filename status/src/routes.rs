@@ -70,7 +70,7 @@ type Selection = Result<Query<JobFilter>, QueryRejection>;
 async fn show(State(shared): State<Shared>, id: Id, filter: Selection, head: Head) -> Response {
     let viewer = match shared.viewer(id, filter, head) {
         Ok(viewer) => viewer,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let jobs = match shared.store.jobs(&viewer.id).await {
         Ok(jobs) => jobs,
@@ -85,7 +85,7 @@ async fn show(State(shared): State<Shared>, id: Id, filter: Selection, head: Hea
 async fn follow(State(shared): State<Shared>, id: Id, filter: Selection, head: Head) -> Response {
     let viewer = match shared.viewer(id, filter, head) {
         Ok(viewer) => viewer,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let Ok(place) = Arc::clone(&shared.viewers).try_acquire_owned() else { return too_many() };
     let Some(mut looks) = shared.watches.watch(&viewer.id) else { return too_many() };
@@ -111,10 +111,11 @@ async fn follow(State(shared): State<Shared>, id: Id, filter: Selection, head: H
 
 impl Shared {
     /// The viewer of a request that asks for a job.
-    fn viewer(&self, id: Id, filter: Selection, head: Head) -> Result<Viewer, Response> {
+    fn viewer(&self, id: Id, filter: Selection, head: Head) -> Result<Viewer, Box<Response>> {
         // An id that is not UTF-8 belongs to no job.
-        let Ok(Path(id)) = id else { return Err(unknown()) };
-        let Query(filter) = filter.map_err(|why| error(StatusCode::BAD_REQUEST, &why.body_text()))?;
+        let Ok(Path(id)) = id else { return Err(Box::new(unknown())) };
+        let Query(filter) =
+            filter.map_err(|why| Box::new(error(StatusCode::BAD_REQUEST, &why.body_text())))?;
         Ok(Viewer { id, filter, parts: head.0, authorise: self.authorise.clone() })
     }
 }

@@ -1,4 +1,4 @@
-//! A real browser: Chromium, driven by chromedriver over the WebDriver protocol.
+//! A real browser: Chromium, driven by chromedriver over the `WebDriver` protocol.
 
 use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -29,6 +29,7 @@ impl Browser {
     /// Opens a window. `None` if the browser or its driver is not on this machine; then `test` is reported as skipped.
     pub async fn open(test: &str) -> Option<Self> {
         let (Some(chromium), Some(driver)) = (program("chromium"), program("chromedriver")) else {
+            #[allow(clippy::explicit_write, reason = "a report of a skipped test is no debug output")]
             writeln!(std::io::stderr(), "skipped: {test}, as chromium or chromedriver is not installed")
                 .unwrap();
             return None;

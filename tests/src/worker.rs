@@ -57,9 +57,9 @@ impl Launch {
         };
         let home = launch.home.path().display().to_string();
         // That of `cargo xtask test --sqs-client`; most tests are about no client.
-        let launch = match std::env::var("DRUMLINE_TEST_SQS_CLIENT") {
-            Ok(client) => launch.env("DRUMLINE_SQS_CLIENT", &client),
-            Err(_) => launch,
+        let launch = match sqs_client() {
+            Some(client) => launch.env("DRUMLINE_SQS_CLIENT", &client),
+            None => launch,
         };
         launch
             .env("HOME", &home)
@@ -377,4 +377,10 @@ pub fn free_address() -> SocketAddr {
     let port =
         std::iter::repeat_with(|| fastrand::u16(PORTS)).find(free).expect("it goes on until it finds one");
     SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// The client that `cargo xtask test --sqs-client` asks for.
+#[allow(clippy::disallowed_methods, reason = "what a test run passes to its tests")]
+fn sqs_client() -> Option<String> {
+    std::env::var("DRUMLINE_TEST_SQS_CLIENT").ok()
 }

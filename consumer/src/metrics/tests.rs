@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used)]
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 

@@ -181,8 +181,7 @@ fn push_part(key: &mut String, text: &str) {
 /// Returns true for every text that escapes change, and for a few others: control characters are ASCII, or begin with the byte 0xC2.
 /// All bytes are looked at, many at a time, since hardly any text has something to escape.
 fn may_need_escapes(text: &str) -> bool {
-    text.bytes()
-        .fold(false, |found, byte| found | (byte < b' ') | (byte == 0x7f) | (byte == b'%') | (byte == 0xc2))
+    text.bytes().fold(false, |found, byte| found | matches!(byte, ..b' ' | 0x7f | b'%' | 0xc2))
 }
 
 /// Replaces each control character by `%{X}`, where X is its code in hexadecimal, and each `%{` by `%{25}{`. Texts that

@@ -62,6 +62,7 @@ impl Server {
         server
     }
 
+    #[allow(clippy::unused_async, reason = "axum takes async functions")]
     async fn handle(
         State(server): State<Self>,
         headers: HeaderMap,
@@ -172,8 +173,8 @@ fn escaped(text: &str, escapes: bool) -> String {
     if !escapes {
         return serde_json::to_string(text).unwrap();
     }
-    let units: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-    format!("\"{units}\"")
+    let units: Vec<String> = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    format!("\"{}\"", units.concat())
 }
 
 fn message() -> impl Strategy<Value = String> {

@@ -29,7 +29,7 @@ impl Driver {
         };
         // A label has a slash after what tells queues of one name apart.
         let queue = self.observer.queue().rsplit('/').next().unwrap_or_default();
-        let job = dead_job(queue, message, &report, death);
+        let job = dead_job(queue, message, &report, &death);
         let inputs = self.inputs.clone();
         let calling = async move {
             let call = std::pin::pin!(dead_jobs.call(job));

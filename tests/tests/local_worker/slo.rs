@@ -33,6 +33,7 @@ async fn is_installed(program: &str) -> bool {
     if !is_there {
         let thread = std::thread::current();
         let test = thread.name().unwrap_or("a test");
+        #[allow(clippy::explicit_write, reason = "a report of a skipped test is no debug output")]
         writeln!(std::io::stderr(), "skipped: {test}, as {program} is not installed").unwrap();
     }
     is_there
