@@ -210,7 +210,7 @@ impl Worker {
         stop(self.process, queue, LOG)?;
         ensure!(
             total(&text, "drumline_sqs_client_replaced_total") == 0,
-            "the SDK's client replaced the lean one, which was to be measured; see target/bench/{LOG}"
+            "the SDK's client replaced the lean one, although it is measured here; see target/bench/{LOG}"
         );
         Ok(text)
     }

@@ -5,6 +5,7 @@ mod cloudwatch;
 mod grafana;
 mod prometheus;
 mod target;
+mod yaml;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -69,17 +70,6 @@ pub(crate) fn slo(args: &SloArgs) -> Result<ExitCode, ExitError> {
     }
     print(|out| out.write_all(document.as_bytes()))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Returns a value as YAML below comment lines that name the targets.
-fn yaml(title: &str, targets: &[Target], value: &impl serde::Serialize) -> Result<String, ExitError> {
-    let yaml = serde_norway::to_string(value).map_err(|error| ExitError::other(error.to_string()))?;
-    let comment = |target: &Target| {
-        let note = target.note().map(|note| format!("#   {note}\n"));
-        format!("# - {target}\n{}", note.unwrap_or_default())
-    };
-    let comments = targets.iter().map(comment).collect::<Vec<_>>().concat();
-    Ok(format!("# {title}\n{comments}{yaml}"))
 }
 
 #[cfg(test)]

@@ -16,3 +16,9 @@ pub(crate) fn now_ms() -> u64 {
 pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
+
+/// A time in milliseconds since the Unix epoch, as people read it.
+pub(crate) fn rfc3339(epoch_ms: u64) -> String {
+    let time = jiff::Timestamp::from_millisecond(i64::try_from(epoch_ms).unwrap_or(i64::MAX));
+    time.map_or_else(|_| epoch_ms.to_string(), |time| format!("{time:.3}"))
+}

@@ -16,7 +16,7 @@ use drumline::run::{Event, Observer};
 use tracing::{debug, error, info, warn};
 
 use crate::claims::ClaimStoreClient;
-use crate::clock::{millis, since_epoch};
+use crate::clock::{millis, rfc3339, since_epoch};
 pub use job_log::JobLog;
 use jobs::JobFacts;
 
@@ -191,12 +191,6 @@ fn drained(queue: &str, summary: DrainSummary) {
 fn ago(at: Instant) -> String {
     let age = tokio::time::Instant::now().into_std().saturating_duration_since(at);
     rfc3339(millis(since_epoch().saturating_sub(age)))
-}
-
-/// A time in milliseconds since the Unix epoch, as people read it.
-fn rfc3339(epoch_ms: u64) -> String {
-    let time = jiff::Timestamp::from_millisecond(i64::try_from(epoch_ms).unwrap_or(i64::MAX));
-    time.map_or_else(|_| epoch_ms.to_string(), |time| format!("{time:.3}"))
 }
 
 #[cfg(test)]

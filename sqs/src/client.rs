@@ -12,9 +12,10 @@ use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::Full;
 use tokio::time::timeout;
 
-use crate::credentials::{CredentialsCache, Identity};
+use crate::credentials::CredentialsCache;
 use crate::decode::{self, BatchAnswer, Received};
 use crate::error::{ErrorKind, RequestError};
+use crate::identity::Identity;
 use crate::pool::{NoAnswer, Pool};
 use crate::sign::{self, Signer};
 use crate::write::{self, DeleteEntry, ReceiveRequest, SendEntry, VisibilityEntry};

@@ -4,13 +4,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use http::HeaderValue;
 use tokio::time::timeout;
 
-use crate::sign::KeptKey;
+use crate::identity::Identity;
 
 /// How long before their end credentials are replaced: longer than a request takes, and than clocks differ.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
@@ -23,33 +21,6 @@ const WAIT_WHILE_GOOD: Duration = Duration::from_secs(2);
 
 /// The time after which a provider that had none is asked again while the known ones are still good.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
-
-/// Credentials, with what is made of them for each request.
-pub(crate) struct Identity {
-    pub(crate) credentials: Credentials,
-    /// The session token as a header.
-    pub(crate) token: Option<HeaderValue>,
-    pub(crate) key: KeptKey,
-}
-
-impl Identity {
-    pub(crate) fn new(credentials: Credentials) -> Result<Self, CredentialsError> {
-        let token = credentials.session_token().map(|token| HeaderValue::from_str(token.trim())).transpose();
-        let mut token = token.map_err(|_| {
-            CredentialsError::invalid_configuration(
-                "the session token has a character that no header may have",
-            )
-        })?;
-        if let Some(token) = &mut token {
-            token.set_sensitive(true);
-        }
-        Ok(Self { credentials, token, key: KeptKey::default() })
-    }
-
-    fn is_good(&self) -> bool {
-        self.credentials.expiry().is_none_or(|end| end > SystemTime::now())
-    }
-}
 
 /// The credentials of requests.
 pub(crate) struct CredentialsCache {

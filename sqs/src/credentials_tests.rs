@@ -1,4 +1,5 @@
 #![allow(clippy::unwrap_used)]
+use aws_credential_types::Credentials;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_credential_types::provider::{ProvideCredentials, future};

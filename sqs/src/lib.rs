@@ -8,6 +8,7 @@ mod credentials;
 mod decode;
 mod error;
 mod escape;
+mod identity;
 mod pool;
 #[cfg(test)]
 mod scripted;

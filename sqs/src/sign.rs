@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_credential_types::Credentials;
@@ -14,7 +14,7 @@ use aws_smithy_types::date_time::Format;
 use http::HeaderValue;
 use sha2::{Digest as _, Sha256};
 
-use crate::credentials::Identity;
+use crate::identity::{DayKey, Identity, KeptKey};
 
 /// SQS in signatures.
 const SERVICE: &str = "sqs";
@@ -35,22 +35,6 @@ pub(crate) struct Signer {
     region: String,
     /// The hash of the canonical request, up to the date.
     begun: Sha256,
-}
-
-/// The last key of some credentials.
-#[derive(Default)]
-pub(crate) struct KeptKey(Mutex<Option<Arc<DayKey>>>);
-
-/// The key of a day. Deriving it is most of the work of a signature.
-struct DayKey {
-    day: u64,
-    /// Such as `20261130`.
-    date: String,
-    /// Such as `20261130/eu-west-1/sqs/aws4_request`.
-    scope: String,
-    /// The `Authorization` up to the signature.
-    authorization: String,
-    key: Vec<u8>,
 }
 
 /// No key in it.

@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use drumline_store::JobRecord;
 
-/// What a request asks to see.
+/// The view that a request asks for.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Asked {

@@ -70,7 +70,7 @@ fn failed_attempt() -> AttemptRecord {
     }
 }
 
-/// Jobs belong to the user whose name their ids begin with; the type `secret` belongs to nobody. The id `alice-typo` was never sent.
+/// Jobs belong to the user whose name their ids begin with; the type `secret` belongs to no user. The id `alice-typo` was never sent.
 async fn by_name(parts: Arc<Parts>, asked: Asked) -> Access {
     let Some(user) = parts.headers.get("x-user").and_then(|user| user.to_str().ok()) else {
         return Access::Respond((StatusCode::UNAUTHORIZED, "sign in").into_response());

@@ -2,16 +2,14 @@
 
 mod book;
 mod links;
+mod page;
 mod words;
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
 use xtask::progress::phase;
-use xtask::project;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -23,15 +21,8 @@ pub(crate) struct Options {
     no_book: bool,
 }
 
-/// A file of the repository, and its text.
-struct Page {
-    /// Relative to the root.
-    path: PathBuf,
-    text: String,
-}
-
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    let pages = tracked(&["*.md", "*.rs"])?;
+    let pages = page::tracked(&["*.md", "*.rs"])?;
     if options.write_budget {
         words::write_budget(&pages)?;
         return Ok(ExitCode::SUCCESS);
@@ -46,41 +37,4 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         phase("the book", book::build)?;
     }
     Ok(if broken.is_empty() && over.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Reads the files that git tracks, or that are new and not ignored.
-fn tracked(patterns: &[&str]) -> Result<Vec<Page>> {
-    let mut list = Command::new("git");
-    list.current_dir(project::root()).args([
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "--",
-    ]);
-    let output = list.args(patterns).output().context("git ls-files")?;
-    ensure!(output.status.success(), "git ls-files failed: {}", String::from_utf8_lossy(&output.stderr));
-    let names = String::from_utf8(output.stdout).context("a path that is not UTF-8")?;
-    let mut pages = Vec::new();
-    for name in names.split_terminator('\0') {
-        // A deleted file is still listed.
-        if let Ok(text) = fs::read_to_string(project::root().join(name)) {
-            pages.push(Page { path: name.into(), text });
-        }
-    }
-    Ok(pages)
-}
-
-/// Returns a path without `.` and `..`, which need not exist.
-fn normalized(path: &Path) -> PathBuf {
-    let mut parts = PathBuf::new();
-    for part in path.components() {
-        match part {
-            std::path::Component::ParentDir => drop(parts.pop()),
-            std::path::Component::CurDir => {}
-            part => parts.push(part),
-        }
-    }
-    parts
 }

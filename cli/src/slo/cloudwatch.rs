@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::burn::{Burn, Window, number};
 use super::prometheus::FAILING;
 use super::target::Target;
-use super::yaml;
+use super::yaml::yaml;
 
 /// A period has at most a day, so the windows of days have no alarm.
 const LONGEST_PERIOD: u32 = 86_400;

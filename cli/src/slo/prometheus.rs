@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::burn::{Severity, number};
 use super::target::Target;
-use super::yaml;
+use super::yaml::yaml;
 
 /// The share of failed attempts at which an alert rings. Below it, retries are everyday life, and the budget counts their delay.
 pub(super) const FAILING: f64 = 0.1;

@@ -19,16 +19,11 @@ use url::Url;
 use super::address::Address;
 use super::lean::{Lean, SqsClientSwitch};
 use super::queue_url::name_of;
+use super::time_limits::{CALL_TIMEOUT, RECEIVE_SLACK};
 use crate::sqs::SqsError;
 
 /// SQS's name in the SDK's settings.
 const SERVICE: &str = "SQS";
-
-/// How much longer than its wait time a receive may take. The SDK's calls can hang for ever without a limit.
-pub(super) const RECEIVE_SLACK: Duration = Duration::from_secs(10);
-
-/// How long any other call may take: SQS answers in milliseconds, and a lease may be running out meanwhile.
-pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -65,7 +60,8 @@ impl Clients {
     /// Has the requests of the hot path made by the client that the switch is set to: receives, deletes, changes of visibility and
     /// [sends](Self::send_batch).
     pub fn by(self, switch: &SqsClientSwitch) -> Self {
-        Self { lean: Lean::of(&self, switch), ..self }
+        let lean = self.endpoint.as_ref().and_then(|endpoint| Lean::of(endpoint, &self.config, switch));
+        Self { lean, ..self }
     }
 
     /// Returns the lean client while it makes the requests.

@@ -1,9 +1,10 @@
-//! The choice of the client that makes the requests of the hot path, and their way through the lean one.
+//! The choice of the client that makes the requests of the hot path, and the lean one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use drumline::core::{Entry, Replies, SqsErrorKind, VisibilityEntry};
 use drumline::message::Message;
 use drumline::run::{Event, NoopObserver, Observer};
@@ -13,9 +14,10 @@ use drumline_sqs::{
     SqsClient, VisibilityEntry as Visibility,
 };
 use tracing::{info, warn};
+use url::Url;
 
-use super::client::{CALL_TIMEOUT, Clients, RECEIVE_SLACK};
 use super::errors::explain_lean;
+use super::time_limits::{CALL_TIMEOUT, RECEIVE_SLACK};
 use super::translate;
 use crate::sqs::SqsError;
 
@@ -60,23 +62,22 @@ pub(super) struct Lean {
 
 impl Lean {
     /// Returns the lean client for an endpoint, if it is chosen and can be used.
-    pub(super) fn of(clients: &Clients, switch: &SqsClientSwitch) -> Option<Self> {
+    pub(super) fn of(endpoint: &Url, config: &SdkConfig, switch: &SqsClientSwitch) -> Option<Self> {
         if switch.choice == SqsClientChoice::Sdk {
             return None;
         }
         let environment = Environment::of_process();
-        let endpoint = clients.endpoint.as_ref()?;
         if is_behind_proxy(&environment, endpoint) {
             info!("requests go through a proxy: they are made by the SDK's client");
             return None;
         }
-        let config = ClientConfig {
+        let client = ClientConfig {
             endpoint: endpoint.as_str().to_owned(),
-            region: clients.config.region()?.to_string(),
-            credentials: clients.config.credentials_provider()?,
+            region: config.region()?.to_string(),
+            credentials: config.credentials_provider()?,
             user_agent: concat!("drumline/", env!("CARGO_PKG_VERSION")),
         };
-        match SqsClient::new(config, &environment) {
+        match SqsClient::new(client, &environment) {
             Ok(client) => Some(Self { client: Arc::new(client), switch: switch.clone() }),
             Err(problem) => {
                 warn!(problem, "the lean SQS client cannot be used: requests are made by the SDK's");
@@ -98,7 +99,7 @@ impl Lean {
     }
 
     /// Has the SDK's client make all requests from now on.
-    fn turn_off(&self, error: &SqsError, observer: &dyn Observer) {
+    pub(super) fn turn_off(&self, error: &SqsError, observer: &dyn Observer) {
         if !self.switch.is_off.swap(true, Ordering::Relaxed) {
             warn!(%error, "the SDK's SQS client takes over: the lean one has failed");
             observer.observe(&Event::SqsClientReplaced);
@@ -151,7 +152,11 @@ impl Lean {
         }
     }
 
-    async fn send(&self, queue_url: &str, entries: &[SendEntry<'_>]) -> Result<BatchAnswer, Failed> {
+    pub(super) async fn send(
+        &self,
+        queue_url: &str,
+        entries: &[SendEntry<'_>],
+    ) -> Result<BatchAnswer, Failed> {
         match self.client.send(queue_url, entries, CALL_TIMEOUT).await {
             Ok(answer) => Ok(answer),
             Err(error) if matches!(error.kind, ErrorKind::Undecodable) => {
@@ -179,46 +184,6 @@ pub(super) struct Failed {
     pub(super) may_be_own: bool,
 }
 
-impl Clients {
-    /// Makes a request by the lean client, or by the SDK's if there is none or if what the lean one failed of may be its own fault.
-    pub(super) async fn lean_or_sdk<T>(
-        &self,
-        by_lean: Option<impl Future<Output = Result<T, Failed>>>,
-        by_sdk: impl Future<Output = Result<T, SqsError>>,
-        observer: &dyn Observer,
-    ) -> Result<T, SqsError> {
-        let Some(by_lean) = by_lean else { return by_sdk.await };
-        let Failed { error, may_be_own } = match by_lean.await {
-            Ok(done) => return Ok(done),
-            Err(failed) => failed,
-        };
-        if !may_be_own {
-            return Err(error);
-        }
-        let done = by_sdk.await?;
-        if let Some(lean) = self.lean() {
-            lean.turn_off(&error, observer);
-        }
-        Ok(done)
-    }
-
-    /// Sends messages in one request, ten at most: by the lean client if [it is chosen](Self::by), else as `by_sdk` does. The answer names
-    /// entries by their positions.
-    ///
-    /// # Errors
-    /// If there is no answer, or SQS answers with an error about the whole batch. After one that [is in doubt](SqsError::is_in_doubt), SQS
-    /// may have taken it.
-    pub async fn send_batch(
-        &self,
-        queue_url: &str,
-        entries: &[SendEntry<'_>],
-        by_sdk: impl Future<Output = Result<BatchAnswer, SqsError>>,
-    ) -> Result<BatchAnswer, SqsError> {
-        let by_lean = self.lean().map(|lean| lean.send(queue_url, entries));
-        self.lean_or_sdk(by_lean, by_sdk, &NoopObserver).await
-    }
-}
-
 fn replies(count: usize, answer: &BatchAnswer) -> Replies {
     let successful = answer.successful.iter().map(|entry| entry.id.as_str());
     let failed = answer
@@ -227,7 +192,3 @@ fn replies(count: usize, answer: &BatchAnswer) -> Replies {
         .map(|entry| (entry.id.as_str(), translate::entry_error(&entry.code, entry.message.as_deref())));
     translate::in_order(count, successful, failed)
 }
-
-#[cfg(test)]
-#[path = "lean_tests.rs"]
-mod tests;

@@ -7,11 +7,13 @@ mod copy;
 mod credentials;
 mod describe;
 mod errors;
+mod hot_path;
 mod labels;
 mod lean;
 mod queue;
 mod queue_url;
 mod resolve;
+mod time_limits;
 mod translate;
 
 pub use access::Access;

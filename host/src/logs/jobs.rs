@@ -9,8 +9,7 @@ use serde::Deserialize;
 use tracing::{debug, error, info, warn};
 
 use super::job_log::JobLog;
-use super::rfc3339;
-use crate::clock::millis;
+use crate::clock::{millis, rfc3339};
 use crate::since_sent::age;
 
 /// Logs a line of a job's life: its event and the fields that all of them have, then those of its own.

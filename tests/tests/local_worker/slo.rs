@@ -52,7 +52,7 @@ async fn run(program: &str, args: &[&str], folder: &Path) -> Result<(), String> 
     if output.status.success() { Ok(()) } else { Err(text.into_owned()) }
 }
 
-/// What the series do: for so many minutes, these steps between samples.
+/// The steps of the series: for so many minutes, these steps between samples.
 #[derive(Clone, Copy)]
 struct Phase {
     minutes: usize,

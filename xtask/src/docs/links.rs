@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use xtask::project;
 
-use super::{Page, normalized};
+use super::page::{Page, normalized};
 
 /// Returns a line for each link that leads nowhere: to a file that does not exist, or to a heading that its page does not have.
 pub(super) fn broken(pages: &[Page]) -> Vec<String> {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use xtask::project;
 
-use super::Page;
+use super::page::Page;
 
 /// A kind of wording, and the words by which it is found.
 struct Kind {

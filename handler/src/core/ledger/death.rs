@@ -1,4 +1,4 @@
-//! The question before an ending counts: does it end the job for good?
+//! The question before an ending counts: does it end the job permanently?
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

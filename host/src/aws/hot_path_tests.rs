@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 use url::Url;
 
 use super::super::client::{Clients, connect_in};
+use super::super::lean::{SqsClientChoice, SqsClientSwitch};
 use super::super::queue::AwsQueue;
-use super::{SqsClientChoice, SqsClientSwitch};
 use crate::sqs::{Queue as _, SqsError};
 
 const WAIT: std::time::Duration = std::time::Duration::ZERO;

@@ -1,0 +1,20 @@
+//! Documents in YAML.
+
+use drumline_consumer::ExitError;
+
+use super::target::Target;
+
+/// Returns a value as YAML below comment lines that name the targets.
+pub(super) fn yaml(
+    title: &str,
+    targets: &[Target],
+    value: &impl serde::Serialize,
+) -> Result<String, ExitError> {
+    let yaml = serde_norway::to_string(value).map_err(|error| ExitError::other(error.to_string()))?;
+    let comment = |target: &Target| {
+        let note = target.note().map(|note| format!("#   {note}\n"));
+        format!("# - {target}\n{}", note.unwrap_or_default())
+    };
+    let comments = targets.iter().map(comment).collect::<Vec<_>>().concat();
+    Ok(format!("# {title}\n{comments}{yaml}"))
+}
