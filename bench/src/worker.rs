@@ -39,6 +39,12 @@ const END: Duration = Duration::from_secs(10);
 /// Settings of the runtime, and variables of its program.
 pub(crate) type Variables<'a> = &'a [(&'a str, &'a str)];
 
+/// No line for each start and each success of a job, as on queues with thousands of jobs a second: the loop logs none either.
+const FEW_LINES: (&str, &str) = ("DRUMLINE_JOB_LOG", "debug");
+
+/// The client of the loop.
+const SDK: (&str, &str) = ("DRUMLINE_SQS_CLIENT", "sdk");
+
 /// The contenders, in the order in which they take turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -78,10 +84,10 @@ impl Kind {
     fn settings(self) -> Option<Variables<'static>> {
         match self {
             Self::BareLoop => None,
-            Self::Drumline100 => Some(&[("DRUMLINE_CONCURRENCY", "100")]),
-            Self::Drumline32 => Some(&[("DRUMLINE_CONCURRENCY", "32")]),
-            Self::Drumline100Sdk => Some(&[("DRUMLINE_CONCURRENCY", "100"), ("DRUMLINE_SQS_CLIENT", "sdk")]),
-            Self::Drumline32Sdk => Some(&[("DRUMLINE_CONCURRENCY", "32"), ("DRUMLINE_SQS_CLIENT", "sdk")]),
+            Self::Drumline100 => Some(&[FEW_LINES, ("DRUMLINE_CONCURRENCY", "100")]),
+            Self::Drumline32 => Some(&[FEW_LINES, ("DRUMLINE_CONCURRENCY", "32")]),
+            Self::Drumline100Sdk => Some(&[FEW_LINES, ("DRUMLINE_CONCURRENCY", "100"), SDK]),
+            Self::Drumline32Sdk => Some(&[FEW_LINES, ("DRUMLINE_CONCURRENCY", "32"), SDK]),
         }
     }
 }

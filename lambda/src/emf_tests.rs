@@ -136,7 +136,12 @@ fn every_event_is_counted_once_by_the_queue_and_by_the_process() {
     assert_eq!(renewals, [1.0, 2.0], "not renewed, renewed");
     assert_eq!(counts(&emf, "drumline_deduplicated_total").len(), 4, "by type and cause");
     let names: BTreeSet<_> = process.0.lock().unwrap().keys().map(|(name, _)| *name).collect();
-    assert_eq!(names, BTreeSet::from(["drumline_sqs_requests_total", "drumline_store_requests_total"]));
+    let expected = [
+        "drumline_sqs_client_replaced_total",
+        "drumline_sqs_requests_total",
+        "drumline_store_requests_total",
+    ];
+    assert_eq!(names, BTreeSet::from(expected));
 }
 
 #[test]

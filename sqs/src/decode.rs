@@ -451,3 +451,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Borrowed<'a> {
 #[cfg(test)]
 #[path = "decode_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "decode_fuzz_tests.rs"]
+mod fuzz_tests;

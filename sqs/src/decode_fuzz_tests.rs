@@ -23,8 +23,26 @@ const SEEDS: [&str; 5] = [
 
 /// Pieces that change the meaning of what they are put into.
 const PIECES: [&str; 20] = [
-    "\"", "\\", "{", "}", "[", "]", ",", ":", "null", "7", "-1e999", "\\ud800", "\\u0000", "\u{e9}", "\u{1f600}", "{\"Body\":7},",
-    "\"MessageId\":\"x\",", "\"Attributes\":[],", "[[[[[[[[", "\u{7f}",
+    "\"",
+    "\\",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "null",
+    "7",
+    "-1e999",
+    "\\ud800",
+    "\\u0000",
+    "\u{e9}",
+    "\u{1f600}",
+    "{\"Body\":7},",
+    "\"MessageId\":\"x\",",
+    "\"Attributes\":[],",
+    "[[[[[[[[",
+    "\u{7f}",
 ];
 
 #[derive(Debug, Clone)]

@@ -174,6 +174,7 @@ mod tests {
             "drumlineDeadLetters",
             "drumline_outbox_",
             "drumline.toml",
+            "drumline_job_dwell_seconds",
         ];
         let others = foreign.iter().fold(text, |text, name| text.replace(name, ""));
         let line = others.lines().find(|line| line.contains("drumline"));
