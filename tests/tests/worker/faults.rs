@@ -21,7 +21,7 @@ async fn failed_deletes_are_tried_again_and_nothing_runs_twice() {
         let (queue, proxy) = (TestQueue::create("delete", Setup::default()).await, proxy().await);
         let app = App::always_ok().await;
         proxy.fail("DeleteMessageBatch", fault, 3);
-        let worker = launch(&queue, &proxy, &app).spawn();
+        let worker = launch(&queue, &proxy, &app).env("DRUMLINE_SQS_CLIENT", "lean").spawn();
         let id = queue.send("{}").await;
         eventually(&format!("it is deleted in spite of {fault:?}"), async || {
             proxy.count("DeleteMessageBatch") >= 4 && queue.is_empty().await
@@ -31,7 +31,9 @@ async fn failed_deletes_are_tried_again_and_nothing_runs_twice() {
         assert_eq!(app.ids(), [id], "{fault:?}");
         assert_eq!(proxy.count("DeleteMessageBatch"), 4, "{fault:?}");
         let finished = worker.stop().await;
-        assert_eq!(finished.logged("a call failed, trying again").len(), 3, "{fault:?}");
+        // The client itself repeats a delete once whose connection has ended.
+        let failed_calls = if matches!(fault, Fault::Dropped | Fault::AnswerLost) { 1 } else { 3 };
+        assert_eq!(finished.logged("a call failed, trying again").len(), failed_calls, "{fault:?}");
     }
 }
 
