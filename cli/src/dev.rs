@@ -38,7 +38,7 @@ const START_LOOK: Duration = Duration::from_millis(20);
 /// How long the service's shutdown hook may take: the user who pressed Ctrl-C waits for it.
 const HOOK_TIME: Duration = Duration::from_secs(5);
 
-/// Runs everything on this machine, without an AWS account: a queue, its DLQ, a consumer, sample jobs
+/// Runs a queue, its DLQ, a worker and sample jobs on this machine
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 The queue speaks the SQS protocol, so every SDK and the AWS CLI can talk to it; it keeps nothing on disk, and \

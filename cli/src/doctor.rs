@@ -36,7 +36,7 @@ const TEMPLATE_ENDINGS: [&str; 4] = ["yaml", "yml", "json", "template"];
 
 const EXIT_STATUS: &str = "Exit status: 0 nothing was found, 1 something was, 64 bad configuration or usage, 69 the queue cannot be reached.";
 
-/// Finds what is wrong with a template or a live queue, and how to fix it
+/// Finds faults of templates and of live queues, and names the fix
 #[derive(Debug, clap::Args)]
 #[command(
     arg_required_else_help = true,

@@ -16,7 +16,7 @@ use drumline_consumer::ExitError;
 use crate::output::print;
 use target::Target;
 
-/// Prints alert rules, alarms or a dashboard for a target of dwell time
+/// Prints alerts or a dashboard for a target of dwell time
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 A job meets the target if it succeeds within the time since its sending, with all waits and retries. A job that becomes a dead letter \
