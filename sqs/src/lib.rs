@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 //!
-//! One file for each step of a request: its body is [written](write), [signed](sign) with [credentials](credentials), sent over a
-//! connection of the [pool](pool), and its answer [decoded](decode). [`SqsClient`] puts the steps together.
+//! One file for each step of a request: its body is written (`write.rs`), signed (`sign.rs`) with credentials (`credentials.rs`), sent over a
+//! connection of the pool (`pool.rs`), and its answer decoded (`decode.rs`). [`SqsClient`] puts the steps together.
 
 mod client;
 mod credentials;
