@@ -81,7 +81,11 @@ pub(crate) struct Target<'a> {
 
 impl TryOnce for Target<'_> {
     async fn try_once(&self, batch: &[Outgoing]) -> Reply {
-        try_once(self.sent_by, self.queue_url, &self.options, batch).await
+        let reply = try_once(self.sent_by, self.queue_url, &self.options, batch).await;
+        if let Ok(results) = &reply {
+            enqueued(self.queue_url, batch, results);
+        }
+        reply
     }
 }
 

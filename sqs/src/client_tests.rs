@@ -102,11 +102,14 @@ async fn an_answer_may_come_in_chunks() {
 
 #[tokio::test]
 async fn an_answer_with_more_than_64_mib_is_refused() {
-    let promised = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{{", 64 * 1024 * 1024 + 1);
-    let server = Scripted::start(vec![vec![Step::Answer(promised)]]).await;
-    let error = receive(&server.client()).await.unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::Unanswered(_)), "{error:?}");
-    assert!(error.text.contains("67108864 bytes"), "{error}");
+    const MIB: usize = 1024 * 1024;
+    let promised = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{{", 64 * MIB + 1);
+    for step in [Step::Answer(promised), Step::Endless("HTTP/1.1 200 OK\r\n\r\n", 65 * MIB)] {
+        let server = Scripted::start(vec![vec![step]]).await;
+        let error = receive(&server.client()).await.unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::Unanswered(_)), "{error:?}");
+        assert!(error.text.contains("67108864 bytes"), "{error}");
+    }
 }
 
 #[tokio::test]

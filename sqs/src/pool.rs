@@ -39,7 +39,7 @@ pub(crate) enum NoAnswer {
     Unwritten(BoxError),
     /// The connection ended before any answer: mostly its end was under way.
     Closed(BoxError),
-    /// The answer ended in the middle, or is too long.
+    /// The connection or the answer ended in the middle.
     Broken(BoxError),
 }
 
@@ -146,21 +146,6 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns true if a connection waits for a request.
-    #[cfg(test)]
-    pub(crate) fn has_idle(&self) -> bool {
-        self.idle().map(|connection| self.keep(connection)).is_some()
-    }
-
-    /// Has all connections be older by so much, and their last request by so much longer ago.
-    #[cfg(test)]
-    pub(crate) fn age_by(&self, age: Duration, idle: Duration) {
-        for connection in &mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner) {
-            connection.opened_at -= age;
-            connection.used_at -= idle;
-        }
     }
 
     async fn connect(&self) -> Result<Connection, BoxError> {

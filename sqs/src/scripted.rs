@@ -19,6 +19,8 @@ pub(crate) enum Step {
     Answer(String),
     /// These bytes are written, and the connection is closed.
     AnswerAndClose(String),
+    /// This head is written, and then so many bytes.
+    Endless(&'static str, usize),
     /// The connection is closed.
     Close,
     /// The connection is reset.
@@ -126,6 +128,15 @@ async fn serve(mut stream: TcpStream, connection: usize, steps: Vec<Step>, seen:
         match step {
             Step::Answer(text) => stream.write_all(text.as_bytes()).await.unwrap(),
             Step::AnswerAndClose(text) => return stream.write_all(text.as_bytes()).await.unwrap(),
+            Step::Endless(head, bytes) => {
+                stream.write_all(head.as_bytes()).await.unwrap();
+                let piece = vec![b'0'; 64 * 1024];
+                for _ in 0..bytes.div_ceil(piece.len()) {
+                    if stream.write_all(&piece).await.is_err() {
+                        return;
+                    }
+                }
+            }
             Step::Close => return,
             Step::Reset => return stream.set_zero_linger().unwrap(),
             Step::Silence => {

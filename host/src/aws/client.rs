@@ -268,6 +268,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn endpoints_with_fips_and_of_both_ip_versions_are_those_of_the_sdk() {
+        let url = Url::parse("https://sqs.us-east-1.amazonaws.com/1/q").unwrap();
+        let table = [
+            ("AWS_USE_FIPS_ENDPOINT", "https://sqs-fips.us-east-1.amazonaws.com/"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "https://sqs.us-east-1.api.aws/"),
+            ("AWS_REGION", "https://sqs.us-east-1.amazonaws.com/"),
+        ];
+        for (variable, endpoint) in table {
+            let value = if variable == "AWS_REGION" { "us-east-1" } else { "true" };
+            let environment = Environment::from([(variable, value)]);
+            let clients = connect_in(&environment, None, &url, Duration::ZERO).await.unwrap();
+            assert_eq!(clients.endpoint.as_ref().map(Url::as_str), Some(endpoint), "{variable}");
+        }
+    }
+
+    #[tokio::test]
     async fn an_endpoint_given_in_code_comes_before_the_one_that_is_set() {
         let environment = Environment::from([("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")]);
         let url = Url::parse("http://127.0.0.1:9324/0/jobs").unwrap();

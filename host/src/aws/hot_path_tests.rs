@@ -10,6 +10,7 @@ use bytes::Bytes;
 use drumline::core::{Action, DeliveryId, Entry, Replies, SqsErrorKind, VisibilityEntry};
 use drumline::message::Message;
 use drumline::run::{Event, NoopObserver, Observer};
+use drumline_sqs::{BatchAnswer, SendEntry};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -47,6 +48,8 @@ impl Answer {
 #[derive(Clone)]
 struct Server {
     answer: Arc<Mutex<Answer>>,
+    /// The answer to the lean client, if it has one of its own.
+    to_lean: Arc<Mutex<Option<Answer>>>,
     recorded: Arc<Mutex<Vec<Recorded>>>,
     url: Url,
 }
@@ -56,7 +59,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/123456789012/jobs", listener.local_addr().unwrap()).parse().unwrap();
         let answer = Arc::new(Mutex::new(Answer::ok("{}")));
-        let server = Self { answer, recorded: Arc::default(), url };
+        let server = Self { answer, to_lean: Arc::default(), recorded: Arc::default(), url };
         let routes = axum::Router::new().fallback(Self::handle).with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         server
@@ -87,7 +90,9 @@ impl Server {
             body: serde_json::from_slice(&body).unwrap(),
         };
         server.recorded.lock().unwrap().push(recorded);
-        let answer = server.answer.lock().unwrap().clone();
+        let is_lean = headers["user-agent"].to_str().unwrap().starts_with("drumline/");
+        let to_lean = server.to_lean.lock().unwrap().clone().filter(|_| is_lean);
+        let answer = to_lean.unwrap_or_else(|| server.answer.lock().unwrap().clone());
         let mut sent = HeaderMap::new();
         for (name, value) in answer.headers {
             sent.insert(name, value.parse().unwrap());
@@ -354,4 +359,69 @@ async fn what_both_clients_fail_at_replaces_no_client() {
     server.answers(Answer::ok("{}"));
     assert_eq!(queue.receive(10).await, Ok(Vec::new()));
     assert_eq!((server.take().len(), *takeovers.0.lock().unwrap()), (1, 0));
+}
+
+fn refused_signature() -> Answer {
+    let body = json!({ "__type": "InvalidSignatureException", "message": "why" }).to_string();
+    Answer { status: 403, headers: Vec::new(), body: body.into() }
+}
+
+#[tokio::test]
+async fn a_fault_of_the_lean_client_alone_replaces_it_once() {
+    for fault in [refused_signature(), Answer::ok("<html>")] {
+        let server = Server::start().await;
+        let takeovers = Arc::new(Takeovers::default());
+        let queue = server.queue(SqsClientChoice::Auto, Arc::clone(&takeovers) as Arc<dyn Observer>).await;
+        *server.to_lean.lock().unwrap() = Some(fault);
+        for requests in [2, 1] {
+            assert_eq!(queue.receive(10).await, Ok(Vec::new()));
+            assert_eq!((server.take().len(), *takeovers.0.lock().unwrap()), (requests, 1));
+        }
+    }
+}
+
+/// Sends a message by the lean client or, as the second value says, by the SDK's.
+async fn send(clients: &Clients) -> (Result<BatchAnswer, SqsError>, bool) {
+    let by_sdk = Mutex::new(false);
+    let entry = SendEntry {
+        body: "b",
+        attributes: &BTreeMap::new(),
+        delay_secs: None,
+        group: None,
+        deduplication_id: None,
+        trace_header: None,
+    };
+    let send_by_sdk = async {
+        *by_sdk.lock().unwrap() = true;
+        Ok(BatchAnswer::default())
+    };
+    let result = clients.send_batch("http://sqs/1/jobs", &[entry], send_by_sdk).await;
+    (result, by_sdk.into_inner().unwrap())
+}
+
+#[tokio::test]
+async fn a_batch_that_sqs_may_have_taken_is_not_sent_once_more() {
+    let server = Server::start().await;
+    let auto = server.clients().await.by(&SqsClientSwitch::new(SqsClientChoice::Auto));
+    server.answers(Answer::ok(r#"{"Successful":[{"Id":"0","MessageId":"m"}]}"#));
+    let (sent, by_sdk) = send(&auto).await;
+    assert_eq!((sent.unwrap().successful[0].message_id.as_deref(), by_sdk), (Some("m"), false));
+
+    server.answers(Answer::ok("<html>"));
+    let (lost, by_sdk) = send(&auto).await;
+    let lost = lost.unwrap_err();
+    assert!(lost.is_in_doubt && lost.kind.passes() && !by_sdk, "{lost:?}");
+    let (sent, by_sdk) = send(&auto).await;
+    assert!(sent.is_ok() && by_sdk, "the SDK's client has taken over");
+}
+
+#[tokio::test]
+async fn a_batch_that_sqs_refuses_for_its_signature_is_sent_by_the_sdk() {
+    let server = Server::start().await;
+    server.answers(refused_signature());
+    for (choice, expected) in [(SqsClientChoice::Auto, true), (SqsClientChoice::Lean, false)] {
+        let clients = server.clients().await.by(&SqsClientSwitch::new(choice));
+        let (sent, by_sdk) = send(&clients).await;
+        assert_eq!((sent.is_ok(), by_sdk, clients.lean().is_some()), (expected, expected, !expected));
+    }
 }
