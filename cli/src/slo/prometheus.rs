@@ -102,7 +102,7 @@ fn missing_text(target: &Target) -> String {
     )
 }
 
-/// The rules that belong to a queue, whatever its types.
+/// The rules that belong to a queue and to all of its types.
 fn of_queues(queue: Option<&str>) -> Group {
     let all = braces(of_queue(queue).as_slice());
     let with = |label: &str| {

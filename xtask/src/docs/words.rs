@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use xtask::project;
 
@@ -38,15 +38,15 @@ fn budget_file() -> PathBuf {
     project::root().join("xtask/words.txt")
 }
 
+fn budget() -> Result<Counts> {
+    let text = fs::read_to_string(budget_file()).context("the budget of words")?;
+    let counts = text.lines().filter_map(|line| line.rsplit_once(' '));
+    Ok(counts.filter_map(|(name, count)| Some((name.to_owned(), count.parse().ok()?))).collect())
+}
+
 /// Returns a line for each count that is not the budget's.
 pub(super) fn over_budget(pages: &[Page]) -> Result<Vec<String>> {
-    let budget = fs::read_to_string(budget_file()).context("the budget of words")?;
-    let budget: Counts = budget
-        .lines()
-        .filter_map(|line| line.rsplit_once(' '))
-        .filter_map(|(name, count)| Some((name.to_owned(), count.parse().ok()?)))
-        .collect();
-    Ok(compare(&counts(pages), &budget))
+    Ok(compare(&counts(pages), &budget()?))
 }
 
 fn compare(counts: &Counts, budget: &Counts) -> Vec<String> {
@@ -67,7 +67,15 @@ fn compare(counts: &Counts, budget: &Counts) -> Vec<String> {
 
 /// Writes today's counts, of which none may be above the budget.
 pub(super) fn write_budget(pages: &[Page]) -> Result<()> {
-    let lines: Vec<String> = counts(pages).iter().map(|(name, count)| format!("{name} {count}\n")).collect();
+    let (counts, budget) = (counts(pages), budget()?);
+    for (name, count) in &counts {
+        let allowed = budget.get(name).copied().unwrap_or_default();
+        ensure!(
+            *count <= allowed,
+            "words of the kind \"{name}\": {count}, and the budget of {allowed} only falls"
+        );
+    }
+    let lines: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}\n")).collect();
     let lines = lines.concat();
     print!("{lines}");
     fs::write(budget_file(), lines).context("the budget of words")
