@@ -46,9 +46,14 @@ async fn the_correlation_id_finds_the_whole_life_in_order() {
     let sent = launch(&queue, folder.path()).env("LIFE_SENDS", CORRELATION).spawn().finish().await;
     log.extend(lines_about(&entries(&sent.stderr)));
     for _ in 0..2 {
-        let worker = launch(&queue, folder.path()).without("DRUMLINE_STORE_URL").spawn();
+        let worker = launch(&queue, folder.path())
+            .without("DRUMLINE_STORE_URL")
+            .env("DRUMLINE_RETRY", "schedule(1h)")
+            .spawn();
         eventually_within(LONG, "it fails", async || !worker.logged("retried").is_empty()).await;
         log.extend(lines_about(&entries(&worker.stop().await.stderr)));
+        // Only now: the next attempt must not be this worker's.
+        queue.endpoint().advance(Duration::from_secs(3600));
     }
     let batch = queue.receive(1).await;
     let function = FunctionLaunch::new()
