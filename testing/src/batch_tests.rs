@@ -1,4 +1,4 @@
-//! Batch handlers of a whole worker while its store fails.
+//! Tests of batch handlers in a whole worker whose store fails.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::{Arc, Mutex};
@@ -38,7 +38,7 @@ fn router(seen: &Seen) -> Router {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_that_fail_or_lose_their_answer_repeat_no_row() {
+async fn failed_or_unanswered_store_calls_repeat_no_row() {
     for call in [Call::Claim, Call::Finish] {
         for is_lost in [false, true] {
             let (seen, store) = (Seen::default(), Arc::new(FailingStore::in_memory()));
@@ -63,7 +63,7 @@ async fn calls_that_fail_or_lose_their_answer_repeat_no_row() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rows_whose_claims_come_late_miss_the_batch_and_hold_it_up_no_longer_than_its_linger() {
+async fn late_claims_delay_a_batch_by_its_linger_at_most() {
     let (seen, store) = (Seen::default(), Arc::new(FailingStore::in_memory()));
     store.delay_next(Call::Claim, 2, Duration::from_millis(500));
     let local = LocalQueue::start(router(&seen)).store(Arc::clone(&store) as _).await;
@@ -74,7 +74,7 @@ async fn rows_whose_claims_come_late_miss_the_batch_and_hold_it_up_no_longer_tha
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_during_a_batch_marks_its_rows_once_it_is_over() {
+async fn rows_are_marked_after_an_outage_during_their_batch() {
     let (seen, store) = (Seen::default(), Arc::new(FailingStore::in_memory()));
     let local = LocalQueue::start(router(&seen)).store(Arc::clone(&store) as _).await;
     (0..6).for_each(|number| drop(local.send(&Row { number })));
@@ -82,8 +82,8 @@ async fn an_outage_during_a_batch_marks_its_rows_once_it_is_over() {
     assert_eq!(*seen.lock().unwrap(), [[0, 1, 2, 3, 4, 5]]);
     store.stop();
     sleep(Duration::from_secs(10)).await;
-    assert_eq!(local.left().len(), 6, "none is deleted without its mark");
+    assert_eq!(local.left().len(), 6, "no message is deleted without its mark");
     store.start();
     local.until_idle().await;
-    assert_eq!(seen.lock().unwrap().len(), 1, "and none has run again");
+    assert_eq!(seen.lock().unwrap().len(), 1, "no row runs again");
 }

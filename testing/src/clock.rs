@@ -1,16 +1,16 @@
-//! The clock of a test: tokio's, which a test may have paused.
+//! The clock of a test: tokio's clock, which a test can pause.
 
 /// The kind of tokio's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Clock {
-    /// It stands still while anything runs, and jumps to the next timer once everything waits.
+    /// Stands still while any task runs, and jumps to the next timer when all tasks wait.
     Paused,
-    /// It is the machine's.
+    /// The machine's clock.
     Real,
 }
 
 impl Clock {
-    /// Finds out which it is. Only a clock that is not paused lies between two readings of the machine's.
+    /// Returns the kind of the current clock. Only a clock that is not paused lies between two readings of the machine's clock.
     pub(crate) fn of_test() -> Self {
         let before = std::time::Instant::now();
         let now = tokio::time::Instant::now().into_std();

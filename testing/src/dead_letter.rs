@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::recorder::Recorder;
 use crate::translate;
 
-/// A message in the DLQ, with the reason of its last failure. Printed, it says that on one line.
+/// A message in the DLQ, with the reason of its last failure. Its `Display` form is one line.
 ///
 /// ```
 /// use drumline_testing::LocalQueue;
@@ -34,13 +34,14 @@ use crate::translate;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DeadLetter {
-    /// The id of the message that failed: under `permanent_failures = "dead-letter"` that of the original, not of its copy.
+    /// The id of the message that failed. With `permanent_failures = "dead-letter"` this is the id of the original, not of the
+    /// copy.
     pub message_id: Arc<str>,
-    /// The type that its body or its attribute `messageType` names.
+    /// The job type named in the body or in the attribute `messageType`.
     pub job_type: Option<String>,
-    /// The reason of its last failure. `None` if no run of it ended.
+    /// The reason of the last failure. `None` if no run of the message ended.
     pub reason: Option<String>,
-    /// The receives of the original.
+    /// The number of receives of the original message.
     pub receive_count: u32,
     /// The body.
     pub body: String,
@@ -61,7 +62,7 @@ impl DeadLetter {
     pub(crate) fn of(message: PeekedMessage, recorder: &Recorder) -> Self {
         let attributes = translate::attributes(&message.attributes);
         let text = |name: &str| attributes.get(name).and_then(Attribute::as_text).map(str::to_owned);
-        // A copy has no receives of its own.
+        // A copy starts with a receive count of its own: report the original's.
         let (message_id, receive_count) = match text("DrumlineMessageId") {
             Some(original) => {
                 let receives = recorder.receives(&original);

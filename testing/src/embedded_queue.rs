@@ -1,4 +1,4 @@
-//! The embedded queue as a worker's driver sees it: without sockets, and nothing of what it does fails.
+//! The embedded queue behind the interface that the worker's driver calls. It uses no sockets, and its requests never fail.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) struct EmbeddedQueue {
     pub(crate) wait_time: Duration,
     pub(crate) lease: Duration,
     pub(crate) recorder: Arc<Recorder>,
-    /// True once the worker is killed: from then on it receives and changes nothing.
+    /// True once the worker is killed. A killed worker receives and changes nothing.
     pub(crate) killed: watch::Receiver<bool>,
 }
 
@@ -105,7 +105,7 @@ impl EmbeddedQueue {
 
 /// Waits until the worker is killed.
 async fn killed(mut killed: watch::Receiver<bool>) {
-    // A sender that is gone has set it before.
+    // If the sender is gone, the worker has already been killed.
     drop(killed.wait_for(|killed| *killed).await);
 }
 

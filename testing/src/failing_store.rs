@@ -14,7 +14,8 @@ use drumline_store::{
 };
 use serde_json::value::RawValue;
 
-/// A store in front of another one, of which chosen calls fail. A test plans the failures before or while a worker uses it.
+/// A store that forwards calls to another store and fails the calls that a test chooses. A test plans failures before or during
+/// the worker's use of the store.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -36,7 +37,7 @@ use serde_json::value::RawValue;
 /// # }
 /// ```
 ///
-/// For a whole worker it is given to `Consumer::store` or `App::store`.
+/// For a whole worker, pass it to `Consumer::store` or `App::store`.
 pub struct FailingStore {
     store: Arc<dyn Store>,
     plan: Mutex<Plan>,
@@ -46,29 +47,29 @@ pub struct FailingStore {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Call {
-    /// A run asks for its claim.
+    /// Takes the claim for a run.
     Claim,
-    /// A claim is renewed.
+    /// Renews a claim.
     Renew,
-    /// A job is marked as done.
+    /// Marks a job as done.
     Finish,
-    /// A claim is released.
+    /// Releases a claim.
     Release,
-    /// A checkpoint is kept.
+    /// Saves a checkpoint.
     Checkpoint,
-    /// Progress is kept.
+    /// Saves progress.
     Progress,
-    /// A failed attempt is kept.
+    /// Records a failed attempt.
     Attempted,
-    /// The records of a job are read.
+    /// Reads the records of a job.
     Jobs,
-    /// A done job is forgotten.
+    /// Deletes the record of a done job.
     Forget,
-    /// Documents are read, or one is written.
+    /// Reads documents, or writes one.
     Documents,
-    /// Tokens of a rate are leased.
+    /// Leases tokens of a rate.
     LeaseTokens,
-    /// The worker asks if the store answers again.
+    /// Checks if the store responds again.
     Ping,
 }
 
@@ -87,37 +88,38 @@ enum Trouble {
 }
 
 impl FailingStore {
-    /// A store that uses this one for all calls that do not fail.
+    /// Returns a store that forwards all calls that do not fail to this one.
     pub fn new(store: Arc<dyn Store>) -> Self {
         Self { store, plan: Mutex::default() }
     }
 
-    /// A store that uses a new one in memory.
+    /// Returns a store that forwards to a new store in memory.
     pub fn in_memory() -> Self {
         Self::new(Arc::new(MemoryStore::new("local".into(), Retention::default())))
     }
 
-    /// Has the next so many of these calls fail without any effect, as if the store could not be reached.
+    /// Makes the next `count` of these calls fail without any effect, as if the store could not be reached.
     pub fn fail_next(&self, call: Call, count: usize) -> &Self {
         self.plan_next(call, Trouble::Fail, count)
     }
 
-    /// Has the store refuse the next so many of these calls, as it refuses what is too large.
+    /// Makes the store reject the next `count` of these calls, as it rejects a value that is too large.
     pub fn refuse_next(&self, call: Call, count: usize) -> &Self {
         self.plan_next(call, Trouble::Refuse, count)
     }
 
-    /// Has the next so many of these calls take effect, and their answers lost.
+    /// Makes the next `count` of these calls take effect and lose their responses.
     pub fn lose_next_answers(&self, call: Call, count: usize) -> &Self {
         self.plan_next(call, Trouble::LoseAnswer, count)
     }
 
-    /// Has the next so many of these calls hang for this time before they take effect: on tokio's clock, which a test may have paused.
+    /// Delays the next `count` of these calls by this time on tokio's clock, which a test can pause. They take effect after the
+    /// delay.
     pub fn delay_next(&self, call: Call, count: usize, by: Duration) -> &Self {
         self.plan_next(call, Trouble::Delay(by), count)
     }
 
-    /// Has all calls fail until [`start`](Self::start).
+    /// Makes all calls fail until [`start`](Self::start).
     pub fn stop(&self) -> &Self {
         self.plan().is_down = true;
         self
@@ -129,7 +131,7 @@ impl FailingStore {
         self
     }
 
-    /// Returns true if every planned failure has happened, so that a test can see that it tested one.
+    /// Returns true if every planned failure has happened. A test asserts this to know that it exercised the failures.
     pub fn is_through(&self) -> bool {
         self.plan().next.is_empty()
     }
@@ -157,7 +159,8 @@ impl FailingStore {
         plan.next.remove(index).map(|(_, trouble)| trouble)
     }
 
-    /// Asks the store behind, or makes the trouble. Trouble never comes at once: what is answered at once may be asked again.
+    /// Forwards the call to the inner store, or produces the planned failure. A failure is never immediate, because callers may
+    /// repeat a call that returns immediately.
     fn ask<'a, T: Send + 'a>(
         &'a self,
         call: Call,
@@ -167,12 +170,12 @@ impl FailingStore {
             return question(&*self.store);
         }
         MaybeReady::later(async move {
-            let unanswered = || Err(StoreError::Unanswered(format!("the test has {call:?} fail").into()));
+            let unanswered = || Err(StoreError::Unanswered(format!("the test made {call:?} fail").into()));
             match self.take_trouble(call) {
                 None => question(&*self.store).await,
                 Some(Trouble::Fail) => unanswered(),
                 Some(Trouble::Refuse) => {
-                    Err(StoreError::Refused(format!("the test has {call:?} refused").into()))
+                    Err(StoreError::Refused(format!("the test made {call:?} be refused").into()))
                 }
                 Some(Trouble::LoseAnswer) => {
                     drop(question(&*self.store).await);

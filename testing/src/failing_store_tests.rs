@@ -18,7 +18,7 @@ impl Job for Work {
     const TYPE: &'static str = "work";
 }
 
-/// A handler of this length that keeps a checkpoint and reports progress.
+/// Returns a router with a handler that runs for this time, saves a checkpoint and reports progress.
 fn router(length: Duration) -> Router {
     Router::new().handle(move |ctx: Context, _: Work| async move {
         ctx.progress(1, 2, "steps");
@@ -37,7 +37,7 @@ async fn local_of(length: Duration, store: &Arc<FailingStore>) -> LocalQueue {
 }
 
 #[tokio::test(start_paused = true)]
-async fn single_calls_that_fail_or_lose_their_answer_cost_no_second_run() {
+async fn a_failed_or_unanswered_store_call_causes_no_second_run() {
     let calls = [Call::Claim, Call::Renew, Call::Finish, Call::Checkpoint, Call::Progress];
     for call in calls {
         for is_lost in [false, true] {
@@ -47,7 +47,7 @@ async fn single_calls_that_fail_or_lose_their_answer_cost_no_second_run() {
             } else {
                 store.fail_next(call, 1)
             };
-            // Long enough for a renewal of its claim.
+            // Long enough for one renewal of the claim.
             let local = local_of(Duration::from_secs(60), &store).await;
             let id = local.send(&Work);
             local.until_idle().await;

@@ -1,4 +1,4 @@
-//! A queue and its worker in the test's own process.
+//! A queue and its worker in the test's process.
 
 use std::collections::HashSet;
 use std::panic::Location;
@@ -18,26 +18,27 @@ use crate::outgoing::Outgoing;
 use crate::still_busy::still_busy;
 use crate::worker::{Worker, WorkerParts};
 
-/// The time on the queue's clock after which a queue that is not idle will not become so: longer than any usual schedule of retries.
+/// The time on the queue's clock after which `until_idle` gives up. It is longer than any usual retry schedule.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The same in the machine's time, if the test's clock is that.
+/// The same limit in the machine's time, if the test uses the machine's clock.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// The pause between two looks at a queue on the machine's clock, beside those after each event of the worker.
+/// The pause between two checks of the queue on the machine's clock. Each event of the worker causes a check too.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
-/// The same on a paused clock, while messages are in hand; without any, the next look is when the next message is due.
+/// The same pause on a paused clock while messages are in hand. With none in hand, the next check is when the next message is
+/// due.
 const LOOK_AGAIN_PAUSED: Duration = Duration::from_secs(1);
 
 /// A queue with a DLQ, and a worker on it, for tests end to end.
 ///
-/// The worker is made of the code of a consumer: its settings, its ledger with all decisions, its driver, claims and histories in a
-/// store. The queue is the embedded one of `drumline dev`. Between them are no sockets, and no client of SQS.
+/// The worker is the code of a consumer: its settings, ledger, driver, and claims and histories in a store. The queue is the
+/// embedded queue of `drumline dev`. There are no sockets between them and no SQS client.
 ///
-/// Its time is the test's. Under `#[tokio::test(start_paused = true)]` all time is virtual: backoffs, leases, time-outs of handlers and the
-/// store's times pass at once. Under `#[tokio::test]` the machine's clock counts, for handlers that talk to real servers, and
-/// [`until_idle`](Self::until_idle) only skips the delays of messages.
+/// The test's clock is the clock of both. Under `#[tokio::test(start_paused = true)]` all time is virtual: backoffs, leases,
+/// handler timeouts and the store's times pass at once. Under `#[tokio::test]` the machine's clock counts, for handlers that
+/// call real servers, and [`until_idle`](Self::until_idle) skips only the delays of messages.
 ///
 /// ```
 /// use drumline::{Context, Failure, Job, Router};
@@ -94,13 +95,13 @@ impl LocalQueue {
     /// Sends a job, and returns the id of its message.
     ///
     /// # Panics
-    /// If it cannot be written as JSON, or SQS would refuse it.
+    /// If the job cannot be written as JSON, or SQS would refuse the message.
     #[track_caller]
     pub fn send<J: Job + Serialize>(&self, job: &J) -> Arc<str> {
         self.job(job).send()
     }
 
-    /// A message with this job, to be sent with attributes, a delay, or an id.
+    /// Returns a message with this job, to send with attributes, a delay, or an id.
     ///
     /// # Panics
     /// If the job cannot be written as JSON.
@@ -109,8 +110,8 @@ impl LocalQueue {
         self.envelope(J::TYPE.into(), J::VERSION, job)
     }
 
-    /// A message with a job of this type and payload, for job types that are not [`Serialize`]. It has the newest version that the
-    /// router has a handler for.
+    /// Returns a message with a job of this type and payload, for job types that are not [`Serialize`]. Its version is the
+    /// newest one for which the router has a handler.
     ///
     /// # Panics
     /// If the payload cannot be written as JSON.
@@ -120,7 +121,7 @@ impl LocalQueue {
         self.envelope(job_type.to_owned().into(), known.map_or(1, |known| known.version), payload)
     }
 
-    /// A message with any body.
+    /// Returns a message with any body.
     pub fn body(&self, body: impl Into<String>) -> Outgoing<'_> {
         Outgoing::body(self.endpoint(), &self.url, body.into())
     }
@@ -138,16 +139,16 @@ impl LocalQueue {
         }
     }
 
-    /// Waits until every message is done or in the DLQ, for at most a day of the queue's time.
+    /// Waits until every message is done or in the DLQ, for at most one day of the queue's time.
     ///
     /// # Panics
-    /// If a message is left after that, with a text about each; on the machine's clock after a minute. If no worker runs.
+    /// If a message is left after that (after a minute on the machine's clock), with a line about each. If no worker runs.
     #[track_caller]
     pub fn until_idle(&self) -> impl Future<Output = ()> + Send + '_ {
         self.until_idle_within(LONGEST)
     }
 
-    /// As [`until_idle`](Self::until_idle), for at most this much of the queue's time.
+    /// Does the same as [`until_idle`](Self::until_idle), for at most this much of the queue's time.
     ///
     /// # Panics
     /// As `until_idle`.
@@ -163,7 +164,7 @@ impl LocalQueue {
         }
     }
 
-    /// Waits until the queue is idle; returns the reason why it is not.
+    /// Waits until the queue is idle. Returns the reason if it does not become idle.
     async fn wait(&self, worker: &Worker, longest: Duration) -> Result<(), String> {
         let clock = Clock::of_test();
         let recorder = &self.parts.recorder;
@@ -201,12 +202,12 @@ impl LocalQueue {
         recorder.wait_for(look, pause).await
     }
 
-    /// Returns the time until the next message is due, if every message waits for its time and none is in hand.
+    /// Returns the time until the next message is due, if all messages wait for their time and none is in hand.
     fn next_due(&self) -> Option<Duration> {
         let recorder = &self.parts.recorder;
         let until = |message: &PeekedMessage| match message.state {
             MessageState::Delayed { until } => Some(until),
-            // Not one on its way to the worker, whose time runs already.
+            // A message on its way to the worker does not count: its time runs already.
             MessageState::InFlight { until }
                 if recorder.has_reached_worker(&message.message_id, message.receive_count) =>
             {
@@ -218,11 +219,11 @@ impl LocalQueue {
         let now = self.endpoint().now();
         let due: Option<Vec<Timestamp>> = Self::not_held_up(&left).map(until).collect();
         let next = due?.into_iter().min().map(|at| at.since(now)).filter(|wait| !wait.is_zero());
-        // Read last: what was received meanwhile counts as in hand.
+        // Read last, because a message received in the meantime counts as in hand.
         next.filter(|_| recorder.in_hand() == 0)
     }
 
-    /// Returns the messages without those of a FIFO queue that are visible, and held up by one before them in their group.
+    /// Returns the messages, without those that are visible in a FIFO queue but blocked by an earlier message of their group.
     fn not_held_up(left: &[PeekedMessage]) -> impl Iterator<Item = &PeekedMessage> {
         let is_fifo = |message: &PeekedMessage| message.sequence_number.is_some();
         let mut hidden = HashSet::new();
@@ -236,32 +237,33 @@ impl LocalQueue {
         })
     }
 
-    /// The messages in the queue.
+    /// Returns the messages in the queue.
     pub fn left(&self) -> Vec<PeekedMessage> {
         self.endpoint().peek(&self.url).expect("the queue exists")
     }
 
-    /// The messages in the DLQ, each with the reason of its last failure.
+    /// Returns the messages in the DLQ, each with the reason of its last failure.
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
         let messages = self.endpoint().peek(&self.dead_letter_url).expect("the DLQ exists");
         messages.into_iter().map(|message| DeadLetter::of(message, &self.parts.recorder)).collect()
     }
 
-    /// Every run that is over, in order, and every message that was settled without one.
+    /// Returns every run that has ended, in order, and every message that was settled without a run.
     pub fn runs(&self) -> Vec<LocalRun> {
         self.parts.recorder.runs()
     }
 
-    /// The runs of one message.
+    /// Returns the runs of one message.
     pub fn runs_of(&self, message_id: &str) -> Vec<LocalRun> {
         let runs = self.runs().into_iter();
         runs.filter(|run| *run.message_id == *message_id).collect()
     }
 
-    /// Returns the store's record of a job, by its id or by that of its message: its state, result, progress, and failed attempts.
+    /// Returns the store's record of a job, by the id of the job or of its message: its state, result, progress, and failed
+    /// attempts.
     ///
     /// # Panics
-    /// If the store does not answer.
+    /// If the store does not respond.
     pub async fn job_record(&self, id: &str) -> Option<JobRecord> {
         let run = self.parts.recorder.last_run(id);
         let job_id = run.and_then(|run| run.job_id).unwrap_or_else(|| id.to_owned());
@@ -269,22 +271,23 @@ impl LocalQueue {
         found.unwrap_or_else(|error| panic!("the store does not answer: {error}")).into_iter().next()
     }
 
-    /// The store of claims and histories.
+    /// Returns the store of claims and histories.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.parts.store
     }
 
-    /// The embedded queue itself, for any other call of SQS.
+    /// Returns the embedded queue itself, for any other SQS request.
     pub fn endpoint(&self) -> &Endpoint {
         self.queues.endpoint()
     }
 
-    /// The queue's URL, for calls of [`endpoint`](Self::endpoint).
+    /// Returns the queue's URL, for requests to [`endpoint`](Self::endpoint).
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Stops the worker as SIGTERM does: running handlers have the setting `shutdown_grace`. Returns the result of the drain.
+    /// Stops the worker as SIGTERM does: running handlers get the time of the setting `shutdown_grace`. Returns the result of
+    /// the drain.
     ///
     /// # Panics
     /// If no worker runs, or if it has panicked.
@@ -292,11 +295,11 @@ impl LocalQueue {
         self.worker.take().expect("a worker runs").stop().await
     }
 
-    /// Kills the worker as SIGKILL does: its handlers end where they wait, its messages stay hidden until their visibility ends, and
-    /// its claims until they expire. Blocking handlers run to their end.
+    /// Kills the worker as SIGKILL does. Its handlers end at their next await point, its messages stay hidden until their
+    /// visibility ends, and its claims stay until they expire. Blocking handlers run to their end.
     ///
     /// # Panics
-    /// If no worker runs. If the test's clock is the machine's, on which the claims would expire only after their real time.
+    /// If no worker runs. If the test uses the machine's clock, on which the claims would expire only after their real time.
     pub async fn kill(&mut self) {
         let is_paused = Clock::of_test() == Clock::Paused;
         assert!(
@@ -306,7 +309,7 @@ impl LocalQueue {
         self.worker.take().expect("a worker runs").kill().await;
     }
 
-    /// Starts another worker with the same router, settings and store, in place of one that was stopped or killed.
+    /// Starts another worker with the same router, settings and store, to replace one that was stopped or killed.
     ///
     /// # Panics
     /// If a worker runs.

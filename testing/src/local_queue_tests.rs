@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::LocalQueue;
 
-/// A job that fails so often.
+/// A job that fails this many times.
 #[derive(Serialize, Deserialize)]
 struct Flaky {
     failures: u32,
@@ -68,7 +68,7 @@ async fn many_jobs_are_done_on_several_threads() {
     }
     local.until_idle().await;
     let runs = local.runs();
-    assert_eq!(runs.len(), 200, "each message is received twice, and no lease ends by a skipped delay");
+    assert_eq!(runs.len(), 200, "each message is received twice; a skipped delay ends no lease");
     assert!(local.dead_letters().is_empty());
 }
 
@@ -123,7 +123,7 @@ async fn delays_of_a_group_are_skipped_on_the_machines_clock() {
     while local.runs().is_empty() {
         tokio::task::yield_now().await;
     }
-    // The first one waits for its retry, and this one is visible behind it.
+    // The first message waits for its retry. The second is visible behind it.
     local.job(&Flaky { failures: 1 }).group("one").send();
     local.until_idle().await;
     let done = local.runs().into_iter().filter(|run| run.outcome == Outcome::Ack);
@@ -132,14 +132,14 @@ async fn delays_of_a_group_are_skipped_on_the_machines_clock() {
 
 #[tokio::test(start_paused = true)]
 #[should_panic(expected = "in hand\n- message")]
-async fn a_wait_in_vain_ends_with_the_messages_that_are_left() {
+async fn a_timed_out_wait_lists_the_messages_that_are_left() {
     let router = Router::new().handle(|_: Context, _: Flaky| std::future::pending::<Result<(), Failure>>());
     let local = LocalQueue::start(router).setting("handler_timeout", "3h").await;
     local.send(&Flaky { failures: 0 });
     local.until_idle_within(Duration::from_secs(3600)).await;
 }
 
-/// A job of ten steps, each of which takes a second and is kept.
+/// A job of ten steps. Each takes a second and is saved.
 #[derive(Serialize, Deserialize)]
 struct Crawl;
 
@@ -163,7 +163,7 @@ fn crawler(steps: &Arc<AtomicU32>) -> Router {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_worker_resumes_what_a_killed_one_has_begun() {
+async fn another_worker_resumes_the_job_of_a_killed_one() {
     let steps = Arc::<AtomicU32>::default();
     let mut local = LocalQueue::start(crawler(&steps)).await;
     let id = local.send(&Crawl);
@@ -171,7 +171,7 @@ async fn another_worker_resumes_what_a_killed_one_has_begun() {
     local.kill().await;
     assert_eq!(steps.load(Ordering::SeqCst), 5);
     tokio::time::sleep(Duration::from_secs(300)).await;
-    assert_eq!(steps.load(Ordering::SeqCst), 5, "nothing of a killed worker runs on");
+    assert_eq!(steps.load(Ordering::SeqCst), 5, "no handler of a killed worker runs on");
     local.restart();
     local.until_idle().await;
     assert_eq!(steps.load(Ordering::SeqCst), 10);
@@ -180,13 +180,13 @@ async fn another_worker_resumes_what_a_killed_one_has_begun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_worker_resumes_what_a_stopped_one_gave_back() {
+async fn another_worker_resumes_a_job_released_by_a_stopped_one() {
     let steps = Arc::<AtomicU32>::default();
     let mut local = LocalQueue::start(crawler(&steps)).setting("shutdown_grace", "3s").await;
     let id = local.send(&Crawl);
     tokio::time::sleep(Duration::from_millis(2500)).await;
     let summary = local.stop().await;
-    // The receive that is open meanwhile brings the message once more, and that is released too.
+    // The receive that is still open returns the message once more, and that one is released too.
     assert!(summary.released >= 1 && summary.abandoned == 0, "{summary:?}");
     assert!(steps.load(Ordering::SeqCst) < 10);
     local.restart();
@@ -197,7 +197,7 @@ async fn another_worker_resumes_what_a_stopped_one_gave_back() {
     assert_eq!(runs.last().unwrap().outcome, Outcome::Ack);
 }
 
-/// Counts the runs that began.
+/// Counts the runs that started.
 #[derive(Default)]
 struct Starts(AtomicU32);
 
@@ -210,7 +210,7 @@ impl Observer for Starts {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_observer_sees_the_runs_and_the_store_the_jobs_under_their_ids() {
+async fn observers_get_the_runs_and_the_store_has_jobs_by_id() {
     let starts = Arc::<Starts>::default();
     let local = LocalQueue::start(router()).observer(Arc::clone(&starts) as _).await;
     local.payload("flaky", &serde_json::json!({ "failures": 1 })).job_id("j-1").idempotency_key("k-1").send();
@@ -229,7 +229,7 @@ async fn a_misspelt_setting_is_refused() {
 }
 
 #[tokio::test]
-async fn a_message_on_its_way_to_the_worker_is_waited_for() {
+async fn until_idle_waits_for_a_message_on_its_way_to_the_worker() {
     for _ in 0..50 {
         let local = LocalQueue::start(router()).await;
         while local.endpoint().waiting_receives() == 0 {
@@ -245,11 +245,11 @@ async fn a_message_on_its_way_to_the_worker_is_waited_for() {
     }
 }
 
-/// Makes itself into so many jobs one after the other; each fails once before it has declared the next, and once after.
+/// A job that sends itself this many times as a next job. Each fails once before it has declared the next job, and once after.
 #[derive(Serialize, Deserialize)]
 struct Chain {
     left: u32,
-    /// Another one in each attempt, as data that a step has fetched may be.
+    /// Different in each attempt, as data fetched by a step may be.
     fetched: u64,
 }
 
@@ -280,7 +280,7 @@ async fn a_chain_runs_to_its_end_each_step_once() {
     }
 }
 
-/// A worker dies after it has sent the next job, and before its own is marked as done.
+/// The worker dies after it has sent the next job and before it has marked its own job as done.
 #[tokio::test(start_paused = true)]
 async fn a_step_that_is_sent_twice_runs_once() {
     let store = Arc::new(crate::FailingStore::in_memory());

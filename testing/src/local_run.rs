@@ -6,8 +6,7 @@ use std::sync::Arc;
 use drumline::core::{Ending, Outcome, RunFacts};
 use drumline::testing::outcome_text;
 
-/// A message that a worker was done with for the time being: mostly a run of its handler, with the outcome. Printed, it says
-/// everything on one line.
+/// A message that a worker finished for now: usually a run of its handler, with the outcome. Its `Display` form is one line.
 ///
 /// ```
 /// use drumline_testing::LocalQueue;
@@ -35,13 +34,13 @@ pub struct LocalRun {
     pub job_id: Option<String>,
     /// The type of the job, if it has a handler.
     pub job_type: Option<Arc<str>>,
-    /// The number of the attempt; 0 if nothing was run.
+    /// The number of the attempt. 0 if no handler ran.
     pub attempt: u32,
-    /// The ending; `None` if nothing was run.
+    /// The ending. `None` if no handler ran.
     pub ending: Option<Ending>,
     /// The outcome of the message.
     pub outcome: Outcome,
-    /// No other attempt follows: SQS moves the message to the DLQ.
+    /// True if no other attempt follows: SQS moves the message to the DLQ.
     pub last_attempt: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The jobs that follow on others, into the local queue.
+//! Sends next jobs to the local queue.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use url::Url;
 
 use crate::translate;
 
-/// Sends every job to the local queue, regardless of its own: there is no other.
+/// Sends every next job to the local queue, because a local run has only one queue.
 pub(crate) struct NextJobs {
     pub(crate) endpoint: Endpoint,
     pub(crate) checks: Checks,
 }
 
 impl NextJobs {
-    /// The way of the jobs that follow on those of the queue at this URL.
+    /// Returns the route for the next jobs of the queue at this URL.
     pub(crate) fn of_queue(self, url: &str) -> NextJobRoute {
         let queue_url = Url::parse(url).expect("the URL of the embedded queue is one");
         NextJobRoute { sender: Arc::new(self), queue_url, with_mark: false }

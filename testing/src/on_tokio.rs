@@ -1,11 +1,11 @@
-//! Handlers on tokio in a test.
+//! Runs handlers on tokio in a test.
 
 use std::sync::Mutex;
 
 use drumline::testing::{TestMessage, TestRuntime, Tester};
 use drumline::{Context, Failure, Router};
 
-/// Tokio's clock, which a test may have paused, and its threads for blocking work, for [`Tester::on`]: as both hosts have them.
+/// Tokio's clock, which a test can pause, and tokio's threads for blocking work, for [`Tester::on`]: the same as in both hosts.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,7 +32,7 @@ pub const TOKIO: TestRuntime = TestRuntime {
     spawn_blocking: |work| drop(tokio::task::spawn_blocking(work)),
 };
 
-/// A message whose handler is this code, on [tokio](TOKIO): for tests of functions that take a [`Context`].
+/// Returns a message whose handler is this code, on [tokio](TOKIO), for tests of functions that take a [`Context`].
 ///
 /// ```
 /// use drumline::{Context, Failure};
@@ -51,7 +51,7 @@ pub const TOKIO: TestRuntime = TestRuntime {
 /// ```
 ///
 /// # Panics
-/// When it is awaited for the second time.
+/// If it is awaited twice.
 pub fn with_context<F, Fut>(code: F) -> TestMessage
 where
     F: FnOnce(Context) -> Fut + Send + 'static,

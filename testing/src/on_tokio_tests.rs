@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{At, TOKIO, Tester, with_context};
 
-/// A job that waits so many seconds.
+/// A job that waits this many seconds.
 #[derive(Serialize, Deserialize)]
 struct Wait {
     secs: u64,

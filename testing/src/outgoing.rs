@@ -1,4 +1,4 @@
-//! A message on its way into the local queue.
+//! A message to send to the local queue.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::translate;
 
-/// A message that is not sent yet: [`send`](Self::send) sends it.
+/// A message that is not sent until [`send`](Self::send).
 ///
 /// ```
 /// use std::time::Duration;
@@ -78,10 +78,10 @@ impl<'a> Outgoing<'a> {
         Self { endpoint, queue_url, content, group, deduplication_id, delay, attributes }
     }
 
-    /// Sets the job's id, in place of a new one.
+    /// Sets the job's id. The default is a new id.
     ///
     /// # Panics
-    /// If the message is a [`body`](crate::LocalQueue::body), which has its own.
+    /// If the message is a [`body`](crate::LocalQueue::body), which contains its own id.
     #[track_caller]
     pub fn job_id(mut self, id: &str) -> Self {
         match &mut self.content {
@@ -94,7 +94,7 @@ impl<'a> Outgoing<'a> {
     /// Sets the job's idempotency key.
     ///
     /// # Panics
-    /// If the message is a [`body`](crate::LocalQueue::body), which has its own.
+    /// If the message is a [`body`](crate::LocalQueue::body), which contains its own key.
     #[track_caller]
     pub fn idempotency_key(mut self, key: &str) -> Self {
         match &mut self.content {
@@ -104,12 +104,12 @@ impl<'a> Outgoing<'a> {
         self
     }
 
-    /// Sets the message group. On a FIFO queue a message without one is in the group `test`.
+    /// Sets the message group. On a FIFO queue, a message without a group gets the group `test`.
     pub fn group(self, group: &str) -> Self {
         Self { group: Some(group.to_owned()), ..self }
     }
 
-    /// Sets the deduplication id of a FIFO queue, in place of a new one.
+    /// Sets the deduplication id for a FIFO queue. The default is a new id.
     pub fn deduplication_id(self, id: &str) -> Self {
         Self { deduplication_id: Some(id.to_owned()), ..self }
     }

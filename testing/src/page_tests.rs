@@ -1,4 +1,4 @@
-//! The code of `docs/testing.md`, which is compared with this file: both change together.
+//! The code of `docs/testing.md`. A test compares the page with this file: change both together.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;

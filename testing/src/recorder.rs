@@ -1,4 +1,4 @@
-//! The record of an observer of the worker: its runs, and the messages that it has in hand.
+//! An observer of the worker that records its runs and the messages in hand.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::local_run::LocalRun;
 
-/// The record of a queue's workers.
+/// Records the runs and receives of a queue's workers.
 #[derive(Debug, Default)]
 pub(crate) struct Recorder {
     state: Mutex<State>,
@@ -21,23 +21,23 @@ pub(crate) struct Recorder {
 #[derive(Debug, Default)]
 struct State {
     runs: Vec<LocalRun>,
-    /// The last receive of each message that a worker got.
+    /// The receive count of each message at its last receive by a worker.
     receives: HashMap<Arc<str>, u32>,
-    /// The messages that receives have brought to the present worker.
+    /// The number of messages that receives have returned to the present worker.
     handed_out: usize,
-    /// Those of them that its ledger has accepted.
+    /// The number of them that its ledger has accepted.
     received: usize,
     in_hand: usize,
 }
 
 impl Recorder {
-    /// Begins with a new worker, which has nothing in hand.
+    /// Starts the record of a new worker, which has no messages in hand.
     pub(crate) fn start_worker(&self) {
         let mut state = self.state();
         (state.handed_out, state.received, state.in_hand) = (0, 0, 0);
     }
 
-    /// Notes the messages of a receive, before the worker's ledger knows them.
+    /// Records the messages of a receive before the worker's ledger knows them.
     pub(crate) fn handed_out<'a>(&self, messages: impl Iterator<Item = (&'a Arc<str>, u32)>) {
         let mut state = self.state();
         for (id, receive_count) in messages {
@@ -46,12 +46,13 @@ impl Recorder {
         }
     }
 
-    /// Returns true if this receive of a message has reached its worker, so that the message counts as in hand until it is settled.
+    /// Returns true if this receive of a message has reached its worker. The message then counts as in hand until it is
+    /// settled.
     pub(crate) fn has_reached_worker(&self, message_id: &str, receive_count: u32) -> bool {
         self.receives(message_id) == Some(receive_count)
     }
 
-    /// Returns the receives of a message that a worker got.
+    /// Returns the receive count of a message at its last receive by a worker.
     pub(crate) fn receives(&self, message_id: &str) -> Option<u32> {
         self.state().receives.get(message_id).copied()
     }
@@ -65,13 +66,13 @@ impl Recorder {
         self.state().runs.iter().rev().find(|run| *run.message_id == *message_id).cloned()
     }
 
-    /// Returns the messages in hand, those on the way to the worker's ledger included.
+    /// Returns the number of messages in hand, including those on their way to the worker's ledger.
     pub(crate) fn in_hand(&self) -> usize {
         let state = self.state();
         state.in_hand + state.handed_out.saturating_sub(state.received)
     }
 
-    /// Reads something of the record or its surroundings until that is `Some`: after each change, and after the time that `pause`
+    /// Calls `read` until it returns `Some`: after each change of the record, and after each pause of the length that `pause`
     /// returns.
     pub(crate) async fn wait_for<T>(
         &self,

@@ -1,4 +1,4 @@
-//! The start of a local queue, with its settings.
+//! Starts a local queue with its settings.
 
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
@@ -21,13 +21,13 @@ use crate::next_jobs::NextJobs;
 use crate::recorder::Recorder;
 use crate::worker::WorkerParts;
 
-/// The receives that the queue allows: as many as the queue of `drumline dev` does.
+/// The default `maxReceiveCount` of the queue, the same as in `drumline dev`.
 const MAX_RECEIVES: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
 
-/// The settings that a local queue has by itself.
+/// The settings that a local queue sets itself.
 const OWN_SETTINGS: [&str; 2] = ["queue_url", "store_url"];
 
-/// A local queue that is not started yet: awaiting it starts it.
+/// A local queue that is not started yet. Awaiting it starts it.
 ///
 /// ```
 /// use drumline_testing::LocalQueue;
@@ -56,7 +56,7 @@ pub struct Start {
 }
 
 impl LocalQueue {
-    /// A queue of five receives with a DLQ, and a worker with this router; await it.
+    /// Returns a queue with a DLQ and a `maxReceiveCount` of 5, and a worker with this router. Await it to start both.
     ///
     /// # Panics
     /// When it is awaited, if no host would start with the router or the settings.
@@ -77,11 +77,11 @@ impl Start {
         }
     }
 
-    /// Sets a setting of the worker by its key in the settings' file, such as `handler_timeout`. No setting is read from the
-    /// environment. Delays have no jitter unless `retry_jitter` is set.
+    /// Sets a setting of the worker by its key in the settings file, such as `handler_timeout`. The environment is not read.
+    /// Delays have no jitter unless `retry_jitter` is set.
     ///
     /// # Panics
-    /// If there is no such setting, or if it is the test kit's own: the queue's URL, and the store's.
+    /// If there is no such setting, or if the local queue sets it itself: the URLs of the queue and of the store.
     #[track_caller]
     pub fn setting(mut self, key: &str, value: impl Into<String>) -> Self {
         let is_known = SETTINGS.iter().any(|setting| setting.key == key);
@@ -91,7 +91,7 @@ impl Start {
         self
     }
 
-    /// Sets the receives after which the queue moves a message to its DLQ, by default 5: `maxReceiveCount` of its redrive policy.
+    /// Sets `maxReceiveCount` of the redrive policy: after this many receives SQS moves a message to the DLQ. The default is 5.
     ///
     /// # Panics
     /// If it is 0.
@@ -112,7 +112,8 @@ impl Start {
         self
     }
 
-    /// Keeps claims and histories in this store, by default in memory. Workers that take the place of others use it too.
+    /// Sets the store of claims and histories. The default is a store in memory. A worker that replaces another one uses the
+    /// same store.
     pub fn store(self, store: Arc<dyn Store>) -> Self {
         Self { store: Some(store), ..self }
     }
@@ -182,7 +183,7 @@ impl Start {
     }
 }
 
-/// Reads the settings of the worker on the queue at this URL; they have the store, which is in memory if none is given.
+/// Reads the settings of the worker on the queue at this URL, and sets their store: this one, or one in memory.
 #[track_caller]
 fn settings(
     mut given: BTreeMap<String, String>,

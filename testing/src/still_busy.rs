@@ -1,4 +1,4 @@
-//! The text about a queue that did not become idle.
+//! The error text for a queue that did not become idle.
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,10 @@ use drumline_queue::{MessageState, PeekedMessage, Timestamp};
 
 use crate::recorder::Recorder;
 
-/// The messages that a text lists.
+/// The maximum number of messages listed.
 const MOST: usize = 10;
 
-/// Returns what is left in a queue, and why, for a test that waited for it in vain.
+/// Returns a text about the messages left in a queue and why they are left, for a test whose wait timed out.
 pub(crate) fn still_busy(left: &[PeekedMessage], now: Timestamp, recorder: &Recorder) -> String {
     let mut text = format!("{} messages are left, {} in hand", left.len(), recorder.in_hand());
     for message in left.iter().take(MOST) {

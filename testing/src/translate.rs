@@ -1,4 +1,4 @@
-//! Between the embedded queue's shapes and those of handlers.
+//! Converts between the types of the embedded queue and those of handlers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub(crate) fn queue_attributes(attributes: &BTreeMap<String, Attribute>) -> Mess
     attributes.iter().map(|(name, attribute)| (name.clone(), write(attribute))).collect()
 }
 
-/// The replies to a batch of this many entries, whose ids are their places.
+/// Returns the replies to a batch of `count` entries. The id of an entry is its index.
 pub(crate) fn replies(count: usize, reply: &SettledBatchReply) -> Replies {
     let mut replies: Replies = vec![Ok(()); count];
     for failed in &reply.failed {

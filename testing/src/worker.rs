@@ -18,10 +18,10 @@ use tokio::task::JoinHandle;
 use crate::embedded_queue::EmbeddedQueue;
 use crate::recorder::Recorder;
 
-/// The time for writes to the store after a drain, as a consumer has it.
+/// The time limit for writes to the store after a drain, the same as in a consumer.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
-/// The parts of a worker, for the first one and for each that takes its place.
+/// The parts of a worker, for the first one and for each replacement.
 pub(crate) struct WorkerParts {
     pub(crate) name: Arc<str>,
     pub(crate) router: Arc<Router>,
@@ -32,11 +32,11 @@ pub(crate) struct WorkerParts {
     pub(crate) observers: Vec<Arc<dyn Observer>>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) next_jobs: NextJobRoute,
-    /// The queue, for a worker that is not killed.
+    /// Returns the queue for a worker that is not killed.
     pub(crate) queue: Box<dyn Fn(watch::Receiver<bool>) -> EmbeddedQueue + Send + Sync>,
 }
 
-/// A worker that runs. Dropping it kills it.
+/// A running worker. Dropping it kills it.
 pub(crate) struct Worker {
     stop: Option<oneshot::Sender<()>>,
     kill: watch::Sender<bool>,
@@ -67,7 +67,7 @@ impl Worker {
             claim_store: Some(claim_store.clone()),
             payloads: Payloads::default(),
             next_jobs: Some(parts.next_jobs.clone()),
-            // A handler may close its type.
+            // Handlers can close their job type (after a 429).
             limits: Some(Limits::new(LimitRules::none(NonZeroUsize::MIN))),
             handlers: Handle::current(),
         });
@@ -85,17 +85,17 @@ impl Worker {
         &self.status
     }
 
-    /// Returns true if it runs: it does until it is stopped, unless it panics.
+    /// Returns true while it runs: until it is stopped or panics.
     pub(crate) fn runs(&self) -> bool {
         !self.running.is_finished()
     }
 
-    /// Waits until what it writes beside its runs is written.
+    /// Waits until its writes outside runs are written.
     pub(crate) async fn settle(&self) {
         self.claim_store.settle(LAST_WRITES).await;
     }
 
-    /// Stops it as SIGTERM does, and waits for the end of its drain.
+    /// Stops it as SIGTERM does, and waits until its drain ends.
     pub(crate) async fn stop(mut self) -> DrainSummary {
         drop(self.stop.take());
         let ended = (&mut self.running).await;
@@ -104,16 +104,16 @@ impl Worker {
         ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    /// Kills it as SIGKILL does, and waits until nothing of it is left.
+    /// Kills it as SIGKILL does, and waits until all its tasks have ended.
     pub(crate) async fn kill(mut self) {
         self.kill.send_replace(true);
         self.running.abort();
-        // Cancelled, or over before.
+        // It is cancelled, or has ended already.
         drop((&mut self.running).await);
         self.end_requests().await;
     }
 
-    /// Ends what its loop has left behind: a receive that is open would bring messages to a worker that is gone.
+    /// Ends the requests that its loop left open: an open receive would deliver messages to a worker that is gone.
     async fn end_requests(&self) {
         self.kill.send_replace(true);
         self.kill.closed().await;

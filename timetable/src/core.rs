@@ -1,6 +1,6 @@
-//! The decisions of a timetable: pure, without clock, network or runtime.
+//! The decisions of a timetable, without a clock, network or runtime.
 //!
-//! [`due`] is the only place that decides what fires. Everything else here are the nouns that it decides about.
+//! [`due`] alone decides which instants fire. The other modules define the types it decides about.
 
 mod catch_up;
 mod cron;

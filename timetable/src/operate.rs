@@ -1,4 +1,4 @@
-//! What operators do with schedules: look at them, pause and resume them, and run one at once.
+//! Operators' actions on schedules: list, pause, resume, and run now.
 
 use std::fmt;
 
@@ -10,16 +10,16 @@ use crate::core::{CatchUp, Rule, Schedule, State, StateError, full_name};
 use crate::states::{Kept, change, now, read_states};
 use crate::timetable::Timetable;
 
-/// How often a change is tried again because schedulers changed the state meanwhile.
+/// The maximum number of retries of a change that schedulers overtook.
 const MOST_TRIES: usize = 20;
 
-/// A schedule as operators see it.
+/// A schedule as shown to operators.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Listed {
-    /// Its name; that of another timetable's schedule with the timetable in front: `billing/daily-report`.
+    /// The schedule's name. For a schedule of another timetable it includes the timetable: `billing/daily-report`.
     pub name: String,
-    /// Its rule, as declared, else as schedulers run it; `None` if this program cannot use it.
+    /// The rule declared here, or else the rule that schedulers run. `None` if this program cannot use it.
     pub rule: Option<Rule>,
     /// The text of the rule.
     pub rule_text: String,
@@ -29,28 +29,28 @@ pub struct Listed {
     pub state: Option<State>,
     /// The next firing, if it is neither paused nor removed.
     pub next: Option<Timestamp>,
-    /// The reason for which its state cannot be used.
+    /// The reason why its state cannot be used.
     pub problem: Option<StateError>,
 }
 
-/// The reason for which an operator's request is not done.
+/// The reason why an operator's request fails.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OperateError {
     /// There is no such schedule.
     Unknown {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
-        /// The names that there are.
+        /// The existing names.
         known: Vec<String>,
     },
-    /// The schedule has another place: its job is not declared here.
+    /// The schedule belongs to another timetable. Its job is not declared here.
     Elsewhere(String),
     /// The state cannot be used.
     State(StateError),
-    /// Schedulers change the state all the time.
+    /// Schedulers changed the state during each attempt.
     Busy(String),
-    /// The outbox does not answer.
+    /// The outbox does not respond.
     Outbox(StoreError),
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for OperateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown { name, known } if known.is_empty() => {
-                write!(f, "there is no schedule {name:?}, and no other one")
+                write!(f, "there is no schedule {name:?}, and there are no other schedules")
             }
             Self::Unknown { name, known } => {
                 write!(f, "there is no schedule {name:?}; there are {}", known.join(", "))
@@ -75,7 +75,9 @@ impl fmt::Display for OperateError {
                  Timetable::run_now in the program that does"
             ),
             Self::State(error) => write!(f, "the state of the schedule {error}"),
-            Self::Busy(name) => write!(f, "the state of schedule {name:?} changes all the time: try again"),
+            Self::Busy(name) => {
+                write!(f, "the state of schedule {name:?} changed during each attempt: try again")
+            }
             Self::Outbox(error) => error.fmt(f),
         }
     }
@@ -84,10 +86,10 @@ impl fmt::Display for OperateError {
 impl std::error::Error for OperateError {}
 
 impl Timetable {
-    /// Returns the schedules of this timetable, then those of which the outbox has states besides, by their names.
+    /// Returns the schedules of this timetable, then the others with a state in the outbox, sorted by name.
     ///
     /// # Errors
-    /// If the outbox does not answer.
+    /// If the outbox does not respond.
     pub async fn list(&self, outbox: &dyn Outbox) -> Result<Vec<Listed>, StoreError> {
         let mut states = read_states(outbox).await?;
         let now = now(outbox).await?;
@@ -105,26 +107,26 @@ impl Timetable {
         Ok(all)
     }
 
-    /// Pauses a schedule: it fires nothing until it is resumed. Returns false if it was paused already.
+    /// Pauses a schedule, which then fires nothing until it is resumed. Returns false if it was already paused.
     ///
     /// # Errors
-    /// If there is no such schedule, or the outbox does not answer.
+    /// If there is no such schedule, or the outbox does not respond.
     pub async fn pause(&self, outbox: &dyn Outbox, name: &str) -> Result<bool, OperateError> {
         self.change_state(outbox, name, State::pause).await
     }
 
-    /// Resumes a schedule. Firings that fell into the pause are skipped. Returns false if it was not paused.
+    /// Resumes a schedule. Firings during the pause are skipped. Returns false if it was not paused.
     ///
     /// # Errors
-    /// If there is no such schedule, or the outbox does not answer.
+    /// If there is no such schedule, or the outbox does not respond.
     pub async fn resume(&self, outbox: &dyn Outbox, name: &str) -> Result<bool, OperateError> {
         self.change_state(outbox, name, State::resume).await
     }
 
-    /// Adds a job of a schedule at once, paused or not. The firings are as they would be without it. Returns the job's id.
+    /// Adds a job of a schedule now, even if the schedule is paused. Its firings do not change. Returns the job's id.
     ///
     /// # Errors
-    /// If this timetable has no such schedule, or the outbox does not answer.
+    /// If this timetable has no such schedule, or the outbox does not respond.
     pub async fn run_now(&self, outbox: &dyn Outbox, name: &str) -> Result<String, OperateError> {
         let Some(schedule) = self.schedules().iter().find(|schedule| self.full_name(schedule) == name) else {
             return Err(match self.find(outbox, name).await? {
@@ -150,7 +152,7 @@ impl Timetable {
             let now = now(outbox).await?;
             let before = match kept.as_ref().map(|kept| kept.state.clone()) {
                 Some(state) => state.map_err(OperateError::State)?,
-                // No scheduler has seen it yet: it is as new, from now on.
+                // No scheduler has seen it yet: it is new, from now on.
                 None => match self.schedule(&schedule) {
                     Some(schedule) => State::new(schedule.rule(), now),
                     None => return Err(self.unknown(outbox, name).await?),
@@ -167,7 +169,7 @@ impl Timetable {
         Err(OperateError::Busy(name.to_owned()))
     }
 
-    /// Returns the timetable and the name of the schedule with this full name, and its state if there is one.
+    /// Returns the timetable and the name of the schedule with this full name, and its state if it has one.
     async fn find(
         &self,
         outbox: &dyn Outbox,
@@ -196,7 +198,7 @@ impl Timetable {
 fn declared(timetable: &str, schedule: &Schedule, kept: Option<Kept>, now: Timestamp) -> Listed {
     let (state, problem) = parts(kept);
     let rule = schedule.rule();
-    // A scheduler that sees another rule starts by this one.
+    // A scheduler that sees a changed rule starts from that moment.
     let seen = state.as_ref().filter(|state| state.runs_by(rule));
     let next = match (seen, &state, &problem) {
         (_, _, Some(_)) => None,

@@ -1,4 +1,4 @@
-//! One look at all schedules: what is due is added to the outbox, together with the new state.
+//! One pass over all schedules: adds due jobs to the outbox, together with the schedules' new states.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,49 +13,51 @@ use crate::core::{Decision, Schedule, State, due, firing_id};
 use crate::states::{States, change, now, read_states};
 use crate::timetable::Timetable;
 
-/// The schedules that are dealt with at once, so that a thousand that fire at midnight are not late by the sum of their round trips.
+/// The number of schedules processed at once. Otherwise a thousand schedules that fire at midnight would be late by the sum of
+/// their round trips.
 const AT_ONCE: usize = 8;
 
-/// The time after which the state of a schedule that is in no timetable any more is removed.
+/// The time after which the state of a removed schedule is deleted.
 const KEPT_AFTER_REMOVAL: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// The time by which the clock of a scheduler that does not lead is behind. It fires what the leader left undone for so long.
+/// The time by which a standby scheduler's clock is behind. It fires the instants that the leader has left undone for this
+/// long.
 pub(crate) const BEHIND_THE_LEADER: Duration = Duration::from_secs(10);
 
-/// The part that a scheduler plays among those of its timetable.
+/// The role of a scheduler among those of its timetable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// It alone changes rules, and starts and removes schedules.
+    /// The only scheduler that changes rules, and starts and removes schedules.
     Leader,
-    /// It fires what the leader did not, so that a leader that hangs, or has a lease that does not end, stops nothing.
+    /// Fires the instants that the leader did not fire, so that a hanging leader or a lease that does not end stops nothing.
     Standby,
 }
 
-/// What a look has found.
+/// The result of a pass.
 #[derive(Debug, Default)]
 pub(crate) struct Passed {
-    /// The time at which it looked, by the clock of the outbox.
+    /// The time of the pass, by the clock of the outbox.
     pub(crate) now: Timestamp,
     /// The number of firings.
     pub(crate) fired: u64,
     /// The next firing of all schedules, by the clock of the role.
     pub(crate) next: Option<Timestamp>,
-    /// True if there is more to do at once: further firings, or a state that another process has changed meanwhile.
+    /// True if another pass should follow at once: further firings are due, or another process changed a state during the pass.
     pub(crate) is_more: bool,
-    /// Schedules that the leader does not run, though it leads their timetable.
+    /// Schedules that the leader of their timetable does not run.
     pub(crate) not_led: BTreeSet<String>,
-    /// Schedules that cannot be run, with the reason.
+    /// Schedules that cannot run, with the reason.
     pub(crate) unusable: BTreeMap<String, String>,
 }
 
-/// Looks at all schedules once.
+/// Makes one pass over all schedules.
 pub(crate) async fn pass(
     timetable: &Timetable,
     outbox: &dyn Outbox,
     role: Role,
 ) -> Result<Passed, StoreError> {
     let states = read_states(outbox).await?;
-    // Asked after the states: what they say was decided before it.
+    // Read after the states, so that their decisions lie before it.
     let now = now(outbox).await?;
     let passed = look_at_all(timetable, outbox, &states, role, now).await?;
     if role == Role::Leader {
@@ -80,7 +82,7 @@ async fn look_at_all(
     let mut passed = Passed { now, ..Passed::default() };
     for (schedule, look) in timetable.schedules().iter().zip(looks) {
         let look = match look {
-            // What is wrong with one schedule stops no other.
+            // An error of one schedule stops no other schedule.
             Err(StoreError::Refused(reason)) => Look::unusable(reason.to_string()),
             look => look?,
         };
@@ -95,7 +97,7 @@ async fn look_at_all(
     Ok(passed)
 }
 
-/// What was found about one schedule.
+/// The result for one schedule.
 #[derive(Debug, Default)]
 struct Look {
     fired: u64,
@@ -174,7 +176,7 @@ fn report(
     }
 }
 
-/// Marks the states of schedules that are not in the timetable any more, and removes those that were marked long ago.
+/// Marks the states of schedules that are no longer in the timetable, and deletes those that were marked long ago.
 async fn remove_others(
     timetable: &Timetable,
     outbox: &dyn Outbox,
@@ -190,7 +192,7 @@ async fn remove_others(
         match state.removed {
             None => {
                 if change(outbox, name, Some(kept), Some(&state.clone().remove(now)), &[]).await? {
-                    info!(schedule, "schedule removed: it is not in the timetable any more");
+                    info!(schedule, "schedule removed: it is no longer in the timetable");
                 }
             }
             Some(removed) if now.duration_since(removed) > KEPT_AFTER_REMOVAL => {

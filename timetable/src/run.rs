@@ -1,7 +1,8 @@
-//! The scheduler: looks at the timetable whenever something is due.
+//! The scheduler, which makes a pass over the timetable when an instant is due.
 //!
-//! Any number of schedulers of one timetable may run. One of them leads, by a lease in the outbox; the others stand by. That only saves
-//! work: each firing changes the state of its schedule and adds its job in one atomic step, so only one of them can do it.
+//! Any number of schedulers of one timetable can run. One of them leads, by a lease in the outbox, and the others stand by. The
+//! lease only saves work: each firing changes the state of its schedule and adds its job in one atomic step, so only one
+//! scheduler succeeds.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -17,45 +18,45 @@ use tracing::{debug, error, info, warn};
 use crate::pass::{BEHIND_THE_LEADER, Passed, Role, pass};
 use crate::timetable::Timetable;
 
-/// The length of the leader's lease: others take over within it, well before a firing counts as missed.
+/// The length of the leader's lease. Another scheduler takes over within it, well before a firing counts as missed.
 const LEASE: Duration = Duration::from_secs(10);
 
-/// The longest sleep, after which the lease is renewed and the clock of the outbox is asked for again, so that neither its drift nor its
-/// being set matters.
+/// The longest sleep. After it, the lease is renewed and the outbox's clock is read again, so that neither drift nor a set
+/// clock matters.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3);
 
-/// The waits between looks that fail, from the first to the longest.
+/// The waits between passes that fail, from the first to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// The longest wait before what is left to do at once.
+/// The longest wait before a pass that should follow at once.
 const MOST_APART: Duration = Duration::from_millis(50);
 
-/// The time for giving the lease back at the end. Without an answer it ends by itself.
+/// The time limit for releasing the lease at the end. If the outbox does not respond, the lease expires.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The time for which a leader may leave a schedule out before a scheduler that stands by warns of it: as long as a deployment may take
-/// from the last process of one version to the first that leads in the next.
+/// The time for which a leader can leave out a schedule before a standby scheduler logs a warning: the time that a deployment
+/// may take from the last process of one version to the first leader of the next.
 const LEFT_OUT: Duration = Duration::from_secs(60);
 
-/// What a scheduler has done until it was stopped.
+/// The result of a scheduler that was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct RunSummary {
-    /// The firings whose jobs it has added.
+    /// The number of firings whose jobs it added.
     pub fired: u64,
 }
 
 impl Timetable {
-    /// Runs the schedules until `shutdown`: adds the job of each firing to the outbox, from where a relay sends it.
+    /// Runs the schedules until `shutdown` resolves: adds the job of each firing to the outbox, from which a relay sends it.
     ///
-    /// Run as many of these as you like, beside workers or in processes of their own: each firing is one job. While the outbox does not
-    /// answer, it is asked again and again; what was missed meanwhile follows the [catch-up rule](crate::CatchUp).
+    /// Any number of schedulers can run, inside workers or in processes of their own: each firing is one job. While the outbox
+    /// does not respond, the scheduler retries. Firings missed in that time follow the [catch-up rule](crate::CatchUp).
     pub async fn run(self, outbox: Arc<dyn Outbox>, shutdown: impl Future<Output = ()>) -> RunSummary {
         let mut scheduler = Scheduler::new(self, outbox);
         let mut shutdown = pin!(shutdown);
         loop {
-            // A look that is dropped half-way has changed each schedule wholly or not at all.
+            // A pass dropped half-way has changed each schedule completely or left it unchanged.
             let wake = tokio::select! {
                 biased;
                 () = &mut shutdown => break,
@@ -76,14 +77,14 @@ struct Scheduler {
     outbox: Arc<dyn Outbox>,
     /// The name of the lease.
     lease: String,
-    /// The name of this scheduler, which no other has.
+    /// The unique name of this scheduler.
     owner: String,
     role: Role,
     /// The wait after the next failure.
     wait: Duration,
     fails: bool,
     left_out_since: Option<Instant>,
-    /// Schedules, and what was warned of them.
+    /// Schedules for which a warning was logged, with the warning.
     warned: BTreeSet<String>,
     summary: RunSummary,
 }
@@ -106,7 +107,7 @@ impl Scheduler {
         }
     }
 
-    /// Looks once. Returns the time of the next look.
+    /// Makes one pass. Returns the time of the next one.
     async fn look(&mut self) -> Instant {
         let asked = Instant::now();
         match self.try_look().await {
@@ -119,10 +120,10 @@ impl Scheduler {
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.fails, true) {
-                    warn!(%error, "outbox does not answer: schedules wait for it");
+                    warn!(%error, "outbox does not respond: schedules wait for it");
                 }
-                debug!(%error, "look at schedules failed");
-                // Schedulers that fail together do not come back together.
+                debug!(%error, "pass over schedules failed");
+                // Spreads the retries of schedulers that failed together.
                 let wait = self.wait.mul_f64(0.5 + fastrand::f64() / 2.0);
                 self.wait = (self.wait * 2).min(LONGEST_WAIT);
                 Instant::now() + wait
@@ -147,10 +148,10 @@ impl Scheduler {
         Ok(passed)
     }
 
-    /// Returns the time of the next look after one that was begun at `asked`.
+    /// Returns the time of the next pass after one that started at `asked`.
     fn wake(&self, asked: Instant, passed: &Passed) -> Instant {
         if passed.is_more {
-            // Two that have got into each other's way do not do it again.
+            // Keeps two schedulers that collided from colliding again.
             return Instant::now() + MOST_APART.mul_f64(fastrand::f64());
         }
         let behind = if self.role == Role::Leader { Duration::ZERO } else { BEHIND_THE_LEADER };
@@ -159,7 +160,7 @@ impl Scheduler {
                 .unwrap_or(Duration::ZERO)
                 .saturating_add(behind)
         });
-        // The clock was asked for after `asked`: the look is not late by the time that the answers took, and if it is early, it is
+        // The clock was read after `asked`, so the pass is not late by the time of the responses. If it is early, it is
         // repeated.
         asked + until_next.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)
     }
@@ -172,7 +173,7 @@ impl Scheduler {
         }
     }
 
-    /// Warns of schedules that another scheduler leads and does not run.
+    /// Logs a warning for each schedule that another scheduler leads and does not run.
     fn warn_of_left_out(&mut self, not_led: &BTreeSet<String>) {
         if not_led.is_empty() {
             self.left_out_since = None;
@@ -194,12 +195,12 @@ impl Scheduler {
         }
     }
 
-    /// Gives the lease back, so that another scheduler leads at once.
+    /// Releases the lease, so that another scheduler leads at once.
     async fn leave(self) -> RunSummary {
         if self.role == Role::Leader {
             let given_back = self.outbox.lead(&self.lease, &self.owner, Duration::ZERO);
             if !matches!(timeout(FAREWELL, given_back).await, Ok(Ok(_))) {
-                debug!("lease not given back: it ends by itself");
+                debug!("lease not released: it expires");
             }
         }
         info!(timetable = self.timetable.name(), fired = self.summary.fired, "scheduler stopped");

@@ -1,4 +1,4 @@
-//! The timetable that the settings declare.
+//! The timetable declared in the settings.
 
 use drumline_producer::Checks;
 use drumline_runtime::aws::{is_fifo, queue_name};
@@ -12,7 +12,7 @@ impl Timetable {
     /// Returns the timetable of the `[[schedule]]` tables of the settings.
     ///
     /// # Errors
-    /// All that is wrong with any of them.
+    /// All problems of all tables.
     pub fn from_settings(settings: &Settings) -> Result<Self, Problems> {
         let mut problems = Vec::new();
         let mut timetable = Self::named(&settings.timetable).unwrap_or_else(|error| {
@@ -36,14 +36,14 @@ fn problem(declared: &ScheduleSettings, error: ScheduleError) -> Problem {
     Problem { place: format!("{}: {}", declared.place, error.field), text: error.reason }
 }
 
-/// Returns the schedule, or all that is wrong with its own parts.
+/// Returns the schedule, or all problems of its parts.
 fn schedule(settings: &Settings, declared: &ScheduleSettings) -> Result<Schedule, Vec<ScheduleError>> {
     let name = &declared.name;
     let mut errors = Vec::new();
     let rule = match &declared.times {
         ScheduleTimes::Cron { expression, time_zone } => {
             let bad_zone = check_time_zone(name, time_zone).err();
-            // A bad zone does not hide a bad expression.
+            // An invalid zone does not hide an invalid expression.
             let zone = if bad_zone.is_none() { time_zone } else { "UTC" };
             errors.extend(bad_zone);
             Rule::cron(name, expression, zone)
@@ -74,10 +74,10 @@ fn schedule(settings: &Settings, declared: &ScheduleSettings) -> Result<Schedule
     }
 }
 
-/// Returns the name of the queue that jobs of a type go to, if the schedule names none and it is a FIFO queue.
+/// Returns the queue that the job's type goes to, if the schedule names no queue and that one is a FIFO queue.
 fn fifo_queue_of_type<'a>(settings: &'a Settings, declared: &ScheduleSettings) -> Option<&'a str> {
     if declared.queue.is_some() {
-        // The check of the job knows it.
+        // The check of the job reports this.
         return None;
     }
     let only = || match &settings.queues[..] {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_wrong_with_schedules_is_reported_at_once() {
+    fn all_problems_of_schedules_are_reported_at_once() {
         let file = format!(
             "timetable = \"a b\"\nqueue_url = \"{FIFO}\"\n\
              [[schedule]]\nname = \"a\"\ncron = \"61 * * * *\"\ntime_zone = \"Zurich\"\ntype = \"t\"\ncatch_up = \"x\"\n\

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::core::{State, StateError, parse_state_name, state_name};
 
-/// The text of a state, and what it says.
+/// The text of a state, and its parsed form.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     pub(crate) text: String,
@@ -28,7 +28,8 @@ pub(crate) async fn read_states(outbox: &dyn Outbox) -> Result<States, StoreErro
     Ok(of_schedules.collect())
 }
 
-/// Changes the state of a schedule and adds the jobs of its firings, or neither. Returns false if another process has changed it.
+/// Changes the state of a schedule and adds the jobs of its firings, both or neither. Returns false if another process has
+/// changed it.
 pub(crate) async fn change(
     outbox: &dyn Outbox,
     (timetable, schedule): (&str, &str),
@@ -44,6 +45,6 @@ pub(crate) async fn change(
 /// Returns the time of the outbox's clock.
 pub(crate) async fn now(outbox: &dyn Outbox) -> Result<Timestamp, StoreError> {
     let now = outbox.now_ms().await?;
-    // A clock beyond the calendar is at its end, where nothing fires.
+    // A time outside the calendar becomes the calendar's end, where nothing fires.
     Ok(Timestamp::from_millisecond(now).unwrap_or(if now < 0 { Timestamp::MIN } else { Timestamp::MAX }))
 }

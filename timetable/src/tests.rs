@@ -1,4 +1,4 @@
-//! Schedulers on virtual time, over an outbox that fails.
+//! Tests of schedulers in virtual time, with an outbox that fails.
 
 #![allow(clippy::unwrap_used)]
 

@@ -41,29 +41,29 @@ impl Default for Timetable {
 }
 
 impl Timetable {
-    /// A timetable without schedules.
+    /// Returns a timetable without schedules.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A timetable with a name of its own. Services whose timetables differ, and that share an outbox, need different names: of the
-    /// schedulers of one name, one fires at a time.
+    /// Returns a timetable with this name. Services that share an outbox and have different timetables need different names,
+    /// because one scheduler at a time leads the timetables of one name.
     ///
     /// # Errors
-    /// If the name is none.
+    /// If the name is invalid.
     pub fn named(name: &str) -> Result<Self, ScheduleError> {
         check_timetable_name(name).map_err(|reason| ScheduleError::new(name, "timetable", reason))?;
         Ok(Self { name: name.to_owned(), ..Self::default() })
     }
 
-    /// Checks the jobs of schedules that are added from here on with these guards, in place of the default ones.
+    /// Checks the jobs of schedules added from here on with these guards, instead of the default ones.
     #[must_use]
     pub fn checked_by(self, checks: Checks) -> Self {
         Self { checks, ..self }
     }
 
-    /// Adds a schedule for the times of a cron expression: five fields, or six with seconds in front, in the time zone with this IANA
-    /// name.
+    /// Adds a schedule for the times of a cron expression in the time zone with this IANA name. The expression has five fields,
+    /// or six with seconds first.
     ///
     /// # Errors
     /// If the expression, the time zone, the name or the job cannot be used.
@@ -78,10 +78,10 @@ impl Timetable {
         self.with(Schedule::new(name, rule, job)?)
     }
 
-    /// Adds a schedule for the multiples of an interval since the Unix epoch: every hour is on the hour.
+    /// Adds a schedule for the multiples of an interval since the Unix epoch: an interval of one hour fires on the hour.
     ///
     /// # Errors
-    /// If the interval has no whole seconds, or the name or the job cannot be used.
+    /// If the interval is not a number of whole seconds, or the name or the job cannot be used.
     pub fn every<J: Job + Serialize>(
         self,
         name: &str,
@@ -95,7 +95,7 @@ impl Timetable {
     /// Adds a schedule.
     ///
     /// # Errors
-    /// If another one has its name, or its job may not be sent.
+    /// If another schedule has the name, or the job may not be sent.
     pub fn with(mut self, schedule: Schedule) -> Result<Self, ScheduleError> {
         if self.schedule(schedule.name()).is_some() {
             return Err(ScheduleError::new(schedule.name(), "name", "another schedule has it"));

@@ -1,29 +1,31 @@
-//! What happens to firings that were missed.
+//! Rules for missed firings.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// The time for which a firing is on time, in all rules: schedulers take over from each other, and servers restart, within it.
+/// A firing within this time of its instant is on time under every rule. It covers takeovers between schedulers and restarts of
+/// servers.
 pub const ON_TIME: Duration = Duration::from_secs(60);
 
-/// The most missed firings that [`CatchUp::All`] makes up for: the newest ones. A schedule of every minute has them after 16 hours.
+/// The maximum number of missed firings that [`CatchUp::All`] fires, newest first. A schedule of every minute reaches it after
+/// 16 hours.
 pub const MAX_CATCH_UP: usize = 1000;
 
-/// What happens to firings that are more than a [minute](ON_TIME) late, since no scheduler ran, or the outbox could not be reached.
+/// The rule for firings that are more than a [minute](ON_TIME) late because no scheduler ran or the outbox was unreachable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CatchUp {
-    /// They are skipped.
+    /// Skips them.
     Skip,
-    /// The newest one fires, unless a firing that is on time follows.
+    /// Fires the newest one, unless a firing that is on time follows.
     #[default]
     Last,
-    /// The newest [thousand](MAX_CATCH_UP) fire, in order; older ones are skipped.
+    /// Fires the newest [thousand](MAX_CATCH_UP) in order, and skips older ones.
     All,
 }
 
 impl CatchUp {
-    /// All of them, by the words of settings.
+    /// All rules, by their names in the settings.
     pub const WORDS: [(&'static str, Self); 3] =
         [("skip", Self::Skip), ("last", Self::Last), ("all", Self::All)];
 }

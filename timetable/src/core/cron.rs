@@ -1,10 +1,11 @@
 //! Cron expressions in a time zone.
 //!
-//! The expression is about the clock on the wall, which a change of summer time moves:
+//! An expression refers to local time, which daylight saving time shifts:
 //!
-//! - An expression that names hours fires once for each time on the wall that it names. A time that the clock skips fires at the end of
-//!   the gap; a time that the clock shows twice fires the first time.
-//! - An expression for every hour (`*`) goes by elapsed time: nothing fires in a gap, and an hour that the clock shows twice is two hours.
+//! - An expression that names hours fires once for each local time that it names. A local time that the clock skips fires at
+//!   the end of the gap. A local time that occurs twice fires the first time.
+//! - An expression for every hour (`*`) follows elapsed time: it fires nothing in a gap, and an hour that occurs twice is two
+//!   hours.
 
 use std::fmt;
 
@@ -18,8 +19,8 @@ use jiff::tz::{AmbiguousOffset, TimeZone};
 use super::error::Refused;
 use super::zone::time_zone;
 
-/// A calendar has all combinations of days, weekdays and leap years from here on: an expression that never matches after it matches
-/// never.
+/// From this date on, a calendar has all combinations of days, weekdays and leap years. An expression that does not match after
+/// it never matches.
 const REFERENCE: &str = "2000-01-01T00:00:00Z";
 
 /// A cron expression in a time zone.
@@ -28,7 +29,7 @@ pub struct CronRule {
     expression: String,
     zone_name: String,
     zone: TimeZone,
-    /// Large, and moved about with its schedule.
+    /// Boxed because it is large and moves with its schedule.
     cron: Box<Cron>,
     every_hour: bool,
 }
@@ -45,10 +46,8 @@ impl CronRule {
         let rule = Self { expression, zone_name: zone_name.to_owned(), zone, cron, every_hour };
         let reference = REFERENCE.parse().expect("a constant instant");
         if rule.next_after(reference).is_none() {
-            let reason = format!(
-                "{:?} never matches: no month that it names has a day that it names",
-                rule.expression
-            );
+            let reason =
+                format!("{:?} never matches: none of its months has one of its days", rule.expression);
             return Err(("cron", reason));
         }
         Ok(rule)
@@ -71,7 +70,7 @@ impl CronRule {
 
     /// Returns the first instant after this one at which the rule fires; `None` beyond the end of the calendar.
     pub(crate) fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
-        // Expressions have whole seconds.
+        // Expressions have a resolution of one second.
         let after = Timestamp::from_second(after.as_millisecond().div_euclid(1000)).ok()?;
         if self.every_hour { self.next_by_elapsed_time(after) } else { self.next_by_wall_time(after) }
     }
@@ -85,7 +84,7 @@ impl CronRule {
         let mut wall = after.to_zoned(self.zone.clone()).datetime();
         loop {
             wall = self.cron.find_next_occurrence(&wall, false).ok()?;
-            // The second time that the clock shows a time is over already if the first one is.
+            // If the first occurrence of a local time is over, its second occurrence is over too.
             let instant = self.instant_of(wall)?;
             if instant > after {
                 return Some(instant);

@@ -1,4 +1,4 @@
-//! What fires now: the only place that decides it.
+//! Decides which instants fire now. No other code decides this.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,24 +9,25 @@ use super::catch_up::{CatchUp, MAX_CATCH_UP, ON_TIME};
 use super::schedule::Schedule;
 use super::state::State;
 
-/// The most firings of one decision, whose jobs are added to the outbox in one call. The next decision has the next ones.
+/// The maximum number of firings of one decision, whose jobs are added to the outbox in one call. The next decision has the
+/// next ones.
 pub const MAX_AT_ONCE: usize = 100;
 
-/// What fires now, and what the state is after it.
+/// The instants that fire now, and the schedule's state after them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Decision {
     /// The instants that fire, in order.
     pub firings: Vec<Timestamp>,
-    /// The missed instants that will not fire, if there are any.
+    /// The missed instants that are skipped, if there are any.
     pub skipped: Option<Skipped>,
-    /// True if further firings are due already.
+    /// True if further firings are already due.
     pub is_more: bool,
-    /// The state after it.
+    /// The state after this decision.
     pub state: State,
 }
 
-/// Missed instants that will not fire.
+/// Missed instants that are skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Skipped {
@@ -36,12 +37,12 @@ pub struct Skipped {
     pub newest: Timestamp,
 }
 
-/// Decides what fires at `now`, by the clock of the outbox, for a schedule in this state.
+/// Decides which instants of a schedule in this state fire at `now`, the time of the outbox's clock.
 ///
-/// - A new schedule fires from now on; so does one with a new rule, and one that was removed and is in the timetable again.
-/// - A paused one fires nothing.
-/// - While the clock is behind the last decision, since it was set back, nothing fires.
-/// - Instants of the last [minute](ON_TIME) fire. Of older ones the [catch-up rule](CatchUp) decides.
+/// - A new schedule fires from now on. So does a schedule with a changed rule, and one that was removed and added again.
+/// - A paused schedule fires nothing.
+/// - If the clock was set back to before the last decision, nothing fires until it has caught up.
+/// - Instants of the last [minute](ON_TIME) fire. The [catch-up rule](CatchUp) decides about older ones.
 pub fn due(schedule: &Schedule, state: Option<&State>, now: Timestamp) -> Decision {
     let rule = schedule.rule();
     let Some(state) = state else { return Decision::nothing(State::new(rule, now)) };

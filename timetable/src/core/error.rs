@@ -1,14 +1,14 @@
-//! The reason for which a schedule is refused.
+//! The error of a schedule that is refused.
 
 use std::fmt;
 
-/// The reason for which a schedule is refused. The text says what would be right.
+/// The reason why a schedule is refused. Its text says which values are valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScheduleError {
     /// The schedule's name.
     pub schedule: String,
-    /// The part that is refused: `name`, `cron`, `time_zone`, `every`, or a part of the job such as `payload.user.name`.
+    /// The part with the error: `name`, `cron`, `time_zone`, `every`, or a part of the job such as `payload.user.name`.
     pub field: String,
     /// The reason, and what to do.
     pub reason: String,
@@ -28,5 +28,5 @@ impl fmt::Display for ScheduleError {
 
 impl std::error::Error for ScheduleError {}
 
-/// A part that is refused, and the reason.
+/// The part with the error, and the reason.
 pub(crate) type Refused = (&'static str, String);

@@ -9,7 +9,8 @@ use super::error::Refused;
 
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// An interval, whose instants are its multiples since the Unix epoch: the same on each machine, before and after a restart.
+/// An interval that fires at its multiples since the Unix epoch, which are the same on each machine, before and after a
+/// restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval {
     seconds: i64,
@@ -40,7 +41,7 @@ impl Interval {
 
 impl fmt::Display for Interval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The largest unit of which it is a whole number, so that one interval has one text.
+        // Uses the largest unit that divides it, so that an interval has only one text.
         let units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
         let (unit, length) =
             units.into_iter().find(|(_, length)| self.seconds % length == 0).unwrap_or(("s", 1));

@@ -1,4 +1,4 @@
-//! The check of a schedule's job, before any firing.
+//! Checks a schedule's job before any firing.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use drumline_producer::{Attributes, Checks, NewJob, Outgoing, Unsendable};
 use drumline_store::outbox::OutboxJob;
 use serde_json::value::RawValue;
 
-/// A FIFO queue is known by the end of its name.
+/// The suffix of a FIFO queue's name.
 const FIFO: &str = ".fifo";
 
-/// Checks a job as it is checked before it is sent, as far as its queue is known.
+/// Makes the checks that are made before a job is sent, as far as the job's queue is known.
 pub(crate) fn check_job(job: &OutboxJob, checks: &Checks) -> Result<(), Unsendable> {
-    let payload: Box<RawValue> = serde_json::from_str(&job.payload).expect("a payload is made of JSON");
+    let payload: Box<RawValue> = serde_json::from_str(&job.payload).expect("a payload consists of JSON");
     let new = NewJob {
         job_id: job.id.clone(),
         schema_version: job.schema_version,

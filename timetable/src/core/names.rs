@@ -2,14 +2,14 @@
 
 use jiff::Timestamp;
 
-/// The name of a timetable that was given none.
+/// The name of a timetable that sets no name.
 pub const DEFAULT_TIMETABLE: &str = "default";
 
-/// A firing's id is its schedule's name and its instant, and has at most the 128 characters of a job's id.
+/// A firing's id consists of its schedule's name and its instant, and a job's id has at most 128 characters.
 const MAX_SCHEDULE_NAME: usize = 64;
 const MAX_TIMETABLE_NAME: usize = 32;
 
-/// States of timetables begin so, in an outbox that may have others.
+/// The prefix of the names of timetables' states in an outbox, which may keep other states too.
 const STATE_PREFIX: &str = "schedule:";
 
 pub(crate) fn check_schedule_name(name: &str) -> Result<(), String> {
@@ -29,12 +29,12 @@ fn check(name: &str, longest: usize) -> Result<(), String> {
     }
 }
 
-/// Returns the schedule's name among those of all timetables: that of the default one alone, else `TIMETABLE/NAME`.
+/// Returns the schedule's name among those of all timetables: `NAME` for the default timetable, else `TIMETABLE/NAME`.
 pub(crate) fn full_name(timetable: &str, schedule: &str) -> String {
     if timetable == DEFAULT_TIMETABLE { schedule.to_owned() } else { format!("{timetable}/{schedule}") }
 }
 
-/// Returns the id of the job of one firing. It is the same in each scheduler, so that a second firing of an instant is the same job.
+/// Returns the id of a firing's job. All schedulers use the same id, so that a second firing of an instant is the same job.
 ///
 /// ```
 /// use drumline_timetable::{DEFAULT_TIMETABLE, firing_id};

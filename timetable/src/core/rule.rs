@@ -11,7 +11,7 @@ use super::cron::CronRule;
 use super::error::{Refused, ScheduleError};
 use super::interval::Interval;
 
-/// The first stretch of time in which instants are looked for, backwards; it is doubled until there are enough.
+/// The first range of time that is searched for instants, backwards. It is doubled until enough are found.
 const FIRST_STRETCH_SECS: i64 = 60;
 
 /// The rule by which a schedule fires.
@@ -28,16 +28,16 @@ impl Rule {
     /// Reads a cron expression and the IANA name of its time zone.
     ///
     /// # Errors
-    /// If the expression is none or never matches, or there is no such time zone.
+    /// If the expression is invalid or never matches, or the time zone does not exist.
     pub fn cron(schedule: &str, expression: &str, time_zone: &str) -> Result<Self, ScheduleError> {
         Self::parse_cron(expression, time_zone)
             .map_err(|(field, reason)| ScheduleError::new(schedule, field, reason))
     }
 
-    /// Makes an interval.
+    /// Returns a rule for an interval.
     ///
     /// # Errors
-    /// If it has no whole seconds, or is longer than a year.
+    /// If the interval is not a number of whole seconds, or is longer than a year.
     pub fn every(schedule: &str, every: Duration) -> Result<Self, ScheduleError> {
         Interval::new(every)
             .map(Self::Every)
@@ -85,7 +85,7 @@ impl Rule {
     }
 }
 
-/// The expression with its time zone, or the interval.
+/// Writes the expression with its time zone, or the interval.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -95,7 +95,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// A rule as the state of its schedule keeps it.
+/// A rule in the form in which its schedule's state stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", untagged)]
 pub(crate) enum StoredRule {
@@ -117,7 +117,7 @@ impl From<&Rule> for StoredRule {
 }
 
 impl StoredRule {
-    /// Returns the rule; `None` if this version knows no such rule.
+    /// Returns the rule. `None` if this version does not know such a rule.
     pub(crate) fn rule(&self) -> Option<Rule> {
         match self {
             Self::Cron { cron, time_zone } => Rule::parse_cron(cron, time_zone).ok(),

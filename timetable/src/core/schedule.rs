@@ -13,7 +13,7 @@ use super::message::check_job;
 use super::names::{DEFAULT_TIMETABLE, check_schedule_name, firing_id, full_name};
 use super::rule::Rule;
 
-/// The message attribute that has the instant for which a job was fired, as in RFC 3339.
+/// The message attribute with the instant for which a job was fired, in RFC 3339 format.
 pub const SCHEDULED_AT: &str = "scheduledAt";
 
 /// A schedule: a name, a rule, and the job of its firings.
@@ -36,16 +36,16 @@ pub struct Schedule {
     name: String,
     rule: Rule,
     catch_up: CatchUp,
-    /// A job without an id of its own.
+    /// A job without an id.
     job: OutboxJob,
 }
 
 impl Schedule {
-    /// A schedule whose firings are this job, each with an id of its own.
+    /// Returns a schedule whose firings are this job, each with a different id.
     ///
     /// # Errors
-    /// If the name is none, or the job cannot be written as JSON, or has an idempotency key: each firing would have the same one, and
-    /// workers would run the job once.
+    /// If the name is invalid, the job cannot be written as JSON, or the job has an idempotency key. Each firing would have the
+    /// same key, and workers would run the job only once.
     pub fn new<J: Job + Serialize>(name: &str, rule: Rule, job: &J) -> Result<Self, ScheduleError> {
         let refused = |field: &str, reason: String| ScheduleError::new(name, field, reason);
         let payload = serde_json::to_string(job)
@@ -60,11 +60,11 @@ impl Schedule {
         Self::of(name, rule, template)
     }
 
-    /// A schedule whose firings have the parts of this job, but for its id and its due time: one of
-    /// [`SendJob::to_outbox_job`](drumline_producer::SendJob::to_outbox_job) has all options of a job.
+    /// Returns a schedule whose firings have the parts of this job, except its id and its due time. A job from
+    /// [`SendJob::to_outbox_job`](drumline_producer::SendJob::to_outbox_job) can have every option.
     ///
     /// # Errors
-    /// As [`new`](Self::new), and if the payload is not JSON.
+    /// The errors of [`new`](Self::new), and a payload that is not JSON.
     pub fn of(name: &str, rule: Rule, job: OutboxJob) -> Result<Self, ScheduleError> {
         check_schedule_name(name).map_err(|reason| ScheduleError::new(name, "name", reason))?;
         if let Err(error) = serde_json::from_str::<&RawValue>(&job.payload) {
@@ -81,13 +81,13 @@ impl Schedule {
         Ok(Self { name: name.to_owned(), rule, catch_up: CatchUp::default(), job })
     }
 
-    /// Sets what happens to firings that were missed. The default is [`CatchUp::Last`].
+    /// Sets the rule for missed firings. The default is [`CatchUp::Last`].
     #[must_use]
     pub fn catch_up_by(self, catch_up: CatchUp) -> Self {
         Self { catch_up, ..self }
     }
 
-    /// Sets the URL, the ARN or the name of the queue. The default is the queue of the job's type, by the settings of the relay.
+    /// Sets the URL, ARN or name of the queue. By default, the relay's settings choose the queue by the job's type.
     #[must_use]
     pub fn queue(mut self, queue: impl Into<String>) -> Self {
         self.job.queue = Some(queue.into());
@@ -111,7 +111,7 @@ impl Schedule {
         &self.rule
     }
 
-    /// Returns what happens to firings that were missed.
+    /// Returns the rule for missed firings.
     pub fn catch_up(&self) -> CatchUp {
         self.catch_up
     }
@@ -121,7 +121,7 @@ impl Schedule {
         &self.job.job_type
     }
 
-    /// Checks the job as it is checked before it is sent.
+    /// Makes the checks that are made before the job is sent.
     pub(crate) fn check(&self, checks: &Checks) -> Result<(), ScheduleError> {
         let refused = |Unsendable { field, reason, .. }| ScheduleError::new(&self.name, field, reason);
         let sample = self.job_at(DEFAULT_TIMETABLE, Timestamp::UNIX_EPOCH);
@@ -133,7 +133,7 @@ impl Schedule {
         self.job_with(firing_id(timetable, &self.name, instant), instant)
     }
 
-    /// Returns a job of its own, which is none of the firings.
+    /// Returns a job to run now. It is separate from the schedule's firings.
     pub(crate) fn job_now(&self, timetable: &str, unique: &str, now: Timestamp) -> OutboxJob {
         self.job_with(format!("{}@run-now-{unique}", full_name(timetable, &self.name)), now)
     }

@@ -1,4 +1,4 @@
-//! The state of a schedule: a small text that the outbox keeps, and changes together with the jobs of firings.
+//! The state of a schedule: a short text in the outbox, changed in one transaction with the jobs of firings.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rule::{Rule, StoredRule};
 
-/// The version of the text. A reader that finds a higher one leaves the schedule alone.
+/// The version of the text. A program that reads a higher version does not run the schedule.
 const VERSION: u32 = 1;
 
 /// The state of a schedule.
@@ -16,11 +16,11 @@ const VERSION: u32 = 1;
 #[non_exhaustive]
 pub struct State {
     pub(crate) version: u32,
-    /// The rule in force. Another one in code or settings starts at the time at which a scheduler first sees it.
+    /// The rule in force. A changed rule takes effect when a scheduler first sees it.
     pub(crate) rule: StoredRule,
     /// The time at which a scheduler first saw the schedule.
     pub created: Timestamp,
-    /// All instants up to this one have fired or were skipped. It never goes back, so no instant fires again.
+    /// All instants up to this one have fired or were skipped. It never decreases, so no instant fires twice.
     pub decided: Timestamp,
     /// The last instant that fired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,12 +28,12 @@ pub struct State {
     /// The time at which an operator paused the schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Timestamp>,
-    /// The time at which a scheduler saw that the schedule is not in its timetable any more.
+    /// The time at which a scheduler saw that the schedule was no longer in its timetable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<Timestamp>,
 }
 
-/// The reason for which the text of a state cannot be used.
+/// The reason why the text of a state cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateError(String);
 
@@ -51,7 +51,7 @@ struct Versioned {
 }
 
 impl State {
-    /// The state of a schedule that a scheduler sees for the first time.
+    /// Returns the state of a schedule that a scheduler sees for the first time.
     pub(crate) fn new(rule: &Rule, now: Timestamp) -> Self {
         Self {
             version: VERSION,
@@ -67,7 +67,7 @@ impl State {
     /// Reads a state.
     ///
     /// # Errors
-    /// If the text is none, or is of a newer version.
+    /// If the text is not a state, or has a newer version.
     pub fn parse(text: &str) -> Result<Self, StateError> {
         let not_one =
             |error: serde_json::Error| StateError(format!("is not the state of a schedule: {error}"));
@@ -85,17 +85,17 @@ impl State {
         serde_json::to_string(self).expect("texts, numbers and times are JSON")
     }
 
-    /// Returns true if schedulers run it by this rule.
+    /// Returns true if schedulers run the schedule by this rule.
     pub fn runs_by(&self, rule: &Rule) -> bool {
         self.removed.is_none() && self.rule == StoredRule::from(rule)
     }
 
-    /// Returns the next firing by a rule, after `now` and after what was decided; `None` for a paused schedule.
+    /// Returns the next firing by a rule, after `now` and after the instants already decided. `None` for a paused schedule.
     pub(crate) fn next(&self, rule: &Rule, now: Timestamp) -> Option<Timestamp> {
         if self.paused.is_some() { None } else { rule.next_after(now.max(self.decided)) }
     }
 
-    /// Returns the rule in force; `None` if this program cannot use it, such as one in a time zone that is not known here.
+    /// Returns the rule in force. `None` if this program cannot use it, for example because its time zone is unknown here.
     pub fn rule(&self) -> Option<Rule> {
         self.rule.rule()
     }
@@ -109,21 +109,21 @@ impl State {
         }
     }
 
-    /// Returns the state as an operator pauses the schedule. A paused one stays as it is.
+    /// Returns the state after an operator pauses the schedule. The state of a paused schedule does not change.
     #[must_use]
     pub fn pause(self, now: Timestamp) -> Self {
         let paused = self.paused.or(Some(now));
         Self { paused, ..self }
     }
 
-    /// Returns the state as an operator resumes the schedule. Firings that fell into the pause are skipped.
+    /// Returns the state after an operator resumes the schedule. Firings during the pause are skipped.
     #[must_use]
     pub fn resume(self, now: Timestamp) -> Self {
         let decided = if self.paused.is_some() { self.decided.max(now) } else { self.decided };
         Self { paused: None, decided, ..self }
     }
 
-    /// Returns the state as a scheduler sees that the schedule is not in its timetable any more.
+    /// Returns the state after a scheduler sees that the schedule is no longer in its timetable.
     #[must_use]
     pub fn remove(self, now: Timestamp) -> Self {
         let removed = self.removed.or(Some(now));

@@ -1,26 +1,27 @@
-//! Time zones by their names.
+//! Finds time zones by their names.
 
 use jiff::tz::{TimeZone, db};
 
 use super::error::ScheduleError;
 
-/// The most names that an error text suggests.
+/// The maximum number of names that an error text suggests.
 const MOST_SUGGESTED: usize = 3;
 
-/// The most slips of the keyboard in a name.
+/// The maximum number of typing errors in a name.
 const MOST_SLIPS: usize = 3;
 
-/// Accepts the name of a time zone.
+/// Checks the name of a time zone.
 pub(crate) fn check_time_zone(schedule: &str, name: &str) -> Result<(), ScheduleError> {
     time_zone(name).map(drop).map_err(|reason| ScheduleError::new(schedule, "time_zone", reason))
 }
 
-/// Returns the time zone with this IANA name, from the system's database, else from the one in this program.
+/// Returns the time zone with this IANA name, from the system's database or else from the one in this program.
 ///
 /// # Errors
-/// If there is none, with the names that were perhaps meant.
+/// If there is no such zone. The text suggests similar names.
 pub(crate) fn time_zone(name: &str) -> Result<TimeZone, String> {
-    // The empty name is no zone of the database, and a path is none that operators on other machines have.
+    // The database has no zone with an empty name. A path to a zone file is refused because other machines may not have the
+    // file.
     let known = TimeZone::get(name).ok().filter(|zone| zone.iana_name().is_some());
     known.ok_or_else(|| {
         let meant = meant(name);
@@ -33,7 +34,7 @@ pub(crate) fn time_zone(name: &str) -> Result<TimeZone, String> {
     })
 }
 
-/// Returns the names that a wrong one is near: the zones of a city with this name, else those that a few slips turn into it.
+/// Returns the names that a wrong name resembles: the zones of the city with this name, or else names a few typing errors away.
 fn meant(name: &str) -> Vec<String> {
     let wanted = folded(name);
     let all: Vec<String> = db().available().map(|name| name.to_string()).collect();

@@ -1,4 +1,4 @@
-//! An outbox whose answers are late, missing or lost.
+//! An outbox whose responses are late, missing or lost.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,11 +10,11 @@ use drumline_store::outbox::{
     Added, Answer, Conclusion, Lag, Lease, MemoryOutbox, Outbox, OutboxJob, OutboxRow, Rows, TakenJob, Unique,
 };
 
-/// An outbox in memory, whose calls take time and fail at random: before they are done, or after.
+/// An outbox in memory whose calls take time and fail at random, before or after they take effect.
 pub(super) struct Faulty {
     pub(super) inner: Arc<MemoryOutbox>,
     random: Mutex<fastrand::Rng>,
-    /// Of so many calls in a thousand the answer is an error.
+    /// The number of calls in a thousand that return an error.
     failing: AtomicU32,
     down: AtomicBool,
 }
@@ -25,7 +25,7 @@ impl Faulty {
         Self { inner, random, failing: AtomicU32::new(failing_per_mille), down: AtomicBool::new(false) }
     }
 
-    /// Has it answer nothing, or answer again.
+    /// Makes the outbox respond to no call, or respond again.
     pub(super) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! What operators do, while schedulers run.
+//! Tests of operators' actions while schedulers run.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn a_schedule_is_paused_and_resumed_under_running_schedulers() {
     assert!(table.pause(outbox, "second").await.unwrap());
     let paused = world.state("second").await.unwrap().paused.unwrap();
     sleep(Duration::from_secs(30)).await;
-    assert!(!table.pause(outbox, "second").await.unwrap(), "it is paused already");
+    assert!(!table.pause(outbox, "second").await.unwrap(), "it is already paused");
     assert!(world.fired("second").iter().all(|instant| at(instant) <= paused));
     assert!(table.resume(outbox, "second").await.unwrap());
     let resumed = world.now().await;
@@ -57,7 +57,7 @@ async fn a_run_at_once_is_a_job_of_its_own() {
     let mut expected = ids.to_vec();
     expected.sort();
     assert_eq!(fired, expected);
-    assert_eq!(world.state("hour").await, before, "the next firing is not disturbed");
+    assert_eq!(world.state("hour").await, before, "the next firing does not change");
 }
 
 #[tokio::test(start_paused = true)]

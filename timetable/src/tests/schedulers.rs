@@ -1,4 +1,4 @@
-//! Each firing is one job, whatever happens to schedulers, the outbox and its clock.
+//! Each firing is one job, through failures of schedulers, the outbox and its clock.
 
 use std::time::Duration;
 
@@ -22,12 +22,12 @@ async fn one_scheduler_fires_on_time() {
     for schedule in &schedules {
         world.assert_each_fired_once(schedule, until).await;
     }
-    // 02:30 is there twice.
+    // 02:30 occurs twice.
     assert_eq!(world.fired("night"), ["2026-10-25T00:30:00Z"]);
     assert_eq!(running.stop().await.fired, 3 * 3600 + 3 * 60 + 1);
 }
 
-/// Three schedulers that are killed and started at random, over an outbox that fails, for ten minutes.
+/// Kills and starts three schedulers at random for ten minutes, over an outbox that fails.
 async fn with_kills(seed: u64) {
     let world = World::new(seed, 100);
     let mut random = fastrand::Rng::with_seed(seed);
@@ -82,7 +82,7 @@ async fn a_clock_that_is_set_back_and_forward_fires_no_instant_twice() {
             let jump = random.i64(-600..600);
             world.outbox.inner.set_clock(now.as_millisecond() + jump * 1000);
         }
-        // Past everything that was, for all catch-up.
+        // Later than any earlier time, so that all catch-up ends.
         world.outbox.inner.set_clock(furthest.as_millisecond() + 600_000);
         sleep(Duration::from_secs(60)).await;
         let until = world.now().await;
@@ -110,14 +110,14 @@ async fn a_clock_that_is_set_back_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outbox_that_is_down_is_asked_again_and_missed_firings_follow_the_rule() {
+async fn missed_firings_follow_the_rule_after_an_outbox_outage() {
     let world = World::new(4, 0);
     let schedules = [("skip", CatchUp::Skip), ("last", CatchUp::Last), ("all", CatchUp::All)]
         .map(|(name, catch_up)| schedule(name, Rule::cron(name, "*/10 * * * *", "UTC").unwrap(), catch_up));
     let _schedulers = [world.start(&timetable(&schedules)), world.start(&timetable(&schedules))];
     sleep(Duration::from_secs(60)).await;
     world.outbox.set_down(true);
-    // 22:35: 22:10, 22:20 and 22:30 are missed.
+    // At 22:35, the firings of 22:10, 22:20 and 22:30 are missed.
     sleep(Duration::from_secs(34 * 60)).await;
     world.outbox.set_down(false);
     sleep(Duration::from_secs(6 * 60)).await;
@@ -128,7 +128,7 @@ async fn an_outbox_that_is_down_is_asked_again_and_missed_firings_follow_the_rul
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_shorter_than_a_minute_loses_nothing_by_any_rule() {
+async fn an_outage_of_under_a_minute_loses_no_firing_by_any_rule() {
     let world = World::new(5, 0);
     let schedules =
         [("skip", CatchUp::Skip), ("last", CatchUp::Last)].map(|(name, catch_up)| every(name, 5, catch_up));

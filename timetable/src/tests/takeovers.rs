@@ -1,4 +1,4 @@
-//! Who fires: leaders, those that stand by, and versions of a service that follow each other.
+//! The scheduler that fires: leaders, standby schedulers, and consecutive versions of a service.
 
 use std::time::Duration;
 
@@ -20,23 +20,23 @@ async fn a_scheduler_that_is_stopped_is_followed_at_once() {
     let second = world.start(&table);
     sleep(Duration::from_secs(10)).await;
     assert!(first.stop().await.fired >= 19);
-    // The second one asks for the lease every three seconds.
+    // The second scheduler asks for the lease every three seconds.
     sleep(Duration::from_secs(4)).await;
     let until = world.now().await;
     sleep(Duration::from_millis(500)).await;
     world.assert_each_fired_once(&schedule, until).await;
     assert!(second.stop().await.fired >= 3);
     let lease = world.outbox.inner.lead(LEASE, "another", Duration::from_secs(1)).await.unwrap();
-    assert!(lease.is_some(), "the lease was given back");
+    assert!(lease.is_some(), "the lease was released");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_lease_of_a_dead_leader_delays_firings_and_loses_none() {
+async fn the_lease_of_a_dead_leader_only_delays_firings() {
     let world = World::new(2, 0);
     let schedule = every("ten", 10, CatchUp::Skip);
     let table = timetable(std::slice::from_ref(&schedule));
     world.start(&table).stop_after(15).await;
-    // As after a clock that was set back: the lease of a dead leader does not end.
+    // As after a clock that was set back, the lease of a dead leader does not end.
     let lease = world.outbox.inner.lead(LEASE, "dead", Duration::from_secs(1_000_000)).await.unwrap();
     assert!(lease.is_some());
     let standby = world.start(&table);
@@ -57,7 +57,7 @@ async fn a_new_version_starts_its_schedules_when_it_leads() {
     let (changed, added) = (every("kept", 7, CatchUp::All), every("added", 5, CatchUp::All));
     let new = world.start(&timetable(&[changed, added]));
     sleep(Duration::from_secs(21)).await;
-    // The old one leads, and its rules are in force.
+    // The old version leads, and its rules are in force.
     assert!(world.state("added").await.is_none());
     assert_eq!(world.state("kept").await.unwrap().rule_text(), "every 5s");
     assert_eq!(world.fired("kept").len(), 8, "{:?}", world.fired("kept"));
@@ -76,7 +76,7 @@ async fn a_new_version_starts_its_schedules_when_it_leads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_state_of_a_removed_schedule_goes_after_a_month() {
+async fn the_state_of_a_removed_schedule_is_deleted_after_a_month() {
     let world = World::new(4, 0);
     let (kept, gone) = (every("kept", 3600, CatchUp::Last), every("gone", 3600, CatchUp::All));
     world.start(&timetable(&[kept.clone(), gone.clone()])).stop_after(5).await;
@@ -86,7 +86,7 @@ async fn the_state_of_a_removed_schedule_goes_after_a_month() {
     sleep(Duration::from_secs(5)).await;
     assert!(world.state("gone").await.unwrap().removed.is_some());
     scheduler.stop().await;
-    // If it comes back, it starts as a new one, without what was meanwhile.
+    // If it is added again, it starts as a new one, without the instants in between.
     world.start(&timetable(&[kept.clone(), gone])).stop_after(20).await;
     assert_eq!(world.state("gone").await.unwrap().removed, None);
     assert!(world.fired("gone").is_empty());
@@ -100,7 +100,7 @@ async fn the_state_of_a_removed_schedule_goes_after_a_month() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_state_of_a_newer_version_stops_its_schedule_alone() {
+async fn a_state_of_a_newer_version_stops_only_its_schedule() {
     let world = World::new(5, 0);
     let newer = r#"{"version":2}"#;
     let name = state_name("default", "newer");

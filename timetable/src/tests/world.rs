@@ -1,4 +1,4 @@
-//! An outbox, schedulers that come and go, and a relay that counts.
+//! An outbox, schedulers that start and stop, and a relay that counts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -37,7 +37,7 @@ pub(super) fn texts(schedule: &Schedule, after: Timestamp, until: Timestamp) -> 
     schedule.rule().between(after, until).map(|instant| instant.to_string()).collect()
 }
 
-/// Names what one list has more than the other, or more often.
+/// Returns a text about the entries that one list has more often than the other.
 pub(super) fn difference(fired: &[String], expected: &[String]) -> String {
     let missing: Vec<_> = expected.iter().filter(|instant| !fired.contains(instant)).collect();
     let surplus: Vec<_> = fired
@@ -51,7 +51,7 @@ pub(super) fn difference(fired: &[String], expected: &[String]) -> String {
 
 pub(super) struct World {
     pub(super) outbox: Arc<Faulty>,
-    /// How often each job was taken by the relay.
+    /// The number of times that the relay took each job.
     taken: Arc<Mutex<BTreeMap<String, u32>>>,
     relay: JoinHandle<()>,
 }
@@ -74,7 +74,7 @@ impl World {
         let (stop, stopped) = oneshot::channel();
         let outbox: Arc<dyn Outbox> = self.outbox.clone();
         let task = tokio::spawn(timetable.clone().run(outbox, async move {
-            // A scheduler whose handle was dropped runs on.
+            // A scheduler whose handle was dropped keeps running.
             if stopped.await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -91,7 +91,7 @@ impl World {
         states.remove(&("default".to_owned(), schedule.to_owned())).map(|kept| kept.state.unwrap())
     }
 
-    /// Returns the instants for which jobs of a schedule were taken, each as often as it was.
+    /// Returns the instants for which jobs of a schedule were taken, one entry for each time.
     pub(super) fn fired(&self, schedule: &str) -> Vec<String> {
         let taken = self.taken.lock().unwrap();
         let of = |id: &str| id.strip_prefix(schedule)?.strip_prefix('@').map(str::to_owned);
@@ -99,7 +99,7 @@ impl World {
         times.flat_map(|(instant, count)| (0..count).map(move |_| instant.clone())).collect()
     }
 
-    /// Asserts that each firing of a schedule up to `until` was one job.
+    /// Asserts that each firing of a schedule up to `until` was exactly one job.
     pub(super) async fn assert_each_fired_once(&self, schedule: &Schedule, until: Timestamp) {
         let created = self.state(schedule.name()).await.expect("it was started").created;
         let expected = texts(schedule, created, until);
@@ -120,13 +120,13 @@ impl Scheduler {
         self.task.await.unwrap()
     }
 
-    /// Ends it wherever it is.
+    /// Ends it at its current await point.
     pub(super) fn kill(&self) {
         self.task.abort();
     }
 }
 
-/// Takes what is due and forgets it, so that a job that is added twice is taken twice.
+/// Takes due jobs and forgets them, so that a job that is added twice is taken twice.
 async fn relay(outbox: Arc<MemoryOutbox>, taken: Arc<Mutex<BTreeMap<String, u32>>>) {
     loop {
         let jobs = outbox.take("relay", 10_000, Duration::from_secs(30)).await.unwrap();
@@ -141,7 +141,7 @@ async fn relay(outbox: Arc<MemoryOutbox>, taken: Arc<Mutex<BTreeMap<String, u32>
 }
 
 impl Scheduler {
-    /// Lets it run for some seconds, and stops it.
+    /// Runs it for this many seconds, then stops it.
     pub(super) async fn stop_after(self, seconds: u64) -> RunSummary {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         self.stop().await

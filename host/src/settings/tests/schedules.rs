@@ -43,7 +43,7 @@ fn schedules_are_tables_of_the_file() {
 }
 
 #[test]
-fn all_that_is_wrong_with_schedules_is_reported_at_once() {
+fn all_problems_of_schedules_are_reported_at_once() {
     let file = "[[schedule]]\nname = \"a\"\ncron = \"* * * * *\"\nevery = \"5m\"\ntype = \"t\"\n\
                 [[schedule]]\ncorn = \"* * * * *\"\ntype = \"t\"\n\
                 [[schedule]]\nname = \"c\"\nevery = \"5\"\ntime_zone = \"UTC\"\ntype = \"\"\nversion = 0\npayload = nan\n\

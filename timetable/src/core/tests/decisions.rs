@@ -1,8 +1,8 @@
-//! The decision, case by case.
+//! Tests of decisions, case by case.
 
 use super::*;
 
-/// What a schedule of every minute does at some time: the instants that fire, and the newest one that is skipped.
+/// The instants that fire at some time, and the newest one that is skipped.
 type Fires = (Vec<String>, Option<String>);
 
 fn decide(schedule: &Schedule, state: &mut Option<State>, now: &str) -> Fires {
@@ -37,16 +37,16 @@ fn a_new_schedule_fires_from_its_creation_on() {
     assert_eq!(state.last, Some(at("2027-01-01T12:02:00Z")));
 }
 
-/// A rule, its catch-up rule, the time; then what fires, and the newest one that is skipped.
+/// A rule, its catch-up rule, the time, the instants that fire, and the newest one that is skipped.
 type Case<'a> = (&'a Rule, CatchUp, &'a str, &'a [&'a str], Option<&'a str>);
 
 #[test]
-fn missed_firings_follow_the_rule_and_those_of_the_last_minute_fire_in_all() {
+fn missed_firings_follow_the_rule_after_one_minute() {
     let minute = every(60);
     let hourly = cron("0 * * * *", "UTC");
     let day = cron("0 7 * * *", "UTC");
     let table: [Case<'_>; 10] = [
-        // The schedule was created at 06:30:10; nothing ran until now.
+        // The schedule was created at 06:30:10, and no scheduler has run since.
         (&minute, CatchUp::Skip, "2027-01-01T06:34:05Z", &["06:34:00"], Some("06:33:00")),
         (&minute, CatchUp::Last, "2027-01-01T06:34:05Z", &["06:34:00"], Some("06:33:00")),
         (
@@ -59,7 +59,7 @@ fn missed_firings_follow_the_rule_and_those_of_the_last_minute_fire_in_all() {
         (&hourly, CatchUp::Skip, "2027-01-01T09:30:00Z", &[], Some("09:00:00")),
         (&hourly, CatchUp::Last, "2027-01-01T09:30:00Z", &["09:00:00"], Some("08:00:00")),
         (&hourly, CatchUp::All, "2027-01-01T09:30:00Z", &["07:00:00", "08:00:00", "09:00:00"], None),
-        // A minute late is on time, and more is not.
+        // One minute late is on time. More is late.
         (&day, CatchUp::Skip, "2027-01-01T07:00:59.999Z", &["07:00:00"], None),
         (&day, CatchUp::Skip, "2027-01-01T07:01:00Z", &[], Some("07:00:00")),
         (&day, CatchUp::Last, "2027-01-01T20:00:00Z", &["07:00:00"], None),
@@ -72,12 +72,12 @@ fn missed_firings_follow_the_rule_and_those_of_the_last_minute_fire_in_all() {
         let full = |time: &str| format!("2027-01-01T{time}Z");
         let expected = (firings.iter().map(|time| full(time)).collect(), skipped.map(full));
         assert_eq!(decide(&schedule, &mut state, now), expected, "{rule} {catch_up} {now}");
-        assert_eq!(decide(&schedule, &mut state, now), fires(NOTHING), "nothing is decided twice");
+        assert_eq!(decide(&schedule, &mut state, now), fires(NOTHING), "no instant is decided twice");
     }
 }
 
 #[test]
-fn a_long_downtime_is_bounded_and_made_up_for_in_parts() {
+fn catch_up_after_a_long_downtime_is_bounded_and_in_parts() {
     let schedule = schedule(every(60), CatchUp::All);
     let mut state = Some(due(&schedule, None, at("2026-01-01T00:00:00Z")).state);
     let now = at("2027-01-01T00:00:30Z");
@@ -93,11 +93,11 @@ fn a_long_downtime_is_bounded_and_made_up_for_in_parts() {
             break;
         }
     }
-    // A thousand that are late, and the one that is on time.
+    // A thousand late firings, and one that is on time.
     assert_eq!(firings.len(), MAX_CATCH_UP + 1);
     assert_eq!(firings.last(), Some(&at("2027-01-01T00:00:00Z")));
     assert!(firings.is_sorted_by(|a, b| a < b));
-    let [skipped] = skipped[..] else { panic!("they are skipped once: {skipped:?}") };
+    let [skipped] = skipped[..] else { panic!("skipped firings are reported once: {skipped:?}") };
     assert_eq!((skipped.after, skipped.newest), (at("2026-01-01T00:00:00Z"), at("2026-12-31T07:19:00Z")));
     assert!(skipped.newest < firings[0]);
 }
@@ -138,12 +138,12 @@ fn a_changed_rule_starts_when_it_is_seen() {
     let mut state = None;
     decide(&minutes, &mut state, "2027-01-01T12:00:30Z");
     decide(&minutes, &mut state, "2027-01-01T12:01:00Z");
-    // A week later with another rule: nothing of the week fires, by neither.
+    // With another rule a week later, no instant of that week fires by either rule.
     assert_eq!(decide(&days, &mut state, "2027-01-08T12:00:00Z"), fires(NOTHING));
     assert_eq!(decide(&days, &mut state, "2027-01-09T07:00:00Z"), fires(&["2027-01-09T07:00:00Z"]));
     assert_eq!(decide(&minutes, &mut state, "2027-01-09T07:30:30Z"), fires(NOTHING));
     assert_eq!(decide(&minutes, &mut state, "2027-01-09T07:31:00Z"), fires(&["2027-01-09T07:31:00Z"]));
-    // Another time zone is another rule; other spaces are none.
+    // Another time zone is another rule. Other spaces are not.
     let zurich = schedule(cron("0 7 * * *", "Europe/Zurich"), CatchUp::All);
     decide(&days, &mut state, "2027-01-10T00:00:00Z");
     assert_eq!(decide(&zurich, &mut state, "2027-01-10T06:30:00Z"), fires(NOTHING));
@@ -166,11 +166,15 @@ fn a_pause_skips_what_falls_into_it() {
     let mut state = Some(paused);
     assert_eq!(decide(&schedule, &mut state, "2027-01-01T12:05:00Z"), fires(NOTHING));
     let resumed = state.unwrap().resume(at("2027-01-01T12:05:30Z"));
-    assert_eq!(resumed.clone().resume(at("2027-01-01T13:00:00Z")), resumed, "nothing is resumed twice");
+    assert_eq!(
+        resumed.clone().resume(at("2027-01-01T13:00:00Z")),
+        resumed,
+        "a second resume changes nothing"
+    );
     let mut state = Some(resumed);
     assert_eq!(decide(&schedule, &mut state, "2027-01-01T12:05:59Z"), fires(NOTHING));
     assert_eq!(decide(&schedule, &mut state, "2027-01-01T12:06:00Z"), fires(&["2027-01-01T12:06:00Z"]));
-    // A rule that changes meanwhile does not end the pause.
+    // A rule that changes during the pause does not end it.
     let other = super::schedule(every(30), CatchUp::All);
     let mut state = Some(state.unwrap().pause(at("2027-01-01T12:06:10Z")));
     decide(&other, &mut state, "2027-01-01T12:07:10Z");

@@ -1,4 +1,4 @@
-//! Properties of decisions, whatever the clock does.
+//! Properties of decisions for any movement of the clock.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ fn catch_ups() -> impl Strategy<Value = CatchUp> {
     prop_oneof![Just(CatchUp::Skip), Just(CatchUp::Last), Just(CatchUp::All)]
 }
 
-/// Seconds by which the clock moves from one look to the next: mostly forwards, sometimes back.
+/// The seconds by which the clock moves between two passes: mostly forwards, sometimes backwards.
 fn moves() -> impl Strategy<Value = Vec<i64>> {
     let one = prop_oneof![8 => 0_i64..90, 2 => 90_i64..20_000, 1 => -9_000_i64..0];
     prop::collection::vec(one, 1..40)
@@ -31,7 +31,7 @@ proptest! {
 
     #[test]
     fn each_instant_fires_once_at_most_and_never_early(rule in rules(), catch_up in catch_ups(), moves in moves(), start in 0_i64..20) {
-        // Around a change of the clock in Zurich.
+        // Around a daylight saving change in Zurich.
         let mut now = at("2026-10-24T22:00:00Z").as_second() + start * 1000;
         let schedule = schedule(rule, catch_up);
         let mut state: Option<State> = None;
@@ -48,7 +48,7 @@ proptest! {
             if let Some(before) = &state {
                 prop_assert!(decision.state.decided >= before.decided);
             }
-            // The same look by another scheduler comes to the same state.
+            // The same pass by another scheduler results in the same state.
             prop_assert_eq!(&due(&schedule, state.as_ref(), instant), &decision);
             state = Some(decision.state);
         }

@@ -1,4 +1,4 @@
-//! Schedules that are refused, and what their errors say.
+//! Invalid schedules, and the texts of their errors.
 
 use drumline::Job;
 
@@ -9,7 +9,7 @@ fn refused(expression: &str, zone: &str) -> String {
 }
 
 #[test]
-fn expressions_that_are_none_or_never_match_are_refused() {
+fn expressions_that_are_invalid_or_never_match_are_refused() {
     let table = [
         ("", "cron: \"\" has 0 fields: write five fields (minute hour day month weekday)"),
         ("* * * *", "has 4 fields"),
@@ -21,7 +21,7 @@ fn expressions_that_are_none_or_never_match_are_refused() {
         ("* * * 13 *", "is not a cron expression"),
         ("every day", "has 2 fields"),
         ("@reboot", "there are @yearly, @monthly, @weekly, @daily and @hourly"),
-        ("0 0 30 2 *", "\"0 0 30 2 *\" never matches: no month that it names has a day that it names"),
+        ("0 0 30 2 *", "\"0 0 30 2 *\" never matches: none of its months has one of its days"),
         ("0 0 31 4,6,9,11 *", "never matches"),
     ];
     for (expression, says) in table {
@@ -34,7 +34,7 @@ fn expressions_that_are_none_or_never_match_are_refused() {
 }
 
 #[test]
-fn time_zones_that_are_none_are_refused_with_a_suggestion() {
+fn unknown_time_zones_are_refused_with_a_suggestion() {
     let table = [
         ("Zurich", "did you mean Europe/Zurich?"),
         ("Europe/Zürich", "did you mean Europe/Zurich?"),

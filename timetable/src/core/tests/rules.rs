@@ -1,4 +1,4 @@
-//! The instants of rules: changes of summer time, leap days, intervals.
+//! The instants of rules: daylight saving changes, leap days, intervals.
 
 use super::*;
 
@@ -9,18 +9,18 @@ fn between(rule: &Rule, from: &str, until: &str) -> Vec<String> {
 
 /// On 2026-03-29 clocks in Zurich go from 02:00 CET to 03:00 CEST, at 01:00 UTC.
 #[test]
-fn a_time_that_the_clock_skips_fires_at_the_end_of_the_gap_and_once() {
+fn a_skipped_local_time_fires_once_at_the_end_of_the_gap() {
     let table: [(&str, &[&str]); 10] = [
         ("30 2 * * *", &["2026-03-29T01:00:00Z"]),
         ("0 2 * * *", &["2026-03-29T01:00:00Z"]),
         ("0 3 * * *", &["2026-03-29T01:00:00Z"]),
         ("30 1 * * *", &["2026-03-29T00:30:00Z"]),
-        // Several times in the gap are one firing at its end, also together with one that is there anyway.
+        // Several local times in the gap are one firing at its end, and the same firing as one that is already there.
         ("*/15 2 * * *", &["2026-03-29T01:00:00Z"]),
         ("30 2,3 * * *", &["2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"]),
         ("0 2-4 * * *", &["2026-03-29T01:00:00Z", "2026-03-29T02:00:00Z"]),
         ("30 2 30 3 *", &[]),
-        // Every hour goes by elapsed time: nothing in the gap, and none of its times are made up for.
+        // An expression for every hour follows elapsed time: nothing fires in the gap, and its local times are not made up for.
         ("30 * * * *", &["2026-03-29T00:30:00Z", "2026-03-29T01:30:00Z", "2026-03-29T02:30:00Z"]),
         ("59 0-23 * * *", &["2026-03-29T00:59:00Z", "2026-03-29T01:59:00Z"]),
     ];
@@ -32,14 +32,14 @@ fn a_time_that_the_clock_skips_fires_at_the_end_of_the_gap_and_once() {
 
 /// On 2026-10-25 clocks in Zurich go from 03:00 CEST back to 02:00 CET, at 01:00 UTC.
 #[test]
-fn a_time_that_the_clock_shows_twice_fires_the_first_time() {
+fn a_local_time_that_occurs_twice_fires_the_first_time() {
     let table: [(&str, &[&str]); 7] = [
         ("30 2 * * *", &["2026-10-25T00:30:00Z"]),
         ("0 2 * * *", &["2026-10-25T00:00:00Z"]),
         ("0 3 * * *", &["2026-10-25T02:00:00Z"]),
         ("*/30 2 * * *", &["2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z"]),
         ("0 2,14 * * *", &["2026-10-25T00:00:00Z"]),
-        // An hour that the clock shows twice is two hours.
+        // An hour that occurs twice is two hours.
         (
             "30 * * * *",
             &["2026-10-24T23:30:00Z", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z", "2026-10-25T02:30:00Z"],
@@ -49,7 +49,7 @@ fn a_time_that_the_clock_shows_twice_fires_the_first_time() {
     for (expression, expected) in table {
         let rule = cron(expression, "Europe/Zurich");
         assert_eq!(between(&rule, "2026-10-24T23:00:00Z", "2026-10-25T02:30:00Z"), expected, "{expression}");
-        // From inside the second hour, what the first one had is over.
+        // Within the second hour, the firings of the first one are over.
         let later = between(&rule, "2026-10-25T01:10:00Z", "2026-10-25T02:30:00Z");
         let after: Vec<&str> =
             expected.iter().copied().filter(|text| *text > "2026-10-25T01:10:00Z").collect();
@@ -60,7 +60,7 @@ fn a_time_that_the_clock_shows_twice_fires_the_first_time() {
 #[test]
 fn other_changes_of_the_clock_are_followed() {
     let table: [(&str, &str, &str, &str, &[&str]); 5] = [
-        // Midnight is skipped: 2026-04-24 in Cairo begins at 01:00.
+        // Midnight is skipped: 2026-04-24 in Cairo starts at 01:00.
         (
             "Africa/Cairo",
             "0 0 * * *",
@@ -104,7 +104,7 @@ fn expressions_say_what_they_say_elsewhere() {
         ("0 12 29 2 *", &["2028-02-29T12:00:00Z", "2032-02-29T12:00:00Z"]),
         ("0 12 31 * *", &["2027-01-31T12:00:00Z", "2027-03-31T12:00:00Z"]),
         ("0 12 L * *", &["2027-01-31T12:00:00Z", "2027-02-28T12:00:00Z"]),
-        // A day of the month or a weekday, as in cron; with + both.
+        // A day of the month or a weekday, as in cron. With `+`, both.
         ("0 12 1 * FRI", &["2027-01-01T12:00:00Z", "2027-01-08T12:00:00Z"]),
         ("0 12 13 * +FRI", &["2027-08-13T12:00:00Z", "2028-10-13T12:00:00Z"]),
         ("0 12 * * 7", &["2027-01-03T12:00:00Z", "2027-01-10T12:00:00Z"]),
@@ -163,7 +163,7 @@ fn the_newest_instants_are_found_however_long_ago_the_oldest_is() {
     for (rule, limit, expected) in table {
         let found = rule.newest(long_ago, now, limit);
         if expected.is_empty() {
-            assert_eq!(found.len(), 7, "{rule}: all of them");
+            assert_eq!(found.len(), 7, "{rule}: all instants");
         } else {
             assert_eq!(texts(found), expected, "{rule}");
         }
