@@ -1,33 +1,33 @@
-//! The rules by which messages become batches: by count, by time, and by the size of the event.
+//! Combines messages into batches by count, time, and the size of the event.
 //!
-//! No clock, no queue: the caller passes the time, and messages as it receives them.
+//! The code has no clock and no queue: the caller passes the time and the received messages.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The most messages of one receive.
+/// The maximum number of messages of one receive.
 pub(crate) const RECEIVE: usize = 10;
 
 /// The bounds of a batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// The most messages.
+    /// The maximum number of messages.
     pub(crate) count: usize,
-    /// The most bytes of all records.
+    /// The maximum total size of all records, in bytes.
     pub(crate) bytes: usize,
     /// The time that the first message waits for others.
     pub(crate) window: Duration,
 }
 
-/// Messages that wait for their batch to be complete.
+/// Messages that wait until their batch is complete.
 #[derive(Debug)]
 pub(crate) struct Batching<M> {
     bounds: Bounds,
     /// Messages with the size of their records.
     waiting: VecDeque<(M, usize)>,
-    /// The time at which the first one came, or did not fit the batch before.
+    /// The time at which the first one arrived, or did not fit into the batch before.
     since: Option<Instant>,
 }
 
@@ -54,14 +54,15 @@ impl<M> Batching<M> {
         Some(self.since? + self.bounds.window)
     }
 
-    /// Takes the batch, if it is complete: full by count or size, or its window has passed. What does not fit begins the next batch.
+    /// Returns the batch if it is complete: full by count or size, or its window has passed. Messages that do not fit start the
+    /// next batch.
     pub(crate) fn take(&mut self, now: Instant) -> Option<Vec<M>> {
         let mut bytes = 0;
         let fit = self.waiting.iter().take(self.bounds.count).take_while(|(_, size)| {
             bytes += size;
             bytes <= self.bounds.bytes
         });
-        // A message that is too large alone is invoked alone, and refused.
+        // A message that is too large by itself is invoked alone, and the event is refused.
         let fit = fit.count().max(1);
         let is_full = fit < self.waiting.len() || fit >= self.bounds.count;
         if self.waiting.is_empty() || !is_full && self.closes_at().is_some_and(|at| now < at) {
@@ -72,7 +73,7 @@ impl<M> Batching<M> {
         Some(batch)
     }
 
-    /// Takes out the waiting messages that `is_such` returns true for.
+    /// Removes and returns the waiting messages for which `is_such` returns true.
     pub(crate) fn remove(&mut self, is_such: impl Fn(&M) -> bool) -> Vec<M> {
         let (removed, left): (VecDeque<_>, _) =
             self.waiting.drain(..).partition(|(message, _)| is_such(message));
@@ -130,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_closes_early_at_its_size_and_the_rest_begins_the_next() {
+    fn a_batch_closes_at_its_size_and_the_rest_starts_the_next() {
         let (mut batching, now) = (batching(10, 5 * SECOND), Instant::now());
         receive(&mut batching, now, &[(1, 60), (2, 40), (3, 1), (4, 200)]);
         let later = now + SECOND;
         assert_eq!(batching.take(later), Some(vec![1, 2]));
-        assert_eq!(batching.take(later), Some(vec![3]), "the next one does not fit");
-        assert_eq!(batching.take(now + 5 * SECOND), None, "it may wait for others, for a window of its own");
-        assert_eq!(batching.take(later + 5 * SECOND), Some(vec![4]), "too large, and alone");
+        assert_eq!(batching.take(later), Some(vec![3]), "the next message does not fit");
+        assert_eq!(batching.take(now + 5 * SECOND), None, "it waits for others, for a new window");
+        assert_eq!(batching.take(later + 5 * SECOND), Some(vec![4]), "a message that is too large is alone");
     }
 
     #[test]

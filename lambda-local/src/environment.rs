@@ -14,8 +14,8 @@ use crate::invoked::{Failure, FailureKind, Invoked};
 use crate::process::Process;
 use crate::runtime_api::{End, Invocation};
 
-/// The time that Lambda gives a process to ask for its first event, before it restarts it within the function's timeout. Here the
-/// process has the sum of both.
+/// The time that Lambda gives a process to request its first event, before it restarts the process within the function's
+/// timeout. Here the process has the sum of both.
 const INIT_TIME: Duration = Duration::from_secs(10);
 
 /// The largest event and the largest response, in bytes: 6 MB and a little for Lambda's own.
@@ -24,8 +24,9 @@ pub(crate) const MAX_PAYLOAD: usize = 6 * 1024 * 1024 + 100;
 
 /// An environment in which a function's invocations run, one after the other.
 ///
-/// It starts a process for the first invocation and keeps it for those that follow. A process that timed out is killed, and one that
-/// ended is replaced by a new one for the next invocation. An invocation that is cancelled leaves the process at work on it. Dropping the environment kills the process.
+/// It starts a process for the first invocation and keeps it for the following ones. A process that timed out is killed, and a
+/// process that ended is replaced for the next invocation. An invocation that is cancelled leaves its process running. Dropping
+/// the environment kills the process.
 #[derive(Debug)]
 pub struct ExecutionEnvironment {
     function: Arc<Function>,
@@ -33,12 +34,12 @@ pub struct ExecutionEnvironment {
 }
 
 impl ExecutionEnvironment {
-    /// An environment without a process yet.
+    /// Returns an environment that has not started a process yet.
     pub fn new(function: Arc<Function>) -> Self {
         Self { function, process: None }
     }
 
-    /// Invokes the function with this event, and waits for the end.
+    /// Invokes the function with this event, and waits until the invocation ends.
     pub async fn invoke(&mut self, event: impl Into<Bytes>) -> Invoked {
         let invoked = self.run(event.into()).await;
         self.function.reports.line(&invoked.report(self.function.memory_mb));
@@ -73,7 +74,7 @@ impl ExecutionEnvironment {
         let process = self.process.as_mut().expect("a process that is ready is kept");
         let mut pending = process.api.invoke(Invocation::new(event).timeout(limit));
         let request_id = pending.request_id().to_owned();
-        // Cancel-safe: each branch that is not chosen is cancel-safe by itself, and a result that comes at the same moment wins.
+        // Cancel-safe: each branch that is not chosen is cancel-safe, and a result that arrives at the same moment wins.
         let result = tokio::select! {
             biased;
             Some(ended) = pending.ended() => match ended.end {
@@ -102,11 +103,11 @@ impl ExecutionEnvironment {
         Invoked { request_id, result, duration, init, max_memory_mb }
     }
 
-    /// Sees to it that the process asks for an event: the present one, or a new one. Returns the time that its start took.
+    /// Waits until a process requests an event: the present one, or a new one. Returns the time that its start took.
     async fn ready(&mut self) -> Result<Option<Duration>, Failure> {
         if let Some(mut process) = self.process.take() {
             let api = Arc::clone(&process.api);
-            // Cancel-safe: nothing is taken by any. A process that asked and then ended is not ready.
+            // Cancel-safe: no branch takes anything. A process that requested an event and then ended is not ready.
             let is_ready = tokio::select! {
                 biased;
                 _ = process.wait() => false,
@@ -125,7 +126,7 @@ impl ExecutionEnvironment {
             started.map_err(|error| failed(format!("{}: {error}", self.function.bootstrap.display())));
         let process = self.process.insert(started?);
         let (limit, api) = (INIT_TIME + self.function.timeout, Arc::clone(&process.api));
-        // Cancel-safe: nothing is taken by any. A process that asked and then ended is not ready.
+        // Cancel-safe: no branch takes anything. A process that requested an event and then ended is not ready.
         let failure = tokio::select! {
             biased;
             status = process.wait() => match api.init_errors().last() {
@@ -151,7 +152,7 @@ fn shown(status: io::Result<ExitStatus>) -> String {
     status.map_or_else(|error| error.to_string(), |status| status.to_string())
 }
 
-/// Refuses an event that Lambda would refuse.
+/// Returns an error for an event that Lambda would refuse.
 fn accepted(event: &Bytes) -> Result<(), Failure> {
     if event.len() <= MAX_PAYLOAD {
         return Ok(());
@@ -160,7 +161,7 @@ fn accepted(event: &Bytes) -> Result<(), Failure> {
     Err(Failure::new(FailureKind::Error, "RequestEntityTooLargeException", message))
 }
 
-/// Returns a response that Lambda would pass on.
+/// Returns the response if Lambda would pass it on.
 fn checked(response: Bytes) -> Result<Bytes, Failure> {
     if response.len() <= MAX_PAYLOAD {
         return Ok(response);
@@ -176,7 +177,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_event_that_is_too_large_is_refused_before_a_process_starts() {
+    async fn a_too_large_event_is_refused_before_a_process_starts() {
         let mut environment = ExecutionEnvironment::new(Arc::new(Function::new("/no/such/program")));
         let refused = environment.invoke(vec![b' '; MAX_PAYLOAD + 1]).await.result.unwrap_err();
         assert_eq!(refused.error_type, "RequestEntityTooLargeException", "{refused}");

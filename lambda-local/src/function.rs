@@ -1,4 +1,4 @@
-//! A function's configuration, and the environment variables that follow from it.
+//! A function's configuration, and the environment variables derived from it.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,24 +9,24 @@ use std::time::Duration;
 use crate::logs::LogSink;
 use crate::runtime_api::LONGEST_TIMEOUT;
 
-/// The memory of a function that names none, in megabytes.
+/// The default memory of a function, in megabytes.
 pub const DEFAULT_MEMORY_MB: u32 = 128;
 
-/// The timeout of a function that names none: Lambda's default.
+/// The default timeout of a function, which is Lambda's default.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The longest timeout of a function.
 pub const MAX_TIMEOUT: Duration = LONGEST_TIMEOUT;
 
-/// The name of a function that names none.
+/// The default name of a function.
 const DEFAULT_NAME: &str = "local";
 
-/// The value of credentials that are none.
+/// The value of fake credentials.
 const FAKE_CREDENTIAL: &str = "local";
 
 const DEFAULT_REGION: &str = "us-east-1";
 
-/// The variables by which a process may find AWS credentials of its own.
+/// The variables through which a process may find AWS credentials.
 const CREDENTIALS: [&str; 5] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_PROFILE",
@@ -38,7 +38,7 @@ const CREDENTIALS: [&str; 5] = [
 /// A reason why a function cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum FunctionProblem {
-    /// The file is missing or cannot be looked at.
+    /// The file is missing or cannot be read.
     #[error("bootstrap {path}: {error}")]
     Unreadable {
         /// The given path.
@@ -46,13 +46,13 @@ pub enum FunctionProblem {
         /// The error of the file system.
         error: io::Error,
     },
-    /// The path names no file.
+    /// The path is not a file.
     #[error("bootstrap {path} is not a file")]
     NotAFile {
         /// The given path.
         path: PathBuf,
     },
-    /// The file may not be executed.
+    /// The file is not executable.
     #[error("bootstrap {path} is not executable; run `chmod +x {path}`, or build the function first")]
     NotExecutable {
         /// The given path.
@@ -74,7 +74,7 @@ pub struct Function {
 }
 
 impl Function {
-    /// A function whose process is this program, with Lambda's defaults: a timeout of 3 s and 128 MB.
+    /// Returns a function whose process is this program, with Lambda's defaults: a timeout of 3 s and 128 MB.
     ///
     /// The process inherits the environment of this one, with fake credentials; see [`Function::inherit`].
     pub fn new(bootstrap: impl Into<PathBuf>) -> Self {
@@ -91,8 +91,8 @@ impl Function {
         function.inherit(|_| None)
     }
 
-    /// Sets region and credentials by the variables that `lookup` finds in the environment of this process: fake credentials if there
-    /// are no others, and `us-east-1` if there is no region.
+    /// Sets region and credentials from the variables that `lookup` finds in this process's environment. The defaults are
+    /// `us-east-1` and fake credentials.
     pub fn inherit(mut self, lookup: impl Fn(&str) -> Option<String>) -> Self {
         let region = lookup("AWS_REGION").or_else(|| lookup("AWS_DEFAULT_REGION"));
         self.region = region.unwrap_or_else(|| DEFAULT_REGION.to_owned());
@@ -118,7 +118,7 @@ impl Function {
         self
     }
 
-    /// Sets the memory that the process is said to have. It is not enforced.
+    /// Sets the memory size that the process sees. It is not enforced.
     pub fn memory_mb(mut self, memory_mb: u32) -> Self {
         self.memory_mb = memory_mb;
         self
@@ -147,7 +147,7 @@ impl Function {
         self.variables.get("AWS_ACCESS_KEY_ID").is_some_and(|value| value == FAKE_CREDENTIAL)
     }
 
-    /// Checks that the program exists and may be executed.
+    /// Checks that the program exists and is executable.
     pub fn check(&self) -> Result<(), FunctionProblem> {
         let path = self.bootstrap.clone();
         match std::fs::metadata(&path) {
@@ -160,13 +160,13 @@ impl Function {
         }
     }
 
-    /// Returns the function's ARN, of an account that does not exist.
+    /// Returns the function's ARN, in an account that does not exist.
     pub fn arn(&self) -> String {
         format!("arn:aws:lambda:{}:000000000000:function:{}", self.region, self.name)
     }
 
-    /// Returns the [variables](https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html) that Lambda sets, and those of
-    /// the function.
+    /// Returns the [variables](https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html) that Lambda sets, and
+    /// the function's own variables.
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
         let root =
             self.bootstrap.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));

@@ -13,11 +13,11 @@ pub struct Invoked {
     pub request_id: String,
     /// The function's response, or the reason why there is none.
     pub result: Result<Bytes, Failure>,
-    /// The time from the hand-out of the event to the end.
+    /// The time from the delivery of the event to the end.
     pub duration: Duration,
-    /// The time from the start of the process to its request for the first event, if this invocation started one.
+    /// The time from the start of the process to its first request for an event, if this invocation started a process.
     pub init: Option<Duration>,
-    /// The most memory that the process has used so far, in megabytes, if the operating system reports it.
+    /// The peak memory of the process so far, in megabytes, if the operating system reports it.
     pub max_memory_mb: Option<u64>,
 }
 
@@ -35,7 +35,7 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
-    /// Returns the kind in one word, for JSON.
+    /// Returns the kind as one word, for JSON.
     pub fn label(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -62,7 +62,7 @@ impl Failure {
         Self { kind, error_type: error_type.to_owned(), message }
     }
 
-    /// Reads the error that a process posted.
+    /// Parses the error that a process posted.
     pub(crate) fn posted(kind: FailureKind, header: Option<&str>, body: &[u8]) -> Self {
         let body: Value = serde_json::from_slice(body)
             .unwrap_or_else(|_| json!({ "errorMessage": String::from_utf8_lossy(body) }));
@@ -90,7 +90,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Invoked {
-    /// Returns the line that Lambda would log about it.
+    /// Returns the line that Lambda would log about the invocation.
     pub(crate) fn report(&self, memory_mb: u32) -> String {
         let millis = |duration: Duration| format!("{:.2} ms", duration.as_secs_f64() * 1000.0);
         let used = self.max_memory_mb.map(|used| format!("\tMax Memory Used: {used} MB")).unwrap_or_default();

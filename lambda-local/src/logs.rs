@@ -1,11 +1,11 @@
-//! The output of a process, passed on line by line.
+//! Passes on the output of a process line by line.
 
 use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::task::JoinHandle;
 
-/// The most bytes of one line, as many as an event of CloudWatch Logs has: what is longer is passed on in several.
+/// The maximum length of a line in bytes, the same as of a CloudWatch Logs event. Longer lines are passed on in parts.
 const LONGEST_LINE: u64 = 256 * 1024;
 
 /// A receiver of log lines.
@@ -19,7 +19,7 @@ impl std::fmt::Debug for LogSink {
 }
 
 impl LogSink {
-    /// A receiver that calls `line` with each line, without its line break.
+    /// Returns a receiver that calls `line` with each line, without its line break.
     pub fn new(line: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Arc::new(line))
     }
@@ -28,13 +28,13 @@ impl LogSink {
         (self.0)(text);
     }
 
-    /// Passes on all lines of a pipe, and what is longer than a line may be in parts.
+    /// Passes on all lines of a pipe. A line that is too long is passed on in parts.
     pub(crate) fn follow(&self, pipe: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<()> {
         let sink = self.clone();
         tokio::spawn(async move {
             let mut pipe = BufReader::new(pipe);
             let mut line = Vec::new();
-            // An error is the end of the pipe: the process has gone.
+            // An error means the end of the pipe: the process has ended.
             while (&mut pipe).take(LONGEST_LINE).read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0)
             {
                 sink.line(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));

@@ -1,20 +1,20 @@
-//! The configuration of an event source mapping, and the checks that Lambda makes of it.
+//! The configuration of an event source mapping, with the checks that Lambda makes.
 
 use std::time::Duration;
 
-/// The most messages of a batch from a standard queue.
+/// The maximum number of messages in a batch from a standard queue.
 const MAX_BATCH: usize = 10_000;
 
-/// The most messages of a batch from a FIFO queue, and of any batch without a window.
+/// The maximum number of messages in a batch from a FIFO queue, and in any batch without a window.
 const MAX_BATCH_WITHOUT_WINDOW: usize = 10;
 
 /// The longest window.
 const MAX_WINDOW: Duration = Duration::from_secs(300);
 
-/// The shortest window of a batch of more than ten messages.
+/// The shortest window of a batch with more than ten messages.
 const MIN_WINDOW_OF_LARGE: Duration = Duration::from_secs(1);
 
-/// The visibility timeout that AWS recommends, in timeouts of the function.
+/// The visibility timeout that AWS recommends, as a multiple of the function's timeout.
 pub const VISIBILITY_FACTOR: u32 = 6;
 
 /// An event source mapping that Lambda would refuse.
@@ -35,7 +35,7 @@ pub enum MappingProblem {
     /// A FIFO queue has a window.
     #[error("a FIFO queue has no batch window")]
     FifoWindow,
-    /// There is nothing to invoke with.
+    /// The concurrency is 0.
     #[error("the concurrency must be 1 at least")]
     Concurrency,
 }
@@ -55,7 +55,7 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// A mapping for a standard or a FIFO queue, with `ReportBatchItemFailures` and one invocation at a time.
+    /// Returns a mapping for a standard or a FIFO queue, with `ReportBatchItemFailures` and one invocation at a time.
     pub fn new(batch_size: usize, window: Duration, fifo: bool) -> Result<Self, MappingProblem> {
         if fifo && !(1..=MAX_BATCH_WITHOUT_WINDOW).contains(&batch_size) {
             return Err(MappingProblem::FifoBatchSize(batch_size));
@@ -75,7 +75,7 @@ impl Mapping {
         Ok(Self { batch_size, window, concurrency: 1, reports: true, fifo })
     }
 
-    /// Sets the number of invocations at a time.
+    /// Sets the maximum number of concurrent invocations.
     pub fn concurrency(self, concurrency: usize) -> Result<Self, MappingProblem> {
         if concurrency == 0 { Err(MappingProblem::Concurrency) } else { Ok(Self { concurrency, ..self }) }
     }
@@ -85,8 +85,8 @@ impl Mapping {
         Self { reports: on, ..self }
     }
 
-    /// Returns a warning if the queue's visibility timeout is shorter than AWS recommends for a function with this timeout: six times
-    /// as long, and the window besides.
+    /// Returns a warning if the queue's visibility timeout is shorter than AWS recommends for a function with this timeout: six
+    /// times the timeout plus the window.
     pub fn visibility_warning(&self, function_timeout: Duration, visibility: Duration) -> Option<String> {
         let recommended = function_timeout * VISIBILITY_FACTOR + self.window;
         let [visibility_secs, recommended_secs] = [visibility, recommended].map(|time| time.as_secs());

@@ -24,21 +24,21 @@ use crate::sqs_event::sqs_record;
 /// The longest wait of a receive, in seconds.
 const LONG_POLL: i64 = 20;
 
-/// A step of a mapping, as it happens.
+/// A step of a mapping.
 #[derive(Debug, Clone, Copy)]
 pub enum MappingEvent<'a> {
     /// The function is about to be invoked with these messages.
     Invoking(&'a [ReceivedMessage]),
-    /// An invocation has ended, and the messages that its verdict does not keep are deleted.
+    /// An invocation has ended, and the messages that its verdict does not keep have been deleted.
     Invoked {
         /// The batch.
         messages: &'a [ReceivedMessage],
         /// The invocation.
         invoked: &'a Invoked,
-        /// Its meaning for the messages.
+        /// The effect of the result on the messages.
         verdict: &'a Verdict,
     },
-    /// A message could not be deleted: it is redelivered.
+    /// A message could not be deleted, and SQS will redeliver it.
     NotDeleted {
         /// The message's id.
         message_id: &'a str,
@@ -50,10 +50,10 @@ pub enum MappingEvent<'a> {
 /// A receiver of the steps of a mapping.
 pub type MappingObserver = Arc<dyn Fn(MappingEvent<'_>) + Send + Sync>;
 
-/// A queue with a function behind it.
+/// A queue mapped to a function.
 ///
-/// Each slot of the mapping's concurrency has a poller and an execution environment of its own. There is no scaling and no throttling:
-/// a poller receives once its environment is free.
+/// Each slot of the mapping's concurrency has its own poller and execution environment. There is no scaling and no throttling:
+/// a poller receives when its environment is free.
 #[derive(Clone)]
 pub struct MappedQueue {
     mapping: Mapping,
@@ -83,11 +83,11 @@ impl MappedQueue {
         }
     }
 
-    /// Invokes the function with the queue's messages until `stop` is ready, then stops the processes: SIGTERM, and SIGKILL two seconds
-    /// later. The messages of an invocation that is interrupted stay hidden until their visibility timeout ends.
+    /// Invokes the function with the queue's messages until `stop` is ready, then stops the processes: SIGTERM, and SIGKILL two
+    /// seconds later. The messages of an interrupted invocation stay hidden until their visibility timeout ends.
     ///
     /// # Errors
-    /// If the queue refuses a receive, mostly because it was deleted.
+    /// If the queue refuses a receive, usually because it was deleted.
     ///
     /// # Panics
     /// If the observer panics.
@@ -100,7 +100,8 @@ impl MappedQueue {
         let mut stop = std::pin::pin!(stop);
         let mut result = Ok(());
         loop {
-            // Cancel-safe: `join_next` is documented to be, and `stop` is kept. After it was ready, it is not polled again.
+            // Cancel-safe: `join_next` is documented as cancel-safe, and `stop` is kept. It is not polled again after it was
+            // ready.
             tokio::select! {
                 () = &mut stop, if !*stopping.borrow() => {
                     stopping.send_replace(true);
@@ -161,7 +162,7 @@ impl MappedQueue {
         }
     }
 
-    /// Makes messages visible at once that no invocation got.
+    /// Makes messages that no invocation got visible at once.
     fn release(&self, messages: &[Received]) {
         for Received { message, .. } in messages {
             let request = ChangeMessageVisibility {
@@ -169,7 +170,7 @@ impl MappedQueue {
                 receipt_handle: message.receipt_handle.clone(),
                 visibility_timeout: Some(0),
             };
-            // If it is refused, the visibility timeout has ended, or the message was deleted by another client.
+            // If the call is refused, the visibility timeout has ended, or another client has deleted the message.
             let _ = self.endpoint.call(|sqs, now| sqs.change_message_visibility(now, &request));
         }
     }
@@ -205,7 +206,7 @@ impl Poller {
     async fn run(mut self, mut stopped: watch::Receiver<bool>) -> Result<(), SqsError> {
         let mut result = Ok(());
         loop {
-            // Cancel-safe: a receive that is dropped leaves no message hidden, and what came before is in `batching`.
+            // Cancel-safe: a dropped receive leaves no message hidden, and earlier messages are in `batching`.
             let batch = tokio::select! {
                 biased;
                 _ = stopped.wait_for(|stopped| *stopped) => break,
@@ -218,7 +219,7 @@ impl Poller {
                     break;
                 }
             };
-            // The messages of an invocation that is interrupted stay hidden, and its process is stopped below.
+            // The messages of an interrupted invocation stay hidden, and its process is stopped below.
             tokio::select! {
                 biased;
                 _ = stopped.wait_for(|stopped| *stopped) => break,
@@ -267,7 +268,7 @@ impl Poller {
         });
         self.queue.delete(&done);
         if self.queue.mapping.fifo {
-            // What is behind a failed message of its group must not be done before it.
+            // Messages behind a failed message of their group must not be done before it.
             let groups: BTreeSet<&str> =
                 kept.iter().filter_map(|message| message.attributes.message_group_id.as_deref()).collect();
             let behind =
@@ -277,7 +278,7 @@ impl Poller {
     }
 }
 
-/// The bytes of an event that belong to no record.
+/// The size of an event without its records, in bytes.
 const EVENT_FRAME: usize = r#"{"Records":[]}"#.len();
 
 fn event<'a>(records: impl Iterator<Item = &'a str>) -> Bytes {

@@ -1,4 +1,4 @@
-//! The process of a function, with a Runtime API of its own.
+//! The process of a function, with its own Runtime API.
 
 use std::io;
 use std::process::{ExitStatus, Stdio};
@@ -13,13 +13,13 @@ use tokio::time::timeout;
 use crate::function::Function;
 use crate::runtime_api::RuntimeApi;
 
-/// The time that a process has after a SIGTERM: as long as Lambda's shutdown phase.
+/// The time that a process has after a SIGTERM, the same as Lambda's shutdown phase.
 const SHUTDOWN_TIME: Duration = Duration::from_secs(2);
 
-/// The wait for the last lines of a process that has ended. A child of its own may hold the pipes open.
+/// The time to wait for the last lines of a process that has ended. A child process may keep the pipes open.
 const LAST_LINES_TIME: Duration = Duration::from_millis(500);
 
-/// A running process; it is killed when dropped.
+/// A running process. It is killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) api: Arc<RuntimeApi>,
@@ -34,7 +34,7 @@ impl Process {
         let mut command = Command::new(&function.bootstrap);
         command.envs(function.environment()).env("AWS_LAMBDA_RUNTIME_API", api.address());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A Ctrl-C in the terminal is for this program, which stops the function in order.
+        // A Ctrl-C in the terminal is meant for this program, which then stops the function in order.
         command.process_group(0).kill_on_drop(true);
         let started = Instant::now();
         let mut child = command.spawn()?;
@@ -43,12 +43,12 @@ impl Process {
         Ok(Self { api, started, child, readers: stdout.into_iter().chain(stderr).collect() })
     }
 
-    /// Waits for the end of the process. Cancel-safe.
+    /// Waits until the process ends. Cancel-safe.
     pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
         self.child.wait().await
     }
 
-    /// Returns the most memory that the process has used so far, in megabytes.
+    /// Returns the peak memory of the process so far, in megabytes.
     pub(crate) fn max_memory_mb(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -56,15 +56,15 @@ impl Process {
         Some(kilobytes.div_ceil(1024))
     }
 
-    /// Kills the process, with its children unless it has ended before, and waits for its last lines.
+    /// Kills the process, and its children unless it had already ended, and waits for its last lines.
     pub(crate) async fn kill(mut self) {
         self.signal(Signal::KILL);
-        // It fails if the process has been waited for already.
+        // This fails if the process has already been waited for.
         let _ = self.child.wait().await;
         self.last_lines().await;
     }
 
-    /// Stops the process: SIGTERM, and SIGKILL if it is still there after two seconds.
+    /// Stops the process: SIGTERM, and SIGKILL if it still runs after two seconds.
     pub(crate) async fn stop(mut self) {
         self.signal(Signal::TERM);
         if timeout(SHUTDOWN_TIME, self.child.wait()).await.is_err() {
@@ -74,14 +74,15 @@ impl Process {
         }
     }
 
-    /// Waits until the pipes of a process that has ended are read to their end.
+    /// Waits until the pipes of a process that has ended are read to the end.
     pub(crate) async fn last_lines(&mut self) {
         for reader in self.readers.drain(..) {
             let _ = timeout(LAST_LINES_TIME, reader).await;
         }
     }
 
-    /// Sends a signal to the process and its children, unless it has been waited for: its id may be another's then.
+    /// Sends a signal to the process and its children, unless it has been waited for: its ID may then belong to another
+    /// process.
     fn signal(&self, signal: Signal) {
         let id = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         if let Some(id) = id {

@@ -1,4 +1,4 @@
-//! The meaning of an invocation's result for the messages of its batch, as
+//! The effect of an invocation's result on the messages of its batch, as
 //! [Lambda documents it](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html).
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::invoked::Failure;
 
-/// The meaning of a result for the messages of a batch.
+/// The effect of a result on the messages of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// All messages are deleted.
@@ -37,7 +37,7 @@ impl Verdict {
     }
 }
 
-/// Returns the meaning of a result for a batch of messages with these ids. `reports` is true if `ReportBatchItemFailures` is on.
+/// Returns the effect of a result on a batch with these message IDs. `reports` is true if `ReportBatchItemFailures` is on.
 pub(crate) fn judge(result: &Result<Bytes, Failure>, ids: &[&str], reports: bool) -> Verdict {
     let listed = match result {
         Err(failure) => return Verdict::Failure(failure.to_string()),
@@ -52,17 +52,17 @@ pub(crate) fn judge(result: &Result<Bytes, Failure>, ids: &[&str], reports: bool
     }
 }
 
-/// Returns the ids that a response lists as failed.
+/// Returns the IDs that a response lists as failed.
 ///
 /// # Errors
-/// The reason why the response is a failure of the whole batch.
+/// The reason why the response fails the whole batch.
 fn listed(response: &[u8], ids: &[&str]) -> Result<BTreeSet<String>, String> {
     let response: Value =
         serde_json::from_slice(response).map_err(|error| format!("it is no JSON: {error}"))?;
     let items = match response {
         Value::Null => return Ok(BTreeSet::new()),
         Value::Object(mut fields) => fields.remove("batchItemFailures").unwrap_or_default(),
-        // AWS does not document this case: the batch is kept, which loses nothing.
+        // AWS does not document this case. Keeping the batch loses no message.
         _ => return Err("it is no object".to_owned()),
     };
     let items = match items {

@@ -1,7 +1,7 @@
-//! The service side of Lambda's Runtime API: it hands invocations to a function's process and takes their responses and errors.
+//! The server side of Lambda's Runtime API: delivers invocations to a function's process and accepts its responses and errors.
 //!
-//! [The interface](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) is served on a free port of the loopback interface
-//! to one process. Timeouts are the caller's: [`ExecutionEnvironment`](crate::ExecutionEnvironment) enforces them.
+//! [The interface](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html) is served to one process on a free port of
+//! the loopback interface. The caller enforces timeouts: see [`ExecutionEnvironment`](crate::ExecutionEnvironment).
 //! [`RuntimeApi::answer_next_with`] and [`RuntimeApi::answer_posts_with`] make it misbehave, for tests of a runtime.
 
 mod desk;
@@ -36,13 +36,13 @@ impl Pending {
         &self.request_id
     }
 
-    /// Waits for the result. Returns `None` if the service has ended. Cancel-safe.
+    /// Waits for the result. Returns `None` if the server has ended. Cancel-safe.
     pub async fn ended(&mut self) -> Option<Ended> {
         (&mut self.end).await.ok()
     }
 }
 
-/// The service; it ends when dropped.
+/// The server. It ends when dropped.
 #[derive(Debug)]
 pub struct RuntimeApi {
     addr: SocketAddr,
@@ -57,7 +57,7 @@ impl Drop for RuntimeApi {
 }
 
 impl RuntimeApi {
-    /// Serves one process on a free port of the loopback interface. Invocations name the function by this ARN.
+    /// Serves one process on a free port of the loopback interface. Invocations contain this function ARN.
     pub async fn start(function_arn: &str) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let addr = listener.local_addr()?;
@@ -71,7 +71,7 @@ impl RuntimeApi {
         self.addr.to_string()
     }
 
-    /// Queues an invocation for the next request for one.
+    /// Queues an invocation for the next request.
     pub fn invoke(&self, invocation: Invocation) -> Pending {
         let request_id = crate::id::uuid();
         let (end, ended) = oneshot::channel();
@@ -84,27 +84,27 @@ impl RuntimeApi {
         self.desk.until_asked().await;
     }
 
-    /// Answers one request for an invocation with this response in place of an invocation.
+    /// Sends this response to one request for an invocation, instead of an invocation.
     pub fn answer_next_with(&self, response: Response<Bytes>) {
         self.desk.queue(Next::Odd(response));
     }
 
-    /// Answers posted results with this status from now on. The results count all the same.
+    /// Responds to posted results with this status from now on. The results still count.
     pub fn answer_posts_with(&self, status: http::StatusCode) {
         self.desk.state(|state| state.post_status = Some(status));
     }
 
-    /// Returns the times of the requests for an invocation, of the first 10,000.
+    /// Returns the times of the first 10,000 requests for an invocation.
     pub fn asked(&self) -> Vec<Instant> {
         self.desk.state(|state| state.asked.clone())
     }
 
-    /// Returns the errors posted about the start.
+    /// Returns the errors that the process reported about its start.
     pub fn init_errors(&self) -> Vec<InitError> {
         self.desk.state(|state| state.init_errors.clone())
     }
 
-    /// Returns the requests that the interface does not allow: results of no open invocation, unknown paths.
+    /// Returns the requests that violate the interface: results for invocations that are not open, and unknown paths.
     pub fn faults(&self) -> Vec<String> {
         self.desk.state(|state| state.faults.clone())
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 pub fn sqs_record(message: &ReceivedMessage, queue_arn: &str) -> Map<String, Value> {
     let region = queue_arn.split(':').nth(3).unwrap_or_default();
     let attributes = message.message_attributes.iter().map(|(name, value)| {
-        // The receive's own JSON has binary values as the base64 text that Lambda sends too.
+        // The JSON of a receive contains binary values as base64 text, the same as Lambda's record.
         (name.clone(), message_attribute(&json!(value)))
     });
     let mut record = Map::new();
@@ -34,7 +34,7 @@ fn message_attribute(value: &Value) -> Value {
     let given = names.into_iter().filter(|(name, _)| !value[*name].is_null());
     let mut fields: Map<_, _> =
         given.map(|(name, lambdas)| (lambdas.to_owned(), value[name].clone())).collect();
-    // Lambda sends both lists always. SQS does not use them.
+    // Lambda always sends both lists. SQS does not use them.
     fields.insert("stringListValues".to_owned(), json!([]));
     fields.insert("binaryListValues".to_owned(), json!([]));
     Value::Object(fields)

@@ -22,22 +22,23 @@ use tracing::{error, warn};
 use crate::conversation::{converse, leave_out_panics_of_the_library};
 use crate::function::{Function, InvocationError};
 
-/// `EX_USAGE`: bad configuration.
+/// `EX_USAGE`: invalid configuration.
 const USAGE: u8 = 64;
 
-/// Where Lambda is told why a function cannot start. See
+/// The path that reports to Lambda why a function cannot start. See
 /// [Initialization error](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror).
 const INIT_ERROR: &str = "/2018-06-01/runtime/init/error";
 
-/// How long a shutdown hook may take: Lambda kills a process two seconds after its SIGTERM at the latest, and the open invocations
-/// have the first of them. See
-/// [the shutdown phase](https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown).
+/// The time limit of a shutdown hook. Lambda kills a process two seconds after SIGTERM at the latest, and open invocations have
+/// the first of them. See
+/// [the shutdown
+/// phase](https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown).
 const HOOK_TIME: Duration = Duration::from_secs(1);
 
-/// A program around a router, for Lambda to start.
+/// A Lambda function's program around a router.
 ///
-/// State that handlers share, such as a pool of connections, is made by the router's factory, which may be async. It is kept for all
-/// invocations of the process:
+/// The router's factory, which may be async, creates the state that handlers share, such as a connection pool. The state lives
+/// for all invocations of the process:
 ///
 /// ```no_run
 /// # use drumline::Router;
@@ -67,35 +68,35 @@ impl From<InvocationError> for Diagnostic {
 }
 
 impl App {
-    /// A program with the handlers of the router that this [factory](RouterFactory) makes: a function or closure, async or not, that
-    /// returns a `Router` or a `Result<Router, E>`.
+    /// Returns a program with the handlers of the router that this [factory](RouterFactory) creates: a function or closure,
+    /// async or not, that returns a `Router` or a `Result<Router, E>`.
     ///
-    /// The factory runs on the runtime of handlers, before Lambda is asked for the first invocation. Its error is an initialisation
-    /// error of the function. It is not called in forward mode (`DRUMLINE_FORWARD_TO`). If the settings have problems, it runs up
-    /// to its first wait, so that wrong settings that it reads are reported with them.
+    /// The factory runs on the handlers' runtime, before the first invocation is requested from Lambda. If it returns an error,
+    /// the function fails to initialise. It is not called in forward mode (`DRUMLINE_FORWARD_TO`). If the settings have
+    /// problems, it runs up to its first await point, so that invalid settings that it reads are reported together with them.
     pub fn new<Kind>(router: impl RouterFactory<Kind>) -> Self {
         Self { service: Service::new(router), known: Vec::new(), store: None }
     }
 
-    /// Declares `DRUMLINE_` variables that the handlers read. Other names are warnings in the log, with the name
-    /// that was meant if they resemble a known one.
+    /// Declares `DRUMLINE_` variables that the handlers read. Other unknown names are logged as warnings, with the known name
+    /// that they resemble.
     pub fn known_variables(mut self, names: &[&'static str]) -> Self {
         self.known.extend(names);
         self
     }
 
-    /// Keeps claims and histories in a store of the program's own, in place of the one that `DRUMLINE_STORE_URL` names; that both are
-    /// given is bad configuration.
+    /// Keeps claims and histories in the program's store, instead of the one in `DRUMLINE_STORE_URL`. Setting both is an
+    /// invalid configuration.
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
         self
     }
 
-    /// Runs this [hook](ShutdownHook) after a SIGTERM, once no invocation is open, for a second at most. Its failure is
-    /// logged, and makes the exit status 1.
+    /// Runs this [hook](ShutdownHook) after a SIGTERM, when no invocation is open, for one second at most. If it fails, the
+    /// failure is logged and the exit status is 1.
     ///
-    /// Lambda sends a SIGTERM only to functions with an extension, and may end any process without one: no effect may depend on the
-    /// hook.
+    /// Lambda sends a SIGTERM only to functions with an extension, and can end a process without one: no effect may depend on
+    /// the hook.
     pub fn on_shutdown<Kind>(mut self, hook: impl ShutdownHook<Kind>) -> Self {
         self.service = self.service.on_shutdown(hook);
         self
@@ -133,7 +134,8 @@ impl App {
         };
         logging::init(settings.log_format, &settings.log, Spans::All);
         leave_out_panics_of_the_library();
-        // A function meets its queues in its batches: what no queue could be reached with is found before.
+        // A function reaches its queues only during a batch. This check finds an environment in which no queue could be reached
+        // before that.
         if let Err(problem) = check_environment() {
             return refuse("Settings", &problem, USAGE).await;
         }
@@ -155,7 +157,7 @@ impl App {
     }
 }
 
-/// Why a function has no router.
+/// The reason why a function has no router.
 struct Refusal {
     kind: &'static str,
     text: String,
@@ -191,7 +193,7 @@ async fn router_for(
 /// Reports to Lambda, and in the log, why the function cannot start.
 async fn refuse(kind: &str, text: &str, status: u8) -> ExitCode {
     if let Err(error) = post_init_error(kind, text).await {
-        warn!(error, "Lambda could not be told");
+        warn!(error, "report to Lambda failed");
     }
     eprint_error(text, status)
 }

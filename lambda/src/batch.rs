@@ -1,4 +1,4 @@
-//! One batch of one queue, through a ledger of its own.
+//! Runs one batch of one queue through a ledger of its own.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use tracing::error;
 use crate::deadline::Deadline;
 use crate::queue::{BatchQueue, KnownQueue};
 
-/// How long a batch waits for the backoff of its failures if the queue did not answer the last time: enough for one call, and
-/// short, since the function is paid for meanwhile.
+/// The time that a batch waits to confirm the backoff of its failures if the queue did not respond to the last call: enough for
+/// one call, and short because the function's time costs money.
 const CONFIRM_BY_SILENT_QUEUE: Duration = Duration::from_millis(500);
 
-/// How long a response may be held up by the question for a DLQ, which only a warning depends on.
+/// The longest delay of a response by the check for a DLQ. Only a warning depends on that check.
 const LOOK_FOR_DEAD_LETTERS: Duration = Duration::from_secs(1);
 
-/// What batches of a function have in common.
+/// The parts that all batches of a function share.
 #[derive(Clone)]
 pub(crate) struct BatchContext {
     pub(crate) router: Arc<Router>,
@@ -36,23 +36,23 @@ pub(crate) struct BatchContext {
     pub(crate) claim_store: ClaimStoreClient,
     pub(crate) next_jobs: Arc<dyn NextJobSender>,
     pub(crate) store_outage: StoreOutage,
-    /// Those of the process, which all of its batches share.
+    /// The limits of the process, shared by all of its batches.
     pub(crate) limits: Limits,
 }
 
-/// A queue's part of an invocation.
+/// The part of an invocation with the messages of one queue.
 pub(crate) struct Batch {
     pub(crate) common: BatchContext,
     pub(crate) queue: Arc<KnownQueue>,
-    /// The observer of this invocation's part in the queue.
+    /// The observer of this queue's part of the invocation.
     pub(crate) observer: Arc<dyn Observer>,
-    /// When the invocation began.
+    /// The start of the invocation.
     pub(crate) begun: Instant,
     pub(crate) deadline: Deadline,
 }
 
 impl Batch {
-    /// Runs the messages, and returns the ids of those that Lambda may delete.
+    /// Runs the messages, and returns the IDs of those that Lambda may delete.
     pub(crate) async fn run(&self, messages: Vec<Message>) -> Result<HashSet<Arc<str>>, InvalidPolicy> {
         let queue =
             Arc::new(BatchQueue { queue: Arc::clone(&self.queue), observer: Arc::clone(&self.observer) });
@@ -86,19 +86,19 @@ impl Batch {
         if report.failed_permanently {
             self.look_for_dead_letters().await;
         }
-        // A process that has answered is frozen, and what it was writing with it.
+        // After its response the process is frozen, and pending writes with it.
         self.common.claim_store.settle(end_at.saturating_duration_since(Instant::now())).await;
         Ok(report.deletable)
     }
 
-    /// The way of the jobs that follow on those of the queue: they are sent before the mark, also if the store has an outbox, since a
-    /// function that is frozen relays nothing.
+    /// Returns the route of next jobs of this queue. They are sent before the job's mark, even if the store has an outbox,
+    /// because a frozen function relays nothing.
     fn next_jobs(&self) -> NextJobRoute {
         let sender = Arc::clone(&self.common.next_jobs);
         NextJobRoute { sender, queue_url: self.queue.settings.url.clone(), with_mark: false }
     }
 
-    /// A permanent failure relies on a DLQ. Whether there is one is found out with the first, within the time left.
+    /// A permanent failure depends on a DLQ. The first one checks if the queue has a DLQ, within the time left.
     async fn look_for_dead_letters(&self) {
         let end = (self.begun + self.deadline.end).min(Instant::now() + LOOK_FOR_DEAD_LETTERS);
         let facts = self.queue.ask_until(end, Arc::clone(&self.observer)).await;
@@ -112,7 +112,7 @@ impl Batch {
     }
 }
 
-/// The policy of a batch: it is handed in, and acknowledged by the response.
+/// Returns the policy of a batch: its messages are delivered at the start, and acknowledged by the response.
 pub fn batch_policy(policy: Policy, fifo_stop: FifoStop) -> Policy {
     Policy {
         acknowledge: Acknowledge::ByResponse,
@@ -122,8 +122,8 @@ pub fn batch_policy(policy: Policy, fifo_stop: FifoStop) -> Policy {
     }
 }
 
-/// Runs a batch's messages to their end: from `drain_at` on nothing starts any more, and what runs is cancelled; at
-/// `end_at` it is over in any case.
+/// Runs a batch's messages to their end. At `drain_at`, new runs stop and running handlers are cancelled. At `end_at` the batch
+/// ends in any case.
 pub async fn run_batch(
     driver: &mut Driver,
     messages: Vec<Message>,
@@ -133,7 +133,7 @@ pub async fn run_batch(
     driver.hand_in(messages, drain_at.into_std());
     let drain = async {
         tokio::time::sleep_until(drain_at).await;
-        // A batch may begin after its `drain_at`, and has less time left then.
+        // A batch may start after its `drain_at`. It then has less time.
         Grace { finish: Duration::ZERO, end: end_at.saturating_duration_since(Instant::now().max(drain_at)) }
     };
     driver.run(drain).await

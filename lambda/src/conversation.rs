@@ -1,4 +1,4 @@
-//! The conversation with Lambda's Runtime API: held by `lambda_runtime`, with an end that says what went wrong.
+//! Calls Lambda's Runtime API through `lambda_runtime`, and reports the error that ends the conversation.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -15,12 +15,13 @@ use tracing::info;
 use crate::event::Event;
 use crate::function::{Function, Invocation};
 
-/// Handles invocations until Lambda ends the process. After a SIGTERM it returns once no invocation is open: Lambda sends
-/// one to functions with an extension, and kills what has not ended soon after. See
-/// [the shutdown phase](https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown).
+/// Handles invocations until Lambda ends the process. After a SIGTERM it returns when no invocation is open: Lambda sends
+/// SIGTERM to functions with an extension, and soon afterwards kills processes that have not ended. See
+/// [the shutdown
+/// phase](https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown).
 ///
 /// # Errors
-/// The reason why the Runtime API cannot be used, for the operator.
+/// The reason why the Runtime API cannot be used, worded for the operator.
 pub(crate) async fn converse(function: Arc<Function>) -> Result<(), String> {
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let handle = move |event: LambdaEvent<Event>| {
@@ -32,19 +33,19 @@ pub(crate) async fn converse(function: Arc<Function>) -> Result<(), String> {
                 deadline_ms: context.deadline,
                 xray_trace_id: context.xray_trace_id,
             };
-            // The runtime moves this future about, and it is a large one.
+            // Boxed because the runtime moves this future and it is large.
             Box::pin(function.handle(event, invocation)).await
         }
     };
     let (open, mut count) = watch::channel(0);
-    // The library panics over variables and headers that are missing.
+    // The library panics if variables or headers are missing.
     let runtime = catch_unwind(AssertUnwindSafe(|| Runtime::new(service_fn(handle)).layer(CountOpen(open))));
     let runtime = runtime.map_err(|panic| unlike_documented(&text_of(&*panic)))?;
     let mut runtime = tokio::spawn(runtime.run_concurrent());
     let ended = tokio::select! {
         ended = &mut runtime => ended,
         _ = terminated.recv() => {
-            info!(invocations = *count.borrow(), "SIGTERM: no invocation is begun any more");
+            info!(invocations = *count.borrow(), "SIGTERM: no new invocation starts");
             tokio::select! {
                 ended = &mut runtime => ended,
                 _ = count.wait_for(|open| *open == 0) => return Ok(()),
@@ -62,7 +63,7 @@ pub(crate) async fn converse(function: Arc<Function>) -> Result<(), String> {
     }
 }
 
-/// Keeps panics of `lambda_runtime` off the log: [`converse`] returns them as errors.
+/// Suppresses the log lines of panics in `lambda_runtime`, which [`converse`] returns as errors.
 pub(crate) fn leave_out_panics_of_the_library() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
@@ -74,7 +75,9 @@ pub(crate) fn leave_out_panics_of_the_library() {
 }
 
 fn unlike_documented(text: &str) -> String {
-    format!("Lambda's environment or its Runtime API is not as documented, so there is no invocation: {text}")
+    format!(
+        "Lambda's environment or its Runtime API is not as documented, so the function got no invocation: {text}"
+    )
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> String {
@@ -82,7 +85,7 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref().copied()).unwrap_or("its library panicked").to_owned()
 }
 
-/// Counts the invocations whose answer Lambda does not have yet.
+/// Counts the invocations whose responses Lambda has not received.
 #[derive(Clone)]
 struct CountOpen(watch::Sender<usize>);
 
@@ -124,7 +127,7 @@ where
     }
 }
 
-/// An invocation that is counted until this is dropped.
+/// An invocation that is counted until this value is dropped.
 struct Open(watch::Sender<usize>);
 
 impl Open {

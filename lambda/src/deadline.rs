@@ -1,30 +1,31 @@
-//! How an invocation's time is divided: for handlers, for settling, and for the response to be on its way.
+//! Divides an invocation's time between handlers, settling, and sending the response.
 
 use std::time::Duration;
 
 use drumline::core::SETTLE_TIME;
 
-/// No function runs longer. See
+/// The longest timeout of a function. See
 /// [Lambda quotas](https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html).
 const LONGEST: Duration = Duration::from_secs(900);
 
-/// A deadline before this is no time of day: some local runtimes send how long the invocation may take instead.
+/// The earliest deadline that is a time of day. Some local runtimes send the duration of the invocation instead.
 const EARLIEST_TIME_OF_DAY: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Moments of an invocation, from its beginning.
+/// The moments of an invocation, measured from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Deadline {
-    /// Nothing starts any more, and what runs is cancelled.
+    /// New runs stop, and running handlers are cancelled.
     pub(crate) drain: Duration,
-    /// The response is sent, whatever is still unfinished.
+    /// The response is sent, even if jobs are unfinished.
     pub(crate) end: Duration,
 }
 
 impl Deadline {
-    /// Of an invocation that Lambda ends at `deadline`, at `now`, both since the Unix epoch.
+    /// Returns the moments of an invocation that Lambda ends at `deadline`. Both `deadline` and `now` are times since the Unix
+    /// epoch.
     ///
-    /// `margin` is kept free before it, and [`SETTLE_TIME`] before that for handlers to stop and for calls to SQS. Of a
-    /// short time neither takes more than half of what there is, so that a function with a timeout of a second still works.
+    /// `margin` is kept free before `deadline`, and [`SETTLE_TIME`] before that for handlers to stop and for calls to SQS. Each
+    /// takes at most half of the time that is left, so that a function with a timeout of one second still works.
     pub(crate) fn of(deadline: Duration, now: Duration, margin: Duration) -> Self {
         let left = if deadline < EARLIEST_TIME_OF_DAY { deadline } else { deadline.saturating_sub(now) };
         let left = left.min(LONGEST);

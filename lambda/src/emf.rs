@@ -1,4 +1,4 @@
-//! The metrics of invocations, in CloudWatch's embedded metric format.
+//! The metrics of invocations in CloudWatch's embedded metric format.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +18,7 @@ type Labels = BTreeMap<&'static str, String>;
 pub(crate) struct Emf(Mutex<BTreeMap<(&'static str, Labels), Vec<f64>>>);
 
 impl Emf {
-    /// Counts for one queue, whose types have these labels.
+    /// Returns an observer that counts for one queue, whose job types have these labels.
     pub(crate) fn for_queue(
         self: &Arc<Self>,
         queue: &str,
@@ -29,7 +29,7 @@ impl Emf {
         QueueMetrics { queue: queue.to_owned(), types, tenants, emf: Arc::clone(self) }
     }
 
-    /// Takes over all counts of `other`, which is empty then.
+    /// Moves all counts of `other` here, which leaves `other` empty.
     pub(crate) fn absorb(&self, other: &Self) {
         let counted = std::mem::take(&mut *other.0.lock().unwrap_or_else(PoisonError::into_inner));
         for ((name, labels), values) in counted {
@@ -39,7 +39,7 @@ impl Emf {
         }
     }
 
-    /// Writes what was counted to standard output.
+    /// Writes the counts to standard output.
     pub(crate) fn print(&self) {
         self.lines().print();
     }
@@ -63,7 +63,7 @@ impl Emf {
     }
 }
 
-/// Durations are kept one by one, so that CloudWatch has their percentiles; counts are added up.
+/// Returns true if values are kept separately, for CloudWatch's percentiles. Durations are; counts are added up.
 fn is_distribution(name: &str) -> bool {
     name.ends_with("_seconds")
 }
@@ -72,12 +72,12 @@ fn is_distribution(name: &str) -> bool {
 pub(crate) struct QueueMetrics {
     queue: String,
     types: Arc<TypeLabels>,
-    /// The labels of its tenants, if they are counted.
+    /// The labels of its tenants, if tenants are counted.
     tenants: Option<Arc<TenantLabels>>,
     emf: Arc<Emf>,
 }
 
-/// Counts what belongs to the process and to no queue: requests to SQS and to the store.
+/// Counts events of the process that belong to no queue: requests to SQS and to the store.
 impl Observer for Emf {
     fn observe(&self, event: &Event<'_>) {
         match *event {
@@ -106,7 +106,7 @@ impl QueueMetrics {
         labels
     }
 
-    /// Counts the age of the oldest message of a batch.
+    /// Records the age of the oldest message of a batch.
     pub(crate) fn received(&self, messages: &[Message]) {
         if let Some(sent_at) = messages.iter().filter_map(|message| message.sent_at).min() {
             self.emf.add("drumline_oldest_message_age_seconds", self.labels([]), age(sent_at).as_secs_f64());

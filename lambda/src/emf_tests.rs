@@ -77,7 +77,7 @@ fn nothing_counted_is_nothing_written() {
     assert_eq!(Emf::default().lines().json(NOW), Vec::<Value>::new());
 }
 
-/// The values of a metric by its labels.
+/// Returns the values of a metric by its labels.
 fn counts(emf: &Emf, name: &str) -> BTreeMap<Vec<String>, f64> {
     let metrics = emf.0.lock().unwrap();
     let named = metrics.iter().filter(|((known, _), _)| *known == name);

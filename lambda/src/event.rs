@@ -1,4 +1,4 @@
-//! From the event's JSON to messages: one bad record spoils no other.
+//! Converts the event's JSON to messages. An invalid record does not affect the others.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 /// The value of `eventSource` in a record of SQS.
 const SQS: &str = "aws:sqs";
 
-/// What an invocation brings: the records of an SQS event, or words for why it is none. See
+/// The payload of an invocation: the records of an SQS event, or the reason why it is not an SQS event. See
 /// [Using Lambda with Amazon SQS](https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html).
 ///
 /// ```
@@ -30,17 +30,17 @@ pub struct Event(Result<Vec<Record>, String>);
 /// A message of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The ARN of its queue, where the record tells it.
+    /// The ARN of its queue, if the record contains it.
     pub(crate) queue_arn: Option<String>,
-    /// Its id is empty where the record has none.
+    /// Its ID is empty if the record has none.
     pub(crate) message: Message,
 }
 
 impl Event {
-    /// Its records.
+    /// Returns its records.
     ///
     /// # Errors
-    /// Why it is no SQS event.
+    /// The reason why it is not an SQS event.
     pub fn records(&self) -> Result<&[Record], &str> {
         self.0.as_deref().map_err(String::as_str)
     }
@@ -50,7 +50,7 @@ impl Event {
     }
 }
 
-/// Never fails: what is wrong with an event is told in our own words, by an error of ours.
+/// Parsing never fails, so that an invalid event is reported by this crate's error with this crate's text.
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?;
@@ -61,17 +61,18 @@ impl<'de> Deserialize<'de> for Event {
 fn read(json: &str) -> Result<Vec<Record>, String> {
     let records = match from_json::<SqsEvent>(json) {
         Ok(event) if event.records.iter().all(|r| r.event_source.as_deref() == Some(SQS)) => event.records,
-        // Hand-made, odd, or of another service, whose records would do as empty ones of SQS.
+        // A record that was made by hand, is unusual, or comes from another service whose records would pass as empty SQS
+        // records.
         _ => one_by_one(json)?,
     };
     Ok(records.into_iter().map(record).collect())
 }
 
 fn not_sqs(why: &str) -> String {
-    format!("not an SQS event: {why}; this function is to be invoked by an SQS event source mapping")
+    format!("not an SQS event: {why}; invoke this function by an SQS event source mapping")
 }
 
-/// Records that do not all look as they should: each is read on its own, as far as it goes.
+/// Reads each record separately, as far as it is valid. Used if not all records have the expected form.
 fn one_by_one(json: &str) -> Result<Vec<SqsMessage>, String> {
     let event: Value = serde_json::from_str(json).map_err(|error| not_sqs(&error.to_string()))?;
     let Some(Value::Array(records)) = event.get("Records") else {
@@ -81,7 +82,7 @@ fn one_by_one(json: &str) -> Result<Vec<SqsMessage>, String> {
         let kind = if other.is_string() { "a text" } else { "no object" };
         return Err(not_sqs(&format!("one of its Records is {kind}")));
     }
-    // SNS writes it with a capital.
+    // SNS writes this name with a capital.
     let source = records.iter().find_map(|record| record.get("eventSource").or(record.get("EventSource")));
     if let Some(other) = source.and_then(Value::as_str).filter(|source| *source != SQS) {
         return Err(not_sqs(&format!("its records come from {other}")));
@@ -89,7 +90,7 @@ fn one_by_one(json: &str) -> Result<Vec<SqsMessage>, String> {
     Ok(records.iter().map(lenient).collect())
 }
 
-/// A record whose fields have the wrong shape is still a message: its handler's decoding is what fails.
+/// Converts a record whose fields have unexpected types to a message. Decoding for the handler then fails, not the batch.
 fn lenient(record: &Value) -> SqsMessage {
     if let Ok(message) = SqsMessage::deserialize(record) {
         return message;
@@ -117,7 +118,7 @@ fn record(mut record: SqsMessage) -> Record {
     let mut take = |name: &str| record.attributes.remove(name);
     let millis = |text: Option<String>| text.and_then(|text| text.parse().ok()).map(Duration::from_millis);
     let message = Message {
-        // A count too large to read is a large one, never none.
+        // A count that is too large to parse is large, never zero.
         receive_count: take("ApproximateReceiveCount").map_or(0, |count| count.parse().unwrap_or(u32::MAX)),
         sent_at: millis(take("SentTimestamp")),
         first_received_at: millis(take("ApproximateFirstReceiveTimestamp")),

@@ -1,4 +1,4 @@
-//! The attributes of a queue: asked for when a batch needs them, and kept for the life of the process.
+//! The attributes of a queue: requested when a batch needs them, and cached for the life of the process.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,17 +8,17 @@ use drumline_runtime::aws::QueueFacts;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-/// The pause after a transient error or a wait in vain: the batches in between go by the defaults, at no cost.
+/// The pause after a transient error or a timed-out wait. Batches in that time use the defaults at no cost.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// The answer of SQS about a queue. Successes and final refusals are kept, transient errors only begin a pause.
+/// The response of SQS about a queue. Success and a permanent refusal are cached. A transient error only starts a pause.
 #[derive(Default)]
 pub(crate) struct CachedFacts {
-    /// `None` if SQS refuses to report them.
+    /// `None` if SQS refuses to return them.
     answer: OnceCell<Option<QueueFacts>>,
-    /// Begins with a transient error: no request is sent.
+    /// Started by a transient error. No request is sent while it lasts.
     after_error: Pause,
-    /// Begins with a batch that waited in vain: no other batch waits.
+    /// Started by a batch whose wait timed out. No other batch waits while it lasts.
     after_wait: Pause,
 }
 
@@ -27,28 +27,28 @@ impl CachedFacts {
         self.answer.get()?.as_ref()
     }
 
-    /// Returns true once SQS has answered, also with a refusal.
+    /// Returns true if SQS has responded, even with a refusal.
     pub(crate) fn are_settled(&self) -> bool {
         self.answer.initialized()
     }
 
-    /// Returns true if a batch may wait for them now.
+    /// Returns true if a batch may wait for the facts now.
     pub(crate) fn are_worth_a_wait(&self) -> bool {
         !self.are_settled() && !self.after_error.lasts() && !self.after_wait.lasts()
     }
 
-    /// Records that a batch waited for them in vain.
+    /// Records that a batch's wait for the facts timed out.
     pub(crate) fn waited_in_vain(&self) {
         self.after_wait.begin();
     }
 
-    /// Returns the facts, by `ask` if SQS has not answered yet and no error was a short time ago.
+    /// Returns the facts. Calls `ask` if SQS has not responded yet and there was no error recently.
     pub(crate) async fn get_or_ask(
         &self,
         ask: impl AsyncFnOnce() -> Result<QueueFacts, SqsError>,
     ) -> Option<&QueueFacts> {
         let answer = async || {
-            // Also for those that waited here while another request failed.
+            // Applies also to callers that waited here while another request failed.
             if self.after_error.lasts() {
                 return Err(());
             }
@@ -65,7 +65,7 @@ impl CachedFacts {
     }
 }
 
-/// A pause of [`ASK_AGAIN_AFTER`], from the time at which it last began.
+/// A pause of [`ASK_AGAIN_AFTER`] from the last time that it was started.
 #[derive(Default)]
 struct Pause(Mutex<Option<Instant>>);
 
@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
 
-    /// Asks, and returns true if a request was sent.
+    /// Calls `get_or_ask`, and returns true if it sent a request.
     async fn asks(facts: &CachedFacts, reply: Result<QueueFacts, SqsErrorKind>) -> bool {
         let asked = Cell::new(false);
         let ask = async || {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_transient_error_the_queue_is_asked_again_a_minute_later() {
+    async fn a_minute_after_a_transient_error_the_queue_is_asked_again() {
         for kind in SqsErrorKind::ALL.into_iter().filter(|kind| kind.passes()) {
             let facts = CachedFacts::default();
             assert!(asks(&facts, Err(kind)).await);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_batch_waits_for_a_minute_after_a_wait_in_vain() {
+    async fn no_batch_waits_for_a_minute_after_a_timed_out_wait() {
         let facts = CachedFacts::default();
         facts.waited_in_vain();
         assert!(!facts.are_worth_a_wait());

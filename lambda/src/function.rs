@@ -1,4 +1,4 @@
-//! The function: what is kept between invocations, and what one invocation does.
+//! The function: its state between invocations, and the handling of one invocation.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -27,48 +27,48 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{Instrument, error, info_span};
 
-/// What a function answers with: the ids of the messages that are to come back.
+/// The response of a function: the IDs of the messages to retry.
 pub type Response = SqsBatchResponse;
 
-/// The scope of records that do not name their queue, as in events made by hand.
+/// The scope of records without a queue, as in events made by hand.
 const UNKNOWN_SCOPE: &str = "unknown";
 
-/// Queues whose memory is kept. A function has a queue or two; more can only be hand-made.
+/// The maximum number of queues whose state is kept. A function has one or two queues; only events made by hand have more.
 const MAX_QUEUES: usize = 100;
 
-/// Everything that lives as long as the process. Several invocations may use it at once, and nothing in it belongs to one
-/// of them.
+/// The state that lives as long as the process. Several invocations can use it at once, and it contains nothing that belongs to
+/// one of them.
 pub struct Function {
     settings: Settings,
     common: BatchContext,
     queues: Mutex<HashMap<String, Arc<KnownQueue>>>,
-    /// Counts of the process, such as requests to the store: written with those of the next invocation that ends.
+    /// Counts of the process, such as requests to the store. The next invocation that ends writes them with its own.
     of_process: Arc<Emf>,
     sqs_client: SqsClientSwitch,
-    /// Looks after each invocation: the process is frozen in between.
+    /// Checked after each invocation, because the process is frozen in between.
     limit_watch: Mutex<LimitWatch>,
     is_cold: AtomicBool,
-    /// Leases the tokens of shared rates. While the process is frozen, it is too.
+    /// Leases the tokens of shared rates. It is frozen together with the process.
     refill: OnceLock<Option<Refill>>,
 }
 
-/// What Lambda tells of an invocation, as far as it matters here.
+/// The parts of Lambda's invocation that the function uses.
 #[derive(Debug, Clone, Default)]
 pub struct Invocation {
-    /// Its id, for logs.
+    /// Its ID, for logs.
     pub request_id: String,
-    /// When Lambda will end it, in milliseconds since the Unix epoch.
+    /// The time at which Lambda ends it, in milliseconds since the Unix epoch.
     pub deadline_ms: u64,
-    /// The trace that it belongs to.
+    /// The X-Ray trace that it belongs to.
     pub xray_trace_id: Option<String>,
 }
 
-/// Why an invocation failed as a whole. Nothing has been settled then, so everything may come back.
+/// An error that failed a whole invocation. No message is settled, so SQS may redeliver all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvocationError {
-    /// A short name, by which alarms and retries tell errors apart.
+    /// A short name that alarms and retry rules match on.
     pub kind: &'static str,
-    /// What is wrong, in words.
+    /// The description of the error.
     pub text: String,
 }
 
@@ -81,7 +81,7 @@ impl fmt::Display for InvocationError {
 impl std::error::Error for InvocationError {}
 
 impl Function {
-    /// A function with these handlers, which run on `handlers`.
+    /// Returns a function with these handlers, which run on the runtime `handlers`.
     pub fn new(settings: Settings, router: Router, handlers: Handle) -> Self {
         settings.log_warnings(&router);
         let of_process = Arc::new(Emf::default());
@@ -102,7 +102,7 @@ impl Function {
         Self { settings, common, queues, of_process, sqs_client, limit_watch, is_cold, refill }
     }
 
-    /// Keeps claims and histories in a store of the program's own.
+    /// Keeps claims and histories in the program's store.
     ///
     /// # Errors
     /// If the settings name a store too (`store_url`).
@@ -116,10 +116,10 @@ impl Function {
     /// Handles one event.
     ///
     /// # Errors
-    /// Where the event is none of SQS's, where a record that cannot be listed has failed, or where all have and the
-    /// settings ask for an error then.
+    /// If the event is not an SQS event, if a record that cannot be listed has failed, or if all messages have failed and the
+    /// settings require an error in that case.
     pub async fn handle(&self, event: Event, invocation: Invocation) -> Result<Response, InvocationError> {
-        // Within the runtime, and of the store that the function has by now.
+        // Started inside the runtime, and with the store that is set by now.
         self.refill.get_or_init(|| Refill::start(&self.common.limits, &self.common.claim_store));
         let begun = Instant::now();
         let span = info_span!(
@@ -171,7 +171,7 @@ impl Function {
     ) -> Result<Response, InvocationError> {
         let (named, without_message_id): (Vec<_>, Vec<_>) =
             records.into_iter().partition(|record| !record.message.id.is_empty());
-        // Before anything else, since their failure can only be told by failing the invocation.
+        // Run first, because only a failed invocation can report their failure.
         for (arn, messages) in by_queue(without_message_id) {
             self.run_nameless(arn.as_deref(), messages, time, emf).await?;
         }
@@ -182,7 +182,7 @@ impl Function {
         }
         let failed: Vec<String> = ids.iter().filter(|id| !done.contains(id.as_str())).cloned().collect();
         if self.settings.all_failed == AllFailed::Error && !failed.is_empty() && failed.len() == ids.len() {
-            let text = format!("all {} messages of the batch failed, and come back", failed.len());
+            let text = format!("all {} messages of the batch failed and will be redelivered", failed.len());
             return Err(InvocationError { kind: "AllFailed", text });
         }
         let mut response = Response::default();
@@ -190,8 +190,8 @@ impl Function {
         Ok(response)
     }
 
-    /// Records without an id, as in events made by hand. They cannot be listed, and what is not listed is deleted: where
-    /// one of them fails, everything has to come back, and so nothing else may have been done yet.
+    /// Runs records without an ID, as in events made by hand. They cannot be listed, and Lambda deletes messages that are not
+    /// listed. If one of them fails, the whole batch must be redelivered, so no other message may have run before.
     async fn run_nameless(
         &self,
         arn: Option<&str>,
@@ -202,19 +202,17 @@ impl Function {
         let count = messages.len();
         let cannot = |text: String| InvocationError { kind: "NoMessageId", text };
         if arn.is_some_and(is_fifo) {
-            return Err(cannot(format!(
-                "{count} records of a FIFO queue have no messageId: nothing was run"
-            )));
+            return Err(cannot(format!("{count} records of a FIFO queue have no messageId: no job was run")));
         }
         for message in &mut messages {
-            // The same in no other process, since handlers and applications know by it what they have done already.
+            // Unique across processes, because handlers and applications use it to recognise completed work.
             message.id = format!("nameless-{:032x}", fastrand::u128(..)).into();
         }
         let done = self.run(arn, messages, time, emf).await?;
         if done.len() < count {
             let failed = count - done.len();
             return Err(cannot(format!(
-                "{failed} of {count} records without a messageId failed: they cannot be listed, so the whole batch comes back"
+                "{failed} of {count} records without a messageId failed: they cannot be listed, so the whole batch will be redelivered"
             )));
         }
         Ok(())
@@ -259,7 +257,7 @@ impl Function {
         let reachable = source.is_some();
         let source = source.unwrap_or_else(Source::unknown);
         let settings = self.settings.for_queue(&source.url).with_types_of(&self.common.router);
-        // The ARN is the same text that SQS reports to a consumer.
+        // SQS reports the same text as the ARN to a consumer.
         let arn_of_queue = reachable.then_some(arn);
         let scope = default_scope(&settings, arn_of_queue, None).unwrap_or_else(|_| UNKNOWN_SCOPE.into());
         let intake = intake(&settings, scope, self.settings.legacy_records);
@@ -280,21 +278,21 @@ fn claim_store(settings: &Settings, of_process: &Arc<Emf>, handlers: Handle) -> 
     ClaimStoreClient::open_lazily(&settings.store, observer, handlers)
 }
 
-/// When an invocation began, and how its time is divided.
+/// The start of an invocation, and the division of its time.
 #[derive(Debug, Clone, Copy)]
 struct Time {
     begun: Instant,
     deadline: Deadline,
 }
 
-/// In the order of the records; a message that was delivered twice in one batch is listed once.
+/// Returns the IDs in the order of the records. A message that was delivered twice in one batch is listed once.
 fn distinct_ids(records: &[Record]) -> Vec<String> {
     let mut seen = HashSet::new();
     let ids = records.iter().map(|record| &*record.message.id);
     ids.filter(|id| seen.insert(*id)).map(str::to_owned).collect()
 }
 
-/// A mapping has one queue; an event made by hand may have several. Each part keeps the order of its records.
+/// Groups the records by queue, in their order. A mapping has one queue; an event made by hand may have several.
 fn by_queue(records: Vec<Record>) -> BTreeMap<Option<String>, Vec<Message>> {
     let mut parts: BTreeMap<Option<String>, Vec<Message>> = BTreeMap::new();
     for Record { queue_arn, message } in records {

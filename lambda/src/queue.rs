@@ -1,4 +1,4 @@
-//! A queue as a function meets it: known by the ARN in its records, asked about only when there is a need.
+//! A queue as a function sees it: identified by the ARN in its records, and queried only when necessary.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,19 +19,19 @@ use tracing::warn;
 use crate::facts::CachedFacts;
 use crate::silence::{Question, Silence};
 
-/// A batch that is through by then never needs to know how long its leases are; a lease that is shorter has lapsed before
-/// the function was invoked.
+/// A batch that ends within this time does not need the length of its leases. A shorter lease has expired before the function
+/// was invoked.
 const LEASE_MATTERS_AFTER: Duration = Duration::from_secs(1);
 
-/// The longest time that a batch waits for the queue's redrive policy: long enough for a new connection to SQS. No batch waits
-/// again within a minute if there was no answer.
+/// The longest time that a batch waits for the queue's redrive policy: long enough for a new connection to SQS. If SQS did not
+/// respond, no batch waits again within one minute.
 const RETRIES_MATTER_FOR: Duration = Duration::from_secs(1);
 
-/// The share of the handlers' time that this wait may take, as a divisor: a function with a timeout of a few seconds keeps most of
-/// it for its jobs.
+/// The divisor of the handlers' time that limits this wait. A function with a timeout of a few seconds keeps most of it for its
+/// jobs.
 const SHARE_OF_HANDLERS: u32 = 4;
 
-/// What is kept of a queue from one invocation to the next.
+/// The state of a queue that is kept between invocations.
 pub(crate) struct KnownQueue {
     pub(crate) name: Arc<str>,
     pub(crate) settings: QueueSettings,
@@ -39,12 +39,12 @@ pub(crate) struct KnownQueue {
     pub(crate) status: Arc<QueueStatus>,
     pub(crate) memory: SharedOutcomeCache,
     pub(crate) payloads: Payloads,
-    /// Kept, since types are bounded over all invocations.
+    /// Kept because the number of type labels is bounded over all invocations.
     pub(crate) types: Arc<TypeLabels>,
     pub(crate) tenants: Arc<TenantLabels>,
-    /// Kept, since some lines are logged once only.
+    /// Kept because some lines are logged only once.
     pub(crate) logs: Arc<Logs>,
-    /// `None` if the queue has no URL, so that it cannot be reached.
+    /// `None` if the queue has no URL and so cannot be reached.
     sqs_client: Option<SqsClientSwitch>,
     aws: OnceCell<AwsQueue>,
     facts: CachedFacts,
@@ -52,7 +52,7 @@ pub(crate) struct KnownQueue {
 }
 
 impl KnownQueue {
-    /// A queue called `name`, with the choice of its client. One without a URL has none, and cannot be reached.
+    /// Returns a queue called `name` with this choice of client. A queue without a URL has no client and cannot be reached.
     pub(crate) fn new(
         name: Arc<str>,
         settings: QueueSettings,
@@ -79,22 +79,23 @@ impl KnownQueue {
         }
     }
 
-    /// Returns false if the last call to the queue failed, or was not answered for as long as a batch waited.
+    /// Returns false if the last call to the queue failed, or got no response for as long as a batch waited.
     pub(crate) fn answers(&self) -> bool {
         !self.silence.lasts()
     }
 
-    /// A call to the queue that begins now, and that shows if the queue answers.
+    /// Starts the record of a call to the queue, whose result shows if the queue responds.
     fn is_asked(&self) -> Question {
         self.silence.question()
     }
 
-    /// What SQS has told of the queue so far.
+    /// Returns the facts that SQS has reported about the queue so far.
     pub(crate) fn facts(&self) -> Option<&QueueFacts> {
         self.facts.get()
     }
 
-    /// Asks SQS about the queue until it answers, and a minute after a transient error at the earliest.
+    /// Requests the queue's facts from SQS until it responds. After a transient error, the next request is sent after a minute
+    /// at the earliest.
     async fn ask(&self, observer: Arc<dyn Observer>) -> Option<&QueueFacts> {
         let ask = async || {
             let of_settings = |text: String| SqsError::new(SqsErrorKind::Other, text);
@@ -109,9 +110,10 @@ impl KnownQueue {
                      queue a redrive policy, or set DRUMLINE_ALLOW_UNBOUNDED=true"
                 ),
                 Ok(_) => {}
-                // The function works without: Lambda sees to it that the visibility outlasts the function's timeout.
+                // The function works without them: Lambda makes sure that the visibility timeout outlasts the function's
+                // timeout.
                 Err(error) => {
-                    warn!(queue = &*self.name, error = error.text, "the queue cannot be asked about itself");
+                    warn!(queue = &*self.name, error = error.text, "queue attributes unavailable");
                 }
             }
             result
@@ -119,8 +121,8 @@ impl KnownQueue {
         self.facts.get_or_ask(ask).await
     }
 
-    /// Asks SQS about the queue while a batch waits, until `end`. Returns `None` without a wait if SQS has answered before, or
-    /// is not likely to answer.
+    /// Requests the queue's facts from SQS while a batch waits, until `end`. Returns `None` without a wait if SQS has responded
+    /// before, or is not likely to respond.
     pub(crate) async fn ask_until(&self, end: Instant, observer: Arc<dyn Observer>) -> Option<&QueueFacts> {
         if !self.facts.are_worth_a_wait() || !self.answers() || end <= Instant::now() {
             return None;
@@ -130,14 +132,14 @@ impl KnownQueue {
             self.facts.waited_in_vain();
             return None;
         };
-        // A refusal is an answer.
+        // A refusal is a response.
         question.ended(self.facts.are_settled());
         facts
     }
 
-    /// Asks SQS about the queue before a batch with a message that was received before: its redrive policy decides how long
-    /// `auto` waits, and which attempt is the last. After a first receive the wait is a second on nearly every queue, so first
-    /// receives are no reason to ask. Handlers have their time until `drain_at`.
+    /// Requests the queue's facts before a batch with a message that was received before: the queue's redrive policy determines
+    /// the backoff of `auto` and the last attempt. After a first receive the backoff is one second on nearly every queue, so
+    /// first receives cause no request. Handlers have their time until `drain_at`.
     pub(crate) async fn ask_for_retries(
         &self,
         messages: &[Message],
@@ -148,12 +150,12 @@ impl KnownQueue {
         if again && self.sqs_client.is_some() {
             let now = Instant::now();
             let wait = RETRIES_MATTER_FOR.min(drain_at.saturating_duration_since(now) / SHARE_OF_HANDLERS);
-            // Without an answer the waits are those of an assumed redrive policy.
+            // Without a response, the backoff is that of an assumed redrive policy.
             self.ask_until(now + wait, observer).await;
         }
     }
 
-    /// The length of leases, for a batch that takes its time; `None` where it is known already, or cannot be known.
+    /// Returns the length of leases, for a batch that takes long. `None` if it is already known, or cannot be known.
     pub(crate) fn lease(
         self: &Arc<Self>,
         observer: Arc<dyn Observer>,
@@ -204,7 +206,7 @@ impl Queue for BatchQueue {
             };
             let Action::ChangeVisibility(entries) = action else { return aws.perform(action).await };
             let question = queue.is_asked();
-            // One empty handle would have SQS refuse the whole call.
+            // One empty handle would make SQS reject the whole call.
             let has_receipt: Vec<bool> = entries.iter().map(|entry| !entry.receipt.is_empty()).collect();
             let known: Vec<_> = entries.into_iter().filter(|entry| !entry.receipt.is_empty()).collect();
             let mut replies = Vec::new();
@@ -223,7 +225,7 @@ impl Queue for BatchQueue {
     }
 }
 
-/// Returns false for a failure that may be due to a queue that cannot be reached.
+/// Returns false for a failure that may come from an unreachable queue.
 fn is_an_answer(reply: &Result<(), CallError>) -> bool {
     !matches!(reply, Err(CallError::Failed(_)))
 }

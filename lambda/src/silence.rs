@@ -1,15 +1,15 @@
-//! The decision if a queue answers: by the newest call with a result.
+//! Decides from the newest call with a result if a queue responds.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A call that is dropped sooner says nothing about the queue: its batch ended first, as with the renewal of a job that was
-/// just about to succeed.
+/// A call that is dropped within this time does not count: its batch ended first, for example during the lease renewal of a job
+/// that was about to succeed.
 const SILENT_AFTER: Duration = Duration::from_millis(500);
 
-/// The calls to a queue, as far as their results show if it answers.
+/// The calls to a queue, as far as their results show if it responds.
 #[derive(Default)]
 pub(crate) struct Silence(Mutex<State>);
 
@@ -23,12 +23,12 @@ struct State {
 }
 
 impl Silence {
-    /// Returns true if the newest call with a result failed, or was not answered for as long as a batch waited.
+    /// Returns true if the newest call with a result failed, or got no response for as long as a batch waited.
     pub(crate) fn lasts(&self) -> bool {
         self.state().silent
     }
 
-    /// A call that begins now.
+    /// Starts the record of a call.
     pub(crate) fn question(self: &Arc<Self>) -> Question {
         let mut state = self.state();
         state.asked += 1;
@@ -48,7 +48,7 @@ impl Silence {
     }
 }
 
-/// A call to the queue. One that is dropped after [`SILENT_AFTER`] was not answered.
+/// A call to the queue. If it is dropped after [`SILENT_AFTER`], it got no response.
 pub(crate) struct Question {
     silence: Arc<Silence>,
     number: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// Ends the call, with an answer of SQS or without.
+    /// Ends the call, with a response of SQS or without.
     pub(crate) fn ended(mut self, answered: bool) {
         self.is_over = true;
         self.silence.decide(self.number, !answered);
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_that_is_not_answered_in_time_leaves_the_queue_silent_until_one_is() {
+    async fn an_unanswered_call_marks_the_queue_silent_until_a_response() {
         let silence = Arc::new(Silence::default());
         assert!(!silence.lasts());
         let question = silence.question();
@@ -96,13 +96,13 @@ mod tests {
     async fn a_renewal_in_flight_at_the_end_of_its_batch_does_not_count() {
         let silence = Arc::new(Silence::default());
         drop(silence.question());
-        assert!(!silence.lasts(), "it had no time to be answered");
+        assert!(!silence.lasts(), "it had no time to get a response");
 
         let renewal = silence.question();
         silence.question().ended(true);
         advance(SILENT_AFTER).await;
         drop(renewal);
-        assert!(!silence.lasts(), "a newer call was answered");
+        assert!(!silence.lasts(), "a newer call got a response");
 
         let old = silence.question();
         silence.question().ended(false);

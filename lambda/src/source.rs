@@ -3,7 +3,7 @@
 use drumline_runtime::aws::{queue_name, url_of_arn};
 use url::Url;
 
-/// A queue's ARN, taken apart: `arn:aws:sqs:eu-west-1:123456789012:jobs`. See
+/// A queue's ARN, split into its parts: `arn:aws:sqs:eu-west-1:123456789012:jobs`. See
 /// [ARN format](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
@@ -12,13 +12,13 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// `None` of a text that is no ARN of a queue.
+    /// Parses an ARN. Returns `None` if the text is not the ARN of a queue.
     pub(crate) fn of_arn(arn: &str) -> Option<Self> {
         let url = url_of_arn(arn)?;
         Some(Self { name: queue_name(url.path()).to_owned(), url })
     }
 
-    /// Of records that do not tell their queue.
+    /// Returns the source of records that do not name their queue.
     pub(crate) fn unknown() -> Self {
         let url = Url::parse("https://unknown.invalid/unknown").expect("is a URL");
         Self { name: "unknown".to_owned(), url }

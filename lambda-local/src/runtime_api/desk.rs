@@ -1,4 +1,4 @@
-//! The state behind the interface: queued and open invocations, and what the process has done.
+//! The state of the server: queued and open invocations, and the actions of the process.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,10 +11,10 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
 
 use super::invocation::{End, Ended, InitError, Invocation};
 
-/// The most entries of a record that only grows.
+/// The maximum number of entries in each record that only grows.
 const MOST_ENTRIES: usize = 10_000;
 
-/// An invocation that no process has yet.
+/// An invocation that is not delivered yet.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) request_id: String,
@@ -22,14 +22,14 @@ pub(super) struct Waiting {
     pub(super) end: oneshot::Sender<Ended>,
 }
 
-/// The answer to a request for an invocation.
+/// The response to a request for an invocation.
 #[derive(Debug)]
 pub(super) enum Next {
     Invocation(Waiting),
     Odd(Response<Bytes>),
 }
 
-/// An invocation that a process has.
+/// An invocation that was delivered to a process.
 #[derive(Debug)]
 struct Running {
     begun: Instant,
@@ -68,12 +68,12 @@ impl Desk {
     }
 
     pub(super) fn queue(&self, next: Next) {
-        // It cannot fail: the desk holds both ends of its queue.
+        // This cannot fail: the desk holds both ends of its queue.
         let _ = self.queue.send(next);
     }
 
     pub(super) async fn until_asked(&self) {
-        // It cannot fail: the desk holds the sender.
+        // This cannot fail: the desk holds the sender.
         let _ = self.open.subscribe().wait_for(|open| *open > 0).await;
     }
 
@@ -85,7 +85,7 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the next invocation, as soon as there is one.
+    /// Waits for the next invocation and returns it.
     pub(super) async fn next(&self) -> Response<Bytes> {
         push(&mut self.lock().asked, Instant::now());
         let open = Open::new(&self.open);
@@ -143,7 +143,7 @@ impl Desk {
     }
 }
 
-/// An open request for an invocation, counted as long as its connection is open.
+/// An open request for an invocation. It counts while its connection is open.
 struct Open<'a>(&'a watch::Sender<usize>);
 
 impl<'a> Open<'a> {

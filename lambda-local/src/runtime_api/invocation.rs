@@ -1,4 +1,4 @@
-//! The payload of an invocation, and what a process posts.
+//! The payload of an invocation, and the results that a process posts.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// An invocation with this event and Lambda's longest timeout, 15 minutes.
+    /// Returns an invocation with this event and Lambda's longest timeout, 15 minutes.
     pub fn new(event: impl Into<Bytes>) -> Self {
         Self { event: event.into(), timeout: LONGEST_TIMEOUT, deadline: None }
     }
 
-    /// Sets the function's timeout. The deadline is this long after the process gets the event.
+    /// Sets the function's timeout. The deadline is this long after the delivery of the event.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -55,15 +55,15 @@ pub struct Ended {
     pub body: Bytes,
     /// The header `Lambda-Runtime-Function-Error-Type`.
     pub error_type: Option<String>,
-    /// The time from the hand-out of the event to the result.
+    /// The time from the delivery of the event to the result.
     pub after: Duration,
 }
 
-/// An error that a process posted about its start.
+/// An error that a process reported about its start.
 #[derive(Debug, Clone)]
 pub struct InitError {
     /// The header `Lambda-Runtime-Function-Error-Type`.
     pub error_type: Option<String>,
-    /// The posted body: `errorType`, `errorMessage`, …; null if it is not JSON.
+    /// The posted body with `errorType`, `errorMessage`, and so on. Null if it is not JSON.
     pub body: Value,
 }

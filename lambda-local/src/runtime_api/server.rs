@@ -1,4 +1,4 @@
-//! The HTTP front: connections, paths and bodies.
+//! The HTTP server: connections, paths and bodies.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -17,26 +17,26 @@ use tokio::task::JoinSet;
 use super::desk::Desk;
 use super::invocation::{End, InitError};
 
-/// The start of all paths: the version of the interface.
+/// The prefix of all paths: the version of the interface.
 const VERSION: &str = "/2018-06-01/runtime/";
 
-/// The header by which a process names the type of an error.
+/// The header with the type of an error.
 const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
 
-/// The pause after a connection that could not be accepted.
+/// The pause after a connection could not be accepted.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(10);
 
-/// Accepts connections until it is dropped; they end with it.
+/// Accepts connections until it is dropped, which also ends the connections.
 pub(super) async fn serve(listener: TcpListener, desk: Arc<Desk>) {
     let mut connections = JoinSet::new();
     loop {
-        // Cancel-safe: a connection that is not yet accepted is not lost.
+        // Cancel-safe: a connection that is not accepted yet is not lost.
         let accepted = tokio::select! {
             Some(_) = connections.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
         let Ok((stream, _)) = accepted else {
-            // Mostly a connection that its client has closed, or too many open files.
+            // Usually the client has closed the connection, or there are too many open files.
             tokio::time::sleep(ACCEPT_AGAIN).await;
             continue;
         };
@@ -45,7 +45,7 @@ pub(super) async fn serve(listener: TcpListener, desk: Arc<Desk>) {
             let desk = Arc::clone(&desk);
             async move { Ok::<_, Infallible>(respond(&desk, request).await.map(Full::<Bytes>::from)) }
         });
-        // Processes are killed with their long poll open, so a broken connection is no error.
+        // Processes are killed with their long poll open, so a broken connection is not an error.
         connections.spawn(async move {
             drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });

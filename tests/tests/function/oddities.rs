@@ -74,7 +74,7 @@ async fn a_sigterm_lets_an_invocation_finish() {
     let pending = function.begin(Invocation::new(sqs_event(&[Record::hand_made("a")])));
     eventually("the job runs", async || app.calls().len() == 1).await;
     function.signal(Signal::TERM);
-    let words = "SIGTERM: no invocation is begun any more";
+    let words = "SIGTERM: no new invocation starts";
     eventually("the signal is noticed", async || function.logged(words).len() == 1).await;
     open.send_replace(true);
     pending.answered().await.expect_all_done();
