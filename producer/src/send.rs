@@ -222,16 +222,5 @@ fn attribute(attribute: &Attribute) -> MessageAttributeValue {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_without_an_answer_is_in_doubt_after_a_minute() {
-        let begun = tokio::time::Instant::now();
-        let error = in_time(std::future::pending::<Result<(), SqsError>>()).await.unwrap_err();
-        assert!(error.is_in_doubt && error.kind.passes(), "{error}");
-        assert_eq!(begun.elapsed(), PATIENCE);
-        assert_eq!(in_time(async { Ok(1) }).await.unwrap(), 1);
-    }
-}
+#[path = "send_tests.rs"]
+mod tests;

@@ -67,12 +67,9 @@ impl Signer {
     ) -> Result<Signed, http::Error> {
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let token = identity.token.as_ref();
-        let key = identity.key.of_day(
-            seconds,
-            &self.region,
-            &identity.credentials,
-            signed_headers(token.is_some()),
-        );
+        let signed_headers = signed_headers(token.is_some());
+        let scope = (&*self.region, SERVICE);
+        let key = identity.key.of_day(seconds, scope, &identity.credentials, signed_headers);
         let date = date(&key.date, seconds);
 
         let mut canonical = self.begun.clone();
@@ -84,31 +81,22 @@ impl Signer {
         canonical.update("\nx-amz-target:");
         canonical.update(target);
         canonical.update("\nx-amzn-query-mode:true\n\n");
-        canonical.update(signed_headers(token.is_some()));
+        canonical.update(signed_headers);
         canonical.update("\n");
         canonical.update(hexadecimal(&Sha256::digest(body).into()));
 
-        let mut to_sign = Vec::with_capacity(192);
-        for part in ["AWS4-HMAC-SHA256\n", &date, "\n", &key.scope, "\n"] {
-            to_sign.extend_from_slice(part.as_bytes());
-        }
-        to_sign.extend_from_slice(&hexadecimal(&canonical.finalize().into()));
-        let signature = calculate_signature(&key.key, &to_sign);
-
-        let mut authorization = String::with_capacity(key.authorization.len() + signature.len());
-        authorization.push_str(&key.authorization);
-        authorization.push_str(&signature);
-        let mut authorization = HeaderValue::try_from(authorization)?;
+        let mut authorization = HeaderValue::try_from(key.authorization(&date, canonical))?;
         authorization.set_sensitive(true);
         Ok(Signed { date: HeaderValue::try_from(date)?, authorization })
     }
 }
 
 impl KeptKey {
+    /// Returns the key of the day of this time, for a region and a service.
     fn of_day(
         &self,
         seconds: u64,
-        region: &str,
+        (region, service): (&str, &str),
         credentials: &Credentials,
         signed_headers: &str,
     ) -> Arc<DayKey> {
@@ -118,9 +106,9 @@ impl KeptKey {
             Some(key) if key.day == day => Arc::clone(key),
             _ => {
                 let time = UNIX_EPOCH + Duration::from_secs(seconds);
-                let key = generate_signing_key(credentials.secret_access_key(), time, region, SERVICE);
+                let key = generate_signing_key(credentials.secret_access_key(), time, region, service);
                 let date = date_of_day(seconds);
-                let scope = format!("{date}/{region}/{SERVICE}/aws4_request");
+                let scope = format!("{date}/{region}/{service}/aws4_request");
                 let authorization = format!(
                     "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed_headers}, Signature=",
                     credentials.access_key_id()
@@ -129,6 +117,22 @@ impl KeptKey {
                 Arc::clone(kept.insert(Arc::new(key)))
             }
         }
+    }
+}
+
+impl DayKey {
+    /// Returns the `Authorization` of a request of this date, by the hash of its canonical form.
+    fn authorization(&self, date: &str, canonical: Sha256) -> String {
+        let mut to_sign = Vec::with_capacity(192);
+        for part in ["AWS4-HMAC-SHA256\n", date, "\n", &self.scope, "\n"] {
+            to_sign.extend_from_slice(part.as_bytes());
+        }
+        to_sign.extend_from_slice(&hexadecimal(&canonical.finalize().into()));
+        let signature = calculate_signature(&self.key, &to_sign);
+        let mut authorization = String::with_capacity(self.authorization.len() + signature.len());
+        authorization.push_str(&self.authorization);
+        authorization.push_str(&signature);
+        authorization
     }
 }
 

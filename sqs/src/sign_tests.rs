@@ -84,6 +84,132 @@ proptest! {
     }
 }
 
+/// A request of AWS's published test suite that is a POST without a query, as those here are, and its signature.
+struct Published {
+    name: &'static str,
+    /// The path, as the request has it.
+    path: &'static str,
+    /// The canonical headers.
+    headers: &'static [&'static str],
+    body: &'static str,
+    signature: &'static str,
+}
+
+const DATE: &str = "x-amz-date:20150830T123600Z";
+const HOST: &str = "host:example.amazonaws.com";
+const BODY_HASH: &str =
+    "x-amz-content-sha256:9095672bbd1f56dfc5b65f3e153adc8731a4a654192329106275f4c7b24d0b6e";
+const TOKEN: &str = concat!(
+    "x-amz-security-token:AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMicRXmxfpSPfIeo",
+    "IYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6",
+    "fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr4rvx3iSIlTJabIQwj2ICCR/oLx",
+    "BA=="
+);
+
+/// Those of `tests/aws-signing-test-suite/v4` in awslabs/aws-c-auth v0.9.0 (Apache-2.0). The others there are of GET or have a query.
+const PUBLISHED: [Published; 7] = [
+    Published {
+        name: "post-vanilla",
+        path: "/",
+        headers: &[HOST, DATE],
+        body: "",
+        signature: "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
+    },
+    Published {
+        name: "post-sts-header-before",
+        path: "/",
+        headers: &[HOST, DATE, TOKEN],
+        body: "",
+        signature: "85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead",
+    },
+    Published {
+        name: "post-header-key-sort",
+        path: "/",
+        headers: &[HOST, "my-header1:value1", DATE],
+        body: "",
+        signature: "c5410059b04c1ee005303aed430f6e6645f61f4dc9e1461ec8f8916fdf18852c",
+    },
+    Published {
+        name: "post-header-value-case",
+        path: "/",
+        headers: &[HOST, "my-header1:VALUE1", DATE],
+        body: "",
+        signature: "cdbc9802e29d2942e5e10b5bccfdd67c5f22c7c4e8ae67b53629efa58b974b7d",
+    },
+    Published {
+        name: "post-x-www-form-urlencoded",
+        path: "/",
+        headers: &[
+            "content-length:13",
+            "content-type:application/x-www-form-urlencoded",
+            HOST,
+            BODY_HASH,
+            DATE,
+        ],
+        body: "Param1=value1",
+        signature: "d3875051da38690788ef43de4db0d8f280229d82040bfac253562e56c3f20e0b",
+    },
+    Published {
+        name: "post-x-www-form-urlencoded-parameters",
+        path: "/",
+        headers: &[
+            "content-length:13",
+            "content-type:application/x-www-form-urlencoded; charset=utf-8",
+            HOST,
+            BODY_HASH,
+            DATE,
+        ],
+        body: "Param1=value1",
+        signature: "328d1b9eaadca9f5818ef05e8392801e091653bafec24fcab71e7344e7f51422",
+    },
+    // Of GET, but the one about characters of a path that stay as they are.
+    Published {
+        name: "get-unreserved",
+        path: "/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+        headers: &[HOST, DATE],
+        body: "",
+        signature: "07ef7494c76fa4850883e2b006601f940f8a34d404d0cfa977f52a65bbf5f24f",
+    },
+];
+
+#[test]
+fn signatures_are_those_that_aws_publishes() {
+    let credentials =
+        Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, None, "test");
+    for Published { name, path, headers, body, signature } in PUBLISHED {
+        let method = if name.starts_with("get") { "GET" } else { "POST" };
+        let names: Vec<&str> = headers.iter().filter_map(|header| header.split(':').next()).collect();
+        let (names, headers, path) = (names.join(";"), headers.join("\n"), encoded(path));
+        let hash = hexadecimal(&Sha256::digest(body).into());
+        let mut canonical = Sha256::new_with_prefix(format!("{method}\n{path}\n\n{headers}\n\n{names}\n"));
+        canonical.update(hash);
+        // 2015-08-30T12:36:00Z
+        let seconds = 1_440_938_160;
+        let key = KeptKey::default().of_day(seconds, ("us-east-1", "service"), &credentials, &names);
+        let date = date(&key.date, seconds);
+        assert_eq!(format!("x-amz-date:{date}"), DATE);
+        let expected = format!(
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders={names}, Signature={signature}"
+        );
+        assert_eq!(key.authorization(&date, canonical), expected, "{name}");
+    }
+}
+
+#[test]
+fn paths_are_encoded_as_aws_publishes() {
+    // `double-encode-path` and `double-url-encode` of the test suite of `aws-sigv4`.
+    let table = [
+        ("/test/@connections/JBDvjfGEIAMCERw%3D", "/test/%40connections/JBDvjfGEIAMCERw%253D"),
+        (
+            "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-west-2%3A1%3Afunction%3Amy-rusty-fun/invocations",
+            "/2015-03-31/functions/arn%253Aaws%253Alambda%253Aus-west-2%253A1%253Afunction%253Amy-rusty-fun/invocations",
+        ),
+    ];
+    for (path, expected) in table {
+        assert_eq!(encoded(path), expected);
+    }
+}
+
 #[test]
 fn a_kept_key_is_replaced_with_the_day() {
     let signer = Signer::new("us-east-1".to_owned(), "h", "/");
