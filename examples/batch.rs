@@ -1,4 +1,4 @@
-//! A batch handler: one insert for many jobs, each of which keeps its own outcome.
+//! A batch handler: one insert for many jobs. Each job has its own outcome.
 //!
 //! ```sh
 //! drumline dev --queue-only        # in a terminal of its own: serves the queue
@@ -36,7 +36,7 @@ async fn insert(_: BatchContext, items: Vec<Item<InsertName>>) -> BatchResult {
         item.failed(Failure::reject("a name is required"));
     }
     let mut names: Vec<&str> = good.iter().map(|item| &*item.job.name).collect();
-    // Items have no order of their own.
+    // Items have no defined order.
     names.sort_unstable();
     insert_all(&names).await?;
     println!("one insert for {} of {jobs} jobs: {}", names.len(), names.join(", "));
@@ -49,7 +49,7 @@ async fn insert_all(_names: &[&str]) -> Result<(), Failure> {
 }
 
 fn main() -> ExitCode {
-    // Longer than the default of 50 ms, so that jobs sent by hand come together.
+    // Longer than the default of 50 ms, so that jobs sent by hand arrive in one batch.
     let options = BatchOptions::new().max_items(100).linger(Duration::from_secs(2));
     drumline_consumer::run(move || Router::new().handle_batch(options, insert))
 }

@@ -28,7 +28,7 @@ impl Job for PlaceOrder {
     const TYPE: &'static str = "order.place";
 }
 
-/// A job that follows is `Serialize`, too.
+/// The type of a next job is also `Serialize`.
 #[derive(Serialize, Deserialize)]
 struct SendInvoice {
     order: u64,
@@ -40,7 +40,7 @@ impl Job for SendInvoice {
 
 async fn place(ctx: Context, job: PlaceOrder) -> Result<(), Failure> {
     println!("order {} is placed", job.order);
-    // Sent once this handler has succeeded, with its correlation id and trace. Another attempt would send it under the same id.
+    // Sent after this handler has succeeded, with its correlation ID and trace. Another attempt would send it with the same ID.
     ctx.then(&SendInvoice { order: job.order })
 }
 

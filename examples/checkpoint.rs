@@ -1,4 +1,4 @@
-//! A long job that continues where its last attempt stopped, with progress on the way and a result at the end.
+//! A long job that resumes where its last attempt stopped, with progress on the way and a result at the end.
 //!
 //! ```sh
 //! drumline dev --queue-only        # in a terminal of its own: serves the queue
@@ -44,7 +44,7 @@ async fn copy_all(ctx: Context, job: Copy) -> Result<(), Failure> {
             return Err(Failure::retry_after(Duration::from_secs(1), "the source does not answer"));
         }
         copy(record).await?;
-        // After the effect: a worker that is killed here repeats at most the last second of its work.
+        // Saved after the effect: a worker that is killed here repeats at most the last second of its work.
         ctx.checkpoint(&(record + 1))?;
         ctx.progress(record + 1, job.records, "records");
     }

@@ -1,4 +1,4 @@
-//! A worker inside a program that exists already: here a web server of axum, which has its own settings, logs and shutdown.
+//! A worker inside an existing program: here an axum web server with its own settings, logs and shutdown.
 //!
 //! ```sh
 //! drumline dev --queue-only        # in a terminal of its own: serves the queue

@@ -14,7 +14,7 @@
 //! drumline send --group bob --type account.step --payload '{"number":1}'
 //! ```
 //!
-//! Alice's third step waits for the second, and Bob's step waits for none of hers. It prints:
+//! Alice's third step waits for her second. Bob's step waits for none of hers. It prints:
 //!
 //! ```text
 //! alice: step 1 done

@@ -1,4 +1,4 @@
-//! An effect that happens once, although producers send twice and SQS delivers at least once.
+//! An effect that happens once, even if producers send twice and SQS delivers at least once.
 //!
 //! ```sh
 //! drumline dev --queue-only        # in a terminal of its own: serves the queue
@@ -15,8 +15,8 @@
 //! charged 1999 cents, Idempotency-Key: invoice:42
 //! ```
 //!
-//! The second message is a duplicate and is deleted. The third one has the same key and another payload, which is a mistake of its
-//! producer: it moves to the DLQ. The log says so of both.
+//! The second message is a duplicate and is deleted. The third has the same key and another payload, which is an error of its
+//! producer: it moves to the DLQ. The log has a line about each.
 
 use std::process::ExitCode;
 
@@ -32,15 +32,15 @@ struct Charge {
 impl Job for Charge {
     const TYPE: &'static str = "billing.charge";
 
-    /// Derived from the payload, so that it does not depend on the producer. Without it, the key is the `idempotencyKey` of the
-    /// envelope, or its `jobId`.
+    /// Derived from the payload, so it does not depend on the producer. Without this function, the key is the envelope's
+    /// `idempotencyKey`, or its `jobId`.
     fn idempotency_key(&self) -> Option<String> {
         Some(format!("invoice:{}", self.invoice))
     }
 }
 
-/// Before it runs, the worker claims the key in its store; afterwards it marks the key as done. A worker that is killed in between has
-/// the job run again, so the provider is given the same key.
+/// The worker claims the key in its store before the run, and marks it as done afterwards. If a worker is killed in between,
+/// the job runs again, so the provider gets the same key.
 async fn charge(ctx: Context, job: Charge) -> Result<(), Failure> {
     ask_provider(job.cents, ctx.idempotency_key()).await?;
     Ok(())
@@ -52,7 +52,7 @@ async fn ask_provider(cents: u64, key: &str) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Keys are kept in the store of `DRUMLINE_STORE_URL`. The default, `memory:`, is enough for one worker that never restarts; use
+/// The store of `DRUMLINE_STORE_URL` keeps the keys. The default, `memory:`, is enough for one worker that never restarts. Use
 /// `redis://`, `postgres://` or `dynamodb://` in production.
 fn main() -> ExitCode {
     drumline_consumer::run(|| Router::new().handle(charge))

@@ -1,4 +1,5 @@
-//! A Lambda function for SQS: the same router as in a worker. A service has one library with its router and two such programs.
+//! A Lambda function for SQS with the same router as a worker. A service has one library with its router and two programs like
+//! this.
 //!
 //! ```sh
 //! cargo lambda build --profile lambda --arm64 -p drumline-examples --bin lambda
@@ -14,7 +15,7 @@
 //! cargo lambda invoke lambda --data-file examples/lambda-event.json
 //! ```
 //!
-//! Of the event's two jobs the first one is done. The second one cannot succeed and is listed:
+//! The event has two jobs. The first one succeeds. The second one cannot succeed and is listed:
 //!
 //! ```text
 //! welcome, user 7
@@ -48,7 +49,7 @@ fn router() -> Router {
     Router::new().handle(welcome)
 }
 
-/// The settings are the worker's, but no queue needs to be named. Metrics and logs go to CloudWatch.
+/// The settings are the same as the worker's, except that no queue is required. Metrics and logs go to CloudWatch.
 fn main() -> ExitCode {
     drumline_lambda::App::new(router).main()
 }

@@ -1,4 +1,4 @@
-//! A tower layer around every handler. Any layer does, such as those of the crate `tower` for limits; this one is made by hand.
+//! A tower layer around every handler. Any layer works, such as the limits of the crate `tower`. This one is written by hand.
 //!
 //! ```sh
 //! drumline dev --queue-only        # in a terminal of its own: serves the queue
@@ -72,7 +72,7 @@ impl Service<Invocation> for Watched {
     }
 }
 
-/// A layer wraps the handlers that are there already; the last one added is the outermost.
+/// A layer wraps the handlers that were added before it. The last layer added is the outermost.
 fn main() -> ExitCode {
     let limit = Duration::from_millis(500);
     let watch = move |inner| Watched { inner, limit };

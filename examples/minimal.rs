@@ -1,4 +1,4 @@
-//! The least that a worker consists of: a job type, its handler, and one line that runs them.
+//! The smallest worker: a job type, its handler, and one line that runs them.
 //!
 //! ```sh
 //! drumline dev --queue-only        # in a terminal of its own: serves the queue
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use drumline::{Context, Failure, Job, Router};
 use serde::Deserialize;
 
-/// The payload. Other fields in a message are ignored; a missing one makes the job fail permanently.
+/// The payload. Unknown fields in a message are ignored. A missing field makes the job fail permanently.
 #[derive(Deserialize)]
 struct Welcome {
     user_id: u64,
@@ -30,7 +30,7 @@ impl Job for Welcome {
     const TYPE: &'static str = "mail.welcome";
 }
 
-/// `Ok` deletes the message. Any error, also one that `?` returns, has the job tried again later.
+/// `Ok` deletes the message. After any error, including one returned by `?`, the job is retried later.
 async fn welcome(ctx: Context, job: Welcome) -> Result<(), Failure> {
     if job.user_id == 0 {
         return Err(Failure::reject("there is no user 0"));

@@ -1,4 +1,4 @@
-//! A row and the mark that its job is done, written in one transaction: both or neither, whenever a worker dies.
+//! A row and the mark that its job is done, written in one transaction: if the worker dies, both are stored or neither.
 //!
 //! ```sh
 //! drumline dev --queue-only        # in a terminal of its own: serves the queue
@@ -48,7 +48,7 @@ async fn credit(ctx: Context, job: Credit) -> Result<(), Failure> {
     let mut transaction = store.begin(claim).await?;
     let query = sqlx::query_scalar(CREDIT).bind(&job.account).bind(job.cents);
     let cents: i64 = query.fetch_one(&mut *transaction).await?;
-    // Marks the job as done, if the claim is still this run's, and commits.
+    // Marks the job as done and commits, if this run still has the claim.
     match transaction.commit(None).await? {
         Ownership::Kept => println!("{} has {cents} cents", job.account),
         Ownership::Lost => return Err(Failure::retry("another run has the job: nothing was written")),

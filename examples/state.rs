@@ -1,4 +1,4 @@
-//! State that handlers share: an async factory opens it before the first message, a hook closes it after the last one.
+//! State shared by handlers: an async factory opens it before the first message, and a hook closes it after the last one.
 //!
 //! ```sh
 //! drumline dev --queue-only        # in a terminal of its own: serves the queue
@@ -34,13 +34,13 @@ impl Job for Note {
     const TYPE: &'static str = "note.add";
 }
 
-/// A file in this example; a pool of connections is shared in the same way.
+/// A file in this example. A connection pool is shared in the same way.
 struct Notes(Mutex<File>);
 
-/// One of them for the process, so that the hook can reach it.
+/// One instance for the process, so that the hook can reach it.
 static NOTES: OnceLock<Notes> = OnceLock::new();
 
-/// A type with state is a handler, too. For two or three values, a closure that captures them is shorter.
+/// A type with state can be a handler. For two or three values, a closure that captures them is shorter.
 impl Handler<Note> for &'static Notes {
     async fn handle(&self, _: Context, job: Note) -> Result<(), Failure> {
         self.0.lock().await.write_all(format!("{}\n", job.text).as_bytes()).await?;
@@ -57,7 +57,7 @@ async fn router() -> Result<Router, BoxError> {
     Ok(Router::new().handle(NOTES.get_or_init(|| Notes(Mutex::new(file)))))
 }
 
-/// No handler runs any more. An error here is logged, and the exit status is 1.
+/// Runs after the last handler. An error here is logged, and the exit status is 1.
 async fn close() -> std::io::Result<()> {
     if let Some(notes) = NOTES.get() {
         notes.0.lock().await.sync_all().await?;

@@ -1,4 +1,4 @@
-//! A web application whose page shows the progress of a job that another process runs: the worker of `status_worker.rs`.
+//! A web application whose page shows the progress of a job that another process runs: the worker in `status_worker.rs`.
 //!
 //! ```sh
 //! drumline dev --queue-only        # in a terminal of its own: serves the queue
@@ -8,8 +8,8 @@
 //! cargo run -p drumline-examples --bin status
 //! ```
 //!
-//! Open <http://127.0.0.1:3000/sign-in/alice> and press the button. Another browser that signs in as `bob` may not see that report, even
-//! by its address.
+//! Open <http://127.0.0.1:3000/sign-in/alice> and press the button. Another browser that signs in as `bob` cannot see that
+//! report, even with its address.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -27,7 +27,7 @@ use drumline_store::{Location, Retention, open};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-/// The worker has the same type: a service has it in a crate that both use.
+/// The worker uses the same type. A service defines it in a crate that both use.
 #[derive(Serialize, Deserialize)]
 struct MakeReport {
     pages: u32,
@@ -57,7 +57,7 @@ impl Reports {
     }
 }
 
-/// The signed-in user. Stands for a session: everyone can write this cookie.
+/// The signed-in user. Stands for a session: anyone can write this cookie.
 fn user(headers: &HeaderMap) -> Option<String> {
     let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
     cookies.split("; ").find_map(|cookie| cookie.strip_prefix("user=")).map(str::to_owned)

@@ -1,4 +1,4 @@
-//! The worker of `status.rs`: it reports its progress, which a page of another process shows.
+//! The worker of `status.rs`. It reports its progress, which a page of another process shows.
 
 use std::process::ExitCode;
 use std::time::Duration;

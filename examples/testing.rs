@@ -1,10 +1,10 @@
-//! Tests of a handler, without servers: of one attempt through the code of a worker, and of a worker from the queue to the DLQ.
+//! Tests of a handler without servers: one attempt through a worker's code, and a whole worker from the queue to the DLQ.
 //!
 //! ```sh
 //! cargo test -p drumline-examples --bin testing
 //! ```
 //!
-//! The handler under test is that of a worker:
+//! The handler under test also runs in a worker:
 //!
 //! ```sh
 //! drumline dev --queue-only        # in a terminal of its own: serves the queue
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use drumline::{Context, Failure, Job, Router};
 use serde::{Deserialize, Serialize};
 
-/// `Serialize` is for the tests, which make messages of it.
+/// `Serialize` is for the tests, which create messages from it.
 #[derive(Serialize, Deserialize)]
 struct Copy {
     records: u64,

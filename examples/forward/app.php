@@ -3,7 +3,7 @@
 
 class Stopped extends Exception {}
 
-// Reports to the worker, or asks it, about this request's attempt.
+// Reports to the worker about this request's attempt, or asks it.
 function job(string $what, mixed $value = null): mixed
 {
     $http = ['timeout' => 5, 'ignore_errors' => true];

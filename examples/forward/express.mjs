@@ -6,7 +6,7 @@ const app = express();
 
 class Stopped extends Error {}
 
-// Reports to the worker, or asks it, about a request's attempt.
+// Reports to the worker about a request's attempt, or asks it.
 async function job(request, what, value) {
   const options = value === undefined ? {} : { method: 'POST', body: JSON.stringify(value) };
   const answer = await fetch(`${request.get('X-Drumline-Job-Url')}/${what}`, options);
