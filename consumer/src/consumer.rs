@@ -29,6 +29,7 @@ use drumline_store::Store;
 use drumline_store::outbox::Outbox;
 use url::Url;
 
+use crate::activity::Activity;
 use crate::control::{Control, ControlledQueue, Follower};
 use crate::depth::{DepthProbe, Depths};
 use crate::dlq_watch::{Watched, Watches};
@@ -212,6 +213,8 @@ impl Consumer {
         let depths = Depths::new(consumer.metrics.clone(), consumer.of_the_process());
         let limits = queues.iter().map(|queue| (queue.name.to_string(), queue.settings.gate));
         let gates = Gates::new(limits, depths.clone(), consumer.metrics.clone());
+        let activity = Activity::new(readiness.clone(), control.clone(), depths.clone());
+        let _activity_watch = activity.clone().watch();
         let grace = Grace::of(grace);
         let (stop, stopped) = watch::channel(false);
         let _endpoint = match consumer.settings.http_addr {
@@ -221,6 +224,7 @@ impl Consumer {
                     depths: depths.clone(),
                     gates,
                     readiness: readiness.clone(),
+                    activity,
                     store: Arc::clone(claim_store.store()),
                     control: control.clone(),
                 };
@@ -262,6 +266,7 @@ impl Consumer {
                         _ = stopping.wait_for(|stop| *stop) => return DrainSummary::default(),
                     }
                 };
+                status.set_missing(false);
                 depths.add(found.probe);
                 let mut driver = found.driver;
                 if let Some(orders) = orders {
@@ -328,6 +333,7 @@ impl Consumer {
             let found = match Box::pin(self.start_queue(&name, settings, &status, &claim_store)).await {
                 Ok(found) => Some(found),
                 Err(error) if is_missing(&error) => {
+                    status.set_missing(true);
                     missing.get_or_insert(error);
                     None
                 }

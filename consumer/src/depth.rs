@@ -14,6 +14,7 @@ use tracing::debug;
 use drumline::core::SqsAction;
 use drumline::run::{Event, Observer};
 use drumline_runtime::SqsError;
+use drumline_runtime::activity::QueueDepth;
 use drumline_runtime::aws::{explain, url_by_arn};
 use drumline_store::outbox::Outbox;
 
@@ -25,14 +26,11 @@ const FRESH: Duration = Duration::from_secs(15);
 /// How long a scrape waits for SQS or the outbox: the other metrics matter most while it does not answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The state of messages that a worker has.
-const IN_FLIGHT: &str = "in_flight";
-
-/// Where a message can be, as the label says it.
-const STATES: [(&str, Name); 3] = [
-    ("visible", Name::ApproximateNumberOfMessages),
-    (IN_FLIGHT, Name::ApproximateNumberOfMessagesNotVisible),
-    ("delayed", Name::ApproximateNumberOfMessagesDelayed),
+/// The attributes that hold the numbers.
+const NAMES: [Name; 3] = [
+    Name::ApproximateNumberOfMessages,
+    Name::ApproximateNumberOfMessagesNotVisible,
+    Name::ApproximateNumberOfMessagesDelayed,
 ];
 
 /// A queue whose depth can be asked for.
@@ -49,8 +47,8 @@ pub(crate) struct Depths {
     probes: Arc<StdMutex<Vec<Arc<DepthProbe>>>>,
     outbox: Arc<StdMutex<Option<Arc<dyn Outbox>>>>,
     asked_at: Arc<Mutex<Option<Instant>>>,
-    /// The messages that wait in each queue, visible or delayed, and when SQS has reported them.
-    waiting: Arc<StdMutex<HashMap<String, (u64, Instant)>>>,
+    /// The messages of each queue, and when SQS has reported them.
+    known: Arc<StdMutex<HashMap<String, (QueueDepth, Instant)>>>,
     metrics: Metrics,
     observer: Arc<dyn Observer>,
 }
@@ -58,8 +56,8 @@ pub(crate) struct Depths {
 impl Depths {
     /// The depths of no queue yet.
     pub(crate) fn new(metrics: Metrics, observer: Arc<dyn Observer>) -> Self {
-        let (probes, outbox, asked_at, waiting) = Default::default();
-        Self { probes, outbox, asked_at, waiting, metrics, observer }
+        let (probes, outbox, asked_at, known) = Default::default();
+        Self { probes, outbox, asked_at, known, metrics, observer }
     }
 
     /// Shows also how far the relays of this outbox are behind.
@@ -92,14 +90,19 @@ impl Depths {
 
     /// Returns how many messages wait in a queue, visible or delayed, if SQS has reported that within `max_age`.
     pub(crate) fn waiting(&self, queue: &str, max_age: Duration) -> Option<u64> {
-        let known = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).get(queue).copied();
-        known.filter(|(_, at)| at.elapsed() <= max_age).map(|(count, _)| count)
+        self.known(queue, max_age).map(|depth| depth.waiting())
     }
 
-    /// Notes how many messages wait in a queue.
-    pub(crate) fn learn(&self, queue: &str, waiting: u64) {
-        let mut known = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(queue.to_owned(), (waiting, Instant::now()));
+    /// Returns how many messages a queue has, if SQS has reported that within `max_age`.
+    pub(crate) fn known(&self, queue: &str, max_age: Duration) -> Option<QueueDepth> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(queue).copied();
+        known.filter(|(_, at)| at.elapsed() <= max_age).map(|(depth, _)| depth)
+    }
+
+    /// Notes how many messages a queue has.
+    pub(crate) fn learn(&self, queue: &str, depth: QueueDepth) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(queue.to_owned(), (depth, Instant::now()));
     }
 
     /// Blocks refreshes for as long as the guard lives, as a queue does that does not answer.
@@ -125,30 +128,34 @@ impl Depths {
     }
 
     async fn ask(&self, probe: &DepthProbe) -> Result<(), SqsError> {
-        let mut waiting = 0;
-        for (state, count) in self.counts(&probe.client, &probe.queue_url).await? {
-            self.metrics.depth(&probe.queue, state, count);
-            if state != IN_FLIGHT {
-                waiting += u64::try_from(count).unwrap_or_default();
-            }
+        let depth = self.counts(&probe.client, &probe.queue_url).await?;
+        let QueueDepth { visible, delayed, in_flight } = depth;
+        // The labels of the metric.
+        for (state, count) in [("visible", visible), ("in_flight", in_flight), ("delayed", delayed)] {
+            self.metrics.depth(&probe.queue, state, gauge(count));
         }
-        self.learn(&probe.queue, waiting);
+        self.learn(&probe.queue, depth);
         if let Some(arn) = &probe.dead_letter_arn {
             let url = url_by_arn(&probe.client, arn).await?;
-            let dead = self.counts(&probe.client, &url).await?.into_iter().map(|(_, count)| count).sum();
-            self.metrics.dead_letter_depth(&probe.queue, dead);
+            let dead = self.counts(&probe.client, &url).await?;
+            self.metrics.dead_letter_depth(&probe.queue, gauge(dead.waiting() + dead.in_flight));
         }
         Ok(())
     }
 
-    async fn counts(&self, client: &Client, queue_url: &str) -> Result<Vec<(&'static str, i64)>, SqsError> {
-        let names = STATES.map(|(_, name)| name).to_vec();
-        let request = client.get_queue_attributes().queue_url(queue_url).set_attribute_names(Some(names));
+    async fn counts(&self, client: &Client, queue_url: &str) -> Result<QueueDepth, SqsError> {
+        let request =
+            client.get_queue_attributes().queue_url(queue_url).set_attribute_names(Some(NAMES.to_vec()));
         let result = request.send().await.map_err(|error| explain("GetQueueAttributes", &error));
         let action = SqsAction::GetQueueAttributes;
         self.observer.observe(&Event::SqsRequest { action, result: SqsError::result_of(&result) });
         let attributes = result?.attributes.unwrap_or_default();
-        let count = |name: &Name| attributes.get(name).and_then(|text| text.parse().ok()).unwrap_or_default();
-        Ok(STATES.iter().map(|(state, name)| (*state, count(name))).collect())
+        let [visible, in_flight, delayed] = NAMES
+            .map(|name| attributes.get(&name).and_then(|text| text.parse::<u64>().ok()).unwrap_or_default());
+        Ok(QueueDepth { visible, delayed, in_flight })
     }
+}
+
+fn gauge(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

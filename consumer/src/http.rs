@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
-use drumline::core::{Limits, PauseReason};
+use drumline::core::{Limits, PauseReason, TypeSnapshot};
+use drumline_runtime::activity::{QueueActivity, WorkerActivity};
 use drumline_runtime::{PORT_PATIENCE, QueueStatus, waiting_for, when_free};
 use drumline_store::Store;
 use tokio::net::TcpListener;
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::warn;
 
+use crate::activity::Activity;
 use crate::control::Control;
 use crate::depth::Depths;
 use crate::gate::Gates;
@@ -64,11 +66,23 @@ impl Readiness {
             },
             Some(problem) => format!("not ready: {problem}"),
         };
-        let types = self.limits.as_ref().map(|limits| limits.snapshot(now())).unwrap_or_default();
-        match waiting_for(&types, now()) {
+        match waiting_for(&self.types(), now()) {
             Some(waiting) => (is_ready, format!("{state}; {waiting}")),
             None => (is_ready, state),
         }
+    }
+
+    /// The facts that decide if jobs run, as the loops of the queues and the limits report them.
+    pub(crate) fn facts(&self) -> WorkerActivity {
+        WorkerActivity {
+            is_draining: self.draining.load(Ordering::Relaxed),
+            queues: self.queues.iter().map(|(name, status)| QueueActivity::of(name, status)).collect(),
+            types: self.types(),
+        }
+    }
+
+    fn types(&self) -> Vec<TypeSnapshot> {
+        self.limits.as_ref().map(|limits| limits.snapshot(now())).unwrap_or_default()
     }
 
     /// From now on nothing new is begun.
@@ -120,6 +134,7 @@ pub(crate) struct Shown {
     pub(crate) depths: Depths,
     pub(crate) gates: Gates,
     pub(crate) readiness: Readiness,
+    pub(crate) activity: Activity,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) control: Control,
 }
@@ -136,10 +151,10 @@ impl Endpoint {
         shown: Shown,
         connections: usize,
     ) -> std::io::Result<Self> {
-        let Shown { metrics, depths, gates, readiness, store, control } = shown;
+        let Shown { metrics, depths, gates, readiness, activity, store, control } = shown;
         let routes = Router::new()
             .route("/livez", get(live))
-            .route("/readyz", get(ready).with_state(readiness))
+            .route("/readyz", get(ready).with_state((readiness, activity, door.clone())))
             .route("/metrics", get(show).with_state((metrics, depths)))
             .merge(
                 jobs::routes(store)
@@ -185,10 +200,24 @@ async fn live() -> &'static str {
     "ok\n"
 }
 
-async fn ready(State(readiness): State<Readiness>) -> Response {
-    let (is_ready, state) = readiness.state();
+/// `/readyz`: the state in one line. `/readyz?verbose`: and what the worker does, or why it runs nothing, in a second line.
+async fn ready(
+    State((readiness, activity, door)): State<(Readiness, Activity, Door)>,
+    request: Request,
+) -> Response {
+    let (is_ready, mut text) = readiness.state();
+    text.push('\n');
+    if is_verbose(request.uri().query().unwrap_or_default()) {
+        let explanation = activity.explain(door.lets_read(&request)).await;
+        text = format!("{text}{}\n", explanation.sentence);
+    }
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, format!("{state}\n")).into_response()
+    (status, text).into_response()
+}
+
+/// Returns true if a query asks for more than the state, by `verbose` with or without a value.
+fn is_verbose(query: &str) -> bool {
+    query.split('&').any(|part| part.split('=').next() == Some("verbose"))
 }
 
 fn now() -> Instant {

@@ -291,10 +291,13 @@ impl Driver {
         let jitter = Jitter::new(fastrand::u32(..));
         match input {
             Input::Received(id, at, Ok(messages)) => {
+                self.observer.receive_succeeded();
                 self.ledger.note_age(since_epoch(), &messages);
                 self.ledger.received(at, id, messages);
             }
-            Input::Received(id, _, Err(SqsError { kind, text, retry_after, .. })) => {
+            Input::Received(id, _, Err(error)) => {
+                self.observer.receive_failed(now, &error);
+                let SqsError { kind, text, retry_after, .. } = error;
                 if let Some(wait) = retry_after {
                     self.ledger.hold_receives(now, wait);
                 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod activity;
 mod alert_target;
 pub mod aws;
 mod batch_report;
@@ -81,7 +82,7 @@ pub use shown::Shown;
 pub use since_sent::{age, dwell, pickup_delay};
 pub use span_trace::{TraceLayer, traceparent_of_span};
 pub use sqs::{BoxFuture, Queue, SqsError};
-pub use status::QueueStatus;
+pub use status::{QueueStatus, ReceiveProblem};
 pub use target::TargetHealth;
 pub use tenant_labels::{MAX_TENANTS, OTHER_TENANT, TenantLabels, TenantStart};
 pub use type_labels::{MAX_TYPES, OTHER_TYPE, TypeLabels, UNKNOWN_TYPE};

@@ -1,13 +1,26 @@
 //! The state of a queue, for readiness and task protection.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use drumline::core::{Ledger, PauseReason};
+use drumline::core::{InHandCounts, Ledger, PauseReason, SqsErrorKind};
 use tokio::sync::watch;
 
-/// The health of a queue, its pauses, and its oldest run. It belongs to the queue's loop, which updates it after each turn; it
+use crate::sqs::SqsError;
+
+/// A failure of the receives from a queue, since which none has succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiveProblem {
+    /// What kind of failure the last one was.
+    pub kind: SqsErrorKind,
+    /// What failed, and what to do about it, in words. It may quote an answer of AWS.
+    pub text: Arc<str>,
+    /// The time of the first failure.
+    pub since: Instant,
+}
+
+/// The health of a queue, its pauses, its oldest run, and what its messages wait for. It belongs to the queue's loop, which updates it after each turn; it
 /// depends on no observer.
 #[derive(Debug, Default)]
 pub struct QueueStatus {
@@ -15,9 +28,21 @@ pub struct QueueStatus {
     receiving: AtomicBool,
     in_hand: AtomicUsize,
     running: AtomicUsize,
-    oldest_run: Mutex<Option<Instant>>,
+    missing: AtomicBool,
+    turn: Mutex<Turn>,
+    /// A receive has failed, and none has succeeded since.
+    failing: AtomicBool,
+    receive_problem: Mutex<Option<ReceiveProblem>>,
     pauses: watch::Sender<Vec<PauseReason>>,
     target_problem: watch::Sender<Option<Arc<str>>>,
+}
+
+/// The state after the last turn of the loop.
+#[derive(Debug, Default)]
+struct Turn {
+    oldest_run: Option<Instant>,
+    /// `None` before the first turn.
+    counts: Option<InHandCounts>,
 }
 
 impl QueueStatus {
@@ -55,7 +80,52 @@ impl QueueStatus {
 
     /// The time at which the oldest of the running handlers began. Messages that wait in hand do not count.
     pub fn oldest_run(&self) -> Option<Instant> {
-        *self.oldest_run.lock().unwrap_or_else(PoisonError::into_inner)
+        self.turn().oldest_run
+    }
+
+    /// The messages in hand by what they wait for; `None` before the loop's first turn.
+    pub fn counts(&self) -> Option<InHandCounts> {
+        self.turn().counts
+    }
+
+    /// Returns true while a receive is open that may still bring messages.
+    pub fn is_receiving(&self) -> bool {
+        self.receiving.load(Ordering::Relaxed)
+    }
+
+    /// Returns true if the queue did not exist when it was last looked for.
+    pub fn is_missing(&self) -> bool {
+        self.missing.load(Ordering::Relaxed)
+    }
+
+    /// The failure of the receives, if the last one has failed.
+    pub fn receive_problem(&self) -> Option<ReceiveProblem> {
+        self.receive_problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes that the queue does not exist, or that it does.
+    pub fn set_missing(&self, is_missing: bool) {
+        self.missing.store(is_missing, Ordering::Relaxed);
+    }
+
+    /// Notes that a receive has failed.
+    pub fn receive_failed(&self, now: Instant, error: &SqsError) {
+        let mut known = self.receive_problem.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = known.as_ref().map_or(now, |known| known.since);
+        *known = Some(ReceiveProblem { kind: error.kind, text: error.text.as_str().into(), since });
+        self.failing.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a receive has succeeded.
+    pub fn receive_succeeded(&self) {
+        if self.failing.load(Ordering::Relaxed) {
+            *self.receive_problem.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.failing.store(false, Ordering::Relaxed);
+        }
+    }
+
+    fn turn(&self) -> MutexGuard<'_, Turn> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sets the reasons for which the queue is not received from.
@@ -82,12 +152,12 @@ impl QueueStatus {
 
     /// Sets the time at which the oldest of the running handlers began.
     pub fn set_oldest_run(&self, began_at: Option<Instant>) {
-        *self.oldest_run.lock().unwrap_or_else(PoisonError::into_inner) = began_at;
+        self.turn().oldest_run = began_at;
     }
 
     /// Takes over the state of the loop; returns the health if it has changed. Only a queue that is polled has pauses and a health.
     pub(crate) fn update(&self, ledger: &Ledger, oldest_run: Option<Instant>) -> Option<bool> {
-        self.set_oldest_run(oldest_run);
+        *self.turn() = Turn { oldest_run, counts: Some(ledger.in_hand_counts()) };
         self.receiving.store(ledger.is_receiving(), Ordering::Relaxed);
         self.in_hand.store(ledger.in_hand(), Ordering::Relaxed);
         self.running.store(ledger.running(), Ordering::Relaxed);

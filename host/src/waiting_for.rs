@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use drumline::core::{ClosedLimit, LimitReason, TypeSnapshot};
 
 /// The types that are named; more are counted.
-const MAX_NAMED: usize = 10;
+pub(crate) const MAX_NAMED: usize = 10;
 
 /// Returns what the jobs of limited types wait for, such as `3 jobs of email.send wait for their rate (50/s), next in 20 ms`. `None` if
 /// none waits, and no type is closed. It holds no reason that a handler or an operator has given: it may be shown to every client.
@@ -88,16 +88,16 @@ fn waits(of_type: &TypeSnapshot, reason: LimitReason, count: usize, now: Instant
     format!("{count} job{noun} of {} wait{verb} for {for_what}", of_type.job_type)
 }
 
-fn plural(count: usize) -> &'static str {
+pub(crate) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-fn singular(count: usize) -> &'static str {
+pub(crate) fn singular(count: usize) -> &'static str {
     if count == 1 { "s" } else { "" }
 }
 
 /// A time as people read it: milliseconds below a second, else whole seconds, rounded up.
-fn words(time: Duration) -> String {
+pub(crate) fn words(time: Duration) -> String {
     if time < Duration::from_secs(1) {
         return format!("{} ms", time.as_millis());
     }

@@ -147,6 +147,18 @@ impl Control {
         self.0.queues.iter().find(|queue| queue.name == name).map(|queue| queue.orders.subscribe())
     }
 
+    /// Returns who has paused a queue, with the reason, such as `ada@ops: bad deploy`.
+    pub(crate) fn paused_by(&self, queue: &str) -> Option<String> {
+        let target = Target::Queue(queue.to_owned());
+        let state = self.state();
+        let orders = state.here.get(&target).into_iter().chain(state.everywhere.get(&target));
+        let note = orders.filter_map(|orders| orders.paused.as_ref()).next()?;
+        Some(match &note.why {
+            Some(why) => format!("{}: {why}", note.by),
+            None => note.by.clone(),
+        })
+    }
+
     /// Follows an order that is given to this worker. Returns what holds for its target then.
     pub(crate) fn give(&self, order: &Order) -> Result<ControlView, Refusal> {
         self.check(&order.target)?;

@@ -62,6 +62,11 @@ impl Door {
         }
     }
 
+    /// Returns true if a request may read about jobs.
+    pub(super) fn lets_read(&self, request: &Request) -> bool {
+        self.refusal(named_host(request), request.headers()).is_none()
+    }
+
     /// Returns the reason for which a request is refused.
     fn refusal(&self, host: Option<&str>, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
         match &self.access {
@@ -90,6 +95,13 @@ impl Door {
     }
 }
 
+/// The host that a request names.
+fn named_host(request: &Request) -> Option<&str> {
+    // A request in absolute form names its host there, and that counts.
+    let named = request.uri().authority().map(Authority::as_str);
+    named.or_else(|| request.headers().get(header::HOST)?.to_str().ok())
+}
+
 fn has_token(headers: &HeaderMap, token: &SecretText) -> bool {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some((scheme, given)) = given.and_then(|given| given.split_once(' ')) else { return false };
@@ -99,10 +111,7 @@ fn has_token(headers: &HeaderMap, token: &SecretText) -> bool {
 
 /// Answers in place of a route that the request may not reach.
 pub(crate) async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
-    // A request in absolute form names its host there, and that counts.
-    let named = request.uri().authority().map(Authority::as_str);
-    let host = named.or_else(|| request.headers().get(header::HOST)?.to_str().ok());
-    match door.refusal(host, request.headers()) {
+    match door.refusal(named_host(&request), request.headers()) {
         None => next.run(request).await,
         Some((status, error)) => json_body(status, json!({ "error": error }).to_string()),
     }

@@ -49,12 +49,17 @@ mod tests {
     use std::time::Duration;
 
     use axum::body::to_bytes;
+    use drumline_runtime::activity::QueueDepth;
     use drumline_runtime::gate::GateLimits;
     use serde_json::Value;
 
     use super::*;
     use crate::depth::Depths;
     use crate::metrics::Metrics;
+
+    fn visible(visible: u64) -> QueueDepth {
+        QueueDepth { visible, ..QueueDepth::default() }
+    }
 
     /// Gates of the queues `jobs` and `mail`, and the depths that they ask for.
     fn gates() -> (Gates, Depths, Metrics) {
@@ -81,8 +86,8 @@ mod tests {
         let (gates, depths, metrics) = gates();
         let (status, _, body) = ask(&gates, None).await;
         assert_eq!((status, &body["state"], &body["depth"]), (200, &json!("open"), &Value::Null), "{body}");
-        depths.learn("jobs", 20);
-        depths.learn("mail", 1);
+        depths.learn("jobs", visible(20));
+        depths.learn("mail", visible(1));
         let (status, _, body) = ask(&gates, None).await;
         assert_eq!((status, &body["state"], &body["queue"]), (200, &json!("slow"), &json!("jobs")));
         assert!(body["delaySecs"].as_f64().unwrap() > 0.1, "{body}");
@@ -93,7 +98,7 @@ mod tests {
         assert_eq!((status, retry.as_deref(), &body["queue"]), (429, Some("30"), &json!("mail")));
         assert!(body["reason"].as_str().unwrap().contains("11m 40s old"), "{body}");
         assert_eq!(ask(&gates, Some("jobs")).await.0, 200);
-        depths.learn("mail", 0);
+        depths.learn("mail", visible(0));
         assert_eq!(ask(&gates, Some("mail")).await.2["state"], "open", "nothing waits any more");
 
         let (status, _, body) = ask(&gates, Some("other")).await;
@@ -103,7 +108,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_depth_that_is_too_old_opens_the_gate() {
         let (gates, depths, _) = gates();
-        depths.learn("jobs", 100);
+        depths.learn("jobs", visible(100));
         assert_eq!(ask(&gates, Some("jobs")).await.0, 429);
         tokio::time::advance(Duration::from_secs(59)).await;
         assert_eq!(ask(&gates, Some("jobs")).await.0, 429);

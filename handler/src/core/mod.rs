@@ -46,7 +46,9 @@ pub use decide::{DecisionInput, decide};
 pub use ending::{Duplicate, DuplicateCause, Ending, FailureClass};
 pub use hidden::HiddenMessage;
 pub use ids::{CallId, DeliveryId};
-pub use ledger::{Death, Disposition, DrainSummary, Effect, Ledger, SETTLE_TIME, Start, Whereabouts};
+pub use ledger::{
+    Death, Disposition, DrainSummary, Effect, InHandCounts, Ledger, SETTLE_TIME, Start, Whereabouts,
+};
 pub use ledger_event::{LedgerEvent, RunFacts};
 pub use limits::{
     BreakerRule, ClosedLimit, GrantedTokens, InvalidLimit, JobClass, JobKind, LimitReason, LimitRules,

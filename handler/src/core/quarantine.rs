@@ -209,6 +209,11 @@ impl Quarantine {
         if self.is_running() || others_run && !self.is_impatient {
             return 0;
         }
+        self.waiting_without_run()
+    }
+
+    /// The waiting suspects that have no run yet.
+    pub(crate) fn waiting_without_run(&self) -> usize {
         self.waiting.iter().filter(|quarantined| !quarantined.has_run).count()
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use drumline::core::{DrainSummary, Ledger, LedgerEvent};
 use drumline::run::{Event, Observer};
 
+use crate::sqs::SqsError;
 use crate::status::QueueStatus;
 
 /// Emits the events of one queue's loop to its observer, and keeps the queue's status.
@@ -36,6 +37,16 @@ impl Emitter {
     /// Updates what is wrong with the target.
     pub(super) fn target(&self, problem: Option<&Arc<str>>) {
         self.status.set_target_problem(problem);
+    }
+
+    /// Updates what is wrong with the receives: nothing.
+    pub(super) fn receive_succeeded(&self) {
+        self.status.receive_succeeded();
+    }
+
+    /// Updates what is wrong with the receives.
+    pub(super) fn receive_failed(&self, now: Instant, error: &SqsError) {
+        self.status.receive_failed(now, error);
     }
 
     pub(super) fn draining(&self, ledger: &Ledger, grace: Duration) {

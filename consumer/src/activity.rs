@@ -1,0 +1,147 @@
+//! What this worker does, or why it runs nothing: for `/readyz?verbose`, and in the log once nothing has run for a while.
+
+use std::time::{Duration, Instant};
+
+use drumline_runtime::activity::{Cause, Explanation, QueueActivity, WorkerActivity};
+use tokio::task::JoinHandle;
+use tracing::info;
+
+use crate::control::Control;
+use crate::depth::Depths;
+use crate::http::Readiness;
+
+/// The age of a depth that still explains something. Depths are asked for when a client asks, and by scrapes.
+const DEPTH_AGE: Duration = Duration::from_secs(30);
+
+/// The time between two looks for the log. A cause that is there at one look only is not logged: most pass in milliseconds.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// The shortest time between two lines of the log.
+const LOG_EVERY: Duration = Duration::from_secs(30);
+
+/// What this worker does. Cloning gives another handle of the same state.
+#[derive(Clone)]
+pub(crate) struct Activity {
+    readiness: Readiness,
+    control: Control,
+    depths: Depths,
+}
+
+impl Activity {
+    pub(crate) fn new(readiness: Readiness, control: Control, depths: Depths) -> Self {
+        Self { readiness, control, depths }
+    }
+
+    /// Returns what the worker does now, with what an operator or AWS said if the client may read that. If nothing runs, SQS is asked
+    /// for the depths of the queues.
+    pub(crate) async fn explain(&self, with_quotes: bool) -> Explanation {
+        let explanation = self.explain_as_known(with_quotes);
+        let has_cause = explanation.running > 0 || explanation.is_hindered();
+        if has_cause {
+            return explanation;
+        }
+        self.depths.refresh().await;
+        self.explain_as_known(with_quotes)
+    }
+
+    fn explain_as_known(&self, with_quotes: bool) -> Explanation {
+        let mut facts = self.readiness.facts();
+        for queue in &mut facts.queues {
+            let QueueActivity { queue: name, depth, paused_by, .. } = queue;
+            *depth = self.depths.known(name, DEPTH_AGE);
+            *paused_by = self.control.paused_by(name);
+        }
+        let facts: WorkerActivity = if with_quotes { facts } else { facts.without_quotes() };
+        facts.explain(now())
+    }
+
+    /// Logs why nothing runs, if a queue is hindered, until the returned watch is dropped.
+    pub(crate) fn watch(self) -> ActivityWatch {
+        ActivityWatch(tokio::spawn(async move {
+            let mut log = ActivityLog::default();
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                log.look(now(), &self.explain_as_known(true));
+            }
+        }))
+    }
+}
+
+/// A watch that looks until this is dropped.
+pub(crate) struct ActivityWatch(JoinHandle<()>);
+
+impl Drop for ActivityWatch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The causes for which nothing runs; `None` if jobs run, or would if there were messages.
+type Hindrance = Option<Vec<(String, Cause)>>;
+
+/// What was logged, and what the last look has shown.
+#[derive(Default)]
+struct ActivityLog {
+    seen: Hindrance,
+    logged: Hindrance,
+    logged_at: Option<Instant>,
+}
+
+impl ActivityLog {
+    /// Logs a change that has lasted since the last look. Returns true if it did.
+    fn look(&mut self, now: Instant, explanation: &Explanation) -> bool {
+        let hindrance = explanation.is_hindered().then(|| explanation.causes.clone());
+        let has_lasted = self.seen == hindrance;
+        let is_soon = self.logged_at.is_some_and(|at| now.saturating_duration_since(at) < LOG_EVERY);
+        let is_news = has_lasted && !is_soon && self.logged != hindrance;
+        if is_news {
+            match hindrance {
+                Some(_) => info!(why = explanation.sentence, "nothing is running"),
+                None => info!(state = explanation.sentence, "jobs can run again"),
+            }
+            self.logged.clone_from(&hindrance);
+            self.logged_at = Some(now);
+        }
+        self.seen = hindrance;
+        is_news
+    }
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hindrance_that_lasts_is_logged_once_and_so_is_its_end() {
+        let begun = now();
+        let explain = |running, cause| Explanation {
+            sentence: format!("{cause:?}"),
+            running,
+            causes: vec![("jobs".to_owned(), cause)],
+        };
+        let mut log = ActivityLog::default();
+        // Each look, and if it logs a line.
+        let looks = [
+            (0, 0, Cause::Empty, false),
+            (5, 0, Cause::Paused, false),
+            (10, 3, Cause::Running, false),
+            (15, 0, Cause::Paused, false),
+            (20, 0, Cause::Paused, true),
+            (25, 0, Cause::Paused, false),
+            (30, 0, Cause::Lock, false),
+            (35, 0, Cause::Lock, false),
+            (50, 0, Cause::Lock, true),
+            (55, 1, Cause::Running, false),
+            (85, 0, Cause::Empty, true),
+            (120, 2, Cause::Running, false),
+        ];
+        for (at, running, cause, logs) in looks {
+            let has_logged = log.look(begun + Duration::from_secs(at), &explain(running, cause));
+            assert_eq!(has_logged, logs, "at {at} s");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Why a queue is not received from: its pauses, and receives that fail.
+
+use std::time::{Duration, Instant};
+
+use drumline::core::{InHandCounts, PauseReason, SqsErrorKind};
+
+use super::QueueActivity;
+use crate::status::ReceiveProblem;
+use crate::waiting_for::{plural, words};
+
+impl QueueActivity {
+    /// The reasons of the queue's pauses, and what is in hand.
+    pub(super) fn paused(&self, counts: &InHandCounts) -> String {
+        let reasons: Vec<String> = self.pauses.iter().map(|reason| self.reason(*reason)).collect();
+        let in_hand = match counts.all() {
+            0 => String::new(),
+            count => format!(", with {count} message{} in hand", plural(count)),
+        };
+        format!("{} is paused {}{in_hand}", self.queue, reasons.join(", and "))
+    }
+
+    fn reason(&self, reason: PauseReason) -> String {
+        let because = match reason {
+            PauseReason::StoreDown => "the store does not answer",
+            PauseReason::TargetUnhealthy => match &self.target_problem {
+                Some(problem) => return format!("because the target is unhealthy ({problem})"),
+                None => "the target is unhealthy",
+            },
+            PauseReason::OutOfResources => "the process lacks memory, disk space or file descriptors",
+            PauseReason::BreakerOpen => "too many jobs in a row have failed",
+            PauseReason::Operator => {
+                return match &self.paused_by {
+                    Some(by) => format!("by an operator ({by})"),
+                    None => "by an operator".to_owned(),
+                };
+            }
+            other => other.label(),
+        };
+        format!("because {because}")
+    }
+}
+
+/// What is wrong with the receives.
+pub(super) fn failing(queue: &str, problem: &ReceiveProblem, now: Instant) -> String {
+    let what = match problem.kind {
+        SqsErrorKind::NoQueue => format!("{queue} does not exist any more"),
+        SqsErrorKind::WrongRegion => format!("{queue} is in another region than its URL says"),
+        SqsErrorKind::Denied => format!("the worker has no permission to receive from {queue}"),
+        SqsErrorKind::InvalidCredentials => {
+            format!("AWS does not accept the worker's credentials for {queue}")
+        }
+        SqsErrorKind::ExpiredCredentials => format!("the worker's credentials for {queue} have expired"),
+        SqsErrorKind::NoCredentials => format!("the worker has no credentials for {queue}"),
+        SqsErrorKind::CredentialsUnavailable => {
+            format!("the provider of the worker's credentials for {queue} does not answer")
+        }
+        SqsErrorKind::ClockSkew => {
+            format!("this machine's clock differs too much from AWS's to receive from {queue}")
+        }
+        SqsErrorKind::Throttled => format!("SQS throttles the receives from {queue}"),
+        SqsErrorKind::Unreachable => format!("SQS is out of reach for {queue}"),
+        SqsErrorKind::OutOfResources => {
+            format!("the process lacks memory or file descriptors to receive from {queue}")
+        }
+        _ => format!("SQS refuses the receives from {queue}"),
+    };
+    let lasted = now.saturating_duration_since(problem.since);
+    // Whole seconds, so that the text is short.
+    let lasted = match lasted.as_secs() {
+        0 => String::new(),
+        secs => format!(", for {}", words(Duration::from_secs(secs))),
+    };
+    let quote = if problem.text.is_empty() { String::new() } else { format!(" ({})", problem.text) };
+    format!("{what}{lasted}{quote}")
+}
