@@ -10,7 +10,7 @@ use drumline::message::Identity;
 use drumline_dlq::fingerprint::Fingerprint;
 use drumline_dlq::watch::Handover;
 use drumline_store::{MAX_DOCUMENT_BYTES, Store, StoreError};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, info};
 
 /// The scope of the claim.
@@ -28,8 +28,8 @@ const LETTERS: &str = "dlq-watch-letters";
 /// For how long they are kept: longer than a DLQ keeps its letters.
 const KEEP: Duration = Duration::from_secs(15 * 24 * 60 * 60);
 
-/// The shortest lease of the claim.
-const SHORTEST_LEASE: Duration = Duration::from_secs(90);
+/// The shortest lease of the claim: longer than a slow store takes to answer. After a kill, no worker leads until it ends.
+const SHORTEST_LEASE: Duration = Duration::from_secs(10);
 
 /// A worker that may lead.
 pub(crate) struct Leader {
@@ -111,6 +111,24 @@ impl Leader {
         Lead::New { known: reported(self.reports.as_deref()), handover }
     }
 
+    /// Renews the claim during a turn, however long that takes. Completes if another worker may have it. `None` without a claim.
+    pub(crate) fn until_lost(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let held = self.held.as_ref()?;
+        let (store, claim, length) = (Arc::clone(&self.store), Arc::clone(&held.claim), self.request.length);
+        let mut until = held.until;
+        Some(async move {
+            while Instant::now() < until {
+                sleep(length / 3).await;
+                let asked = Instant::now();
+                match store.renew(&claim, length).await {
+                    Ok(Ownership::Kept) => until = asked + length,
+                    Ok(Ownership::Lost) => return,
+                    Err(error) => debug!(%error, "claim of the DLQ watch not renewed"),
+                }
+            }
+        })
+    }
+
     fn name(&self) -> &str {
         self.request.identity.id()
     }
@@ -185,6 +203,7 @@ fn reported(text: Option<&str>) -> BTreeMap<Fingerprint, u64> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use drumline_store::{MemoryStore, Retention};
 
     use super::*;
@@ -198,19 +217,35 @@ mod tests {
         let (mut one, mut two, mut three) = (leader(), leader(), leader());
         assert!(one.lead().await != Lead::No);
         for _ in 0..10 {
-            tokio::time::sleep(Duration::from_secs(30)).await;
+            sleep(Duration::from_secs(30)).await;
             assert!(one.lead().await != Lead::No);
             assert!(two.lead().await == Lead::No);
         }
         one.resign().await;
         assert!(two.lead().await != Lead::No);
         assert!(one.lead().await == Lead::No);
-        tokio::time::sleep(SHORTEST_LEASE + Duration::from_secs(1)).await;
+        sleep(two.request.length + Duration::from_secs(1)).await;
         assert!(three.lead().await != Lead::No, "two has died");
         assert!(two.lead().await == Lead::No);
         let mut other =
             Leader::new(store, "arn:aws:sqs:eu-west-1:123456789012:mail-dlq", Duration::from_secs(30));
         assert!(other.lead().await != Lead::No, "another DLQ");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_turn_keeps_the_lead() {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new("w".into(), Retention::default()));
+        let leader = || Leader::new(Arc::clone(&store), ARN, Duration::from_secs(1));
+        let (mut one, mut two) = (leader(), leader());
+        assert!(one.until_lost().is_none(), "it does not lead yet");
+        assert!(one.lead().await != Lead::No);
+        let turn = tokio::time::timeout(Duration::from_secs(300), one.until_lost().unwrap());
+        assert!(turn.await.is_err(), "it leads to the end of the turn");
+        assert!(two.lead().await == Lead::No);
+        let lost = one.until_lost().unwrap();
+        one.resign().await;
+        assert!(two.lead().await != Lead::No);
+        tokio::time::timeout(Duration::from_secs(10), lost).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

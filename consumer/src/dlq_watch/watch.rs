@@ -200,26 +200,44 @@ impl DlqWatch {
     /// Makes one turn: asks for the depth, looks if that is due, and reports what is new. Returns the depth, if SQS gives it. For
     /// programs that do more in each turn; others [run](Self::run) a watch.
     pub async fn turn(&mut self) -> Option<u64> {
+        if !self.leads().await {
+            return None;
+        }
+        let Some(lost) = self.leader.as_ref().and_then(Leader::until_lost) else {
+            return self.lead_turn().await;
+        };
+        tokio::select! {
+            depth = self.lead_turn() => depth,
+            // The next leader makes this turn, from what was kept.
+            () = lost => None,
+        }
+    }
+
+    /// Asks to lead, if workers share the watch. Returns true if this one leads.
+    async fn leads(&mut self) -> bool {
         let now = self.clock.now_ms();
-        if let Some(leader) = &mut self.leader {
-            match leader.lead().await {
-                Lead::No => {
-                    self.is_leading = false;
-                    self.outbox.clear();
-                    let failed = self.failures.as_mut().map(Failures::take).unwrap_or_default();
-                    if let Some(shared) = &self.shared {
-                        shared.add(failed).await;
-                    }
-                    return None;
+        let Some(leader) = &mut self.leader else { return true };
+        match leader.lead().await {
+            Lead::No => {
+                self.is_leading = false;
+                self.outbox.clear();
+                let failed = self.failures.as_mut().map(Failures::take).unwrap_or_default();
+                if let Some(shared) = &self.shared {
+                    shared.add(failed).await;
                 }
-                Lead::Still => {}
-                Lead::New { known, handover } => {
-                    self.outbox.clear();
-                    self.watch.take_over(known, handover, now);
-                    self.is_leading = true;
-                }
+                return false;
+            }
+            Lead::Still => {}
+            Lead::New { known, handover } => {
+                self.outbox.clear();
+                self.watch.take_over(known, handover, now);
+                self.is_leading = true;
             }
         }
+        true
+    }
+
+    async fn lead_turn(&mut self) -> Option<u64> {
         let failed = self.failures.as_mut().map(Failures::take).unwrap_or_default();
         self.failed(failed);
         let depth = self.depth().await;

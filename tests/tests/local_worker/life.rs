@@ -165,7 +165,6 @@ fn send_dead(queue: &LocalQueue) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "four minutes: each killed watch leads until its lease of 90 s ends"]
 async fn with_kills_the_keyed_effect_happens_once() {
     let (queue, folder) = (LocalQueue::create(setup(1)).await, tempfile::tempdir().unwrap());
     // Killed on the last receive, in the handler: only the watch can call the hook.
