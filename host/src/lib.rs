@@ -17,6 +17,7 @@ mod forward;
 pub mod gate;
 mod handlers;
 mod intake;
+mod json_lines;
 mod limit_diagnostics;
 mod limit_watch;
 #[cfg(test)]

@@ -5,11 +5,22 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
-use tracing::Level;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::json_lines::JsonLines;
+use crate::logging::Spans;
 
 /// The lines of a log.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    /// Returns all lines.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -26,13 +37,8 @@ impl io::Write for Lines {
 pub(crate) fn logged(log: impl FnOnce()) -> Vec<Value> {
     let lines = Lines::default();
     let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_max_level(Level::DEBUG)
-        .with_writer(move || writer.clone())
-        .finish();
+    let layer = JsonLines::new(Spans::Innermost, move || writer.clone());
+    let subscriber = tracing_subscriber::registry().with(layer).with(LevelFilter::DEBUG);
     tracing::subscriber::with_default(subscriber, log);
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

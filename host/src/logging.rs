@@ -9,8 +9,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
+use crate::json_lines::JsonLines;
 use crate::settings::{LogFormat, directives};
-use crate::span_fields::SpanFields;
 use crate::span_trace::TraceLayer;
 use crate::unseen::log_field;
 
@@ -40,11 +40,10 @@ pub fn init(format: LogFormat, filter: &str, spans: Spans) {
     };
     let layer = if pretty {
         let fields = debug_fn(log_field).delimited(" ");
-        fmt::layer().with_writer(std::io::stderr).with_target(false).fmt_fields(fields).boxed()
+        let layer = fmt::layer().with_writer(std::io::stderr).with_target(false).fmt_fields(fields);
+        layer.and_then(TraceLayer).boxed()
     } else {
-        let all = spans == Spans::All;
-        let layer = fmt::layer().json().flatten_event(true).with_span_list(all).with_current_span(!all);
-        layer.fmt_fields(SpanFields).with_writer(std::io::stderr).boxed()
+        JsonLines::new(spans, std::io::stderr).boxed()
     };
     let named = filter;
     let filter = match by_target(filter) {
@@ -52,8 +51,10 @@ pub fn init(format: LogFormat, filter: &str, spans: Spans) {
         // The settings have checked it.
         None => EnvFilter::new(filter).boxed(),
     };
-    let subscriber = tracing_subscriber::registry().with(layer).with(TraceLayer);
-    let _ = subscriber.with(filter).with(capped(named)).try_init();
+    // As one layer: whenever a span is left or closed, each layer of a registry counts its references. The filter comes last, since only
+    // what the last one turns off is not asked about for each event.
+    let layer = layer.and_then(capped(named)).and_then(filter);
+    let _ = tracing_subscriber::registry().with(layer).try_init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, message = panic.payload_as_str(), "panicked");

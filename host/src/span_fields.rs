@@ -1,163 +1,149 @@
-//! The fields of spans as JSON, written in one go.
+//! The fields of a span, kept until a line needs them.
 //!
-//! Every attempt has a span, and most attempts log nothing inside it: what its fields cost is what an attempt's logging
-//! costs. The stock formatter gathers them in a map first, which takes several times as long as all else that is done
-//! for a short job.
+//! Every attempt has a span, and most attempts log nothing inside it: what it takes to keep its fields is what the span costs.
 
-use std::fmt::{self, Debug, Display, Write as _};
+use std::fmt::{Debug, Write as _};
+use std::ops::Range;
 
-use serde_json::Value;
+use drumline::message::Traceparent;
 use tracing::field::{Field, Visit};
-use tracing::span::Record;
-use tracing_subscriber::field::RecordFields;
-use tracing_subscriber::fmt::FormattedFields;
-use tracing_subscriber::fmt::format::{FormatFields, Writer};
+use tracing::span::{Attributes, Record};
 
-/// Writes `{"name":value,…}`.
-pub(crate) struct SpanFields;
+use crate::span_trace::trace_in;
 
 /// Room for the fields of most attempts.
-const USUAL_BYTES: usize = 384;
+const USUAL_FIELDS: usize = 8;
+const USUAL_BYTES: usize = 256;
 
-impl<'writer> FormatFields<'writer> for SpanFields {
-    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
-        // In pieces into a string, since the writer takes much longer for each piece.
-        let mut text = String::with_capacity(USUAL_BYTES);
-        text.push('{');
-        fields.record(&mut Fields { text: &mut text, first: true });
-        text.push('}');
-        writer.write_str(&text)
-    }
-
-    fn add_fields(&self, current: &'writer mut FormattedFields<Self>, fields: &Record<'_>) -> fmt::Result {
-        let text = &mut current.fields;
-        if text.pop() != Some('}') {
-            return Err(fmt::Error);
-        }
-        let first = text.as_str() == "{";
-        fields.record(&mut Fields { text, first });
-        text.push('}');
-        Ok(())
-    }
+/// The fields of a span that have a value, in their order.
+#[derive(Debug)]
+pub(crate) struct SpanFields {
+    fields: Vec<(&'static str, Kept)>,
+    /// All texts, one behind the other.
+    texts: String,
 }
 
-struct Fields<'a> {
-    text: &'a mut String,
-    first: bool,
+/// A value as it was recorded.
+#[derive(Debug, Clone, PartialEq)]
+enum Kept {
+    /// The place in `texts`.
+    Text(Range<usize>),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Bool(bool),
 }
 
-impl Fields<'_> {
-    fn name(&mut self, field: &Field) {
-        if !std::mem::take(&mut self.first) {
-            self.text.push(',');
-        }
-        let name = field.name();
-        // Short, and so looked at byte by byte.
-        if name.bytes().any(needs_escape) {
-            self.string(name);
-            self.text.push(':');
-        } else {
-            self.text.push('"');
-            self.text.push_str(name);
-            self.text.push_str("\":");
-        }
-    }
-
-    fn plain(&mut self, field: &Field, value: impl Display) {
-        self.name(field);
-        let _ = write!(self.text, "{value}");
-    }
-
-    fn string(&mut self, text: &str) {
-        // One look at all of it, many bytes at a time: hardly any value has something to escape.
-        if text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
-            self.text.push_str(&Value::from(text).to_string());
-        } else {
-            self.text.push('"');
-            self.text.push_str(text);
-            self.text.push('"');
-        }
-    }
+/// A value of a field.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum FieldValue<'a> {
+    Text(&'a str),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Bool(bool),
 }
 
-fn needs_escape(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\\') || byte.is_ascii_control()
-}
-
-impl Visit for Fields<'_> {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.name(field);
-        self.string(value);
+impl SpanFields {
+    /// Returns the fields of a new span.
+    pub(crate) fn of(attributes: &Attributes<'_>) -> Self {
+        let mut fields =
+            Self { fields: Vec::with_capacity(USUAL_FIELDS), texts: String::with_capacity(USUAL_BYTES) };
+        attributes.record(&mut Adding(&mut fields));
+        fields
     }
 
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field, value);
+    /// Adds fields that are recorded later. Each takes the place of an earlier one of its name.
+    pub(crate) fn add(&mut self, values: &Record<'_>) {
+        values.record(&mut Replacing(self));
     }
 
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(field, value);
+    /// Returns the fields, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, FieldValue<'_>)> {
+        self.fields.iter().map(|(name, value)| (*name, self.value(value)))
     }
 
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.plain(field, value);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.name(field);
-        self.string(&format!("{value:?}"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use std::io;
-    use std::sync::{Arc, Mutex};
-    use tracing_subscriber::layer::SubscriberExt;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn logs_inside_a_span_carry_its_fields_whatever_is_in_them() {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let layer = tracing_subscriber::fmt::layer().json().fmt_fields(SpanFields);
-        let layer = layer.with_writer(move || writer.clone());
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            let odd = "a \"quoted\" \\ and\nbroken\u{1} \u{1F600}";
-            let span = tracing::info_span!(
-                "attempt",
-                message_id = odd,
-                attempt = 3_u32,
-                left = -1,
-                fifo = true,
-                place = ?Some(1),
-                ending = tracing::field::Empty,
-            );
-            span.record("ending", "done");
-            span.in_scope(|| tracing::info!("inside"));
-            tracing::info_span!("empty", ending = tracing::field::Empty)
-                .in_scope(|| tracing::info!("inside"));
+    /// Returns the trace that a field names.
+    pub(crate) fn trace(&self) -> Option<Traceparent> {
+        let found = self.iter().filter_map(|(name, value)| match value {
+            FieldValue::Text(text) => trace_in(name, text),
+            _ => None,
         });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        let logged: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let span = &logged[0]["span"];
-        assert_eq!(span["message_id"], "a \"quoted\" \\ and\nbroken\u{1} \u{1F600}");
-        assert_eq!((&span["attempt"], &span["left"], &span["fifo"]), (&3.into(), &(-1).into(), &true.into()));
-        assert_eq!((&span["place"], &span["ending"]), (&"Some(1)".into(), &"done".into()));
-        assert_eq!(logged[1]["span"]["name"], "empty");
+        found.last()
+    }
+
+    fn value<'a>(&'a self, value: &Kept) -> FieldValue<'a> {
+        match *value {
+            Kept::Text(ref place) => FieldValue::Text(&self.texts[place.clone()]),
+            Kept::Unsigned(value) => FieldValue::Unsigned(value),
+            Kept::Signed(value) => FieldValue::Signed(value),
+            Kept::Float(value) => FieldValue::Float(value),
+            Kept::Bool(value) => FieldValue::Bool(value),
+        }
+    }
+
+    fn keep_text(&mut self, text: &str) -> Kept {
+        let start = self.texts.len();
+        self.texts.push_str(text);
+        Kept::Text(start..self.texts.len())
+    }
+
+    fn keep_debug(&mut self, value: &dyn Debug) -> Kept {
+        let start = self.texts.len();
+        // Writing into a text cannot fail, and what a value has written until it failed is all that there is of it.
+        let _ = write!(self.texts, "{value:?}");
+        Kept::Text(start..self.texts.len())
+    }
+
+    fn push(&mut self, field: &Field, value: Kept) {
+        self.fields.push((field.name(), value));
+    }
+
+    /// Adds a field, or replaces the one of its name.
+    fn set(&mut self, field: &Field, value: Kept) {
+        match self.fields.iter_mut().find(|(name, _)| *name == field.name()) {
+            Some((_, before)) => *before = value,
+            None => self.push(field, value),
+        }
     }
 }
+
+macro_rules! visit {
+    ($visitor:ident, $add:ident) => {
+        impl Visit for $visitor<'_> {
+            fn record_str(&mut self, field: &Field, value: &str) {
+                let value = self.0.keep_text(value);
+                self.0.$add(field, value);
+            }
+
+            fn record_u64(&mut self, field: &Field, value: u64) {
+                self.0.$add(field, Kept::Unsigned(value));
+            }
+
+            fn record_i64(&mut self, field: &Field, value: i64) {
+                self.0.$add(field, Kept::Signed(value));
+            }
+
+            fn record_f64(&mut self, field: &Field, value: f64) {
+                self.0.$add(field, Kept::Float(value));
+            }
+
+            fn record_bool(&mut self, field: &Field, value: bool) {
+                self.0.$add(field, Kept::Bool(value));
+            }
+
+            fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+                let value = self.0.keep_debug(value);
+                self.0.$add(field, value);
+            }
+        }
+    };
+}
+
+/// Adds the fields of a new span, none of which is there yet.
+struct Adding<'a>(&'a mut SpanFields);
+visit!(Adding, push);
+
+/// Adds fields to those of a span.
+struct Replacing<'a>(&'a mut SpanFields);
+visit!(Replacing, set);

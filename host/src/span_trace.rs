@@ -10,6 +10,8 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+use crate::span_fields::SpanFields;
+
 /// The fields that hold a `traceparent`: that of any span, and that of a worker's attempts.
 const W3C: [&str; 2] = ["traceparent", "trace_link"];
 
@@ -67,13 +69,18 @@ fn keep<S: for<'a> LookupSpan<'a>>(Found(found): Found, span: Option<SpanRef<'_,
 /// Reads a trace out of the fields of a span.
 struct Found(Option<Traceparent>);
 
+/// Returns the trace in the text of a field, if the field is one of those that name it.
+pub(crate) fn trace_in(field: &str, text: &str) -> Option<Traceparent> {
+    match field {
+        name if W3C.contains(&name) => Traceparent::parse(text),
+        XRAY => Traceparent::from_xray(text),
+        _ => None,
+    }
+}
+
 impl Visit for Found {
     fn record_str(&mut self, field: &Field, value: &str) {
-        let found = match field.name() {
-            name if W3C.contains(&name) => Traceparent::parse(value),
-            XRAY => Traceparent::from_xray(value),
-            _ => None,
-        };
+        let found = trace_in(field.name(), value);
         if found.is_some() {
             self.0 = found;
         }
@@ -87,12 +94,18 @@ impl Visit for Found {
     }
 }
 
-/// Returns the trace of the current span, or of the nearest span around it that has one. `None` without a [`TraceLayer`].
+/// Returns the trace of the current span, or of the nearest span around it that has one. A subscriber of one's own needs a
+/// [`TraceLayer`] for it.
 pub fn traceparent_of_span() -> Option<Traceparent> {
     dispatcher::get_default(|dispatch| {
         let registry = dispatch.downcast_ref::<Registry>()?;
         let span = registry.span(dispatch.current_span().id()?)?;
-        span.scope().find_map(|span| span.extensions().get::<Traceparent>().cloned())
+        span.scope().find_map(|span| {
+            let extensions = span.extensions();
+            let named = extensions.get::<Traceparent>().cloned();
+            // Where the fields are kept, the trace is read out of them here, and not whenever a span is made.
+            named.or_else(|| extensions.get::<SpanFields>()?.trace())
+        })
     })
 }
 
@@ -103,6 +116,9 @@ mod tests {
     use tracing::{error_span, info_span};
     use tracing_subscriber::filter::LevelFilter;
     use tracing_subscriber::layer::SubscriberExt;
+
+    use crate::json_lines::JsonLines;
+    use crate::logging::Spans;
 
     const FIRST: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     const SECOND: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-00";
@@ -115,23 +131,28 @@ mod tests {
     #[test]
     fn the_nearest_span_that_names_a_trace_counts() {
         let subscriber = tracing_subscriber::registry().with(TraceLayer).with(LevelFilter::INFO);
-        tracing::subscriber::with_default(subscriber, || {
-            assert_eq!(found(), None, "no span");
-            let _request = info_span!("request", traceparent = FIRST, path = "/").entered();
-            let _other = info_span!("other", id = 7).entered();
-            assert_eq!(found().as_deref(), Some(FIRST));
-            let late = info_span!("attempt", trace_link = Empty, id = 7);
-            let _late = late.clone().entered();
-            assert_eq!(found().as_deref(), Some(FIRST));
-            late.record("trace_link", SECOND);
-            assert_eq!(found().as_deref(), Some(SECOND));
-            let _odd = info_span!("odd", traceparent = "garbage").entered();
-            assert_eq!(found().as_deref(), Some(SECOND));
-            let _invocation = info_span!("invocation", xray_trace_id = Some(XRAY_OF_FIRST)).entered();
-            assert_eq!(found().as_deref(), Some(FIRST));
-            let _shown = error_span!("shown", traceparent = %SECOND).entered();
-            assert_eq!(found().as_deref(), Some(SECOND));
-        });
+        tracing::subscriber::with_default(subscriber, nearest_span);
+        let json = JsonLines::new(Spans::Innermost, std::io::sink);
+        let subscriber = tracing_subscriber::registry().with(json).with(LevelFilter::INFO);
+        tracing::subscriber::with_default(subscriber, nearest_span);
+    }
+
+    fn nearest_span() {
+        assert_eq!(found(), None, "no span");
+        let _request = info_span!("request", traceparent = FIRST, path = "/").entered();
+        let _other = info_span!("other", id = 7).entered();
+        assert_eq!(found().as_deref(), Some(FIRST));
+        let late = info_span!("attempt", trace_link = Empty, id = 7);
+        let _late = late.clone().entered();
+        assert_eq!(found().as_deref(), Some(FIRST));
+        late.record("trace_link", SECOND);
+        assert_eq!(found().as_deref(), Some(SECOND));
+        let _odd = info_span!("odd", traceparent = "garbage").entered();
+        assert_eq!(found().as_deref(), Some(SECOND));
+        let _invocation = info_span!("invocation", xray_trace_id = Some(XRAY_OF_FIRST)).entered();
+        assert_eq!(found().as_deref(), Some(FIRST));
+        let _shown = error_span!("shown", traceparent = %SECOND).entered();
+        assert_eq!(found().as_deref(), Some(SECOND));
     }
 
     #[test]
