@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use serde_json::value::RawValue;
-use tracing::{Instrument, Span, field, info_span};
+use tracing::{Span, field, info_span};
 
 use crate::api::arrivals::Arriving;
 use crate::api::attempt_info::AttemptInfo;
@@ -31,6 +31,7 @@ use crate::message::trace::traceparent;
 use crate::run::attempt::Attempt;
 use crate::run::claiming::{self, Admitted, Work};
 use crate::run::in_attempt::InAttempt;
+use crate::run::in_span::InSpan;
 use crate::run::next_jobs::send_next;
 
 impl Router {
@@ -170,7 +171,7 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     let invocation = Invocation::new(context, payload, job);
     let handling = AssertUnwindSafe(async { route.call(invocation).await }).catch_unwind();
     let result = {
-        let handling = Arriving::new(arrival, handling.instrument(span.clone()));
+        let handling = Arriving::new(arrival, InSpan::new(span, handling));
         let handling = pin!(InAttempt::new(told.clone(), handling));
         match select(handling, pin!(control.until_aborted())).await {
             Either::Left((result, _)) => Some(result),

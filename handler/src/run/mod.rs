@@ -7,6 +7,7 @@ pub(crate) mod attempt;
 pub(crate) mod claiming;
 pub(crate) mod collector;
 pub(crate) mod in_attempt;
+pub(crate) mod in_span;
 pub(crate) mod invoke;
 pub(crate) mod next_jobs;
 pub(crate) mod precheck;
