@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::clock::Now;
 use super::job_ids::JobIds;
 use super::record::{Record, Rest, State};
-use super::records::Records;
+use super::records::{HashedKey, Records};
 use crate::forgotten::Forgotten;
 use crate::record::{ClaimRecord, JobState};
 use crate::store::{Retention, StoreError};
@@ -72,7 +72,7 @@ impl Claims {
     }
 
     pub(super) fn claim(&mut self, request: &ClaimRequest, now: Instant) -> Result<ClaimResult, StoreError> {
-        let key = request.identity.key();
+        let key = self.records.hashed(request.identity.key());
         let found = self.records.get(key);
         let is_new = found.is_none();
         let known = found.filter(|record| record.is_kept(self.keep, now));
@@ -80,7 +80,7 @@ impl Claims {
             if let ClaimResult::Done(run) = &refusal
                 && *run.job_id != **request.identity.job_id()
             {
-                self.duplicates.add(request.identity.job_id(), key);
+                self.duplicates.add(request.identity.job_id(), request.identity.key());
             }
             return Ok(refusal);
         }
@@ -89,10 +89,16 @@ impl Claims {
         }
         self.make_room(now)?;
         let before = if is_new { None } else { self.records.remove(key) };
-        Ok(ClaimResult::Granted(self.grant(request, before, now)))
+        Ok(ClaimResult::Granted(self.grant(request, key, before, now)))
     }
 
-    fn grant(&mut self, request: &ClaimRequest, before: Option<Record>, now: Instant) -> Grant {
+    fn grant(
+        &mut self,
+        request: &ClaimRequest,
+        key: HashedKey<'_>,
+        before: Option<Record>,
+        now: Instant,
+    ) -> Grant {
         if let Some(before) = &before {
             self.forget(before);
         }
@@ -128,7 +134,7 @@ impl Claims {
             rest: rest.boxed(),
         };
         self.bytes += record.weight();
-        self.records.add(request.identity.key(), record);
+        self.records.add(key, record);
         let claim = Arc::new(Claim {
             identity: Arc::clone(&request.identity),
             owner: Arc::clone(&self.owner),
@@ -152,7 +158,7 @@ impl Claims {
         });
         // What took long would be forgotten soon. Only a claim that is ours has a counter of this store's.
         if held == Ownership::Kept && self.fencing_token - claim.fencing_token > MAX_RECORDS as u64 / 2 {
-            self.records.move_to_end(claim.identity.key());
+            self.records.move_to_end(self.records.hashed(claim.identity.key()));
         }
         held
     }
@@ -207,7 +213,9 @@ impl Claims {
     /// Has a done job count as one that waits, under the same fencing token.
     pub(super) fn forget_done(&mut self, key: &str, now: Instant) -> Forgotten {
         let keep = self.keep;
-        let Some(record) = self.records.get_mut(key).filter(|record| record.is_kept(keep, now)) else {
+        let Some(record) =
+            self.records.get_mut(self.records.hashed(key)).filter(|record| record.is_kept(keep, now))
+        else {
             return Forgotten::Absent;
         };
         if record.is_claimed(now) {
@@ -240,7 +248,7 @@ impl Claims {
 
     /// Returns the record of a key, unless it has expired.
     pub(super) fn of(&self, key: &str, now: Instant) -> Option<&Record> {
-        self.records.get(key).filter(|record| record.is_kept(self.keep, now))
+        self.records.get(self.records.hashed(key)).filter(|record| record.is_kept(self.keep, now))
     }
 
     /// Returns a record's claim as it is shown to people.
@@ -282,7 +290,7 @@ impl Claims {
 
     /// The record of a claim, as long as it is the last one of its key.
     fn record_of(&mut self, claim: &Claim, now: Instant) -> Option<&mut Record> {
-        let record = self.records.get_mut(claim.identity.key())?;
+        let record = self.records.get_mut(self.records.hashed(claim.identity.key()))?;
         let is_last = record.fencing_token == claim.fencing_token && self.owner == claim.owner;
         (is_last && record.is_kept(self.keep, now)).then_some(record)
     }
@@ -290,7 +298,7 @@ impl Claims {
     /// Who has a lock now.
     fn holder(&self, lock: &str, now: Instant) -> Option<&Record> {
         let holder = self.locks.get(lock)?;
-        let record = self.records.get(&holder.key)?;
+        let record = self.records.get(self.records.hashed(&holder.key))?;
         (record.fencing_token == holder.fencing_token && record.is_claimed(now)).then_some(record)
     }
 

@@ -30,6 +30,13 @@ pub(super) struct Records {
     hasher: RandomState,
 }
 
+/// A key and its hash.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HashedKey<'a> {
+    key: &'a str,
+    hash: u64,
+}
+
 #[derive(Debug)]
 struct Entry {
     /// Of the key.
@@ -52,12 +59,17 @@ impl Records {
         }
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&Record> {
+    /// Hashes a key, once for all that is done with it.
+    pub(super) fn hashed<'a>(&self, key: &'a str) -> HashedKey<'a> {
+        HashedKey { key, hash: self.hasher.hash_one(key) }
+    }
+
+    pub(super) fn get(&self, key: HashedKey<'_>) -> Option<&Record> {
         let index = self.index_of(key)?;
         self.ring[index].as_ref().map(|entry| &entry.record)
     }
 
-    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Record> {
+    pub(super) fn get_mut(&mut self, key: HashedKey<'_>) -> Option<&mut Record> {
         let index = self.index_of(key)?;
         self.ring[index].as_mut().map(|entry| &mut entry.record)
     }
@@ -71,11 +83,11 @@ impl Records {
     }
 
     /// Adds a record, as the one written last. Its key, which is `key`, has none.
-    pub(super) fn add(&mut self, key: &str, record: Record) {
-        self.push(Entry { hash: self.hasher.hash_one(key), record });
+    pub(super) fn add(&mut self, key: HashedKey<'_>, record: Record) {
+        self.push(Entry { hash: key.hash, record });
     }
 
-    pub(super) fn remove(&mut self, key: &str) -> Option<Record> {
+    pub(super) fn remove(&mut self, key: HashedKey<'_>) -> Option<Record> {
         let index = self.index_of(key)?;
         self.take(index).map(|entry| entry.record)
     }
@@ -101,7 +113,7 @@ impl Records {
     }
 
     /// Has a record count as the one written last.
-    pub(super) fn move_to_end(&mut self, key: &str) {
+    pub(super) fn move_to_end(&mut self, key: HashedKey<'_>) {
         if let Some(entry) = self.index_of(key).and_then(|index| self.take(index)) {
             self.push(entry);
         }
@@ -140,8 +152,7 @@ impl Records {
         Some(entry)
     }
 
-    fn index_of(&self, key: &str) -> Option<usize> {
-        let hash = self.hasher.hash_one(key);
+    fn index_of(&self, HashedKey { key, hash }: HashedKey<'_>) -> Option<usize> {
         let index = |place: &u32| place.wrapping_sub(self.first) as usize;
         let is_it =
             |place: &u32| self.ring[index(place)].as_ref().is_some_and(|entry| entry.record.name.is(key));
@@ -198,14 +209,15 @@ mod tests {
         for _ in 0..10_000 {
             let id = random.u8(..40).to_string();
             let key = identity(&id).key().to_string();
+            let key = records.hashed(&key);
             let place = model.iter().position(|known| *known == id);
             match (random.u8(..5), place) {
                 (0, _) => {
-                    let removed = records.remove(&key).map(|record| name(&record));
+                    let removed = records.remove(key).map(|record| name(&record));
                     assert_eq!(removed, place.map(|place| model.remove(place)));
                 }
                 (1, _) => {
-                    records.move_to_end(&key);
+                    records.move_to_end(key);
                     let moved = place.map(|place| model.remove(place));
                     model.extend(moved);
                 }
@@ -218,14 +230,14 @@ mod tests {
                     while records.is_full() {
                         assert_eq!(name(&records.remove_oldest().unwrap()), model.remove(0));
                     }
-                    records.add(&key, record(&id));
+                    records.add(key, record(&id));
                     model.push(id);
                 }
-                (_, Some(_)) => records.get_mut(&key).unwrap().attempts += 1,
+                (_, Some(_)) => records.get_mut(key).unwrap().attempts += 1,
             }
             assert_eq!(records.oldest().map(name).as_ref(), model.first());
             for id in (0..40_u8).map(|id| id.to_string()) {
-                let found = records.get(identity(&id).key()).map(name);
+                let found = records.get(records.hashed(identity(&id).key())).map(name);
                 assert_eq!(found, model.contains(&id).then_some(id));
             }
             let is_even = |id: &&String| id.parse::<u8>().unwrap() % 2 == 0;
