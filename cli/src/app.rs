@@ -1,6 +1,8 @@
 //! The program: which command is meant, and what it is given.
 
 mod command_line;
+#[cfg(test)]
+mod documented_commands;
 
 #[cfg(feature = "dev")]
 use std::path::Path;

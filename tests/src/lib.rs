@@ -5,6 +5,7 @@
 mod app;
 mod aws_api;
 mod binary;
+mod book;
 mod browser;
 mod connect_proxy;
 mod deployed;
@@ -55,7 +56,3 @@ pub use stores::{StoreServer, create_table, shared_store};
 pub use table_stack::TableStack;
 pub use walkthrough::{Walkthrough, examples_folder};
 pub use worker::{Finished, Launch, Worker, free_address};
-
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/batch-handlers.md")]
-mod batch_handlers {}
