@@ -1,4 +1,4 @@
-//! The program: which command is meant, and what it is given.
+//! The program: parses the command line and runs the command.
 
 mod command_line;
 #[cfg(test)]
@@ -48,8 +48,8 @@ use command_line::{CommandLine, Commands};
 
 /// A program around a router: `run`, `send`, `schema`, `jobs`, `ctl`, `dlq`, `outbox`, `schedule`, `slo`, `config` and `health`, and by features `dev`, `doctor` and `invoke`.
 ///
-/// State that handlers share, such as a pool of connections, is made by the router's factory, which may be async, and closed by a hook
-/// after the drain:
+/// The router's factory makes state that handlers share, such as a connection pool; the factory may be async. A shutdown hook
+/// closes this state after the drain:
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -87,7 +87,7 @@ use command_line::{CommandLine, Commands};
 /// }
 /// ```
 ///
-/// Help, usage and errors name the program as it was started: a binary `orders` says `orders run`.
+/// Help, usage and error texts use the name by which the program was started: a binary `orders` prints `orders run`.
 pub struct App {
     service: Service,
     #[cfg(feature = "dev")]
@@ -98,15 +98,17 @@ pub struct App {
 }
 
 impl App {
-    /// A program with the handlers of the router that this [factory](RouterFactory) makes: a function or closure, async or not, that
-    /// returns a `Router` or a `Result<Router, E>`.
+    /// Creates a program with the handlers of the router that this [factory](RouterFactory) makes. The factory is a function or
+    /// closure, async or not, that returns a `Router` or a `Result<Router, E>`.
     ///
-    /// The factory runs on the runtime of handlers, before anything is received; a Ctrl-C meanwhile ends the process. Its error is
-    /// bad configuration (exit status 64). `schema` calls it; `run`, `config` and `doctor queue` call it, but not in forward mode
-    /// (`DRUMLINE_FORWARD_TO`), and `dev` does; so does `send` for a type whose version it is not given, and `dlq replay`,
-    /// which asks what the handlers would refuse. `config`, `doctor`, `schema`, `send` and `dlq` wait for it for ten seconds at most. `jobs`, `ctl`, `slo` and
-    /// `health` do not call it. If the settings have problems, it runs up to its first wait, so that wrong settings that it reads
-    /// are reported with them.
+    /// The factory runs on the handlers' runtime before the worker receives anything; Ctrl-C during this time ends the process.
+    /// An error of the factory counts as bad configuration (exit status 64).
+    ///
+    /// These commands call the factory: `schema`; `dev`; `run`, `config` and `doctor queue`, except in forward mode
+    /// (`DRUMLINE_FORWARD_TO`); `send`, for a type whose version is not given; and `dlq replay`, to find out which jobs the
+    /// handlers would refuse. `jobs`, `ctl`, `slo` and `health` do not call it. `config`, `doctor`, `schema`, `send` and `dlq`
+    /// wait at most ten seconds for it. If the settings have problems, the factory runs up to its first wait, so that problems
+    /// in settings that it reads are reported together with the others.
     pub fn new<Kind>(router: impl RouterFactory<Kind>) -> Self {
         Self {
             service: Service::new(router),
@@ -118,8 +120,8 @@ impl App {
         }
     }
 
-    /// Has `dev` run another router and send these jobs; both may use the folder they are given. Without it, `dev` runs the router of
-    /// [`App::new`], and has nothing but the histories of jobs in its folder.
+    /// Makes `dev` run another router and send these jobs; both may use the folder that `dev` passes to them. Without this
+    /// call, `dev` runs the router of [`App::new`] and keeps only the job histories in its folder.
     #[cfg(feature = "dev")]
     pub fn dev<E: Into<BoxError>>(
         mut self,
@@ -129,8 +131,8 @@ impl App {
         self
     }
 
-    /// Has `dev --function` give the function these variables. They belong to the folder of [`App::dev`], whose jobs the function then
-    /// gets.
+    /// Sets the variables that `dev --function` passes to the function. They belong to the folder of [`App::dev`]; the function
+    /// then receives that folder's jobs.
     #[cfg(all(feature = "dev", feature = "function"))]
     pub fn dev_function(
         mut self,
@@ -140,8 +142,9 @@ impl App {
         self
     }
 
-    /// Gives `dev` a job to advise: its type, and two payloads as JSON, so that a second job is no duplicate of the first. The first
-    /// given one whose type has a handler is shown; without any, it is the router's first type with the payload `{}`.
+    /// Adds a job that `dev` suggests to send by hand: its type and two payloads as JSON, so that a second job is no duplicate
+    /// of the first. `dev` shows the first added job whose type has a handler; if there is none, it shows the router's first
+    /// type with the payload `{}`.
     #[cfg(feature = "dev")]
     pub fn dev_example(mut self, job_type: &str, payloads: [&str; 2]) -> Self {
         let (job_type, payloads) = (job_type.to_owned(), payloads.map(str::to_owned));
@@ -156,18 +159,18 @@ impl App {
         self
     }
 
-    /// Keeps claims and histories in a store of the program's own, in place of the one that `DRUMLINE_STORE_URL` names; that both are
-    /// given is bad configuration.
+    /// Keeps claims and histories in a store that the program provides instead of the one that `DRUMLINE_STORE_URL` names. To
+    /// set both is bad configuration.
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
         self
     }
 
-    /// Runs this [hook](ShutdownHook) after the drain of `run` or `dev`, once no handler runs any more, or after a start that failed
-    /// behind the factory. It does not run if the factory has made no router.
+    /// Runs this [hook](ShutdownHook) after the drain of `run` or `dev`, when no handler is running, or after a start that
+    /// failed later than the factory. The hook does not run if the factory has not made a router.
     ///
-    /// It has what is left of `DRUMLINE_SHUTDOWN_GRACE`, and at least a second. An error, a panic or more time is logged, and makes
-    /// the exit status 1.
+    /// The hook may take the remaining time of `DRUMLINE_SHUTDOWN_GRACE`, and at least one second. An error, a panic or a
+    /// timeout of the hook is logged and sets the exit status to 1.
     pub fn on_shutdown<Kind>(mut self, hook: impl ShutdownHook<Kind>) -> Self {
         self.service = self.service.on_shutdown(hook);
         self
@@ -189,7 +192,7 @@ impl App {
         };
         let environment = Environment::of_process().declare(&self.known).with_store(self.store);
         let environment = &environment;
-        // A program with samples of its own may be used without the handlers of its router.
+        // A program with its own samples can run without the handlers of its router.
         #[cfg(feature = "dev")]
         let handlers_optional = self.dev.prepare.is_some();
         #[cfg(not(feature = "dev"))]

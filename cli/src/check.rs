@@ -1,4 +1,4 @@
-//! `drumline config --check`: what a worker with these settings needs, each with a verdict.
+//! `drumline config --check`: checks everything that a worker with these settings needs, with a verdict for each check.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -43,7 +43,7 @@ pub(crate) fn run(settings: &Settings, service: Service, json: bool) -> Result<E
     }
 }
 
-/// All checks, each with its queue if it has one.
+/// Runs all checks. Each result has its queue if it belongs to one.
 async fn checks(
     settings: &Settings,
     service: Service,

@@ -1,4 +1,4 @@
-//! `drumline completions`: what a shell needs to complete the command line.
+//! `drumline completions`: prints the completion script of a shell.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `drumline config`: the settings in force, with the entries of tables, and the source of each.
+//! `drumline config`: prints the settings in force, including tables, and the source of each.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -21,7 +21,7 @@ use crate::output::{Out, Output, print};
 use crate::service::router_if_made;
 use crate::settings_args::{Every, SettingsArgs};
 
-/// Prints the settings in force and where each came from; all problems at once
+/// Prints the settings in force and the source of each, or all problems
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -35,13 +35,13 @@ pub(crate) struct ConfigArgs {
     settings: SettingsArgs<Every>,
     /// Ask SQS for each queue's retries
     ///
-    /// It reads the redrive policy and the retention, and prints the waits that fit them. It needs sqs:GetQueueAttributes.
+    /// Reads the redrive policy and the retention, and prints the retry delays that fit them. Needs sqs:GetQueueAttributes.
     #[arg(long, conflicts_with = "check")]
     ask: bool,
-    /// Check what a worker with these settings needs
+    /// Check everything that a worker with these settings needs
     ///
-    /// By requests that touch no message: endpoint, region, credentials, queue, DLQ, permissions, store, application. The exit
-    /// status is 69 if something failed.
+    /// The checks send no request that touches a message. They cover endpoint, region, credentials, queue, DLQ, permissions,
+    /// store and application. The exit status is 69 if a check failed.
     #[arg(long)]
     check: bool,
     /// Columns for people, or a JSON object a line
@@ -90,7 +90,7 @@ fn write_tables(out: &mut Out, settings: &Settings, types: &[EffectiveType]) -> 
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["SETTING", "VALUE", "FROM", "QUEUE"]);
     for Effective { queue, key, value, origin } in &settings.effective {
-        // An empty text is a list without items, such as a queue's `require = []`.
+        // An empty text is an empty list, such as a queue's `require = []`.
         let value = value.as_deref().filter(|value| !value.is_empty()).unwrap_or("-");
         let queue = queue.as_deref().unwrap_or_default();
         table.add_row([key, value, &origin.to_string(), queue].map(one_line));
@@ -116,7 +116,8 @@ fn job_types(settings: &Settings, service: Service) -> Result<Vec<EffectiveType>
     Ok(router?.map(|router| settings.effective_types(&router)).unwrap_or_default())
 }
 
-/// The values of job types as rows of settings, without those that are rows already because a setting of the type has them.
+/// Returns the values of job types as rows of settings. Values that already have a row, because a setting of the type sets
+/// them, are left out.
 fn rows_of_types(settings: &Settings, types: &[EffectiveType]) -> Vec<Effective> {
     let is_shown = |row: &Effective| {
         settings.effective.iter().any(|other| other.key == row.key && other.queue == row.queue)
@@ -151,7 +152,7 @@ fn table_of_types(types: &[EffectiveType], is_terminal: bool) -> Table {
     table
 }
 
-/// Replaces the waits of retries by those that fit the queues as they are.
+/// Replaces the configured retry delays with those that fit the actual queues.
 async fn fit_waits(settings: &mut Settings) -> Result<(), ExitError> {
     for queue in &settings.queues {
         let name = queue_name(queue.url.as_str());

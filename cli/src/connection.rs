@@ -1,4 +1,4 @@
-//! The clients of a command. It has no log, so warnings about settings go to standard error.
+//! The AWS clients of a command. A command has no log, so warnings about settings go to standard error.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use url::Url;
 
 use crate::format::note;
 
-/// Sets the clients up for the queue at `url`, and returns them with the queue's URL, which SQS is asked for if its name is given.
+/// Sets up the clients for the queue at `url`. Returns them with the queue's URL; if `url` is a queue's name, SQS is asked for
+/// the URL.
 pub(crate) async fn connect_to(url: &Url, wait_time: Duration) -> Result<(Clients, Url), ExitError> {
     let clients = connect(url, wait_time).await.map_err(ExitError::usage)?;
     for warning in &*clients.warnings {
@@ -22,7 +23,7 @@ pub(crate) async fn connect_to(url: &Url, wait_time: Duration) -> Result<(Client
     Ok((clients, found))
 }
 
-/// Returns the settings of a queue with its URL, which SQS is asked for if its name is given.
+/// Returns the settings of a queue with its URL. If the settings have only the queue's name, SQS is asked for the URL.
 pub(crate) async fn with_url(settings: &QueueSettings) -> Result<QueueSettings, ExitError> {
     let mut settings = settings.clone();
     if name_of(&settings.url).is_some() {

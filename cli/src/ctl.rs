@@ -1,7 +1,7 @@
-//! `drumline ctl`: orders to workers while they run.
+//! `drumline ctl`: sends orders to running workers.
 //!
-//! [`args`] is what an order is about, who gives it, and to whom. [`worker`] is one worker, asked over HTTP; the orders for all workers are
-//! documents of the store.
+//! [`args`] has the subject, the author and the recipients of an order. [`worker`] asks one worker over HTTP; orders for all
+//! workers are documents in the store.
 
 mod args;
 mod drain;
@@ -22,7 +22,7 @@ use give::{ConcurrencyArgs, PauseArgs, RateArgs, ResetArgs, ResumeArgs};
 use ls::LsArgs;
 pub(crate) use worker::understood as refusal_of;
 
-/// Pauses and changes workers that run, by queue or job type
+/// Pauses and changes running workers, by queue or job type
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true, after_long_help = format!("\
 Examples:
@@ -65,7 +65,7 @@ pub(crate) fn ctl(args: &CtlArgs, environment: &Environment) -> Result<ExitCode,
             Command::Reset(args) => give::reset(args, environment).await,
         }
     });
-    // A question that is still in flight has no one to answer to.
+    // No one waits for the answer of a request that is still in flight.
     runtime.shutdown_background();
     result
 }

@@ -1,4 +1,4 @@
-//! `drumline dev`: all of it on this machine, no AWS account.
+//! `drumline dev`: runs a queue, a worker and sample jobs on this machine, without an AWS account.
 
 mod example;
 #[cfg(feature = "function")]
@@ -28,14 +28,14 @@ use tokio::runtime::Handle;
 
 use crate::service::{DevJob, OwnDev};
 
-/// So short that a job of some seconds outlives it several times: there is something to see.
+/// So short that a job of a few seconds outlives it several times: the user sees renewals.
 const VISIBILITY_TIMEOUT: &str = "2s";
 
-/// The longest wait of the explanations for the start of the HTTP endpoint, and the time between two looks for it.
+/// The longest time that the explanations wait for the HTTP endpoint to start, and the time between two checks.
 const MOST_START: Duration = Duration::from_secs(3);
 const START_LOOK: Duration = Duration::from_millis(20);
 
-/// How long the service's shutdown hook may take: the user who pressed Ctrl-C waits for it.
+/// The longest time that the service's shutdown hook may take: the user has pressed Ctrl-C and waits.
 const HOOK_TIME: Duration = Duration::from_secs(5);
 
 /// Runs a queue, its DLQ, a worker and sample jobs on this machine
@@ -63,13 +63,13 @@ pub(crate) struct DevArgs {
     /// Let other machines reach the queue, which takes any credentials
     #[arg(long)]
     allow_remote: bool,
-    /// Exit when the sample jobs are through
+    /// Exit when all sample jobs have ended
     #[arg(long)]
     once: bool,
-    /// Serve just the queue and its DLQ, both empty
+    /// Serve only the queue and its DLQ, both empty
     #[arg(long, conflicts_with = "once")]
     queue_only: bool,
-    /// The folder of histories, sample files and results
+    /// The folder for histories, sample files and results
     #[arg(long, value_name = "FOLDER", default_value = "drumline-dev")]
     dir: PathBuf,
     /// The filter of the consumer's log
@@ -127,7 +127,7 @@ pub(crate) fn dev(
             let free = when_free(async || TcpListener::bind(addr).await, || note_in_use(addr)).await;
             free.map_err(|error| StartError::Http { addr, error })?;
         }
-        // A large future, moved about by its holder.
+        // The future is large, and its owner moves it.
         Box::pin(run(dev, args, settings, jobs, handlers.handle().clone(), stop)).await
     });
     handlers.shutdown_background();
@@ -135,11 +135,11 @@ pub(crate) fn dev(
     result
 }
 
-/// The handlers, and the jobs that show them.
+/// The handlers and their sample jobs.
 struct Jobs {
     router: Router,
     samples: Vec<DevJob>,
-    /// The folder of the samples' files, if anything uses one.
+    /// The folder of the samples' files, if the samples use one.
     folder: Option<PathBuf>,
     example: Example,
     shutdown: Shutdown,
@@ -177,7 +177,7 @@ fn settings(
     let mut set = |key: &str, value: &str| flags.insert(key.to_owned(), value.to_owned());
     set("queue_url", &dev.queue_url);
     set("visibility_timeout", VISIBILITY_TIMEOUT);
-    // A long poll would delay the end after Ctrl-C, and asking is free here.
+    // A long poll would delay the exit after Ctrl-C, and requests cost nothing here.
     set("wait_time", "1s");
     set("retry", RETRY);
     set("retry_jitter", "none");
@@ -203,14 +203,14 @@ async fn run(
     let http_addr = settings.http_addr;
     let mut problem = None;
     let stopped = async {
-        // A user who reads how to send a job may ask for it in the next moment.
+        // The user reads how to send a job, and may then ask for it immediately.
         until_served(http_addr).await;
         problem = presented.await.err();
     };
     let view = Arc::clone(&dev.view) as Arc<dyn Observer>;
     let consumer = Consumer::new(settings, router).observer(view).handlers_on(handlers);
     let consumer = consumer.endpoint(dev.server.endpoint_url());
-    // Its future is a large one to keep inside this one.
+    // The future is too large to keep inside this one.
     let result = Box::pin(consumer.run(stopped)).await;
     dev.view.clear();
     let ended = shutdown.run(HOOK_TIME).await;
@@ -219,7 +219,7 @@ async fn run(
     problem.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-/// Returns once the HTTP endpoint at this address takes connections, if there is one and it can be known.
+/// Returns when the HTTP endpoint at this address accepts connections, or at once if there is none or its port is not known.
 async fn until_served(addr: Option<SocketAddr>) {
     let Some(addr) = addr else { return };
     let served = async {
@@ -227,6 +227,6 @@ async fn until_served(addr: Option<SocketAddr>) {
             tokio::time::sleep(START_LOOK).await;
         }
     };
-    // The port may be 0, which is another one.
+    // Port 0 means any free port, so the endpoint cannot be reached at `addr`.
     let _ = tokio::time::timeout(MOST_START, served).await;
 }

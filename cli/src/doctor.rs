@@ -1,4 +1,4 @@
-//! `drumline doctor`: what will go wrong, before it does.
+//! `drumline doctor`: finds problems in templates and live queues before they cause failures.
 
 mod diagnosis;
 mod lambda_api;
@@ -31,12 +31,12 @@ use diagnosis::Diagnosis;
 use live::{Examined, examine};
 use observed::{advise_timeouts, observe};
 
-/// What CloudFormation's files are called.
+/// The file extensions of CloudFormation templates.
 const TEMPLATE_ENDINGS: [&str; 4] = ["yaml", "yml", "json", "template"];
 
 const EXIT_STATUS: &str = "Exit status: 0 nothing was found, 1 something was, 64 bad configuration or usage, 69 the queue cannot be reached.";
 
-/// Finds faults of templates and of live queues, and names the fix
+/// Finds problems in templates and live queues, and names the fixes
 #[derive(Debug, clap::Args)]
 #[command(
     arg_required_else_help = true,
@@ -61,8 +61,8 @@ enum Subject {
 /// Checks CloudFormation and SAM templates, and Terraform modules
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
-Files that are used together are given together: a worker is judged with its queue.
-A folder is a Terraform module if it holds .tf files, else all the templates in it.
+Name files that belong together in one command: a worker is checked together with its queue.
+A folder is read as a Terraform module if it contains .tf files, otherwise as all templates in it.
 
 Examples:
   {{program}} doctor template queue.yaml worker-fargate.yaml
@@ -72,7 +72,7 @@ Examples:
 struct TemplateArgs {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// A table, or JSON: an object for each finding, a line each
+    /// A table, or JSON: one object per line for each problem
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -80,9 +80,9 @@ struct TemplateArgs {
 /// Checks the live queues of the settings, with their DLQs and event source mappings
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
-The settings are read as `run` reads them, and held against the queues. If a consumer of these queues runs on this machine, \
-its handlers' times are looked at too (DRUMLINE_HTTP_ADDR).
-It needs sqs:GetQueueAttributes and sqs:GetQueueUrl, also on the DLQ, and if it is to see functions \
+The command reads the settings as `run` does, and compares them with the queues. If a consumer of these queues runs on this machine, \
+the command also checks the run times of its handlers (DRUMLINE_HTTP_ADDR).
+It needs sqs:GetQueueAttributes and sqs:GetQueueUrl, also on the DLQ; to check functions, it needs \
 lambda:ListEventSourceMappings and lambda:GetFunctionConfiguration. It changes nothing.
 
 Examples:
@@ -93,7 +93,7 @@ Examples:
 struct QueueArgs {
     #[command(flatten)]
     settings: SettingsArgs<Every>,
-    /// A table, or JSON: an object for each finding, a line each
+    /// A table, or JSON: one object per line for each problem
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -124,7 +124,7 @@ fn templates(paths: &[PathBuf], environment: &Environment) -> Result<Vec<Diagnos
     Ok(check(&templates, &options).into_iter().map(Diagnosis::in_template).collect())
 }
 
-/// A file, a module, or the templates of a folder in the order of their names.
+/// Returns a file, a module, or the templates of a folder in the order of their names.
 fn files_of(path: &Path) -> Result<Vec<PathBuf>, ExitError> {
     if !path.is_dir() {
         return Ok(vec![path.to_owned()]);
@@ -152,7 +152,7 @@ fn files_of(path: &Path) -> Result<Vec<PathBuf>, ExitError> {
     Ok(files)
 }
 
-/// Reads the environment of a template as the runtime does, which knows the names that `own` declares.
+/// Reads the environment of a template as the runtime does. The names that `own` declares are known, too.
 fn loads(variables: &BTreeMap<String, String>, host: Host, own: &Environment) -> Result<(), Vec<String>> {
     let environment = own.with_values_of(variables);
     let settings = match host {
@@ -181,7 +181,7 @@ fn queues(
         }
     });
     let (runtime, handlers) = runtimes()?;
-    // Without the handlers, such as in forward mode, the settings alone are judged.
+    // Without handlers, for example in forward mode, only the settings are checked.
     let router = match settings.forward_to {
         None => runtime.block_on(router_if_made(service, handlers.handle()))?.unwrap_or_default(),
         Some(_) => Router::default(),

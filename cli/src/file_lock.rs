@@ -1,4 +1,4 @@
-//! The lock that keeps a file to one process.
+//! A lock that reserves a file for one process.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -7,15 +7,16 @@ use drumline_consumer::ExitError;
 
 /// An exclusive lock on a file, held until this value is dropped.
 ///
-/// Dropping the file is not enough: a child process has a copy of every open file until it executes its program, and the system keeps
-/// the lock until the last copy is closed. This value therefore unlocks the file explicitly.
+/// Dropping the file is not enough: a child process has a copy of every open file until it executes its program, and the system
+/// keeps the lock until the last copy is closed. Therefore, this value unlocks the file explicitly.
 pub(crate) struct FileLock(File);
 
 impl FileLock {
     /// Locks a file.
     ///
     /// # Errors
-    /// If another process holds the lock, or the system refuses it.
+    ///
+    /// Returns an error if another process holds the lock, or the system refuses it.
     pub(crate) fn acquire(file: &File, path: &Path) -> Result<Self, ExitError> {
         let unusable =
             |error: std::io::Error| ExitError::other(format!("{} cannot be locked: {error}", path.display()));

@@ -1,4 +1,4 @@
-//! How commands put things for people.
+//! Formats values for people.
 
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,24 +6,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use comfy_table::{ContentArrangement, Table, presets};
 use drumline_runtime::{is_unseen, program};
 
-/// Beside a command's output, which may go into a pipe.
+/// Writes a note to standard error, because the command's output may go into a pipe.
 ///
-/// A terminal that was closed takes no more notes, and a command still has to release what it holds.
+/// Errors are ignored: a closed terminal accepts no more notes, and the command must still release what it holds.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{}: {text}", program());
 }
 
-/// The wall clock in milliseconds.
+/// Returns the wall clock in milliseconds since the Unix epoch.
 pub(crate) fn now_ms() -> u64 {
     millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// Whole milliseconds.
+/// Returns whole milliseconds.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// `2026-11-21T10:00:00Z, 3m ago`.
+/// Formats a time: `2026-11-21T10:00:00Z, 3m ago`.
 pub(crate) fn when(at_ms: u64, now_ms: u64) -> String {
     let relative = if at_ms <= now_ms {
         format!("{} ago", short(now_ms - at_ms))
@@ -33,13 +33,13 @@ pub(crate) fn when(at_ms: u64, now_ms: u64) -> String {
     format!("{}, {relative}", rfc3339(at_ms))
 }
 
-/// To the second, in UTC as logs are.
+/// Formats a time to the second, in UTC like logs.
 pub(crate) fn rfc3339(at_ms: u64) -> String {
     let secs = i64::try_from(at_ms / 1000).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(secs).map_or_else(|_| "-".to_owned(), |time| time.to_string())
 }
 
-/// A duration in its two largest units: `2d 3h`, `1m 5s`, `1.25s`, `80ms`.
+/// Formats a duration in its two largest units: `2d 3h`, `1m 5s`, `1.25s`, `80ms`.
 pub(crate) fn short(millis: u64) -> String {
     let secs = millis / 1000;
     let (days, hours, minutes) = (secs / 86_400, secs / 3_600, secs / 60);
@@ -59,7 +59,7 @@ pub(crate) fn short(millis: u64) -> String {
     }
 }
 
-/// A duration in its largest unit: `3d`, `5h`, `12m`, `40s`.
+/// Formats a duration in its largest unit: `3d`, `5h`, `12m`, `40s`.
 pub(crate) fn shortest(millis: u64) -> String {
     let secs = millis / 1000;
     match secs {
@@ -70,13 +70,13 @@ pub(crate) fn shortest(millis: u64) -> String {
     }
 }
 
-/// On one line and without what a terminal would obey: ids and reasons are other people's words.
+/// Puts a text on one line without control characters: ids and reasons come from other people.
 pub(crate) fn one_line(text: &str) -> String {
     let plain: String = text.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The same, of at most so many characters.
+/// Puts a text on one line without control characters, cut to `longest` characters.
 pub(crate) fn brief(text: &str, longest: usize) -> String {
     let text = one_line(text);
     match text.char_indices().nth(longest) {
@@ -85,12 +85,12 @@ pub(crate) fn brief(text: &str, longest: usize) -> String {
     }
 }
 
-/// With its lines and tabs, and without what a terminal would obey.
+/// Removes control characters from a text, except line breaks and tabs.
 pub(crate) fn many_lines(text: &str) -> String {
     text.chars().map(|c| if is_unseen(c) && c != '\n' && c != '\t' { '\u{FFFD}' } else { c }).collect()
 }
 
-/// A table without lines, as wide as a terminal, or as its content where there is none.
+/// Creates a table without lines, as wide as the terminal, or as its content if there is no terminal.
 pub(crate) fn table<'a>(header: impl IntoIterator<Item = &'a str>, is_terminal: bool) -> Table {
     let mut table = Table::new();
     let arrangement = if is_terminal { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
@@ -101,12 +101,12 @@ pub(crate) fn table<'a>(header: impl IntoIterator<Item = &'a str>, is_terminal: 
     table
 }
 
-/// `1 message`, `2 messages`.
+/// Formats a number with a noun: `1 message`, `2 messages`.
 pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// Words as a shell takes them.
+/// Quotes words for a shell.
 pub(crate) fn shell<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
     let quoted = words.into_iter().map(|word| {
@@ -119,12 +119,12 @@ pub(crate) fn shell<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
-/// An age or a wait of the command line.
+/// Parses an age or a wait from the command line.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "is not a duration; write it like 30m, 12h or 2d".to_owned())
 }
 
-/// A rate of the command line: `50/s`.
+/// Parses a rate from the command line, such as `50/s`.
 pub(crate) fn rate(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix("/s").unwrap_or(text);
     let rate = number.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_told_in_two_units() {
+    fn durations_are_formatted_in_two_units() {
         let table = [
             (0, "0ms"),
             (80, "80ms"),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_absolutely_and_relatively() {
+    fn times_are_formatted_absolutely_and_relatively() {
         assert_eq!(when(1_700_000_000_000, 1_700_000_065_000), "2023-11-14T22:13:20Z, 1m 5s ago");
         assert_eq!(when(1_700_000_030_000, 1_700_000_000_000), "2023-11-14T22:13:50Z, in 30s");
         assert_eq!(rfc3339(u64::MAX), "-");

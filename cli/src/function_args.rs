@@ -8,7 +8,7 @@ use drumline_lambda_local::{Function, MAX_TIMEOUT};
 /// The configuration of a function. The bootstrap is the argument with the id `function`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FunctionArgs {
-    /// The memory that the function is said to have, in megabytes
+    /// The memory that is reported to the function, in megabytes
     ///
     /// It is not enforced.
     #[arg(long, value_name = "MB", default_value_t = 256, requires = "function", value_parser = clap::value_parser!(u32).range(128..=10240))]
@@ -21,7 +21,7 @@ pub(crate) struct FunctionArgs {
 impl FunctionArgs {
     /// Returns the function of this program, without the variables of `--env`.
     pub(crate) fn function(&self, bootstrap: &Path) -> Function {
-        // Without a folder, the name would be looked for in PATH.
+        // Without a folder, the system would search for the name in PATH.
         let is_bare = bootstrap.parent().is_some_and(|folder| folder == Path::new(""));
         let bootstrap = if is_bare { Path::new(".").join(bootstrap) } else { bootstrap.to_owned() };
         let function = Function::new(&bootstrap).memory_mb(self.memory);

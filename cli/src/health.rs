@@ -1,4 +1,4 @@
-//! `drumline health`: asks a consumer on this machine how it is, for images that have no shell and no `curl`.
+//! `drumline health`: asks a consumer on this machine for its health, for images without a shell and `curl`.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use drumline_runtime::Environment;
 use crate::output::print;
 use crate::own_endpoint;
 
-/// Asks a consumer on this machine whether it is alive, for a container's health check
+/// Asks a consumer on this machine if it is alive, for a container's health check
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 It asks where DRUMLINE_HTTP_ADDR says, as `run` serves it.
@@ -21,10 +21,10 @@ Examples:
 
 Exit status: 0 it is, 69 it is not or does not answer, 64 it serves no HTTP endpoint.")]
 pub(crate) struct HealthArgs {
-    /// Ask if it is ready instead
+    /// Ask if the consumer is ready instead
     ///
-    /// It is if every queue can be reached, and it does not drain. For load balancers and roll-outs, not for a check that
-    /// restarts it: a restart fixes no queue.
+    /// It is ready if it can reach every queue and does not drain. Use this for load balancers and roll-outs, and not for a
+    /// check that restarts the consumer: a restart fixes no queue.
     #[arg(long)]
     ready: bool,
     #[arg(
@@ -40,7 +40,7 @@ pub(crate) fn health(args: &HealthArgs, environment: &Environment) -> Result<Exi
         Some(addr) => {
             addr.parse().map_err(|error| ExitError::usage(format!("--http-addr {addr:?}: {error}")))?
         }
-        // The queues may have been given to `run` on its command line, so none need be known here.
+        // The queues may have been set on the command line of `run`, so this command needs none.
         None => environment
             .settings_of_function()
             .map_err(|problems| ExitError::usage(problems.to_string()))?

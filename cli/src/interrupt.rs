@@ -1,4 +1,4 @@
-//! Signals that end a command which still has letters to release.
+//! Signals that end a command which must still release letters.
 
 use std::future::Future;
 use std::io;
@@ -10,15 +10,15 @@ use crate::format::note;
 /// The exit status after Ctrl-C, as shells report it.
 const INTERRUPTED: u8 = 130;
 
-/// The same after SIGTERM.
+/// The exit status after SIGTERM.
 #[cfg(unix)]
 const TERMINATED: u8 = 143;
 
-/// The same after SIGHUP.
+/// The exit status after SIGHUP.
 #[cfg(unix)]
 const HUNG_UP: u8 = 129;
 
-/// Does `work` unless a signal ends it first; the caller releases what is held in either case.
+/// Runs `work` until it ends or a signal arrives. The caller then releases held letters.
 pub(crate) async fn unless_interrupted<T>(
     work: impl Future<Output = Result<T, ExitError>>,
 ) -> Result<T, ExitError> {
@@ -55,17 +55,17 @@ pub(crate) async fn interrupted() -> io::Result<u8> {
     tokio::signal::ctrl_c().await.map(|()| INTERRUPTED)
 }
 
-/// The hangup that `nohup` has a process ignore.
+/// The SIGHUP that `nohup` makes a process ignore.
 #[cfg(unix)]
 mod hangup {
     use std::sync::LazyLock;
 
-    /// The bit of SIGHUP in the masks of signals.
+    /// The bit of SIGHUP in signal masks.
     const BIT: u64 = 1;
 
-    /// Read before the first handler replaces it.
+    /// Read before the first signal handler replaces it.
     static IS_IGNORED: LazyLock<bool> = LazyLock::new(|| {
-        // Only Linux has the file. Other systems end the command, also under nohup.
+        // Only Linux has this file. On other systems SIGHUP ends the command even under nohup.
         std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores(&status))
     });
 

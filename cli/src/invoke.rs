@@ -1,4 +1,4 @@
-//! `drumline invoke`: a Lambda function on this machine, invoked with events from files.
+//! `drumline invoke`: runs a Lambda function on this machine and invokes it with events from files.
 
 mod stand_in;
 
@@ -19,10 +19,10 @@ use crate::format::note;
 use crate::function_args::FunctionArgs;
 use crate::output::print;
 
-/// The name of standard input among the events.
+/// The event argument that means standard input.
 const STDIN: &str = "-";
 
-/// Invokes a Lambda function on this machine: starts its bootstrap, hands it events, and prints its responses
+/// Invokes a Lambda function on this machine: starts its bootstrap, passes events, and prints the responses
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 The bootstrap gets Lambda's Runtime API and environment variables, besides the environment of this command. The first \
@@ -46,13 +46,13 @@ pub(crate) struct InvokeArgs {
     bootstrap: PathBuf,
     #[command(flatten)]
     function: FunctionArgs,
-    /// The time that an invocation may take, up to 15m
+    /// The timeout of an invocation, up to 15m
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::function_args::timeout)]
     timeout: Duration,
-    /// How often each event is given to the function, in one process
+    /// The number of times that each event is passed to the function, in one process
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// Format of the output: responses as they are, or one JSON object per invocation with its duration and errors
+    /// Format of the output: unchanged responses, or one JSON object per invocation with its duration and errors
     #[arg(long, value_enum, default_value_t = Format::Response)]
     output: Format,
 }
@@ -84,7 +84,7 @@ pub(crate) fn invoke(args: &InvokeArgs) -> Result<ExitCode, ExitError> {
         let mut environment = ExecutionEnvironment::new(Arc::new(function));
         let mut all_answered = true;
         for event in events.iter().flat_map(|event| (0..args.repeat).map(move |_| event)) {
-            // An invocation that is cancelled leaves its process at work, which is stopped here.
+            // A cancelled invocation leaves its process running, so it is stopped here.
             let invoked = tokio::select! {
                 invoked = environment.invoke(event.json.clone()) => invoked,
                 () = &mut stop => {
@@ -106,7 +106,7 @@ pub(crate) fn invoke(args: &InvokeArgs) -> Result<ExitCode, ExitError> {
     })
 }
 
-/// Reads an event, which has to be JSON: Lambda accepts nothing else.
+/// Reads an event, which must be JSON: Lambda accepts nothing else.
 fn read(path: &PathBuf) -> Result<Event, ExitError> {
     let is_stdin = path.as_os_str() == STDIN;
     let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
@@ -137,7 +137,7 @@ fn show(format: Format, event: &Event, invoked: &Invoked) -> Result<(), ExitErro
 fn row(event: &Event, invoked: &Invoked) -> Value {
     let millis = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
     let (status, response, error) = match &invoked.result {
-        // A runtime may answer with anything.
+        // A runtime may respond with any text.
         Ok(response) => match serde_json::from_slice::<&RawValue>(response) {
             Ok(response) => ("answered", json!(response), Value::Null),
             Err(_) => ("answered", json!(String::from_utf8_lossy(response)), Value::Null),
@@ -159,10 +159,10 @@ fn row(event: &Event, invoked: &Invoked) -> Value {
     })
 }
 
-/// Passes lines on to standard error as they are.
+/// Passes lines to standard error unchanged.
 fn log() -> LogSink {
     LogSink::new(|line| {
-        // If standard error is closed, the logs have no reader.
+        // If standard error is closed, there is no reader for the logs.
         let _ = writeln!(std::io::stderr().lock(), "{line}");
     })
 }

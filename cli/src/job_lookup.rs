@@ -1,4 +1,4 @@
-//! Where commands learn of jobs: the shared store itself, or with `memory:` the worker that has it in its memory.
+//! The source of job histories for commands: the shared store, or with `memory:` the worker that holds them in memory.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::own_endpoint;
 use crate::settings_args::Choice;
 
-/// The settings that name the place of histories.
+/// The settings that determine the place of histories.
 #[derive(Debug)]
 pub(crate) enum HistorySettings {}
 
@@ -25,19 +25,19 @@ impl Choice for HistorySettings {
     }
 }
 
-/// Who is asked.
+/// The place of histories.
 #[derive(Clone)]
 pub(crate) enum Histories {
     Store(Arc<dyn Store>),
     Worker { addr: SocketAddr, token: Option<SecretText> },
 }
 
-/// Why nobody told.
+/// The reason why a lookup was not answered.
 #[derive(Debug)]
 pub(crate) enum LookupError {
-    /// The settings cannot work.
+    /// The settings are invalid for lookups.
     Settings(String),
-    /// There is no answer, or none of a worker.
+    /// The store or worker did not answer, or the response was not a worker's.
     Unavailable(String),
 }
 
@@ -59,7 +59,7 @@ impl From<LookupError> for ExitError {
 }
 
 impl Histories {
-    /// Whoever the settings name. A worker is not asked before the first question.
+    /// Opens the place that the settings name. A worker is not asked before the first lookup.
     pub(crate) async fn open(settings: &Settings) -> Result<Self, LookupError> {
         let location = &settings.store.location;
         if !location.outlives_its_process() {
@@ -79,7 +79,7 @@ impl Histories {
                 path.display()
             )));
         }
-        // It claims nothing, so this name is never read.
+        // Lookups make no claims, so this name is never read.
         let opened = open(location, Arc::from("drumline-cli"), settings.store.keep).await;
         opened.map(Self::Store).map_err(|error| {
             if error.is_wrong_setting() {
@@ -90,7 +90,7 @@ impl Histories {
         })
     }
 
-    /// Returns the job of this id that the filter accepts and that changed last. The id may be that of its message.
+    /// Returns the job with this id, or with this message id, that the filter accepts and that changed last.
     pub(crate) async fn job(&self, id: &str, filter: &JobFilter) -> Result<Option<JobView>, LookupError> {
         match self {
             Self::Store(store) => {
@@ -100,7 +100,7 @@ impl Histories {
         }
     }
 
-    /// Returns the jobs that the query selects among those that changed last, the newest first.
+    /// Returns those of the most recently changed jobs that the query selects, newest first.
     pub(crate) async fn list(&self, query: &ListQuery) -> Result<Vec<JobView>, LookupError> {
         match self {
             Self::Store(store) => query.ask(&**store).await.map_err(|error| match error {
@@ -115,7 +115,8 @@ impl Histories {
         }
     }
 
-    /// As [`job`](Self::job), but by the job's own id and by the first of these filters that accepts any. A store is read once for all of them.
+    /// Looks up a job by its own id only, with the first of these filters that accepts any job. A store is read once for all
+    /// filters.
     pub(crate) async fn first(
         &self,
         id: &str,
@@ -139,7 +140,7 @@ impl Histories {
         }
     }
 
-    /// Whom a job is not known to, in words.
+    /// Returns the name of the place for messages, such as "the store".
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Store(_) => "the store".to_owned(),
@@ -159,7 +160,7 @@ async fn ask(addr: SocketAddr, path: String, token: Option<SecretText>) -> Resul
     tokio::task::spawn_blocking(ask).await.map_err(|error| LookupError::Unavailable(error.to_string()))
 }
 
-/// The answer of `/jobs`.
+/// The response of `/jobs`.
 #[derive(Default, Deserialize)]
 struct List {
     jobs: Vec<JobView>,
@@ -201,7 +202,7 @@ fn understood<T: DeserializeOwned>(addr: SocketAddr, answer: Answered) -> Result
     }
 }
 
-/// The path and query that ask a worker.
+/// Returns the path and query to ask a worker for a job.
 fn path(id: &str, filter: &JobFilter) -> String {
     let fields = [
         ("queue", &filter.queue),
@@ -213,7 +214,7 @@ fn path(id: &str, filter: &JobFilter) -> String {
     format!("/jobs/{}{}", percent_encoded(id), query(&fields))
 }
 
-/// The path and query that ask a worker for a list.
+/// Returns the path and query to ask a worker for a list.
 fn list_path(list: &ListQuery) -> String {
     let ListQuery { state, job_type, queue, limit } = list;
     let state = state.map(|state| state.label().to_owned());
@@ -222,7 +223,7 @@ fn list_path(list: &ListQuery) -> String {
     format!("/jobs{}", query(&fields))
 }
 
-/// A query of the fields that have a value, with its question mark; empty if none has one.
+/// Returns a query string of the fields that have a value, with its question mark; empty if no field has one.
 fn query(fields: &[(&str, &Option<String>)]) -> String {
     let fields = fields
         .iter()
@@ -231,15 +232,15 @@ fn query(fields: &[(&str, &Option<String>)]) -> String {
     if query.is_empty() { query } else { format!("?{query}") }
 }
 
-/// An id as one segment of a path.
+/// Encodes an id as one segment of a path.
 fn percent_encoded(id: &str) -> String {
     let mut path = String::with_capacity(id.len());
     for byte in id.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => path.push(char::from(byte)),
-            // Dots too: a segment of dots alone means something to servers.
+            // Dots, too: servers interpret a segment that consists of dots.
             _ => {
-                // Writing into a text cannot fail.
+                // Writing to a string cannot fail.
                 let _ = write!(path, "%{byte:02X}");
             }
         }
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_is_told_from_whatever_else_answers() {
+    fn a_worker_is_distinguished_from_other_servers() {
         let addr = "127.0.0.1:9464".parse().unwrap();
         let answer = |status: &str, body: &str| {
             understood::<JobView>(

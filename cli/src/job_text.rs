@@ -1,4 +1,4 @@
-//! A job in words: what `drumline jobs show` and `drumline dlq show` print of it.
+//! A job as text: the output of `drumline jobs show` and of `drumline dlq show`.
 
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -8,13 +8,13 @@ use drumline_store::{AttemptRecord, DuplicateOf, JobRecord, ProgressRecord};
 
 use crate::format::{brief, one_line, rfc3339, short, table, when};
 
-/// How wide a bar of progress is.
+/// The width of a progress bar.
 const BAR: u64 = 30;
 
-/// How much of a verdict, a result or a reason is shown in a table; JSON has all of it.
+/// The longest verdict, result or reason in a table; JSON contains the complete text.
 const LONGEST: usize = 400;
 
-/// Everything that is known of a job.
+/// Writes all known facts about a job.
 pub(crate) fn write_job(out: &mut impl Write, view: &JobView, now: u64, is_terminal: bool) -> io::Result<()> {
     for (name, value) in facts(view, now) {
         writeln!(out, "{name:<10}{value}")?;
@@ -39,7 +39,7 @@ pub(crate) fn write_job(out: &mut impl Write, view: &JobView, now: u64, is_termi
     writeln!(out, "{table}")
 }
 
-/// Failed attempts, the oldest first; with their messages if those are not all the claim's.
+/// Writes the failed attempts, oldest first, with their messages if these are not all the claim's message.
 fn write_attempts(out: &mut impl Write, job: &JobRecord, now: u64, is_terminal: bool) -> io::Result<()> {
     let messages: HashSet<&str> = job.attempts.iter().map(|attempt| attempt.message_id.as_str()).collect();
     let claimed = job.claim.as_ref().map(|claim| claim.message_id.as_str());
@@ -70,9 +70,9 @@ fn consequence(attempt: &AttemptRecord) -> String {
     }
     match (&*attempt.outcome, attempt.retry_in_ms) {
         ("retry", Some(delay)) => format!("again after {}", short(delay)),
-        ("dead_letter", _) => "failed for good".to_owned(),
-        ("release", _) => "given back".to_owned(),
-        ("lease_lost", _) => "left alone".to_owned(),
+        ("dead_letter", _) => "failed permanently".to_owned(),
+        ("release", _) => "released to queue".to_owned(),
+        ("lease_lost", _) => "lease lost".to_owned(),
         (other, _) => one_line(other),
     }
 }
@@ -125,7 +125,7 @@ fn facts(view: &JobView, now: u64) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// The job that was run in this one's place.
+/// Describes the job that ran instead of this duplicate.
 fn duplicate_of(original: &DuplicateOf, now: u64) -> String {
     let finished = original.finished_at_ms.map(|at| format!(", {}", when(at, now))).unwrap_or_default();
     format!(
@@ -140,7 +140,7 @@ fn duplicate_of(original: &DuplicateOf, now: u64) -> String {
 fn state_in_words(state: ShownState) -> String {
     let more = match state {
         ShownState::Running | ShownState::Done => "",
-        ShownState::Waiting => ": its next attempt is to come",
+        ShownState::Waiting => ": for its next attempt",
         ShownState::Dead => ": its last attempt failed, and SQS moves the message to the DLQ",
         ShownState::Failed => ": no attempt can succeed",
         ShownState::Unknown => ": only what follows is known",
@@ -155,13 +155,13 @@ fn bar(progress: &ProgressRecord) -> String {
     format!("[{}{}]", "#".repeat(filled), "-".repeat(empty))
 }
 
-/// `45 % 450 of 1000 records`.
+/// Formats progress: `45 % 450 of 1000 records`.
 fn in_units(progress: &ProgressRecord) -> String {
     let ProgressRecord { done, total, unit, .. } = progress;
     format!("{} % {done} of {total} {}", portion(progress, 100), one_line(unit))
 }
 
-/// What is done, of `whole`. Only all is all: 999 of 1000 is 99 %.
+/// Returns the completed part of `whole`, rounded down: 999 of 1000 is 99 %.
 fn portion(progress: &ProgressRecord, whole: u64) -> u64 {
     let (done, total) = (u128::from(progress.done), u128::from(progress.total));
     if total == 0 {
@@ -170,7 +170,7 @@ fn portion(progress: &ProgressRecord, whole: u64) -> u64 {
     u64::try_from(done.min(total) * u128::from(whole) / total).unwrap_or(whole)
 }
 
-/// A job on one line, for those who watch it.
+/// Returns a job as one line for `jobs watch`.
 pub(crate) fn line(view: &JobView) -> String {
     let JobView { state, job, .. } = view;
     let mut parts = vec![state.label().to_owned()];
@@ -195,7 +195,7 @@ pub(crate) fn line(view: &JobView) -> String {
     parts.join(", ")
 }
 
-/// When a line of what is watched was seen.
+/// Returns a line with the time at which the job changed or was seen.
 pub(crate) fn stamped(view: &JobView, now: u64) -> String {
     format!("{} {}", rfc3339(now), line(view))
 }
@@ -254,7 +254,7 @@ mod tests {
             "VERDICT   no such user",
             "no route to host [2J",
             "again after 5s",
-            "failed for good",
+            "failed permanently",
             "1.25s",
         ] {
             assert!(text.contains(words), "{words:?} in\n{text}");
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn history_alone_tells_type_queue_and_message() {
+    fn history_alone_has_type_queue_and_message() {
         let text = text(&job(None, vec![attempt("retry", "no route")]).into());
         for words in ["STATE     unknown", "TYPE      email.send", "QUEUE     jobs", "MESSAGE   m-1"] {
             assert!(text.contains(words), "{words:?} in\n{text}");

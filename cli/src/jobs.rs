@@ -1,4 +1,4 @@
-//! `drumline jobs`: what is known of one job, once or as it changes, and orders about it.
+//! `drumline jobs`: shows the known facts about jobs, once or as they change, and gives orders about single jobs.
 
 mod lookup;
 mod ls;
@@ -45,7 +45,7 @@ enum Command {
     Cancel(CancelArgs),
 }
 
-/// Everything that is known of a job
+/// Shows all known facts about a job
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -63,7 +63,7 @@ Exit status: 0 shown, 1 nothing is known of it, 64 bad usage, 69 nothing answers
 struct ShowArgs {
     #[command(flatten)]
     job: JobArgs,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -79,7 +79,7 @@ pub(crate) fn jobs(args: &JobsArgs, environment: &Environment) -> Result<ExitCod
             Command::Cancel(args) => order::cancel(args, environment).await,
         }
     });
-    // A question that is still in flight has no one to answer to.
+    // No one waits for the answer of a request that is still in flight.
     runtime.shutdown_background();
     result
 }

@@ -1,4 +1,4 @@
-//! Lists: a line for each item that fits on a terminal, all of it on request, and lines for other programs.
+//! Lists: one line per item that fits on a terminal, complete texts on request, and tab-separated lines for other programs.
 
 use std::io::{IsTerminal, Write, stdout};
 
@@ -10,21 +10,21 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use crate::format::{one_line, table};
 use crate::output::{Output, print};
 
-/// The part of a list's help about its forms.
+/// The part of a list's help about its formats.
 pub(crate) const FORMS: &str = "\
-On a terminal each line fits: ids are whole, and what is too long ends in …. --wide shows all of it. In a pipe it \
-prints all columns without a header, separated by tabs, for `cut`, `awk` and `while read`; an empty one is a dash.";
+On a terminal each line fits the width: ids are complete, and longer texts end in …. --wide shows them completely. In a pipe, the command \
+prints all columns without a header, separated by tabs, for `cut`, `awk` and `while read`; an empty column is a dash.";
 
-/// The width of a terminal that does not say.
+/// The assumed width of a terminal that does not report its width.
 const USUAL_WIDTH: usize = 80;
 
-/// Between two columns.
+/// The number of spaces between two columns.
 const GAP: usize = 2;
 
-/// The last column has at least this width.
+/// The smallest width of the last column.
 const LEAST: usize = 12;
 
-/// A column that gives room to others keeps this width.
+/// The smallest width of a column that is cut to make room for others.
 const LEAST_CUT: usize = 6;
 
 /// A column of a list on a terminal.
@@ -35,12 +35,12 @@ pub(crate) struct Column {
 }
 
 impl Column {
-    /// A column that is never cut.
+    /// Creates a column that is never cut.
     pub(crate) const fn whole(title: &'static str) -> Self {
         Self { title, longest: None }
     }
 
-    /// A column of at most this width.
+    /// Creates a column of at most this width.
     pub(crate) const fn cut(title: &'static str, longest: usize) -> Self {
         Self { title, longest: Some(longest) }
     }
@@ -65,7 +65,7 @@ enum Form {
 }
 
 impl<const NARROW: usize, const WIDE: usize> List<NARROW, WIDE> {
-    /// A list without lines, for the reader of standard output. The last of its columns takes the rest of a line.
+    /// Creates a list without lines for standard output. The last column takes the rest of a line.
     pub(crate) fn new(
         output: Output,
         wide: bool,
@@ -81,12 +81,12 @@ impl<const NARROW: usize, const WIDE: usize> List<NARROW, WIDE> {
         Self { form, columns, wide_titles, narrow: Vec::new(), wide: Vec::new(), count: 0 }
     }
 
-    /// The number of lines.
+    /// Returns the number of lines.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 
-    /// Adds a line. For other programs it is written at once.
+    /// Adds a line. For other programs it is written immediately.
     pub(crate) fn add(
         &mut self,
         narrow: impl FnOnce() -> [String; NARROW],
@@ -103,7 +103,7 @@ impl<const NARROW: usize, const WIDE: usize> List<NARROW, WIDE> {
         Ok(())
     }
 
-    /// Writes what is not written yet.
+    /// Writes the pending lines.
     pub(crate) fn end(self) -> Result<(), ExitError> {
         if !self.narrow.is_empty() {
             let width = Table::new().width().map_or(USUAL_WIDTH, usize::from);
@@ -120,13 +120,13 @@ impl<const NARROW: usize, const WIDE: usize> List<NARROW, WIDE> {
     }
 }
 
-/// A cell for other programs. `while read` takes two tabs for one, so that none is empty.
+/// Returns a cell for other programs. It is never empty, because `while read` treats two tabs as one.
 fn filled(cell: &str) -> String {
     let cell = one_line(cell);
     if cell.is_empty() { "-".to_owned() } else { cell }
 }
 
-/// Returns the header and the rows as lines of this width. Cells that may not be cut can make a line longer.
+/// Returns the header and the rows as lines of this width. Cells that must not be cut can make a line longer.
 pub(crate) fn fitted<const N: usize>(
     columns: &[Column; N],
     rows: &[[String; N]],
@@ -140,7 +140,7 @@ pub(crate) fn fitted<const N: usize>(
         widths[index] = column.longest.map_or(longest, |most| longest.min(most));
     }
     let mut before: usize = widths[..N - 1].iter().map(|width| width + GAP).sum();
-    // Long ids take their room from what may be cut.
+    // Cells that may be cut make room for long ids.
     for (index, column) in columns[..N - 1].iter().enumerate() {
         let excess = (before + LEAST).saturating_sub(width).min(widths[index].saturating_sub(LEAST_CUT));
         if column.longest.is_some() {
@@ -161,7 +161,7 @@ pub(crate) fn fitted<const N: usize>(
     std::iter::once(&header).chain(rows).map(line).collect()
 }
 
-/// Returns a text of at most this width. One that was longer ends in an ellipsis.
+/// Cuts a text to this width. A longer text ends in an ellipsis.
 fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_longer_than_the_line_is_whole_all_the_same() {
+    fn an_id_longer_than_the_line_is_not_cut() {
         let id = "x".repeat(100);
         let lines = fitted(&COLUMNS, &[row([&id, "a.b", "no such user at all"])], 80);
         assert!(lines[1].contains(&id) && lines[1].ends_with("no such use…"), "{lines:?}");

@@ -1,4 +1,4 @@
-//! The `drumline` binary: this repository's own jobs under the consumer.
+//! The `drumline` binary: the sample jobs of this repository with the consumer.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,8 +8,8 @@ use drumline_cli::{App, DevJob};
 use drumline_consumer::variable;
 use drumline_jobs::{Settings, VARIABLES, router_if_enabled, samples};
 
-/// Jobs cross between threads, and so does the memory they are made of: what one thread allocates another frees. The
-/// system's allocator is slow at just that. See docs/benchmark.md.
+/// Jobs move between threads, and so does their memory: one thread frees what another has allocated. The system's allocator is
+/// slow in this case. See docs/benchmark.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -35,7 +35,7 @@ fn prepare(folder: &Path) -> Result<(Router, Vec<DevJob>), String> {
     Ok((samples::router(&Settings::for_folder(folder)), jobs.collect()))
 }
 
-/// Returns a setting of the jobs. The settings file may be named by a flag, and must be apart from the jobs' files all the same.
+/// Returns a setting of the jobs. A flag may name the settings file, which must be different from the jobs' files in any case.
 fn setting(name: &str) -> Option<String> {
     let by_flag = if name == "DRUMLINE_CONFIG" { config_flag(std::env::args()) } else { None };
     by_flag.or_else(|| variable(name))

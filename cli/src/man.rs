@@ -1,4 +1,4 @@
-//! `drumline man`: the help of all commands as manual pages.
+//! `drumline man`: prints or writes the help of all commands as manual pages.
 
 use std::io::Write;
 use std::path::PathBuf;

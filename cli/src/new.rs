@@ -1,4 +1,4 @@
-//! `drumline new`: a service to begin with.
+//! `drumline new`: creates a service.
 
 mod name;
 mod origin;
@@ -16,7 +16,7 @@ use name::ServiceName;
 use origin::Origin;
 use write::write;
 
-/// Makes a service: two jobs, a worker, a Lambda function, tests, CI, an image, and parameters for the templates
+/// Creates a service: two jobs, a worker, a Lambda function, tests, CI, an image, and parameters for the templates
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 The folder NAME must not exist, or be empty: nothing is ever overwritten.
@@ -29,7 +29,7 @@ Exit status: 0 made, 64 the name, the folder or the checkout is not valid, 1 a f
 pub(crate) struct NewArgs {
     /// The name of the service, its crate and its queue: lower-case letters, digits and hyphens
     name: String,
-    /// Depend on the crates of this checkout of Drumline, not on those of the registry
+    /// Depend on the crates of this checkout of Drumline instead of those of the registry
     #[arg(long, value_name = "DIR")]
     path: Option<PathBuf>,
 }
@@ -43,7 +43,7 @@ pub(crate) fn new(args: &NewArgs) -> Result<ExitCode, ExitError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says what was made, and the next three commands.
+/// Returns a text about the new files and the next three commands.
 fn next_steps(name: &ServiceName) -> String {
     format!(
         "Made the service {name} in the folder {name}; AGENTS.md has the rules for its handlers. Next:\n  \

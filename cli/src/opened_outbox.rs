@@ -1,4 +1,4 @@
-//! The outbox of a command: which one the settings mean, and why it cannot be used.
+//! Opens the outbox of a command, as the settings determine it.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use drumline_store::{OpenError, StoreError};
 
 use crate::settings_args::{Choice, ShownIn};
 
-/// The part of the helps about the outbox that is meant. Paragraphs are lines, since a terminal is as wide as it is.
+/// Help about the choice of the outbox. Paragraphs are single lines, because the width of the terminal is not known.
 pub(crate) const WHICH_OUTBOX: &str = "\
-The outbox is that of DRUMLINE_OUTBOX_URL, postgres://… or redis://…; without it, that of DRUMLINE_STORE_URL if it is one of these. A \
-table of PostgreSQL is made by `{program} outbox migrate`; Redis needs none.";
+DRUMLINE_OUTBOX_URL sets the outbox: postgres://… or redis://…. Without it, the outbox is in the store of DRUMLINE_STORE_URL if that has such a \
+URL. PostgreSQL needs a table, which `{program} outbox migrate` creates; Redis needs none.";
 
 /// The settings that name an outbox.
 #[derive(Debug)]
@@ -31,12 +31,12 @@ impl Choice for OutboxSettings {
 /// An outbox that answers.
 pub(crate) struct OpenedOutbox {
     pub(crate) outbox: Arc<dyn Outbox>,
-    /// Its URL.
+    /// The URL of the outbox.
     pub(crate) url: SecretUrl,
 }
 
 impl OpenedOutbox {
-    /// Opens the outbox of the settings, which must be one that other processes see, too.
+    /// Opens the outbox of the settings, which must be shared with other processes.
     pub(crate) async fn of(settings: &Settings) -> Result<Self, ExitError> {
         let url = url(settings)?.clone();
         let opened = outbox::open(url.expose().as_str(), settings.outbox_keep).await;
@@ -44,7 +44,7 @@ impl OpenedOutbox {
         Ok(Self { outbox, url })
     }
 
-    /// The end of a command whose outbox does not answer any more, or refuses something.
+    /// Returns the error of a command whose outbox no longer answers or refuses a request.
     pub(crate) fn error(&self, error: &StoreError) -> ExitError {
         ExitError::unavailable(format!("the outbox {}: {error}", self.url))
     }
@@ -67,7 +67,7 @@ pub(crate) fn url(settings: &Settings) -> Result<&SecretUrl, ExitError> {
     Ok(url)
 }
 
-/// The end of a command that has no outbox.
+/// Returns the error of a command that has no outbox.
 pub(crate) fn cannot_be_opened(url: &SecretUrl, error: &OpenError) -> ExitError {
     if error.is_wrong_setting() {
         ExitError::usage(format!("outbox_url: {error}"))

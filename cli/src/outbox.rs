@@ -1,6 +1,6 @@
-//! `drumline outbox`: jobs that wait to be sent.
+//! `drumline outbox`: commands about jobs that wait to be sent.
 //!
-//! [`row_view`] is one of them as JSON. A command is what it does with them.
+//! [`row_view`] is the JSON view of such a job. Each other module is a command.
 
 mod lag;
 mod ls;
@@ -62,7 +62,7 @@ pub(crate) fn outbox(args: &OutboxArgs, environment: &Environment) -> Result<Exi
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match &args.command {
-            Command::Run(_) => unreachable!("it has a runtime of its own"),
+            Command::Run(_) => unreachable!("it has its own runtime"),
             Command::Ls(args) => ls::ls(args, environment).await,
             Command::Show(args) => show::show(args, environment).await,
             Command::Retry(args) => retry::retry(args, environment).await,
@@ -71,7 +71,7 @@ pub(crate) fn outbox(args: &OutboxArgs, environment: &Environment) -> Result<Exi
             Command::Migrate(args) => migrate::migrate(args, environment).await,
         }
     });
-    // A question that is still in flight has no one to answer to.
+    // No one waits for the answer of a request that is still in flight.
     runtime.shutdown_background();
     result
 }

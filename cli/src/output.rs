@@ -1,4 +1,4 @@
-//! A command's output: its format, and standard output, whose reader may leave before the end.
+//! The output of a command: its format, and standard output, whose reader may close it early.
 
 use std::io::{self, IsTerminal, StdoutLock, Write};
 
@@ -7,8 +7,8 @@ use drumline_consumer::ExitError;
 use drumline_runtime::write_json;
 use serde::Serialize;
 
-/// The status that shells report for a process that SIGPIPE has ended: 128 and the signal's number. Not 0, which says more in
-/// some commands: that a job is done, or that nothing was found.
+/// The exit status that shells report for a process that SIGPIPE has ended: 128 and the signal's number. It is not 0, because 0
+/// has a meaning in some commands: a job is done, or nothing was found.
 pub(crate) const READER_LEFT: u8 = 141;
 
 /// The format of a command's output: `--output`.
@@ -46,11 +46,12 @@ impl Write for Out {
     }
 }
 
-/// Writes to standard output. Everything that a command writes there goes through this function.
+/// Writes to standard output. All output of commands uses this function.
 ///
 /// # Errors
-/// If it cannot be written. If its reader has left, as `head` does when it has seen enough, the error has no text and the status
-/// [`READER_LEFT`].
+///
+/// Returns an error if writing fails. If the reader has closed the pipe, as `head` does when it has read enough, the error has
+/// no text and the status [`READER_LEFT`].
 pub(crate) fn print(write: impl FnOnce(&mut Out) -> io::Result<()>) -> Result<(), ExitError> {
     let lock = io::stdout().lock();
     let is_terminal = lock.is_terminal();
@@ -58,7 +59,7 @@ pub(crate) fn print(write: impl FnOnce(&mut Out) -> io::Result<()>) -> Result<()
     write(&mut out).and_then(|()| out.flush()).map_err(|error| output_error(&error))
 }
 
-/// The end of a command that cannot write its output.
+/// Returns the error of a command that cannot write its output.
 pub(crate) fn output_error(error: &io::Error) -> ExitError {
     match error.kind() {
         io::ErrorKind::BrokenPipe => ExitError::silent(READER_LEFT),

@@ -1,4 +1,4 @@
-//! Asking a consumer on this machine at its own HTTP endpoint.
+//! Requests to the HTTP endpoint of a consumer on this machine.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use drumline_runtime::SecretText;
 
-/// How long each step may take. Container runtimes give a health check five seconds unless told otherwise.
+/// The timeout of each step. By default, container runtimes give a health check five seconds.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Metrics of a thousand job types are a few megabytes.
+/// The largest response: metrics of a thousand job types have a few megabytes.
 const MAX_ANSWER_BYTES: u64 = 16 * 1024 * 1024;
 
-/// What was answered.
+/// The response.
 pub(crate) struct Answer {
     pub(crate) status_line: String,
     pub(crate) body: String,
@@ -28,14 +28,15 @@ impl Answer {
     }
 }
 
-/// A request without a runtime or a client: a health check runs every few seconds, for as long as its container lives.
+/// Sends a request without an async runtime or an HTTP client: a health check runs every few seconds as long as its container
+/// lives.
 ///
-/// With a token, that of `DRUMLINE_HTTP_TOKEN`: probes and metrics need none.
+/// `token` is the value of `DRUMLINE_HTTP_TOKEN`; probes and metrics need none.
 pub(crate) fn get(addr: SocketAddr, path: &str, token: Option<&SecretText>) -> std::io::Result<Answer> {
     ask(addr, "GET", path, token, None)
 }
 
-/// The same with a body of JSON.
+/// Sends a request with a JSON body.
 pub(crate) fn post(
     addr: SocketAddr,
     path: &str,
@@ -55,7 +56,7 @@ fn ask(
     let mut stream = TcpStream::connect_timeout(&reachable(addr), TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    // 1.0 has no chunks, and closes the connection at the end.
+    // HTTP 1.0 has no chunks, and closes the connection at the end.
     let authorization =
         token.map(|token| format!("Authorization: Bearer {}\r\n", token.expose())).unwrap_or_default();
     let body = json.unwrap_or_default();
@@ -71,7 +72,7 @@ fn ask(
     Ok(Answer { status_line, body: body.to_owned() })
 }
 
-/// One that listens everywhere listens here too.
+/// Replaces an unspecified address by loopback: an endpoint that listens on all addresses also listens there.
 fn reachable(mut addr: SocketAddr) -> SocketAddr {
     match addr.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => addr.set_ip(Ipv4Addr::LOCALHOST.into()),

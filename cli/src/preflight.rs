@@ -1,4 +1,4 @@
-//! What a worker needs before it starts, each with a verdict: as far as requests that touch no message show it.
+//! Checks everything that a worker needs before it starts, with a verdict for each check. The requests touch no message.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use tokio::runtime::Handle;
 
 use crate::service::make_router;
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
-    /// As it should be.
+    /// The check passed.
     Ok,
-    /// The worker starts, and lacks something.
+    /// The worker starts, but lacks something.
     Warning,
     /// The worker does not start, or cannot settle messages.
     Failed,
-    /// No request shows it without touching a message.
+    /// No request can check this without touching a message.
     NotChecked,
 }
 
@@ -38,14 +38,14 @@ impl Verdict {
     }
 }
 
-/// One thing that was checked.
+/// A check and its result.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Check {
-    /// What was checked.
+    /// The subject of the check.
     #[serde(rename = "check")]
     pub(crate) name: &'static str,
     pub(crate) verdict: Verdict,
-    /// What was found, and what to do about it.
+    /// The finding, and the remedy if there is one.
     pub(crate) detail: String,
 }
 
@@ -55,15 +55,15 @@ impl Check {
     }
 }
 
-/// What the checks of a queue came to, and what they found for further ones.
+/// The results for a queue, and the facts that further checks need.
 pub(crate) struct Preflight {
     pub(crate) checks: Vec<Check>,
-    /// The clients and the queue's facts, or the reason why the queue cannot be asked.
+    /// The clients and the queue's facts, or the reason why SQS did not return them.
     #[cfg_attr(not(feature = "doctor"), allow(dead_code, reason = "only `doctor` asks further"))]
     pub(crate) found: Result<(Clients, QueueFacts), SqsError>,
 }
 
-/// Checks what belongs to no queue: the store, and the application or the handlers of `service`.
+/// Checks what is independent of queues: the store, and the application or the handlers of `service`.
 pub(crate) async fn check_process(settings: &Settings, service: Service, handlers: &Handle) -> Vec<Check> {
     let location = &settings.store.location;
     let store = match reach(location).await {
@@ -101,7 +101,8 @@ pub(crate) async fn check_process(settings: &Settings, service: Service, handler
 /// Checks a queue: endpoint, region, credentials, the queue itself, its DLQ, and the permissions on it.
 ///
 /// # Errors
-/// If a setting cannot be used, in words for the user.
+///
+/// Returns an error text for the user if a setting is invalid.
 pub(crate) async fn check_queue(settings: &QueueSettings) -> Result<Preflight, String> {
     let clients = connect(&settings.url, settings.wait_time).await?;
     let region = clients.config.region().map_or_else(|| "none".to_owned(), ToString::to_string);
@@ -130,7 +131,7 @@ pub(crate) async fn check_queue(settings: &QueueSettings) -> Result<Preflight, S
             QueueFacts::unreadable()
         }
         Err(error) => {
-            // Without credentials the same is said twice.
+            // Without credentials, the error would be reported twice.
             if !is_missing {
                 checks.push(Check::new("queue", Verdict::Failed, error.text.clone()));
             } else if let Some(credentials) = checks.last_mut() {
@@ -174,9 +175,9 @@ async fn dead_letter_queue(settings: &QueueSettings, clients: &Clients, facts: &
         Ok(_) => check(Verdict::Ok, text),
         Err(error) if error.kind == SqsErrorKind::NoQueue => check(
             Verdict::Failed,
-            format!("{text}, which does not exist: jobs that fail for good stay in the queue"),
+            format!("{text}, which does not exist: jobs that fail permanently stay in the queue"),
         ),
-        // `redrive` needs no access to it: SQS moves the messages.
+        // `redrive` needs no access to the DLQ: SQS moves the messages.
         Err(error) if settings.permanent_failures == PermanentFailures::Redrive => {
             check(Verdict::Warning, format!("{text}, whose depth is unknown: {}", error.text))
         }

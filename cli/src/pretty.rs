@@ -1,13 +1,13 @@
-//! A body for people: JSON with its lines broken, and not a digit of it changed.
+//! Formats a body for people: breaks the lines of JSON without changing a digit.
 
 use serde::de::IgnoredAny;
 
 use crate::format::many_lines;
 
-/// One step to the right.
+/// One level of indentation.
 const STEP: &str = "  ";
 
-/// JSON over several lines, in its own order and notation; anything else as it is, but for what a terminal would obey.
+/// Formats JSON over several lines in its own order and notation. Any other text stays the same except for control characters.
 pub(crate) fn pretty(body: &str) -> String {
     match serde_json::from_str::<IgnoredAny>(body) {
         Ok(_) => many_lines(&broken(body)),
@@ -30,7 +30,7 @@ pub(crate) fn broken(json: &str) -> String {
             '{' | '[' => {
                 out.push(c);
                 if chars.peek().is_some_and(|next| matches!(next, '}' | ']')) {
-                    // Empty ones stay on their line.
+                    // Empty objects and arrays stay on their line.
                     out.extend(chars.next());
                 } else {
                     depth += 1;
@@ -58,7 +58,7 @@ fn new_line(out: &mut String, depth: usize) {
     out.extend(std::iter::repeat_n(STEP, depth));
 }
 
-/// Knows whether a character belongs to a text.
+/// Tracks if a character is inside a JSON string.
 #[derive(Default)]
 struct TextTracker {
     inside: bool,
@@ -66,7 +66,7 @@ struct TextTracker {
 }
 
 impl TextTracker {
-    /// Whether `c` is part of a text, its quotes included.
+    /// Returns true if `c` is part of a string, including its quotes.
     fn step(&mut self, c: char) -> bool {
         let was_inside = self.inside;
         match c {
@@ -79,7 +79,7 @@ impl TextTracker {
     }
 }
 
-/// Keeps all characters but the white space between tokens.
+/// Returns a filter that removes white space between tokens.
 fn whitespace_outside_of_texts() -> impl FnMut(&char) -> bool {
     let mut in_text = TextTracker::default();
     move |&c| in_text.step(c) || !c.is_ascii_whitespace()

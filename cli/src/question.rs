@@ -1,4 +1,4 @@
-//! Questions to the operator, before what cannot be undone.
+//! Questions to the operator before actions that cannot be undone.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -7,23 +7,23 @@ use drumline_consumer::ExitError;
 use crate::format::many_lines;
 use crate::interrupt::unless_interrupted;
 
-/// Returns true if a question can be asked and answered.
+/// Returns true if the operator can be asked.
 pub(crate) fn may_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Shows the lines that a question is about, and a blank line.
+/// Prints the lines that a question is about, and a blank line.
 pub(crate) fn show(lines: &str) {
-    // The question after it reports a terminal that is gone.
+    // If the terminal is gone, the question that follows reports it.
     let _ = writeln!(io::stderr(), "{}\n", many_lines(lines));
 }
 
-/// Asks a question, and returns true if the answer is yes. A signal ends it.
+/// Asks a question, and returns true if the answer is yes. A signal ends the wait.
 pub(crate) async fn confirm(question: &str) -> Result<bool, ExitError> {
     unless_interrupted(answer(question)).await
 }
 
-/// Asks a question, and returns true if the answer is yes. Reports and renewals go on meanwhile.
+/// Asks a question, and returns true if the answer is yes. Reports and renewals continue meanwhile.
 pub(crate) async fn answer(question: &str) -> Result<bool, ExitError> {
     let mut stderr = io::stderr();
     write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush())?;
@@ -31,7 +31,7 @@ pub(crate) async fn answer(question: &str) -> Result<bool, ExitError> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Reads a line on a thread of its own. If it is not waited for any more, the read is left to the end of the process.
+/// Reads a line on a separate thread. If the result is no longer needed, the read ends with the process.
 async fn line(
     read: impl FnOnce(&mut String) -> io::Result<usize> + Send + 'static,
 ) -> Result<String, ExitError> {
@@ -51,10 +51,10 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_process_goes_on_while_a_question_waits_for_its_answer() {
+    async fn the_process_continues_while_a_question_is_open() {
         let (reader, mut writer) = io::pipe().unwrap();
         let read = line(move |line| BufReader::new(reader).read_line(line));
-        // On the only thread of this runtime: it comes to this line only if the question leaves the thread free.
+        // Only one thread runs this test: this line is reached only if the question leaves the thread free.
         let goes_on = async {
             tokio::task::yield_now().await;
             writer.write_all(b"yes\n").unwrap();

@@ -1,4 +1,4 @@
-//! A relay as a process: logs, signals, the HTTP endpoint, and work beside it.
+//! A relay as a process: logs, signals, the HTTP endpoint, and additional work.
 
 use std::future::Future;
 use std::ops::RangeInclusive;
@@ -19,20 +19,20 @@ use crate::format::duration;
 use crate::opened_outbox::OpenedOutbox;
 use crate::settings_args::{Choice, SettingsArgs, ShownIn};
 
-/// How often an outbox is asked at the start, and the wait between: long enough for a container's network to come up, short enough for a
-/// wrong setting to show.
+/// The number of attempts to open an outbox at the start, and the wait between them: long enough for a container's network to
+/// start, short enough to report a wrong setting quickly.
 const START_TRIES: u32 = 3;
 const START_WAIT: Duration = Duration::from_secs(1);
 
-/// The shortest lease that leaves time for a request, and the longest that anyone should wait for a relay that was killed.
+/// The shortest lease that leaves time for a request, and the longest that anyone should wait for the jobs of a killed relay.
 const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
 
-/// The flags of a command that relays.
+/// The flags of a command that runs a relay.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RelayArgs {
-    /// For how long others wait for the jobs of a relay that was killed: 1s to 10m
+    /// The time after which others take the jobs of a killed relay: 1s to 10m
     ///
-    /// A request to SQS is given up before that, and what the relay has in hand is renewed as often as needed.
+    /// A request to SQS is abandoned earlier, and jobs in hand are renewed as often as needed.
     #[arg(long, value_name = "DURATION", value_parser = lease, default_value = "30s")]
     lease: Duration,
     #[command(flatten)]
@@ -45,7 +45,7 @@ fn lease(text: &str) -> Result<Duration, String> {
 }
 
 impl RelayArgs {
-    /// Reads the settings. No queue has to be named: jobs may name theirs.
+    /// Reads the settings. They need no queue, because jobs may name theirs.
     pub(crate) fn settings(&self, environment: &Environment) -> Result<Settings, ExitError> {
         self.settings.read_for_tool(environment)
     }
@@ -70,9 +70,11 @@ impl Choice for RelaySettings {
     }
 }
 
-/// Relays the outbox of the settings until SIGTERM or Ctrl-C, then sends what is in hand. A second signal ends the process at once.
+/// Relays the outbox of the settings until SIGTERM or Ctrl-C, then sends the jobs in hand. A second signal ends the process
+/// immediately.
 ///
-/// `beside` works on the same outbox meanwhile. It is given a future that completes with the first signal, and ends soon after that.
+/// `beside` works on the same outbox meanwhile. It receives a future that completes with the first signal, and must end soon
+/// after that.
 pub(crate) fn run<F: Future<Output = ()>>(
     args: &RelayArgs,
     settings: &Settings,
@@ -83,7 +85,7 @@ pub(crate) fn run<F: Future<Output = ()>>(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sends what is due in the outbox of the settings.
+/// Sends the due jobs in the outbox of the settings.
 pub(crate) fn drain(args: &RelayArgs, settings: &Settings) -> Result<RelaySummary, ExitError> {
     logging::init(settings.log_format, &settings.log, Spans::Innermost);
     in_runtime(async {
@@ -99,7 +101,7 @@ pub(crate) type Stopped = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 fn in_runtime<T>(work: impl Future<Output = Result<T, ExitError>>) -> Result<T, ExitError> {
     let (io, others) = runtimes()?;
-    // A large future, moved about by its holder.
+    // The future is large, and its owner moves it.
     let result = io.block_on(Box::pin(work));
     others.shutdown_background();
     io.shutdown_background();
@@ -115,7 +117,7 @@ async fn relay<F: Future<Output = ()>>(
     let mut stop = std::pin::pin!(signals.first());
     let started = tokio::select! {
         started = start(settings) => started?,
-        // Nothing has been taken yet.
+        // No job has been taken yet.
         () = &mut stop => return Ok(()),
     };
     let (OpenedOutbox { outbox, url }, producer, endpoint) = started;
@@ -123,7 +125,7 @@ async fn relay<F: Future<Output = ()>>(
     let (stopping, stopped) = watch::channel(false);
     let stopped = || -> Stopped {
         let mut stopped = stopped.clone();
-        // The sender lives until both have ended, so waiting can only end with the stop.
+        // The sender lives until both have ended, so the wait ends only with the stop signal.
         Box::pin(async move { drop(stopped.wait_for(|stop| *stop).await) })
     };
     let relay = Relay::new(Arc::clone(&outbox), producer).lease(args.lease).observed(endpoint.observer());

@@ -1,4 +1,4 @@
-//! `drumline run`: the consumer.
+//! `drumline run`: runs the consumer.
 
 use std::process::ExitCode;
 

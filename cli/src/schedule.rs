@@ -1,6 +1,7 @@
-//! `drumline schedule`: jobs at set times.
+//! `drumline schedule`: runs jobs at set times.
 //!
-//! [`declared`] reads the timetable of the settings, [`view`] is a schedule as JSON and as cells. A command is what it does with those.
+//! [`declared`] reads the timetable of the settings, [`view`] formats a schedule as JSON and as cells. Each other module is a
+//! command.
 
 mod declared;
 mod ls;
@@ -59,7 +60,7 @@ pub(crate) fn schedule(args: &ScheduleArgs, environment: &Environment) -> Result
 fn in_runtime(work: impl Future<Output = Result<ExitCode, ExitError>>) -> Result<ExitCode, ExitError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(work);
-    // A question that is still in flight has no one to answer to.
+    // No one waits for the answer of a request that is still in flight.
     runtime.shutdown_background();
     result
 }

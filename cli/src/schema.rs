@@ -1,4 +1,4 @@
-//! `drumline schema`: the contract of this program's job types with those that send them.
+//! `drumline schema`: prints the contract between this program's job types and their senders.
 
 mod asyncapi;
 mod check;
@@ -37,13 +37,13 @@ Exit status: 0 printed, 64 there are no handlers, none of this type, or bad sett
 pub(crate) struct SchemaArgs {
     #[command(subcommand)]
     command: Option<SchemaCommand>,
-    /// The document
+    /// The format of the document
     #[arg(long, value_enum, default_value_t = Format::JsonSchema)]
     format: Format,
     /// Only this job type
     #[arg(long = "type", value_name = "TYPE")]
     job_type: Option<String>,
-    /// The file to write, in place of standard output
+    /// The file to write instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -66,16 +66,16 @@ enum SchemaCommand {
     Client(ClientArgs),
 }
 
-/// The documents that describe the job types.
+/// The formats of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// The contract: each type with its versions and their JSON Schemas
     JsonSchema,
-    /// An AsyncAPI 3.0 document: the queues of the settings as channels, a message for each version
+    /// An AsyncAPI 3.0 document: the queues of the settings as channels, with a message for each version
     Asyncapi,
 }
 
-/// Runs the command. `version` is that of the service.
+/// Runs the command. `version` is the version of the service.
 pub(crate) fn schema(
     args: &SchemaArgs,
     environment: &Environment,

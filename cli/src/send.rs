@@ -1,4 +1,4 @@
-//! `drumline send`: jobs into a queue, one from the command line or many from a file or standard input.
+//! `drumline send`: sends jobs to a queue, one from the command line or many from a file or standard input.
 //!
 //! - [`args`]: the command line
 //! - [`input`], [`columns`], [`quotes`], [`record`], [`repeats`]: the records of JSON Lines and CSV
@@ -62,7 +62,7 @@ use schemas::Schemas;
 use crate::format::note;
 use crate::interrupt::interrupted;
 
-/// Sends the jobs that the arguments name. `handlers_optional` is true for a program that may run without handlers of its own.
+/// Sends the jobs that the arguments name. `handlers_optional` is true for a program that may run without its own handlers.
 pub(crate) fn send(
     args: &SendArgs,
     environment: &Environment,
@@ -165,7 +165,7 @@ async fn many(mut maker: Maker<'_>, settings: &Settings) -> Result<ExitCode, Exi
     Ok(ExitCode::from(run.tally.status()))
 }
 
-/// A send without a journal.
+/// Returns a send without a journal.
 fn parts<'a>(maker: Maker<'a>, queues: Vec<Queue>, settings: &'a Settings) -> Result<Run<'a>, ExitError> {
     let store = maker.threshold.map(|_| PayloadStore::new(&settings.payloads, &queues[0].clients.config));
     Ok(Run {
@@ -185,12 +185,13 @@ fn parts<'a>(maker: Maker<'a>, queues: Vec<Queue>, settings: &'a Settings) -> Re
     })
 }
 
-/// Signals end the process by themselves: a read of standard input would keep it from seeing them.
+/// Returns an interrupt that never comes: signals end the process directly, because a blocking read of standard input would
+/// delay a handler.
 fn never() -> Interrupt {
     Box::pin(std::future::pending())
 }
 
-/// Refuses flags that are for one job, or for a file.
+/// Refuses flags that apply only to a single job, or only to a file.
 fn check_usage(args: &SendArgs) -> Result<(), ExitError> {
     let for_one = [
         ("--idempotency-key", "idempotencyKey", args.idempotency_key.is_some()),
@@ -209,12 +210,12 @@ fn check_usage(args: &SendArgs) -> Result<(), ExitError> {
     Ok(())
 }
 
-/// Removes the file of what an earlier process refused or could not send: a resumed send tries those records again.
+/// Removes the file with the records that an earlier process refused or could not send: a resumed send tries them again.
 fn remove_rest(args: &SendArgs, journal: &mut Journal) -> Result<(), ExitError> {
     let Some(rest) = journal.rest.clone() else { return Ok(()) };
     let given = args.failed.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     if given.as_ref() != Some(&rest) {
-        // Otherwise it would keep records that this process sends.
+        // Otherwise the file would still contain records that this process sends.
         return Err(ExitError::usage(format!(
             "this send was begun with --failed {}: resume it with that, too; the file is written anew",
             rest.display()
@@ -228,7 +229,7 @@ fn remove_rest(args: &SendArgs, journal: &mut Journal) -> Result<(), ExitError> 
     }
 }
 
-/// Returns the next step after a send that has left something.
+/// Returns the next step after a send that left some records.
 fn hint(run: &Run<'_>, is_whole: bool) -> Option<String> {
     let (args, tally) = (run.maker.args, run.tally);
     if is_whole && tally.status() == 0 {
@@ -251,7 +252,7 @@ fn hint(run: &Run<'_>, is_whole: bool) -> Option<String> {
     }
 }
 
-/// The settings, with what the arguments say about guards.
+/// Returns the settings, with the arguments about guards applied.
 fn settings(args: &SendArgs, environment: &Environment) -> Result<Settings, ExitError> {
     let read = |flags: &BTreeMap<String, String>| {
         let settings = environment.settings_of_tool(flags, None);
@@ -262,7 +263,7 @@ fn settings(args: &SendArgs, environment: &Environment) -> Result<Settings, Exit
     if !args.allow.is_empty() {
         let flags = BTreeMap::from([("guard_allow".to_owned(), args.allow.join(","))]);
         let read = read(&flags);
-        // The setting is read by the name of its own flag.
+        // The setting is read under the name of its flag.
         let read = read.map_err(|problems| ExitError::usage(problems.replace("--guard-allow", "--allow")))?;
         guards.allow.extend(read.guards.allow);
     }
@@ -293,12 +294,12 @@ fn read_payload(payload: &str) -> std::io::Result<String> {
     }
 }
 
-/// Opens the input. Columns that are texts by the schema of the type have no numbers.
+/// Opens the input. Columns that the schema of the type declares as texts are not parsed as numbers.
 fn open(args: &SendArgs, schemas: &Schemas) -> Result<Records, ExitError> {
     let input: Bytes = if let Some(path) = args.file() {
         let mut file = open_file(path)?;
         if args.format() == Format::Csv {
-            // Before anything is sent: a file that is corrected afterwards cannot be resumed.
+            // Checked before anything is sent: a file that is corrected later cannot be resumed.
             let unusable = |error: std::io::Error| ExitError::usage(format!("{}: {error}", path.display()));
             Quotes::check(&mut file, args.delimiter()).map_err(unusable)?;
             file.rewind().map_err(unusable)?;
@@ -334,7 +335,7 @@ fn open(args: &SendArgs, schemas: &Schemas) -> Result<Records, ExitError> {
 fn open_file(path: &Path) -> Result<File, ExitError> {
     let unreadable = |error: std::io::Error| ExitError::usage(format!("{}: {error}", path.display()));
     let file = File::open(path).map_err(unreadable)?;
-    // It is read twice: once for the journal.
+    // The file is read twice: once for the journal.
     if !file.metadata().map_err(unreadable)?.is_file() {
         let path = path.display();
         return Err(ExitError::usage(format!(

@@ -1,4 +1,4 @@
-//! The parts of a command line that belong to the service: its router, and the jobs by which `dev` shows something.
+//! The parts of the command line that the service provides: its router, and the sample jobs of `dev`.
 
 #[cfg(feature = "dev")]
 use std::path::{Path, PathBuf};
@@ -13,13 +13,15 @@ use tokio::runtime::Handle;
 
 use crate::format::note;
 
-/// How long a command that only looks at the router waits for its factory, which may connect to something that does not answer.
+/// The longest time that a command which does not run handlers waits for the router's factory, which may connect to a server
+/// that does not answer.
 const FACTORY_TIME: Duration = Duration::from_secs(10);
 
-/// Makes the router for a command that runs no handler.
+/// Makes the router for a command that does not run handlers.
 ///
 /// # Errors
-/// The reason why there is none, in words for the user.
+///
+/// Returns the reason why there is none, for the user.
 pub(crate) async fn make_router(service: Service, handlers: &Handle) -> Result<Router, String> {
     match tokio::time::timeout(FACTORY_TIME, service.router(handlers)).await {
         Ok(made) => made.map_err(|error| error.to_string()),
@@ -27,10 +29,12 @@ pub(crate) async fn make_router(service: Service, handlers: &Handle) -> Result<R
     }
 }
 
-/// Returns the router for a command that only reads the values of its job types. If it cannot be made, says so and returns `None`.
+/// Returns the router for a command that only reads the values of its job types. If it cannot be made, prints the reason and
+/// returns `None`.
 ///
 /// # Errors
-/// If no host could run its handlers.
+///
+/// Returns an error if no host could run its handlers.
 pub(crate) async fn router_if_made(service: Service, handlers: &Handle) -> Result<Option<Router>, ExitError> {
     match make_router(service, handlers).await {
         Ok(router) => {
@@ -44,15 +48,15 @@ pub(crate) async fn router_if_made(service: Service, handlers: &Handle) -> Resul
     }
 }
 
-/// Prepares a folder for trying things out: its router and its jobs.
+/// Prepares a folder for sample jobs: makes the router and the jobs.
 #[cfg(feature = "dev")]
 pub(crate) type MakeDev = Box<dyn FnOnce(&Path) -> Result<(Router, Vec<DevJob>), BoxError> + Send>;
 
-/// Returns the variables with which a function works in the folder of `dev`.
+/// Returns the variables for a function that uses the folder of `dev`.
 #[cfg(all(feature = "dev", feature = "function"))]
 pub(crate) type FunctionVariables = Box<dyn FnOnce(&std::path::Path) -> Vec<(String, String)> + Send>;
 
-/// A job that `dev` sends to show something.
+/// A sample job of `dev`.
 #[cfg(feature = "dev")]
 #[derive(Debug, Clone)]
 pub struct DevJob {
@@ -60,11 +64,11 @@ pub struct DevJob {
     pub label: String,
     /// The message body.
     pub body: String,
-    /// The files that are there once it is done.
+    /// The files that exist after the job is done.
     pub outputs: Vec<PathBuf>,
 }
 
-/// The parts of `dev` that a service gives it.
+/// The parts of `dev` that a service provides.
 #[cfg(feature = "dev")]
 #[derive(Default)]
 pub(crate) struct OwnDev {
@@ -74,11 +78,11 @@ pub(crate) struct OwnDev {
     pub(crate) variables: Option<FunctionVariables>,
 }
 
-/// A job that `dev` advises to send by hand.
+/// A job that `dev` suggests to send by hand.
 #[cfg(feature = "dev")]
 #[derive(Debug, Clone)]
 pub(crate) struct DevExample {
     pub(crate) job_type: String,
-    /// As JSON.
+    /// The payloads as JSON.
     pub(crate) payloads: [String; 2],
 }

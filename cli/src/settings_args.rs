@@ -1,4 +1,4 @@
-//! The settings as flags of a command: one for each row of the table of settings, and `--config`.
+//! The settings as flags of a command: one flag for each row of the table of settings, and `--config`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,29 +9,29 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use drumline_consumer::ExitError;
 use drumline_runtime::{Environment, Problems, SETTINGS, Setting, Settings};
 
-/// Chooses the settings for which a command has flags.
+/// Selects the settings for which a command has flags.
 pub(crate) trait Choice {
     /// Returns true if the command has a flag for the setting with this key.
     fn includes(key: &str) -> bool;
 
-    /// Returns the help in which the flag is shown.
+    /// Returns the help texts that show the flag.
     fn shown(_setting: &Setting) -> ShownIn {
         ShownIn::BothHelps
     }
 }
 
-/// The help that shows a flag.
+/// The help texts that show a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ShownIn {
     /// `-h` and `--help`.
     BothHelps,
     /// `--help` only.
     LongHelp,
-    /// Neither: the command accepts the flag and does nothing with it.
+    /// None: the command accepts the flag and ignores it.
     NoHelp,
 }
 
-/// The settings that `-h` shows for commands that take all of them.
+/// The settings that `-h` shows for commands that accept all settings.
 const ESSENTIAL: [&str; 10] = [
     "queue_url",
     "concurrency",
@@ -45,10 +45,10 @@ const ESSENTIAL: [&str; 10] = [
     "log",
 ];
 
-/// The beginning of the help of a setting of functions.
+/// The prefix of the help text of a setting for functions.
 const OF_FUNCTIONS: &str = "Lambda: ";
 
-/// Every setting.
+/// Selects all settings.
 #[derive(Debug)]
 pub(crate) enum Every {}
 
@@ -62,7 +62,7 @@ impl Choice for Every {
     }
 }
 
-/// The settings of `run`. Those of functions are accepted too, since one file or task definition may serve both.
+/// Selects the settings of `run`. Settings of functions are accepted, too, because one file or task definition may serve both.
 #[derive(Debug)]
 pub(crate) enum OfConsumer {}
 
@@ -76,15 +76,15 @@ impl Choice for OfConsumer {
     }
 }
 
-/// The flags that a command line sets.
+/// The flags on a command line.
 pub(crate) struct SettingsArgs<C> {
-    /// By the key of the setting.
+    /// The values by the setting's key.
     flags: BTreeMap<String, String>,
     file: Option<PathBuf>,
     choice: PhantomData<fn() -> C>,
 }
 
-/// Keys only: values may be secret.
+/// Prints only keys, because values may be secret.
 impl<C> fmt::Debug for SettingsArgs<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.flags.keys()).finish()
@@ -97,7 +97,7 @@ impl<C> SettingsArgs<C> {
         environment.settings(&self.flags, self.file.as_deref())
     }
 
-    /// Returns what reads the settings of a consumer as [`read`](Self::read) does, each time that it is called.
+    /// Returns a function that reads the settings of a consumer like [`read`](Self::read) each time it is called.
     pub(crate) fn reader(
         &self,
         environment: &Environment,
@@ -168,7 +168,7 @@ fn flag<C: Choice>(setting: &Setting) -> Arg {
     }
 }
 
-/// The first clause of a setting's help, with the host before it, such as "Lambda: ".
+/// Returns the first clause of a setting's help, with its host, such as "Lambda: ".
 fn summary(help: &str) -> &str {
     let host = help.find(": ").filter(|end| help[..*end].split(' ').count() <= 2);
     let from = host.map_or(0, |end| end + 2);

@@ -1,4 +1,4 @@
-//! `drumline slo`: alert rules and dashboards from a target for the time from a job's sending to its success.
+//! `drumline slo`: generates alert rules and dashboards from a target for the time between sending a job and its success.
 
 mod burn;
 mod cloudwatch;
@@ -16,7 +16,7 @@ use drumline_consumer::ExitError;
 use crate::output::print;
 use target::Target;
 
-/// Prints alerts or a dashboard for a target of dwell time
+/// Prints alerts or a dashboard for a dwell-time target
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 A job meets the target if it succeeds within the time since its sending, with all waits and retries. A job that becomes a dead letter \
@@ -31,18 +31,18 @@ Examples:
 
 Exit status: 0 printed, 64 a bad target, or no queue for CloudWatch, 141 the reader of the output has left, 1 anything else.")]
 pub(crate) struct SloArgs {
-    /// The share of the jobs of a type, the time in which they succeed, and the period; may be repeated
+    /// The share of the jobs of a type, the time in which they must succeed, and the period; may be repeated
     #[arg(long = "target", value_name = "TARGET", required = true)]
     targets: Vec<Target>,
-    /// The name of the queue; without it, Prometheus rules are for each queue
+    /// The name of the queue; without it, Prometheus rules apply to each queue
     #[arg(long, value_name = "NAME")]
     queue: Option<String>,
-    /// The document
+    /// The format of the document
     #[arg(long, value_enum, default_value_t = Format::Prometheus)]
     format: Format,
 }
 
-/// The documents that can be made of targets.
+/// The formats of the documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// Alerting and recording rules, as YAML

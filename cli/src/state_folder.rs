@@ -1,4 +1,4 @@
-//! The folder in which commands keep what they need to continue: journals.
+//! The folder for state that commands need to resume: journals.
 
 use std::fs::File;
 use std::io;
@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use drumline_consumer::ExitError;
 use drumline_runtime::variable;
 
-/// Returns a command's folder of states: `$XDG_STATE_HOME/drumline/COMMAND`, else that in `~/.local/state`.
+/// Returns a command's state folder: `$XDG_STATE_HOME/drumline/COMMAND`, otherwise the same folder in `~/.local/state`.
 ///
 /// # Errors
-/// If neither is known.
+///
+/// Returns an error if neither variable is set.
 pub(crate) fn state_folder(command: &str) -> Result<PathBuf, ExitError> {
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
@@ -29,7 +30,7 @@ pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Has the names of a folder's files survive a power cut, where the system needs that.
+/// Syncs the folder, so that the names of its files survive a power loss on systems that need this.
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }

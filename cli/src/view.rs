@@ -1,4 +1,4 @@
-//! What `dev` shows: every job while it lives, and a table of them all at the end.
+//! The output of `dev`: live progress of every job, and a table of all jobs at the end.
 
 #[cfg(feature = "function")]
 mod function;
@@ -18,20 +18,20 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::format::one_line;
 
-/// Finished jobs that are kept; a `dev` that runs for days forgets the oldest.
+/// The largest number of finished jobs to keep: a `dev` that runs for days drops the oldest.
 const MAX_JOBS: usize = 1000;
 
-/// Watches all jobs of a consumer.
+/// Observes all jobs of a consumer.
 pub(crate) struct View {
     state: Mutex<State>,
-    /// Lines that move where standard error is a terminal; else one line a change.
+    /// Progress bars if standard error is a terminal; otherwise each change is printed as a line.
     bars: Option<MultiProgress>,
 }
 
 #[derive(Default)]
 struct State {
     jobs: BTreeMap<String, Watched>,
-    /// Message ids in the order in which they were first seen.
+    /// Message ids in order of their first appearance.
     order: Vec<String>,
 }
 
@@ -46,14 +46,14 @@ struct Watched {
     bar: Option<ProgressBar>,
 }
 
-/// How a job's message left the queue.
+/// The way in which a job's message left the queue.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Deleted after its success.
+    /// The message was deleted after success.
     Done,
-    /// Moved to the DLQ.
+    /// The message was moved to the DLQ.
     DeadLettered,
-    /// Deleted although it failed.
+    /// The message was deleted although the job failed.
     #[cfg(feature = "function")]
     Lost,
 }
@@ -64,7 +64,7 @@ impl View {
         Self { state: Mutex::default(), bars }
     }
 
-    /// A job that is about to be sent, or was just seen for the first time.
+    /// Adds a job that is about to be sent or was seen for the first time.
     pub(crate) fn add(&self, message_id: &str, label: &str, outputs: &[PathBuf]) {
         let mut state = self.lock();
         if state.jobs.contains_key(message_id) {
@@ -95,7 +95,7 @@ impl View {
         state.order.push(message_id.to_owned());
     }
 
-    /// The redrive policy has taken a message.
+    /// Records that the redrive policy has moved a message.
     pub(crate) fn dead_lettered(&self, message_id: &str) {
         self.change(message_id, |job| {
             if job.end.is_some() {
@@ -106,17 +106,17 @@ impl View {
         });
     }
 
-    /// Why a message failed, where it is known here.
+    /// Returns the reason why a message failed, if known.
     pub(crate) fn reason(&self, message_id: &str) -> Option<String> {
         self.lock().jobs.get(message_id)?.reason.clone()
     }
 
-    /// Whether every job has left the queue.
+    /// Returns true if every job has left the queue.
     pub(crate) fn is_drained(&self) -> bool {
         self.lock().jobs.values().all(|job| job.end.is_some())
     }
 
-    /// Takes the moving lines away.
+    /// Removes the progress bars.
     pub(crate) fn clear(&self) {
         if let Some(bars) = &self.bars {
             for job in self.lock().jobs.values_mut() {
@@ -124,12 +124,12 @@ impl View {
                     bar.finish_and_clear();
                 }
             }
-            // A terminal that cannot be cleared is only less tidy.
+            // If a terminal cannot be cleared, its output is only less tidy.
             let _ = bars.clear();
         }
     }
 
-    /// Every job: outcome, attempts, time, output.
+    /// Returns a table of all jobs: outcome, attempts, time, output.
     pub(crate) fn table(&self, folder: &Path) -> Table {
         let state = self.lock();
         let mut table = Table::new();
@@ -162,7 +162,7 @@ impl View {
         table
     }
 
-    /// Changes a job; what the change returns is shown.
+    /// Changes a job, and shows the text that the change returns.
     fn change(&self, message_id: &str, change: impl FnOnce(&mut Watched) -> Option<String>) {
         let mut state = self.lock();
         let Some(job) = state.jobs.get_mut(message_id) else { return };
@@ -218,7 +218,7 @@ impl View {
     fn progress(&self, attempt: &AttemptInfo, progress: &Progress) {
         let Progress { done, total, unit } = progress;
         self.change(&attempt.message().id, |job| {
-            // A moving line shows every step; a log would only be long.
+            // A progress bar shows every step; log lines for each step would be too many.
             job.bar.is_some().then(|| format!("attempt {} runs: {done} of {total} {unit}", job.attempts))
         });
     }
@@ -226,7 +226,7 @@ impl View {
     fn note(&self, note: &LedgerEvent) {
         match note {
             LedgerEvent::Decided { message, outcome, run: Some(run), .. } => {
-                // What never reached a handler is seen here for the first time.
+                // A message that never reached a handler appears here for the first time.
                 self.add(
                     &message.id,
                     run.job_type.as_deref().unwrap_or("a message without a known type"),
@@ -252,7 +252,7 @@ impl View {
                             Some(format!("{reason}; again in {:.1} s", delay.as_secs_f64()))
                         }
                         Outcome::DeadLetter(_) => Some(format!("{reason}; on its way to the DLQ")),
-                        Outcome::Requeue => Some("given back".to_owned()),
+                        Outcome::Requeue => Some("released to queue".to_owned()),
                         Outcome::LeaseLost => Some("lease lost".to_owned()),
                     }
                 });
@@ -273,7 +273,7 @@ fn file(folder: &Path, path: &Path) -> String {
     }
 }
 
-/// File sizes are far below what a float holds exactly.
+/// Converts a file size, which is far below the limit of exact floats.
 #[allow(clippy::cast_precision_loss)]
 fn precise(bytes: u64) -> f64 {
     bytes as f64
@@ -291,7 +291,7 @@ mod tests {
     use super::*;
     use crate::every_event::{TYPE, emit_a_run, emit_decided, emit_every_event};
 
-    /// A view without moving lines.
+    /// Creates a view without progress bars.
     fn view() -> (Arc<View>, Arc<dyn Observer>) {
         let view = Arc::new(View { state: Mutex::default(), bars: None });
         (Arc::clone(&view), view)

@@ -95,7 +95,7 @@ Exit status: 0 ok, 64 bad configuration or usage, 69 a service is unavailable, 1
 does, 1 anything else.";
 
 impl CommandLine {
-    /// Returns the command line of `program`, whose own version is `version`.
+    /// Returns the command line of `program`. `version` is the version of the service.
     pub(super) fn of(program: &str, version: Option<&str>) -> Command {
         let command =
             Self::command().name(program.to_owned()).bin_name(program).version(shown(program, version));
@@ -105,7 +105,7 @@ impl CommandLine {
     }
 }
 
-/// The version as `--version` shows it behind the binary's name.
+/// Returns the version as `--version` prints it after the binary's name.
 fn shown(program: &str, version: Option<&str>) -> String {
     match version {
         Some(version) => format!("{version} (drumline {DRUMLINE_VERSION})"),
@@ -114,7 +114,7 @@ fn shown(program: &str, version: Option<&str>) -> String {
     }
 }
 
-/// Writes the binary's name into the help texts of a command and of all below it.
+/// Writes the binary's name into the help texts of a command and of all its subcommands.
 fn with_name(mut command: Command, program: &str) -> Command {
     let named = |text: &clap::builder::StyledStr| text.ansi().to_string().replace(PROGRAM, program);
     if let Some(text) = command.get_after_help().map(named) {
@@ -132,7 +132,7 @@ mod tests {
 
     use super::*;
 
-    /// The help of a command and of all below it.
+    /// Collects the help of a command and of all its subcommands.
     fn help(command: &mut Command, all: &mut Vec<String>) {
         command.build();
         all.push(command.render_long_help().to_string());
@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(line, None);
     }
 
-    /// The commands, their names in full, without clap's own `help`.
+    /// Visits each command with its full name, except clap's own `help`.
     fn each(command: &Command, name: &str, look: &mut impl FnMut(&str, &Command)) {
         look(name, command);
         for command in command.get_subcommands().filter(|command| command.get_name() != "help") {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn short_help_fits_on_a_screen_and_long_help_has_examples_and_exit_statuses() {
+    fn short_help_fits_a_screen_and_long_help_is_complete() {
         let mut command = CommandLine::of("drumline", None).term_width(80);
         command.build();
         each(&command, "drumline", &mut |name, command| {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn run_hides_the_settings_of_functions_and_takes_them_all_the_same() {
+    fn run_hides_the_settings_of_functions_but_accepts_them() {
         let mut command = CommandLine::of("drumline", None);
         command.build();
         let help = command.find_subcommand("run").unwrap().clone().render_long_help().to_string();

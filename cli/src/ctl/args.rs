@@ -1,4 +1,4 @@
-//! What an order is about, who gives it and why, and to whom.
+//! The arguments of an order: its target, its author, its reason and its recipients.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +14,24 @@ use crate::format::{brief, duration};
 use crate::job_lookup::HistorySettings;
 use crate::settings_args::SettingsArgs;
 
-/// To whom orders are given. Paragraphs are lines, since a terminal is as wide as it is.
+/// Help about the recipients of orders. Paragraphs are single lines, because the width of the terminal is not known.
 pub(super) const TO_WHOM: &str = "\
-An order is given to one worker: the one at DRUMLINE_HTTP_ADDR, on this machine by default, or the one of --worker. It holds until it is \
-withdrawn, its time (--for) is over, or the worker ends. A worker takes orders over its loopback interface, or with the token of \
+An order goes to one worker: the worker at DRUMLINE_HTTP_ADDR, by default on this machine, or the one of --worker. The order applies until \
+it is withdrawn, its time (--for) is over, or the worker ends. A worker accepts orders over its loopback interface, or with the token in \
 DRUMLINE_HTTP_TOKEN.\n\n\
-With --everywhere it is given to all workers of the store of DRUMLINE_STORE_URL: each follows it within 5 seconds, also those that start \
-later. It holds until it is withdrawn or its time is over, at most 90 days. The store has to be redis:, postgres: or dynamodb:. An order \
-to one worker stands beside those for all: a queue or type is paused while either says so, and of two numbers the worker's own holds.\n\n\
-Who gives an order, when and why is logged by each worker and shown by `{program} ctl ls`.";
+With --everywhere the order goes to all workers that share the store of DRUMLINE_STORE_URL: each follows it within 5 seconds, including \
+workers that start later. It applies until it is withdrawn or its time is over, at most 90 days. The store must be redis:, postgres: or \
+dynamodb:. An order to one worker exists beside the orders to all: a queue or type is paused while either pauses it, and of two numbers \
+the worker's own applies.\n\n\
+Each worker logs the author, the time and the reason of an order; `{program} ctl ls` shows them.";
 
-/// The queue or the type that an order is about.
+/// The queue or the job type that an order is about.
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 pub(super) struct What {
     /// The name of the queue
     queue: Option<String>,
-    /// The job type instead, in all queues
+    /// The job type, in all queues
     #[arg(long = "type", value_name = "TYPE")]
     job_type: Option<String>,
 }
@@ -44,29 +45,29 @@ impl What {
     }
 }
 
-/// Who gives an order, and why.
+/// The author and the reason of an order.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Who {
-    /// The reason, for those who find it paused
+    /// The reason, shown to people who find the queue or type paused
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
-    /// Who gives the order [default: USER@HOST]
+    /// The author of the order [default: USER@HOST]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 }
 
 impl Who {
-    /// Who gives the order.
+    /// Returns the author of the order.
     pub(crate) fn by(&self) -> String {
         self.by.clone().unwrap_or_else(|| brief(&default_actor(), MAX_BY - 1))
     }
 
-    /// The reason for it.
+    /// Returns the reason of the order.
     pub(crate) fn why(&self) -> Option<String> {
         self.why.clone()
     }
 
-    /// Returns the order of this operator.
+    /// Returns the order with this author and reason.
     pub(super) fn order(
         &self,
         target: Target,
@@ -78,7 +79,7 @@ impl Who {
     }
 }
 
-/// How long an order holds.
+/// The duration of an order.
 #[derive(Debug, clap::Args)]
 pub(super) struct Lasting {
     /// Withdraw the order after this time, such as 30m
@@ -86,7 +87,7 @@ pub(super) struct Lasting {
     pub(super) lasts: Option<Duration>,
 }
 
-/// To whom an order is given.
+/// The recipients of an order.
 #[derive(Debug, clap::Args)]
 pub(super) struct ToWhom {
     #[arg(
@@ -96,17 +97,17 @@ pub(super) struct ToWhom {
         help = "The worker, such as http://10.0.3.7:9464 [default: the one at DRUMLINE_HTTP_ADDR]"
     )]
     worker: Option<String>,
-    /// All workers of the store, also those that start later
+    /// All workers of the store, including those that start later
     #[arg(long)]
     everywhere: bool,
     #[command(flatten)]
     settings: SettingsArgs<HistorySettings>,
 }
 
-/// Those to whom an order is given.
+/// The workers that receive an order.
 pub(super) enum Workers {
     One(WorkerAt),
-    /// Those that share this store.
+    /// All workers that share this store.
     All(SharedStore),
 }
 
@@ -147,7 +148,7 @@ impl SharedStore {
         Ok(Self { store, location })
     }
 
-    /// The end of a command that the store does not serve.
+    /// Returns the error of a command whose request to the store failed.
     pub(super) fn error(&self, error: &StoreError) -> ExitError {
         let location = &self.location;
         match error {

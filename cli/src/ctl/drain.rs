@@ -1,4 +1,4 @@
-//! `drumline ctl drain`: a pause, and the wait until nothing of the queue is in hand.
+//! `drumline ctl drain`: pauses a queue and waits until the workers have none of its messages in hand.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::format::{count, note, now_ms, one_line};
 use crate::interrupt::interrupted;
 use crate::output::{Output, print};
 
-/// How often a worker is asked.
+/// The time between two requests to a worker.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// For how long no worker need report: two rounds of theirs.
+/// The time in which no worker has to report yet: two rounds of theirs.
 const FIRST_REPORT: Duration = Duration::from_secs(10);
 
-/// Pauses a queue, and waits until nothing of it is in hand
+/// Pauses a queue and waits until none of its messages is in hand
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -46,7 +46,7 @@ pub(super) struct DrainArgs {
     lasting: Lasting,
     #[command(flatten)]
     who: Who,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
     #[command(flatten)]
@@ -108,7 +108,7 @@ async fn everywhere(shared: &SharedStore, order: &Order) -> Result<Vec<String>, 
     let (begin, mut progress) = (Instant::now(), Progress::default());
     note(&format!("{} is paused everywhere: waiting for the reports of workers", order.target));
     loop {
-        // Before that, a worker may not have read the order.
+        // Earlier, a worker may not have read the order yet.
         sleep(if begin.elapsed() < FOLLOWED_WITHIN { FOLLOWED_WITHIN } else { LOOK }).await;
         let reports =
             drains(&*shared.store, order.target.name()).await.map_err(|error| shared.error(&error))?;
@@ -126,7 +126,7 @@ async fn everywhere(shared: &SharedStore, order: &Order) -> Result<Vec<String>, 
     }
 }
 
-/// What was last shown.
+/// The counts that were shown last.
 #[derive(Default)]
 struct Progress(Option<(usize, usize)>);
 

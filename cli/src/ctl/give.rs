@@ -1,4 +1,4 @@
-//! `drumline ctl pause`, `resume`, `concurrency`, `rate` and `reset`: one order each.
+//! `drumline ctl pause`, `resume`, `concurrency`, `rate` and `reset`: each gives one order.
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use super::args::{Lasting, TO_WHOM, ToWhom, What, Who, Workers};
 use crate::format::{note, now_ms, one_line, when};
 use crate::output::{Output, print};
 
-/// Pauses a queue, or a job type: nothing of it is received, or started
+/// Pauses a queue or a job type: the worker receives or starts none of its jobs
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -22,9 +22,9 @@ Examples:
   {{program}} ctl pause jobs --everywhere --for 30m
   {{program}} ctl pause --type email.send --worker http://10.0.3.7:9464
 
-A queue that is paused is not received from; what is in hand runs to its end (`{{program}} ctl drain` waits for it). Of a type that is \
-paused no job starts; a worker holds a few of its messages under renewal, and other types of the queue go on. Neither costs a message an \
-attempt.
+A worker does not receive from a paused queue; jobs in hand run to their end (`{{program}} ctl drain` waits for that). No job of a paused \
+type starts; the worker keeps a few of its messages and renews their leases, and other types of the queue continue. Neither pause costs a \
+message an attempt.
 
 {TO_WHOM}
 
@@ -38,14 +38,15 @@ pub(super) struct PauseArgs {
     giving: Giving,
 }
 
-/// Resumes a queue, or a job type, that an operator has paused
+/// Resumes a queue or a job type that an operator has paused
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
   {{program}} ctl resume jobs
   {{program}} ctl resume --type email.send --everywhere
 
-It ends an operator's pause. A pause that the worker makes by itself, such as that for a store that does not answer, ends by itself.
+The command ends a pause that an operator ordered. A pause that the worker makes by itself, for example because the store does not answer, \
+ends by itself.
 
 {TO_WHOM}
 
@@ -57,7 +58,7 @@ pub(super) struct ResumeArgs {
     giving: Giving,
 }
 
-/// Changes how many jobs of a queue, or of a type, run at once
+/// Changes how many jobs of a queue or of a type run at once
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -110,7 +111,7 @@ pub(super) struct RateArgs {
     giving: Giving,
 }
 
-/// Withdraws all orders for a queue, or for a job type: what the settings say holds again
+/// Withdraws all orders for a queue or for a job type: the settings apply again
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -129,12 +130,12 @@ pub(super) struct ResetArgs {
     giving: Giving,
 }
 
-/// How an order is given.
+/// The recipients and the output of an order.
 #[derive(Debug, clap::Args)]
 pub(super) struct Giving {
     #[command(flatten)]
     who: Who,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
     #[command(flatten)]
@@ -200,7 +201,7 @@ impl Giving {
     }
 }
 
-/// The orders of a target as JSON.
+/// Returns the orders of a target as JSON.
 pub(super) fn stored(target: &Target, orders: &Orders) -> serde_json::Value {
     let (kind, name) = match target {
         Target::Queue(name) => ("queue", name),
@@ -209,7 +210,7 @@ pub(super) fn stored(target: &Target, orders: &Orders) -> serde_json::Value {
     json!({ kind: name, "everywhere": orders })
 }
 
-/// What an order has done, behind its target.
+/// Returns the effect of an order as a phrase that follows its target.
 fn done(order: &Order) -> String {
     match order.action {
         Action::Pause => " is paused".to_owned(),
@@ -223,7 +224,7 @@ fn done(order: &Order) -> String {
     }
 }
 
-/// When an order ends, as a clause.
+/// Returns the end of an order as a clause.
 fn until(order: &Order, flag: &str, now_ms: u64) -> String {
     let undo = match order.action {
         Action::Pause => "resume",
@@ -245,7 +246,7 @@ fn until(order: &Order, flag: &str, now_ms: u64) -> String {
     }
 }
 
-/// What a worker has made of an order.
+/// Returns the state of a worker after an order as a sentence.
 fn followed(order: &Order, view: &ControlView, url: &str, now_ms: u64) -> String {
     let worker = one_line(&view.worker);
     let mut text =
@@ -277,7 +278,7 @@ fn followed(order: &Order, view: &ControlView, url: &str, now_ms: u64) -> String
     text
 }
 
-/// By whom, when, until when, and why.
+/// Returns the author, the time, the end and the reason of an order.
 pub(super) fn by(note: &Note, now_ms: u64) -> String {
     let until = note.until_ms.map(|until| format!(", until {}", when(until, now_ms))).unwrap_or_default();
     let why = note.why.as_ref().map(|why| format!(": {}", one_line(why))).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `drumline ctl ls`: the queues of a worker and the orders that hold, or the orders for all workers.
+//! `drumline ctl ls`: lists the queues of a worker and its orders, or the orders for all workers.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use crate::format::{note, now_ms, when};
 use crate::list::{Column, FORMS, List};
 use crate::output::Output;
 
-/// Lists the queues of a worker, and the orders that hold, with who gave them and why
+/// Lists the queues of a worker and the orders in force, with author and reason
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -26,10 +26,10 @@ Examples:
 
 Exit status: 0 listed, also if no order holds, 64 bad usage, or the worker refuses, 69 the worker or the store does not answer."))]
 pub(super) struct LsArgs {
-    /// Show all columns, and nothing cut
+    /// Show all columns without truncation
     #[arg(long)]
     wide: bool,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
     #[command(flatten)]
@@ -45,7 +45,7 @@ static COLUMNS: [Column; 5] = [
     Column::cut("ORDERS", usize::MAX),
 ];
 
-/// The columns with `--wide`, and of lines for other programs.
+/// The columns of `--wide` and of output for other programs.
 const WIDE: [&str; 5] = ["TARGET", "STATE", "RUNNING", "IN HAND", "ORDERS"];
 
 type Row = [String; 5];
@@ -109,7 +109,7 @@ fn of_orders(target: &Target, here: &Orders, everywhere: &Orders, now: u64) -> R
     [target.to_string(), state.to_owned(), "-".to_owned(), "-".to_owned(), orders]
 }
 
-/// Each order with who gave it.
+/// Returns each order with its author.
 fn described(orders: &Orders, place: &str, now: u64) -> Vec<String> {
     let Orders { paused, concurrency, rate, .. } = orders;
     let paused = paused.as_ref().map(|note| format!("paused {place} {}", by(note, now)));

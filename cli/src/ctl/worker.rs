@@ -1,4 +1,4 @@
-//! One worker, asked over HTTP.
+//! A client for one worker's HTTP endpoint.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -29,7 +29,7 @@ struct Refused {
 }
 
 impl WorkerAt {
-    /// The worker at a URL, or without one that of the settings.
+    /// Returns the worker at `url`, or the worker of the settings if there is no URL.
     pub(super) fn of(url: Option<&str>, settings: &Settings) -> Result<Self, ExitError> {
         let addr = match url {
             Some(url) => address(url)?,
@@ -42,18 +42,18 @@ impl WorkerAt {
         Ok(Self { addr, token: settings.http_access.token.clone() })
     }
 
-    /// Its URL.
+    /// Returns the worker's URL.
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Gives it an order. Returns what holds for its target then.
+    /// Gives the worker an order. Returns the orders and settings that then apply to the order's target.
     pub(super) async fn give(&self, order: &Order) -> Result<ControlView, ExitError> {
         let json = serde_json::to_string(order).expect("it is made of texts and numbers");
         self.ask(move |addr, token| own_endpoint::post(addr, PATH, token, &json)).await
     }
 
-    /// Returns all orders that it follows.
+    /// Returns all orders that the worker follows.
     pub(super) async fn view(&self) -> Result<ControlView, ExitError> {
         self.ask(|addr, token| own_endpoint::get(addr, PATH, token)).await
     }
@@ -69,7 +69,7 @@ impl WorkerAt {
     }
 }
 
-/// Returns the answer of a worker as what it stands for.
+/// Parses the response of a worker; an error response becomes the error of the command.
 pub(crate) fn understood<T: DeserializeOwned>(
     url: &str,
     answer: std::io::Result<Answer>,
@@ -98,7 +98,7 @@ pub(crate) fn understood<T: DeserializeOwned>(
     }
 }
 
-/// The address of a worker's URL.
+/// Returns the socket address of a worker's URL.
 fn address(url: &str) -> Result<SocketAddr, ExitError> {
     let wrong = |why: &str| ExitError::usage(format!("--worker {url:?}: {why}"));
     let parsed = Url::parse(url).map_err(|_| wrong("write it like http://10.0.3.7:9464"))?;

@@ -1,32 +1,33 @@
-//! The job that `dev` advises to send by hand: of a type that the router has.
+//! The job that `dev` suggests to send by hand; its type has a handler in the router.
 
 use drumline::Router;
 
 use crate::service::DevExample;
 
-/// The end of the name of every FIFO queue.
+/// The suffix of every FIFO queue's name.
 pub(super) const FIFO_SUFFIX: &str = ".fifo";
 
-/// A job type that no service has, for a queue without a consumer of this program.
+/// A job type that no service has, for a queue that another program consumes.
 const ANY_TYPE: &str = "my.job";
 
-/// A payload that is at least JSON, for a type of which nothing else is known.
+/// A payload that is valid JSON, for a type whose payload is not known.
 const ANY_PAYLOAD: &str = "{}";
 
-/// A message that is no job, for a router that takes every body as it is.
+/// A message that is no job, for a router that accepts every body unchanged.
 const ANY_BODY: &str = "hello";
 
-/// Something to send by hand.
+/// A message to send by hand.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Example {
-    /// A job: its type, and the payloads of two of them, so that the second is no duplicate of the first.
+    /// A job: its type and two payloads, so that the second job is no duplicate of the first.
     Job(String, [String; 2]),
     /// A message that is no job.
     Raw,
 }
 
 impl Example {
-    /// For a consumer with this router: the first of the service's examples that has a handler, else a job of the first type.
+    /// Returns the example for a consumer with this router: the first of the service's examples that has a handler, otherwise a
+    /// job of the router's first type.
     pub(super) fn of(router: &Router, examples: &[DevExample]) -> Self {
         let has = |job_type: &str| router.types().any(|known| known == job_type);
         match (examples.iter().find(|example| has(&example.job_type)), router.types().next()) {
@@ -36,7 +37,7 @@ impl Example {
         }
     }
 
-    /// For a queue that another program consumes, whose types are not known.
+    /// Returns the example for a queue that another program consumes, whose types are not known.
     pub(super) fn of_any(examples: &[DevExample]) -> Self {
         examples.first().map_or_else(|| Self::plain(ANY_TYPE), Self::from)
     }
@@ -45,7 +46,7 @@ impl Example {
         Self::Job(job_type.to_owned(), [ANY_PAYLOAD.to_owned(), ANY_PAYLOAD.to_owned()])
     }
 
-    /// Asks for it to be sent.
+    /// Returns the sentence that asks the user to send it.
     pub(super) fn request(&self) -> &'static str {
         match self {
             Self::Job(..) => "Send a job",
@@ -53,8 +54,8 @@ impl Example {
         }
     }
 
-    /// Returns the commands that send it to the queue at `queue_url` of this endpoint: by this `program`, and by AWS's. Each line is
-    /// indented.
+    /// Returns the commands that send it to the queue at `queue_url` of this endpoint: one of this `program`, and one of the
+    /// AWS CLI. Each line is indented.
     pub(super) fn commands(&self, program: &str, endpoint: &str, queue_url: &str) -> String {
         let (group, message_group) =
             if queue_url.ends_with(FIFO_SUFFIX) { (" --group a", " --message-group-id a") } else { ("", "") };
@@ -66,7 +67,7 @@ impl Example {
             )
         };
         match self {
-            // `send` takes jobs only.
+            // `send` accepts only jobs.
             Self::Raw => aws(ANY_BODY),
             Self::Job(job_type, [payload, other]) => format!(
                 "  {program} send --queue-url {queue_url}{group} --type {} \\\n    --payload {}\n{}",
@@ -84,13 +85,13 @@ impl From<&DevExample> for Example {
     }
 }
 
-/// Returns true for a word that a shell takes as it is.
+/// Returns true if a shell reads the word unchanged.
 pub(super) fn is_plain(word: &str) -> bool {
     !word.is_empty()
         && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':'))
 }
 
-/// A text as one word for a shell.
+/// Quotes a text as one word for a shell.
 pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -1,4 +1,4 @@
-//! `dev --function`: a Lambda function behind the queue in place of a consumer.
+//! `dev --function`: runs a Lambda function behind the queue instead of a consumer.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,13 +24,13 @@ use crate::function_args::{FunctionArgs, timeout};
 use crate::service::{DevJob, OwnDev};
 use crate::view::function_log::{self, Line};
 
-/// The filter of `--log` that shows nothing.
+/// The value of `--log` that shows no log lines.
 const LOG_OFF: &str = "off";
 
-/// The log of a function whose log is off: enough for the reasons of failures, which `dev` shows itself.
+/// The log level of a function whose log is off. It includes the reasons of failures, which `dev` itself shows.
 const LEAST_LOG: &str = "info";
 
-/// The variable that names a function's store.
+/// The variable that sets a function's store.
 const STORE: &str = "DRUMLINE_STORE_URL";
 
 /// The flags of `dev` that describe a function and its event source mapping.
@@ -39,20 +39,20 @@ const STORE: &str = "DRUMLINE_STORE_URL";
 pub(crate) struct MappingArgs {
     /// Run this bootstrap behind the queue
     ///
-    /// With a simple SQS event source mapping: no scaling, no throttling, no filters.
+    /// The event source mapping is simple: no scaling, no throttling, no filters.
     #[arg(long = "function", id = "function", value_name = "PATH", conflicts_with = "queue_only")]
     bootstrap: Option<PathBuf>,
-    /// The most messages of a batch, 1 to 10000
+    /// The largest number of messages in a batch, 1 to 10000
     ///
-    /// Above 10 it needs a --batch-window.
+    /// More than 10 needs a --batch-window.
     #[arg(long, value_name = "N", default_value_t = 10, requires = "function")]
     batch_size: usize,
-    /// The time that a batch waits for more messages
+    /// The time that a batch waits for further messages
     ///
-    /// In whole seconds up to 300s.
+    /// Whole seconds, up to 300s.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration, requires = "function")]
     batch_window: Duration,
-    /// The invocations at a time, each with a process of its own
+    /// The concurrent invocations, each with its own process
     #[arg(long, value_name = "N", default_value_t = 1, requires = "function")]
     concurrency: usize,
     /// The function's timeout, from 1s to 15m
@@ -63,14 +63,14 @@ pub(crate) struct MappingArgs {
     /// By default six times the function's timeout and the batch window, as AWS recommends.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "function")]
     visibility_timeout: Option<Duration>,
-    /// The response says which messages failed
+    /// Let the response name the messages that failed
     ///
     /// Without it, Lambda deletes the whole batch unless the invocation fails.
     #[arg(long, value_enum, default_value_t = Switch::On, requires = "function")]
     report_batch_item_failures: Switch,
     /// Make the queue a FIFO queue
     ///
-    /// One batch of a message group is in work at a time, and the messages of a group are in order.
+    /// Only one batch of a message group is processed at a time, and the messages of a group stay in order.
     #[arg(long, requires = "function")]
     fifo: bool,
     #[command(flatten)]
@@ -88,7 +88,7 @@ impl MappingArgs {
         self.bootstrap.as_deref()
     }
 
-    /// Returns the names of the queue that the function is behind.
+    /// Returns the names of the function's queue and its DLQ.
     pub(super) fn queue(&self) -> Names {
         if self.fifo { FIFO } else { STANDARD }
     }
@@ -118,7 +118,7 @@ pub(super) struct Options<'a> {
     pub(super) log: &'a str,
 }
 
-/// The function behind the queue, checked before anything is served.
+/// The function behind the queue. It is checked before the queue is served.
 pub(super) struct Behind<'a> {
     args: &'a MappingArgs,
     mapping: Mapping,
@@ -138,7 +138,7 @@ impl<'a> Behind<'a> {
         Ok(Self { args, mapping, function, visibility })
     }
 
-    /// Runs the function behind the queue until `stop` is ready, or with `--once` until the samples are through.
+    /// Runs the function behind the queue until `stop` is ready; with `--once`, until the samples have ended.
     pub(super) async fn run(
         self,
         mut dev: Dev,
@@ -189,7 +189,7 @@ impl<'a> Behind<'a> {
                 && let Err(failure) = &invoked.result
                 && failure.kind == FailureKind::Init
             {
-                // If it is not taken, another one has ended the command already.
+                // If the channel is full, another failure has already ended the command.
                 let _ = failed.send(explained(failure));
             }
             view.mapped(event);
@@ -197,7 +197,7 @@ impl<'a> Behind<'a> {
         let mapped = MappedQueue::new(mapping, dev.endpoint(), dev.names.queue, Arc::new(function), observer);
         let mut problem = None;
         let stopped = async {
-            // Cancel-safe: what is not chosen only looks.
+            // Cancel-safe: the branches that lose only observe.
             tokio::select! {
                 Some(failure) = not_started.recv() => problem = Some(ExitError::other(failure)),
                 shown = dev.present(once, samples.folder.as_deref(), &example, stop) => {
@@ -212,7 +212,7 @@ impl<'a> Behind<'a> {
     }
 }
 
-/// Returns a failed start in words, with the way out for a function that lacks the store of `dev`.
+/// Returns the text of a failed start, with a remedy for a function whose build lacks the store of `dev`.
 fn explained(failure: &Failure) -> String {
     let hint = if failure.message.contains(STORE) {
         format!(
@@ -224,7 +224,7 @@ fn explained(failure: &Failure) -> String {
     format!("{failure}{hint}")
 }
 
-/// The jobs that show something, and the variables with which a function finds their files.
+/// The sample jobs, and the variables with which a function finds their files.
 struct Samples {
     jobs: Vec<DevJob>,
     variables: Vec<(String, String)>,
@@ -246,8 +246,8 @@ impl Samples {
 }
 
 impl Dev {
-    /// Returns a sink that takes the reasons of failures from a function's log, and shows the lines that Drumline did not write for
-    /// `dev` alone.
+    /// Returns a sink that takes the reasons of failures from a function's log. Lines that `dev` alone needs are not shown,
+    /// unless `shows_all` is true.
     fn logs(&self, shows_all: bool) -> LogSink {
         let view = Arc::clone(&self.view);
         LogSink::new(move |line| match function_log::read(line) {

@@ -1,4 +1,4 @@
-//! The queue of `dev`, served, and what it shows of the jobs in it.
+//! The queue that `dev` serves, and what `dev` shows of its jobs.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -36,28 +36,28 @@ pub(super) const STANDARD: Names = Names { queue: "jobs", dead_letters: "jobs-dl
 #[cfg(feature = "function")]
 pub(super) const FIFO: Names = Names { queue: "jobs.fifo", dead_letters: "jobs-dlq.fifo" };
 
-/// After this many receives a message goes to the DLQ.
+/// The number of receives after which a message goes to the DLQ.
 const MAX_RECEIVE_COUNT: u32 = 5;
 
-/// Quick retries: the user waits for them.
+/// Retries are quick because the user waits for them.
 pub(super) const RETRY: &str = "exponential(1s,2,5s)";
 
-/// The time between two looks at the queues: short enough to look immediate.
+/// The time between two checks of the queues: short enough to seem immediate.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Says that a port will be waited for.
+/// Prints that the command waits for a port in use.
 pub(super) fn note_in_use(addr: SocketAddr) {
     note(&format!("the address {addr} is in use; retrying for {PORT_PATIENCE:?}"));
 }
 
-/// The queue, served.
+/// The queue that is served.
 pub(super) struct Dev {
     pub(super) server: Server,
     pub(super) names: Names,
     pub(super) queue_url: String,
     dead_letter_url: String,
     pub(super) view: Arc<View>,
-    /// Says where the histories of its consumer are.
+    /// A sentence that says where the histories of the consumer are.
     pub(super) histories: Option<String>,
 }
 
@@ -89,7 +89,7 @@ impl Dev {
             let request = SendMessage {
                 queue_url: self.queue_url.clone(),
                 message_body: job.body.clone(),
-                // No sample waits for another.
+                // The samples do not wait for each other.
                 message_group_id: self.names.is_fifo().then(|| format!("sample-{number}")),
                 ..SendMessage::default()
             };
@@ -100,7 +100,7 @@ impl Dev {
         Ok(())
     }
 
-    /// Shows what becomes of the samples, and unless it is `once`, how to send more. Returns when the command should end.
+    /// Shows how the samples end, and unless it is `once`, how to send more jobs. Returns when the command should end.
     pub(super) async fn present(
         &self,
         once: bool,
@@ -131,7 +131,7 @@ impl Dev {
         Ok(())
     }
 
-    /// Follows the DLQ, until every job is through or for ever.
+    /// Watches the DLQ until every job has ended, or without end if `for_ever` is true.
     async fn watch(&self, for_ever: bool) {
         let mut seen = HashSet::new();
         let mut look = tokio::time::interval(LOOK);
@@ -149,7 +149,7 @@ impl Dev {
         }
     }
 
-    /// Prints what became of the samples, in their folder. Without a folder there are none.
+    /// Prints the outcome and the output files of the samples. Without a folder there are no samples.
     fn show(&self, folder: Option<&Path>) -> Result<(), ExitError> {
         self.view.clear();
         let Some(folder) = folder else {
@@ -169,7 +169,7 @@ impl Dev {
         })
     }
 
-    /// Prints where the queue is, and how to send `example`, as `request` asks for it.
+    /// Prints the address of the queue and how to send `example`; `request` is the sentence that introduces it.
     pub(super) fn explain(&self, request: &str, example: &Example) -> Result<(), ExitError> {
         let (endpoint, queue_url) = (self.server.endpoint_url(), &self.queue_url);
         let commands = example.commands(program(), &endpoint, queue_url);

@@ -1,5 +1,5 @@
-//! The store of `dev`: a file, so that histories outlive the worker. Its claims count for one start only, as the embedded queue
-//! does.
+//! The store of `dev`: a file, so that histories outlive the worker. Its claims apply to one start only, like the messages of
+//! the embedded queue.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,17 +13,17 @@ use super::example::{is_plain, quoted};
 /// The file in the folder of `dev`.
 const FILE: &str = "jobs.db";
 
-/// The store and the scope that `dev` chooses where the environment and the program leave the choice.
+/// The store and the scope that `dev` chooses if neither the environment nor the program sets them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct DevStore {
     url: Option<String>,
     scope: Option<String>,
-    /// The reason for which there is no file.
+    /// The reason why there is no file.
     problem: Option<String>,
 }
 
 impl DevStore {
-    /// Chooses them, and makes the folder. Without a file, histories are in memory.
+    /// Chooses the store and the scope, and makes the folder. If there can be no file, histories are kept in memory.
     pub(super) async fn choose(folder: &Path, environment: &Environment) -> Self {
         let is_free = |name: &str| environment.value(name).is_none();
         let scope = is_free("DRUMLINE_SCOPE").then(scope_of_this_start);
@@ -36,7 +36,7 @@ impl DevStore {
         }
     }
 
-    /// Adds the choices to the flags of a command line.
+    /// Adds the chosen values to the flags of a command line.
     pub(super) fn add_to(&self, flags: &mut BTreeMap<String, String>) {
         for (key, value) in [("store_url", &self.url), ("scope", &self.scope)] {
             if let Some(value) = value {
@@ -45,7 +45,8 @@ impl DevStore {
         }
     }
 
-    /// Says where histories are, and how to read them; `None` if the environment or the program names the store.
+    /// Returns a sentence about the place of histories and the command to read them; `None` if the environment or the program
+    /// sets the store.
     pub(super) fn notice(&self, program: &str) -> Option<String> {
         if let Some(problem) = &self.problem {
             return Some(format!("Histories end with this process, as they are kept in memory: {problem}"));
@@ -56,7 +57,8 @@ impl DevStore {
     }
 }
 
-/// A scope that no other start has: messages of the embedded queue end with it, and so do their claims.
+/// Returns a scope that is different for each start: the messages of the embedded queue end with the process, and so must their
+/// claims.
 fn scope_of_this_start() -> String {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     format!("dev-{}-{}", since.as_millis(), std::process::id())
@@ -67,7 +69,7 @@ async fn file(folder: &Path) -> Result<String, String> {
     std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let location = Location::File(folder.join(FILE));
     let url = location.to_string();
-    // Read again, since a build may lack this store.
+    // Parsed again, because this build may lack the store.
     let location: Location = url.parse().map_err(|error: OpenError| error.to_string())?;
     reach(&location).await.map_err(|error| error.to_string())?;
     Ok(url)

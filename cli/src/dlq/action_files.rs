@@ -1,6 +1,6 @@
-//! Documents in files of this machine, for actions whose store no other process can read.
+//! Documents in files on this machine, for actions whose store other processes cannot read.
 //!
-//! Each document is a file in the folder of its kind. Changes are made under a lock of the folder, and replace the file.
+//! Each document is a file in the folder of its kind. A change replaces the file while the folder is locked.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -11,7 +11,7 @@ use drumline_store::{Document, MAX_DOCUMENTS};
 
 use crate::state_folder::create_folder;
 
-/// The documents of a folder, which is made when the first of them is.
+/// The documents of a folder. The folder is made with the first document.
 #[derive(Debug, Clone)]
 pub(super) struct ActionFiles {
     folder: PathBuf,
@@ -22,7 +22,7 @@ impl ActionFiles {
         Self { folder }
     }
 
-    /// The folder of all of them.
+    /// Returns the folder of all documents.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -35,7 +35,7 @@ impl ActionFiles {
         }
     }
 
-    /// Returns the documents of a kind, the one changed last first.
+    /// Returns the documents of a kind, most recently changed first.
     pub(super) fn list(&self, kind: &str) -> io::Result<Vec<Document>> {
         let mut documents = Vec::new();
         for (_, path) in self.files(kind)? {
@@ -47,7 +47,7 @@ impl ActionFiles {
         Ok(documents)
     }
 
-    /// As [`Store::put_document`](drumline_store::Store::put_document).
+    /// Writes a document like [`Store::put_document`](drumline_store::Store::put_document).
     pub(super) fn put(&self, kind: &str, name: &str, before: Option<&str>, after: &str) -> io::Result<bool> {
         let folder = self.folder.join(kind);
         create_folder(&folder)?;
@@ -58,7 +58,7 @@ impl ActionFiles {
             return Ok(false);
         }
         let path = self.path(kind, name);
-        // A process that is killed leaves the old text or the new one.
+        // A process that is killed leaves either the old text or the new text.
         let new = folder.join(".new");
         let mut file = private().create(true).truncate(true).open(&new)?;
         file.write_all(after.as_bytes())?;
@@ -71,7 +71,7 @@ impl ActionFiles {
         Ok(true)
     }
 
-    /// The files of a kind with the times of their changes, the newest first.
+    /// Returns the files of a kind with their modification times, newest first.
     fn files(&self, kind: &str) -> io::Result<Vec<(std::time::SystemTime, PathBuf)>> {
         let entries = match fs::read_dir(self.folder.join(kind)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -93,7 +93,7 @@ impl ActionFiles {
     }
 }
 
-/// Opens a file for writing, which is its owner's alone.
+/// Returns options that open a file for writing, readable by its owner only.
 fn private() -> fs::OpenOptions {
     let mut options = File::options();
     options.write(true);
@@ -102,7 +102,8 @@ fn private() -> fs::OpenOptions {
     options
 }
 
-/// Writes a name as one of a file: other characters than letters, digits, hyphens and underscores as `%` and two digits for each byte.
+/// Encodes a name as a file name: characters other than letters, digits, hyphens and underscores become `%` and two hexadecimal
+/// digits for each byte.
 fn encode(name: &str) -> String {
     let mut text = String::new();
     for byte in name.bytes() {

@@ -1,7 +1,8 @@
-//! The record of the action that this process runs: begun before anything else, reported every few seconds, and ended.
+//! The record of the action that this process runs. The action is recorded before it begins, reported every few seconds, and
+//! recorded again when it ends.
 //!
-//! A task of its own reports, and sees if another operator wants the action to end. It goes on if the store does not answer: an
-//! action is not undone by that, and is only shown as interrupted meanwhile.
+//! A separate task writes the reports, and checks whether another operator wants the action to end. The action continues if the
+//! store does not answer; until the store answers again, the action is shown as interrupted.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,26 +17,26 @@ use tokio::time::Instant;
 use super::action_store::ActionStore;
 use crate::format::{note, now_ms, shell, short};
 
-/// The time between two looks at the record. An abort is seen within it, and two calls of the store.
+/// The time between two reads of the record. The process notices an abort within this time plus two calls of the store.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// The time between two reports of an action whose counts stay the same, and between two renewals of its lock: a third of the time after
-/// which it counts as interrupted.
+/// The time between two reports of an action whose counts stay the same, and between two renewals of its lock: a third of the
+/// time after which the action counts as interrupted.
 const AT_LEAST_EVERY: Duration = Duration::from_secs(20);
 
-/// How often a change is tried that other processes are in the way of.
+/// The number of attempts at a change that conflicts with changes of other processes.
 const TRIES: u32 = 5;
 
-/// Whether an action keeps others of its DLQ out.
+/// Determines if an action locks its DLQ against other actions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Locking {
-    /// It sends or deletes letters: a second one of these is refused.
+    /// The action sends or deletes letters. A second such action is refused.
     Exclusive,
-    /// It changes nothing.
+    /// The action changes nothing.
     Shared,
 }
 
-/// The record of a running action.
+/// The record of the running action.
 pub(super) struct ActionLog {
     store: ActionStore,
     action: ActionRecord,
@@ -46,16 +47,16 @@ pub(super) struct ActionLog {
 }
 
 impl ActionLog {
-    /// Records that an action begins, and locks its DLQ.
+    /// Records the begin of an action and locks its DLQ.
     ///
     /// # Errors
-    /// If its name is taken, or another action has the DLQ.
+    /// Returns an error if the name is taken, or if another action has locked the DLQ.
     pub(super) async fn begin(
         store: ActionStore,
         beginning: Beginning,
         locking: Locking,
     ) -> Result<Self, ExitError> {
-        // Names of the command line are checked before; those of files that are resumed are not.
+        // The command line checks names before. Names from files that are resumed are not checked.
         check_name(&beginning.name).map_err(ExitError::usage)?;
         let action = ActionRecord::begun(beginning, now_ms());
         lock(&store, &action, locking).await?;
@@ -73,10 +74,10 @@ impl ActionLog {
         }
     }
 
-    /// Records that an action is resumed, and locks its DLQ. One that the store does not know any more begins anew.
+    /// Records that an action is resumed, and locks its DLQ. An action that the store no longer knows is recorded as new.
     ///
     /// # Errors
-    /// If it is done, a process of another host runs it, or another action has the DLQ.
+    /// Returns an error if the action is done, if a process on another host runs it, or if another action has locked the DLQ.
     pub(super) async fn resume(
         store: ActionStore,
         beginning: Beginning,
@@ -117,17 +118,18 @@ impl ActionLog {
         Self { store, action, locking, counts, stop, reports }
     }
 
-    /// Returns the action as it was when it began.
+    /// Returns the action as it was recorded at its begin.
     pub(super) fn action(&self) -> &ActionRecord {
         &self.action
     }
 
-    /// Sets the counts that the next report shows.
+    /// Sets the counts for the next report.
     pub(super) fn report(&self, counts: Counts) {
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
     }
 
-    /// Returns the reason why the action must end, if there is one: an operator aborts it, or another action has its DLQ.
+    /// Returns the reason why the action must end, if there is one: an operator aborts it, or another action has locked its
+    /// DLQ.
     pub(super) fn stop_asked(&self) -> Option<String> {
         self.stop.borrow().clone()
     }
@@ -138,12 +140,12 @@ impl ActionLog {
         let reason = stop.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
         match reason {
             Some(reason) => reason,
-            // The reports are over, so the answer is not needed.
+            // No more reports follow, so the action cannot be stopped.
             None => std::future::pending().await,
         }
     }
 
-    /// Records the end of the action by its result: `left` is the reason why letters are left that it was to take.
+    /// Records the end of the action by its result. `left` is the reason why some of the matching letters are left.
     pub(super) async fn end_as<T>(&self, result: &Result<T, ExitError>, left: Option<&str>) {
         let stop = self.stop_asked();
         let (state, why) = match (result, left, stop) {
@@ -192,7 +194,7 @@ impl Reporter {
         let (mut reported, mut locked) = (Instant::now(), Instant::now());
         loop {
             tokio::time::sleep(EVERY).await;
-            // An error is one of the store, which may answer the next time.
+            // The store may answer the next time.
             if let Ok(Some(read)) = self.store.action(&self.action.name).await {
                 if let Some(abort) = &read.value.abort {
                     self.stop(format!("aborted by {}", abort.by));
@@ -229,7 +231,8 @@ impl Reporter {
     }
 }
 
-/// Changes the record of an action, also while other processes write into it. One that the store does not have is written anew.
+/// Changes the record of an action, even while other processes write to it. A record that the store does not have is written
+/// again.
 async fn change(
     store: &ActionStore,
     action: &ActionRecord,
@@ -247,14 +250,14 @@ async fn change(
     Err(StoreError::Unanswered(format!("{} changes all the time", action.name).into()))
 }
 
-/// The reason why a DLQ is not locked.
+/// The reason why a DLQ could not be locked.
 enum LockError {
-    /// Another action has it.
+    /// Another action has locked it.
     Held(String),
     Store(StoreError),
 }
 
-/// Locks the DLQ of an action, or renews its lock.
+/// Locks the DLQ of an action or renews its lock.
 async fn lock(store: &ActionStore, action: &ActionRecord, locking: Locking) -> Result<(), LockError> {
     if locking == Locking::Shared {
         return Ok(());
@@ -283,7 +286,7 @@ async fn lock(store: &ActionStore, action: &ActionRecord, locking: Locking) -> R
     Err(LockError::Store(StoreError::Unanswered(text.into())))
 }
 
-/// Unlocks the DLQ of an action. If that fails, the lock ends by itself.
+/// Unlocks the DLQ of an action. If that fails, the lock expires.
 async fn unlock(store: &ActionStore, action: &ActionRecord, locking: Locking) {
     if locking == Locking::Exclusive
         && let Ok(Some(lock)) = store.lock(&action.dlq).await

@@ -38,7 +38,7 @@ fn counts(sent: u64) -> Counts {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_operators_the_second_is_refused_with_the_name_of_the_first() {
+async fn a_second_operator_is_refused_with_the_name_of_the_first() {
     let folder = tempfile::tempdir().unwrap();
     for store in [shared(), ActionStore::Files(ActionFiles::new(folder.path().to_owned()))] {
         let first = begin(&store, "first", Locking::Exclusive).await.unwrap();
@@ -48,7 +48,7 @@ async fn of_two_operators_the_second_is_refused_with_the_name_of_the_first() {
             store.action("second").await.unwrap().is_none(),
             "an action that did not begin has no record"
         );
-        // One that only reads goes along.
+        // An action that only reads is allowed.
         begin(&store, "export", Locking::Shared).await.unwrap().end(ActionState::Done, None).await;
         first.end(ActionState::Done, None).await;
         begin(&store, "second", Locking::Exclusive).await.unwrap();
@@ -56,9 +56,9 @@ async fn of_two_operators_the_second_is_refused_with_the_name_of_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_action_of_the_same_name_neither_takes_nor_releases_the_lock_of_the_first() {
+async fn an_action_of_the_same_name_leaves_the_lock_of_the_first() {
     let store = shared();
-    // It began a moment ago, so that the two do not begin in the same millisecond.
+    // It began a moment ago, so that the two actions do not begin in the same millisecond.
     let first = ActionRecord::begun(beginning("INC-42"), now_ms() - 5);
     assert!(store.put_lock(DLQ, None, &first.lock(now_ms())).await.unwrap());
     assert!(store.put_action(None, &first).await.unwrap());
@@ -66,7 +66,7 @@ async fn an_action_of_the_same_name_neither_takes_nor_releases_the_lock_of_the_f
         let refused = begin(&store, name, Locking::Exclusive).await.err().unwrap();
         assert!(refused.contains("the replay INC-42 of ada@laptop has this DLQ"), "{refused}");
     }
-    // One that needs no lock does not release it either.
+    // An action that needs no lock does not release it either.
     let taken = begin(&store, "INC-42", Locking::Shared).await.err().unwrap();
     assert!(taken.contains("INC-42 is taken"), "{taken}");
     let lock = store.lock(DLQ).await.unwrap().unwrap().value;
@@ -108,7 +108,7 @@ async fn an_abort_is_seen_within_five_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_action_goes_on_where_it_was_until_it_is_done() {
+async fn an_action_resumes_where_it_was_until_it_is_done() {
     let store = shared();
     let log = begin(&store, "INC-42", Locking::Exclusive).await.unwrap();
     log.report(counts(7));
@@ -123,7 +123,7 @@ async fn an_action_goes_on_where_it_was_until_it_is_done() {
     assert!(running.contains("INC-42 of ada@laptop runs"), "{running}");
     log.end(ActionState::Done, None).await;
     assert_eq!(resume().await.err().unwrap(), "the replay INC-42 is done");
-    // Its record is kept for 90 days only, and its journal may be older.
+    // Its record is kept for only 90 days, and its journal may be older.
     let unknown = ActionLog::resume(store.clone(), beginning("old"), Locking::Exclusive).await;
     assert_eq!(unknown.unwrap().action().name, "old");
 }

@@ -1,4 +1,4 @@
-//! Where actions are recorded: in the store that workers share, or in files of this machine.
+//! The place where actions are recorded: the store that workers share, or files on this machine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,27 +19,27 @@ use crate::job_lookup::{Histories, LookupError};
 const ACTIONS: &str = "dlq-actions";
 const LOCKS: &str = "dlq-locks";
 
-/// The longest time that a store may take for one of these calls. Stores answer within some three seconds or fail.
+/// The longest time that one of these calls may take. A store answers or fails within about three seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A place for the records of actions and the locks of DLQs.
+/// A place for records of actions and locks of DLQs.
 #[derive(Clone)]
 pub(super) enum ActionStore {
     Shared(Arc<dyn Store>),
     Files(ActionFiles),
-    /// Records are lost: this machine cannot keep them either.
+    /// Records are lost, because this machine cannot keep them either.
     Nowhere,
 }
 
-/// A value with the text that it was read from, by which it is changed.
+/// A value with the text from which it was read. A change must replace this text.
 pub(super) struct Read<T> {
     pub(super) value: T,
     text: String,
 }
 
 impl ActionStore {
-    /// Opens the store of the settings. If it keeps no documents, or cannot be reached, actions are recorded in files of this
-    /// machine: an operator has to be able to act while the store is away.
+    /// Opens the store of the settings. If the store keeps no documents or cannot be reached, actions are recorded in files on
+    /// this machine, so that an operator can act while the store is down.
     pub(super) async fn open(settings: &Settings) -> Result<Self, ExitError> {
         let location = &settings.store.location;
         let why = match Histories::open(settings).await {
@@ -50,7 +50,7 @@ impl ActionStore {
             Err(LookupError::Settings(text)) if location.outlives_its_process() => {
                 return Err(ExitError::usage(text));
             }
-            // The store is a worker's memory.
+            // The store is the memory of a worker.
             Ok(Histories::Worker { .. }) | Err(LookupError::Settings(_)) => return Ok(Self::files()),
             Err(LookupError::Unavailable(text)) => text,
         };
@@ -60,14 +60,14 @@ impl ActionStore {
         Ok(Self::files())
     }
 
-    /// The folder of journals. An operator has to be able to act without one, too.
+    /// Uses the folder of journals. An operator must be able to act even if there is none.
     fn files() -> Self {
         let folder =
             journal::folder().ok().filter(|folder| crate::state_folder::create_folder(folder).is_ok());
         folder.map_or(Self::Nowhere, |folder| Self::Files(ActionFiles::new(folder)))
     }
 
-    /// Returns the place, in words.
+    /// Returns the name of the place for messages.
     pub(super) fn name(&self) -> String {
         match self {
             Self::Shared(_) => "the store".to_owned(),
@@ -80,7 +80,7 @@ impl ActionStore {
         self.read(ACTIONS, name).await
     }
 
-    /// Returns the actions, the one that reported last first. One that this version cannot read is left out.
+    /// Returns the actions, the one with the latest report first. Actions that this version cannot read are left out.
     pub(super) async fn actions(&self) -> Result<Vec<ActionRecord>, StoreError> {
         let documents = match self {
             Self::Shared(store) => patiently(store.documents(ACTIONS)).await?,
@@ -90,7 +90,7 @@ impl ActionStore {
         Ok(documents.iter().filter_map(|document| serde_json::from_str(&document.text).ok()).collect())
     }
 
-    /// Writes an action if it is still as it was read; `None` if it must be new.
+    /// Writes an action if its record has not changed since it was read. `None` means that there must be no record yet.
     pub(super) async fn put_action(
         &self,
         before: Option<&Read<ActionRecord>>,

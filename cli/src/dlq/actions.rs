@@ -1,4 +1,4 @@
-//! `drumline dlq actions`: what operators have done with dead letters, and what they do now.
+//! `drumline dlq actions`: past and running actions of operators on dead letters.
 
 mod abort;
 mod ls;

@@ -1,4 +1,4 @@
-//! The archive of a watch: an export to which each new letter is added. Nothing is deleted.
+//! The archive of a watch: an export to which each new letter is added. It deletes nothing.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -19,20 +19,20 @@ use crate::format::{note, now_ms};
 /// The shortest time between two passes.
 const REST: Duration = Duration::from_secs(60);
 
-/// A pass sees every letter, also those that are in the archive. It is followed by so many times its length without one.
+/// A pass receives every letter, even those that the archive has. After it, there is no pass for this many times its duration.
 const RESTS: u32 = 9;
 
 /// An archive.
 pub(super) struct Archive {
     sink: Sink,
     archived: HashSet<LetterId>,
-    /// The depth at the last pass, or a smaller one since.
+    /// The depth at the last pass, or a smaller depth measured since.
     depth: u64,
     not_before: Instant,
 }
 
 impl Archive {
-    /// Opens the file, which is continued if it is there, or a place in S3, to which every watch writes all letters of the beginning.
+    /// Opens the archive. An existing file is continued. In S3, each watch begins a new export with all letters.
     pub(super) fn open(target: &str, queue: &DeadLetterQueue) -> Result<Self, ExitError> {
         let (sink, archived) = if Path::new(target).is_file() {
             let (_, sink, archived) = resume_file(target, queue)?;
@@ -44,10 +44,11 @@ impl Archive {
         Ok(Self { sink, archived, depth: 0, not_before: Instant::now() })
     }
 
-    /// Adds the new letters, if the depth has grown. What fails is reported and tried again.
+    /// Adds the new letters if the depth has grown. Failures are reported and retried.
     ///
     /// # Errors
-    /// If a signal has ended it.
+    ///
+    /// Returns an error if a signal interrupts it.
     pub(super) async fn follow(
         &mut self,
         depth: u64,
@@ -78,7 +79,7 @@ impl Archive {
             pass(&plan, all, Some(reasons), &mut self.sink, &self.archived, &mut done).await?;
         hold.end().await;
         result?;
-        // Sixteen bytes a letter: those that others hold now are seen again.
+        // Sixteen bytes a letter. Letters that other receivers hold now will be seen again.
         self.archived.extend(done.chosen);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The common part of the commands: which DLQ, where its messages' histories are, and what every action is called by.
+//! Arguments that the commands share: the DLQ, the place of its messages' histories, and the name of an action.
 
 use drumline_dlq::action::{ActionKind, check_name};
 use drumline_runtime::Setting;
@@ -8,20 +8,20 @@ use crate::job_lookup::HistorySettings;
 use crate::output::Output;
 use crate::settings_args::{Choice, SettingsArgs, ShownIn};
 
-/// The end of every command's help. Paragraphs are lines, since a terminal is as wide as it is.
+/// The end of every command's help. Paragraphs are single lines, because the width of the terminal is not known.
 pub(super) const A_LOOK_IS_A_RECEIVE: &str = "\
-SQS has no read-only look into a queue: a look receives. It adds one to the receive count of the messages it \
-shows, and hides them from other receivers until it ends and releases them; a look that is killed leaves them hidden for ten \
-minutes at most. A look itself deletes and moves nothing. If the DLQ has a redrive policy of its own, looks can move its messages on: then \
-nothing is done without --force. A FIFO queue shows no more than the first ten messages of each group at a time. Of more than \
-100,000 messages, a look releases those that it holds and continues.\n\n\
-Why a message is there comes from the history in the store (DRUMLINE_STORE_URL). If that is memory:, the history is in \
-the worker's memory, and the worker at DRUMLINE_HTTP_ADDR is asked, if it answers. Messages that were copied \
-(DRUMLINE_PERMANENT_FAILURES=dead-letter) carry their reason with them.\n\n\
-It needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the DLQ, and without --dlq-url also \
-sqs:GetQueueUrl there and sqs:GetQueueAttributes on its queue.";
+Browsing a DLQ receives its messages: SQS has no read-only peek. This adds one to the receive count of each message, and hides \
+the messages from other receivers until the command ends and releases them; if the command is killed, they stay hidden for at most ten \
+minutes. Browsing itself deletes and moves nothing. If the DLQ has its own redrive policy, browsing could move its messages: then the \
+command needs --force. A FIFO queue shows only the first ten messages of each group at a time. With more than \
+100,000 messages, the command releases those that it holds and continues.\n\n\
+The reason why a message is in the DLQ comes from the history in the store (DRUMLINE_STORE_URL). With memory:, the history is in \
+the worker's memory, and the command asks the worker at DRUMLINE_HTTP_ADDR, if it answers. Messages that were copied \
+(DRUMLINE_PERMANENT_FAILURES=dead-letter) carry their reason.\n\n\
+The command needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the DLQ, and without --dlq-url also \
+sqs:GetQueueUrl there and sqs:GetQueueAttributes on the source queue.";
 
-/// Reads the name of an action from the command line: it becomes a part of files' and objects' names, and of commands that are shown.
+/// Reads the name of an action from the command line. The name becomes part of file names, object keys and printed commands.
 pub(super) fn action_name(text: &str) -> Result<String, String> {
     check_name(text).map(|()| text.to_owned())
 }
@@ -35,18 +35,18 @@ pub(super) struct ActionArgs {
     /// The person or program that acts [default: USER@HOST]
     #[arg(long, hide_short_help = true, value_name = "TEXT")]
     actor: Option<String>,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub(super) output: Output,
 }
 
 impl ActionArgs {
-    /// Returns the name of an action of this kind that begins at this time, in milliseconds since the Unix epoch.
+    /// Returns the name for an action of this kind that begins at `at_ms`, in milliseconds since the Unix epoch.
     pub(super) fn name(&self, kind: ActionKind, at_ms: u64) -> String {
         self.name.clone().unwrap_or_else(|| default_name(kind.command(), at_ms))
     }
 
-    /// Returns the name that was given, if one was.
+    /// Returns the name that the operator gave, if any.
     pub(super) fn given_name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -57,22 +57,22 @@ impl ActionArgs {
     }
 }
 
-/// A dead-letter queue that is looked into.
+/// The dead-letter queue to read.
 #[derive(Debug, clap::Args)]
 pub(super) struct QueueArgs {
-    /// The DLQ itself, instead of its queue
+    /// The DLQ itself instead of its source queue
     ///
-    /// Without it, the DLQ is found by the queue's redrive policy.
+    /// Without it, the redrive policy of the queue names the DLQ.
     #[arg(long, value_name = "URL")]
     pub(super) dlq_url: Option<String>,
-    /// Look also if the DLQ has a redrive policy, so that looks may move its messages on
+    /// Read the DLQ even if it has its own redrive policy, which may move messages that are received
     #[arg(long, hide_short_help = true)]
     pub(super) force: bool,
     #[command(flatten)]
     pub(super) settings: SettingsArgs<QueueAndHistories>,
 }
 
-/// The settings by which a queue and its messages' histories are found.
+/// The settings that determine a queue and the histories of its messages.
 #[derive(Debug)]
 pub(super) enum QueueAndHistories {}
 

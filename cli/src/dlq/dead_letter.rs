@@ -15,16 +15,16 @@ pub(super) struct DeadLetter {
     history: Option<JobView>,
 }
 
-/// How the job of a dead letter was done.
+/// The delivery in which the job of a dead letter was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Done {
-    /// In this very message, which SQS did not delete.
+    /// In this message, which SQS did not delete.
     Here,
     /// In another message, after this one failed.
     Later,
 }
 
-/// A letter on one line of JSON.
+/// A letter as one line of JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Summary<'a> {
@@ -34,9 +34,9 @@ pub(super) struct Summary<'a> {
     job_type: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sent_at: Option<String>,
-    /// Before this look.
+    /// The number of receives before this command's own.
     receives: u32,
-    /// Of its job, where somebody knows it.
+    /// The state of its job, if a store or worker knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<ShownState>,
     why: Cause,
@@ -45,22 +45,23 @@ pub(super) struct Summary<'a> {
 }
 
 impl DeadLetter {
-    /// A letter that is decoded as the worker of its queue decodes it.
+    /// Creates a letter, decoded as the worker of its queue decodes it.
     pub(super) fn new(message: Message, intake: &Intake) -> Self {
         Self { letter: Letter::new(message, intake), history: None }
     }
 
-    /// A letter whose payload was not in its message; or the reason for which it could not be opened.
+    /// Creates a letter whose payload is outside its message. `payload` is the opened message, or the reason why it could not
+    /// be opened.
     pub(super) fn with_payload(message: Message, payload: Result<Message, String>, intake: &Intake) -> Self {
         Self { letter: Letter::with_payload(message, payload, intake), history: None }
     }
 
-    /// Looks its job up, see [`history_of`].
+    /// Looks up the letter's job, see [`history_of`].
     pub(super) async fn history_in(&self, histories: &Histories) -> Result<Option<JobView>, LookupError> {
         history_of(&self.letter, histories).await
     }
 
-    /// Adds what is known of its job.
+    /// Adds the known history of its job.
     pub(super) fn learn(&mut self, history: Option<JobView>) {
         let job = history.as_ref().map(|view| &view.job);
         let job_type = job.and_then(job_view::job_type).map(str::to_owned);
@@ -69,12 +70,12 @@ impl DeadLetter {
         self.history = history;
     }
 
-    /// Adds what an export says of it.
+    /// Adds the information of an export about it.
     pub(super) fn learn_from_export(&mut self, cause: Option<Cause>, job_type: Option<String>) {
         self.letter.learn(cause, job_type);
     }
 
-    /// The letter without its history.
+    /// Returns the letter without its history.
     pub(super) fn letter(&self) -> &Letter {
         &self.letter
     }
@@ -87,7 +88,7 @@ impl DeadLetter {
         self.history.as_ref()
     }
 
-    /// Returns how the job was done, if it is: a message that failed after that is about other work under the same id.
+    /// Returns how the job was done, if it is done. A message that failed after that belongs to other work under the same ID.
     pub(super) fn done_since(&self) -> Option<Done> {
         let view = self.history.as_ref().filter(|view| view.state == ShownState::Done)?;
         let claim = view.job.claim.as_ref()?;
@@ -114,7 +115,7 @@ impl DeadLetter {
     }
 }
 
-/// Looks the job of a letter up: the one that came in this message, else one of its type.
+/// Looks up the job of a letter: the job that came in this message, otherwise a job of its type.
 pub(super) async fn history_of(
     letter: &Letter,
     histories: &Histories,

@@ -56,7 +56,7 @@ fn the_last_failure_of_the_message_itself_is_the_reason() {
 }
 
 #[test]
-fn without_failures_the_verdict_counts_then_the_attribute_then_the_receives() {
+fn the_cause_without_failures_is_verdict_attribute_or_receives() {
     let mut condemned = claim(JobState::Failed);
     condemned.failure_reason = Some("no such user".to_owned());
     let why = letter(Some(job(Some(condemned), Vec::new()))).letter().why();
@@ -74,7 +74,7 @@ fn without_failures_the_verdict_counts_then_the_attribute_then_the_receives() {
 }
 
 #[test]
-fn a_type_is_told_by_body_attribute_or_history() {
+fn the_type_comes_from_the_body_the_attribute_or_the_history() {
     assert_eq!(letter(None).letter().job_type(), Some("email.send"));
     let mut raw = message("bytes");
     raw.attributes.insert(TYPE_ATTRIBUTE.to_owned(), Attribute::text("raw.text"));

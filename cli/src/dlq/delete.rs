@@ -1,4 +1,4 @@
-//! `drumline dlq delete`: letters that match are exported, and deleted once the operator has agreed.
+//! `drumline dlq delete`: exports the letters that match, asks the operator, and deletes them.
 
 use std::collections::HashSet;
 use std::process::ExitCode;
@@ -27,10 +27,11 @@ use crate::format::{count, note, now_ms};
 use crate::interrupt::unless_interrupted;
 use crate::question::{confirm, may_ask};
 
-/// The ending of exports' names.
+/// The file extension of exports.
 const EXPORT: &str = "jsonl";
 
-/// The hold of the letters: the operator reads the question meanwhile. Letters whose hold has ended by the answer are received again.
+/// The time that letters are held while the operator reads the question. Letters whose hold has ended before the answer are
+/// received again.
 const HOLD: Duration = Duration::from_mins(10);
 
 /// Deletes dead letters after exporting them
@@ -41,12 +42,12 @@ Examples:
   {{program}} dlq delete --type email.send --older-than 10d --name INC-42
   {{program}} dlq delete --id 7ae2c3f4-0f6c-4a3e-9d0f-5a7f0f8f2b11 --yes --expect 1
 
-It looks at all letters, writes those that match to an export, asks, and deletes exactly those; letters that die meanwhile stay. The \
+The command reads all letters, exports those that match, asks, and deletes exactly those; letters that arrive meanwhile stay. The \
 export is drumline/dlq/NAME.jsonl in $XDG_STATE_HOME or ~/.local/state, with payloads in plain text, readable by its owner only. If \
-nothing is deleted, it is removed; objects of S3 stay. Without a filter all letters match. `undo NAME` puts the letters back into the DLQ, for 14 days.
+nothing is deleted, it is removed; objects of S3 stay. Without a filter all letters match. `undo NAME` can put the letters back into the DLQ for 14 days.
 
-On a FIFO queue only the first ten letters of each message group can be seen, so that it may have to be run again; \
-`export FILE --delete` goes on by itself.
+On a FIFO queue only the first ten letters of each message group can be seen, so the command may have to be run again; \
+`export FILE --delete` continues by itself.
 
 {A_LOOK_IS_A_RECEIVE}
 
@@ -59,15 +60,15 @@ pub(super) struct DeleteArgs {
     queue: QueueArgs,
     #[command(flatten)]
     choice: Recorded<ChoiceArgs>,
-    /// Write the export to this file, which must not be there yet, or to a place in S3 (`s3://…`); a pipe or a device is refused
+    /// Write the export to this file, which must not exist, or to a place in S3 (`s3://…`); a pipe or a device is refused
     #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     export: Option<String>,
-    /// Export nothing: what is deleted is gone
+    /// Export nothing: the deletion cannot be undone
     #[arg(long, conflicts_with = "export")]
     no_export: bool,
-    /// Delete nothing unless exactly so many letters match
+    /// Delete nothing unless exactly this many letters match
     ///
-    /// The exit status is 1 then.
+    /// The exit status is then 1.
     #[arg(long, value_name = "N")]
     expect: Option<u64>,
     /// Do not ask; needs --expect
@@ -77,12 +78,12 @@ pub(super) struct DeleteArgs {
     action: ActionArgs,
 }
 
-/// The letters that are meant.
+/// The letters to delete.
 #[derive(Debug, clap::Args)]
 struct ChoiceArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// Take at most so many matching letters
+    /// Take at most this many matching letters
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     limit: Option<u32>,
 }
@@ -150,7 +151,7 @@ pub(super) async fn delete(args: &DeleteArgs, environment: &Environment) -> Resu
     Ok(status_of(&done))
 }
 
-/// Records that the delete begins. What is in its export can be put back from then on.
+/// Records the begin of the delete. From then on, the letters in its export can be restored.
 async fn begin(
     args: &DeleteArgs,
     settings: &Settings,
@@ -172,7 +173,7 @@ async fn begin(
     ActionLog::begin(ActionStore::open(settings).await?, beginning, Locking::Exclusive).await
 }
 
-/// The target of the export, if there is to be one.
+/// Returns the target of the export, unless there is none.
 fn export_target(args: &DeleteArgs, name: &str) -> Result<Option<String>, ExitError> {
     if args.no_export || args.export.is_some() {
         return Ok(args.export.clone());
@@ -186,7 +187,7 @@ fn export_target(args: &DeleteArgs, name: &str) -> Result<Option<String>, ExitEr
     Ok(Some(path.display().to_string()))
 }
 
-/// Returns true if the letters are to be deleted, and false if there are none.
+/// Returns true if the letters should be deleted, and false if there are none.
 async fn agree(args: &DeleteArgs, done: &Done, queue: &DeadLetterQueue) -> Result<bool, ExitError> {
     let found = done.chosen.len();
     if let Some(expected) = args.expect.filter(|expected| *expected != found as u64) {
@@ -201,7 +202,7 @@ async fn agree(args: &DeleteArgs, done: &Done, queue: &DeadLetterQueue) -> Resul
     if args.yes {
         return Ok(true);
     }
-    let export = if args.no_export { " for good, without an export" } else { "" };
+    let export = if args.no_export { " permanently, without an export" } else { "" };
     if confirm(&format!("Delete {} from {}{export}?", count(found, "letter"), queue.name)).await? {
         Ok(true)
     } else {
@@ -209,7 +210,7 @@ async fn agree(args: &DeleteArgs, done: &Done, queue: &DeadLetterQueue) -> Resul
     }
 }
 
-/// Deletes the letters that are held. Returns those that are left, also if it is interrupted.
+/// Deletes the letters that are held. Returns the letters that are left, even if it is interrupted.
 async fn delete_held(
     hold: &mut Hold<'_>,
     done: &mut Done,
@@ -230,7 +231,7 @@ async fn delete_held(
     (left, result)
 }
 
-/// Deletes letters whose hold has ended, or that were released for others to be seen.
+/// Deletes letters whose hold has ended, or that were released so that others could be received.
 async fn delete_again(
     queue: &DeadLetterQueue,
     left: &HashSet<LetterId>,

@@ -1,4 +1,4 @@
-//! Jobs of letters that are done already: a worker would not run them, or would refuse what was changed.
+//! Letters whose jobs are already done: a worker would not run them, or would refuse the changed ones.
 
 use drumline_consumer::ExitError;
 use drumline_consumer::job_view::{JobFilter, ShownState};
@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::job_lookup::{Histories, LookupError};
 
-/// How the keys of jobs with a global key begin, see [`KeyScope::Global`](drumline::message::KeyScope::Global).
+/// The prefix of keys of jobs with a global key, see [`KeyScope::Global`](drumline::message::KeyScope::Global).
 const GLOBAL: &str = "*,";
 
 /// The job of a letter.
@@ -18,28 +18,29 @@ pub(super) struct LetterJob<'a> {
     pub(super) job_type: &'a str,
     /// The source of its event, if it has one.
     pub(super) source: Option<&'a str>,
-    /// The scope that the settings name.
+    /// The scope in the settings.
     pub(super) scope: Option<&'a str>,
-    /// The URL of the queue that it is sent to.
+    /// The URL of the queue to which it is sent.
     pub(super) queue_url: &'a str,
     /// The id of the message that died.
     pub(super) message: &'a str,
 }
 
-/// A done job that may be the one of a letter.
+/// A done job that may be the job of a letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DoneJob {
     pub(super) key: String,
-    /// It is the letter's. Otherwise another job may have its id, its type, and a scope or source that is not known.
+    /// True if it is the letter's job. If false, it may be another job with the same id and type, because its scope or source
+    /// is not known.
     pub(super) is_certain: bool,
-    /// It was done in the message that died.
+    /// True if it was done in the message that died.
     pub(super) is_own_message: bool,
     /// In milliseconds since the Unix epoch.
     pub(super) finished_at_ms: Option<u64>,
 }
 
 impl LetterJob<'_> {
-    /// Returns the job of the record, if it is done and may be this one.
+    /// Returns the job of the record if it is done and may be this one.
     fn done_in(self, record: &JobRecord) -> Option<DoneJob> {
         let claim = record.claim.as_ref().filter(|claim| claim.state == JobState::Done)?;
         if claim.job_type != self.job_type {
@@ -49,12 +50,12 @@ impl LetterJob<'_> {
         let scope = match (record.scope.as_deref(), self.scope) {
             (Some(own), Some(scope)) => (own == scope).then_some(true),
             (Some(own), None) if own.starts_with("arn:") => is_arn_of(own, self.queue_url).then_some(true),
-            // Old records have no scope, and the worker's settings may name one that these do not.
+            // Old records have no scope, and the worker's settings may name a scope that these settings do not.
             (Some(_) | None, _) => Some(claim.queue == queue_name(self.queue_url)),
         };
         let is_certain_scope = scope.or_else(|| is_global.then_some(false))?;
         let is_same_source = record.source.as_deref() == self.source;
-        // The source is not kept of jobs with a global key, and not in old records.
+        // Records of jobs with a global key, and old records, have no source.
         let may_be_same_source = record.source.is_none() && (is_global || record.scope.is_none());
         if !is_same_source && !may_be_same_source {
             return None;
@@ -68,7 +69,7 @@ impl LetterJob<'_> {
     }
 }
 
-/// Returns true if a queue with this URL may have this ARN. The region is in the URLs of AWS only.
+/// Returns true if a queue with this URL may have this ARN. Only AWS's URLs contain the region.
 fn is_arn_of(arn: &str, queue_url: &str) -> bool {
     let mut parts = arn.rsplit(':');
     let (Some(name), Some(account), Some(region)) = (parts.next(), parts.next(), parts.next()) else {
@@ -88,7 +89,7 @@ fn is_arn_of(arn: &str, queue_url: &str) -> bool {
     !is_of_aws || host.split('.').any(|part| part == region)
 }
 
-/// Returns the done jobs that may be the one of a letter.
+/// Returns the done jobs that may be the job of a letter.
 pub(super) async fn done_jobs(
     histories: &Histories,
     job: LetterJob<'_>,
@@ -102,7 +103,7 @@ pub(super) async fn done_jobs(
             let filter = JobFilter { job_type: Some(job.job_type.to_owned()), ..JobFilter::default() };
             let Some(newest) = histories.job(job.id, &filter).await? else { return Ok(Vec::new()) };
             let mut found = Vec::from_iter(job.done_in(&newest.job));
-            // Of the others, a worker names the state and a message.
+            // A worker names only the state and a message of the other jobs.
             let others = newest.others.iter().filter(|other| other.state == ShownState::Done);
             for message in others.filter_map(|other| other.message_id.clone()) {
                 let filter = JobFilter { message: Some(message), ..filter.clone() };
@@ -114,10 +115,11 @@ pub(super) async fn done_jobs(
     }
 }
 
-/// Checks that jobs can be forgotten.
+/// Checks that the records of jobs can be deleted.
 ///
 /// # Errors
-/// If their records are not in a store that this process reaches.
+///
+/// Returns an error if this process cannot reach the store with the records.
 pub(super) fn check_again(histories: Option<&Histories>) -> Result<(), ExitError> {
     match histories {
         Some(Histories::Store(_)) => Ok(()),
@@ -128,7 +130,7 @@ pub(super) fn check_again(histories: Option<&Histories>) -> Result<(), ExitError
     }
 }
 
-/// Has jobs that are done run again. Returns false for one that runs at this moment.
+/// Deletes the records of done jobs, so that the jobs run again. Returns false for a job that is running.
 pub(super) async fn forget(histories: &Histories, keys: &[String]) -> Result<bool, ExitError> {
     let Histories::Store(store) = histories else { return check_again(Some(histories)).map(|()| false) };
     let mut may_run = true;
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_done_job_is_found_by_its_id_type_and_queue_and_runs_again_once_it_is_forgotten() {
+    async fn a_done_job_is_found_and_runs_again_once_it_is_forgotten() {
         let identity = |scope, job_type| Identity::new(scope, job_type, None, "j-1");
         let done = [identity(JOBS, "email.send"), identity("shared", "email.send"), identity(JOBS, "other")];
         let (store, histories) = store_with(done).await;

@@ -1,4 +1,4 @@
-//! `drumline dlq export`: dead letters as JSON Lines, complete.
+//! `drumline dlq export`: writes complete dead letters as JSON Lines.
 
 mod deletions;
 mod file;
@@ -40,7 +40,7 @@ pub(super) use sink::Sink;
 /// The target that is standard output.
 const STDOUT: &str = "-";
 
-/// Writes dead letters as JSON Lines, complete
+/// Writes complete dead letters as JSON Lines
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -51,16 +51,16 @@ Examples:
   {{program}} dlq export s3://my-archive/dlq/jobs --older-than 10d --delete --name INC-42
   {{program}} dlq export s3://my-archive/dlq/jobs --older-than 10d --delete --name INC-42 --resume
 
-The first line is a header with the version of the format (`drumlineDeadLetters`). Each further line is a letter: its body to the byte, \
-its attributes with their types (bytes in base64), its system attributes, its origin, and what is known of its job. `replay --from` \
-reads it. The file holds payloads in plain text; only its owner can read it (mode 0600).
+The first line is a header with the version of the format (`drumlineDeadLetters`). Each further line is a letter: its body byte for byte, \
+its attributes with their types (bytes in base64), its system attributes, its origin, and the known facts about its job. `replay --from` \
+reads the file. The file contains payloads in plain text; only its owner can read it (mode 0600).
 
---delete deletes a letter from the DLQ once its line is on disk, and never before. An export that was stopped or killed is continued by \
-the same command with --resume: nothing is written twice, and what is in the file and still in the DLQ is deleted with --delete.
+--delete deletes a letter from the DLQ after its line is on disk, and never before. The same command with --resume continues an export \
+that was stopped or killed: it writes no letter twice, and with --delete also deletes letters that are in the file and still in the DLQ.
 
-To S3 it writes objects PREFIX/NAME/000001.jsonl of some 8 MiB, or of what has come within a minute, each with a header; none is overwritten, and with --delete a letter is deleted once S3 has confirmed its object. --resume lists and reads what is there, and continues with the next object.
+In S3, the command writes objects PREFIX/NAME/000001.jsonl, each with a header and about 8 MiB or the letters of one minute. It overwrites no object, and with --delete deletes a letter after S3 has confirmed its object. --resume lists and reads the existing objects, and continues with the next one.
 
-`undo NAME` puts letters that --delete has deleted back into the DLQ, for 14 days.
+`undo NAME` can put letters that --delete has deleted back into the DLQ for 14 days.
 
 {A_LOOK_IS_A_RECEIVE}
 
@@ -69,7 +69,7 @@ To S3 it writes objects PREFIX/NAME/000001.jsonl of some 8 MiB, or of what has c
 Exit status: 0 all that match are exported; 1 another count than that of --expect, some could not be deleted, or the file cannot be \
 written; 64 bad usage; 69 the queue cannot be reached or a permission is missing; 130 interrupted."))]
 pub(super) struct ExportArgs {
-    /// The file, which must not be there yet, - for standard output, or a place in S3 (`s3://…`)
+    /// The file, which must not exist, - for standard output, or a place in S3 (`s3://…`)
     #[arg(value_name = "FILE")]
     target: String,
     #[command(flatten)]
@@ -78,27 +78,27 @@ pub(super) struct ExportArgs {
     choice: Recorded<ChoiceArgs>,
     /// Continue an export that was stopped or killed
     ///
-    /// In S3 it is found at the place that its result and `dlq actions show` name, or under the prefix by --name.
+    /// In S3 the export is at the place that its result and `dlq actions show` print, or under the prefix by --name.
     #[arg(long)]
     resume: bool,
-    /// Write nothing unless exactly so many letters match
+    /// Write nothing unless exactly this many letters match
     ///
-    /// The exit status is 1 then.
+    /// The exit status is then 1.
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     expect: Option<u64>,
     #[command(flatten)]
     action: ActionArgs,
 }
 
-/// The letters that are meant, and what becomes of them.
+/// The letters to export, and if they are deleted.
 #[derive(Debug, clap::Args)]
 struct ChoiceArgs {
     #[command(flatten)]
     filter: FilterArgs,
-    /// Take at most so many matching letters
+    /// Take at most this many matching letters
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..))]
     limit: Option<u32>,
-    /// Delete each letter from the DLQ once its line is on disk
+    /// Delete each letter from the DLQ after its line is on disk
     #[arg(long)]
     delete: bool,
 }
@@ -164,7 +164,7 @@ pub(super) async fn export(args: &ExportArgs, environment: &Environment) -> Resu
     Ok(status_of(&done))
 }
 
-/// Records that the export begins, or is resumed.
+/// Records that the export begins or is resumed.
 async fn begin(
     args: &ExportArgs,
     settings: &Settings,
@@ -192,7 +192,7 @@ async fn begin(
     }
 }
 
-/// Opens the target. Returns the name of the export, too, and the letters that are in it.
+/// Opens the target. Returns the name of the export and the letters that are already in it.
 async fn open(
     args: &ExportArgs,
     is_stdout: bool,
@@ -215,7 +215,7 @@ async fn open(
     Ok((name, sink, HashSet::new()))
 }
 
-/// The first line of an export.
+/// Returns the first line of an export.
 pub(super) fn header(name: &str, queue: &DeadLetterQueue) -> Header {
     Header {
         drumline_dead_letters: FORMAT_VERSION,
@@ -227,7 +227,7 @@ pub(super) fn header(name: &str, queue: &DeadLetterQueue) -> Header {
     }
 }
 
-/// An error if letters that were counted were not found again.
+/// Returns an error if letters that were counted were not received again.
 fn expect_all(among: Option<&HashSet<LetterId>>, done: &Done) -> Result<(), ExitError> {
     let (Some(among), found) = (among, done.chosen.len()) else { return Ok(()) };
     if found >= among.len() {
@@ -239,7 +239,7 @@ fn expect_all(among: Option<&HashSet<LetterId>>, done: &Done) -> Result<(), Exit
     )))
 }
 
-/// Counts the letters that match, and returns them if they are as many as is expected.
+/// Counts the letters that match. Returns them if their number is the expected one.
 async fn count(
     queue: &DeadLetterQueue,
     filter: &drumline_dlq::filter::Filter,

@@ -7,23 +7,23 @@ use drumline_dlq::fingerprint::FingerprintPrefix;
 
 use crate::format::duration;
 
-/// The choice among dead letters: all of it has to hold, and what is not given holds.
+/// The filters for dead letters: all given filters must match.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct FilterArgs {
     /// Only jobs of this type; several may be named
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
-    /// Only if the class or the reason holds this text
+    /// Only if the class or reason contains this text
     ///
     /// Upper and lower case are the same.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Only this fingerprint; several may be named
     ///
-    /// As `stats` prints it, or its first digits.
+    /// The fingerprint as `stats` prints it, or its first digits.
     #[arg(long = "fingerprint", value_name = "HEX")]
     fingerprints: Vec<FingerprintPrefix>,
-    /// Only what was sent so long ago, as 12h or 2d
+    /// Only letters older than this, such as 12h or 2d
     #[arg(long, value_name = "AGE", value_parser = duration)]
     older_than: Option<Duration>,
     /// Only this message or job; several may be named
@@ -37,7 +37,7 @@ pub(super) struct FilterArgs {
 }
 
 impl FilterArgs {
-    /// Returns the filter that is given.
+    /// Returns the filter of the command line.
     pub(super) fn filter(&self) -> Filter {
         let Self { types, reason, fingerprints, older_than, ids, matches } = self;
         Filter {

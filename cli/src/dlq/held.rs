@@ -1,4 +1,4 @@
-//! The letters that are held: their receipts on disk, and their release or deletion.
+//! The letters that the process holds: their receipts on disk, and their release or deletion.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -13,53 +13,54 @@ use futures_util::{StreamExt, stream};
 use super::settle::{Settler, Settling};
 use super::spool::{Receipt, Spool};
 
-/// Calls at once.
+/// The number of concurrent calls.
 const CALLS: usize = 4;
 
-/// The file has at most so many receipts for each letter that is held,
+/// The file has at most this many receipts for each held letter,
 const FILE_FACTOR: usize = 4;
 
-/// and these: some megabytes.
+/// and this many in addition: some megabytes.
 const FILE_LEAST: usize = 20_000;
 
 /// The letters that are held.
 pub(super) struct HeldLetters {
-    /// The place of the newest receipt of each in the spool.
+    /// The place of each letter's newest receipt in the spool.
     places: HashMap<LetterId, u64>,
     spool: Spool,
-    /// Receipts that the file has no room for: they are released first.
+    /// Receipts for which the file has no room: they are released first.
     unkept: Vec<String>,
     settler: Settler,
 }
 
-/// Letters that could not be released.
+/// The letters that could not be released.
 #[derive(Debug, Default)]
 pub(super) struct Unreleased {
     pub(super) count: usize,
     pub(super) why: String,
 }
 
-/// Results of a call with ten receipts at most.
+/// The results of one call, with at most ten receipts.
 type Settled = (Vec<Result<(), CallError>>, Vec<Receipt>);
 
 impl HeldLetters {
-    /// None yet, with their receipts in this file, else in one that ends with the process.
+    /// Creates an empty set. Its receipts are in the file at `path`, otherwise in a temporary file.
     pub(super) fn open(path: Option<&Path>, settler: Settler) -> Result<Self, ExitError> {
         let spool = path.map_or_else(Spool::temporary, Spool::at).map_err(|error| spool_error(&error))?;
         Ok(Self { places: HashMap::new(), spool, unkept: Vec::new(), settler })
     }
 
-    /// The number of letters.
+    /// Returns the number of letters.
     pub(super) fn count(&self) -> usize {
         self.places.len()
     }
 
-    /// Releases and deletes letters without a word to this, which has to [`forget`](Self::forget) them.
+    /// Returns a settler that releases and deletes letters independently. The caller must then [`forget`](Self::forget) them.
     pub(super) fn settler(&self) -> Settler {
         self.settler.clone()
     }
 
-    /// Adds letters. One that is held has a new receipt. If their receipts cannot be kept, they are released with the others.
+    /// Adds letters. A letter that is already held gets the new receipt. Letters whose receipts cannot be kept are released
+    /// with the others.
     pub(super) fn keep(&mut self, receipts: Vec<Receipt>) -> Result<(), ExitError> {
         match self.spool.append(&receipts) {
             Ok(places) => {
@@ -74,13 +75,13 @@ impl HeldLetters {
         }
     }
 
-    /// Keeps the file in proportion to the letters: each receive adds receipts to it.
+    /// Keeps the size of the file in proportion to the number of letters: each receive adds receipts to it.
     fn compact(&mut self) {
         let Self { places, spool, .. } = self;
         if spool.count() <= places.len() * FILE_FACTOR + FILE_LEAST {
             return;
         }
-        // If there is no place for another file, this one grows.
+        // If there is no room for a second file, this one grows.
         if let Ok(moved) = spool.compact(|place, receipt| places.get(&receipt.id) == Some(&place)) {
             places.extend(moved);
         }
@@ -91,7 +92,7 @@ impl HeldLetters {
         self.places.remove(&id);
     }
 
-    /// Releases what an earlier process has left in the file.
+    /// Releases the letters that an earlier process has left in the file.
     pub(super) async fn release_left(&mut self) -> Result<Unreleased, ExitError> {
         let records = self.spool.records().map_err(|error| spool_error(&error))?;
         for record in records {
@@ -113,7 +114,7 @@ impl HeldLetters {
             if let Some(error) = failed.last() {
                 unreleased.why = error.to_string();
             }
-            // It was tried several times: the next ones would fail as well.
+            // The call was tried several times, so the next ones would fail, too.
             is_broken |= failed.len() == results.len();
             !is_broken
         };
@@ -126,8 +127,8 @@ impl HeldLetters {
         Ok(unreleased)
     }
 
-    /// Deletes those of the letters that are held, and adds the ones that were deleted to `deleted`, also if it is dropped. `each` is
-    /// asked after each call; calls that are on their way when it fails are finished.
+    /// Deletes those of the letters that are held. Adds the deleted letters to `deleted`, even if the future is dropped. Calls
+    /// `each` after each request; requests that are in flight when it fails are finished.
     pub(super) async fn delete_among(
         &mut self,
         letters: &HashSet<LetterId>,
@@ -155,8 +156,8 @@ impl HeldLetters {
         end.and(settled)
     }
 
-    /// Settles the chosen letters, ten to a call, while `each` returns true for the results. Calls that are on their way by then are
-    /// finished.
+    /// Settles the chosen letters, ten to a call, as long as `each` returns true for the results. Calls that are in flight then
+    /// are finished.
     async fn settle_newest(
         &mut self,
         what: Settling,
@@ -187,18 +188,18 @@ impl HeldLetters {
         failure.map_or(Ok(()), |error| Err(spool_error(&error)))
     }
 
-    /// The letters that stay hidden if their receipts cannot be read.
+    /// Returns the letters that stay hidden because their receipts cannot be read.
     pub(super) fn unreadable(&self, error: &ExitError) -> Unreleased {
         Unreleased { count: self.count(), why: error.to_string() }
     }
 }
 
-/// Returns true if a call failed for all of its letters, several times: the next ones would fail as well.
+/// Returns true if a call failed for all its letters several times, so that the next calls would fail, too.
 fn all_failed(results: &[Result<(), CallError>]) -> bool {
     results.iter().all(|result| matches!(result, Err(CallError::Failed(_) | CallError::Refused(_))))
 }
 
-/// Groups of ten. The last one may be smaller.
+/// Splits items into groups of ten. The last group may be smaller.
 fn batches<T>(mut items: impl Iterator<Item = T>) -> impl Iterator<Item = Vec<T>> {
     std::iter::from_fn(move || {
         let batch: Vec<T> = items.by_ref().take(MAX_BATCH).collect();

@@ -1,8 +1,8 @@
-//! A hold on the letters of a DLQ: a look receives them, they stay hidden while it lasts so that none is seen twice, and are
-//! released at its end.
+//! Holds the letters of a DLQ while a command reads them. The command receives the letters, which stay hidden so that none is
+//! seen twice, and releases them at its end.
 //!
-//! Of each letter that was seen, memory keeps 16 bytes; the receipts of those that are [held](super::held) are on disk. Beyond what SQS allows in flight, the
-//! look works in [rounds](drumline_dlq::rounds).
+//! For each letter seen, memory keeps 16 bytes; the receipts of [held](super::held) letters are on disk. If the DLQ has more
+//! letters than SQS allows in flight, the command works in [rounds](drumline_dlq::rounds).
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -28,40 +28,41 @@ use super::spool::Receipt;
 use crate::format::{millis, now_ms};
 use crate::interrupt::interrupted;
 
-/// Receives at once, where the queue gives as much as is asked for. Also the bound of what a killed process leaves hidden without a
-/// receipt on disk: 40 letters.
+/// The number of concurrent receives while the queue returns full batches. It also bounds how many letters a killed process
+/// leaves hidden without a receipt on disk: 40.
 const RECEIVES: usize = 4;
 
-/// The hold of a look at few letters: what a killed look leaves hidden, and several times what it takes.
+/// The hold for a few letters: several times the duration of the command. A killed process leaves its letters hidden for this
+/// time.
 const SHORTEST: Duration = Duration::from_secs(30);
 
-/// Letters received in a second, at the least; a hold lasts twice as long as their round takes at that. Holds that end before their
-/// round bring their letters again, and are renewed by that.
+/// The lowest assumed number of letters received per second. A hold lasts twice as long as its round takes at this rate. If a
+/// hold ends before its round, the letter is received again, which renews its hold.
 const SLOWEST_PER_SEC: usize = 100;
 
-/// The longest hold: so long are letters hidden after a process that was killed.
+/// The longest hold: a killed process leaves letters hidden for at most this time.
 const LONGEST: Duration = Duration::from_mins(10);
 
-/// Receives in a row that may fail, if SQS throttles them or cannot be reached.
+/// The number of consecutive receives that may fail because SQS throttles them or cannot be reached.
 const FAILED_RECEIVES: u32 = 5;
 
-/// The wait after the first of them. It doubles.
+/// The wait after the first failed receive. It doubles.
 const RECEIVE_AGAIN: Duration = Duration::from_millis(200);
 
-/// How a look holds letters.
+/// The options of a hold.
 #[derive(Debug, Clone)]
 pub(super) struct HoldOptions {
-    /// The most letters to look at.
+    /// The largest number of letters to read.
     pub(super) limit: usize,
-    /// The length of a hold. By default it follows from the number of letters.
+    /// The duration of a hold. By default it depends on the number of letters.
     pub(super) hold: Option<Duration>,
-    /// The file for the receipts, for one that outlives the process. Letters whose receipts an earlier process has left in it are
+    /// The file for the receipts, if it must outlive the process. Letters whose receipts an earlier process has left in it are
     /// released first.
     pub(super) spool: Option<PathBuf>,
 }
 
 impl HoldOptions {
-    /// A look at so many letters, at the most.
+    /// Returns options that read at most this many letters.
     pub(super) fn limited(limit: usize) -> Self {
         Self { limit, hold: None, spool: None }
     }
@@ -70,36 +71,36 @@ impl HoldOptions {
 /// A letter that is held.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
-    /// With the receipt that holds it.
+    /// The message with the receipt that holds it.
     pub(super) message: Message,
-    /// The end of the hold, in milliseconds since the Unix epoch. The receipt must not be used after it.
+    /// The end of the hold, in milliseconds since the Unix epoch. The receipt must not be used after this time.
     pub(super) until: u64,
 }
 
 impl Held {
-    /// The message's id in 16 bytes.
+    /// Returns the message's id in 16 bytes.
     pub(super) fn id(&self) -> LetterId {
         LetterId::of(&self.message.id)
     }
 
-    /// The receipt that holds it.
+    /// Returns the receipt that holds the letter.
     pub(super) fn receipt(&self) -> Receipt {
         Receipt { id: self.id(), until: self.until, handle: self.message.receipt.clone() }
     }
 }
 
-/// The result of looking further.
+/// The result of reading further.
 #[derive(Debug)]
 pub(super) enum Look {
-    /// Letters that were not seen before, ten at most.
+    /// Letters that were not seen before, at most ten.
     Letters(Vec<Held>),
-    /// Nothing more before the letters that are held are released, by [`Hold::next_round`].
+    /// No more letters until [`Hold::next_round`] releases those that are held.
     RoundOver,
-    /// Nothing more.
+    /// No more letters.
     Over,
 }
 
-/// A look that holds letters.
+/// A pass over a DLQ that holds the letters it receives.
 pub(super) struct Hold<'a> {
     queue: &'a DeadLetterQueue,
     sqs: AwsQueue,
@@ -107,20 +108,20 @@ pub(super) struct Hold<'a> {
     visibility: Duration,
     rounds: Rounds,
     seen: HashSet<LetterId>,
-    /// Letters that were seen, and must be seen again.
+    /// Letters that were seen and must be received again.
     sought: HashSet<LetterId>,
     letters: HeldLetters,
-    /// In tasks of their own: a receive that is dropped may hide letters unknown to the process.
+    /// Receives that run in their own tasks: a dropped receive could hide letters that the process does not know of.
     in_flight: JoinSet<Received>,
-    /// Letters that those may bring, at the most.
+    /// The largest number of letters that these receives may return.
     awaited: usize,
-    /// Receives at once.
+    /// The number of concurrent receives.
     width: usize,
     failed_receives: u32,
     pub(super) bar: ProgressBar,
 }
 
-/// An answer to a receive.
+/// The response to a receive.
 struct Received {
     asked: usize,
     until: u64,
@@ -128,7 +129,7 @@ struct Received {
 }
 
 impl<'a> Hold<'a> {
-    /// Begins a look. It receives nothing yet, but releases the letters that an earlier process has left in the spool.
+    /// Begins a pass. It receives nothing yet, but releases the letters that an earlier process has left in the spool.
     pub(super) async fn begin(queue: &'a DeadLetterQueue, options: HoldOptions) -> Result<Self, ExitError> {
         let visibility = options.hold.unwrap_or_else(|| visibility(options.limit.min(queue.visible)));
         let sqs = AwsQueue::new(queue.clients.clone(), queue.url.clone(), Arc::new(NoopObserver));
@@ -153,18 +154,18 @@ impl<'a> Hold<'a> {
         Ok(hold)
     }
 
-    /// The number of letters that were looked at.
+    /// Returns the number of letters seen.
     pub(super) fn seen(&self) -> usize {
         self.seen.len()
     }
 
-    /// Releases and deletes letters beside the look, which has to [`forget`](Self::forget) them.
+    /// Returns a settler that releases and deletes letters independently. The caller must then [`forget`](Self::forget) them.
     pub(super) fn settler(&self) -> Settler {
         self.letters.settler()
     }
 
-    /// Returns letters that were not seen before, ten at most; none at the end. A new round may release all earlier ones: for looks
-    /// that are done with a letter once they have read it.
+    /// Returns at most ten letters that were not seen before; none at the end. A new round may release all earlier letters, so
+    /// use it only if letters are no longer needed after they were read.
     pub(super) async fn more(&mut self) -> Result<Vec<Held>, ExitError> {
         loop {
             match self.look().await? {
@@ -175,7 +176,7 @@ impl<'a> Hold<'a> {
         }
     }
 
-    /// Looks further. Cancel-safe: what it would have brought is released at the end.
+    /// Reads further. Cancel-safe: letters of a dropped call are released at the end.
     pub(super) async fn look(&mut self) -> Result<Look, ExitError> {
         loop {
             let step = if self.seen() < self.options.limit { self.rounds.next() } else { Step::End };
@@ -192,7 +193,7 @@ impl<'a> Hold<'a> {
         }
     }
 
-    /// Begins receives up to the number that the queue has shown to be worth it.
+    /// Starts receives, up to the number that has proved useful for this queue.
     fn receive_ahead(&mut self) {
         while self.in_flight.len() < self.width {
             let asked = MAX_BATCH.min(self.options.limit - self.seen() - self.awaited);
@@ -215,7 +216,7 @@ impl<'a> Hold<'a> {
         }
     }
 
-    /// Takes the answer to a receive, and returns the letters that were not seen before.
+    /// Processes the response to a receive, and returns the letters that were not seen before.
     fn take(&mut self, received: Received) -> Result<Vec<Held>, ExitError> {
         let Received { asked, until, messages } = received;
         self.awaited -= asked;
@@ -243,11 +244,11 @@ impl<'a> Hold<'a> {
         Ok(shown)
     }
 
-    /// Ends the look after a failed receive, unless it can go on.
+    /// Ends the pass after a failed receive, unless it can continue.
     fn note_failure(&mut self, error: &SqsError) -> Result<(), ExitError> {
         self.width = 1;
         if is_full(error) {
-            // Without a letter of its own in flight, a release would change nothing.
+            // Without an own letter in flight, a release would change nothing.
             if self.letters.count() == 0 && self.in_flight.is_empty() {
                 return Err(unavailable(&self.queue.name, error));
             }
@@ -262,7 +263,7 @@ impl<'a> Hold<'a> {
         Err(unavailable(&self.queue.name, error))
     }
 
-    /// Deletes letters that are held. The results are in their order.
+    /// Deletes letters that are held. The results are in the order of the letters.
     pub(super) async fn delete(&mut self, letters: &[Receipt]) -> Vec<Result<(), CallError>> {
         let receipts = letters.iter().map(|receipt| receipt.handle.clone()).collect();
         let results = self.letters.settler().delete(receipts).await;
@@ -284,7 +285,7 @@ impl<'a> Hold<'a> {
         result
     }
 
-    /// Records that letters are no longer held: they were deleted or released by a [`Settler`].
+    /// Records that letters are no longer held because a [`Settler`] has deleted or released them.
     pub(super) fn forget(&mut self, letters: impl IntoIterator<Item = LetterId>) {
         for id in letters {
             self.letters.forget(id);
@@ -297,14 +298,15 @@ impl<'a> Hold<'a> {
         self.rounds.left(self.letters.count() as u64, self.sought.len() as u64);
     }
 
-    /// Shows letters again if they are received again: they were released.
+    /// Lets released letters be returned again when they are received again.
     pub(super) fn see_again(&mut self, letters: impl IntoIterator<Item = LetterId>) {
         let letters: Vec<LetterId> = letters.into_iter().collect();
         self.forget(letters.iter().copied());
         self.hold_ended(letters);
     }
 
-    /// Shows letters again whose hold has ended. A later receive of this look may hold them already: that is released at the end.
+    /// Lets letters whose hold has ended be returned again. A later receive of this pass may already hold them; it is released
+    /// at the end.
     pub(super) fn hold_ended(&mut self, letters: impl IntoIterator<Item = LetterId>) {
         for id in letters {
             if self.seen.remove(&id) {
@@ -314,12 +316,13 @@ impl<'a> Hold<'a> {
         self.note_left();
     }
 
-    /// The letters that were released, or whose hold has ended, and that were not received again.
+    /// Returns the letters that were released or whose hold has ended, and that were not received again.
     pub(super) fn sought(&self) -> impl Iterator<Item = LetterId> {
         self.sought.iter().copied()
     }
 
-    /// Continues a look that was over: deleted letters of a message group, or holds that have ended, may show others.
+    /// Continues a pass that was over. Deleted letters of a message group, or holds that have ended, may make other letters
+    /// visible.
     pub(super) fn look_again(&mut self) {
         self.rounds.look_again();
     }
@@ -329,7 +332,7 @@ impl<'a> Hold<'a> {
         is_fifo(&self.queue.name)
     }
 
-    /// Releases all letters that are held, so that others can be received.
+    /// Releases all held letters, so that others can be received.
     pub(super) async fn next_round(&mut self) -> Result<(), ExitError> {
         let unreleased = self.letters.release_all().await?;
         self.rounds.released_all();
@@ -337,14 +340,14 @@ impl<'a> Hold<'a> {
         Ok(())
     }
 
-    /// Reports how much was seen, and of that how much matches.
+    /// Reports how many letters were seen, and how many of them match.
     pub(super) fn eprint_notes(&self, matching: Option<usize>) {
         self.bar.finish_and_clear();
         notes::eprint_seen(self.queue, self.seen(), self.options.limit, matching);
     }
 
-    /// Ends the look: the letters that are held can be received again. Another signal ends it at once. Returns the number of those
-    /// that could not be released.
+    /// Ends the pass and releases the held letters. Another signal ends it at once. Returns the number of letters that could
+    /// not be released.
     pub(super) async fn end(mut self) -> usize {
         self.bar.finish_and_clear();
         let unreleased = tokio::select! {
@@ -359,18 +362,18 @@ impl<'a> Hold<'a> {
         if let Some(path) = &self.options.spool
             && unreleased.count == 0
         {
-            // A file that stays has no receipt that can be used.
+            // The remaining file contains no valid receipt.
             let _ = std::fs::remove_file(path);
         }
         unreleased.count
     }
 
-    /// Takes what the last receives bring, so that it is released.
+    /// Takes the letters of the last receives, so that they are released.
     async fn take_last(&mut self) {
         while let Some(received) = self.in_flight.join_next().await {
             let Ok(Received { until, messages: Ok(messages), .. }) = received else { continue };
             let letters: Vec<Held> = messages.into_iter().map(|message| Held { message, until }).collect();
-            // Without a place for their receipts they are released at once.
+            // If their receipts cannot be kept, the letters are released at once.
             let _ = self.letters.keep(letters.iter().map(Held::receipt).collect());
         }
     }
@@ -382,7 +385,7 @@ impl<'a> Hold<'a> {
     }
 }
 
-/// Returns true if SQS refuses a receive, since as many messages are in flight as it allows.
+/// Returns true if SQS refuses a receive because the limit of messages in flight is reached.
 fn is_full(error: &SqsError) -> bool {
     error.kind == SqsErrorKind::Throttled && error.text.contains("OverLimit")
 }
@@ -391,7 +394,7 @@ fn resume_panic<T>(error: tokio::task::JoinError) -> T {
     std::panic::resume_unwind(error.into_panic())
 }
 
-/// The hold of a look at so many letters.
+/// Returns the hold for this many letters.
 fn visibility(letters: usize) -> Duration {
     let round = Duration::from_secs((letters / SLOWEST_PER_SEC) as u64);
     (SHORTEST + 2 * round).min(LONGEST)

@@ -1,4 +1,4 @@
-//! The file of a journal: one writer, each commit a write and a sync.
+//! The file of a journal. It has one writer, and each commit is a write and a sync.
 
 use std::fs::File;
 use std::io::{self, BufReader, Write};
@@ -14,10 +14,10 @@ use tokio::task::JoinHandle;
 use crate::file_lock::FileLock;
 use crate::state_folder::{create_folder, state_folder, sync_folder};
 
-/// The ending of journals' names.
+/// The file extension of journals.
 const JOURNAL: &str = "journal";
 
-/// The ending of the file of receipts beside a journal.
+/// The file extension of the receipts beside a journal.
 const HELD: &str = "held";
 
 /// The journal of a running action.
@@ -28,11 +28,11 @@ pub(super) struct Journal {
     _lock: FileLock,
     /// The length up to the last commit.
     length: u64,
-    /// A commit has failed. Nothing is written any more, since later lines would have to follow from those that are missing.
+    /// True if a commit has failed. Nothing more is written, because later lines would depend on the missing ones.
     is_broken: bool,
 }
 
-/// A commit on its way to the disk.
+/// A commit that is being written.
 pub(super) struct Commit {
     bytes: u64,
     written: JoinHandle<io::Result<()>>,
@@ -70,7 +70,7 @@ impl Journal {
         })
     }
 
-    /// Opens a journal to continue it, with letters hidden for so long. The state is that of the process before.
+    /// Opens a journal to continue it. Letters will be hidden for `hold`. Returns the state that the earlier process left.
     pub(super) fn open(path: &Path, hold: Duration) -> Result<(Self, State), ExitError> {
         let unreadable = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => {
@@ -82,11 +82,11 @@ impl Journal {
         let lock = FileLock::acquire(&file, path)?;
         let (state, length) = State::read(BufReader::new(&file))
             .map_err(|corrupt| ExitError::usage(format!("{} is no journal: {corrupt}", path.display())))?;
-        // Only if there is something to cut off: the time of the last change says when its process was alive.
+        // Only if there is something to cut off: the time of the last change shows when its process was alive.
         if file.metadata().map_err(unreadable)?.len() > length {
             file.set_len(length).map_err(|error| unwritable(path, &error))?;
         }
-        // Letters that a killed process has hidden may stay so for its hold, also if this process is killed.
+        // Letters that a killed process has hidden may stay hidden for its hold, even if this process is killed, too.
         let before = if state.is_over() { 0 } else { state.hold_secs() };
         let log = Log::resume(state.clone(), crate::format::now_ms(), before.max(hold.as_secs()));
         Ok((
@@ -95,15 +95,15 @@ impl Journal {
         ))
     }
 
-    /// The file of receipts beside it.
+    /// Returns the path of the receipts' file beside the journal.
     pub(super) fn held_path(&self) -> PathBuf {
-        // Added to the whole name: other journals may have the same one but for its ending.
+        // The extension is added to the whole name, because another journal may differ only in its extension.
         let mut path = self.path.clone().into_os_string();
         path.push(format!(".{HELD}"));
         path.into()
     }
 
-    /// Begins to write the lines so far.
+    /// Begins to write the pending lines.
     pub(super) fn begin_commit(&mut self) -> Commit {
         let lines = self.log.take_lines();
         let is_broken = self.is_broken;
@@ -126,7 +126,7 @@ impl Journal {
         self.is_broken
     }
 
-    /// Ends a commit, and returns what may be done now.
+    /// Ends a commit, and returns the operations that are now permitted.
     pub(super) fn end_commit(&mut self, bytes: u64, written: io::Result<()>) -> Result<Permitted, ExitError> {
         match written {
             Ok(()) => {
@@ -135,14 +135,14 @@ impl Journal {
             }
             Err(error) => {
                 self.is_broken = true;
-                // A part of a line may be there. A reader cuts it off, too.
+                // A part of a line may remain. A reader cuts it off, too.
                 let _ = self.file.set_len(self.length);
                 Err(unwritable(&self.path, &error))
             }
         }
     }
 
-    /// Writes the lines so far, and returns what may be done now.
+    /// Writes the pending lines, and returns the operations that are now permitted.
     pub(super) async fn commit(&mut self) -> Result<Permitted, ExitError> {
         let mut commit = self.begin_commit();
         let written = commit.written().await;
@@ -151,12 +151,12 @@ impl Journal {
 }
 
 impl Commit {
-    /// The bytes that are written.
+    /// Returns the number of bytes written.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Waits until they are on disk. Cancel-safe.
+    /// Waits until the commit is on disk. Cancel-safe.
     pub(super) async fn written(&mut self) -> io::Result<()> {
         match (&mut self.written).await {
             Ok(result) => result,
@@ -168,27 +168,29 @@ impl Commit {
 /// Returns the path of the journal of the action with this name.
 ///
 /// # Errors
-/// If no folder is known for it, or the name is no name of a file.
+///
+/// Returns an error if the folder is not known, or if the name is not a valid file name.
 pub(super) fn path_of(name: &str) -> Result<PathBuf, ExitError> {
     path_with(name, JOURNAL)
 }
 
-/// Returns the path of the action's file with this ending, in the folder of journals.
+/// Returns the path of the action's file with this extension in the folder of journals.
 ///
 /// # Errors
-/// As those of [`path_of`].
+///
+/// Returns the errors of [`path_of`].
 pub(super) fn path_with(name: &str, ending: &str) -> Result<PathBuf, ExitError> {
     check_name(name).map_err(ExitError::usage)?;
     Ok(folder()?.join(format!("{name}.{ending}")))
 }
 
-/// Returns the path of the journal that `--resume` names: by the action's name or by its path.
+/// Returns the path of the journal that `--resume` names by the action's name or by its path.
 pub(super) fn path_to_resume(text: &str) -> Result<PathBuf, ExitError> {
     let is_path = text.contains(std::path::MAIN_SEPARATOR) || text.ends_with(&format!(".{JOURNAL}"));
     if is_path { Ok(PathBuf::from(text)) } else { path_of(text) }
 }
 
-/// Returns the folder of journals: `$XDG_STATE_HOME/drumline/dlq`, else that in `~/.local/state`.
+/// Returns the folder of journals: `$XDG_STATE_HOME/drumline/dlq`, otherwise the same folder in `~/.local/state`.
 pub(super) fn folder() -> Result<PathBuf, ExitError> {
     state_folder("dlq")
 }

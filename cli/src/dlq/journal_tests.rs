@@ -23,7 +23,7 @@ fn header(hold: Duration) -> Header {
     }
 }
 
-/// A resume with this hold, whose process is killed after its first commit. Returns the hold that it read.
+/// Resumes with this hold in a process that is killed after its first commit. Returns the hold that it read.
 async fn killed_resume(path: &Path, hold: Duration) -> u64 {
     let (mut journal, state) = Journal::open(path, hold).unwrap();
     journal.commit().await.unwrap();
@@ -31,7 +31,7 @@ async fn killed_resume(path: &Path, hold: Duration) -> u64 {
 }
 
 #[tokio::test]
-async fn a_resume_waits_for_the_longest_hold_of_the_processes_that_were_killed() {
+async fn a_resume_waits_for_the_longest_hold_of_killed_processes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.journal");
     Journal::create(&path, header(SHORT)).unwrap().commit().await.unwrap();
@@ -67,7 +67,7 @@ async fn a_journal_without_a_torn_line_keeps_its_time_of_change() {
 }
 
 #[test]
-fn journals_of_the_same_name_but_for_the_ending_have_receipts_of_their_own() {
+fn journals_that_differ_in_extension_keep_separate_receipts() {
     let folder = tempfile::tempdir().unwrap();
     let held = |name: &str| Journal::create(&folder.path().join(name), header(SHORT)).unwrap().held_path();
     assert_ne!(held("replay.jobs"), held("replay.mail"));

@@ -1,4 +1,4 @@
-//! `drumline dlq ls`: a line for each message, and why it is there.
+//! `drumline dlq ls`: prints a line for each message with the reason why it is there.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ use crate::interrupt::unless_interrupted;
 use crate::list::{Column, FORMS, List};
 use crate::output::Output;
 
-/// Lists the dead letters: which jobs, since when, received how often, and why
+/// Lists the dead letters: job, age, number of receives and reason
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -39,13 +39,13 @@ pub(super) struct LsArgs {
     queue: QueueArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// Look at so many messages at most, whether they match or not
+    /// Read at most this many messages, whether they match or not
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..), default_value = "100")]
     limit: u32,
-    /// Show all columns, and nothing cut
+    /// Show all columns without truncation
     #[arg(long)]
     wide: bool,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -71,7 +71,7 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
         }
     })
     .await;
-    // What was seen before it failed is put back and shown all the same.
+    // Letters that were seen before an error are still released and shown.
     let matching = (!filter.is_open()).then_some(list.count());
     let shown = list.end();
     if listed.is_ok() || look.seen() > 0 {
@@ -93,7 +93,7 @@ static COLUMNS: [Column; 5] = [
     Column::cut("REASON", usize::MAX),
 ];
 
-/// The columns with `--wide`, and of lines for other programs.
+/// The columns of `--wide` and of output for other programs.
 const WIDE: [&str; 6] = ["JOB", "TYPE", "SENT", "RECEIVES", "REASON", "MESSAGE"];
 
 fn add(list: &mut List<5, 6>, letter: &DeadLetter, now: u64) -> Result<(), ExitError> {

@@ -1,7 +1,7 @@
-//! `drumline dlq`: dead letters read, counted, exported, replayed, deleted and watched.
+//! `drumline dlq`: reads, counts, exports, replays, deletes and watches dead letters.
 //!
-//! [`queue`] finds it, [`hold`] receives its messages and releases them, [`dead_letter`] is one of them with its history, [`filter`]
-//! selects some of them. A command is what it does with those.
+//! [`queue`] finds the DLQ, [`hold`] receives its messages and releases them, [`dead_letter`] is one message with its history,
+//! and [`filter`] selects messages. Each command builds on these.
 
 mod action_files;
 mod action_log;
@@ -80,7 +80,7 @@ enum Command {
     Watch(WatchArgs),
 }
 
-/// Runs a command. `handlers_optional` is true for a program that may run without handlers of its own.
+/// Runs a command. `handlers_optional` is true for a program that may run without its own handlers.
 pub(crate) fn dlq(
     args: &DlqArgs,
     environment: &Environment,
@@ -95,7 +95,7 @@ pub(crate) fn dlq(
     let result = runtime.block_on(async {
         match &args.command {
             Command::Actions(args) => Box::pin(actions::actions(args, environment)).await,
-            // Large futures, with all that the SDK does in them.
+            // These futures are large, because they contain those of the SDK.
             Command::Delete(args) => Box::pin(delete::delete(args, environment)).await,
             Command::Export(args) => Box::pin(export::export(args, environment)).await,
             Command::Ls(args) => Box::pin(ls::ls(args, environment)).await,

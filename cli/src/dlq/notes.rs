@@ -1,4 +1,4 @@
-//! Notes of a look, beside the output of its command.
+//! Notes about a pass over a DLQ, beside the output of its command.
 
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use super::queue::DeadLetterQueue;
 use crate::format::{count, millis, note, short};
 
-/// Reports the number of letters that were seen, of those that match, and of those that were not looked at.
+/// Reports the number of letters that were seen, that match, and that were not read.
 pub(super) fn eprint_seen(queue: &DeadLetterQueue, seen: usize, limit: usize, matching: Option<usize>) {
     queue.eprint_unopened();
     let DeadLetterQueue { name, visible, hidden, .. } = queue;
@@ -63,7 +63,7 @@ pub(super) fn eprint_unreleased(letters: usize, hold: Duration, why: &str) {
     ));
 }
 
-/// The progress of a look, on a terminal.
+/// Returns the progress bar of a pass, for a terminal.
 pub(super) fn progress_bar(expected: usize) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -71,7 +71,7 @@ pub(super) fn progress_bar(expected: usize) -> ProgressBar {
     let template = "{spinner} looked at {pos} of about {len}, {rate}{msg}";
     let style = ProgressStyle::with_template(template).expect("the template is sound");
     let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
-        // A line of progress that cannot be written is not missed.
+        // An error while writing the progress line can be ignored.
         let _ = write!(out, "{:.0}/s", state.per_sec());
     });
     let bar = ProgressBar::new(expected as u64).with_style(style);

@@ -1,4 +1,4 @@
-//! Which queue is the DLQ, and whether it may be looked into.
+//! Finds the DLQ, and checks that it can be read without side effects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,29 +18,29 @@ use super::dead_letter::DeadLetter;
 use super::unopened::Unopened;
 use crate::connection::connect_to;
 
-/// How long a receive waits. A wait at all has SQS ask all of its servers instead of some; more of it only delays the end.
+/// The wait time of a receive. Any wait makes SQS ask all of its servers instead of a subset; a longer one only delays the end.
 pub(super) const WAIT: Duration = Duration::from_secs(1);
 
 /// A dead-letter queue.
 pub(super) struct DeadLetterQueue {
     pub(super) name: String,
     pub(super) url: String,
-    /// None from an emulator that does not say it.
+    /// `None` for an emulator that does not report it.
     pub(super) arn: Option<String>,
     pub(super) clients: Clients,
-    /// About how many messages can be received.
+    /// The approximate number of messages that can be received.
     pub(super) visible: usize,
-    /// About how many other receivers have.
+    /// The approximate number of messages that other receivers hold.
     pub(super) hidden: usize,
     /// The rules by which the queue's worker decodes its messages.
     pub(super) intake: Intake,
-    /// Opens payloads that are in S3, or compressed.
+    /// Opens payloads that are in S3 or compressed.
     payloads: Payloads,
     unopened: Unopened,
 }
 
 impl DeadLetterQueue {
-    /// The one that the command line names, or the DLQ of the only queue of the settings.
+    /// Returns the DLQ that the command line names, otherwise the DLQ of the only queue in the settings.
     pub(super) async fn find(args: &QueueArgs, settings: &Settings) -> Result<Self, ExitError> {
         let given = args
             .dlq_url
@@ -65,7 +65,7 @@ impl DeadLetterQueue {
         }
     }
 
-    /// The DLQ of a journal that is resumed, with the settings of the queue by which it was found.
+    /// Returns the DLQ of a journal that is resumed, with the settings of the queue that was given at its begin.
     pub(super) async fn resumed(
         args: &QueueArgs,
         settings: &Settings,
@@ -81,7 +81,7 @@ impl DeadLetterQueue {
         Self::allowed(Self::examine(url.to_string(), clients, intake, &settings.payloads).await?, args.force)
     }
 
-    /// Asks again about how many messages receivers hold.
+    /// Returns the approximate number of messages that receivers hold now.
     pub(super) async fn hidden_by_now(&self) -> Result<usize, ExitError> {
         let (url, clients) = (self.url.clone(), self.clients.clone());
         let payloads = PayloadSettings::default();
@@ -120,7 +120,7 @@ impl DeadLetterQueue {
         Ok((Self { name, url, arn, clients, visible, hidden, intake, payloads, unopened }, redrive))
     }
 
-    /// Returns the letter of a message, with its payload if that is in S3 or compressed and can be opened.
+    /// Returns the letter of a message. A payload in S3 or a compressed one is opened if possible.
     pub(super) async fn letter(&self, message: Message) -> DeadLetter {
         match Box::pin(self.payloads.opened(&message)).await {
             Ok(None) => DeadLetter::new(message, &self.intake),
@@ -139,7 +139,8 @@ impl DeadLetterQueue {
     }
 }
 
-/// The rules by which the worker of a queue decodes its messages. No scope is needed: a job is looked up by its id.
+/// Returns the rules by which the worker of a queue decodes its messages. They need no scope, because a job is looked up by its
+/// id.
 fn intake_of(settings: &Settings, queue: &Url) -> Intake {
     let mut intake = intake(&settings.for_queue(queue), Arc::from(""), settings.legacy_records);
     if settings.forward_to.is_some() {
@@ -148,11 +149,11 @@ fn intake_of(settings: &Settings, queue: &Url) -> Intake {
     intake
 }
 
-/// Looking into a queue with a redrive policy moves messages on, some time.
+/// Returns the error for a DLQ with its own redrive policy: receiving its messages would eventually move them.
 fn refuse_chain(name: &str, redrive: &Redrive) -> ExitError {
     ExitError::usage(format!(
-        "{name} has a redrive policy of its own: what is received more than {} times moves on to {}, and a look is a \
-         receive. --force looks all the same",
+        "{name} has its own redrive policy: a message that is received more than {} times moves to {}, and reading the \
+         DLQ receives its messages. Use --force to read it anyway",
         redrive.max_receive_count, redrive.dead_letter_target_arn
     ))
 }

@@ -1,4 +1,4 @@
-//! Asks for the histories of dead letters, for as long as somebody answers: a list without reasons is better than none.
+//! Looks up the histories of dead letters while a store or worker answers: a list without reasons is better than none.
 
 use drumline_consumer::ExitError;
 use drumline_consumer::job_view::{JobFilter, JobView};
@@ -9,12 +9,12 @@ use super::dead_letter::DeadLetter;
 use crate::format::note;
 use crate::job_lookup::{Histories, LookupError};
 
-/// Who is asked for histories.
+/// The place where histories are looked up.
 pub(super) struct ReasonLookup {
     histories: Option<Histories>,
-    /// Why nobody is asked any more.
+    /// The reason why histories are no longer looked up.
     silence: Option<String>,
-    /// Histories could be looked up at first.
+    /// True if a lookup has succeeded before.
     has_answered: bool,
 }
 
@@ -22,7 +22,7 @@ impl ReasonLookup {
     pub(super) async fn open(settings: &Settings) -> Result<Self, ExitError> {
         match Histories::open(settings).await {
             Ok(histories) => Ok(Self::of(Some(histories), None)),
-            // With memory: nobody can be asked where the worker has no address, and that is right for a worker.
+            // With `memory:` and no address of a worker there are no histories. That is a valid configuration of a worker.
             Err(LookupError::Settings(text)) if settings.store.location.outlives_its_process() => {
                 Err(ExitError::usage(text))
             }
@@ -31,16 +31,17 @@ impl ReasonLookup {
     }
 
     fn of(histories: Option<Histories>, silence: Option<String>) -> Self {
-        // A store has answered when it was opened; a worker is not asked before the first question.
+        // A store has answered when it was opened; a worker has not been asked yet.
         let has_answered = matches!(histories, Some(Histories::Store(_)));
         Self { histories, silence, has_answered }
     }
 
-    /// Checks that histories are still looked up, if they were at the beginning. Without them a filter by type, reason or fingerprint
-    /// has another meaning than at the beginning.
+    /// Checks that histories can still be looked up, if they could at the beginning. Without them, a filter by type, reason or
+    /// fingerprint would have another meaning.
     ///
     /// # Errors
-    /// If their place does not answer any more.
+    ///
+    /// Returns an error if the place of histories no longer answers.
     pub(super) fn expect_no_loss(&self) -> Result<(), ExitError> {
         match &self.silence {
             Some(silence) if self.has_answered && self.histories.is_none() => Err(ExitError::unavailable(
@@ -50,7 +51,7 @@ impl ReasonLookup {
         }
     }
 
-    /// Gives the letters their histories.
+    /// Adds the histories to the letters.
     pub(super) async fn add(&mut self, letters: &mut [DeadLetter]) {
         let Some(histories) = &self.histories else { return };
         let asked = letters.iter().map(|letter| letter.history_in(histories));
@@ -69,12 +70,12 @@ impl ReasonLookup {
         }
     }
 
-    /// Returns who is asked, while there are answers.
+    /// Returns the place of histories while it answers.
     pub(super) fn histories(&self) -> Option<&Histories> {
         self.histories.as_ref()
     }
 
-    /// Stops asking, since there was no answer.
+    /// Stops the lookups after one was not answered.
     pub(super) fn give_up(&mut self, silence: &LookupError) {
         self.histories = None;
         self.silence = Some(silence.text().to_owned());
@@ -91,7 +92,7 @@ impl ReasonLookup {
         }
     }
 
-    /// Tells why reasons are missing, where they are.
+    /// Reports why reasons are missing, if they are.
     pub(super) fn eprint_notes(&self) {
         if let Some(silence) = &self.silence {
             note(&format!("no histories, so reasons are known of copied messages only: {silence}"));
@@ -106,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// Looks one letter up at a worker that has ended.
+    /// Looks up one letter at a worker that has ended.
     async fn looked_up(has_answered: bool) -> ReasonLookup {
         let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let histories = Some(Histories::Worker { addr, token: None });

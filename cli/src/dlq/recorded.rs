@@ -1,13 +1,13 @@
-//! Flags that are kept as they were given, so that a later process can be given the same.
+//! Flags that are recorded as they were given, so that a later process can use the same flags.
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
-/// Flags with their words: `--type=email.send`.
+/// Flags with their original words, such as `--type=email.send`.
 #[derive(Debug, Clone)]
 pub(super) struct Recorded<T> {
     pub(super) value: T,
-    /// In the order of the help.
+    /// The words in the order of the help.
     pub(super) words: Vec<String>,
 }
 
@@ -15,7 +15,8 @@ impl<T: Args> Recorded<T> {
     /// Reads flags from their words.
     ///
     /// # Errors
-    /// If a flag is unknown, or its value is not valid any more.
+    ///
+    /// Returns an error if a flag is unknown or its value is no longer valid.
     pub(super) fn from_words(words: &[String]) -> Result<Self, clap::Error> {
         let command = Self::augment_args(Command::new("replay").no_binary_name(true));
         Self::from_arg_matches(&command.try_get_matches_from(words)?)

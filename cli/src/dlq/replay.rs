@@ -1,4 +1,4 @@
-//! `drumline dlq replay`: dead letters back into their queues, with nothing lost wherever it is killed.
+//! `drumline dlq replay`: sends dead letters back to their queues. It loses no letter even if it is killed.
 
 mod args;
 mod ask;
@@ -49,16 +49,16 @@ use origins::Origins;
 use run::{Bounds, Run};
 use source::{Learned, Source};
 
-/// The variable of forward mode, in which no handlers are made.
+/// The variable that enables forward mode, in which there are no handlers.
 const FORWARD_TO: &str = "DRUMLINE_FORWARD_TO";
 
-/// How long after its last line a process may still have received letters, at the most.
+/// The longest time after its last line in which a process may still have received letters.
 const SILENCE_MS: u64 = 60_000;
 
-/// Letters of one line of the journal that says which were chosen.
+/// The number of letters in one line of the journal about chosen letters.
 const CHOSEN: usize = 1_000;
 
-/// Makes the handlers that are asked what they would refuse. In forward mode there are none.
+/// Makes the handlers, which decide what they would refuse. In forward mode there are none.
 pub(super) fn handlers(
     args: &ReplayArgs,
     environment: &Environment,
@@ -115,7 +115,7 @@ async fn begin(
     let stop_after = args.stop_after(choice.from.is_some())?;
     let limit = at_most(choice.limit);
     let mut changes = choice.changes.read(limit, None)?;
-    // Of an action that asks, too: they are shown before the question.
+    // An action that asks needs them too: the question shows them.
     if args.consent.dry_run || !args.consent.yes {
         changes.keep_preview();
     }
@@ -169,7 +169,7 @@ async fn begin(
     {
         Ok(log) => log,
         Err(error) => {
-            // Nothing was sent by it.
+            // The journal has sent nothing.
             let _ = std::fs::remove_file(&journal.path);
             return Err(error);
         }
@@ -179,15 +179,15 @@ async fn begin(
     Box::pin(run(args, &queue, journal, decider, bounds, None, &log)).await
 }
 
-/// The action that decides about letters.
+/// The action whose letters are decided about.
 struct Action<'a> {
     name: &'a str,
     started_at: u64,
-    /// The file that the letters come from.
+    /// The file from which the letters come.
     export: Option<PathBuf>,
 }
 
-/// Returns what decides about the letters of an action.
+/// Returns the decider for the letters of an action.
 async fn decider<'a>(
     choice: &ChoiceArgs,
     action: Action<'a>,
@@ -268,18 +268,18 @@ async fn resume(
     let action = Action { name: &header.name, started_at: header.started_at, export };
     let decider = decider(choice, action, changes, &queue, &settings, router).await?;
     let limit = choice.limit.map_or(usize::MAX, |limit| (limit as usize).saturating_sub(state.sent()));
-    // A process that ends by itself releases what it holds, and removes the file of receipts.
+    // A process that ends by itself releases what it holds and removes the file of receipts.
     let was_killed = !state.is_over() && journal.held_path().exists();
     let hidden_until = if was_killed && !args.no_wait { hidden_until(&journal, &state) } else { 0 };
     let recorded = recording::beginning(&queue, &header, &path, args.bounds())?;
     let log = ActionLog::resume(ActionStore::open(&settings).await?, recorded, Locking::Exclusive).await?;
-    // Before the first receive: if this process is killed, too, the next one has to know of it.
+    // Written before the first receive: if this process is killed, too, the next one must know the hold.
     journal.commit().await?;
     let bounds = bounds(args, limit, stop_after, hidden_until);
     Box::pin(run(args, &queue, journal, decider, bounds, Some(&state), &log)).await
 }
 
-/// The time until which a killed process may have hidden letters.
+/// Returns the time until which a killed process may have hidden letters.
 fn hidden_until(journal: &Journal, state: &State) -> u64 {
     let files = [journal.path.clone(), journal.held_path()];
     let changed = files.iter().filter_map(|path| std::fs::metadata(path).ok()?.modified().ok());

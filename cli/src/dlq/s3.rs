@@ -1,4 +1,4 @@
-//! The few requests to S3 that exports need: objects are written once, listed and read.
+//! The S3 requests for exports: objects are written once, listed and read.
 
 mod bucket;
 mod listing;

@@ -1,4 +1,4 @@
-//! The letters of a look that are chosen, with their histories.
+//! The chosen letters of a pass, with their histories.
 
 use drumline_dlq::filter::Filter;
 use drumline_dlq::letter_id::LetterId;
@@ -19,24 +19,24 @@ pub(super) struct Selected {
 }
 
 impl Selected {
-    /// The message's id in 16 bytes.
+    /// Returns the message's id in 16 bytes.
     pub(super) fn id(&self) -> LetterId {
         LetterId::of(&self.letter.message().id)
     }
 
-    /// The receipt by which it is held.
+    /// Returns the receipt that holds the letter.
     pub(super) fn receipt(&self) -> Receipt {
         Receipt { id: self.id(), until: self.until, handle: self.letter.message().receipt.clone() }
     }
 }
 
-/// The most letters that are chosen; all where there is no `--limit`.
+/// Returns the largest number of letters to choose; all without `--limit`.
 pub(super) fn at_most(limit: Option<u32>) -> usize {
     limit.map_or(usize::MAX, |limit| limit as usize)
 }
 
-/// Returns those of the letters that the filter chooses, with their histories if those can be looked up. They are looked up only of
-/// letters that may be chosen.
+/// Returns the letters that the filter accepts, with their histories if these can be looked up. Histories are looked up only
+/// for letters that may be chosen.
 pub(super) async fn select(
     letters: Vec<Held>,
     queue: &DeadLetterQueue,

@@ -1,4 +1,4 @@
-//! Releases and deletes letters, ten to a call, by the receipts under which they are held.
+//! Releases and deletes letters by their receipts, ten to a call.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use drumline_runtime::Queue;
 use drumline_runtime::aws::AwsQueue;
 use futures_util::{StreamExt, stream};
 
-/// Calls at once.
+/// The number of concurrent calls.
 const CALLS: usize = 4;
 
-/// How often a call is made for entries that fail.
+/// The number of attempts for entries that fail.
 const TRIES: u32 = 3;
 
-/// The wait in between, at first.
+/// The wait between attempts, at first.
 const RETRY_WAIT: Duration = Duration::from_millis(200);
 
-/// A DLQ whose letters are released and deleted. Cheap to clone.
+/// Releases and deletes letters of one DLQ. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Settler {
     sqs: AwsQueue,
 }
 
-/// The end of a hold.
+/// The operation that ends a hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Settling {
     Release,
@@ -34,13 +34,14 @@ impl Settler {
         Self { sqs }
     }
 
-    /// Makes letters receivable again. A letter that is no longer held is. The results are in the order of the receipts.
+    /// Makes letters receivable again. Succeeds for a letter that is no longer held. The results are in the order of the
+    /// receipts.
     pub(super) async fn release(&self, receipts: Vec<String>) -> Vec<Result<(), CallError>> {
         self.settle(Settling::Release, receipts).await
     }
 
-    /// Deletes letters. The results are in the order of the receipts. [`CallError::Gone`] is the answer to a receipt that is no
-    /// longer valid: another receiver may have the letter.
+    /// Deletes letters. The results are in the order of the receipts. A receipt that is no longer valid results in
+    /// [`CallError::Gone`]: another receiver may have the letter.
     pub(super) async fn delete(&self, receipts: Vec<String>) -> Vec<Result<(), CallError>> {
         self.settle(Settling::Delete, receipts).await
     }
@@ -58,7 +59,7 @@ impl Settler {
         results
     }
 
-    /// One call, and further ones for those of its entries that failed.
+    /// Makes one call, and further calls for the entries that failed.
     async fn settle_batch(&self, what: Settling, receipts: Vec<String>) -> Replies {
         let mut results: Replies = vec![Err(CallError::Failed(String::new())); receipts.len()];
         let mut left: Vec<usize> = (0..receipts.len()).collect();
@@ -80,7 +81,7 @@ impl Settler {
 }
 
 fn action(what: Settling, receipts: impl Iterator<Item = String>) -> Action {
-    // No ledger knows of these deliveries.
+    // These deliveries are unknown to any ledger.
     let delivery = DeliveryId::default();
     match what {
         Settling::Delete => Action::Delete(receipts.map(|receipt| Entry { delivery, receipt }).collect()),

@@ -1,4 +1,4 @@
-//! `drumline dlq show`: everything of one message.
+//! `drumline dlq show`: prints all details of one message.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -24,7 +24,7 @@ use crate::job_text::write_job;
 use crate::output::{Output, print};
 use crate::pretty::pretty;
 
-/// Everything of one dead letter: body, attributes, history
+/// Shows one dead letter completely: body, attributes, history
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -39,14 +39,14 @@ SQS finds nothing by id, so messages are looked at until it is found.
 
 Exit status: 0 shown, 1 not found, 64 bad usage, 69 the queue cannot be reached."))]
 pub(super) struct ShowArgs {
-    /// The message's id, or the job's
+    /// The id of the message or of its job
     id: String,
     #[command(flatten)]
     queue: QueueArgs,
-    /// Look at so many messages at most, whether they match or not
+    /// Read at most this many messages, whether they match or not
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..), default_value = "1000")]
     limit: u32,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -96,7 +96,7 @@ pub(super) async fn show(args: &ShowArgs, environment: &Environment) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// A letter with everything of it, for programs.
+/// A letter with all its details, for programs.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct All<'a> {
@@ -110,17 +110,17 @@ struct All<'a> {
     sequence_number: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_header: Option<&'a str>,
-    /// Texts, and of bytes their hexadecimal notation.
+    /// Attributes as texts; bytes in hexadecimal notation.
     attributes: Map<String, Value>,
-    /// Why the body is no job.
+    /// The reason why the body is no job.
     #[serde(skip_serializing_if = "Option::is_none")]
     undecodable: Option<&'a str>,
-    /// As it is.
+    /// The body as it is in the message.
     body: &'a str,
-    /// The object that has the payload, if it is in S3.
+    /// The S3 object that contains the payload, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pointer: Option<String>,
-    /// The body as a worker decodes it, if it is in S3 or compressed and was opened.
+    /// The body as a worker decodes it, if it was in S3 or compressed and could be opened.
     #[serde(skip_serializing_if = "Option::is_none")]
     opened: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,7 +154,7 @@ impl<'a> All<'a> {
     }
 }
 
-/// The place of the object that has the payload.
+/// Returns the place of the object that contains the payload.
 fn pointer(letter: &DeadLetter) -> Option<String> {
     letter.letter().encoded()?.pointer.as_ref().map(ToString::to_string)
 }
@@ -203,7 +203,7 @@ fn write_letter(out: &mut impl Write, letter: &DeadLetter, now: u64, is_terminal
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing into a text cannot fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     })
@@ -258,7 +258,7 @@ mod tests {
             "raw: 00ff (hexadecimal)",
             "    \"n\": 12345678901234567890123",
             "VERDICT   no such user",
-            "failed for good",
+            "failed permanently",
         ] {
             assert!(text.contains(words), "{words:?} in\n{text}");
         }

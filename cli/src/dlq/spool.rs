@@ -1,4 +1,4 @@
-//! Receipts of held letters on disk: some 400 bytes each on AWS, too many for memory where a DLQ is large.
+//! Receipts of held letters on disk: about 400 bytes each on AWS, too much memory for a large DLQ.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -9,32 +9,32 @@ use tempfile::NamedTempFile;
 
 use crate::format::now_ms;
 
-/// The length of a record before its receipt: the id, the end of the hold, the receipt's length.
+/// The length of a record without its receipt: the id, the end of the hold, the receipt's length.
 const HEAD: usize = 16 + 8 + 4;
 
-/// A receipt is not used in the last seconds of its hold, while a call may be on its way.
+/// A receipt is not used in the last seconds of its hold, because a call takes time.
 const MARGIN_MS: u64 = 5_000;
 
-/// A longer receipt is damage. SQS's are shorter than a kibibyte.
+/// A longer receipt means that the file is damaged. SQS's receipts are shorter than a kibibyte.
 const LONGEST_RECEIPT: usize = 1 << 16;
 
 /// The receipt of a held letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Receipt {
     pub(super) id: LetterId,
-    /// The end of the hold, in milliseconds since the Unix epoch. The receipt is not used after it: the letter may be another
-    /// receiver's by then.
+    /// The end of the hold, in milliseconds since the Unix epoch. The receipt must not be used after this time, because another
+    /// receiver may then have the letter.
     pub(super) until: u64,
     pub(super) handle: String,
 }
 
 impl Receipt {
-    /// Returns true if the letter is still held, and for long enough.
+    /// Returns true if the letter is still held for long enough.
     pub(super) fn is_usable(&self) -> bool {
         now_ms() + MARGIN_MS < self.until
     }
 
-    /// The length of its record.
+    /// Returns the length of the receipt's record.
     fn length(&self) -> u64 {
         (HEAD + self.handle.len()) as u64
     }
@@ -52,7 +52,7 @@ impl Receipt {
 #[derive(Debug)]
 pub(super) struct Spool {
     file: File,
-    /// None for a file without a name.
+    /// `None` for a temporary file.
     path: Option<PathBuf>,
     length: u64,
     /// The number of records.
@@ -60,12 +60,12 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// A file without a name, which ends with the process.
+    /// Creates a temporary file without a name, which ends with the process.
     pub(super) fn temporary() -> io::Result<Self> {
         Ok(Self { file: tempfile::tempfile()?, path: None, length: 0, count: 0 })
     }
 
-    /// The file of this name, with what an earlier process has left in it. A record that it did not finish is cut off.
+    /// Opens the file at this path with the receipts that an earlier process has left in it. An incomplete record is cut off.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
@@ -84,7 +84,7 @@ impl Spool {
         Ok(spool)
     }
 
-    /// Appends receipts in one write, and returns the place of each.
+    /// Appends receipts in one write, and returns the position of each.
     pub(super) fn append(&mut self, receipts: &[Receipt]) -> io::Result<Vec<u64>> {
         let mut bytes = Vec::new();
         let mut places = Vec::with_capacity(receipts.len());
@@ -99,15 +99,16 @@ impl Spool {
         Ok(places)
     }
 
-    /// The number of receipts, with those of letters that are no longer held.
+    /// Returns the number of receipts, including those of letters that are no longer held.
     pub(super) fn count(&self) -> usize {
         self.count
     }
 
-    /// Drops all receipts but those that `is_needed` accepts by their place, and returns the new place of each.
+    /// Drops all receipts except those whose positions `is_needed` accepts, and returns the new position of each.
     ///
     /// # Errors
-    /// If they cannot be written to another file. Then everything is as before.
+    ///
+    /// Returns an error if they cannot be written to another file. The spool is then unchanged.
     pub(super) fn compact(
         &mut self,
         is_needed: impl Fn(u64, &Receipt) -> bool,
@@ -133,7 +134,7 @@ impl Spool {
         Ok(places)
     }
 
-    /// Reads all receipts, each with its place.
+    /// Reads all receipts, each with its position.
     pub(super) fn records(
         &mut self,
     ) -> io::Result<impl Iterator<Item = io::Result<(u64, Receipt)>> + use<'_>> {
@@ -157,7 +158,7 @@ impl Spool {
     }
 }
 
-/// Reads a record. `None` at the end, also if the last one is torn.
+/// Reads a record. Returns `None` at the end, or if the last record is incomplete.
 fn read(reader: &mut impl Read) -> io::Result<Option<Receipt>> {
     let mut head = [0; HEAD];
     if !fill(reader, &mut head)? {
@@ -180,7 +181,7 @@ fn read(reader: &mut impl Read) -> io::Result<Option<Receipt>> {
     Ok(Some(Receipt { id, until, handle }))
 }
 
-/// Fills `bytes`. False if the reader ends before.
+/// Fills `bytes`. Returns false if the reader ends earlier.
 fn fill(reader: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     match reader.read_exact(bytes) {
         Ok(()) => Ok(true),
@@ -208,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn receipts_come_back_in_order_and_at_their_places() {
+    fn receipts_are_read_in_order_and_at_their_positions() {
         let mut spool = Spool::temporary().unwrap();
         let mut places = spool.append(&receipts(0..10)).unwrap();
         assert_eq!(all(&mut spool), receipts(0..10));

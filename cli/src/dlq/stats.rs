@@ -1,4 +1,4 @@
-//! `drumline dlq stats`: how many letters died of what.
+//! `drumline dlq stats`: counts the letters by their causes.
 
 use std::process::ExitCode;
 
@@ -20,7 +20,7 @@ use crate::interrupt::unless_interrupted;
 use crate::list::{Column, FORMS, List};
 use crate::output::Output;
 
-/// Groups that are counted apart. More than an operator reads, and at some 500 bytes each no burden.
+/// The number of groups that are counted separately: more than an operator reads, and small at about 500 bytes each.
 const MAX_GROUPS: usize = 10_000;
 
 /// Counts the dead letters by origin, type, failure class and reason
@@ -57,13 +57,13 @@ pub(super) struct StatsArgs {
         default_value = "origin,type,class,fingerprint"
     )]
     by: Vec<Property>,
-    /// Look at so many messages at most, whether they match or not
+    /// Read at most this many messages, whether they match or not
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..), default_value = "10000")]
     limit: u32,
-    /// Show all columns, and nothing cut
+    /// Show all columns without truncation
     #[arg(long)]
     wide: bool,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -114,7 +114,7 @@ pub(super) async fn stats(args: &StatsArgs, environment: &Environment) -> Result
         }
     })
     .await;
-    // What was counted before it failed is shown all the same, as a sample.
+    // The counts up to an error are still shown, as a sample.
     let seen = look.seen();
     let is_sample = counted.is_err() || seen < queue.visible;
     if counted.is_ok() || seen > 0 {
@@ -134,7 +134,7 @@ pub(super) async fn stats(args: &StatsArgs, environment: &Environment) -> Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// The columns on a terminal, if all letters died in one queue.
+/// The columns on a terminal if all letters died in one queue.
 static COLUMNS: [Column; 6] = [
     Column::whole("COUNT"),
     Column::cut("TYPE", 16),
@@ -144,7 +144,7 @@ static COLUMNS: [Column; 6] = [
     Column::cut("REASON", usize::MAX),
 ];
 
-/// The columns on a terminal, if they died in several.
+/// The columns on a terminal if letters died in several queues.
 static COLUMNS_WITH_ORIGIN: [Column; 7] = [
     Column::whole("COUNT"),
     Column::cut("ORIGIN", 16),
@@ -155,7 +155,7 @@ static COLUMNS_WITH_ORIGIN: [Column; 7] = [
     Column::cut("REASON", usize::MAX),
 ];
 
-/// The columns with `--wide`, and of lines for other programs.
+/// The columns of `--wide` and of output for other programs.
 const WIDE: [&str; 9] =
     ["COUNT", "ORIGIN", "TYPE", "CLASS", "FINGERPRINT", "FIRST", "LAST", "ATTEMPTS", "REASON"];
 
@@ -206,7 +206,7 @@ fn wide_cells(row: &Group) -> [String; 9] {
     ]
 }
 
-/// A dash for a property that is not known, or by which is not counted.
+/// Returns a dash for a property that is not known or not used for grouping.
 fn text(text: Option<&str>) -> String {
     text.unwrap_or("-").to_owned()
 }
@@ -215,7 +215,7 @@ fn fingerprint(row: &Group) -> String {
     text(row.fingerprint.map(|fingerprint| fingerprint.to_string()).as_deref())
 }
 
-/// The name of the queue.
+/// Returns the name of the queue.
 fn origin(row: &Group) -> String {
     text(row.origin.as_deref().map(|origin| origin.rsplit(':').next().unwrap_or(origin)))
 }
@@ -224,7 +224,7 @@ fn reason(row: &Group) -> String {
     if row.is_rest { "(all further groups)".to_owned() } else { text(row.reason.as_deref()) }
 }
 
-/// The age of the oldest and of the newest.
+/// Returns the ages of the oldest and the newest letter.
 fn age(row: &Group, now: u64) -> String {
     let age = |at: Option<u64>| at.map_or_else(|| "-".to_owned(), |at| shortest(now.saturating_sub(at)));
     range(&age(row.first_sent_ms), &age(row.last_sent_ms))
@@ -255,7 +255,7 @@ struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_sent_at: Option<String>,
     attempts: Attempts,
-    /// Of all groups for which there was no more room.
+    /// True for the row of all groups for which there was no more room.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     is_rest: bool,
     is_sample: bool,

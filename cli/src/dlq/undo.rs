@@ -1,4 +1,4 @@
-//! `drumline dlq undo`: deleted letters back into the DLQ, from their export.
+//! `drumline dlq undo`: puts deleted letters back into the DLQ from their export.
 
 mod export;
 mod kept;
@@ -53,7 +53,7 @@ kms:Decrypt and kms:GenerateDataKey. An export in S3 needs s3:ListBucket on the 
 Exit status: 0 all letters are in the DLQ again; 1 the action is not known, letters are hidden, some could not be sent, or declined; 64 bad usage, \
 no export, too late; 69 the queue cannot be reached or a permission is missing; 130 interrupted.")]
 pub(super) struct UndoArgs {
-    /// The name of the action that deleted them, as `dlq actions` lists it
+    /// The name of the action that deleted the letters, as `dlq actions` lists it
     #[arg(value_name = "NAME", value_parser = action_name)]
     undone: String,
     #[command(flatten)]
@@ -61,7 +61,7 @@ pub(super) struct UndoArgs {
     /// Do not ask
     #[arg(long)]
     yes: bool,
-    /// Go on although letters are hidden, of which some may not have been deleted: those are in the DLQ twice then
+    /// Continue although letters are hidden: hidden letters that were not deleted are then in the DLQ twice
     #[arg(long, hide_short_help = true)]
     ignore_hidden: bool,
     #[command(flatten)]
@@ -89,7 +89,7 @@ pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<E
     let config = &queue.clients.config;
     let mut export = unless_interrupted(Export::open(place, &undone, config)).await?;
     let mut progress = Progress::open(place, &undone)?;
-    // Letters that are in the DLQ still, because they were not deleted.
+    // Letters that are still in the DLQ because they were not deleted.
     let mut kept = HashSet::new();
     if undone.may_have_left_letters() {
         kept = kept::look(&queue, args.ignore_hidden).await?;
@@ -128,7 +128,7 @@ pub(super) async fn undo(args: &UndoArgs, environment: &Environment) -> Result<E
     Ok(ExitCode::from(u8::from(tally.left > 0)))
 }
 
-/// An error if another host has put letters of this action back: it has the file with those that were sent.
+/// Returns an error if another host has put letters of this action back: only that host has the file of sent letters.
 async fn expect_no_undo_elsewhere(store: &ActionStore, undone: &ActionRecord) -> Result<(), ExitError> {
     let here = host();
     let actions = store.actions().await.map_err(|error| unread(store, &error))?;
@@ -146,7 +146,7 @@ async fn expect_no_undo_elsewhere(store: &ActionStore, undone: &ActionRecord) ->
     )))
 }
 
-/// Returns the number of letters that are to be put back.
+/// Returns the number of letters that must be put back.
 async fn letters(
     export: &mut Export,
     progress: &Progress,
@@ -159,7 +159,7 @@ async fn letters(
     Ok(letters)
 }
 
-/// A result on one line of JSON.
+/// A result as one line of JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary<'a> {
@@ -190,7 +190,7 @@ fn report(
     if tally.lack_id > 0 {
         let letters = count(tally.lack_id, "letter");
         note(&format!(
-            "{letters} had no room for the id of the message: a job without an id of its own is a new one"
+            "{letters} had no room for the id of the message: a job without its own id becomes a new job"
         ));
     }
     let state = if result.is_ok() && tally.left == 0 { ActionState::Done } else { ActionState::Stopped };

@@ -4,19 +4,19 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::format::{count, note};
 
-/// Their number, and the first reason.
+/// The number of such letters, and the first reason.
 #[derive(Debug, Default)]
 pub(super) struct Unopened(Mutex<Option<(usize, String)>>);
 
 impl Unopened {
-    /// Adds one.
+    /// Adds a letter.
     pub(super) fn add(&self, why: &str) {
         let mut unopened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (count, _) = unopened.get_or_insert_with(|| (0, why.to_owned()));
         *count += 1;
     }
 
-    /// Reports them, once.
+    /// Reports the letters once.
     pub(super) fn eprint(&self) {
         let unopened = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((number, why)) = unopened {

@@ -25,7 +25,7 @@ use crate::interrupt::unless_interrupted;
 use crate::job_lookup::Histories;
 use crate::output::{Output, print};
 
-/// The shortest time between two questions for the depth.
+/// The shortest time between two requests for the depth.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Reports new reasons in a DLQ, each once, until it is stopped
@@ -47,12 +47,12 @@ An alert is a POST of JSON with the fields text, dlq, origin, type, class, finge
 depth, otherFingerprints and otherLetters; or it is published to an SNS topic. Reasons are masked, and there are no payloads in it. --template names a JSON file that \
 is sent instead, in whose texts {{text}} and the other fields are filled in.
 
---archive adds each new letter to an export, with its body, as `dlq export` does; `replay --from` reads it. A file that is there is \
-continued, and nothing is deleted. For that every letter of the \
-DLQ is received once a minute at most while the DLQ grows, and the rarer the longer it takes.
+--archive adds each new letter to an export, including its body, as `dlq export` does; `replay --from` reads it. An existing file is \
+continued, and nothing is deleted. For the archive, the command receives every letter of the \
+DLQ at most once a minute while the DLQ grows, and less often the longer this takes.
 
-Workers watch by themselves with DRUMLINE_DLQ_WATCH=on: of those that share a store, one does. They know the failures of their own \
-jobs without a look.
+With DRUMLINE_DLQ_WATCH=on, workers watch the DLQ themselves: of the workers that share a store, one does. They know the failures of their own \
+jobs without receiving from the DLQ.
 
 It needs sqs:GetQueueAttributes on the DLQ; for a look also sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without --dlq-url also \
 sqs:GetQueueUrl there and sqs:GetQueueAttributes on its queue; sns:Publish on a topic; and s3:PutObject for an archive in S3. Encrypted queues need kms:Decrypt.
@@ -77,13 +77,13 @@ pub(super) struct WatchArgs {
         help = "Send this JSON file, filled in [env: DRUMLINE_DLQ_ALERT_TEMPLATE]"
     )]
     template: Option<PathBuf>,
-    /// Add each new letter, complete, to this file or place in S3
+    /// Add each new letter completely to this file or place in S3
     #[arg(long, value_name = "FILE|s3://BUCKET/PREFIX")]
     archive: Option<String>,
-    /// Look once, report, and end
+    /// Check once, report, and end
     #[arg(long)]
     once: bool,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -141,7 +141,7 @@ pub(super) async fn watch(args: &WatchArgs, environment: &Environment) -> Result
                 Ok(watch.turn().await)
             };
             if let Some(depth) = unless_interrupted(turn).await? {
-                // It releases what it holds if it is interrupted.
+                // It releases the letters that it holds if it is interrupted.
                 follow(&mut archiving, depth, &mut queue).await?;
             }
         }
@@ -182,7 +182,7 @@ impl WatchArgs {
     }
 }
 
-/// Prints alerts as they come, until there are no more.
+/// Prints alerts as they arrive, until there are no more.
 async fn report(mut alerts: UnboundedReceiver<Alert>, output: Output) -> Result<ExitCode, ExitError> {
     while let Some(alert) = alerts.recv().await {
         print(|out| match output {

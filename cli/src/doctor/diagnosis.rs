@@ -1,4 +1,4 @@
-//! What is wrong with templates and with live queues, by one set of rules.
+//! Problems of templates and of live queues, found by one set of rules.
 
 use drumline_infra_rules::Finding;
 use drumline_runtime::Diagnostic;
@@ -6,44 +6,44 @@ use serde::Serialize;
 
 use crate::preflight::{Check, Verdict};
 
-/// Something that is wrong, wherever it was found.
+/// A problem in a template, a live queue or the settings.
 #[derive(Debug, Serialize)]
 pub(crate) struct Diagnosis {
-    /// The rule's id. Those of templates are in the rules' own document; R and D are of settings and live queues.
+    /// The rule's id. The rules' own documentation lists those of templates; R and D are rules for settings and live queues.
     pub(crate) rule: &'static str,
     /// The template's file and line, or the queue.
     pub(crate) place: String,
-    /// Which resource and property, where it is known.
+    /// The resource and its property, if known.
     pub(crate) part: String,
-    /// What is so.
+    /// The problem.
     #[serde(rename = "found")]
     pub(crate) problem: String,
-    /// Why that is bad.
+    /// The reason why the problem matters.
     pub(crate) reason: &'static str,
-    /// What to do.
+    /// The remedy.
     #[serde(rename = "mend")]
     pub(crate) fix: &'static str,
 }
 
 impl Diagnosis {
-    /// What a rule found in a template.
+    /// Creates a diagnosis from a template rule's finding in a template.
     pub(crate) fn in_template(finding: Finding) -> Self {
         let line = finding.place.line.map(|line| format!(":{line}")).unwrap_or_default();
         Self::of_finding(format!("{}{line}", finding.file), finding)
     }
 
-    /// What a rule found in a live queue.
+    /// Creates a diagnosis from a template rule's finding in a live queue.
     pub(crate) fn in_queue(queue: &str, finding: Finding) -> Self {
         Self::of_finding(queue.to_owned(), finding)
     }
 
-    /// What settings and a queue make of each other.
+    /// Creates a diagnosis from a comparison of the settings with a queue.
     pub(crate) fn of_settings(queue: &str, advice: Diagnostic) -> Self {
         let Diagnostic { id, problem, reason, fix } = advice;
         Self { rule: id, place: queue.to_owned(), part: String::new(), problem, reason, fix }
     }
 
-    /// The permissions that the worker lacks, of what was checked.
+    /// Returns a diagnosis for each checked permission that the worker lacks.
     pub(crate) fn of_permissions(queue: &str, checks: Vec<Check>) -> impl Iterator<Item = Self> {
         let lacking = |check: &Check| check.verdict == Verdict::Failed && check.name.starts_with("sqs:");
         checks.into_iter().filter(lacking).map(|Check { name, detail, .. }| Self {

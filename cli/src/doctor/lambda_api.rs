@@ -1,5 +1,5 @@
-//! The two questions for Lambda: which mappings a queue has, and how long their functions may take. Signed by hand, because
-//! AWS's SDK for Lambda would be by far the largest dependency of this program.
+//! Two requests to Lambda: for the event source mappings of a queue, and for the configurations of their functions. Signed
+//! here, because AWS's SDK for Lambda would be by far the largest dependency of this program.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use http::Request;
 use serde_json::{Map, Value};
 use url::Url;
 
-/// How long one answer may take.
+/// The timeout of one request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Pages of mappings that are read: no queue has a thousand.
+/// The largest number of pages of mappings to read: no queue has a thousand mappings.
 const MAX_PAGES: usize = 10;
 
-/// A mapping and its function, each under the names that CloudFormation gives their properties, which are the API's own.
+/// A mapping and its function, with properties named as in CloudFormation, which uses the API's names.
 pub(super) struct Mapping {
     pub(super) mapping: Map<String, Value>,
-    /// Or why it could not be asked for.
+    /// The function's configuration, or the reason why it could not be read.
     pub(super) function: Result<Map<String, Value>, String>,
 }
 
-/// Lambda's API, as far as it is asked.
+/// A client for the part of Lambda's API that the command needs.
 pub(super) struct LambdaApi(SignedApi);
 
 impl LambdaApi {
@@ -31,7 +31,8 @@ impl LambdaApi {
         SignedApi::new(config, &Environment::of_process(), "lambda", None).map(Self)
     }
 
-    /// See [ListEventSourceMappings](https://docs.aws.amazon.com/lambda/latest/api/API_ListEventSourceMappings.html).
+    /// Lists the event source mappings of a queue. See
+    /// [ListEventSourceMappings](https://docs.aws.amazon.com/lambda/latest/api/API_ListEventSourceMappings.html).
     pub(super) async fn mappings_of(&self, queue_arn: &str) -> Result<Vec<Mapping>, String> {
         let mut mappings = Vec::new();
         let mut marker = None;
@@ -56,13 +57,13 @@ impl LambdaApi {
 
     async fn with_function(&self, mut mapping: Map<String, Value>) -> Mapping {
         let arn = mapping.get("FunctionArn").and_then(Value::as_str).unwrap_or_default().to_owned();
-        // Templates say whether a mapping is enabled, the API which state that has led to.
+        // A template states if a mapping is enabled; the API reports the resulting state.
         if let Some(state) = mapping.remove("State") {
             let disabled = matches!(state.as_str(), Some("Disabled" | "Disabling"));
             mapping.insert("Enabled".to_owned(), Value::Bool(!disabled));
         }
         mapping.insert("FunctionName".to_owned(), Value::String(arn.clone()));
-        // The API names what is not set too.
+        // The API includes unset properties.
         mapping.retain(|_, value| !value.is_null());
         let path = format!("/2015-03-31/functions/{}/configuration", encoded(&arn));
         let function = match self.get(&path, &[]).await {
@@ -81,7 +82,7 @@ impl LambdaApi {
         let mut url =
             Url::parse(&format!("{endpoint}{path}")).map_err(|error| format!("{endpoint}: {error}"))?;
         if !query.is_empty() {
-            // Signatures want %20 and the like, and not the plus of forms; these values hold no spaces.
+            // Signatures need %20 and the like instead of the plus of forms; these values contain no spaces.
             url.query_pairs_mut().extend_pairs(query);
         }
         let request = Request::get(url.as_str()).body(Bytes::new()).map_err(|error| error.to_string())?;
@@ -95,7 +96,7 @@ impl LambdaApi {
     }
 }
 
-/// An ARN as one part of a path.
+/// Encodes an ARN as one segment of a path.
 fn encoded(arn: &str) -> String {
     arn.replace(':', "%3A")
 }

@@ -1,4 +1,4 @@
-//! A live queue as the stack that would have made it, so that the templates' rules can judge it.
+//! Describes a live queue as the stack that could have created it, so that the rules for templates can check it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,13 +12,14 @@ use serde_json::{Map, Value, json};
 use super::diagnosis::Diagnosis;
 use super::lambda_api::{LambdaApi, Mapping};
 
-/// The rules whose facts SQS and Lambda tell. The others are about how a template is written, or about what is not asked.
+/// The rules whose facts SQS and Lambda provide. The other rules check how a template is written, or properties that are not
+/// requested.
 const RULES: [&str; 18] = [
     "Q01", "Q03", "Q04", "Q05", "Q07", "Q09", "Q10", "Q11", "Q14", "P01", "P02", "L01", "L02", "L03", "L04",
     "L06", "L07", "L14",
 ];
 
-/// Attributes that are numbers, under the names that templates give them.
+/// Numeric attributes, with the names that templates give them.
 const NUMBERS: [(Name, &str); 4] = [
     (Name::VisibilityTimeout, "VisibilityTimeout"),
     (Name::MessageRetentionPeriod, "MessageRetentionPeriod"),
@@ -31,15 +32,15 @@ const DEAD_LETTERS: &str = "DeadLetterQueue";
 
 type Attributes = HashMap<Name, String>;
 
-/// What was found, and what could not be looked at.
+/// The problems that were found, and the parts that could not be checked.
 #[derive(Debug, Default)]
 pub(crate) struct Examined {
     pub(crate) diagnoses: Vec<Diagnosis>,
-    /// In words, with the reason.
+    /// The parts that could not be checked, as sentences with the reason.
     pub(crate) unseen: Vec<String>,
 }
 
-/// Looks at a queue, its DLQ, and the event source mappings from it.
+/// Checks a queue, its DLQ, and its event source mappings.
 pub(crate) async fn examine(clients: &Clients, label: &str, queue_url: &str) -> Result<Examined, SqsError> {
     let mut unseen = Vec::new();
     let attributes = attributes(clients, queue_url).await?;
@@ -89,9 +90,9 @@ fn dead_letter_arn(attributes: &Attributes) -> Option<String> {
     Some(policy["deadLetterTargetArn"].as_str()?.to_owned())
 }
 
-/// The stack as far as it is known.
+/// The known part of the stack.
 struct LiveStack {
-    /// What ARNs of the queue's own account and region begin with.
+    /// The ARN prefix of the queue's account and region.
     here: String,
     stack: Stack,
 }
@@ -141,7 +142,7 @@ impl LiveStack {
         }
     }
 
-    /// Adds a mapping and its function; an error is why the function is not known.
+    /// Adds a mapping and its function. Returns an error if the function is not known.
     fn mapping(&mut self, index: usize, Mapping { mapping, function }: Mapping) -> Result<(), String> {
         let number = index + 1;
         self.add(&format!("Mapping{number}"), "AWS::Lambda::EventSourceMapping", mapping);
@@ -149,7 +150,7 @@ impl LiveStack {
         Ok(())
     }
 
-    /// Names queues of this account and region as a template of theirs does.
+    /// Replaces the ARNs of queues in this account and region by names, as a template does.
     fn localized(&self, value: Value) -> Value {
         match value {
             Value::String(text) => match text.strip_prefix(&self.here) {
@@ -165,7 +166,7 @@ impl LiveStack {
     }
 }
 
-/// SQS keeps the number as it was given: as a text as often as not.
+/// Converts the number to a number: SQS stores it as it was given, often as a text.
 fn with_number(mut policy: Value) -> Value {
     if let Some(count) = policy["maxReceiveCount"].as_str().and_then(|text| text.parse::<u32>().ok()) {
         policy["maxReceiveCount"] = count.into();

@@ -1,29 +1,30 @@
-//! What a running consumer has seen of its queues: its handlers' times, from its own metrics.
+//! The run times of a running consumer's handlers, from its metrics.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use drumline_runtime::{Diagnostic, QueueSettings};
 
-/// The part of all runs that is to be within a limit.
+/// The share of runs that must be within a limit.
 const MOST: f64 = 0.95;
 
-/// Fewer runs than this say nothing.
+/// With fewer runs than this, there is no diagnosis.
 const ENOUGH: u64 = 20;
 
-/// How long the handlers of a queue take.
+/// The run times of a queue's handlers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Observed {
-    /// Within this time 95 of 100 runs were over, as far as the histogram tells; `None` for longer than it goes.
+    /// The time within which 95 of 100 runs ended, according to the histogram; `None` if it is above the highest bucket.
     pub(crate) most_within: Option<Duration>,
-    /// How many runs that is known from.
+    /// The number of runs.
     pub(crate) runs: u64,
 }
 
-/// Reads the histogram of a queue's job types that `counts_type` accepts out of the text of `/metrics`; `None` if too little has run.
+/// Reads the histogram of a queue's job types from the text of `/metrics`. `counts_type` selects the types. Returns `None` if
+/// there were too few runs.
 pub(crate) fn observe(metrics: &str, queue: &str, counts_type: impl Fn(&str) -> bool) -> Option<Observed> {
     let label = format!("queue=\"{queue}\"");
-    // By limit, in the order of the text, which is the order of the limits; added up over the job types.
+    // The counts by limit, in the text's order, which is ascending, summed over the job types.
     let mut counts: Vec<(String, u64)> = Vec::new();
     for line in metrics.lines().filter(|line| line.starts_with("drumline_job_duration_seconds_bucket{")) {
         let (labels, count) = line.rsplit_once("} ")?;
@@ -49,11 +50,11 @@ pub(crate) fn observe(metrics: &str, queue: &str, counts_type: impl Fn(&str) -> 
 }
 
 impl Observed {
-    /// What these times mean for the settings.
+    /// Compares these times with the settings.
     ///
-    /// | id | told where |
+    /// | id | condition |
     /// |---|---|
-    /// | D01 | handlers take longer than a lease, so that every job costs renewals |
+    /// | D01 | handlers take longer than a lease, so that every job needs renewals |
     /// | D02 | handlers take longer than the shutdown grace, so that every deploy interrupts some |
     pub(crate) fn diagnose(
         &self,
@@ -82,7 +83,7 @@ impl Observed {
         advice
     }
 
-    /// Returns the advice D03 if handlers come near this timeout.
+    /// Returns the diagnosis D03 if handlers come near this timeout.
     fn advise_timeout(&self, name: &str, timeout: Duration, fix: &'static str) -> Option<Diagnostic> {
         self.is_longer(timeout.mul_f64(0.8)).then(|| Diagnostic {
             id: "D03",
@@ -103,10 +104,10 @@ impl Observed {
     }
 }
 
-/// Compares the times of a queue's handlers with their timeouts: those of job types that have their own with it, and all others with
-/// the queue's.
+/// Compares the run times of a queue's handlers with their timeouts: job types with their own timeout with that one, all others
+/// with the queue's timeout.
 ///
-/// | id | given if |
+/// | id | condition |
 /// |---|---|
 /// | D03 | handlers come near their own time limit |
 pub(crate) fn advise_timeouts(metrics: &str, queue: &str, settings: &QueueSettings) -> Vec<Diagnostic> {

@@ -1,14 +1,14 @@
-//! A stand-in for SQS, so that a function without credentials sends no request to AWS.
+//! A substitute for SQS, so that a function without credentials sends no requests to AWS.
 
 use drumline_consumer::ExitError;
 use drumline_lambda_local::Function;
 use drumline_queue::{Endpoint, Server};
 use serde::Deserialize;
 
-/// The variables by which a function's requests to SQS have another address already.
+/// The variables that already redirect a function's requests to SQS.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL"];
 
-/// The receives that the queues of the stand-in allow.
+/// The largest receive count of the substitute's queues.
 const MAX_RECEIVE_COUNT: u32 = 5;
 
 /// The part of an SQS event that names its queues.
@@ -24,8 +24,8 @@ struct Record {
     source: String,
 }
 
-/// Serves the queues that these events name, empty and with a DLQ each, and has the function use them. Returns `None` and changes
-/// nothing if the function has credentials or an endpoint of its own.
+/// Serves the queues that these events name, empty and each with a DLQ, and configures the function to use them. If the
+/// function has its own credentials or endpoint, returns `None` and changes nothing.
 pub(super) async fn serve(
     function: Function,
     is_set: impl Fn(&str) -> bool,
@@ -43,14 +43,14 @@ pub(super) async fn serve(
 }
 
 fn create_queues(endpoint: &Endpoint, event: &[u8]) {
-    // An event of another service names no queue.
+    // Events of other services name no queue.
     let Ok(Records { records }) = serde_json::from_slice(event) else { return };
     for name in records.iter().filter_map(|record| record.source.rsplit(':').next()) {
         let dead_letters = match name.strip_suffix(".fifo") {
             Some(start) => format!("{start}-dlq.fifo"),
             None => format!("{name}-dlq"),
         };
-        // A name that is none has no queue, and requests to it are refused.
+        // An invalid name has no queue, and requests to it are refused.
         let _ = endpoint.create_queue_with_dead_letters(name, &dead_letters, MAX_RECEIVE_COUNT);
     }
 }

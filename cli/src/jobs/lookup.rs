@@ -1,4 +1,4 @@
-//! One job by its id: which one is meant, whom to ask, and why there may be nothing to show.
+//! Looks up one job by its id: selects the job, the place to ask, and the error if there is nothing to show.
 
 use drumline_consumer::ExitError;
 use drumline_consumer::job_view::{self, JobFilter, JobView};
@@ -7,27 +7,27 @@ use drumline_runtime::Environment;
 use crate::job_lookup::{Histories, HistorySettings};
 use crate::settings_args::SettingsArgs;
 
-/// Who is asked. Paragraphs are lines, since a terminal is as wide as it is.
+/// Help about the place that is asked. Paragraphs are single lines, because the width of the terminal is not known.
 pub(super) const WHO_IS_ASKED: &str = "\
-It asks the store of DRUMLINE_STORE_URL. Where that is memory:, what is known is in the worker's memory, and the worker at \
-DRUMLINE_HTTP_ADDR is asked: on this machine by default. No queue has to be named.\n\n\
-An id is the jobId of the body, else the id of its event, else the message's id (`{program} send` gives a jobId). A message's id \
-finds also a job that has another id, with file: always, with memory: and postgres: among the 1000 jobs that changed last. Jobs in \
-different queues, of different types, or from different sources may share an id: the one that changed last is shown, and \
-the others are listed.";
+The command asks the store of DRUMLINE_STORE_URL. With memory:, histories are in the worker's memory, and the command asks the worker at \
+DRUMLINE_HTTP_ADDR, by default on this machine. No queue is needed.\n\n\
+The id of a job is the jobId in its body, otherwise the id of its event, otherwise the message's id (`{program} send` sets a jobId). A \
+message's id also finds a job with another id: with file: always, with memory: and postgres: among the 1000 jobs that changed last. Jobs in \
+different queues, of different types, or from different sources may share an id: the command shows the one that changed last and \
+lists the others.";
 
-/// A job that is looked up.
+/// The job to look up.
 #[derive(Debug, clap::Args)]
 pub(super) struct JobArgs {
-    /// The job's id, or its message's
+    /// The id of the job or of its message
     id: String,
-    /// Of several jobs with this id, the one in this queue
+    /// If several jobs have this id, the one in this queue
     #[arg(long, value_name = "NAME")]
     queue: Option<String>,
-    /// Of several jobs with this id, the one of this source
+    /// If several jobs have this id, the one from this source
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
-    /// Of several jobs with this id, the one of this type
+    /// If several jobs have this id, the one of this type
     #[arg(long = "type", value_name = "TYPE")]
     job_type: Option<String>,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub(super) struct JobArgs {
 }
 
 impl JobArgs {
-    /// Returns the id and the filter of the job that is meant, and the histories to ask.
+    /// Returns the id and the filter of the job, and the histories to ask.
     pub(super) async fn open(
         &self,
         environment: &Environment,
@@ -54,7 +54,7 @@ impl JobArgs {
     }
 }
 
-/// Returns the reason for which there is nothing to show: the filter, or an id that nothing is known of.
+/// Returns the error for a job that is not known, or that the filter excludes.
 pub(super) async fn unknown(id: &str, filter: &JobFilter, histories: &Histories) -> ExitError {
     if *filter != JobFilter::default()
         && let Ok(Some(JobView { job, others, .. })) = histories.job(id, &JobFilter::default()).await

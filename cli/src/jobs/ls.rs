@@ -1,4 +1,4 @@
-//! `drumline jobs ls`: the jobs that changed last.
+//! `drumline jobs ls`: lists the most recently changed jobs.
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ use crate::list::{Column, FORMS, List};
 use crate::output::Output;
 use crate::settings_args::SettingsArgs;
 
-/// Lists the jobs that changed last, the newest first
+/// Lists the most recently changed jobs, newest first
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -44,13 +44,13 @@ pub(super) struct LsArgs {
     /// Only jobs of this queue
     #[arg(long, value_name = "NAME")]
     queue: Option<String>,
-    /// So many jobs at most
+    /// At most this many jobs
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1000), default_value = "20")]
     limit: u16,
-    /// Show all columns, and nothing cut
+    /// Show all columns without truncation
     #[arg(long)]
     wide: bool,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
     #[command(flatten)]
@@ -67,7 +67,7 @@ static COLUMNS: [Column; 6] = [
     Column::cut("REASON", usize::MAX),
 ];
 
-/// The columns with `--wide`, and of lines for other programs.
+/// The columns of `--wide` and of output for other programs.
 const WIDE: [&str; 8] = ["JOB", "STATE", "TYPE", "CHANGED", "ATTEMPTS", "REASON", "QUEUE", "MESSAGE"];
 
 pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
@@ -91,7 +91,7 @@ pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads a state by its word.
+/// Returns a parser for the names of states.
 fn state_parser() -> impl TypedValueParser<Value = ShownState> {
     let words = PossibleValuesParser::new(ShownState::ALL.map(ShownState::label));
     words.map(|word| {
@@ -133,12 +133,12 @@ fn attempts(job: &JobView) -> String {
     count.map_or_else(unknown, |count| count.to_string())
 }
 
-/// Returns when it changed last, as far as that is past: a claim that runs ends later.
+/// Returns the time of the last change, unless it is in the future: a running claim ends later.
 fn changed_at_ms(job: &JobView, now: u64) -> Option<u64> {
     Some(job.job.changed_at_ms()?.min(now))
 }
 
-/// The last failure of a job that is not done.
+/// Returns the last failure of a job that is not done.
 fn reason(job: &JobView) -> String {
     if job.state == ShownState::Done {
         return String::new();

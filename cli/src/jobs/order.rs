@@ -1,4 +1,4 @@
-//! `drumline jobs retry` and `jobs cancel`: an order about one job, to the workers that may have it.
+//! `drumline jobs retry` and `jobs cancel`: give an order about one job to the workers that may have it.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -18,19 +18,19 @@ use crate::job_lookup::Histories;
 use crate::output::{Output, print};
 use crate::own_endpoint;
 
-/// For how long the answer of a worker is waited for: it reads orders within five seconds, and then asks SQS.
+/// The time to wait for a worker's answer: a worker reads orders within five seconds, and then asks SQS.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// How often is asked for it.
+/// The time between two requests for the answer.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// To whom an order goes.
+/// Help about the recipients of an order.
 const WHO_IS_ORDERED: &str = "\
-It goes to all workers of the store of DRUMLINE_STORE_URL, which follow it within 5 seconds. Where that is memory:, it goes to the worker at \
-DRUMLINE_HTTP_ADDR, which takes orders over its loopback interface, or with the token of DRUMLINE_HTTP_TOKEN. Who gives it, when and why is \
-logged by the worker.";
+The order goes to all workers that share the store of DRUMLINE_STORE_URL; they follow it within 5 seconds. With memory:, it goes to the worker at \
+DRUMLINE_HTTP_ADDR, which accepts orders over its loopback interface, or with the token in DRUMLINE_HTTP_TOKEN. The worker logs the author, the \
+time and the reason.";
 
-/// Tries a job now that waits hidden for its next attempt
+/// Retries a job now that is hidden until its next attempt
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -49,16 +49,16 @@ pub(super) struct RetryArgs {
     ordered: Ordered,
 }
 
-/// Cancels a job: its run is stopped, or it does not run any more, and it fails permanently
+/// Cancels a job: it stops or does not run again, and fails permanently
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
   {{program}} jobs cancel 01JQ3ZC5T8M1Y4 --why 'wrong price list'
 
-A run is asked to stop as at its deadline; one that succeeds all the same is done. A job that waits, in hand or hidden, does not run when it is \
-received next. It fails permanently with the reason `cancelled by NAME: WHY`, and goes to the DLQ as other permanent failures do, where \
-`{{program}} dlq replay` or `dlq delete` takes it. A job that no worker has is not run if it comes within 13 hours, as far as all workers share \
-the store.
+A running job is asked to stop, as at its deadline; if it succeeds anyway, it is done. A job that waits, in hand or hidden, does not run when it is \
+received next. It fails permanently with the reason `cancelled by NAME: WHY`, and goes to the DLQ like other permanent failures; from there, \
+`{{program}} dlq replay` or `dlq delete` takes it. If no worker has the job and all workers share the store, the job does not run if it \
+arrives within 13 hours.
 
 {WHO_IS_ORDERED}
 
@@ -74,7 +74,7 @@ struct Ordered {
     job: JobArgs,
     #[command(flatten)]
     who: Who,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -124,7 +124,7 @@ impl Ordered {
     }
 }
 
-/// Returns the reason for which nothing can be ordered about a job that has ended.
+/// Returns the reason why a job that has ended takes no orders.
 fn ended(job: &JobView) -> Option<String> {
     let id = one_line(&job.job.job_id);
     match job.state {
@@ -136,7 +136,7 @@ fn ended(job: &JobView) -> Option<String> {
     }
 }
 
-/// The messages that a job came in, the last one first.
+/// Returns the messages in which a job came, newest first.
 fn messages(job: &JobView) -> Vec<String> {
     let claimed = job.job.claim.as_ref().map(|claim| claim.message_id.clone());
     let attempted = job.job.attempts.last().map(|attempt| attempt.message_id.clone());
@@ -157,7 +157,7 @@ async fn ask(
     refusal_of(&format!("http://{addr}"), answer)
 }
 
-/// Orders all workers of a store, and waits for the answer of the one that knows the job.
+/// Gives an order to all workers of a store, and waits for the answer of the worker that knows the job.
 async fn all(store: &dyn Store, request: &JobRequest) -> Result<Option<JobReply>, ExitError> {
     let error = |error: StoreError| match error {
         StoreError::Refused(why) => ExitError::usage(format!("the store takes no order: {why}")),

@@ -1,4 +1,4 @@
-//! `drumline jobs watch`: a line that moves, or a line for each change.
+//! `drumline jobs watch`: updates one line on a terminal, or prints a line for each change.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
@@ -16,16 +16,16 @@ use crate::job_lookup::{Histories, LookupError};
 use crate::job_text::{line, stamped};
 use crate::output::print;
 
-/// How often is asked. Progress is written once a second.
+/// The time between two requests. Progress is written once a second.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// For how long nobody need answer: a worker that is deployed anew is back by then.
+/// The time without an answer that is tolerated: a worker that is redeployed is back by then.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What shells give to what Ctrl-C has ended: 128 and the signal's number.
+/// The exit status that shells report after Ctrl-C: 128 and the signal's number.
 const INTERRUPTED: u8 = 130;
 
-/// Follows a job to its end
+/// Follows a job until it ends
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 On a terminal the last line moves; elsewhere there is a line for each change.
@@ -64,7 +64,7 @@ async fn follow(args: &WatchArgs, environment: &Environment) -> Result<ExitCode,
     let Some(mut job) = first_look(id, &filter, &histories, args.wait).await? else {
         return Err(unknown(id, &filter, &histories).await);
     };
-    // The id of its message may have been given.
+    // The given id may be that of its message.
     let id = &job.job.job_id.clone();
     let mut screen = Screen::new(id);
     screen.show(&job)?;
@@ -86,7 +86,7 @@ async fn follow(args: &WatchArgs, environment: &Environment) -> Result<ExitCode,
     Ok(if job.state == ShownState::Done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Returns the job as soon as it is known: a job that was just sent is not, until a worker begins it.
+/// Returns the job as soon as it is known: a job that was just sent is unknown until a worker begins it.
 async fn first_look(
     id: &str,
     filter: &JobFilter,
@@ -109,10 +109,10 @@ async fn first_look(
     }
 }
 
-/// Standard output, or a terminal's last line.
+/// Standard output, or the last line of a terminal.
 struct Screen {
     bar: Option<ProgressBar>,
-    /// What was last said, without its time.
+    /// The last line that was printed, without its time.
     said: String,
 }
 
@@ -145,7 +145,7 @@ impl Screen {
         Ok(())
     }
 
-    /// Goes on without an answer, for a while.
+    /// Continues without an answer for a limited time.
     fn wait(&mut self, since: &mut Option<Instant>, silence: LookupError) -> Result<(), ExitError> {
         let first = since.is_none();
         let since = since.get_or_insert_with(Instant::now);
@@ -162,7 +162,7 @@ impl Screen {
         Ok(())
     }
 
-    /// Leaves the last line where a terminal keeps it.
+    /// Ends the output; on a terminal the last line stays.
     fn end(self, job: &JobView) -> Result<(), ExitError> {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();

@@ -1,11 +1,12 @@
-//! The name of a service: of its crate, its programs, its queue and its stacks.
+//! The name of a service, which is used for its crate, programs, queue and stacks.
 
 use std::fmt;
 
-/// The longest that the templates take, as their parameter `ServiceName`.
+/// The largest length that the templates accept for their parameter `ServiceName`.
 const MAX_LENGTH: usize = 41;
 
-/// Names that a crate or a program cannot have: Rust's keywords, its own crates, folders of cargo, and dependencies of the service.
+/// Names that a crate or a program cannot have: Rust's keywords and own crates, folders of cargo, and dependencies of the
+/// service.
 const TAKEN: &[&str] = &[
     "abstract",
     "alloc",
@@ -74,7 +75,8 @@ const TAKEN: &[&str] = &[
     "yield",
 ];
 
-/// A name that crates, queues and stacks of the templates can have: a lower-case letter, then such letters, digits and hyphens.
+/// A name that is valid for crates, queues and stacks of the templates: a lower-case letter, then lower-case letters, digits
+/// and hyphens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServiceName(String);
 
@@ -82,7 +84,8 @@ impl ServiceName {
     /// Checks a name.
     ///
     /// # Errors
-    /// The reason why the name is not valid, with a similar one that is, if there is one.
+    ///
+    /// Returns the reason why the name is not valid, and a similar valid name if there is one.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         if is_well_formed(text) && !TAKEN.contains(&text) {
             return Ok(Self(text.to_owned()));
@@ -103,7 +106,7 @@ impl ServiceName {
         &self.0
     }
 
-    /// The name as Rust code writes it.
+    /// Returns the name as an identifier in Rust code.
     pub(super) fn in_code(&self) -> String {
         self.0.replace('-', "_")
     }
@@ -122,7 +125,7 @@ fn is_well_formed(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// Returns a name that will do and resembles this text.
+/// Returns a valid name that resembles this text.
 fn similar(text: &str) -> Option<String> {
     let last = text.trim_end_matches('/').rsplit('/').next().unwrap_or(text);
     let words = last.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());

@@ -1,10 +1,10 @@
-//! The place that a service's manifest takes Drumline's crates from, and its Terraform configuration the modules.
+//! The source of Drumline's crates in a service's manifest, and of the modules in its Terraform configuration.
 
 use std::path::{Component, Path, PathBuf};
 
 use drumline_consumer::ExitError;
 
-/// The version of this program, which the service takes too.
+/// The version of this program and of the crates that the service uses.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The address of the repository, for Terraform's modules.
@@ -13,14 +13,14 @@ const REPOSITORY: &str = env!("CARGO_PKG_REPOSITORY");
 /// The source of Drumline's crates and modules.
 #[derive(Debug)]
 pub(super) enum Origin {
-    /// The registry, and for modules the tag of the same version.
+    /// The registry; for modules, the repository's tag of the same version.
     Registry,
     /// A checkout of this repository.
     Checkout(PathBuf),
 }
 
 impl Origin {
-    /// The checkout in this folder.
+    /// Returns the checkout in this folder.
     pub(super) fn checkout(folder: &Path) -> Result<Self, ExitError> {
         let missing = ["handler", "cli", "lambda"].map(|room| folder.join(room).join("Cargo.toml"));
         if let Some(manifest) = missing.iter().find(|manifest| !manifest.is_file()) {
@@ -34,18 +34,18 @@ impl Origin {
         folder.map(Self::Checkout).map_err(|error| ExitError::usage(format!("--path: {error}")))
     }
 
-    /// Returns the fields of a dependency on the crate in this room.
+    /// Returns the fields of a dependency on the crate in this folder of the repository.
     pub(super) fn dependency(&self, room: &str) -> String {
         match self {
             Self::Registry => format!("version = \"{VERSION}\""),
-            // A string of JSON is one of TOML.
+            // A JSON string is also a valid TOML string.
             Self::Checkout(folder) => {
                 format!("path = {}", serde_json::json!(folder.join(room).to_string_lossy()))
             }
         }
     }
 
-    /// Returns the source of Terraform's modules, as a configuration in `folder` names it, without the name of a module.
+    /// Returns the source of Terraform's modules for a configuration in `folder`, without the name of a module.
     pub(super) fn modules(&self, folder: &Path) -> String {
         match self {
             Self::Registry => format!("git::{REPOSITORY}.git//infra/terraform/modules"),
@@ -53,7 +53,7 @@ impl Origin {
         }
     }
 
-    /// Returns what follows the name of a module in its source.
+    /// Returns the part of a source that follows the name of a module.
     pub(super) fn modules_ref(&self) -> String {
         match self {
             Self::Registry => format!("?ref={}", git_ref()),
@@ -62,12 +62,12 @@ impl Origin {
     }
 }
 
-/// The tag of this program's version.
+/// Returns the tag of this program's version.
 pub(super) fn git_ref() -> String {
     format!("v{VERSION}")
 }
 
-/// The way from one absolute folder to another. Terraform takes a path for one only if it begins with a dot.
+/// Returns the relative path between two absolute folders. Terraform recognizes a path only if it begins with a dot.
 fn relative(from: &Path, to: &Path) -> String {
     let (from, to): (Vec<Component>, Vec<Component>) =
         (from.components().collect(), to.components().collect());

@@ -1,4 +1,4 @@
-//! The files of a service: those of `cli/templates/service`, with the service's own name in place of the template's.
+//! The files of a new service: those of `cli/templates/service`, with the name of the service instead of the template's.
 
 use std::path::Path;
 
@@ -7,14 +7,14 @@ use drumline_consumer::ExitError;
 use super::name::ServiceName;
 use super::origin::{Origin, git_ref};
 
-/// The name of the service in the template, as it is and as Rust code writes it.
+/// The name of the service in the template, and the same name as an identifier in Rust code.
 const NAME: &str = "my-service";
 const NAME_IN_CODE: &str = "my_service";
 
 macro_rules! template {
     ($($path:literal from $file:literal,)*) => {
-        /// The paths of the files in a service, and their texts. Some have another name in the template: cargo takes a folder with
-        /// a `Cargo.toml` for a package of its own, and hidden files are easily missed.
+        /// The paths of the files in a service, and their texts. Some have another name in the template: cargo treats a folder
+        /// with a `Cargo.toml` as a package, and hidden files are easily missed.
         const FILES: &[(&str, &str)] =
             &[$(($path, include_str!(concat!("../../templates/service/", $file)))),*];
         /// Their names in the template.
@@ -48,14 +48,14 @@ template! {
     "infra/terraform/lambda/terraform.tfvars" from "infra/terraform/lambda/terraform.tfvars",
 }
 
-/// Returns the files of the service that is made in `folder`: their paths in it, and their texts.
+/// Returns the files for a service in `folder`: their relative paths and their texts.
 pub(super) fn files(
     name: &ServiceName,
     origin: &Origin,
     folder: &Path,
 ) -> Result<Vec<(&'static str, String)>, ExitError> {
     let folder = std::env::current_dir()?.canonicalize()?.join(folder);
-    // The name first: a path that is put in may contain the template's.
+    // The name is replaced first, because an inserted path may contain the template's name.
     let replacements = [
         (NAME, name.as_str().to_owned()),
         (NAME_IN_CODE, name.in_code()),
@@ -88,7 +88,7 @@ mod tests {
         files(&ServiceName::parse("order-mail").unwrap(), &Origin::Registry, Path::new("order-mail")).unwrap()
     }
 
-    /// All files below a folder, by their paths in it.
+    /// Collects all files below a folder with their relative paths.
     fn below(folder: &Path, within: &str, all: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parameters_are_those_of_the_templates_within_their_bounds() {
+    fn the_parameters_match_the_templates_and_their_bounds() {
         let templates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/cloudformation");
         for (file, text) in service() {
             let Some(name) = file.strip_prefix("infra/cloudformation/") else { continue };

@@ -1,4 +1,4 @@
-//! Writing a service's files where none are.
+//! Writes a service's files into a new or empty folder.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -6,10 +6,11 @@ use std::path::Path;
 
 use drumline_consumer::ExitError;
 
-/// Writes files, by their paths in `folder`, which is made unless it is there and empty.
+/// Writes files by their paths in `folder`, which is created if it does not exist.
 ///
 /// # Errors
-/// If the folder holds anything, or a file cannot be written. No file is ever overwritten.
+///
+/// Returns an error if the folder is not empty, or a file cannot be written. No file is ever overwritten.
 pub(super) fn write(folder: &Path, files: &[(&str, String)]) -> Result<(), ExitError> {
     match fs::read_dir(folder) {
         Ok(mut entries) => {

@@ -1,4 +1,4 @@
-//! `drumline outbox lag`: how far the relays are behind.
+//! `drumline outbox lag`: shows how far the relays are behind.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::opened_outbox::{OpenedOutbox, OutboxSettings, WHICH_OUTBOX};
 use crate::output::{Output, print};
 use crate::settings_args::SettingsArgs;
 
-/// Shows how many jobs wait, and for how long the oldest is due
+/// Shows how many jobs wait, and how long the oldest due job has waited
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -26,7 +26,7 @@ A relay shows the same as metrics: drumline_outbox_lag_seconds and drumline_outb
 
 Exit status: 0 shown, 64 bad usage, 69 the outbox cannot be used."))]
 pub(super) struct LagArgs {
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `drumline outbox ls`: a line for each job.
+//! `drumline outbox ls`: prints a line for each job.
 
 use std::process::ExitCode;
 
@@ -36,13 +36,13 @@ pub(super) struct LsArgs {
     /// Only jobs in this state
     #[arg(long, value_enum)]
     state: Option<StateArg>,
-    /// So many jobs at most
+    /// At most this many jobs
     #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=10_000), default_value = "20")]
     limit: u16,
-    /// Show all columns, and nothing cut
+    /// Show all columns without truncation
     #[arg(long)]
     wide: bool,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
     #[command(flatten)]
@@ -59,7 +59,7 @@ static COLUMNS: [Column; 6] = [
     Column::cut("REASON", usize::MAX),
 ];
 
-/// The columns with `--wide`, and of lines for other programs.
+/// The columns of `--wide` and of output for other programs.
 const WIDE: [&str; 11] =
     ["JOB", "STATE", "TYPE", "ADDED", "DUE", "FAILURES", "REASON", "QUEUE", "GROUP", "SENT", "MESSAGE"];
 
@@ -88,7 +88,7 @@ fn narrow(row: &OutboxRow, now: u64) -> [String; 6] {
     [row.job.id.clone(), state, row.job.job_type.clone(), age, due(row, now), reason]
 }
 
-/// Returns the wait of a job that is not due yet.
+/// Returns the remaining wait of a job that is not due yet.
 fn due(row: &OutboxRow, now: u64) -> String {
     match (row.state, millis_of(row.due_ms).saturating_sub(now)) {
         (RowState::Waiting, 0) => "now".to_owned(),

@@ -1,4 +1,4 @@
-//! `drumline outbox migrate`: the table of an outbox in PostgreSQL.
+//! `drumline outbox migrate`: creates the table of an outbox in PostgreSQL.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::format::note;
 use crate::opened_outbox::{OutboxSettings, WHICH_OUTBOX, url};
 use crate::settings_args::SettingsArgs;
 
-/// Makes the table of an outbox in PostgreSQL, or prints the SQL for it
+/// Creates the table of an outbox in PostgreSQL, or prints the SQL for it
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:

@@ -1,4 +1,4 @@
-//! `drumline outbox remove`: jobs that will never be sent.
+//! `drumline outbox remove`: removes jobs that should never be sent.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::opened_outbox::{OpenedOutbox, OutboxSettings, WHICH_OUTBOX};
 use crate::question::{confirm, may_ask, show};
 use crate::settings_args::SettingsArgs;
 
-/// The jobs that the question names.
+/// The largest number of jobs that the question lists.
 const NAMED: usize = 20;
 
 /// The longest reason in a line of the question.
@@ -72,7 +72,7 @@ pub(super) async fn remove(args: &RemoveArgs, environment: &Environment) -> Resu
     Ok(if missing.is_empty() && removed == ids.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A line for each job that is meant, at most [`NAMED`].
+/// Returns a line for each of these jobs, at most [`NAMED`].
 fn lines(rows: &[OutboxRow], now: u64) -> String {
     let mut text = String::new();
     for row in rows.iter().take(NAMED) {
@@ -80,7 +80,7 @@ fn lines(rows: &[OutboxRow], now: u64) -> String {
         let reason = row.reason.as_deref().map(|reason| format!(": {}", brief(reason, REASON)));
         let (id, job_type) = (one_line(&row.job.id), one_line(&row.job.job_type));
         let (state, reason) = (label(row.state), reason.unwrap_or_default());
-        // Writing to a string does not fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{id}  {job_type}, added {age} ago, {state}{reason}");
     }
     if rows.len() > NAMED {

@@ -1,4 +1,4 @@
-//! `drumline outbox retry`: parked jobs are tried again.
+//! `drumline outbox retry`: retries parked jobs.
 
 use std::collections::HashSet;
 use std::process::ExitCode;
@@ -11,10 +11,10 @@ use crate::format::{count, note};
 use crate::opened_outbox::{OpenedOutbox, OutboxSettings, WHICH_OUTBOX};
 use crate::settings_args::SettingsArgs;
 
-/// The jobs of one request.
+/// The number of jobs in one request.
 const AT_ONCE: usize = 500;
 
-/// Has relays try parked jobs again, after their cause was fixed
+/// Makes relays retry parked jobs after their cause was fixed
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -31,7 +31,7 @@ pub(super) struct RetryArgs {
     /// The ids of the jobs
     #[arg(value_name = "ID", required_unless_present = "all_parked", conflicts_with = "all_parked")]
     ids: Vec<String>,
-    /// All jobs that are parked now
+    /// All currently parked jobs
     #[arg(long)]
     all_parked: bool,
     #[command(flatten)]
@@ -60,7 +60,8 @@ pub(super) async fn retry(args: &RetryArgs, environment: &Environment) -> Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// Retries each parked job once. Relays may park some again meanwhile, and list them first: they are left to the next call.
+/// Retries each parked job once. Relays may park some jobs again meanwhile, and list these first: they are left for the next
+/// call.
 async fn retry_all(opened: &OpenedOutbox) -> Result<usize, ExitError> {
     let failed = |error| opened.error(&error);
     let mut tried: HashSet<String> = HashSet::new();

@@ -1,4 +1,4 @@
-//! A job of an outbox as it is shown.
+//! The views of an outbox job.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::format::rfc3339;
 
-/// The states by which rows are listed.
+/// The states by which jobs can be listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum StateArg {
     Waiting,
@@ -27,7 +27,7 @@ impl From<StateArg> for RowState {
     }
 }
 
-/// The word for a state.
+/// Returns the label of a state.
 pub(super) fn label(state: RowState) -> &'static str {
     match state {
         RowState::Waiting => "waiting",
@@ -36,12 +36,12 @@ pub(super) fn label(state: RowState) -> &'static str {
     }
 }
 
-/// A time of the outbox, which no outbox has before 1970.
+/// Converts a time of the outbox, which is never before 1970.
 pub(super) fn millis_of(ms: i64) -> u64 {
     u64::try_from(ms).unwrap_or_default()
 }
 
-/// A job as a line of JSON, without its payload.
+/// A job as one line of JSON, without its payload.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RowView<'a> {
@@ -92,7 +92,7 @@ impl<'a> From<&'a OutboxRow> for RowView<'a> {
     }
 }
 
-/// A job with everything of it.
+/// A job with all its fields.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct WholeRow<'a> {
@@ -105,7 +105,7 @@ pub(super) struct WholeRow<'a> {
     payload: Payload<'a>,
 }
 
-/// The payload as it is, or as a text if it is no JSON: then its job is parked.
+/// The payload as JSON, or as a text if it is not valid JSON: then its job is parked.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Payload<'a> {

@@ -1,4 +1,4 @@
-//! `drumline outbox run`: a relay.
+//! `drumline outbox run`: runs a relay.
 
 use std::process::ExitCode;
 
@@ -37,10 +37,10 @@ It needs sqs:SendMessage on the queues, and sqs:GetQueueUrl for queues that are 
 Exit status: 0 stopped by a signal, or with --once all jobs that were due are sent; 1 with --once some were parked or not taken by SQS; 64 \
 bad configuration; 69 the outbox or the HTTP address is unavailable."))]
 pub(super) struct RunArgs {
-    /// Send what is due now, and end
+    /// Send the jobs that are due now, and exit
     #[arg(long)]
     once: bool,
-    /// With --once: for people, or JSON for programs
+    /// With --once: text for people, or JSON for programs
     #[arg(long, value_enum, requires = "once", default_value_t = Output::Table)]
     output: Output,
     #[command(flatten)]
@@ -54,7 +54,7 @@ struct Counts {
     sent: u64,
     put_back: u64,
     parked: u64,
-    /// Due and not sent: put back, or in the hands of another relay.
+    /// The jobs that are due but not sent: put back, or taken by another relay.
     left: u64,
 }
 

@@ -1,4 +1,4 @@
-//! `drumline outbox show`: everything of one job.
+//! `drumline outbox show`: shows all details of one job.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use crate::output::{Output, print};
 use crate::pretty::pretty;
 use crate::settings_args::SettingsArgs;
 
-/// Everything of one job: its times, its reason, its payload
+/// Shows all details of one job: its times, its reason, its payload
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -29,7 +29,7 @@ Exit status: 0 shown, 1 the outbox has no such job, 64 bad usage, 69 the outbox 
 pub(super) struct ShowArgs {
     /// The job's id
     id: String,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! The timetable of the settings, and the outbox in which its states are.
+//! The timetable of the settings, and the outbox that contains its states.
 
 use drumline_consumer::ExitError;
 use drumline_runtime::{Environment, Setting, Settings};
@@ -7,11 +7,11 @@ use drumline_timetable::{OperateError, Timetable};
 use crate::opened_outbox::OpenedOutbox;
 use crate::settings_args::{Choice, SettingsArgs, ShownIn};
 
-/// The part of the helps about the schedules that are meant. Paragraphs are lines, since a terminal is as wide as it is.
+/// Help about the choice of the schedules. Paragraphs are single lines, because the width of the terminal is not known.
 pub(super) const WHICH_SCHEDULES: &str = "\
-Schedules are [[schedule]] tables of the file of settings (--config, DRUMLINE_CONFIG): name, cron with time_zone or every, type, payload, \
-queue, group, catch_up. Their states are in the outbox of DRUMLINE_OUTBOX_URL, postgres://… or redis://…; without it, in that of \
-DRUMLINE_STORE_URL if it is one of these.";
+Schedules are [[schedule]] tables of the settings file (--config, DRUMLINE_CONFIG): name, cron with time_zone or every, type, payload, \
+queue, group, catch_up. Their states are in the outbox of DRUMLINE_OUTBOX_URL, postgres://… or redis://…; without it, in the store of \
+DRUMLINE_STORE_URL if that has such a URL.";
 
 /// The settings that name a timetable and its outbox.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Declared {
         Ok(Self { timetable, opened: OpenedOutbox::of(&settings).await? })
     }
 
-    /// The end of a command that cannot do what it was asked for.
+    /// Returns the error of a command whose operation failed.
     pub(super) fn error(&self, error: &OperateError) -> ExitError {
         match error {
             OperateError::Outbox(error) => self.opened.error(error),

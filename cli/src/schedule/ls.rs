@@ -1,4 +1,4 @@
-//! `drumline schedule ls`: a line for each schedule.
+//! `drumline schedule ls`: prints a line for each schedule.
 
 use std::process::ExitCode;
 
@@ -30,10 +30,10 @@ Schedules that only the outbox knows, since other settings or a program declare 
 
 Exit status: 0 listed, also if there is none, 64 bad usage, 69 the outbox cannot be used."))]
 pub(super) struct LsArgs {
-    /// Show all columns, and nothing cut
+    /// Show all columns without truncation
     #[arg(long)]
     wide: bool,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
     #[command(flatten)]
@@ -50,7 +50,7 @@ static COLUMNS: [Column; 6] = [
     Column::cut("STATE", usize::MAX),
 ];
 
-/// The columns with `--wide`, and of lines for other programs.
+/// The columns of `--wide` and of output for other programs.
 const WIDE: [&str; 9] = ["SCHEDULE", "WHEN", "ZONE", "NEXT", "LAST", "STATE", "TYPE", "CATCH UP", "CREATED"];
 
 pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitCode, ExitError> {

@@ -1,4 +1,4 @@
-//! `drumline schedule pause` and `resume`.
+//! `drumline schedule pause` and `resume`: pause and resume a schedule.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use super::declared::{Declared, TimetableSettings, WHICH_SCHEDULES};
 use crate::format::note;
 use crate::settings_args::SettingsArgs;
 
-/// Pauses a schedule: it fires nothing until it is resumed
+/// Pauses a schedule: it does not fire until it is resumed
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -27,7 +27,7 @@ pub(super) struct PauseArgs {
     which: Which,
 }
 
-/// Resumes a schedule that was paused
+/// Resumes a paused schedule
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:

@@ -1,4 +1,4 @@
-//! `drumline schedule run`: a scheduler, and the relay of what it adds.
+//! `drumline schedule run`: runs a scheduler, and a relay for the jobs that it adds.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use drumline_runtime::Environment;
 use super::declared::{WHICH_SCHEDULES, timetable};
 use crate::relay::{self, RelayArgs};
 
-/// Fires the schedules, and sends their jobs, until SIGTERM or Ctrl-C
+/// Fires the schedules and sends their jobs, until SIGTERM or Ctrl-C
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:

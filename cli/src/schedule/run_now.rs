@@ -1,4 +1,4 @@
-//! `drumline schedule run-now`: a job of a schedule, at once.
+//! `drumline schedule run-now`: adds a job of a schedule immediately.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -10,15 +10,15 @@ use super::declared::{Declared, TimetableSettings, WHICH_SCHEDULES};
 use crate::output::print;
 use crate::settings_args::SettingsArgs;
 
-/// Adds a job of a schedule at once, and prints its id
+/// Adds a job of a schedule immediately, and prints its id
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
   {{program}} schedule run-now daily-report
   {{program}} jobs watch $({{program}} schedule run-now daily-report)
 
-The job waits in the outbox, and a relay sends it: `{{program}} schedule run` or `{{program}} outbox run`. It is a job of its own: the \
-next firing is as it would be without it. A paused schedule can be run, too.
+The job waits in the outbox until a relay sends it: `{{program}} schedule run` or `{{program}} outbox run`. It is an additional job: the \
+next firing does not change. The command also runs a paused schedule.
 
 {WHICH_SCHEDULES}
 

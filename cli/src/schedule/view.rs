@@ -1,4 +1,4 @@
-//! A schedule for people and programs.
+//! The views of a schedule for people and programs.
 
 use drumline_timetable::{Listed, Rule};
 use jiff::Timestamp;
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::format::{rfc3339, shortest};
 
-/// A schedule as `--output json` has it.
+/// A schedule in the format of `--output json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ScheduleView {
@@ -36,7 +36,7 @@ impl From<&Listed> for ScheduleView {
                 (Some(cron.expression().to_owned()), Some(cron.zone_name().to_owned()), None)
             }
             Some(Rule::Every(interval)) => (None, None, Some(interval.to_string())),
-            // A rule that this program cannot use, as the state has it.
+            // A rule that this program cannot use, with its text from the state.
             _ => (Some(listed.rule_text.clone()).filter(|text| !text.is_empty()), None, None),
         };
         let state = listed.state.as_ref();

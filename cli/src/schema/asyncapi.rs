@@ -1,12 +1,12 @@
-//! `drumline schema --format asyncapi`: the queues of the settings as channels.
+//! `drumline schema --format asyncapi`: describes the queues of the settings as channels.
 
 use drumline_contract::asyncapi::{Queue, Server};
 use drumline_runtime::Settings;
 use drumline_runtime::aws::queue_name;
 use url::Url;
 
-/// Returns the queues that the settings name, each with the types that are sent to it: those that `queue_by_type` sends there, and on
-/// queues from which workers receive also those that it sends nowhere.
+/// Returns the queues in the settings with the types that are sent to each: the types that `queue_by_type` assigns to it, and
+/// for a queue from which workers receive, also the types without an assignment.
 pub(super) fn queues(settings: &Settings, types: &[&str]) -> Vec<Queue> {
     let mut urls: Vec<&Url> = settings.queues.iter().map(|queue| &queue.url).collect();
     let workers = urls.len();
@@ -25,7 +25,7 @@ pub(super) fn queues(settings: &Settings, types: &[&str]) -> Vec<Queue> {
     urls.into_iter().enumerate().map(queue).collect()
 }
 
-/// Returns the server of a queue. One that is given by its name has none yet.
+/// Returns the server of a queue. A queue that is given by its name has no server yet.
 fn server(url: &Url) -> Option<Server> {
     let host = url.host_str()?;
     let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));

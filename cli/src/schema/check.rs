@@ -1,4 +1,4 @@
-//! `drumline schema check`: whether a changed contract breaks running workers or waiting messages.
+//! `drumline schema check`: checks if a changed contract breaks running workers or waiting messages.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::document::{is_stdin, read};
 use crate::format::{count, note, one_line};
 use crate::output::{Out, Output, print};
 
-/// Says whether a changed contract breaks running workers or waiting messages
+/// Checks if a changed contract breaks running workers or waiting messages
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Two things meet messages of the other side of a deploy: running workers receive messages of new producers until the deploy ends, and new \
@@ -27,17 +27,17 @@ Examples:
 
 Exit status: 0 compatible, 1 something breaks or cannot be compared, 64 a document is no contract or cannot be read.")]
 pub(crate) struct CheckArgs {
-    /// The contract of what runs now and wrote the messages that wait; - for standard input
+    /// The contract of the running version, which wrote the waiting messages; - for standard input
     old: PathBuf,
-    /// The contract of what will be deployed; - for standard input
+    /// The contract of the version to deploy; - for standard input
     new: PathBuf,
-    /// Exit with 0 if nothing breaks, but something cannot be compared
+    /// Exit with 0 if nothing breaks but some parts cannot be compared
     #[arg(long)]
     allow_unknown: bool,
-    /// Lines for people, or a JSON object a line
+    /// Lines for people, or one JSON object per line
     ///
-    /// The object has severity (breaking, unknown, note), affects (waiting-messages, running-workers, null), type, version, pointer, problem
-    /// and fix.
+    /// The object has the fields severity (breaking, unknown, note), affects (waiting-messages, running-workers, null), type,
+    /// version, pointer, problem and fix.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -59,7 +59,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<ExitCode, ExitError> {
     Ok(if is_compatible { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Says how many changes break something, and how many cannot be compared.
+/// Returns a sentence about the number of breaking changes and of those that cannot be compared.
 fn verdict(breaking: usize, unknown: usize) -> String {
     match (breaking, unknown) {
         (0, 0) => "compatible".to_owned(),
@@ -69,7 +69,7 @@ fn verdict(breaking: usize, unknown: usize) -> String {
     }
 }
 
-/// Each finding on a line, and the way around it on the next.
+/// Writes each finding on a line, and its remedy on the next.
 fn write_text(out: &mut Out, findings: &[Finding]) -> io::Result<()> {
     for finding in findings {
         writeln!(out, "{}", one_line(&finding.to_string()))?;

@@ -1,4 +1,4 @@
-//! `drumline schema client`: an insert client for another language, as one file.
+//! `drumline schema client`: prints a client that sends jobs from another language, as one file.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use drumline_runtime::Service;
 use super::document::{contract_of, read, write_document};
 use crate::format::note;
 
-/// Prints an insert client for Python or TypeScript: one file with the types of the jobs, to copy into the program that sends them
+/// Prints a client for Python or TypeScript: one file with the types of the jobs, to copy into the program that sends them
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 The file has all that a producer needs beside AWS's SDK: a type for each job type and version, a check of payloads by their schemas, the guards \
@@ -25,11 +25,11 @@ Examples:
 
 Exit status: 0 printed, 64 there are no job types, or the document is no contract, 1 anything else.")]
 pub(crate) struct ClientArgs {
-    /// The language
+    /// The language of the client
     language: Language,
-    /// The contract, as `schema` prints it; by default this program's own; - for standard input
+    /// The contract, as `schema` prints it; this program's own by default; - for standard input
     contract: Option<PathBuf>,
-    /// The file to write, in place of standard output
+    /// The file to write instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -70,7 +70,7 @@ pub(super) fn client(args: &ClientArgs, service: Service) -> Result<ExitCode, Ex
 }
 
 impl ClientArgs {
-    /// Returns the command that makes the same file, on one line.
+    /// Returns the command that generates the same file, on one line.
     fn command(&self) -> String {
         let mut words = vec!["schema client".to_owned(), self.language.name().to_owned()];
         words.extend(self.contract.as_ref().map(|path| path.display().to_string()));

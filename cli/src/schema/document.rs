@@ -1,4 +1,4 @@
-//! The documents of `drumline schema`: made of the program's handlers, read, and written.
+//! The documents of `drumline schema`: generates them from the program's handlers, reads and writes them.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
@@ -10,13 +10,14 @@ use drumline_runtime::{Service, runtimes};
 use crate::output::print;
 use crate::service::make_router;
 
-/// The document that is read from standard input.
+/// The argument that means standard input.
 const STDIN: &str = "-";
 
-/// Makes the program's router and returns the contract of its handlers, or of the one of `job_type`.
+/// Makes the program's router and returns the contract of its handlers, or only of `job_type`.
 ///
 /// # Errors
-/// If there are no handlers, none of the type, or a schema that is not valid.
+///
+/// Returns an error if there are no handlers, none of the type, or an invalid schema.
 pub(super) fn contract_of(service: Service, job_type: Option<&str>) -> Result<Contract, ExitError> {
     let (io, handlers) = runtimes()?;
     let router = io.block_on(make_router(service, handlers.handle()));
@@ -46,7 +47,8 @@ pub(super) fn is_stdin(path: &Path) -> bool {
 /// Reads a contract from a file or from standard input.
 ///
 /// # Errors
-/// If it cannot be read, or is no contract.
+///
+/// Returns an error if it cannot be read, or is not a contract.
 pub(super) fn read(path: &Path) -> Result<Contract, ExitError> {
     let name = if is_stdin(path) { "standard input".to_owned() } else { path.display().to_string() };
     let json = if is_stdin(path) {

@@ -73,15 +73,15 @@ pub(crate) struct SendArgs {
                      queue_by_type of the file that DRUMLINE_CONFIG names, else to the one queue of queue_url."
     )]
     pub(super) queue_url: Option<String>,
-    /// The job's type; of a file, that of every record
+    /// The job's type; for a file, the type of every record
     #[arg(long = "type", value_name = "TYPE")]
     pub(super) job_type: Option<String>,
     /// The payload: JSON, - for standard input, @ for a file
     ///
-    /// Without it, FILE or standard input holds many jobs.
+    /// Without it, FILE or standard input contains many jobs.
     #[arg(long, value_name = "JSON|-|@FILE")]
     pub(super) payload: Option<String>,
-    /// The form of the input [default: by the file's ending, else jsonl]
+    /// The input's format [default: by file extension, otherwise jsonl]
     #[arg(long, value_name = "jsonl|csv", value_enum, hide_possible_values = true)]
     pub(super) format: Option<Format>,
     /// The column of CSV that is not a field; several may be given
@@ -89,10 +89,10 @@ pub(crate) struct SendArgs {
     /// FIELD is type, jobId, idempotencyKey, correlationId, group, delay, at or deduplicationId.
     #[arg(long = "column", value_name = "FIELD=NAME", value_parser = column)]
     pub(super) columns: Vec<(Field, String)>,
-    /// The column of CSV whose cells are always text
+    /// The column of CSV whose cells are always texts
     #[arg(long = "text", hide_short_help = true, value_name = "COLUMN")]
     pub(super) texts: Vec<String>,
-    /// Whether cells of CSV become JSON
+    /// Convert cells of CSV to JSON
     #[arg(
         long,
         hide_short_help = true,
@@ -104,50 +104,51 @@ pub(crate) struct SendArgs {
     pub(super) csv_types: CellTypes,
     /// The character between the cells of CSV [default: ,]
     ///
-    /// \t is a tab.
+    /// \t means a tab.
     #[arg(long, hide_short_help = true, value_name = "CHAR", value_parser = delimiter)]
     pub(super) delimiter: Option<u8>,
-    /// The payload's version [default: the handler's, else 1]
+    /// The payload's version [default: the handler's, otherwise 1]
     ///
     /// The default is the version of this program's handler for the type, or 1 if it has none.
     #[arg(long, hide_short_help = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) schema_version: Option<u32>,
-    /// The key under which the effect happens once [default: the job's id]
+    /// The idempotency key of the job [default: the job's id]
     #[arg(long, hide_short_help = true, value_name = "KEY", value_parser = given())]
     pub(super) idempotency_key: Option<String>,
-    /// The id of what the jobs belong to
+    /// An id that related jobs share
     #[arg(long, hide_short_help = true, value_name = "ID", value_parser = given())]
     pub(super) correlation_id: Option<String>,
-    /// Send after this time; beyond 15m by an outbox
+    /// Send after this time; beyond 15m with an outbox
     ///
-    /// SQS itself delays messages by whole seconds, up to 15m, and not on FIFO queues. All other delays need an outbox, see above.
+    /// SQS itself delays messages by whole seconds, up to 15m, and not on FIFO queues. All other delays need an outbox, see
+    /// above.
     #[arg(long, value_name = "DURATION", value_parser = delay)]
     pub(super) delay: Option<Duration>,
-    /// Send at this time, by an outbox
+    /// Send at this time, with an outbox
     ///
-    /// Such as 2027-01-01T09:00:00Z or 2027-01-01T09:00:00+01:00. A time that has passed is sent at once.
+    /// Such as 2027-01-01T09:00:00Z or 2027-01-01T09:00:00+01:00. A job whose time has passed is sent immediately.
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "delay")]
     pub(super) at: Option<Timestamp>,
-    /// Spread the messages over a time, by a delay for each
+    /// Spread the messages over a time, with a delay for each
     ///
-    /// A delay of its own for each message, up to this time, on top of --delay or --at.
+    /// Each message gets its own delay of up to this time, in addition to --delay or --at.
     #[arg(long, hide_short_help = true, value_name = "DURATION", value_parser = delay)]
     pub(super) spread: Option<Duration>,
     /// Add the job to an outbox unless one of its type holds this key
     ///
-    /// Prints the id of the job that holds it. The job holds the key for --unique-for, done or not.
+    /// If another job holds the key, its id is printed. A job holds the key for the time of --unique-for, even when it is done.
     #[arg(long, hide_short_help = true, value_name = "KEY", value_parser = given(), requires = "payload")]
     pub(super) unique: Option<String>,
-    /// How long the job holds its key [default: 1h]
+    /// The time that the job holds its key [default: 1h]
     #[arg(long, hide_short_help = true, value_name = "DURATION", value_parser = window, requires = "unique")]
     pub(super) unique_for: Option<Duration>,
-    /// The message group: required on FIFO queues, else a tenant
+    /// The message group: required on FIFO queues, otherwise a tenant
     #[arg(long, value_name = "GROUP")]
     pub(super) group: Option<String>,
     /// Take the group from each body, such as /payload/tenant
     #[arg(long, hide_short_help = true, value_name = "POINTER", conflicts_with = "group")]
     pub(super) group_from: Option<Pointer>,
-    /// The id by which a FIFO queue drops a second sending [default: a new one]
+    /// The id by which a FIFO queue drops duplicates [default: a new one]
     #[arg(long, hide_short_help = true, value_name = "ID", value_parser = given())]
     pub(super) deduplication_id: Option<String>,
     /// A message attribute; several may be given
@@ -155,7 +156,7 @@ pub(crate) struct SendArgs {
     /// Such as tenant=acme, size:Number=7, doc:String.json={} or sum:Binary=AAEC (base64).
     #[arg(long = "attribute", value_name = "NAME[:TYPE]=VALUE", value_parser = attribute)]
     pub(super) attributes: Vec<(String, Attribute)>,
-    /// Send so many messages a second at most
+    /// Send at most this many messages a second
     #[arg(long, value_name = "N/s", value_parser = rate)]
     pub(super) rate: Option<f64>,
     /// Continue a send that was stopped or killed
@@ -166,35 +167,36 @@ pub(crate) struct SendArgs {
     /// The default is in drumline/send in the folder of states: `$XDG_STATE_HOME`, else `~/.local/state`.
     #[arg(long, hide_short_help = true, value_name = "FILE", requires = "file")]
     pub(super) journal: Option<PathBuf>,
-    /// Write what was refused or not taken into this file
+    /// Write refused and failed records into this file
     ///
-    /// As it was in the input, so that the same command with this file sends it. The send is then over, and cannot be resumed.
+    /// Records are written as they were in the input, so that the same command with this file sends them. The send is then
+    /// over, and cannot be resumed.
     #[arg(long, value_name = "FILE", conflicts_with = "payload")]
     pub(super) failed: Option<PathBuf>,
-    /// Send also what its handler would refuse
+    /// Also send jobs that their handlers would refuse
     #[arg(long, hide_short_help = true)]
     pub(super) no_check: bool,
-    /// Refuse what the guards would only warn of
+    /// Refuse payloads that the guards would only warn about
     #[arg(long, hide_short_help = true, conflicts_with = "allow_secrets")]
     pub(super) deny: bool,
-    /// A field that may have what the guards find; several may be given
+    /// A field in which the guards' findings are allowed; several may be given
     ///
     /// Such as `report.make:/db`, or `report.make:/users/*/token=jwt` for one kind. In addition to `DRUMLINE_GUARD_ALLOW`.
     #[arg(long, hide_short_help = true, value_name = "TYPE:/POINTER[=KIND]")]
     pub(super) allow: Vec<String>,
-    /// Send also what looks like a secret
+    /// Also send payloads that look like secrets
     ///
-    /// No guard looks at the payloads then. --allow names single fields that may have one.
+    /// Disables the guards for all payloads. Use --allow to except single fields.
     #[arg(long)]
     pub(super) allow_secrets: bool,
     /// Job ids, or JSON
     ///
-    /// A JSON object a line. It has jobId, messageId, type and queue; that of a job that waits has due instead of messageId.
+    /// JSON means one object per line with jobId, messageId, type and queue; a waiting job has due instead of messageId.
     #[arg(long, value_enum, default_value_t = Output::Table)]
     pub(super) output: Output,
 }
 
-/// The form of the input.
+/// The format of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
     Jsonl,
@@ -202,7 +204,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// Returns the form that the ending of a file says.
+    /// Returns the format for the extension of a file.
     pub(super) fn of(file: &Path) -> Self {
         let is_csv = file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
         if is_csv { Self::Csv } else { Self::Jsonl }
@@ -210,22 +212,22 @@ impl Format {
 }
 
 impl SendArgs {
-    /// The file of the jobs; `None` for standard input, which is also `-`.
+    /// Returns the file of the jobs; `None` for standard input, which may be given as `-`.
     pub(super) fn file(&self) -> Option<&Path> {
         self.file.as_deref().filter(|file| *file != Path::new("-"))
     }
 
-    /// The character between the cells of CSV.
+    /// Returns the character between the cells of CSV.
     pub(super) fn delimiter(&self) -> u8 {
         self.delimiter.unwrap_or(b',')
     }
 
-    /// The form of the input.
+    /// Returns the format of the input.
     pub(super) fn format(&self) -> Format {
         self.format.unwrap_or_else(|| self.file().map_or(Format::Jsonl, Format::of))
     }
 
-    /// The options that decide what is sent for a record: a resumed send must have the same.
+    /// Returns the options that determine what is sent for a record: a resumed send must have the same options.
     pub(super) fn deciding(&self) -> Vec<String> {
         let Self { job_type, schema_version, columns, texts, group, group_from, correlation_id, .. } = self;
         let mut options = vec![format!("--format={:?}", self.format())];
@@ -255,7 +257,7 @@ impl SendArgs {
     }
 }
 
-/// Returns a delay as journals have it.
+/// Formats a delay for journals.
 fn in_seconds(delay: Duration) -> String {
     if delay.subsec_nanos() == 0 { format!("{}s", delay.as_secs()) } else { format!("{delay:?}") }
 }
@@ -271,7 +273,7 @@ fn column(text: &str) -> Result<(Field, String), String> {
     Ok((field, name.to_owned()))
 }
 
-/// An empty value is that of a variable that is not set.
+/// Returns a parser that refuses an empty value, which usually comes from an unset variable.
 fn given() -> clap::builder::NonEmptyStringValueParser {
     clap::builder::NonEmptyStringValueParser::new()
 }

@@ -1,20 +1,20 @@
-//! The columns of a CSV file: from the cells of a row to a payload in JSON.
+//! The columns of a CSV file, and the conversion of a row to a JSON payload.
 //!
-//! A column's name says where its values go: `user.name` and `/user/name` are both the field `name` of the object `user`. Cells become
-//! JSON by one rule, without a look at other rows: see [`cell`].
+//! A column's name determines the field for its values: `user.name` and `/user/name` both mean the field `name` of the object
+//! `user`. One rule converts cells to JSON, independently of other rows: see [`cell`].
 
 use super::record::{Field, Fields};
 
-/// How cells become JSON.
+/// Determines how cells become JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum CellTypes {
-    /// Plain numbers, true, false and null are JSON; empty cells are left out; all else is text.
+    /// Plain numbers, true, false and null are JSON; empty cells are left out; all others are texts.
     Json,
-    /// Every cell is a text, also an empty one.
+    /// Every cell is a text, even an empty one.
     Text,
 }
 
-/// The digits that a 64-bit floating-point number, which JSON numbers are in many languages, always keeps.
+/// The number of digits that a 64-bit floating-point number always preserves. Many languages use such numbers for JSON numbers.
 const MAX_NUMBER_DIGITS: usize = 15;
 
 /// The columns of a file.
@@ -31,23 +31,24 @@ enum Node {
     Cell { column: usize, kind: Kind },
 }
 
-/// How the cells of a column become JSON.
+/// Determines how the cells of a column become JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// By their looks.
+    /// By their content.
     Json,
-    /// As text; empty ones are left out.
+    /// As texts; empty cells are left out.
     Text,
-    /// As text, also empty ones.
+    /// As texts, including empty cells.
     TextAlways,
 }
 
 impl Columns {
-    /// Reads the names of the header row. `mapped` are columns that are no payload; those in `texts`, and those whose keys `is_text`
-    /// knows for a text, have no numbers.
+    /// Reads the names of the header row. `mapped` columns are not part of the payload. Columns in `texts`, and those whose
+    /// keys `is_text` recognizes, are not parsed as numbers.
     ///
     /// # Errors
-    /// If names are empty, given twice or in each other's way, or one that is mapped is missing.
+    ///
+    /// Returns an error if a name is empty, given twice or in conflict with another, or if a mapped column is missing.
     pub(super) fn new(
         header: &[String],
         mapped: &[(Field, String)],
@@ -89,15 +90,16 @@ impl Columns {
         Ok(Self { payload, fields, count: header.len() })
     }
 
-    /// Returns true if a column gives this field.
+    /// Returns true if a column sets this field.
     pub(super) fn gives(&self, field: Field) -> bool {
         self.fields.iter().any(|(given, _)| *given == field)
     }
 
-    /// Returns the payload of a row as JSON, and the values of the columns that are no payload.
+    /// Returns the payload of a row as JSON, and the values of the columns that are not part of the payload.
     ///
     /// # Errors
-    /// If the row has another number of cells than the header.
+    ///
+    /// Returns an error if the row has another number of cells than the header.
     pub(super) fn read(&self, row: &[&str]) -> Result<(String, Fields), String> {
         if row.len() != self.count {
             return Err(format!("the row has {} cells, and the header {}", row.len(), self.count));
@@ -111,7 +113,7 @@ impl Columns {
     }
 }
 
-/// Splits a column's name into the keys that lead to its field.
+/// Splits a column's name into the keys of its field.
 fn path(name: &str) -> Result<Vec<String>, String> {
     let keys: Vec<String> = match name.strip_prefix('/') {
         Some(pointer) => pointer.split('/').map(|key| key.replace("~1", "/").replace("~0", "~")).collect(),
@@ -141,7 +143,7 @@ fn insert(object: &mut Vec<(String, Node)>, keys: &[String], cell: Node) -> Resu
     Ok(())
 }
 
-/// Returns an object as JSON; `None` if all that is in it is left out.
+/// Returns an object as JSON; `None` if all its fields are left out.
 fn object(nodes: &[(String, Node)], row: &[&str]) -> Option<String> {
     let members = nodes.iter().filter_map(|(key, node)| {
         let value = match node {
@@ -156,8 +158,9 @@ fn object(nodes: &[(String, Node)], row: &[&str]) -> Option<String> {
 
 /// Returns a cell as JSON; `None` if its field is left out.
 ///
-/// A number is what JSON takes for one, without an exponent: `007`, `1e5` and `+49` stay texts, since they are codes more often than
-/// numbers. So do numbers of more than 15 digits, of which many programs would change the last ones. Its digits are kept as they are.
+/// A cell is a number if it is a JSON number without an exponent: `007`, `1e5` and `+49` stay texts, because they are more
+/// often codes than numbers. Numbers with more than 15 digits stay texts, too, because many programs would change their last
+/// digits. The digits of a number stay as they are.
 fn cell(cell: &str, kind: Kind) -> Option<String> {
     match kind {
         Kind::Json | Kind::Text if cell.is_empty() => None,

@@ -2,10 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-/// A set of record numbers. Records are mostly confirmed in their order, so that few ranges hold many of them.
+/// A set of record numbers. Most records are confirmed in order, so a few ranges contain many of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Confirmed {
-    /// In order, with a gap between each two.
+    /// Ordered, with a gap between any two ranges.
     ranges: Vec<(u64, u64)>,
 }
 
@@ -24,7 +24,7 @@ impl Confirmed {
     /// Adds a range.
     pub(super) fn add(&mut self, range: RangeInclusive<u64>) {
         let (mut first, mut last) = range.into_inner();
-        // Those that touch it become one with it.
+        // Ranges that touch it are merged with it.
         let from = self.ranges.partition_point(|(_, end)| end.saturating_add(1) < first);
         let to = self.ranges.partition_point(|(begin, _)| *begin <= last.saturating_add(1));
         if from < to {

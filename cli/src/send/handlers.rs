@@ -1,4 +1,4 @@
-//! The program's own handlers: the versions of their types, and what they would refuse.
+//! The program's own handlers: the versions of their types, and the payloads that they would refuse.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use super::schemas::Schemas;
 use crate::format::note;
 use crate::service::make_router;
 
-/// The variable of forward mode, in which no handlers are made.
+/// The variable that enables forward mode, in which there are no handlers.
 const FORWARD_TO: &str = "DRUMLINE_FORWARD_TO";
 
-/// The version of a payload that states none.
+/// The version of a payload without a version.
 const FIRST_VERSION: u32 = 1;
 
 /// The handlers of the program, if it has any.
@@ -37,7 +37,7 @@ impl Handlers {
         Self { router, versions, schemas, intake: Intake::default() }
     }
 
-    /// Returns the version of the handler for a type; the first one without a handler.
+    /// Returns the version of the handler for a type, or the first version if there is no handler.
     pub(super) fn version(&self, job_type: &str) -> u32 {
         self.known_version(job_type).unwrap_or(FIRST_VERSION)
     }
@@ -47,7 +47,8 @@ impl Handlers {
         self.versions.get(job_type).copied()
     }
 
-    /// Refuses what the schema of the type does not allow, or its handler would refuse. A type without a handler is not checked.
+    /// Refuses a payload that does not match the schema of its type, or that its handler would refuse. A type without a handler
+    /// is not checked.
     pub(super) fn check(&self, outgoing: &Outgoing, envelope: &Envelope) -> Result<(), String> {
         let Some(router) = &self.router else { return Ok(()) };
         self.schemas.check(&envelope.job_type, envelope.version, &envelope.payload)?;
@@ -66,7 +67,7 @@ impl Handlers {
     }
 }
 
-/// Makes the handlers of the program. In forward mode there are none, and `--no-check` needs none but for a version.
+/// Makes the handlers of the program. In forward mode there are none, and with `--no-check` they are needed only for a version.
 pub(super) fn handlers(
     args: &SendArgs,
     environment: &Environment,

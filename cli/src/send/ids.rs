@@ -1,8 +1,8 @@
-//! The ids of a send's jobs and messages: the same for a record each time that it is sent.
+//! The ids of a send's jobs and messages. A record has the same ids each time that it is sent.
 //!
-//! A batch whose answer was lost with its process is sent once more by `--resume`. On a FIFO queue SQS drops it by the deduplication
-//! ids; on a standard queue workers recognise its jobs by their ids, and run each once. The ids of another send of the same file are
-//! others: it is new work.
+//! If the process ends before the response to a batch arrives, `--resume` sends the batch again. A FIFO queue drops it by its
+//! deduplication ids; on a standard queue, workers recognize its jobs by their ids and run each once. Another send of the same
+//! file has other ids: it is new work.
 
 use drumline_dlq::journal::deduplication_id;
 use ulid::Ulid;
@@ -14,17 +14,17 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// The ids of the send with this id.
+    /// Returns the ids of the send with this id.
     pub(super) fn of(send: Ulid) -> Self {
         Self { send }
     }
 
-    /// The ids of a new send.
+    /// Returns the ids of a new send.
     pub(super) fn new() -> Self {
         Self::of(Ulid::generate())
     }
 
-    /// The id of the send.
+    /// Returns the id of the send.
     pub(super) fn send(&self) -> Ulid {
         self.send
     }
@@ -34,12 +34,12 @@ impl Ids {
         Ulid::from_parts(self.send.timestamp_ms(), self.hash("job", record)).to_string()
     }
 
-    /// Returns the id by which a FIFO queue drops a second sending of a record.
+    /// Returns the id by which a FIFO queue drops a duplicate of a record.
     pub(super) fn deduplication_id(&self, record: u64) -> String {
         format!("{:032x}", self.hash("message", record))
     }
 
-    /// Returns a record's part of a time that jobs are spread over, in the unit of it.
+    /// Returns the delay of a record within the spread, in the unit of `most`.
     pub(super) fn spread(&self, record: u64, most: u64) -> u64 {
         let part = self.hash("delay", record) % (u128::from(most) + 1);
         u64::try_from(part).unwrap_or(most)

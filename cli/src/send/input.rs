@@ -1,4 +1,4 @@
-//! The input, record by record: JSON Lines or CSV, from a file or standard input.
+//! Reads the input record by record: JSON Lines or CSV, from a file or standard input.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
@@ -9,7 +9,7 @@ use super::columns::Columns;
 use super::quotes::{BYTE_ORDER_MARK, Quotes};
 use super::record::{Content, Field, Fields, Record, Source};
 
-/// The longest input line: a message of 1 MiB, all of it escaped.
+/// The longest input line: a message of 1 MiB with all characters escaped.
 const MAX_LINE_BYTES: usize = 8 * 1024 * 1024;
 
 /// A source of bytes.
@@ -25,7 +25,8 @@ impl Records {
     /// Reads the next record; `None` at the end.
     ///
     /// # Errors
-    /// If the input cannot be read any further.
+    ///
+    /// Returns an error if the rest of the input cannot be read.
     pub(super) fn next(&mut self) -> io::Result<Option<Record>> {
         match self {
             Self::Lines(lines) => lines.next(),
@@ -33,7 +34,7 @@ impl Records {
         }
     }
 
-    /// The bytes that have been read.
+    /// Returns the number of bytes that were read.
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Lines(lines) => lines.bytes,
@@ -41,7 +42,7 @@ impl Records {
         }
     }
 
-    /// Returns true if a column gives this field.
+    /// Returns true if a column sets this field.
     pub(super) fn gives(&self, field: Field) -> bool {
         match self {
             Self::Lines(_) => false,
@@ -49,7 +50,7 @@ impl Records {
         }
     }
 
-    /// The header row of CSV.
+    /// Returns the header row of CSV.
     pub(super) fn header(&self) -> Option<&ByteRecord> {
         match self {
             Self::Lines(_) => None,
@@ -58,7 +59,7 @@ impl Records {
     }
 }
 
-/// JSON Lines. Blank lines are no records.
+/// JSON Lines. Blank lines are skipped.
 pub(super) struct Lines {
     input: BufReader<Bytes>,
     line: usize,
@@ -109,7 +110,7 @@ impl Lines {
     }
 }
 
-/// Skips the rest of a line, and returns its bytes.
+/// Skips the rest of a line, and returns its length.
 fn skip_line(input: &mut impl BufRead) -> io::Result<u64> {
     let mut skipped = 0;
     loop {
@@ -130,15 +131,16 @@ pub(super) struct Rows {
     header: ByteRecord,
     columns: Columns,
     number: u64,
-    /// The ends of lines before the end of the last record.
+    /// The number of line ends before the end of the last record.
     line_ends: usize,
 }
 
-/// A source of bytes that notes where its lines end. The reader of CSV counts them one record late if they end as on Windows.
+/// A source of bytes that records the positions of line ends. With Windows line ends, the CSV reader counts them one record
+/// late.
 struct LineEnds {
     input: Bytes,
     read: u64,
-    /// The places of line ends that are not counted yet: at most those of the reader's buffer and of one record.
+    /// The positions of line ends that are not counted yet: at most those of the reader's buffer and of one record.
     places: VecDeque<u64>,
     quotes: Quotes,
 }
@@ -158,10 +160,11 @@ impl Read for LineEnds {
 }
 
 impl Rows {
-    /// Reads the header row, of which `columns` makes the columns.
+    /// Reads the header row and passes it to `columns`.
     ///
     /// # Errors
-    /// If it cannot be read, or has no columns that can be fields, in words.
+    ///
+    /// Returns an error text if the header cannot be read, or if its columns cannot be fields.
     pub(super) fn new(
         input: Bytes,
         delimiter: u8,
@@ -185,7 +188,7 @@ impl Rows {
         Ok(Self { reader, header, columns, number: 0, line_ends: 0 })
     }
 
-    /// Returns true if a column gives this field.
+    /// Returns true if a column sets this field.
     pub(super) fn gives(&self, field: Field) -> bool {
         self.columns.gives(field)
     }
@@ -205,7 +208,7 @@ impl Rows {
         Ok(Some(Record { number: self.number, line, content, source: Source::Row(row) }))
     }
 
-    /// Returns the line where the row begins that was read last.
+    /// Returns the line in which the last row begins.
     fn line_of(&mut self, row: &ByteRecord) -> usize {
         let end = self.reader.position().byte();
         let places = &mut self.reader.get_mut().places;
@@ -219,7 +222,7 @@ impl Rows {
     }
 }
 
-/// Returns the error of the input itself, if it is one.
+/// Converts an error of the CSV reader to an I/O error.
 fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -237,7 +240,7 @@ mod tests {
     use super::super::columns::CellTypes;
     use super::*;
 
-    /// The line of each record with its JSON, or the reason for which it is refused.
+    /// Returns the line of each record with its JSON, or with the reason why it is refused.
     fn all(mut records: Records) -> Vec<(usize, String)> {
         let mut found = Vec::new();
         while let Some(record) = records.next().unwrap() {
@@ -263,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn json_lines_may_have_a_mark_blank_lines_and_line_ends_of_windows() {
+    fn json_lines_may_have_a_bom_blank_lines_and_windows_line_ends() {
         let text = "\u{feff}{\"a\":1}\r\n\r\n  {\"a\":2}  \n\n3";
         assert_eq!(all(lines(text.as_bytes())), found(&[(1, r#"{"a":1}"#), (3, r#"{"a":2}"#), (5, "3")]));
         assert_eq!(all(lines(b"\xff\n1")), found(&[(1, "! it is not UTF-8"), (2, "1")]));
@@ -307,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_that_is_not_closed_ends_the_input_after_the_rows_before_it() {
+    fn an_unclosed_quote_ends_the_input_after_the_rows_before_it() {
         let mut records = rows(b"a,b\n1,2\n3,\"x\n4,5\n", b',').unwrap();
         assert_eq!(records.next().unwrap().unwrap().line, 2);
         let error = records.next().err().unwrap();

@@ -1,6 +1,7 @@
-//! The journal of a send from a file: which of its records SQS has confirmed.
+//! The journal of a send from a file: records which records SQS has confirmed.
 //!
-//! Each batch is a line, which is on disk before the next batch is sent. So whenever the process ends, at most one batch is in doubt.
+//! Each batch is a line, which is on disk before the next batch is sent. Therefore at most one batch is in doubt when the
+//! process ends.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -22,17 +23,17 @@ const VERSION: u32 = 1;
 /// The beginning of every journal.
 const BEGINNING: &[u8] = b"{\"drumlineSend\":";
 
-/// The first line: what is sent.
+/// The first line: identifies the send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Header {
     pub(super) drumline_send: u32,
-    /// The id of the send, from which those of its jobs are made.
+    /// The id of the send, from which the ids of its jobs are derived.
     pub(super) send: String,
     /// The URL of the queue.
     pub(super) queue: String,
     pub(super) file: FileMark,
-    /// The options that decide what is sent.
+    /// The options that determine what is sent.
     pub(super) options: Vec<String>,
 }
 
@@ -42,7 +43,8 @@ pub(super) struct Header {
 enum Line {
     /// SQS has confirmed the records with these numbers, as ranges.
     Sent(Vec<(u64, u64)>),
-    /// The file of what is refused or not taken; `None` when a resumed send has removed it, since it tries those records again.
+    /// The file of the records that were refused or not accepted; `None` after a resumed send has removed it, because that send
+    /// tries those records again.
     Rest(Option<PathBuf>),
     /// Nothing is left to send.
     Ended(bool),
@@ -55,7 +57,7 @@ struct State {
     confirmed: Confirmed,
     rest: Option<PathBuf>,
     is_ended: bool,
-    /// The length of its whole lines.
+    /// The length of its complete lines.
     length: u64,
 }
 
@@ -64,23 +66,25 @@ pub(super) struct Journal {
     pub(super) path: PathBuf,
     pub(super) header: Header,
     confirmed: Confirmed,
-    /// The file of what was refused or not taken, by this process or an earlier one.
+    /// The file of the records that were refused or not accepted, by this process or an earlier one.
     pub(super) rest: Option<PathBuf>,
     file: File,
     _lock: FileLock,
 }
 
-/// The way to begin: anew, or where an earlier process ended.
+/// Determines if a send begins anew or continues an earlier one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begin {
     Anew,
     Resume,
 }
 
-/// Returns the path of the journal for a file and a queue: one for both, so that the same command finds it again.
+/// Returns the path of the journal for a file and a queue. The path is always the same, so that the same command finds it
+/// again.
 ///
 /// # Errors
-/// If no folder is known for it.
+///
+/// Returns an error if its folder is not known.
 pub(super) fn path_of(input: &Path, queue: &str) -> Result<PathBuf, ExitError> {
     let absolute = std::fs::canonicalize(input).unwrap_or_else(|_| input.to_owned());
     let hash = deduplication_id(queue, &absolute.display().to_string());
@@ -112,10 +116,12 @@ pub(super) fn header(queue: &str, file: FileMark, options: Vec<String>) -> Heade
 }
 
 impl Journal {
-    /// Opens the journal at this path for a send that begins like this.
+    /// Opens the journal at this path for a send with this header.
     ///
     /// # Errors
-    /// If it belongs to another send, an earlier send is not over and is not resumed, or it cannot be written.
+    ///
+    /// Returns an error if the journal belongs to another send, if an earlier send is not over and is not resumed, or if it
+    /// cannot be written.
     pub(super) fn open(path: PathBuf, header: Header, begin: Begin) -> Result<Self, ExitError> {
         let unusable = |error: io::Error| ExitError::other(format!("{}: {error}", path.display()));
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -153,7 +159,7 @@ impl Journal {
             }
             (_, Begin::Anew) => (header, Confirmed::default(), None, 0),
         };
-        // A line that was cut off by a kill was never acted upon.
+        // No process has acted on an incomplete line.
         file.set_len(length).map_err(unusable)?;
         let mut journal = Self { path, header, confirmed, rest, file, _lock: lock };
         if length == 0 {
@@ -166,7 +172,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// The id of the send.
+    /// Returns the id of the send.
     pub(super) fn send_id(&self) -> Result<Ulid, ExitError> {
         let id = self.header.send.parse();
         id.map_err(|_| ExitError::usage(format!("{}: its send has no ULID", self.path.display())))
@@ -177,7 +183,7 @@ impl Journal {
         self.confirmed.contains(number)
     }
 
-    /// Notes that SQS has confirmed these records.
+    /// Records that SQS has confirmed these records.
     pub(super) fn confirm(&mut self, numbers: impl IntoIterator<Item = u64>) -> Result<(), ExitError> {
         let ranges = ranges(numbers);
         if ranges.is_empty() {
@@ -189,13 +195,13 @@ impl Journal {
         self.write_line(&Line::Sent(ranges))
     }
 
-    /// Notes the file of what is refused or not taken, before it has its first record.
+    /// Records the file of refused or failed records before the first record is written to it.
     pub(super) fn set_rest(&mut self, rest: Option<PathBuf>) -> Result<(), ExitError> {
         self.rest.clone_from(&rest);
         self.write_line(&Line::Rest(rest))
     }
 
-    /// Notes that nothing is left to send.
+    /// Records that nothing is left to send.
     pub(super) fn end(&mut self) -> Result<(), ExitError> {
         self.write_line(&Line::Ended(true))
     }
@@ -212,7 +218,7 @@ impl Journal {
     }
 }
 
-/// Reads a journal; `None` if it has not even its first line.
+/// Reads a journal; `None` if even its first line is missing.
 fn read(mut journal: impl BufRead) -> Result<Option<State>, String> {
     let (mut line, mut state) = (Vec::new(), None::<State>);
     for number in 1.. {
@@ -252,7 +258,7 @@ fn read(mut journal: impl BufRead) -> Result<Option<State>, String> {
     Ok(state)
 }
 
-/// Refuses to resume a send by another command or with another content.
+/// Refuses to resume a send with another command or with changed content.
 fn check_same(known: &Header, now: &Header, path: &Path) -> Result<(), ExitError> {
     let differs = |what: &str, then: &str, now: &str| {
         let path = path.display();
@@ -274,7 +280,7 @@ fn check_same(known: &Header, now: &Header, path: &Path) -> Result<(), ExitError
     Ok(())
 }
 
-/// Refuses to resume a send whose rest is in a file: it would be sent twice.
+/// Refuses to resume a send whose remaining records are in a file: they would be sent twice.
 fn is_over(rest: &Path, path: &Path) -> ExitError {
     let (rest, path) = (rest.display(), path.display());
     ExitError::usage(format!(
@@ -283,7 +289,7 @@ fn is_over(rest: &Path, path: &Path) -> ExitError {
     ))
 }
 
-/// Refuses to send a file again of which some records were sent, and not all.
+/// Refuses to send a file again if only some of its records were sent.
 fn unfinished(state: &State, now: &Header, path: &Path, changed_ms: u64) -> ExitError {
     let (sent, when, path) = (state.confirmed.count(), rfc3339(changed_ms), path.display());
     let is_changed = state.header.file.xxh3 != now.file.xxh3;
@@ -315,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resumed_journal_knows_what_was_confirmed_wherever_it_was_cut_off() {
+    fn a_journal_cut_off_anywhere_keeps_confirmed_records() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/jobs.journal");
         let mut journal = open(&path, &new("x"), Begin::Anew).unwrap();
@@ -339,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn another_send_is_not_resumed_and_one_that_is_not_over_not_begun_again() {
+    fn another_send_is_not_resumed_and_an_open_one_not_restarted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jobs.journal");
         let error = open(&path, &new("x"), Begin::Resume).err().unwrap();
@@ -386,14 +392,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_journal_is_left_alone() {
+    fn a_file_that_is_no_journal_is_not_changed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("precious.txt");
         std::fs::write(&path, "my notes\n").unwrap();
         let error = open(&path, &new("x"), Begin::Anew).err().unwrap();
         assert!(error.contains("no journal"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "my notes\n");
-        // Without a line end it could be the first line of a journal, cut off.
+        // Without a line end, it could be the incomplete first line of a journal.
         std::fs::write(&path, "my notes").unwrap();
         assert!(open(&path, &new("x"), Begin::Anew).is_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "my notes");

@@ -1,4 +1,4 @@
-//! Jobs that wait in an outbox: which ones do, and when they are due.
+//! Jobs that wait in an outbox: the conditions for it, and the times when they are due.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use drumline_producer::MAX_UNIQUE_WINDOW;
 use drumline_store::outbox::{Due, OutboxJob, Unique};
 use jiff::Timestamp;
 
-/// The longest delay of SQS, which takes whole seconds. See
+/// The longest delay of SQS, in whole seconds. See
 /// [SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
 const MAX_SQS_DELAY: Duration = Duration::from_secs(900);
 
-/// The setting that jobs which wait need.
+/// The instruction to set up an outbox, for jobs that must wait.
 pub(super) const OUTBOX: &str = "set DRUMLINE_OUTBOX_URL to postgres://… or redis://…";
 
-/// When a job goes to its queue.
+/// The time when a job goes to its queue.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Timing {
-    /// Now, with SQS's own delay in seconds.
+    /// Now, with a delay in seconds by SQS.
     Queue(Option<u16>),
     /// When it is due, from an outbox.
     Outbox(Due),
 }
 
-/// What is asked for about the time of a job.
+/// The requested time options of a job.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     pub(super) at: Option<Timestamp>,
@@ -32,7 +32,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Returns the reason for which SQS cannot do it by itself, if there is one.
+    /// Returns the reason why SQS cannot do this by itself, if there is one.
     pub(super) fn needs_outbox(&self, is_fifo: bool) -> Option<String> {
         let (delay, spread) = (self.delay.unwrap_or_default(), self.spread.unwrap_or_default());
         if self.at.is_some() {
@@ -54,7 +54,7 @@ impl Wanted {
         }
     }
 
-    /// Returns when the job goes to its queue. `part` returns its part of the spread, in any unit.
+    /// Returns the time when the job goes to its queue. `part` returns the job's part of the spread, in any unit.
     pub(super) fn timing(&self, is_fifo: bool, part: impl Fn(u64) -> u64) -> Result<Timing, String> {
         if self.at.is_some() && self.delay.is_some() {
             return Err("it has a time and a delay: give one of them".to_owned());
@@ -93,7 +93,7 @@ fn millis_of(time: Timestamp) -> i64 {
     millis + i64::from(time > Timestamp::from_millisecond(millis).unwrap_or(time))
 }
 
-/// A job as the outbox keeps it.
+/// A job as the outbox stores it.
 pub(super) struct Row {
     pub(super) job: OutboxJob,
     pub(super) unique: Option<Unique>,
@@ -105,15 +105,14 @@ pub(super) struct Waiting {
     pub(super) queue: usize,
 }
 
-/// Reads a time of the command line or of a column.
+/// Parses a time from the command line or a column.
 pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     let wrong =
         |_| format!("{text:?} is not a time such as 2027-01-01T09:00:00Z or 2027-01-01T09:00:00+01:00");
     text.parse().map_err(wrong)
 }
 
-/// Reads a delay of the command line or of a column.
-/// Reads the time for which a job holds its unique key.
+/// Parses the time for which a job holds its unique key.
 pub(super) fn window(text: &str) -> Result<Duration, String> {
     let window = delay(text)?;
     if window.is_zero() || window > MAX_UNIQUE_WINDOW {

@@ -1,4 +1,4 @@
-//! The file of what was refused or not taken: records as they were in the input, so that the same command sends them.
+//! The file of refused and failed records, written as they were in the input, so that the same command can send them.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use drumline_consumer::ExitError;
 
 use super::record::Source;
 
-/// The file, which is made with its first record.
+/// The file, which is created with its first record.
 pub(super) struct Left {
     pub(super) path: PathBuf,
     delimiter: u8,
@@ -18,10 +18,11 @@ pub(super) struct Left {
 }
 
 impl Left {
-    /// A file at this path, with this header if the input is CSV.
+    /// Prepares a file at this path, with this header if the input is CSV.
     ///
     /// # Errors
-    /// If it is there already, unless it belongs to a send that is resumed.
+    ///
+    /// Returns an error if the file already exists, unless it belongs to a send that is resumed.
     pub(super) fn new(
         path: &Path,
         header: Option<&ByteRecord>,
@@ -34,7 +35,7 @@ impl Left {
         Ok(Self { path: path.to_owned(), delimiter, header: header.cloned(), file: None })
     }
 
-    /// Returns true if it has no record yet.
+    /// Returns true if no record was written yet.
     pub(super) fn is_empty(&self) -> bool {
         self.file.is_none()
     }

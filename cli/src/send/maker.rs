@@ -1,4 +1,4 @@
-//! From a record of the input to a message, or to the reason for which it is not sent.
+//! Converts a record of the input to a message, or to the reason why it is not sent.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -25,18 +25,19 @@ use super::record::{Content, Field, Fields};
 /// [Message groups](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
 const MAX_GROUP: usize = 128;
 
-/// A standard queue would ignore it.
+/// The reason to refuse a deduplication id on a standard queue, which would ignore it.
 const DEDUPLICATION_ID: &str =
     "a deduplication id is for FIFO queues: a standard queue drops no message that is sent twice";
 
-/// Refuses options that do not go together, or not with the queue or without an outbox. `gives` says of a field whether a column gives it.
+/// Refuses options that conflict with each other, with the queue, or with a missing outbox. `gives` returns true if a column
+/// sets a field.
 pub(super) fn check_options(
     args: &SendArgs,
     fifos: &[bool],
     has_outbox: bool,
     gives: impl Fn(Field) -> bool,
 ) -> Result<(), ExitError> {
-    // With queues of both kinds, each record is checked for its own.
+    // With queues of both kinds, each record is checked for its own queue.
     let fifo = fifos.iter().all(|fifo| *fifo);
     let has_fifo = fifos.contains(&true);
     if !has_fifo && (args.deduplication_id.is_some() || gives(Field::DeduplicationId)) {
@@ -63,24 +64,24 @@ pub(super) fn check_options(
     }
 }
 
-/// Makes messages by the options of the command line.
+/// Creates messages according to the options of the command line.
 pub(super) struct Maker<'a> {
     pub(super) args: &'a SendArgs,
     pub(super) queues: Queues,
     pub(super) handlers: Handlers,
     pub(super) checks: Checks,
-    /// The bytes above which a message is put into S3 or compressed, if that is set.
+    /// The size in bytes above which a message is put into S3 or compressed, if that is set.
     pub(super) threshold: Option<usize>,
     pub(super) attributes: Arc<Attributes>,
     pub(super) ids: Ids,
-    /// Jobs without an id get one, so that workers recognise them if they are sent twice.
+    /// True if jobs without an id get one, so that workers recognize duplicates.
     pub(super) marks_jobs: bool,
-    /// There is an outbox for jobs that wait.
+    /// True if there is an outbox for jobs that wait.
     pub(super) has_outbox: bool,
     pub(super) noted: RefCell<BTreeSet<String>>,
 }
 
-/// A message, and what its sender should know.
+/// A message, and warnings for its sender.
 pub(super) struct Made {
     pub(super) message: Outgoing,
     /// The index of its queue.
@@ -91,10 +92,11 @@ pub(super) struct Made {
 }
 
 impl Maker<'_> {
-    /// Makes the message of a record.
+    /// Creates the message of a record.
     ///
     /// # Errors
-    /// The reason for which it is not sent, in words.
+    ///
+    /// Returns the reason why it is not sent.
     pub(super) fn make(&self, number: u64, line: usize, content: &Content) -> Result<Made, String> {
         let Content { json, fields } = content;
         let json: &RawValue = serde_json::from_str(json).map_err(|error| not_json(&error, json))?;
@@ -156,12 +158,12 @@ impl Maker<'_> {
         Ok(Made { message, queue, row, warnings })
     }
 
-    /// Returns a warning unless it was given before.
+    /// Returns a warning unless it was already given.
     fn once(&self, warning: Option<String>) -> Option<String> {
         warning.filter(|warning| self.noted.borrow_mut().insert(warning.clone()))
     }
 
-    /// Warns of a version that is given on the command line, and that this program's handler does not know yet.
+    /// Returns a warning if the command line gives a version that this program's handler does not know yet.
     fn newer_version(&self, envelope: &Envelope) -> Option<String> {
         let (given, job_type) = (self.args.schema_version?, &envelope.job_type);
         let known = self.handlers.known_version(job_type).filter(|known| *known < given)?;
@@ -173,7 +175,7 @@ impl Maker<'_> {
     /// Checks a message by SQS's rules and the guards, and returns the guards' warnings.
     fn check(&self, fifo: bool, message: &Outgoing, envelope: &Envelope) -> Result<Vec<String>, String> {
         let warnings = if self.threshold.is_some_and(|threshold| message.bytes() > threshold) {
-            // The rules of SQS are for the small message that will be made of it.
+            // SQS's limits apply to the small message that replaces it.
             let payload = serde_json::from_str(envelope.payload.get()).map_err(|error| error.to_string())?;
             self.checks.inspect(&envelope.job_type, &payload)
         } else {
@@ -197,7 +199,7 @@ impl Maker<'_> {
         job.to_body()
     }
 
-    /// The time of the send's begin, so that a record that is sent once more has the same bytes.
+    /// Returns the time when the send began, so that a record has the same bytes when it is sent again.
     fn created_at(&self) -> String {
         let millis = i64::try_from(self.ids.send().timestamp_ms()).unwrap_or_default();
         jiff::Timestamp::from_millisecond(millis).unwrap_or_default().to_string()
@@ -235,13 +237,13 @@ fn decoded(message: &Outgoing) -> Result<Envelope, String> {
     Envelope::decode(&Message { body, attributes, ..Message::default() }).map_err(|error| error.to_string())
 }
 
-/// A record is one line, so its column is enough.
+/// Returns the error for invalid JSON. A record is one line, so only the column is given.
 fn not_json(error: &serde_json::Error, json: &str) -> String {
     let text = format!("not JSON: {error}");
     if json.contains('\n') { text } else { text.replace(" at line 1 column ", " at column ") }
 }
 
-/// Warns of fields beside the payload of a whole job that are flags or columns of this command, and no parts of a job.
+/// Returns a warning about fields beside the payload that are flags or columns of this command, and not parts of a job.
 fn ignored_fields(json: &RawValue, has_group_from: bool) -> Option<String> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -260,11 +262,11 @@ fn ignored_fields(json: &RawValue, has_group_from: bool) -> Option<String> {
     Some(format!("{name:?} beside the payload is no part of a job, and is ignored: use {instead}"))
 }
 
-/// Returns the text of a JSON text or number.
+/// Returns the content of a JSON string or number as text.
 fn text_of(json: &str) -> Option<String> {
     match serde_json::from_str(json).ok()? {
         Value::String(text) => Some(text),
-        // As it is written.
+        // Exactly as it is written.
         Value::Number(_) => Some(json.to_owned()),
         _ => None,
     }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar for a file of so many bytes, with the time that is left; a counter for an input whose length is not known.
+/// A progress bar for a file of known length, with the remaining time; a counter for an input of unknown length.
 pub(super) struct Progress {
     bar: ProgressBar,
     is_file: bool,
 }
 
 impl Progress {
-    /// The progress of an input, hidden if standard error is no terminal.
+    /// Creates the progress of an input, hidden if standard error is not a terminal.
     pub(super) fn new(bytes: Option<u64>) -> Self {
         let is_file = bytes.is_some();
         if !std::io::stderr().is_terminal() {
@@ -28,7 +28,7 @@ impl Progress {
         Self { bar, is_file }
     }
 
-    /// Shows how many jobs were sent, and how many bytes of the input were read.
+    /// Shows the number of sent jobs, and the number of bytes read.
     pub(super) fn show(&self, sent: u64, bytes: u64) {
         if self.is_file {
             self.bar.set_position(bytes);
@@ -36,7 +36,7 @@ impl Progress {
         self.bar.set_message(format!("{sent} sent"));
     }
 
-    /// Prints something above the bar.
+    /// Prints a text above the bar.
     pub(super) fn print<T>(&self, print: impl FnOnce() -> T) -> T {
         self.bar.suspend(print)
     }

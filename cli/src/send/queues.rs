@@ -1,4 +1,4 @@
-//! The queues of a send, by job type.
+//! The queues of a send by job type.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use url::Url;
 
 use crate::connection::connect_to;
 
-/// The queues that jobs may go to. The index of a queue is its place among all.
+/// The queues to which jobs may go. A queue's index is its position among all queues.
 pub(super) struct Queues {
     urls: Vec<Url>,
     by_type: BTreeMap<String, usize>,
     others: Others,
 }
 
-/// The queue of the job types that have none of their own.
+/// The queue for job types without an assigned queue.
 enum Others {
     Nowhere,
     To(usize),
-    /// The names of queues of which none is the default.
+    /// The names of queues, none of which is the default.
     Undecided(Vec<String>),
 }
 
@@ -33,15 +33,16 @@ pub(super) struct Queue {
 }
 
 impl Queues {
-    /// One queue for all jobs.
+    /// Uses one queue for all jobs.
     pub(super) fn one(url: Url) -> Self {
         Self { urls: vec![url], by_type: BTreeMap::new(), others: Others::To(0) }
     }
 
-    /// The queues of the settings `queue_url` and `queue_by_type`.
+    /// Returns the queues of the settings `queue_url` and `queue_by_type`.
     ///
     /// # Errors
-    /// If they name none.
+    ///
+    /// Returns an error if the settings name none.
     pub(super) fn of_settings(settings: &Settings) -> Result<Self, ExitError> {
         let mut urls: Vec<Url> = Vec::new();
         let mut index = |url: &Url| {
@@ -65,7 +66,7 @@ impl Queues {
         }
         let queues = Self { urls, by_type, others };
         if queues.urls.is_empty() {
-            // Several queues, and no type has one of them.
+            // Several queues, and no type is assigned to any of them.
             return Err(ExitError::usage(queues.missing("TYPE")));
         }
         Ok(queues)
@@ -74,7 +75,8 @@ impl Queues {
     /// Returns the queue of a job type.
     ///
     /// # Errors
-    /// If it has none, with the settings that are missing.
+    ///
+    /// Returns an error with the missing settings if it has none.
     pub(super) fn of_type(&self, job_type: &str) -> Result<usize, String> {
         match (self.by_type.get(job_type), &self.others) {
             (Some(queue), _) | (None, Others::To(queue)) => Ok(*queue),
@@ -95,10 +97,11 @@ impl Queues {
         }
     }
 
-    /// Returns the queue of a job type alone.
+    /// Returns only the queue of a job type.
     ///
     /// # Errors
-    /// As [`of_type`](Self::of_type).
+    ///
+    /// Returns the errors of [`of_type`](Self::of_type).
     pub(super) fn only(&self, job_type: &str) -> Result<Self, ExitError> {
         let queue = self.of_type(job_type).map_err(|why| ExitError::usage(format!("{job_type}: {why}")))?;
         Ok(Self::one(self.urls[queue].clone()))
@@ -109,7 +112,7 @@ impl Queues {
         is_fifo(self.urls[queue].path())
     }
 
-    /// Returns true for each queue that is a FIFO queue.
+    /// Returns for each queue if it is a FIFO queue.
     pub(super) fn fifos(&self) -> Vec<bool> {
         self.urls.iter().map(|url| is_fifo(url.path())).collect()
     }
@@ -124,7 +127,7 @@ impl Queues {
         Ok(queues)
     }
 
-    /// Returns the text by which a journal knows the queues: the URL of the only one, else also the types of each.
+    /// Returns the text that identifies the queues in a journal: the URL of the only queue, otherwise also the types of each.
     pub(super) fn identity(&self, connected: &[Queue]) -> String {
         if let [only] = connected {
             return only.url.clone();

@@ -1,21 +1,22 @@
-//! The quotes of CSV: the reader of CSV takes the end of the input for a closing quote, and so a missing one for the rest of the file.
+//! Checks the quotes of CSV. The CSV reader accepts the end of the input as a closing quote, so a missing quote would join the
+//! rest of the file.
 
 use std::io::{self, Read};
 
-/// Some programs on Windows begin a file with it.
+/// Some Windows programs write it at the beginning of a file.
 pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// A place in CSV.
+/// A state within CSV.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     FieldStart,
     Field,
     Quoted,
-    /// After a quote within quotes: it closes them, or is the first of two that are one.
+    /// After a quote inside quotes: either it closes them, or it is the first of a doubled quote.
     QuotedQuote,
 }
 
-/// Follows the quotes of CSV, as its reader does.
+/// Tracks the quotes of CSV like its reader does.
 pub(super) struct Quotes {
     delimiter: u8,
     place: Place,
@@ -26,12 +27,12 @@ pub(super) struct Quotes {
 }
 
 impl Quotes {
-    /// At the beginning of an input.
+    /// Starts at the beginning of an input.
     pub(super) fn new(delimiter: u8) -> Self {
         Self { delimiter, place: Place::FieldStart, bytes: 0, line: 1, opened: 0 }
     }
 
-    /// Follows further bytes.
+    /// Processes further bytes.
     pub(super) fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             let is_mark = BYTE_ORDER_MARK.get(self.bytes) == Some(byte) && self.place == Place::FieldStart;
@@ -54,10 +55,11 @@ impl Quotes {
         }
     }
 
-    /// Accepts the end of the input.
+    /// Ends the input.
     ///
     /// # Errors
-    /// If it is within quotes, with the line where they were opened.
+    ///
+    /// Returns an error with the line of the opening quote if the end is inside quotes.
     pub(super) fn end(&self) -> io::Result<()> {
         if self.place == Place::Quoted {
             let why = format!("line {}: the quote that begins there is not closed", self.opened);
@@ -66,10 +68,11 @@ impl Quotes {
         Ok(())
     }
 
-    /// Reads an input to its end.
+    /// Checks a whole input.
     ///
     /// # Errors
-    /// As [`end`](Self::end), or if it cannot be read.
+    ///
+    /// Returns the errors of [`end`](Self::end), or an error if the input cannot be read.
     pub(super) fn check(mut input: impl Read, delimiter: u8) -> io::Result<()> {
         let (mut quotes, mut buffer) = (Self::new(delimiter), vec![0; 1 << 16]);
         loop {

@@ -1,16 +1,16 @@
-//! The records of the input: one for each job.
+//! The records of the input, one per job.
 
 use csv::ByteRecord;
 
 /// A record of the input.
 pub(super) struct Record {
-    /// Its place among all records, from 1. The journal knows it by that.
+    /// The position among all records, from 1. The journal identifies a record by it.
     pub(super) number: u64,
-    /// The line where it begins, for messages.
+    /// The line where the record begins, for error messages.
     pub(super) line: usize,
-    /// Its content, or the reason for which it cannot be read.
+    /// The content, or the reason why it cannot be read.
     pub(super) content: Result<Content, String>,
-    /// Its text in the input.
+    /// The text of the record in the input.
     pub(super) source: Source,
 }
 
@@ -22,13 +22,13 @@ pub(super) enum Source {
 
 /// A job of the input.
 pub(super) struct Content {
-    /// A whole job, or a payload.
+    /// A whole job, or only a payload.
     pub(super) json: String,
     /// The values of mapped columns.
     pub(super) fields: Fields,
 }
 
-/// The values of CSV columns that are not part of the payload. Empty cells are no values.
+/// The values of CSV columns that are not part of the payload. Empty cells have no value.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Fields {
     pub(super) job_type: Option<String>,
@@ -41,7 +41,7 @@ pub(super) struct Fields {
     pub(super) deduplication_id: Option<String>,
 }
 
-/// A part of a job or of its message that a CSV column can give.
+/// A part of a job or of its message that a CSV column can set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "camelCase")]
 pub(super) enum Field {

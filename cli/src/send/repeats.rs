@@ -1,4 +1,4 @@
-//! Values of CSV columns that come twice, and would make two records one job.
+//! Detects repeated values of CSV columns that would make two records one job.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use drumline_dlq::journal::deduplication_id;
 
 use super::record::{Field, Fields};
 
-/// The values so far, by their hashes: 16 bytes and a line for each.
+/// The hashes of earlier values, with the line of each: 16 bytes and a line number per value.
 #[derive(Default)]
 pub(super) struct Repeats {
     lines: HashMap<u128, usize>,
@@ -14,11 +14,12 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// Adds the values of a record. Returns a note if it is the first one with the idempotency key of another record, whose effect happens
-    /// once.
+    /// Adds the values of a record. Returns a note for the first record that repeats an idempotency key, because its effect
+    /// happens only once.
     ///
     /// # Errors
-    /// If it has the job id or the deduplication id of an earlier record, with that one's line.
+    ///
+    /// Returns an error with the earlier line if the record repeats a job id or a deduplication id.
     pub(super) fn add(&mut self, line: usize, fields: &Fields) -> Result<Option<String>, String> {
         let key = fields.idempotency_key.as_deref();
         let earlier_key = key.and_then(|key| self.earlier(Field::IdempotencyKey, key, line));
@@ -42,7 +43,7 @@ impl Repeats {
         Ok(note)
     }
 
-    /// Adds a value. Returns the line of an earlier record with it.
+    /// Adds a value. Returns the line of an earlier record with the same value.
     fn earlier(&mut self, field: Field, value: &str, line: usize) -> Option<usize> {
         let hash = u128::from_str_radix(&deduplication_id(&format!("{field:?}"), value), 16).ok()?;
         let first = *self.lines.entry(hash).or_insert(line);

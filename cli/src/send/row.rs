@@ -11,11 +11,11 @@ use super::later::{Row, Wanted, delay, time};
 use super::maker::Maker;
 use super::record::Fields;
 
-/// For how long a job holds its unique key by default.
+/// The default time for which a job holds its unique key.
 const UNIQUE_FOR: Duration = Duration::from_secs(60 * 60);
 
 impl Maker<'_> {
-    /// Returns what is asked for about the time of a record's job: a column comes before the flag of its name.
+    /// Returns the requested time options of a record's job. A column has precedence over the flag of the same name.
     pub(super) fn wanted(&self, fields: &Fields) -> Result<Wanted, String> {
         let at = fields.at.as_deref().map(|text| time(text).map_err(|error| format!("the time: {error}")));
         let delay = fields.delay.as_deref().map(|text| {
@@ -57,7 +57,7 @@ impl Maker<'_> {
         job.correlation_id.clone_from(&envelope.correlation_id);
         job.due = due;
         let unique = self.args.unique.as_deref().map(|key| {
-            // As producers have it: a key is one of its type.
+            // Like in producers, a key belongs to its type.
             let key = format!("{}:{key}", envelope.job_type);
             Unique::new(key, self.args.unique_for.unwrap_or(UNIQUE_FOR), OnConflict::Keep)
         });

@@ -1,4 +1,4 @@
-//! The loop of a send: record by record into batches, and batch by batch to SQS.
+//! The main loop of a send: collects records into batches, and sends the batches to SQS.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
@@ -28,13 +28,13 @@ use crate::format::{note, one_line};
 use crate::opened_outbox::OpenedOutbox;
 use crate::output::{Output, print};
 
-/// The time of which messages are sent in one batch, if the rate makes them wait for each other.
+/// The time span whose messages form one batch if the rate limits the send.
 const BATCH_SECS: f64 = 0.2;
 
-/// How long an interrupted send waits for the answer to its last batch.
+/// The longest time that an interrupted send waits for the response to its last batch.
 const LAST_BATCH: Duration = Duration::from_secs(5);
 
-/// A signal that ends the send; it never comes if signals end the process by themselves.
+/// A signal that ends the send. It never comes if signals end the process directly.
 pub(super) type Interrupt = Pin<Box<dyn Future<Output = std::io::Result<u8>>>>;
 
 /// A running send.
@@ -50,13 +50,13 @@ pub(super) struct Run<'a> {
     pub(super) output: Output,
     pub(super) tally: Tally,
     pub(super) settings: &'a Settings,
-    /// The outbox, once a job has needed it.
+    /// The outbox, opened when the first job needs it.
     pub(super) outbox: Option<OpenedOutbox>,
-    /// The jobs that wait and are in no outbox yet, by the lines of their messages.
+    /// The waiting jobs that are not in the outbox yet, by the lines of their messages.
     pub(super) waiting: HashMap<usize, Waiting>,
 }
 
-/// The index of the outbox, among those of queues.
+/// The index of the outbox among those of the queues.
 const OUTBOX: usize = usize::MAX;
 
 /// The counts of a send so far.
@@ -65,9 +65,9 @@ pub(super) struct Tally {
     pub(super) sent: u64,
     pub(super) failed: u64,
     pub(super) refused: u64,
-    /// Added to the outbox.
+    /// The number of jobs added to the outbox.
     pub(super) waiting: u64,
-    /// Sent by an earlier process.
+    /// The number of jobs sent by an earlier process.
     pub(super) before: u64,
 }
 
@@ -89,7 +89,7 @@ impl Tally {
     }
 }
 
-/// A rate, and the time since the first message.
+/// A rate, and the time of the first message.
 pub(super) struct Paced {
     pub(super) rate: f64,
     pace: Pace,
@@ -101,7 +101,8 @@ impl Paced {
         Self { rate, pace: Pace::new(Some(rate), Duration::ZERO), begun: Instant::now() }
     }
 
-    /// Returns how many messages to send now, or how long to wait first. As far as the rate allows, batches are full: each is a request.
+    /// Returns how many messages to send now, or how long to wait first. Batches are as full as the rate allows, because each
+    /// is a request.
     fn next(&mut self, waiting: usize) -> Result<usize, Duration> {
         #[expect(
             clippy::cast_possible_truncation,
@@ -125,10 +126,11 @@ impl Paced {
 pub(super) type Pending = HashMap<usize, Record>;
 
 impl Run<'_> {
-    /// Sends all records that are not confirmed yet: batches of each queue in turn, one at a time.
+    /// Sends all records that are not confirmed yet, with alternating batches of the queues, one at a time.
     ///
     /// # Errors
-    /// If they cannot be read or sent any further. The records before the place that cannot be read are sent.
+    ///
+    /// Returns an error if the rest cannot be read or sent. If reading fails, the records before the failure are sent.
     pub(super) async fn all(&mut self, records: &mut Records) -> Result<(), ExitError> {
         let (mut packers, mut pending) = (BTreeMap::<usize, Packer>::new(), Pending::new());
         let read = self.all_read(records, &mut packers, &mut pending).await?;
@@ -149,7 +151,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Reads all records, and sends the batches that are full. The inner error is one of reading.
+    /// Reads all records, and sends full batches. The inner error is a read error.
     async fn all_read(
         &mut self,
         records: &mut Records,
@@ -163,7 +165,7 @@ impl Run<'_> {
                 Ok(None) => return Ok(Ok(())),
                 Err(error) => return Ok(Err(error)),
             };
-            // Also of a record that is confirmed: a later one may repeat it.
+            // Confirmed records are checked, too, because a later one may repeat them.
             let repeated = match &record.content {
                 Ok(content) => repeats.add(record.line, &content.fields),
                 Err(_) => Ok(None),
@@ -220,7 +222,8 @@ impl Run<'_> {
         Box::pin(self.send(queue, vec![message], &mut Pending::new())).await
     }
 
-    /// Keeps the row of a job that waits until it is added to the outbox, and returns its message; else the job as it is.
+    /// Keeps the row of a waiting job until it is added to the outbox, and returns its message. Returns any other job
+    /// unchanged.
     fn hold(&mut self, made: Made) -> Result<Outgoing, Box<Made>> {
         let Made { message, queue, row: Some(row), warnings } = made else { return Err(Box::new(made)) };
         self.warn(warnings);
@@ -234,7 +237,7 @@ impl Run<'_> {
         }
     }
 
-    /// Gives the warnings of a message, and makes it small if it is large and the settings say where to put it.
+    /// Prints the warnings of a message, and offloads or compresses it if it is large and the settings say so.
     async fn small(&self, made: Made) -> Result<(usize, Outgoing), OffloadError> {
         let Made { message, queue, warnings, .. } = made;
         self.warn(warnings);
@@ -261,7 +264,7 @@ impl Run<'_> {
         left.add(&record.source)
     }
 
-    /// Sends a batch, at the rate that was asked for.
+    /// Sends a batch at the requested rate.
     async fn batch(
         &mut self,
         queue: usize,
@@ -314,7 +317,7 @@ impl Run<'_> {
             Ok(results) => (results, None),
             Err(SendError { error, done, .. }) => (done, Some(error)),
         };
-        // First of all: what is not in the journal is sent once more.
+        // Recorded first: records that are not in the journal would be sent again.
         let taken = results.iter().filter(|(_, result)| result.is_ok());
         let taken = taken.filter_map(|(message, _)| pending.get(&message.line)).map(|record| record.number);
         if let Some(journal) = &mut self.journal {
@@ -335,7 +338,7 @@ impl Run<'_> {
                 }
             }
         }
-        // Last of all: the reader of the ids may have left.
+        // Printed last, because the reader of the ids may have closed the pipe.
         let clients = &self.queues[queue].clients;
         let printed = sent
             .iter()
@@ -351,7 +354,7 @@ impl Run<'_> {
         }
     }
 
-    /// A job without an id of its own is known by that of its message.
+    /// Prints the id of a job. A job without its own id is identified by its message's id.
     fn print_sent(&self, queue: usize, message: &Outgoing, message_id: &str) -> Result<(), ExitError> {
         let job_id = message.job_id.as_deref().unwrap_or(message_id);
         let job_type = message.job_type.as_str();

@@ -1,4 +1,4 @@
-//! The schemas of the program's own job types: which columns are texts, and which payloads do not fit.
+//! The schemas of the program's job types: determine which columns are texts and which payloads are invalid.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -9,17 +9,17 @@ use drumline_contract::guards::{SchemaGuard, field};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// How far `$ref` is followed: a schema may refer to itself.
+/// The largest depth to which `$ref` is followed: a schema may refer to itself.
 const MAX_REFERENCES: usize = 16;
 
-/// The schemas of a router's types, each compiled once.
+/// The schemas of a router's types. Each is compiled once.
 pub(super) struct Schemas {
     schemas: HashMap<String, (u32, Value)>,
     compiled: RefCell<HashMap<String, Option<Arc<SchemaGuard>>>>,
 }
 
 impl Schemas {
-    /// The newest schemas of a router's types.
+    /// Returns the newest schemas of a router's types.
     pub(super) fn of(router: Option<&Router>) -> Self {
         let types = router.into_iter().flat_map(Router::job_types);
         let schemas = types.filter_map(|known| {
@@ -28,7 +28,7 @@ impl Schemas {
         Self { schemas: schemas.collect(), compiled: RefCell::default() }
     }
 
-    /// Returns true if the schema of a type has a text at the end of these keys, and nothing else.
+    /// Returns true if the schema of a type allows only a string at this path of keys.
     pub(super) fn is_text(&self, job_type: &str, keys: &[String]) -> bool {
         let Some((_, schema)) = self.schemas.get(job_type) else { return false };
         let place = keys.iter().try_fold(resolved(schema, schema), |place, key| {
@@ -47,7 +47,8 @@ impl Schemas {
     /// Checks the payload of a job. A type or a version without a schema is not checked.
     ///
     /// # Errors
-    /// The field that does not fit, and the reason.
+    ///
+    /// Returns the invalid field and the reason.
     pub(super) fn check(&self, job_type: &str, version: u32, payload: &RawValue) -> Result<(), String> {
         let Some(schema) = self.compiled(job_type, version) else { return Ok(()) };
         let payload = serde_json::from_str(payload.get()).map_err(|error| error.to_string())?;
@@ -65,7 +66,7 @@ impl Schemas {
             return None;
         }
         let mut compiled = self.compiled.borrow_mut();
-        // A schema that is none is the program's fault; its handler is asked all the same.
+        // An invalid schema is a mistake of the program; its handler is asked anyway.
         let guard = compiled
             .entry(job_type.to_owned())
             .or_insert_with(|| SchemaGuard::new(schema).ok().map(Arc::new));
@@ -73,7 +74,7 @@ impl Schemas {
     }
 }
 
-/// Follows `#/$defs/NAME`.
+/// Resolves references of the form `#/$defs/NAME`.
 fn resolved<'a>(whole: &'a Value, mut place: &'a Value) -> Option<&'a Value> {
     for _ in 0..MAX_REFERENCES {
         let Some(reference) = place.get("$ref").and_then(Value::as_str) else { return Some(place) };

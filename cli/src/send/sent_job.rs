@@ -1,8 +1,8 @@
-//! A job that was sent, for programs.
+//! The JSON view of a job that was sent.
 
 use serde::Serialize;
 
-/// A job that was sent or waits, on one line of JSON.
+/// A job that was sent or waits, as one line of JSON.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SentJob<'a> {
@@ -12,10 +12,10 @@ pub(super) struct SentJob<'a> {
     #[serde(rename = "type")]
     pub(super) job_type: &'a str,
     pub(super) queue: &'a str,
-    /// The time at which it is sent, if it waits for one.
+    /// The time when the job is sent, if it waits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) due: Option<String>,
-    /// The state of the job that was there already, in place of which nothing was added.
+    /// The state of the existing job, if that prevented the addition of this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) existing: Option<&'static str>,
 }

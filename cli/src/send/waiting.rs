@@ -1,4 +1,4 @@
-//! The rows of jobs that wait, into the outbox.
+//! Adds the rows of waiting jobs to the outbox.
 
 use std::io::Write as _;
 
@@ -16,7 +16,7 @@ use crate::opened_outbox::OpenedOutbox;
 use crate::output::{Output, print};
 
 impl Run<'_> {
-    /// Adds a batch to the outbox, in one transaction. Sent once more, it is the same rows.
+    /// Adds a batch to the outbox in one transaction. The batch has the same rows if it is added again.
     pub(super) async fn add(&mut self, batch: Vec<Outgoing>, pending: &mut Pending) -> Result<(), ExitError> {
         let mut added = Vec::with_capacity(batch.len());
         for message in batch {
@@ -31,7 +31,7 @@ impl Run<'_> {
             let error = outbox.error(&error);
             ExitError::unavailable(format!("{before} sent before this: {error}"))
         })?;
-        // First of all: what is not in the journal is added once more.
+        // Recorded first: rows that are not in the journal would be added again.
         let taken = added.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
         let taken =
             taken.filter_map(|((message, _), _)| pending.get(&message.line)).map(|record| record.number);
@@ -55,7 +55,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Opens the outbox with the first job that waits.
+    /// Opens the outbox when the first job waits.
     async fn outbox(&mut self) -> Result<&OpenedOutbox, ExitError> {
         if self.outbox.is_none() {
             self.outbox = Some(OpenedOutbox::of(self.settings).await?);
@@ -86,7 +86,7 @@ impl Run<'_> {
     }
 }
 
-/// Returns the time at which a job is due. A delay counts from now.
+/// Returns the time when a job is due. A delay counts from now.
 fn due_of(job: &OutboxJob) -> Option<String> {
     let ms = match job.due {
         Due::Now => return None,
@@ -96,10 +96,11 @@ fn due_of(job: &OutboxJob) -> Option<String> {
     Some(rfc3339(ms))
 }
 
-/// Adds rows. Each of those that are refused is an error of its own.
+/// Adds rows. Each refused row has its own error.
 ///
 /// # Errors
-/// If the outbox does not answer.
+///
+/// Returns an error if the outbox does not answer.
 async fn add_rows<'a>(
     outbox: &dyn Outbox,
     rows: impl Iterator<Item = &'a Row> + Clone,
@@ -110,7 +111,7 @@ async fn add_rows<'a>(
         match outbox.add(&jobs).await {
             Ok(()) => return Ok(vec![Ok(Added::New); jobs.len()]),
             Err(error @ StoreError::Unanswered(_)) => return Err(error),
-            // One of them is at fault.
+            // One of the rows caused the refusal.
             Err(StoreError::Refused(_)) => {}
         }
     }

@@ -1,7 +1,7 @@
-//! A CloudFormation template of CloudWatch alarms, which read the metrics that a worker or a function writes to its log.
+//! A CloudFormation template of CloudWatch alarms on the metrics that a worker or a function writes to its log.
 //!
-//! An alarm has one period, so the two windows of a burn rate are two alarms, and a composite alarm rings if both do.
-//! [Periods and their limits](https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html),
+//! An alarm has one period, so the two windows of a burn rate are two alarms, and a composite alarm fires if both do. See
+//! [periods and their limits](https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html) and
 //! [statistics such as `TC`](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html).
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use super::prometheus::FAILING;
 use super::target::Target;
 use super::yaml::yaml;
 
-/// A period has at most a day, so the windows of days have no alarm.
+/// The longest period: one day. Longer windows have no alarm.
 const LONGEST_PERIOD: u32 = 86_400;
 
 /// The namespace of Drumline's metrics.
@@ -22,11 +22,11 @@ const NAMESPACE: &str = "Drumline";
 
 type Resources = BTreeMap<String, Value>;
 
-/// Returns the template of the alarms for the targets and for their queue.
+/// Returns the template of the alarms for the targets and their queue.
 pub(super) fn template(targets: &[Target], queue: &str) -> Result<String, ExitError> {
     let mut resources = Resources::new();
     for (index, target) in targets.iter().enumerate() {
-        // Types may differ in characters that names of resources cannot have.
+        // Types may differ only in characters that resource names cannot contain.
         let name = if targets.len() == 1 { String::new() } else { (index + 1).to_string() };
         of_target(target, &format!("{}{name}", logical(&target.job_type)), &mut resources);
     }
@@ -65,7 +65,7 @@ fn of_target(target: &Target, name: &str, resources: &mut Resources) {
         let windows = [burn.long, burn.short];
         let keys = windows.map(|window| format!("{name}Missed{}Alarm", window.text.to_uppercase()));
         for (window, key) in windows.into_iter().zip(&keys) {
-            // No actions: the composite alarm has them.
+            // These alarms have no actions: the composite alarm has them.
             resources.insert(key.clone(), window_alarm(target, name, burn, window));
         }
         let rule = format!("ALARM(${{{}}}) AND ALARM(${{{}}})", keys[0], keys[1]);
@@ -91,7 +91,7 @@ fn window_alarm(target: &Target, name: &str, burn: &Burn, window: Window) -> Val
     let dwell =
         |id: &str, stat: &str| own(id, "drumline_job_dwell_seconds", &[of_type], window.seconds, stat);
     let metrics = json!([
-        // A job type that never fails has no dead letters, and a type of which all fail has no dwell times.
+        // A job type that never fails has no dead letters, and a type whose jobs all fail has no dwell times.
         expression(
             "missed",
             "(FILL(done, 0) - FILL(intime, 0) + FILL(dead, 0)) / (FILL(done, 0) + FILL(dead, 0))"
@@ -119,7 +119,7 @@ fn failing(target: &Target, name: &str) -> Value {
         "AlarmName": sub(&format!("${{QueueName}}-{name}-fail")),
         "AlarmDescription": format!("page: more than 10 % of the attempts of {} have failed in five minutes", target.job_type),
         "Metrics": [
-            // A few failures in a quiet hour ring nothing.
+            // A few failures in a quiet hour raise no alarm.
             expression("failing", &format!("IF({failed} >= 5, {failed} / ({failed} + FILL(done, 0)), 0)")),
             metric("retried", "retry"),
             metric("dead", "dead_letter"),
@@ -152,7 +152,7 @@ fn growing() -> Value {
         "AlarmDescription": sub("ticket: ${DeadLetterQueueName} has more messages than 15 minutes before"),
         "Metrics": [
             expression("growth", "DIFF(depth)"),
-            // What a redrive policy moves is not counted as sent, so the depth is watched.
+            // SQS does not count messages that a redrive policy moves as sent, so the alarm watches the depth.
             sqs("depth", "ApproximateNumberOfMessagesVisible", "DeadLetterQueueName", 900, "Maximum"),
         ],
         "EvaluationPeriods": 1,
@@ -160,7 +160,7 @@ fn growing() -> Value {
     }))
 }
 
-/// An alarm that notifies the topic.
+/// Adds the topic's notification to an alarm.
 fn ringing(mut properties: Value) -> Value {
     properties["AlarmActions"] = topic();
     properties["OKActions"] = topic();
@@ -170,7 +170,7 @@ fn ringing(mut properties: Value) -> Value {
 fn alarm(properties: &Value) -> Value {
     let mut alarm = json!({ "Type": "AWS::CloudWatch::Alarm", "Properties": properties });
     alarm["Properties"]["ComparisonOperator"] = "GreaterThanThreshold".into();
-    // A queue without jobs misses nothing.
+    // A queue without jobs misses no target.
     alarm["Properties"]["TreatMissingData"] = "notBreaching".into();
     alarm
 }
@@ -179,7 +179,7 @@ fn expression(id: &str, expression: &str) -> Value {
     json!({ "Id": id, "Expression": expression, "Label": id, "ReturnData": true })
 }
 
-/// One of Drumline's metrics of the queue, with these labels besides.
+/// Returns a metric of Drumline for the queue, with these additional labels.
 fn own(id: &str, name: &str, labels: &[(&str, &str)], period: u32, stat: &str) -> Value {
     let queue = json!({ "Name": "queue", "Value": { "Ref": "QueueName" } });
     let labels = labels.iter().map(|(label, value)| json!({ "Name": label, "Value": value }));
@@ -212,12 +212,12 @@ fn sub(text: &str) -> Value {
     Value::Object(Map::from_iter([("Fn::Sub".to_owned(), text.into())]))
 }
 
-/// A limit without the noise of its decimals.
+/// Rounds a limit to a readable number of decimals.
 fn threshold(limit: f64) -> Value {
     number(limit).parse::<f64>().map_or(Value::Null, Value::from)
 }
 
-/// The name of a resource for a type: `EmailSend` for `email.send`.
+/// Returns the resource name for a type: `EmailSend` for `email.send`.
 fn logical(job_type: &str) -> String {
     let words = job_type.split(|c: char| !c.is_ascii_alphanumeric());
     let capital = |word: &str| {
@@ -227,7 +227,7 @@ fn logical(job_type: &str) -> String {
     words.map(capital).collect()
 }
 
-/// A type as a dimension has it: workers write `?` for what CloudWatch does not take.
+/// Returns a type as a dimension value: workers replace characters that CloudWatch does not accept with `?`.
 fn ascii(job_type: &str) -> String {
     job_type.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
 }

@@ -1,4 +1,4 @@
-//! A Grafana dashboard on what the Prometheus rules record, and on the metrics that explain it.
+//! A Grafana dashboard of the series that the Prometheus rules record, and of metrics that explain them.
 
 use drumline_consumer::ExitError;
 use serde_json::{Value, json};
@@ -10,14 +10,14 @@ use super::target::Target;
 const WIDTH: u32 = 12;
 const HEIGHT: u32 = 8;
 
-/// A panel before it has a place.
+/// A panel without a position.
 struct Panel {
     title: String,
     unit: &'static str,
     queries: Vec<(String, &'static str)>,
 }
 
-/// Returns the dashboard for the targets and their queue; for all queues if there is no name.
+/// Returns the dashboard for the targets and their queue, or for all queues if there is no name.
 pub(super) fn dashboard(targets: &[Target], queue: Option<&str>) -> Result<String, ExitError> {
     let panels: Vec<Panel> =
         targets.iter().flat_map(|target| of_target(target, queue)).chain(of_queues(queue)).collect();
@@ -121,7 +121,7 @@ fn of_queues(queue: Option<&str>) -> Vec<Panel> {
     ]
 }
 
-/// Two panels are beside each other.
+/// Places a panel; each row has two panels.
 fn placed(index: u32, panel: Panel) -> Value {
     let datasource = json!({ "type": "prometheus", "uid": "${datasource}" });
     let letters = ('A'..='Z').map(String::from);

@@ -1,4 +1,4 @@
-//! Prometheus rules: recorded shares of missed jobs, and alerts.
+//! Prometheus rules: recording rules for the shares of missed jobs, and alerts.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use super::burn::{Severity, number};
 use super::target::Target;
 use super::yaml::yaml;
 
-/// The share of failed attempts at which an alert rings. Below it, retries are everyday life, and the budget counts their delay.
+/// The share of failed attempts that raises an alert. Below it, retries are normal, and the budget covers their delay.
 pub(super) const FAILING: f64 = 0.1;
 
-/// So many attempts must fail in five minutes, so that one failure in a quiet hour rings nothing.
+/// The smallest number of failed attempts in five minutes that raises an alert, so that one failure in a quiet hour does not.
 const LEAST_FAILURES: u32 = 5;
 
 #[derive(Serialize)]
@@ -44,7 +44,7 @@ enum Rule {
     },
 }
 
-/// Returns the rules for the targets and for their queue; for each queue if there is no name.
+/// Returns the rules for the targets and their queue, or for each queue if there is no name.
 pub(super) fn rules(targets: &[Target], queue: Option<&str>) -> Result<String, ExitError> {
     let mut groups: Vec<Group> = targets.iter().map(|target| of_target(target, queue)).collect();
     groups.push(of_queues(queue));
@@ -102,7 +102,7 @@ fn missing_text(target: &Target) -> String {
     )
 }
 
-/// The rules that belong to a queue and to all of its types.
+/// Returns the rules for a queue and all its types.
 fn of_queues(queue: Option<&str>) -> Group {
     let all = braces(of_queue(queue).as_slice());
     let with = |label: &str| {
@@ -156,19 +156,19 @@ fn of_queues(queue: Option<&str>) -> Group {
     Group { name: "drumline: queues".to_owned(), rules }
 }
 
-/// The name of the recorded share of jobs that missed the target.
+/// Returns the name of the recorded share of jobs that missed the target.
 pub(super) fn recorded(window: &str) -> String {
     format!("drumline:missed_jobs:ratio_rate{window}")
 }
 
-/// The labels by which rules find the series that they recorded.
+/// Returns the labels of the series that the rules have recorded.
 pub(super) fn own(slo: &str, queue: Option<&str>) -> Vec<String> {
     let mut labels = vec![label("slo", slo)];
     labels.extend(of_queue(queue));
     labels
 }
 
-/// The expression of the share of jobs that missed the target: those that succeeded late, and dead letters.
+/// Returns the expression for the share of jobs that missed the target: late successes and dead letters.
 pub(super) fn missed(target: &Target, queue: Option<&str>, window: &str) -> String {
     let of_type = of_type(&target.job_type, queue);
     let with = |more: String| {
@@ -177,7 +177,7 @@ pub(super) fn missed(target: &Target, queue: Option<&str>, window: &str) -> Stri
         braces(&labels)
     };
     let all = braces(&of_type);
-    // The label is written as the worker writes it: with a decimal.
+    // The label has a decimal, as the worker writes it.
     let in_time = with(format!("le=\"{:?}\"", target.bound));
     let dead = with(r#"outcome="dead_letter""#.to_owned());
     let done = format!("sum by (queue) (rate(drumline_job_dwell_seconds_count{all}[{window}]))");
@@ -193,7 +193,7 @@ pub(super) fn missed(target: &Target, queue: Option<&str>, window: &str) -> Stri
     )
 }
 
-/// The expression of the share of failed attempts, without those that a shutdown interrupted.
+/// Returns the expression for the share of failed attempts, without those that a shutdown interrupted.
 pub(super) fn failing_share(job_type: &str, queue: Option<&str>) -> String {
     let (failed, succeeded) = (failures(job_type, queue, "rate"), {
         let mut labels = of_type(job_type, queue);
@@ -224,7 +224,7 @@ pub(super) fn of_queue(queue: Option<&str>) -> Option<String> {
     queue.map(|queue| label("queue", queue))
 }
 
-/// A condition on a label, whose value is quoted as JSON: queries have the same escapes.
+/// Returns a condition on a label. The value is quoted as JSON, because queries have the same escapes.
 fn label(name: &str, value: &str) -> String {
     format!("{name}={}", serde_json::Value::from(value))
 }

@@ -1,4 +1,4 @@
-//! A target, as it is written: `99% of email.send within 2m over 30d`.
+//! A service-level target in its notation: `99% of email.send within 2m over 30d`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,15 +10,15 @@ use super::burn::{self, Burn};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Shorter periods have no room for windows that ring before the budget is spent.
+/// The allowed periods. Shorter ones have no room for windows that raise an alert before the budget is spent.
 const PERIODS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(7 * 86_400)..=Duration::from_secs(90 * 86_400);
 
 const SHAPE: &str = r#"must be like "99% of email.send within 2m over 30d""#;
 
-/// The share of the jobs of a type that succeed in time.
+/// The share of a type's jobs that must succeed in time.
 ///
-/// Invariants: the time has a bucket bound at or above it, and each burn rate can be reached.
+/// Invariants: there is a bucket bound at or above the time, and each burn rate can be reached.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Target {
     percent: String,
@@ -27,17 +27,17 @@ pub(super) struct Target {
     pub(super) job_type: String,
     within: Duration,
     pub(super) over: Duration,
-    /// The bucket bound in seconds that stands for the time.
+    /// The histogram's bucket bound in seconds that is used for the time.
     pub(super) bound: f64,
 }
 
 impl Target {
-    /// Returns the burn rates at which alerts ring.
+    /// Returns the burn rates that raise alerts.
     pub(super) fn burns(&self) -> Vec<Burn> {
         burn::rates(self.budget, self.over)
     }
 
-    /// Returns a sentence about the bound, if it is not the target's time itself.
+    /// Returns a sentence about the bound if it differs from the target's time.
     pub(super) fn note(&self) -> Option<String> {
         let bound = Duration::from_secs_f64(self.bound);
         (bound != self.within).then(|| {
@@ -74,7 +74,7 @@ impl FromStr for Target {
             Some((percent, job_type.trim(), within.trim(), over.trim()))
         };
         let (percent, job_type, within, over) = parts().ok_or(SHAPE)?;
-        // Annotations of alerts are templates.
+        // Annotations of alerts are templates, so `{{` is not allowed.
         if job_type.is_empty() || job_type.contains(char::is_control) || job_type.contains("{{") {
             return Err(format!("{SHAPE}: {job_type:?} is no job type"));
         }
@@ -97,7 +97,7 @@ impl FromStr for Target {
         };
         let budget = (100.0 - share) / 100.0;
         if let Some(burn) = burn::rates(budget, over).iter().find(|burn| burn.limit >= 1.0) {
-            // Of 100 %, each percent of the budget counts as many times as the burn rate.
+            // With a share of 100 % missed, the burn rate cannot exceed the inverse of the budget.
             let least = 100.0 - 100.0 / burn.factor;
             return Err(format!(
                 "the alert for a burn rate of {} can never ring at {percent}%: set a share above {least:.1}%, or a shorter period",
@@ -117,7 +117,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Returns a duration in units up to days: `1d12h`, `2m`, `250ms`.
+/// Formats a duration in units up to days: `1d12h`, `2m`, `250ms`.
 fn short(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let parts =

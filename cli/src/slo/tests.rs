@@ -76,13 +76,13 @@ fn burn_rates_are_those_of_the_sre_workbook_for_thirty_days() {
     );
 }
 
-/// The names of metrics in a document.
+/// Returns the names of metrics in a document.
 fn metrics_in(document: &str) -> BTreeSet<String> {
     let words = document.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
     words.filter(|word| word.starts_with("drumline_")).map(str::to_owned).collect()
 }
 
-/// The names of the series that a worker has. A test of the metrics demands that the page has them all.
+/// Returns the names of a worker's series from the metrics page. Another test checks that the page is complete.
 fn known_metrics() -> BTreeSet<String> {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
     let names = metrics_in(&std::fs::read_to_string(page).unwrap());
@@ -108,12 +108,13 @@ fn all_documents_use_metrics_that_a_worker_has() {
 }
 
 #[test]
-fn each_alarm_of_a_template_exists_once_and_references_what_exists() {
+fn each_alarm_exists_once_and_references_existing_resources() {
     let targets = [target(EMAIL), target("99% of email-send within 5m over 30d")];
     let text = cloudwatch::template(&targets, "emails").unwrap();
     let template: Value = serde_norway::from_str(&text).unwrap();
     let resources = template["Resources"].as_object().unwrap();
-    // Per target 3 rates with two windows and a composite alarm, and the failing share; and two of the queue.
+    // For each target: 3 rates with two windows and a composite alarm, and the failing share; in addition, two alarms of the
+    // queue.
     assert_eq!(resources.len(), 2 * (3 * 3 + 1) + 2, "{text}");
     for (name, resource) in resources {
         assert!(name.chars().all(|c| c.is_ascii_alphanumeric()), "{name}");

@@ -1,10 +1,10 @@
-//! Documents in YAML.
+//! Writes documents as YAML.
 
 use drumline_consumer::ExitError;
 
 use super::target::Target;
 
-/// Returns a value as YAML below comment lines that name the targets.
+/// Returns a value as YAML, after comment lines that name the targets.
 pub(super) fn yaml(
     title: &str,
     targets: &[Target],

@@ -1,4 +1,4 @@
-//! The jobs of a Lambda function, as its event source mapping sees them.
+//! The jobs of a Lambda function, as its event source mapping observes them.
 
 use drumline_lambda_local::{MappingEvent, Verdict};
 use drumline_queue::api::ReceivedMessage;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{End, View, line};
 use crate::format::one_line;
 
-/// The part of a body that names the job.
+/// The part of a body that identifies the job.
 #[derive(Deserialize)]
 struct Named {
     #[serde(rename = "type")]
@@ -15,7 +15,7 @@ struct Named {
 }
 
 impl View {
-    /// Shows a step of a mapping.
+    /// Shows an event of a mapping.
     pub(crate) fn mapped(&self, event: MappingEvent<'_>) {
         match event {
             MappingEvent::Invoking(messages) => {
@@ -30,7 +30,7 @@ impl View {
             }
             MappingEvent::NotDeleted { message_id, error } => {
                 self.change(message_id, |job| {
-                    // It is not done: its message is redelivered.
+                    // The job is not done: its message is redelivered.
                     (job.end, job.took) = (None, None);
                     Some(format!("could not be deleted, and is redelivered: {}", one_line(error)))
                 });
@@ -46,7 +46,7 @@ impl View {
         });
     }
 
-    /// Prints a line above those that move.
+    /// Prints a line above the progress bars.
     pub(crate) fn print(&self, text: &str) {
         match &self.bars {
             Some(bars) => bars.suspend(|| line(text)),
@@ -68,7 +68,7 @@ impl View {
         self.change(id, |job| {
             if verdict.keeps(id) {
                 let reason = match verdict {
-                    // The function's own log says more than its response.
+                    // The function's own log contains more than its response.
                     Verdict::Failure(reason) => job.reason.insert(one_line(reason)),
                     _ => job.reason.get_or_insert_with(|| "listed in batchItemFailures".to_owned()),
                 };
@@ -88,7 +88,7 @@ impl View {
     }
 }
 
-/// Returns the name under which a message is shown: its job's type and its id.
+/// Returns the name of a message in the output: its job's type and id.
 fn label(message: &ReceivedMessage) -> String {
     match serde_json::from_str(&message.body) {
         Ok(Named { job_type: Some(job_type) }) => format!("{} {}", one_line(&job_type), message.message_id),
@@ -113,7 +113,7 @@ mod tests {
         use drumline_queue::Server;
         use drumline_queue::api::{ReceiveMessage, ReceivedMessage};
 
-        /// Messages as a queue hands them out.
+        /// Returns messages as a queue delivers them.
         pub(super) async fn received(bodies: &[&str]) -> Vec<ReceivedMessage> {
             let server = Server::bind("127.0.0.1:0").await.unwrap();
             let url = server.endpoint().create_queue("q", &[]).unwrap();

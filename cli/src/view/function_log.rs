@@ -1,14 +1,14 @@
-//! The log lines of a function that is made with Drumline.
+//! Parses the log lines of a function that uses Drumline.
 
 use serde::Deserialize;
 
-/// The start of the targets of Drumline's own log entries.
+/// The prefix of the targets of Drumline's log entries.
 const OWN_TARGETS: &str = "drumline";
 
 /// A line of a function's output.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// A log entry of Drumline, and the message with the reason of its failure that it names.
+    /// A log entry of Drumline. It has a message's id and the reason of its failure if it reports one.
     OfDrumline(Option<(String, String)>),
     /// Any other line.
     Foreign,
@@ -21,7 +21,7 @@ struct Entry {
     reason: Option<String>,
 }
 
-/// Reads a line of a function's output.
+/// Parses a line of a function's output.
 pub(crate) fn read(line: &str) -> Line {
     match serde_json::from_str(line) {
         Ok(Entry { target, message_id, reason }) if target.starts_with(OWN_TARGETS) => {

@@ -86,7 +86,7 @@ async fn a_signal_ends_a_question_and_nothing_is_sent_or_deleted() {
 #[tokio::test]
 async fn an_action_is_aborted_or_interrupted_while_it_asks_about_its_first_letters() {
     let state = tempfile::tempdir().unwrap();
-    let question = "Go on with the rest?";
+    let question = "Continue with the rest?";
     for (name, is_abort, expected) in [("one", true, (1, "aborted")), ("two", false, (143, "interrupted"))] {
         let queue = buried(9).await;
         // Its outcomes are never known.

@@ -1,4 +1,4 @@
-//! `drumline dlq actions abort`: asks a running action to end, and waits for that.
+//! `drumline dlq actions abort`: asks a running action to end, and waits until it has ended.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::dlq::action_store::ActionStore;
 use crate::dlq::operator::default_actor;
 use crate::format::{note, now_ms};
 
-/// The time for which the end is waited for: the process sees the wish within some seconds, and then releases what it holds.
+/// The time to wait for the end. The process notices the request within a few seconds, and then releases what it holds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The time between two looks.
+/// The time between two checks.
 const EVERY: Duration = Duration::from_millis(500);
 
-/// How often the record is changed that other processes change, too.
+/// The number of attempts to change the record, which other processes change, too.
 const TRIES: u32 = 5;
 
 /// Ends a running action: what it has done stays, and what it holds is released
@@ -76,7 +76,7 @@ pub(super) async fn abort(args: &AbortArgs, environment: &Environment) -> Result
     }
 }
 
-/// Asks for the end of an action. Returns true if a process runs it.
+/// Asks an action to end. Returns true if a process runs it.
 async fn ask(store: &ActionStore, name: &str, actor: &str) -> Result<bool, ExitError> {
     for _ in 0..TRIES {
         let before = store.action(name).await.map_err(|error| unread(store, &error))?;

@@ -1,4 +1,4 @@
-//! `drumline dlq actions ls`: a line for each action.
+//! `drumline dlq actions ls`: prints a line for each action.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use crate::format::{note, now_ms, rfc3339, shortest};
 use crate::list::{Column, FORMS, List};
 use crate::output::Output;
 
-/// Lists the actions, the one that reported last first
+/// Lists the actions, the one with the latest report first
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -23,10 +23,10 @@ Exit status: 0 listed, also if there is none, 64 bad usage, 69 the store cannot 
 pub(super) struct LsArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// Show all columns, and nothing cut
+    /// Show all columns without truncation
     #[arg(long)]
     wide: bool,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -41,7 +41,7 @@ static COLUMNS: [Column; 6] = [
     Column::cut("LETTERS", usize::MAX),
 ];
 
-/// The columns with `--wide`, and of lines for other programs.
+/// The columns of `--wide` and of output for other programs.
 const WIDE: [&str; 9] = ["NAME", "KIND", "STATE", "STARTED", "ENDED", "DLQ", "ACTOR", "LETTERS", "FLAGS"];
 
 pub(super) async fn ls(args: &LsArgs, environment: &Environment) -> Result<ExitCode, ExitError> {

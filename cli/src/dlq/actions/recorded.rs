@@ -1,4 +1,4 @@
-//! The store in which the commands about actions look.
+//! The store from which the commands about actions read.
 
 use drumline_consumer::ExitError;
 use drumline_runtime::Environment;
@@ -8,19 +8,19 @@ use crate::dlq::action_store::ActionStore;
 use crate::job_lookup::HistorySettings;
 use crate::settings_args::SettingsArgs;
 
-/// The settings by which it is found.
+/// The settings that determine the store.
 pub(super) type StoreArgs = SettingsArgs<HistorySettings>;
 
 pub(super) async fn open(args: &StoreArgs, environment: &Environment) -> Result<ActionStore, ExitError> {
     ActionStore::open(&args.read_for_tool(environment)?).await
 }
 
-/// The end of a command whose store does not answer.
+/// Returns the error of a command whose store does not answer.
 pub(in crate::dlq) fn unread(store: &ActionStore, error: &StoreError) -> ExitError {
     ExitError::unavailable(format!("the actions in {} cannot be read: {error}", store.name()))
 }
 
-/// The end of a command about an action that is not known.
+/// Returns the error of a command about an unknown action.
 pub(in crate::dlq) fn unknown(store: &ActionStore, name: &str) -> ExitError {
     ExitError::other(format!("{} has no action {name}: `dlq actions` lists those that it has", store.name()))
 }

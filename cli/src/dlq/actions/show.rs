@@ -1,4 +1,4 @@
-//! `drumline dlq actions show`: everything of one action.
+//! `drumline dlq actions show`: prints all details of one action.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use super::text;
 use crate::format::{now_ms, one_line, shell, when};
 use crate::output::{Output, print};
 
-/// Everything of one action, and how to abort, resume or undo it
+/// Shows all details of one action, and how to abort, resume or undo it
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -25,7 +25,7 @@ pub(super) struct ShowArgs {
     name: String,
     #[command(flatten)]
     store: StoreArgs,
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

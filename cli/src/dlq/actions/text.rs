@@ -1,23 +1,23 @@
-//! Actions in words.
+//! Texts about actions.
 
 use drumline_dlq::action::{ActionKind, ActionRecord, ActionState, Counts};
 use drumline_runtime::aws::queue_name;
 
 use crate::format::shell;
 
-/// Returns an action as it is shown now: one whose process is gone is interrupted.
+/// Returns an action as it is shown now. An action whose process no longer reports is shown as interrupted.
 pub(super) fn shown(action: ActionRecord, now_ms: u64) -> ActionRecord {
     let state = action.state(now_ms);
     ActionRecord { state, ..action }
 }
 
-/// `sent 4000, left 2`.
+/// Formats counts: `sent 4000, left 2`.
 pub(super) fn counts(counts: &Counts) -> String {
     let counts: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
     counts.join(", ")
 }
 
-/// The name of the DLQ of an action.
+/// Returns the name of an action's DLQ.
 pub(super) fn dlq(action: &ActionRecord) -> &str {
     action
         .dlq
@@ -27,12 +27,12 @@ pub(super) fn dlq(action: &ActionRecord) -> &str {
         .unwrap_or_else(|| queue_name(&action.dlq))
 }
 
-/// The flags of an action, as a shell takes them.
+/// Returns the flags of an action, quoted for a shell.
 pub(super) fn words(action: &ActionRecord) -> String {
     shell(&action.words)
 }
 
-/// The kind of an action; `replay --native` if SQS itself moves the letters.
+/// Returns the kind of an action; `replay --native` if SQS itself moves the letters.
 pub(super) fn kind(action: &ActionRecord) -> String {
     if action.is_native() { format!("{} --native", action.kind) } else { action.kind.to_string() }
 }
@@ -42,20 +42,20 @@ pub(super) fn cancel(action: &ActionRecord) -> String {
     format!("dlq replay --cancel {}", shell([&dlq_flag(action)]))
 }
 
-/// The flag that names the DLQ of an action. It takes an ARN, too.
+/// Returns the flag that names an action's DLQ. The flag accepts an ARN, too.
 fn dlq_flag(action: &ActionRecord) -> String {
     format!("--dlq-url={}", action.dlq)
 }
 
-/// Returns what can be done with an action now: a label and the arguments of the program.
+/// Returns the next step for an action: a label and the arguments of the program.
 pub(super) fn next_step(action: &ActionRecord, now_ms: u64) -> Option<(&'static str, String)> {
-    // Others have written the record, and people paste the command.
+    // Other processes have written the record, and people paste the command.
     let name = shell([&action.name]);
     let queue = dlq_flag(action);
     let is_over = action.state == ActionState::Done;
     match (action.kind, action.state) {
         (_, ActionState::Running) => Some(("abort", format!("dlq actions abort {name}"))),
-        // SQS moves letters also without the command that began it.
+        // SQS continues to move letters after the command that started the move has ended.
         (ActionKind::Replay, ActionState::Interrupted) if action.is_native() => {
             Some(("cancel", cancel(action)))
         }
@@ -64,7 +64,7 @@ pub(super) fn next_step(action: &ActionRecord, now_ms: u64) -> Option<(&'static 
             let words = action.journal.iter().chain(bounds);
             action.journal.as_ref().map(|_| ("resume", format!("dlq replay --resume {}", shell(words))))
         }
-        // The same flags without some of them would be another export.
+        // With only some of the flags it would be another export.
         (ActionKind::Export, _) if !is_over && !action.words_cut => {
             let path = action.export.as_ref()?;
             let again = std::iter::once(path).chain(&action.words).chain([&queue]);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_export_whose_flags_are_not_all_known_is_not_resumed_by_some_of_them() {
+    fn an_export_with_unknown_flags_is_not_resumed_by_the_others() {
         let export = |words: Vec<String>| {
             let ActionRecord { kind, name, actor, dlq, host, journal, export, .. } =
                 action(ActionKind::Export);

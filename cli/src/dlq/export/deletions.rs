@@ -1,4 +1,4 @@
-//! Letters of an export that are to be deleted once their lines are on disk.
+//! The letters of an export that must be deleted after their lines are on disk.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -8,12 +8,12 @@ use drumline_dlq::letter_id::LetterId;
 use crate::dlq::spool::Receipt;
 use crate::format::now_ms;
 
-/// Letters that are to be deleted.
+/// Letters to delete.
 #[derive(Debug, Default)]
 pub(super) struct Deletions {
-    /// The newest receipts of those that are deleted after the next commit.
+    /// The newest receipts of the letters that are deleted after the next commit.
     due: HashMap<LetterId, Receipt>,
-    /// Letters on disk whose holds ended before they were deleted.
+    /// Letters on disk whose hold ended before they were deleted.
     late: HashSet<LetterId>,
     /// The time at which the last of these holds ends.
     late_until: u64,
@@ -26,7 +26,7 @@ impl Deletions {
         self.due.insert(receipt.id, receipt);
     }
 
-    /// Takes the receipts that can be used. The letters of the others are late from now on.
+    /// Takes the receipts that are still valid. The letters of the other receipts become late.
     pub(super) fn take_usable(&mut self) -> Vec<Receipt> {
         let (usable, late): (Vec<Receipt>, Vec<Receipt>) =
             self.due.drain().map(|(_, receipt)| receipt).partition(Receipt::is_usable);
@@ -37,7 +37,7 @@ impl Deletions {
         usable
     }
 
-    /// Records that the hold of a letter had ended when it was to be deleted.
+    /// Records that a letter's hold had ended before it could be deleted.
     pub(super) fn missed(&mut self, id: LetterId) {
         self.late.insert(id);
     }
@@ -47,12 +47,12 @@ impl Deletions {
         self.late.retain(|id| !letters.contains(id));
     }
 
-    /// The letters that are late.
+    /// Returns the late letters.
     pub(super) fn late(&self) -> &HashSet<LetterId> {
         &self.late
     }
 
-    /// Waits until the holds of late letters have ended, so that they can be received: some seconds at most.
+    /// Waits until the holds of late letters have ended, so that they can be received: a few seconds at most.
     pub(super) async fn until_visible(&self) {
         tokio::time::sleep(Duration::from_millis(self.late_until.saturating_sub(now_ms()))).await;
     }
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(deletions.take_usable(), [receipt("m-1", soon)]);
         assert_eq!(deletions.late(), &HashSet::from(["m-2", "m-3"].map(LetterId::of)));
 
-        // One is received again, and missed again.
+        // The letter is received again, and its hold ends again.
         deletions.add(receipt("m-2", soon));
         assert_eq!(deletions.late(), &HashSet::from([LetterId::of("m-3")]));
         assert_eq!(deletions.take_usable(), [receipt("m-2", soon)]);

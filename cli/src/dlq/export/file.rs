@@ -1,4 +1,4 @@
-//! The file of an export: one writer, whole lines, and a sync before anything is deleted.
+//! The file of an export. It has one writer and whole lines, and is synced before letters are deleted.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -13,18 +13,18 @@ use serde::Serialize;
 
 use crate::file_lock::FileLock;
 
-/// A file of an export.
+/// A file to which an export is written.
 pub(in crate::dlq) struct ExportFile {
     pub(in crate::dlq) path: PathBuf,
     file: File,
     _lock: Option<FileLock>,
-    /// The length of the lines that are on disk.
+    /// The length of the lines on disk.
     length: u64,
     lines: Vec<u8>,
     is_regular: bool,
 }
 
-/// A file of an export that is continued.
+/// The file of an export that is continued.
 pub(super) struct Resumed {
     pub(super) file: ExportFile,
     pub(super) header: Header,
@@ -33,7 +33,8 @@ pub(super) struct Resumed {
 }
 
 impl ExportFile {
-    /// Begins an export by which letters are deleted: in a new file, since what is written to a device or a pipe may be lost.
+    /// Begins an export whose letters are deleted. It needs a new regular file, because data written to a device or a pipe may
+    /// be lost.
     pub(in crate::dlq) fn create_for_deletion(path: &Path, header: &Header) -> Result<Self, ExitError> {
         if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
             return Err(ExitError::usage(format!(
@@ -64,7 +65,7 @@ impl ExportFile {
             sync_folder(&path);
         }
         let mut export = Self { path, file, _lock: lock, length: 0, lines: Vec::new(), is_regular };
-        // With a header on disk it can be resumed from now on.
+        // With a header on disk the export can be resumed.
         if let Err(error) = export.append(header).and_then(|()| export.commit()) {
             export.remove();
             return Err(error);
@@ -72,7 +73,7 @@ impl ExportFile {
         Ok(export)
     }
 
-    /// Opens an export to continue it. A line that was not completed is cut off.
+    /// Opens an export to continue it. An incomplete last line is cut off.
     pub(super) fn resume(path: &Path) -> Result<Resumed, ExitError> {
         let path = std::path::absolute(path)?;
         let file =
@@ -104,7 +105,7 @@ impl ExportFile {
         let length = lines.bytes_read();
         drop(lines);
         let mut export = Self { path, file, _lock: Some(lock), length, lines: Vec::new(), is_regular: true };
-        // What is in it counts as exported only once it is on disk.
+        // Its letters count as exported only after a sync.
         export
             .file
             .set_len(length)
@@ -121,12 +122,12 @@ impl ExportFile {
         Ok(())
     }
 
-    /// The bytes of lines that are not written yet.
+    /// Returns the number of bytes that are not written yet.
     pub(super) fn pending(&self) -> usize {
         self.lines.len()
     }
 
-    /// Writes the lines so far, and waits until they are on disk.
+    /// Writes the pending lines and waits until they are on disk.
     pub(super) fn commit(&mut self) -> Result<(), ExitError> {
         if self.lines.is_empty() {
             return Ok(());
@@ -136,7 +137,7 @@ impl ExportFile {
         if let Err(error) = written {
             self.lines.clear();
             if self.is_regular {
-                // A part of a line may be there. A resumed export cuts it off, too.
+                // A part of a line may remain. A resumed export cuts it off, too.
                 let _ = self.file.set_len(self.length);
                 let _ = self.file.seek(SeekFrom::Start(self.length));
             }
@@ -147,7 +148,7 @@ impl ExportFile {
         Ok(())
     }
 
-    /// The bytes that are written.
+    /// Returns the number of bytes written.
     pub(super) fn length(&self) -> u64 {
         self.length
     }
@@ -155,7 +156,7 @@ impl ExportFile {
     /// Removes the file.
     pub(in crate::dlq) fn remove(self) {
         if self.is_regular {
-            // An export that is not needed any more does no harm.
+            // An export that is no longer needed does no harm.
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -169,8 +170,8 @@ fn unwritable(path: &Path, error: &io::Error) -> ExitError {
     ExitError::other(format!("{} cannot be written: {error}", path.display()))
 }
 
-/// Has the folder's entry of a new file survive a loss of power. Folders of some file systems cannot be synced; then it does so when
-/// the system chooses to.
+/// Syncs the folder's entry of a new file, so that it survives a power loss. Some file systems cannot sync folders; there the
+/// system decides when the entry reaches the disk.
 fn sync_folder(path: &Path) {
     #[cfg(unix)]
     if let Some(folder) = path.parent() {

@@ -1,4 +1,4 @@
-//! A pass over a DLQ that writes the chosen letters down, and deletes them once they are on disk if it is asked to.
+//! A pass over a DLQ that exports the chosen letters, and optionally deletes them after they are on disk.
 
 use std::collections::HashSet;
 
@@ -18,31 +18,31 @@ use crate::dlq::reasons::ReasonLookup;
 use crate::dlq::selection::{Selected, select};
 use crate::interrupt::unless_interrupted;
 
-/// What a pass does.
+/// The task of a pass.
 pub(in crate::dlq) struct Plan<'a> {
     pub(in crate::dlq) queue: &'a DeadLetterQueue,
     pub(in crate::dlq) filter: &'a Filter,
-    /// The most letters to choose. Those of earlier runs count.
+    /// The largest number of letters to choose, including those of earlier runs.
     pub(in crate::dlq) limit: usize,
-    /// Letters are chosen among these, if they were counted before.
+    /// The letters among which the pass chooses, if they were counted before.
     pub(in crate::dlq) among: Option<&'a HashSet<LetterId>>,
     /// Deletes each letter that is on disk.
     pub(in crate::dlq) deletes: bool,
-    /// The record of the action, if there is one: it counts, and may end the pass.
+    /// The record of the action, if there is one. It counts letters and may end the pass.
     pub(in crate::dlq) log: Option<&'a ActionLog>,
 }
 
-/// What a pass has done.
+/// The result of a pass.
 #[derive(Debug, Default)]
 pub(in crate::dlq) struct Done {
-    /// The letters that were chosen.
+    /// The chosen letters.
     pub(in crate::dlq) chosen: HashSet<LetterId>,
-    /// The number of those that are on disk from an earlier run.
+    /// The number of chosen letters that are on disk from an earlier run.
     pub(in crate::dlq) exported_seen: usize,
-    /// Letters that were written.
+    /// The number of letters written.
     pub(in crate::dlq) written: usize,
     pub(in crate::dlq) deleted: usize,
-    /// Letters that could not be deleted, and why the last one could not.
+    /// The number of letters that could not be deleted, and the reason for the last one.
     pub(in crate::dlq) undeleted: usize,
     pub(in crate::dlq) why: Option<String>,
     /// The counts of earlier runs of the action.
@@ -56,18 +56,18 @@ struct Pass<'a, 'b> {
     /// The letters that are on disk from an earlier run.
     exported: &'b HashSet<LetterId>,
     done: &'b mut Done,
-    /// Letters since the last commit, and those of them that have a new line.
+    /// The letters since the last commit, and the number of them that have a new line.
     uncommitted: usize,
     unwritten: usize,
     deletions: Deletions,
-    /// Deleted letters of a FIFO queue may show those behind them.
+    /// True if deleted letters of a FIFO queue may make others visible.
     may_show_more: bool,
-    /// The look goes on for late letters only, if the limit is reached.
+    /// True if the limit is reached and the pass continues only to find late letters.
     seeks_late: bool,
 }
 
-/// Passes over the DLQ. Histories are looked up if `reasons` is given. Returns the look with what it holds, which the caller
-/// [ends](Hold::end), and the result of the pass.
+/// Reads the DLQ once. Looks up histories if `reasons` is given. Returns the hold with the letters that it holds, which the
+/// caller must [end](Hold::end), and the result of the pass.
 pub(in crate::dlq) async fn pass<'a>(
     plan: &Plan<'a>,
     options: HoldOptions,
@@ -90,7 +90,7 @@ pub(in crate::dlq) async fn pass<'a>(
         seeks_late: false,
     };
     let result = unless_interrupted(pass.run(&mut hold)).await;
-    // Lines that were chosen before it failed are complete.
+    // The lines of letters that were chosen before the error are complete.
     let written = if result.is_ok() { Ok(()) } else { pass.write().await };
     pass.count_late();
     Ok((hold, result.and(written)))
@@ -102,7 +102,7 @@ impl Pass<'_, '_> {
         if self.deletions.late().is_empty() {
             return Ok(());
         }
-        // Some may have been received again meanwhile, without being shown.
+        // Some letters may have been received again meanwhile without being shown.
         let mut deleted = HashSet::new();
         let result = hold.delete_among(self.deletions.late(), &mut deleted, |_| Ok(())).await;
         self.done.deleted += deleted.len();
@@ -124,7 +124,7 @@ impl Pass<'_, '_> {
         self.is_full() && !seeks_exported && !seeks_late
     }
 
-    /// Returns true if the limit is reached: by the letters of earlier runs, and those that this one has chosen.
+    /// Returns true if the limit is reached by the letters of earlier runs and of this one.
     fn is_full(&self) -> bool {
         self.exported.len() + self.done.chosen.len() - self.done.exported_seen >= self.plan.limit
     }
@@ -190,7 +190,7 @@ impl Pass<'_, '_> {
         Ok(())
     }
 
-    /// Writes the lines so far to disk. They count from then on: lines of a commit that fails or is dropped are not there.
+    /// Writes the pending lines to disk. They count only from then on: a commit that fails or is dropped leaves no lines.
     async fn write(&mut self) -> Result<(), ExitError> {
         self.uncommitted = 0;
         let lines = std::mem::take(&mut self.unwritten);
@@ -199,7 +199,7 @@ impl Pass<'_, '_> {
         Ok(())
     }
 
-    /// Writes the lines so far to disk, and deletes their letters if that is asked for.
+    /// Writes the pending lines to disk, and deletes their letters if that was requested.
     async fn commit(&mut self, hold: &mut Hold<'_>) -> Result<(), ExitError> {
         self.write().await?;
         let usable = self.deletions.take_usable();
@@ -228,14 +228,15 @@ impl Pass<'_, '_> {
     /// Reports the counts so far.
     ///
     /// # Errors
-    /// If the action must end.
+    ///
+    /// Returns an error if the action must end.
     fn report(&self) -> Result<(), ExitError> {
         let Some(log) = self.plan.log else { return Ok(()) };
         log.report(self.done.counts());
         log.stop_asked().map_or(Ok(()), |reason| Err(ExitError::other(reason)))
     }
 
-    /// Counts letters that are late still: they are on disk and were not deleted.
+    /// Counts letters that are still late: they are on disk and were not deleted.
     fn count_late(&mut self) {
         let late = self.deletions.late().len();
         if late > 0 {
@@ -245,10 +246,10 @@ impl Pass<'_, '_> {
     }
 }
 
-/// The words in which SQS refuses a receipt for a letter of a FIFO queue whose hold has ended.
+/// The text with which SQS refuses the receipt of a FIFO letter whose hold has ended.
 const EXPIRED: &str = "receipt handle has expired";
 
-/// Returns true if a letter was not deleted since its hold has ended, or since another receiver has deleted it.
+/// Returns true if a letter was not deleted because its hold has ended or another receiver has deleted it.
 fn is_late(error: &CallError) -> bool {
     match error {
         CallError::Gone(_) => true,
@@ -258,7 +259,8 @@ fn is_late(error: &CallError) -> bool {
 }
 
 impl Done {
-    /// Continues an action with these counts, of which so many letters are on disk: its process may have ended before it counted them.
+    /// Continues an action with these counts. `exported` letters are on disk; the earlier process may have ended before it
+    /// counted them.
     pub(super) fn resumed(counts: &Counts, exported: usize) -> Self {
         let mut earlier = counts.clone();
         for name in ["matched", "exported"] {
@@ -268,7 +270,7 @@ impl Done {
         Self { earlier, ..Self::default() }
     }
 
-    /// The counts of the action that are recorded, with those of earlier runs.
+    /// Returns the counts of the action for its record, including those of earlier runs.
     pub(in crate::dlq) fn counts(&self) -> Counts {
         let earlier = |name: &str| self.earlier.get(name).copied().unwrap_or_default();
         let counts = [
@@ -291,8 +293,8 @@ mod tests {
     }
 
     #[test]
-    fn the_counts_of_a_resumed_export_go_on() {
-        // It was killed after it had written 110 lines, and before it reported the last ones.
+    fn the_counts_of_a_resumed_export_continue() {
+        // The process was killed after it had written 110 lines, and before it reported the last ones.
         let mut done = Done::resumed(&counts(100, 100, 80, 2), 110);
         assert_eq!(done.counts(), counts(110, 110, 80, 0));
         done.chosen = ["m-1", "m-2", "m-3"].map(LetterId::of).into();

@@ -11,7 +11,7 @@ use super::sink::Sink;
 use crate::format::note;
 use crate::output::{Output, print};
 
-/// A result on one line of JSON.
+/// A result as one line of JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::dlq) struct Summary<'a> {
@@ -48,7 +48,7 @@ impl<'a> Summary<'a> {
         }
     }
 
-    /// Prints it. Beside an export to standard output it is a note.
+    /// Prints the result. If the export goes to standard output, the result is a note on standard error.
     pub(in crate::dlq) fn report<T>(
         mut self,
         result: &Result<T, ExitError>,
@@ -86,7 +86,7 @@ impl<'a> Summary<'a> {
     }
 }
 
-/// The exit status: 1 if letters that match are left.
+/// Returns the exit status: 1 if letters that match are left.
 pub(in crate::dlq) fn status_of(done: &Done) -> ExitCode {
     ExitCode::from(u8::from(done.undeleted > 0))
 }

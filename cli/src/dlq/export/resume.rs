@@ -1,4 +1,4 @@
-//! An export that is continued: what is in it is not written again.
+//! Resuming an export: letters that it already contains are not written again.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -14,9 +14,9 @@ use crate::dlq::queue::DeadLetterQueue;
 use crate::dlq::s3::{StoredExport, is_s3};
 use crate::interrupt::unless_interrupted;
 
-/// Opens an export of this DLQ to continue it. Returns its name, and the letters that are in it.
+/// Opens an export of this DLQ to continue it. Returns its name and the letters that it contains.
 ///
-/// In S3 it is at `target`, or at `target/NAME` if its name is given.
+/// In S3 the export is at `target`, or at `target/NAME` if its name is given.
 pub(super) async fn resume(
     target: &str,
     name: Option<&str>,
@@ -37,7 +37,7 @@ pub(super) async fn resume(
     }
 }
 
-/// The same for a file.
+/// Opens an export in a file to continue it.
 pub(in crate::dlq) fn resume_file(
     path: &str,
     queue: &DeadLetterQueue,
@@ -61,7 +61,7 @@ async fn resume_objects(
     Ok((name, Sink::Objects(Box::new(Objects::resume(stored))), letters))
 }
 
-/// An error if an export is one of another DLQ.
+/// Returns an error if an export belongs to another DLQ.
 fn expect_export_of(header: &Header, place: &str, queue: &DeadLetterQueue) -> Result<(), ExitError> {
     let is_other = header.dlq != queue.name || header.dlq_arn.is_some() && header.dlq_arn != queue.arn;
     if !is_other {

@@ -1,4 +1,5 @@
-//! An export to S3: objects of some megabytes, each an export of its own, written once and never over another.
+//! An export to S3: objects of some megabytes. Each object is an export by itself, is written once, and never overwrites
+//! another.
 
 use std::time::{Duration, Instant};
 
@@ -11,28 +12,28 @@ use serde::Serialize;
 
 use crate::dlq::s3::{Bucket, StoredExport, object_key};
 
-/// An object is written once it has so many bytes.
+/// An object is written when it has this many bytes,
 const OBJECT_BYTES: usize = 8 << 20;
 
-/// Or once its first letter has waited for so long. Letters that are to be deleted are held meanwhile.
+/// or when its first letter has waited this long. Letters to delete are held meanwhile.
 const OBJECT_AGE: Duration = Duration::from_secs(60);
 
 /// An export to S3.
 pub(in crate::dlq) struct Objects {
     bucket: Bucket,
-    /// The beginning of keys, with a slash at its end.
+    /// The key prefix, with a slash at its end.
     folder: String,
     header: Header,
     lines: Vec<u8>,
     since: Option<Instant>,
-    /// The number of objects, those of earlier runs included.
+    /// The number of objects, including those of earlier runs.
     written: usize,
     bytes: u64,
     is_resumed: bool,
 }
 
 impl Objects {
-    /// Begins an export under `s3://BUCKET/PREFIX`, with the name of the export behind it.
+    /// Begins an export under `s3://BUCKET/PREFIX`; the name of the export is appended.
     pub(super) fn open(target: &str, header: &Header, config: &SdkConfig) -> Result<Self, ExitError> {
         let (bucket, prefix) = Bucket::open(target, config)?;
         Ok(Self {
@@ -54,12 +55,12 @@ impl Objects {
         Self { bucket, folder, header, lines: Vec::new(), since: None, written, bytes, is_resumed: true }
     }
 
-    /// The place of the objects.
+    /// Returns the place of the objects.
     pub(super) fn place(&self) -> String {
         self.bucket.place(&self.folder)
     }
 
-    /// The bytes that are written.
+    /// Returns the number of bytes written.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -76,12 +77,12 @@ impl Objects {
         Ok(())
     }
 
-    /// Returns true if the next object is large enough, or has waited for long enough.
+    /// Returns true if the next object is large enough or has waited long enough.
     pub(super) fn is_due(&self) -> bool {
         self.lines.len() >= OBJECT_BYTES || self.since.is_some_and(|since| since.elapsed() >= OBJECT_AGE)
     }
 
-    /// Writes the object so far, and waits until S3 confirms it.
+    /// Writes the pending object and waits until S3 confirms it.
     pub(super) async fn commit(&mut self) -> Result<(), ExitError> {
         if self.lines.is_empty() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The place that an export is written to.
+//! The target of an export.
 
 use std::io::Write;
 use std::path::Path;
@@ -14,24 +14,24 @@ use crate::dlq::s3::is_s3;
 use crate::format::note;
 use crate::output::print;
 
-/// The place that an export is written to.
+/// The target of an export.
 pub(in crate::dlq) enum Sink {
     File(ExportFile),
-    /// Objects of S3.
+    /// Objects in S3.
     Objects(Box<Objects>),
     /// Standard output.
     Stdout,
-    /// None: letters are only counted.
+    /// No target: letters are only counted.
     Nothing,
 }
 
-/// Letters that are written to disk at once: a sync takes milliseconds.
+/// The number of letters written with one sync: a sync takes milliseconds.
 const COMMIT_LETTERS: usize = 200;
 
-/// Letters of one object of S3, at the most: receipts of letters that are to be deleted are in memory until it is written.
+/// The largest number of letters in one S3 object: the receipts of letters to delete are in memory until the object is written.
 const OBJECT_LETTERS: usize = 10_000;
 
-/// Bytes that are written to disk at once.
+/// The number of bytes written with one sync.
 const COMMIT_BYTES: usize = 8 << 20;
 
 impl Sink {
@@ -47,7 +47,7 @@ impl Sink {
         ExportFile::create(Path::new(target), header).map(Self::File)
     }
 
-    /// The same for an export by which letters are deleted: what is written there has to stay.
+    /// Begins an export whose letters are deleted, so the written data must persist.
     pub(in crate::dlq) fn open_for_deletion(
         target: &str,
         header: &Header,
@@ -59,7 +59,7 @@ impl Sink {
         ExportFile::create_for_deletion(Path::new(target), header).map(Self::File)
     }
 
-    /// Adds a line. A file has it after the next commit.
+    /// Adds a line. It reaches the file with the next commit.
     pub(super) fn append(&mut self, value: &impl Serialize) -> Result<(), ExitError> {
         match self {
             Self::File(file) => file.append(value),
@@ -69,7 +69,7 @@ impl Sink {
         }
     }
 
-    /// Returns true if a commit is due after so many letters.
+    /// Returns true if a commit is due after this many letters.
     pub(super) fn is_due(&self, uncommitted: usize) -> bool {
         match self {
             Self::File(file) => uncommitted >= COMMIT_LETTERS || file.pending() >= COMMIT_BYTES,
@@ -78,7 +78,7 @@ impl Sink {
         }
     }
 
-    /// Writes the lines so far, and waits until they are on disk.
+    /// Writes the pending lines and waits until they are on disk.
     pub(super) async fn commit(&mut self) -> Result<(), ExitError> {
         match self {
             Self::File(file) => file.commit(),
@@ -88,7 +88,7 @@ impl Sink {
         }
     }
 
-    /// The place, if what is written there stays, and the bytes that are written.
+    /// Returns the place and the number of bytes written, if the data persists there.
     pub(in crate::dlq) fn place(&self) -> Option<(String, u64)> {
         match self {
             Self::File(file) => Some((file.path.display().to_string(), file.length())),
@@ -97,7 +97,7 @@ impl Sink {
         }
     }
 
-    /// Returns the command that deletes letters which are written and were not deleted, as the end of a sentence.
+    /// Returns the command that deletes letters that are exported but not deleted, as the end of a sentence.
     pub(super) fn remedy(&self) -> String {
         match self {
             Self::File(_) => ": the same command with --resume deletes them".to_owned(),
@@ -108,7 +108,8 @@ impl Sink {
         }
     }
 
-    /// Removes what was written, as nothing was deleted. Objects of S3 stay: to remove them is a permission that nothing else needs.
+    /// Removes the written data after nothing was deleted. S3 objects stay: removing them would need a permission that nothing
+    /// else needs.
     pub(in crate::dlq) fn remove(self) {
         match self {
             Self::File(file) => file.remove(),

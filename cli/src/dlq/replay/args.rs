@@ -11,7 +11,7 @@ use crate::dlq::filter::FilterArgs;
 use crate::dlq::recorded::Recorded;
 use crate::format::{rate, shell};
 
-/// The shortest hold: some seconds of it are not used.
+/// The shortest hold: its last seconds are not used.
 const SHORTEST_HOLD: Duration = Duration::from_secs(10);
 
 /// The default of `--hold`.
@@ -23,7 +23,7 @@ const CANARY_WAIT: &str = "10m";
 /// The default of `--stop-after`.
 const STOP_AFTER: u32 = 10;
 
-/// SQS hides a message for twelve hours at most.
+/// The longest time that SQS hides a message: twelve hours.
 const LONGEST_HOLD: Duration = Duration::from_secs(43_200);
 
 /// Puts dead letters back into their queues
@@ -36,29 +36,29 @@ Examples:
   {program} dlq replay --yes --expect 4000
   {program} dlq replay --resume INC-42
 
-Each letter goes to the queue that it died in, which must have a redrive policy that names this DLQ; --to names another. It \
-keeps its body and its attributes, without those that say why it died. The id of its job is kept: a job without one gets the \
-attribute DrumlineJobId, by which workers know it again, so that a job that is done is not done again. On a FIFO queue the order \
-within each message group is kept: letters behind one that matches and is left are left, too.
+Each letter goes to the queue in which it died, which must have a redrive policy that names this DLQ; --to names another queue. The letter \
+keeps its body and its attributes, except those about its failure. Its job keeps its id: a job without one gets the \
+attribute DrumlineJobId, by which workers recognize it, so that a done job does not run again. On a FIFO queue the order \
+within each message group is kept: if a letter that matches is left, the letters behind it are left, too.
 
-A program that has the handler of a letter's type does not send what the handler would refuse (an envelope, a payload or a key \
-that is wrong): such letters are left and counted. --no-check sends them.
+If the program has the handler of a letter's type, the command does not send letters that the handler would refuse (invalid envelope, payload \
+or key): such letters are left and counted. --no-check sends them.
 
-A letter can be changed on its way: by --patch, then by --set, --edit and --type-to. Every byte of its body that they do not name \
-stays. A letter that they do not change, or do not apply to, is left. --dry-run shows the changes of the first 20 letters.
+Letters can be changed before they are sent: by --patch, then by --set, --edit and --type-to. All other bytes of the body \
+stay the same. A letter that the flags do not change or do not fit is left. --dry-run shows the changes of the first 20 letters.
 
-A worker does not run a job that is done again, and refuses one that was changed: a changed letter whose job is done, by the \
-store's word, is left. --again sends it, and has the store forget that its job is done.
+A worker does not run a done job again, and refuses a done job with a changed payload: a changed letter whose job is done, according to the \
+store, is left. --again sends it, and deletes the record that its job is done.
 
-It is safe to kill: a journal (its path is printed; mode 0600; of bodies only what --set and --edit write) says what was sent, and \
---resume continues there. Then nothing is lost. Each kill, and each answer of SQS that is lost, can leave one batch of ten in its \
-queue once more: a batch whose answer is lost is sent again, and the next lost answer ends the replay. Letters are deleted from the \
-DLQ only after SQS has confirmed the new message. Letters that do not match are hidden from other readers while it runs, and for at most the time of --hold after it was \
-killed.
+The command can be killed at any time: a journal records what was sent (its path is printed; mode 0600; it contains only those parts of bodies \
+that --set and --edit write), and --resume continues there. Nothing is lost. Each kill, and each lost response of SQS, can leave one batch of \
+ten in its queue twice: a batch whose response is lost is sent again, and the next lost response ends the replay. Letters are deleted from the \
+DLQ only after SQS has confirmed the new message. Letters that do not match are hidden from other readers while the command runs, and for at \
+most the time of --hold after it was killed.
 
-On a FIFO queue, letters behind the first ten of their message group that do not match cannot be reached.
+On a FIFO queue, letters behind the first ten letters of their message group cannot be reached if those ten do not match.
 
-It needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility, sqs:GetQueueAttributes, sqs:DeleteMessage and \
+The command needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility, sqs:GetQueueAttributes, sqs:DeleteMessage and \
 sqs:ListDeadLetterSourceQueues (not with --to) on the DLQ, and sqs:SendMessage on the queues that it sends to; without --dlq-url \
 also sqs:GetQueueUrl and sqs:GetQueueAttributes on the queue. --native needs sqs:StartMessageMoveTask, sqs:ListMessageMoveTasks and \
 (--cancel) sqs:CancelMessageMoveTask instead of sqs:ChangeMessageVisibility and sqs:ListDeadLetterSourceQueues. Encrypted queues need kms:Decrypt, and kms:GenerateDataKey where it \
@@ -72,23 +72,24 @@ pub(in crate::dlq) struct ReplayArgs {
     pub(super) queue: QueueArgs,
     #[command(flatten)]
     pub(super) choice: Recorded<ChoiceArgs>,
-    /// Send so many letters a second at most
+    /// Send at most this many letters a second
     ///
-    /// It is reached within 10 s.
+    /// The rate is reached within 10 s.
     #[arg(long, value_name = "N/s", value_parser = rate)]
     pub(super) rate: Option<f64>,
-    /// Send so many first, and await their outcomes
+    /// Send this many first, and await their outcomes
     ///
-    /// Then it asks (on a terminal), or goes on: it goes on if all their jobs are done, by the store's word. It stops if one is dead again, or if no outcome is known in time.
+    /// On a terminal, the command then asks if it should continue. Otherwise it continues if the store reports all their jobs
+    /// done, and stops if one is dead again or if no outcome is known in time.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) canary: Option<u32>,
-    /// Wait for the outcomes of the first letters for so long at most
+    /// Wait at most this long for the outcomes of the first letters
     #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = CANARY_WAIT, requires = "canary", value_parser = crate::format::duration)]
     pub(super) canary_wait: Duration,
-    /// Stop after so many died again
+    /// Stop after this many letters died again
     ///
-    /// By then, more of them may be in their queues. Not with --from, which reads the file and does not look into the DLQ: --canary does
-    /// that, and --rate bounds what is sent meanwhile.
+    /// By then, more of them may be in their queues. Not available with --from, which reads the file and not the DLQ: use
+    /// --canary to check outcomes, and --rate to limit the letters sent meanwhile.
     ///
     /// [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -97,25 +98,25 @@ pub(in crate::dlq) struct ReplayArgs {
     pub(super) consent: ConsentArgs,
     #[command(flatten)]
     pub(super) native: NativeArgs,
-    /// Send also what its handler would refuse
+    /// Also send letters that their handlers would refuse
     #[arg(long, hide_short_help = true)]
     pub(super) no_check: bool,
     #[command(flatten)]
     pub(super) action: ActionArgs,
     /// The file of the journal [default: drumline/dlq/NAME.journal in the folder of states]
     ///
-    /// That is `$XDG_STATE_HOME`, else `~/.local/state`.
+    /// The folder of states is `$XDG_STATE_HOME`, otherwise `~/.local/state`.
     #[arg(long, hide_short_help = true, value_name = "FILE", conflicts_with = "resume")]
     pub(super) journal: Option<PathBuf>,
     /// Continue a replay, by its name or its journal
     ///
-    /// The batch of ten that was on its way may be sent twice.
+    /// The batch of ten that was in flight may be sent twice.
     #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["name", "actor", "dry_run", "expect"])]
     pub(super) resume: Option<String>,
     /// Do not wait for letters that the killed process may have hidden
     #[arg(long, hide_short_help = true, requires = "resume")]
     pub(super) no_wait: bool,
-    /// Hide received letters for so long at a time
+    /// Hide received letters for this long at a time
     #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = HOLD, value_parser = hold)]
     pub(super) hold: Duration,
 }
@@ -126,9 +127,9 @@ pub(super) struct ConsentArgs {
     /// Print what would be sent, and send nothing
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Send nothing unless so many letters match
+    /// Send nothing unless this many letters match
     ///
-    /// The exit status is 1 then.
+    /// The exit status is then 1.
     #[arg(long, value_name = "N")]
     pub(super) expect: Option<u64>,
     /// Do not ask
@@ -136,50 +137,51 @@ pub(super) struct ConsentArgs {
     pub(super) yes: bool,
 }
 
-/// Whether SQS moves the letters by itself.
+/// The flags of replays that SQS performs by itself.
 #[derive(Debug, clap::Args)]
 pub(super) struct NativeArgs {
     /// Let SQS move all letters by itself
     ///
-    /// A task of SQS (`StartMessageMoveTask`) goes on without this command. Jobs without an id of their own become new jobs, reasons
-    /// stay on copied letters, and the order within a message group is not promised.
+    /// A task of SQS (`StartMessageMoveTask`) runs independently of this command. Jobs without their own ids become new jobs,
+    /// copied letters keep their reason attributes, and SQS does not guarantee the order within a message group.
     #[arg(long, conflicts_with_all = ["dry_run", "expect", "canary", "journal", "resume"])]
     pub(super) native: bool,
-    /// Stop the task that --native began
+    /// Stop the task that --native started
     #[arg(long, hide_short_help = true, conflicts_with_all = ["native", "dry_run", "expect", "yes", "canary", "journal", "resume", "name", "rate"])]
     pub(super) cancel: bool,
 }
 
-/// The letters that are meant, and where they go. A resumed replay takes it from its journal.
+/// The letters to send, and their target. A resumed replay takes them from its journal.
 #[derive(Debug, clap::Args)]
 pub(super) struct ChoiceArgs {
     #[command(flatten)]
     pub(super) filter: FilterArgs,
     #[command(flatten)]
     pub(super) changes: ChangeArgs,
-    /// Take at most so many matching letters
+    /// Take at most this many matching letters
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: Option<u32>,
     /// Send to this queue instead of the origin
     ///
-    /// It is another scope unless both queues share one: jobs that are done run again.
+    /// Another queue is another scope unless both queues share a scope: jobs that are done run again.
     #[arg(long, value_name = "URL")]
     pub(super) to: Option<String>,
     /// Read an export instead; nothing is deleted
     #[arg(long, value_name = "FILE")]
     pub(super) from: Option<PathBuf>,
-    /// Run jobs that are done once more
+    /// Run done jobs again
     ///
-    /// It asks, and forgets that each is done. It needs the store that their workers share.
+    /// The command asks, and deletes the records that the jobs are done. It needs the store that the jobs' workers share.
     #[arg(long)]
     pub(super) again: bool,
 }
 
 impl ReplayArgs {
-    /// Returns the number of replayed letters that die again before the replay stops.
+    /// Returns the number of replayed letters that may die again before the replay stops.
     ///
     /// # Errors
-    /// If the number is given for a replay from a file.
+    ///
+    /// Returns an error if the number is given for a replay from a file.
     pub(super) fn stop_after(&self, is_from_file: bool) -> Result<usize, ExitError> {
         if is_from_file && self.stop_after.is_some() {
             return Err(ExitError::usage(
@@ -190,7 +192,7 @@ impl ReplayArgs {
         Ok(self.stop_after.unwrap_or(STOP_AFTER) as usize)
     }
 
-    /// Returns the arguments that continue the replay with this journal, with the flags that a journal does not keep.
+    /// Returns the arguments that resume the replay with this journal, including the flags that a journal does not keep.
     pub(super) fn to_resume(&self, journal: &Path) -> String {
         let mut words = vec!["dlq".to_owned(), "replay".to_owned(), "--resume".to_owned()];
         words.push(journal.display().to_string());
@@ -198,7 +200,7 @@ impl ReplayArgs {
         shell(&words)
     }
 
-    /// Returns the flags that bound the replay, as they were given. A journal does not keep them.
+    /// Returns the flags that bound the replay, as they were given. A journal does not keep these flags.
     pub(super) fn bounds(&self) -> Vec<String> {
         let given = |name: &str, value: &Duration, default: &str| {
             let is_default = crate::format::duration(default).as_ref() == Ok(value);
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_of_a_file_that_die_again_are_not_counted_and_that_is_said() {
+    fn a_limit_of_repeated_deaths_is_refused_for_a_file() {
         assert_eq!(args("--yes").stop_after(true).unwrap(), 10);
         assert_eq!(args("--stop-after 10").stop_after(false).unwrap(), 10);
         let refused = args("--stop-after 10").stop_after(true).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Questions to the operator, and the answers where none was given.
+//! Questions to the operator, and defaults for unanswered ones.
 
 use drumline_consumer::ExitError;
 use drumline_dlq::canary::Outcomes;
@@ -10,10 +10,10 @@ use crate::question;
 
 pub(super) use crate::question::may_ask;
 
-/// Letters whose changes are shown before the question.
+/// The number of letters whose changes are shown before the question.
 const SHOWN: usize = 3;
 
-/// Asks if the counted letters are to be sent.
+/// Asks if the counted letters should be sent.
 pub(super) async fn confirm(counted: &Counted, decider: &Decider<'_>) -> Result<bool, ExitError> {
     let left = decider.tally.all_left();
     let left = if left == 0 { String::new() } else { format!(", and leave {left} that match") };
@@ -34,7 +34,8 @@ pub(super) async fn confirm(counted: &Counted, decider: &Decider<'_>) -> Result<
     .await
 }
 
-/// Asks if the rest is to be sent after the first letters. The caller ends it by signals and aborts, as those end its run.
+/// Asks if the rest should be sent after the first letters. The caller drops the question on a signal or an abort, which end
+/// the run.
 pub(super) async fn go_on(outcomes: &Outcomes) -> Result<bool, ExitError> {
-    question::answer(&format!("{outcomes}. Go on with the rest?")).await
+    question::answer(&format!("{outcomes}. Continue with the rest?")).await
 }

@@ -1,4 +1,4 @@
-//! Letters that wait to be sent, and the next batch of them.
+//! Letters that wait to be sent, and their grouping into batches.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use crate::dlq::hold::Held;
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) id: LetterId,
-    /// The id of its message.
+    /// The id of the letter's message.
     pub(super) letter: Arc<str>,
-    /// The receipt and its end; none for a letter of a file.
+    /// The receipt and the end of its hold; none for a letter from a file.
     pub(super) receipt: Option<(String, u64)>,
     pub(super) outgoing: Outgoing,
-    /// The keys under which its job is done, if it is to run once more.
+    /// The keys under which the job is done, if it should run again.
     pub(super) done: Vec<String>,
 }
 
 impl Candidate {
-    /// The candidate of a letter. One of a file has no receipt.
+    /// Creates the candidate of a letter. A letter from a file has no receipt.
     pub(super) fn held(held: Held, outgoing: Outgoing, done: Vec<String>) -> Self {
         let id = held.id();
         let receipt = Some((held.message.receipt, held.until)).filter(|(receipt, _)| !receipt.is_empty());
@@ -30,12 +30,12 @@ impl Candidate {
     }
 }
 
-/// The letters that wait, by their queue, in the order in which they were received.
+/// The waiting letters by their queue, in the order in which they were received.
 #[derive(Debug, Default)]
 pub(super) struct Batches {
     queues: Vec<Waiting>,
     count: usize,
-    /// The queue whose turn it is.
+    /// The index of the queue that is next.
     turn: usize,
 }
 
@@ -44,7 +44,8 @@ struct Waiting {
     url: Arc<str>,
     is_fifo: bool,
     letters: VecDeque<Candidate>,
-    /// Groups whose letters are received again, since one was released; with the latest end of the holds from before that.
+    /// Groups whose letters must be received again because one of them was released, with the latest end of their earlier
+    /// holds.
     put_off: HashMap<Arc<str>, u64>,
 }
 
@@ -68,13 +69,13 @@ impl Batches {
         self.count += 1;
     }
 
-    /// The letters that wait.
+    /// Returns the number of waiting letters.
     pub(super) fn len(&self) -> usize {
         self.count
     }
 
-    /// Returns true if a batch of `most` letters, or as many as a batch has, can be had now. A FIFO queue's batch has one letter of
-    /// each group, so it is never waited for.
+    /// Returns true if a batch of `most` letters, or a full batch, is ready. A FIFO batch has only one letter of each group, so
+    /// there is no need to wait for a full one.
     pub(super) fn is_full(&self, most: usize) -> bool {
         let most = most.min(MAX_BATCH_ENTRIES);
         self.queues
@@ -82,7 +83,7 @@ impl Batches {
             .any(|waiting| !waiting.letters.is_empty() && (waiting.is_fifo || waiting.letters.len() >= most))
     }
 
-    /// Takes the next batch, of `most` letters at the most.
+    /// Takes the next batch, with at most `most` letters.
     pub(super) fn take(&mut self, most: usize) -> Option<Batch> {
         let count = self.queues.len();
         for turn in 0..count {
@@ -109,8 +110,8 @@ impl Batches {
         taken
     }
 
-    /// Returns the letters that must not be sent before an earlier one of their group for this queue is received again. `until` is the
-    /// latest end of the holds so far.
+    /// Removes and returns the letters that must not be sent before an earlier letter of their group is received again. `until`
+    /// is the latest end of the holds so far.
     pub(super) fn put_off(&mut self, url: &str, group: &Arc<str>, until: u64) -> Vec<Candidate> {
         if let Some(waiting) = self.queues.iter_mut().find(|waiting| *waiting.url == *url) {
             waiting.put_off.insert(Arc::clone(group), until);
@@ -118,7 +119,7 @@ impl Batches {
         self.take_group(url, group)
     }
 
-    /// Returns true if this letter was received before an earlier one of its group was put off.
+    /// Returns true if this letter was received before an earlier letter of its group was put off.
     pub(super) fn is_put_off(&self, url: &str, candidate: &Candidate) -> bool {
         let Some(waiting) = self.queues.iter().find(|waiting| *waiting.url == *url) else { return false };
         let group = candidate.outgoing.group.as_ref();
@@ -142,8 +143,8 @@ impl Waiting {
         of_group
     }
 
-    /// The first letters, within the bytes of a batch; on a FIFO queue the first of each group, since SQS may take a part of a batch
-    /// only, and the next of a group must not overtake it.
+    /// Takes the first letters that fit into a batch. On a FIFO queue, takes only the first letter of each group: SQS may
+    /// accept only a part of a batch, and then the next letter of a group must not overtake.
     fn take(&mut self, most: usize) -> Vec<Candidate> {
         let (mut taken, mut bytes) = (Vec::new(), 0);
         let mut groups: HashSet<Arc<str>> = HashSet::new();
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_behind_one_that_was_put_off_wait_until_they_are_received_again() {
+    fn letters_behind_one_put_off_wait_to_be_received_again() {
         let held = |name, group, until| Candidate {
             receipt: Some((String::new(), until)),
             ..candidate(name, Some(group), 1)

@@ -1,4 +1,4 @@
-//! The changes of letters on their way: flags, and what they do to a letter.
+//! Changes to letters before they are sent: the flags and their application.
 
 use std::path::PathBuf;
 
@@ -11,16 +11,16 @@ use drumline_dlq::journal::{FileMark, Left, Record, State};
 
 use super::edit::{Edit, EditBy, Edits};
 
-/// Letters whose changes are shown before they are sent.
+/// The number of letters whose changes are shown before they are sent.
 const SHOWN: usize = 20;
 
-/// The changes of letters on their way.
+/// The flags that change letters.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct ChangeArgs {
     /// Set a value in the body; several may be set
     ///
-    /// The value is JSON if it can be read as such, else a text. Missing objects are made. The pointer may lead into a text that is
-    /// JSON, as the Message of an SNS notification.
+    /// The value is parsed as JSON; if that fails, it is a text. Missing objects are created. The pointer may lead into a text
+    /// that contains JSON, such as the Message of an SNS notification.
     #[arg(long = "set", value_name = "/POINTER=VALUE")]
     sets: Vec<Fix>,
     /// Apply a patch to the body; several may be named
@@ -30,20 +30,20 @@ pub(super) struct ChangeArgs {
     patches: Vec<PathBuf>,
     /// Change the job's type
     ///
-    /// In the envelope or in the attribute `messageType`.
+    /// Changes the type in the envelope or in the attribute `messageType`.
     #[arg(long, value_name = "TYPE")]
     type_to: Option<String>,
     /// Edit one letter of each type and reason, or each letter, in $VISUAL or $EDITOR [default: group]
     ///
-    /// The changes of one letter are made in all letters of its group. An empty file skips the letter or the group, and one that is
-    /// not changed leaves it. The journal keeps the changes.
+    /// The changes of one letter apply to all letters of its group. An empty file skips the letter or the group; an unchanged
+    /// file leaves the letters unchanged. The journal keeps the changes.
     #[arg(long, value_enum, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "group")]
     edit: Option<EditBy>,
 }
 
 impl ChangeArgs {
-    /// Reads the patches and prepares the editor. A resumed action has its edits in its journal, and must find the patches as they were
-    /// when it began.
+    /// Reads the patches and prepares the editor. A resumed action takes its edits from its journal; its patch files must be
+    /// unchanged.
     pub(super) fn read(&self, limit: usize, begun: Option<&State>) -> Result<Changes, ExitError> {
         let edits = match (self.edit, begun) {
             (Some(by), Some(state)) => Some(Edits::made(by, state.edits().clone())),
@@ -72,21 +72,21 @@ impl ChangeArgs {
     }
 }
 
-/// The changes that the flags ask for.
+/// The changes that the flags request.
 #[derive(Debug)]
 pub(super) struct Changes {
-    /// Patches before values: what is said most plainly has the last word.
+    /// Patches first, then values, because a single value is the most specific change.
     fixes: Vec<Fix>,
-    /// After them.
+    /// The edits, applied after the fixes.
     edits: Option<Edits>,
-    /// The last.
+    /// The change of the type, applied last.
     type_to: Option<Fix>,
     /// The files of the patches.
     pub(super) files: Vec<FileMark>,
     preview: Option<Vec<String>>,
 }
 
-/// A letter that cannot be changed, and why.
+/// A letter that cannot be changed, and the reason.
 #[derive(Debug)]
 pub(super) struct Unfixable {
     pub(super) why: Left,
@@ -99,33 +99,33 @@ impl Changes {
         self.preview = Some(Vec::new());
     }
 
-    /// The changes of the first letters, a text for each.
+    /// Returns the changes of the first letters, one text for each.
     pub(super) fn preview(&self) -> &[String] {
         self.preview.as_deref().unwrap_or_default()
     }
 
-    /// Returns true if letters are edited.
+    /// Returns true if the operator edits letters.
     pub(super) fn are_edited(&self) -> bool {
         self.edits.is_some()
     }
 
-    /// Returns true if they depend on the reason of a letter.
+    /// Returns true if the changes depend on the reason of a letter.
     pub(super) fn need_history(&self) -> bool {
         self.edits.as_ref().is_some_and(Edits::needs_history)
     }
 
-    /// The edits, for the journal.
+    /// Returns the edits as records for the journal.
     pub(super) fn edited(&self) -> impl Iterator<Item = Record> {
         let all = self.edits.iter().flat_map(Edits::all);
         all.map(|(key, fix)| Record::Edited { key: key.clone(), fix: fix.clone() })
     }
 
-    /// The edits while they are made.
+    /// Returns the edits while they are being made.
     pub(super) fn edits(&mut self) -> Option<&mut Edits> {
         self.edits.as_mut()
     }
 
-    /// Has the operator edit a letter, unless an edit is for it already.
+    /// Lets the operator edit a letter, unless there is already an edit for it.
     pub(super) async fn edit(&mut self, letter: &Letter, intake: &Intake) -> Result<(), ExitError> {
         match self.edits.as_mut().filter(|edits| edits.wants(letter)) {
             Some(edits) => edits.make(letter, &self.fixes, intake).await,

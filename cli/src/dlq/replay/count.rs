@@ -1,4 +1,4 @@
-//! The count before a replay: which letters match, without sending any.
+//! The count before a replay: finds the letters that match without sending any.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,16 +13,16 @@ use super::decide::{Decider, Decision, Tally};
 use super::source::Source;
 use crate::interrupt::unless_interrupted;
 
-/// Letters that were counted.
+/// The result of the count.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     pub(super) letters: Vec<LetterId>,
     pub(super) per_queue: BTreeMap<String, u64>,
-    /// Letters that were looked at, whether they match or not.
+    /// The number of letters that were read, whether they match or not.
     pub(super) seen: usize,
 }
 
-/// Looks at the letters of the DLQ and keeps the ids of those that would be sent. They are released at the end.
+/// Reads the letters of the DLQ and keeps the ids of those that would be sent. All letters are released at the end.
 pub(super) async fn count(
     decider: &mut Decider<'_>,
     limit: usize,
@@ -31,7 +31,7 @@ pub(super) async fn count(
 ) -> Result<Counted, ExitError> {
     let mut look = Source::open(decider.queue, export, hold, None).await?;
     if decider.changes.are_edited() {
-        // The terminal is the editor's.
+        // The editor uses the terminal.
         look.hide_progress();
     }
     let mut counted = Counted::default();
@@ -65,7 +65,7 @@ pub(super) async fn count(
     Ok(counted)
 }
 
-/// The error if letters match, and none of them can be sent.
+/// Returns the error for a replay whose matching letters can all not be sent.
 pub(super) fn nothing_to_send(tally: &Tally) -> ExitError {
     match tally.left.iter().next() {
         Some((Left::Origin, count)) if *count == tally.matched => {

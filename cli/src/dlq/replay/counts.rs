@@ -1,11 +1,11 @@
-//! The counts of a replay among the actions of all operators.
+//! The counts of a replay in the record of its action.
 
 use drumline_dlq::action::Counts;
 use drumline_dlq::journal::State;
 
 use super::decide::Tally;
 
-/// The counts of a replay that are recorded.
+/// Returns the counts of a replay for its record.
 pub(super) fn counts(state: &State, tally: &Tally) -> Counts {
     let mut counts = Counts::from([("sent".to_owned(), state.sent() as u64)]);
     for (name, count) in [("returned", state.returned() as u64), ("runAgain", tally.again)] {

@@ -1,4 +1,4 @@
-//! The decision about a letter: sent, left, deleted since it was sent before, or none of the replay's.
+//! The decision about a letter: send it, leave it, delete it because it was sent before, or ignore it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -28,22 +28,23 @@ use crate::dlq::hold::Held;
 use crate::dlq::queue::DeadLetterQueue;
 use crate::dlq::reasons::ReasonLookup;
 
-/// Reasons of one kind that are kept for people.
+/// The number of example texts that are kept for each reason.
 const EXAMPLES: usize = 3;
 
-/// What becomes of a letter.
+/// The decision about a letter.
 #[derive(Debug)]
 pub(super) enum Decision {
-    /// It is sent to the queue with this URL. `done` are the keys to forget before, if its job is to run once more although it is
-    /// done.
+    /// Sends the letter to the queue with this URL. `done` contains the keys to forget first, if the job is done and should run
+    /// again.
     Send { url: Arc<str>, is_fifo: bool, outgoing: Outgoing, done: Vec<String> },
-    /// It matches and stays.
+    /// The letter matches and stays.
     Leave(Left),
-    /// It is not meant.
+    /// The letter does not match.
     Pass,
-    /// It was sent before, and is deleted.
+    /// The letter was sent before, and is deleted.
     Delete,
-    /// It is a message of this action that died once more; its id, or that of the message it is a copy of.
+    /// The letter is a message of this action that died again. The value is its id, or the id of the message of which it is a
+    /// copy.
     Returned(String),
 }
 
@@ -54,38 +55,38 @@ pub(super) struct Decider<'a> {
     pub(super) filter: Filter,
     pub(super) changes: Changes,
     pub(super) reasons: ReasonLookup,
-    /// The export that the letters come from, which says why they died.
+    /// The export from which the letters come. It contains the reasons why they died.
     pub(super) export: Option<PathBuf>,
     pub(super) learned: Learned,
     pub(super) origins: Origins,
-    /// The letters of a FIFO queue that stay, and keep back those behind them.
+    /// The FIFO letters that stay, and therefore keep back the letters behind them.
     pub(super) order: Order,
     pub(super) action: &'a str,
-    /// The time from which ages are counted, in milliseconds since the Unix epoch.
+    /// The time from which ages are measured, in milliseconds since the Unix epoch.
     pub(super) started_at: u64,
-    /// The handlers that are asked what they would refuse.
+    /// The handlers that check what they would refuse.
     pub(super) router: Option<&'a Router>,
-    /// Jobs that are done run once more.
+    /// True if jobs that are done run again.
     pub(super) again: bool,
-    /// The keys of jobs that were done, and are forgotten.
+    /// The keys of done jobs whose records are deleted.
     pub(super) forgotten: HashSet<String>,
     pub(super) tally: Tally,
 }
 
-/// The error of a replay that has to ask the store.
+/// Returns the error of a replay that needs a store but has none.
 fn silent() -> ExitError {
     ExitError::unavailable("--again: the store does not answer".to_owned())
 }
 
-/// The letters that match, and why some of them stay.
+/// The number of letters that match, and the reasons why some of them stay.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) matched: u64,
     pub(super) left: BTreeMap<Left, u64>,
     examples: BTreeMap<Left, Vec<String>>,
-    /// Letters of which no handler could say if it would refuse them, by the reason.
+    /// The number of letters that no handler could check, by reason.
     pub(super) not_checked: BTreeMap<String, u64>,
-    /// Letters whose jobs are done, and run once more.
+    /// The number of letters whose jobs are done and run again.
     pub(super) again: u64,
 }
 
@@ -99,7 +100,7 @@ impl Tally {
         }
     }
 
-    /// Counts a letter that no handler could check. Further reasons are counted as the last one that has a place.
+    /// Counts a letter that no handler could check. When there is no room for another reason, it counts under the last one.
     fn not_checked(&mut self, why: String) {
         let is_known = self.not_checked.contains_key(&why);
         let why =
@@ -107,24 +108,24 @@ impl Tally {
         *self.not_checked.entry(why).or_default() += 1;
     }
 
-    /// Begins the count of the run after that of its choice. Letters that were left by the choice are not decided about again.
+    /// Begins the count of the sends after the count of the choice. Letters that the choice left are not decided about again.
     fn begin_run(&mut self) {
         self.matched = self.all_left();
         self.again = 0;
         self.not_checked.clear();
     }
 
-    /// Takes back what was counted for letters that are received again.
+    /// Removes letters from the count that will be received again.
     pub(super) fn unmatch(&mut self, letters: u64) {
         self.matched = self.matched.saturating_sub(letters);
     }
 
-    /// The letters that match and stay.
+    /// Returns the number of letters that match and stay.
     pub(super) fn all_left(&self) -> u64 {
         self.left.values().sum()
     }
 
-    /// Examples of letters that stay for this reason.
+    /// Returns examples of letters that stay for this reason.
     pub(super) fn examples(&self, why: Left) -> &[String] {
         self.examples.get(&why).map_or(&[], Vec::as_slice)
     }
@@ -134,7 +135,8 @@ impl Decider<'_> {
     /// Decides about letters that were received together.
     ///
     /// # Errors
-    /// If one has to be edited, and the edit cannot be sent.
+    ///
+    /// Returns an error if a letter must be edited, and the edited letter cannot be sent.
     pub(super) async fn decide(
         &mut self,
         held: Vec<Held>,
@@ -155,9 +157,9 @@ impl Decider<'_> {
             if let Some((cause, job_type)) = self.learned.remove(&held.id()) {
                 letter.learn_from_export(cause, job_type);
             }
-            // A letter of an interrupted batch was meant, also if its job has changed since.
+            // A letter of an interrupted batch matched then, even if its job has changed since.
             let interrupted_at = state.and_then(|state| state.interrupted_at(held.id()));
-            // Histories are looked up for those only that can match.
+            // Histories are looked up only for letters that can match.
             if interrupted_at.is_some() || self.filter.matches_message(letter.letter(), self.started_at) {
                 letters.push(letter);
                 meant.push(held);
@@ -169,7 +171,7 @@ impl Decider<'_> {
             || letters.iter().any(|letter| self.filter.needs_history_of(letter.letter()));
         if needs_history && self.export.is_none() {
             self.reasons.add(&mut letters).await;
-            // Without them the filter would choose other letters from here on.
+            // Without histories, the filter would choose other letters from here on.
             self.reasons.expect_no_loss()?;
         }
         for (held, letter) in meant.into_iter().zip(letters) {
@@ -198,7 +200,7 @@ impl Decider<'_> {
         self.order = Order::default();
     }
 
-    /// Keeps letters back that are behind one which stays. One whose job is done has had its turn.
+    /// Keeps back letters behind one that stays. A letter whose job is done does not keep others back.
     fn keep_back(&mut self, letter: &DeadLetter, why: Left) {
         if is_fifo(&self.queue.name) && why != Left::Done {
             let url = self.origins.of(letter.letter()).ok().map(|target| &target.url);
@@ -206,7 +208,8 @@ impl Decider<'_> {
         }
     }
 
-    /// Leaves a changed letter whose job is done, which its worker would refuse or run once more; or has it run once more.
+    /// Leaves a changed letter whose job is done, because its worker would refuse it or run it again; with `--again`, lets it
+    /// run again.
     async fn unless_done(
         &mut self,
         letter: &DeadLetter,
@@ -249,8 +252,8 @@ impl Decider<'_> {
         }
     }
 
-    /// Forgets that jobs are done, under their keys, each once. One that runs at this moment stays as it is, and its message waits for
-    /// it.
+    /// Deletes the records of done jobs under these keys, each once. A job that is running now is not touched, and its message
+    /// waits for it.
     pub(super) async fn forget(&mut self, keys: impl Iterator<Item = &String>) -> Result<(), ExitError> {
         let keys: Vec<String> = keys.filter(|key| self.forgotten.insert((*key).clone())).cloned().collect();
         if keys.is_empty() {
@@ -313,7 +316,7 @@ impl Decider<'_> {
     }
 }
 
-/// The decision about a letter that the action knows.
+/// Returns the decision about a letter that the journal already contains.
 pub(super) fn known(message: &Message, state: &State) -> Option<Decision> {
     let id = LetterId::of(&message.id);
     if state.was_sent(id) {

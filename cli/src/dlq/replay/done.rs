@@ -1,4 +1,4 @@
-//! A letter whose job is done already: it is sent, left, or known to have been sent.
+//! Letters whose jobs are already done: sent, left, or known to have been sent.
 
 use std::sync::Arc;
 
@@ -11,29 +11,29 @@ use url::Url;
 use crate::dlq::done_jobs::{DoneJob, LetterJob, done_jobs};
 use crate::job_lookup::{Histories, LookupError};
 
-/// The consequence of done jobs for their letter.
+/// The effect of done jobs on a letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Consequence {
-    /// None is done.
+    /// No job is done: the letter is sent.
     Send,
-    /// It is sent although its job is done, which is forgotten under these keys.
+    /// The letter is sent although its job is done. The records under these keys are deleted.
     RunAgain(Vec<String>),
-    /// It stays, for this reason in words.
+    /// The letter stays, for this reason.
     Leave(&'static str),
-    /// It was sent by an interrupted batch.
+    /// An interrupted batch has sent the letter.
     WasSent,
 }
 
-/// The done jobs that may be the one of a letter.
+/// The done jobs that may be the job of a letter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct DoneJobs {
-    /// As the letter is in the DLQ, if its changes make another job of it.
+    /// Jobs that match the letter as it is in the DLQ, if its changes make it another job.
     before: Vec<DoneJob>,
-    /// As it is sent.
+    /// Jobs that match the letter as it is sent.
     sent: Vec<DoneJob>,
 }
 
-/// A job as it is looked up.
+/// The identity by which a job is looked up.
 #[derive(Debug, PartialEq, Eq)]
 struct Name {
     id: String,
@@ -41,12 +41,12 @@ struct Name {
     source: Option<Arc<str>>,
 }
 
-/// Returns true if a worker would see another job than that of the letter, or another payload of it.
+/// Returns true if a worker would see another job or another payload than those of the letter.
 pub(super) fn is_changed(letter: &Message, sent: &Outgoing) -> bool {
     sent.body != letter.body || sent.attributes.get(TYPE_ATTRIBUTE) != letter.attributes.get(TYPE_ATTRIBUTE)
 }
 
-/// The names of a letter's job: of the sent one, and that of before if it differs.
+/// Returns the identity of the job that is sent, and that of the unchanged letter if it differs.
 fn names(letter: &Letter, sent: &Outgoing, intake: &Intake) -> (Name, Option<Name>) {
     let source = letter.envelope().ok().and_then(|envelope| envelope.source.clone());
     let before = Name {
@@ -66,7 +66,7 @@ fn names(letter: &Letter, sent: &Outgoing, intake: &Intake) -> (Name, Option<Nam
 }
 
 impl DoneJobs {
-    /// Looks for the done jobs of a letter that is sent to the queue with this URL.
+    /// Looks up the done jobs of a letter that is sent to the queue with this URL.
     pub(super) async fn find(
         histories: &Histories,
         settings: &Settings,
@@ -97,14 +97,14 @@ impl DoneJobs {
         Ok(Self { before, sent: find(&after).await? })
     }
 
-    /// Returns what becomes of the letter. `again` has done jobs run once more. `interrupted_at` is the time of a batch that may have
-    /// sent it.
+    /// Returns the effect on the letter. `again` lets done jobs run again. `interrupted_at` is the time of a batch that may
+    /// have sent the letter.
     pub(super) fn consequence(&self, again: bool, interrupted_at: Option<u64>) -> Consequence {
         if self.before.is_empty() && self.sent.is_empty() {
             return Consequence::Send;
         }
         if let Some(at) = interrupted_at {
-            // Marks are forgotten before a plan is on disk: a job that was done after it has run since.
+            // Marks are deleted before a plan is on disk, so a job that was done later has run since.
             let has_run = |job: &DoneJob| {
                 job.is_certain && !job.is_own_message && job.finished_at_ms.is_some_and(|done| done >= at)
             };
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_in_doubt_was_sent_only_if_its_job_was_done_after_the_plan() {
+    fn a_letter_in_doubt_was_sent_if_its_job_is_done_since() {
         let left = |jobs: DoneJobs| matches!(jobs.consequence(true, Some(7)), Consequence::Leave(_));
         let sent = |job| DoneJobs { before: Vec::new(), sent: vec![job] };
         for again in [false, true] {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_done_job_runs_again_by_consent_only_and_forgets_no_other_job() {
+    fn a_done_job_runs_again_only_by_consent() {
         let both =
             DoneJobs { before: vec![done(1)], sent: vec![DoneJob { key: "new".to_owned(), ..done(1) }] };
         let before = DoneJobs { before: vec![done(1)], sent: Vec::new() };
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn another_type_is_a_change_and_the_job_of_before_is_looked_up_too() {
+    fn after_a_change_of_type_both_jobs_are_looked_up() {
         let intake = Intake::default();
         let message = Message {
             id: "m-1".into(),

@@ -1,4 +1,4 @@
-//! Edits of letters in the operator's editor, and which letters an edit is for.
+//! Edits of letters in the operator's editor, and the letters to which each edit applies.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -15,12 +15,12 @@ use crate::format::{brief, note};
 use crate::pretty::broken;
 use crate::question::{confirm, may_ask};
 
-/// The letters that one edit is for.
+/// The letters to which one edit applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum EditBy {
     /// Each letter is edited
     Letter,
-    /// One letter of each type and reason is edited, and the others get the same changes
+    /// One letter of each type and reason is edited, and the others receive the same changes
     Group,
 }
 
@@ -28,27 +28,27 @@ pub(super) enum EditBy {
 #[derive(Debug)]
 pub(super) struct Edits {
     by: EditBy,
-    /// None once letters are sent: then no more edits are made.
+    /// `None` after the first send: no more edits are made.
     editor: Option<String>,
-    /// The most letters that may still be edited, or changed by an edit.
+    /// The number of letters that may still be edited or changed by an edit.
     room: usize,
-    /// By letter or group; none for what is skipped.
+    /// The edits by letter or group; `None` for skipped ones.
     made: BTreeMap<String, Option<Fix>>,
 }
 
 /// The edit of a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Edit<'a> {
-    /// The letter gets this change.
+    /// The letter receives this change.
     Made(&'a Fix),
     /// The letter was skipped.
     Skipped,
-    /// It was not edited.
+    /// The letter was not edited.
     Missing,
 }
 
 impl Edits {
-    /// Edits that are made while the letters are counted.
+    /// Begins edits, which are made while the letters are counted.
     pub(super) fn begin(by: EditBy, limit: usize) -> Result<Self, ExitError> {
         let editor = variable("VISUAL").or_else(|| variable("EDITOR"));
         let editor =
@@ -56,18 +56,18 @@ impl Edits {
         Ok(Self { by, editor: Some(editor), room: limit, made: BTreeMap::new() })
     }
 
-    /// Edits that were made before the action was killed or stopped.
+    /// Restores edits that were made before the action was killed or stopped.
     pub(super) fn made(by: EditBy, made: BTreeMap<String, Option<Fix>>) -> Self {
         Self { by, editor: None, room: usize::MAX, made }
     }
 
-    /// Ends the edits: the letters are sent now.
+    /// Ends the edits, because sending begins.
     pub(super) fn end(&mut self) {
         self.editor = None;
         self.room = usize::MAX;
     }
 
-    /// Returns true if no further letter is meant.
+    /// Returns true if no further letter is needed.
     pub(super) fn is_full(&self) -> bool {
         self.room == 0
     }
@@ -77,12 +77,12 @@ impl Edits {
         self.room = self.room.saturating_sub(usize::from(self.editor.is_some()));
     }
 
-    /// Returns true if one edit is for letters of one type and one reason.
+    /// Returns true if one edit applies to all letters of one type and reason.
     pub(super) fn needs_history(&self) -> bool {
         self.by == EditBy::Group
     }
 
-    /// All edits, by letter or group.
+    /// Returns all edits by letter or group.
     pub(super) fn all(&self) -> &BTreeMap<String, Option<Fix>> {
         &self.made
     }
@@ -101,7 +101,7 @@ impl Edits {
         self.editor.is_some() && self.of(letter) == Edit::Missing
     }
 
-    /// Has the operator edit a letter, with these fixes of it already made.
+    /// Lets the operator edit a letter to which these fixes were already applied.
     pub(super) async fn make(
         &mut self,
         letter: &Letter,
@@ -115,7 +115,7 @@ impl Edits {
         let is_json = match apply(letter, &any_patch, intake) {
             Ok(_) => true,
             Err(FixError::NotJson) => false,
-            // What cannot be changed is not edited. The reason is reported when it is left.
+            // A letter that cannot be changed is not edited. Its reason is reported when it is left.
             Err(_) => return Ok(()),
         };
         let (mut text, suffix) =
@@ -156,7 +156,7 @@ impl Edits {
     }
 }
 
-/// The change that an edit of a letter makes.
+/// Returns the change that an edit of a letter makes.
 fn change(letter: &Letter, fixes: &[Fix], intake: &Intake, body: &str, edited: &str) -> Result<Fix, String> {
     let is_json =
         |text: &str| serde_json::from_str::<serde::de::IgnoredAny>(text.trim_start_matches('\u{feff}'));
@@ -165,20 +165,20 @@ fn change(letter: &Letter, fixes: &[Fix], intake: &Intake, body: &str, edited: &
     {
         return Err(format!("it is no JSON: {error}"));
     }
-    // Editors end the last line.
+    // Editors add a line break at the end.
     let edited = edited.strip_suffix('\n').filter(|_| !body.ends_with('\n')).unwrap_or(edited);
     let nothing = || Fix::patch("[]");
     let fix = Fix::edit(body, edited).map_or_else(nothing, Ok)?;
     let all: Vec<Fix> = fixes.iter().chain([&fix]).cloned().collect();
     match apply(letter, &all, intake) {
         Ok(_) => Ok(fix),
-        // A body that is no JSON and was not edited.
+        // The body is no JSON and was not edited.
         Err(_) if body == edited => Ok(fix),
         Err(error) => Err(brief(&error.to_string(), 200)),
     }
 }
 
-/// The text as the operator leaves it in the editor. The file is readable to its owner only, and removed at once.
+/// Opens the text in the editor and returns the edited text. The file is readable by its owner only, and is removed at once.
 fn edited(editor: &str, text: &str, suffix: &str) -> Result<String, ExitError> {
     let mut file = tempfile::Builder::new().prefix("drumline-").suffix(suffix).tempfile()?;
     file.write_all(text.as_bytes())?;
@@ -189,12 +189,12 @@ fn edited(editor: &str, text: &str, suffix: &str) -> Result<String, ExitError> {
     if !status.success() {
         return Err(ExitError::usage(format!("the editor {editor} ended with {status}: nothing was sent")));
     }
-    // Some editors put a new file into its place.
+    // Some editors replace the file with a new one.
     std::fs::read_to_string(file.path())
         .map_err(|error| ExitError::usage(format!("the edited letter cannot be read: {error}")))
 }
 
-/// An editor may be given with arguments, and is then a line for the shell.
+/// Returns the command of the editor. An editor may include arguments, so the value is a line for the shell.
 #[cfg(unix)]
 fn command(editor: &str, file: &Path) -> Command {
     let mut command = Command::new("sh");
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_letter_is_skipped_by_an_empty_file_and_refused_if_it_is_broken() {
+    async fn an_empty_file_skips_a_letter_and_a_broken_one_is_refused() {
         let one = letter("m-1", BODY);
         assert_eq!(edits(EditBy::Letter, ": >", &[&one]).await.unwrap().of(&one), Edit::Skipped);
         let table = [

@@ -1,6 +1,7 @@
-//! `--native`: SQS moves the letters by a task of its own, which this command begins, follows and cancels.
+//! `--native`: SQS itself moves the letters in a task, which this command starts, follows and cancels.
 //!
-//! See [StartMessageMoveTask](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html).
+//! See
+//! [StartMessageMoveTask](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_StartMessageMoveTask.html).
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -25,24 +26,24 @@ use crate::interrupt::interrupted;
 use crate::output::{Output, print};
 use crate::question;
 
-/// SQS moves no more messages a second by a task.
+/// The highest number of messages a second at which an SQS task moves messages.
 const MAX_RATE: f64 = 500.0;
 
-/// The wait between two looks at the task.
+/// The time between two requests for the task's state.
 const POLL: Duration = Duration::from_secs(1);
 
-/// The tasks that SQS lists, the newest first.
+/// The number of tasks that SQS lists, newest first.
 const TASKS: i32 = 10;
 
-/// Failed looks at the task in a row that are passed over, if SQS throttles them or cannot be reached.
+/// The number of consecutive failed requests that are tolerated if SQS throttles them or cannot be reached.
 const FAILED_LOOKS: u32 = 10;
 
-/// What the operator gives up.
-const LOSSES: &str = "SQS moves all letters as they are, each with a new id: a job that has no id of its own is a new job by \
-                      that, done or not. Its order within a message group is not promised. Letters that a worker copied into the \
+/// The disadvantages of a move by SQS, for the operator.
+const LOSSES: &str = "SQS moves all letters unchanged, each with a new id: a job without its own id becomes a new job, even if it \
+                      is done. SQS does not guarantee the order within a message group. Letters that a worker copied into the \
                       DLQ stay there without --to";
 
-/// A task on one line of JSON.
+/// A task as one line of JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary<'a> {
@@ -55,7 +56,7 @@ struct Summary<'a> {
     why: Option<&'a str>,
 }
 
-/// Begins a task and follows it to its end, or cancels the one that runs.
+/// Starts a task and follows it to its end, or cancels the running one.
 pub(super) async fn native(args: &ReplayArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
     if let Some(word) = args.choice.words.iter().find(|word| !word.starts_with("--to=")) {
         let flag = word.split('=').next().unwrap_or(word);
@@ -107,7 +108,7 @@ pub(super) async fn native(args: &ReplayArgs, environment: &Environment) -> Resu
     let left = (!is_done).then_some("SQS did not move all letters");
     match (log.stop_asked(), &task) {
         (Some(reason), Ok(_)) => log.end(ActionState::Aborted, Some(&reason)).await,
-        // SQS moves letters all the same.
+        // SQS moves letters anyway.
         (_, Err(error)) if is_begun => {
             let why = error.to_string();
             log.end(ActionState::Interrupted, Some(why.as_str()).filter(|why| !why.is_empty())).await;
@@ -118,7 +119,7 @@ pub(super) async fn native(args: &ReplayArgs, environment: &Environment) -> Resu
     Ok(ExitCode::from(u8::from(!is_done)))
 }
 
-/// Records that SQS begins to move letters.
+/// Records that SQS starts to move letters.
 async fn record(args: &ReplayArgs, settings: &Settings, arn: &str) -> Result<ActionLog, ExitError> {
     let native = std::iter::once("--native".to_owned());
     let beginning = Beginning {
@@ -135,7 +136,7 @@ async fn record(args: &ReplayArgs, settings: &Settings, arn: &str) -> Result<Act
     ActionLog::begin(ActionStore::open(settings).await?, beginning, Locking::Exclusive).await
 }
 
-/// Follows the newest task to its end, and cancels it if another operator aborts the action.
+/// Follows the newest task to its end. Cancels it if another operator aborts the action.
 async fn follow(queue: &DeadLetterQueue, arn: &str, log: &ActionLog) -> Result<Task, ExitError> {
     let (mut reported, mut is_cancelled, mut failed_looks) = (None, false, 0);
     let mut last = None;
@@ -151,7 +152,7 @@ async fn follow(queue: &DeadLetterQueue, arn: &str, log: &ActionLog) -> Result<T
             Err(error) if error.kind.passes() && failed_looks < FAILED_LOOKS => failed_looks += 1,
             Err(error) => return Err(failed(queue, "listed", error).await),
         }
-        // After a failed look, as the last one has shown it.
+        // After a failed request, use the last known state.
         let task = last.clone().unwrap_or_else(|| Task::builder().status("RUNNING").build());
         let state = task.status.as_deref().unwrap_or_default();
         let moved = task.approximate_number_of_messages_moved;
@@ -175,7 +176,7 @@ async fn follow(queue: &DeadLetterQueue, arn: &str, log: &ActionLog) -> Result<T
                 }
             }
             status = interrupted() => {
-                note("interrupted; SQS goes on moving letters, until --cancel stops it");
+                note("interrupted; SQS continues to move letters until --cancel stops it");
                 return Err(ExitError::silent(status?));
             }
         }
@@ -200,7 +201,7 @@ async fn cancel(queue: &DeadLetterQueue, arn: &str, output: Output) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-/// Cancels a task, and returns how many letters it has moved.
+/// Cancels a task and returns the number of letters that it has moved.
 async fn cancel_task(queue: &DeadLetterQueue, handle: &str) -> Result<i64, ExitError> {
     let request = queue.clients.calls.cancel_message_move_task().task_handle(handle);
     match request.send().await {
@@ -220,7 +221,7 @@ async fn failed(queue: &DeadLetterQueue, done: &str, error: SqsError) -> ExitErr
     ExitError::sqs(error.kind, format!("letters of {} cannot be {done}: {}", queue.name, error.text))
 }
 
-/// The ARN of the queue that `--to` names.
+/// Returns the ARN of the queue that `--to` names.
 async fn arn_of(to: &str) -> Result<String, ExitError> {
     let url = queue_url(to).map_err(|error| ExitError::usage(format!("--to: {error}")))?;
     let (clients, url) = connect_to(&url, Duration::ZERO).await?;

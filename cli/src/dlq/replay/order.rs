@@ -1,26 +1,27 @@
-//! The order within a message group: if a letter of a FIFO queue stays in the DLQ, those behind it in its group stay, too.
+//! The order within a message group: if a letter of a FIFO queue stays in the DLQ, the letters behind it in its group stay,
+//! too.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use drumline::message::Message;
 
-/// The letters that stay, by their groups.
+/// The letters that stay, by group.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    /// The sequence number of the first letter of each group that stays, by the URL of the queue that its letters are sent to, if that is
-    /// known.
+    /// The sequence number of the first staying letter of each group, by the URL of the queue to which its letters are sent, if
+    /// that is known.
     staying: HashMap<Option<Arc<str>>, HashMap<Arc<str>, u128>>,
 }
 
 impl Order {
-    /// Records that a letter stays that was to be sent to the queue with this URL.
+    /// Records that a letter for the queue with this URL stays.
     pub(super) fn stay(&mut self, url: Option<&Arc<str>>, message: &Message) {
-        // Without a number, all letters of the group count as behind it.
+        // Without a sequence number, all letters of the group count as behind it.
         self.insert(url, message.group.as_deref(), sequence_number(message).unwrap_or_default());
     }
 
-    /// Records that all further letters of a group stay, since SQS did not take one of them.
+    /// Records that all further letters of a group stay because SQS did not accept one of them.
     pub(super) fn stay_all(&mut self, url: &Arc<str>, group: &str) {
         self.insert(Some(url), Some(group), 0);
     }
@@ -33,13 +34,13 @@ impl Order {
         }
     }
 
-    /// Returns true if a letter for the queue with this URL is behind one of its group that stays.
+    /// Returns true if a letter for the queue with this URL is behind a staying letter of its group.
     pub(super) fn is_behind(&self, url: &Arc<str>, message: &Message) -> bool {
         let Some(group) = message.group.as_deref().filter(|_| !self.staying.is_empty()) else { return false };
         let number = sequence_number(message).unwrap_or(u128::MAX);
         let first = |url: Option<Arc<str>>| self.staying.get(&url)?.get(group);
         let is_behind = |url| first(url).is_some_and(|first| number > *first);
-        // A letter whose queue is not known may be of any.
+        // A letter whose queue is not known may belong to any queue.
         is_behind(Some(Arc::clone(url))) || is_behind(None)
     }
 }
@@ -58,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_behind_one_that_stays_are_those_of_its_group_that_were_sent_later() {
+    fn later_letters_of_a_group_are_behind_one_that_stays() {
         let (jobs, mails): (Arc<str>, Arc<str>) = ("jobs".into(), "mails".into());
         let mut order = Order::default();
         assert!(!order.is_behind(&jobs, &letter("a", 9)));
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn without_numbers_or_a_queue_every_letter_of_the_group_is_behind() {
+    fn without_numbers_or_queue_the_whole_group_is_behind() {
         let jobs: Arc<str> = "jobs".into();
         let mut order = Order::default();
         order.stay(None, &letter("a", 5));

@@ -1,4 +1,4 @@
-//! The queues that letters may be sent to: those whose redrive policy names the DLQ, or the one that the operator names.
+//! The queues to which letters may be sent: the sources of the DLQ, or the queue that the operator names.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use drumline_runtime::aws::{explain, is_fifo, queue_name, queue_url};
 use crate::connection::connect_to;
 use crate::dlq::queue::DeadLetterQueue;
 
-/// The queues of one page. Without a number, SQS says nothing of further pages.
+/// The number of queues in one page. Without a page size, SQS returns no token for further pages.
 const PAGE: i32 = 1_000;
 
-/// A queue that letters may be sent to.
+/// A queue to which letters may be sent.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) url: Arc<str>,
@@ -23,7 +23,7 @@ pub(super) struct Target {
     pub(super) is_fifo: bool,
 }
 
-/// The queues that letters may be sent to.
+/// The queues to which letters may be sent.
 #[derive(Debug)]
 pub(super) struct Origins {
     to: Option<Target>,
@@ -32,7 +32,7 @@ pub(super) struct Origins {
 }
 
 impl Origins {
-    /// The queue that `--to` names, else the sources of the DLQ.
+    /// Returns the queue that `--to` names, otherwise the sources of the DLQ.
     pub(super) async fn find(queue: &DeadLetterQueue, to: Option<&str>) -> Result<Self, ExitError> {
         let Some(to) = to else {
             let urls = sources(queue).await?;
@@ -66,7 +66,8 @@ impl Origins {
     /// Returns the queue of a letter.
     ///
     /// # Errors
-    /// If no queue is known that it may be sent to.
+    ///
+    /// Returns an error if no queue is known to which the letter may be sent.
     pub(super) fn of(&self, letter: &Letter) -> Result<&Target, NoOrigin> {
         let to = self.to.as_ref().map(|target| &*target.url);
         let url = origin(letter, &self.sources, to)?;
@@ -83,7 +84,7 @@ fn target(url: &str, client: &Client) -> Target {
     Target { url: Arc::from(url), client: client.clone(), is_fifo: is_fifo(url) }
 }
 
-/// The URLs of the queues whose redrive policies name the DLQ.
+/// Returns the URLs of the queues whose redrive policies name the DLQ.
 async fn sources(queue: &DeadLetterQueue) -> Result<Vec<String>, ExitError> {
     let client = &queue.clients.calls;
     let mut sources = Vec::new();

@@ -14,7 +14,8 @@ use drumline_producer::Outgoing;
 /// Returns the message that replays a letter in the action with this name.
 ///
 /// # Errors
-/// If its job's id has no room.
+///
+/// Returns an error if there is no room for the job's id.
 pub(super) fn outgoing(
     letter: &Letter,
     fixed: &Fixed,
@@ -35,12 +36,12 @@ pub(super) fn outgoing(
     })
 }
 
-/// Returns what a worker with this router would refuse of a message.
+/// Returns the reason why a worker with this router would refuse the message.
 pub(super) fn precheck(router: &Router, letter: &Letter, outgoing: &Outgoing, intake: &Intake) -> Precheck {
     let (body, attributes) = match (letter.encoded(), letter.opened()) {
         (None, _) => (outgoing.body.clone(), (*outgoing.attributes).clone()),
         (Some(_), Some(opened)) => {
-            // As a worker opens it: without the attributes that say how it was encoded.
+            // The message as a worker opens it: without the attributes about its encoding.
             let mut attributes = (*outgoing.attributes).clone();
             let known = &letter.message().attributes;
             attributes.retain(|name, _| !known.contains_key(name) || opened.attributes.contains_key(name));

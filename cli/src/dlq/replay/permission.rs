@@ -1,4 +1,4 @@
-//! The permission to delete, asked for before anything is sent: a letter that is sent and cannot be deleted is in two queues.
+//! Checks the permission to delete before anything is sent: a letter that is sent and cannot be deleted would be in two queues.
 
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use drumline_consumer::ExitError;
@@ -7,13 +7,14 @@ use drumline_runtime::aws::explain;
 
 use crate::dlq::queue::DeadLetterQueue;
 
-/// A receipt that SQS has never given. SQS checks the permission first, and then refuses the entry.
+/// A receipt that SQS has never issued. SQS first checks the permission, and then refuses the entry.
 const NO_RECEIPT: &str = "none";
 
-/// Asks SQS to delete what is not there.
+/// Asks SQS to delete a message that does not exist.
 ///
 /// # Errors
-/// If the permission is missing.
+///
+/// Returns an error if the permission is missing.
 pub(super) async fn check_delete(queue: &DeadLetterQueue) -> Result<(), ExitError> {
     let entry = DeleteMessageBatchRequestEntry::builder().id("0").receipt_handle(NO_RECEIPT).build();
     let entry = entry.expect("id and receipt are set");
@@ -21,7 +22,7 @@ pub(super) async fn check_delete(queue: &DeadLetterQueue) -> Result<(), ExitErro
     let Err(error) = request.send().await else { return Ok(()) };
     let error = explain("DeleteMessageBatch", &error);
     if error.kind != SqsErrorKind::Denied {
-        // Anything else shows where it matters.
+        // Other errors appear where they matter.
         return Ok(());
     }
     let error = queue.clients.in_context(error).await;

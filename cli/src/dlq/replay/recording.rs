@@ -1,4 +1,4 @@
-//! The record of a replay among the actions of all operators.
+//! The record of a replay among the recorded actions.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::dlq::action_log::ActionLog;
 use crate::dlq::operator::host;
 use crate::dlq::queue::DeadLetterQueue;
 
-/// Returns the facts of a replay, which is bounded by these flags.
+/// Returns the facts of a replay with these bounding flags.
 pub(super) fn beginning(
     queue: &DeadLetterQueue,
     header: &Header,

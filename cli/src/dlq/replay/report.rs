@@ -15,7 +15,7 @@ use super::run::{End, Outcome};
 use crate::format::{count, many_lines, note};
 use crate::output::{Output, print};
 
-/// A result on one line of JSON.
+/// A result as one line of JSON.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Summary<'a> {
@@ -29,7 +29,7 @@ struct Summary<'a> {
     left: BTreeMap<&'static str, u64>,
     returned: u64,
     per_queue: BTreeMap<&'a str, u64>,
-    /// Of a dry run: the first letters, with the lines of their changes.
+    /// The changes of the first letters, in a dry run.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     changes: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,7 +38,7 @@ struct Summary<'a> {
     resume: Option<String>,
 }
 
-/// Reports a dry run: how many letters match, and what would become of them.
+/// Reports a dry run: the number of letters that match, and what the replay would do with them.
 pub(super) fn dry_run(
     decider: &Decider,
     counted: &Counted,
@@ -80,7 +80,7 @@ pub(super) fn dry_run(
     Ok(ExitCode::from(u8::from(!is_expected)))
 }
 
-/// Reports the end of a replay. `to_resume` are the arguments that continue it.
+/// Reports the end of a replay. `to_resume` contains the arguments that resume it.
 pub(super) fn report(outcome: Outcome, output: Output, to_resume: &str) -> Result<ExitCode, ExitError> {
     let Outcome { end, journal, decider, undeletable, returned, seen } = outcome;
     let tally = &decider.tally;
@@ -163,7 +163,7 @@ fn left(tally: &Tally) -> BTreeMap<&'static str, u64> {
     tally.left.iter().map(|(why, letters)| (why.name(), *letters)).collect()
 }
 
-/// Reports that no letter matches, and how many were looked at.
+/// Reports that no letter matches, and how many were read.
 pub(super) fn eprint_no_match(decider: &Decider, seen: usize) {
     let place = decider.export.as_ref().map(|path| path.display().to_string());
     let place = place.unwrap_or_else(|| decider.queue.name.clone());
@@ -173,7 +173,7 @@ pub(super) fn eprint_no_match(decider: &Decider, seen: usize) {
     }
 }
 
-/// Says why letters that match are left, with some of each kind.
+/// Reports why letters that match are left, with some examples for each reason.
 pub(super) fn eprint_left(tally: &Tally) {
     for (why, letters) in &tally.left {
         let letters = usize::try_from(*letters).unwrap_or(usize::MAX);

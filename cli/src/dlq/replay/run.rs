@@ -1,8 +1,9 @@
-//! The loop of a replay: one send at a time, with receives and deletes beside it.
+//! The main loop of a replay: one send at a time, with concurrent receives and deletes.
 //!
-//! The [journal](drumline_dlq::journal) says what may be sent and deleted: a batch is sent once its plan is on disk, and deleted
-//! once SQS's answer is. So a process that is killed leaves at most one batch in doubt. If the answer to a batch for a standard queue is
-//! lost, the batch is sent once more; the second lost answer of a process ends it, with its batch in doubt.
+//! The [journal](drumline_dlq::journal) determines what may be sent and deleted: a batch is sent after its plan is on disk, and
+//! deleted after SQS's response is on disk. A process that is killed therefore leaves at most one batch in doubt. If the
+//! response to a batch for a standard queue is lost, the batch is sent again; the second lost response ends the process with
+//! its batch in doubt.
 
 mod bounds;
 mod canary;
@@ -37,22 +38,22 @@ use crate::dlq::notes;
 use crate::format::{count, millis, now_ms};
 use crate::interrupt::interrupted;
 
-/// Letters that wait to be sent, at the most.
+/// The largest number of letters that wait to be sent.
 const PREFETCH: usize = 200;
 
-/// Letters that wait for fewer seconds than these, at the rate that was asked for.
+/// The number of seconds' worth of letters, at the requested rate, that may wait.
 const PREFETCH_SECS: f64 = 15.0;
 
-/// The time between two looks for sent letters that are in the DLQ again.
+/// The time between two searches for sent letters that are in the DLQ again.
 const RETURNED_EVERY: Duration = Duration::from_secs(5);
 
-/// Looks in a row that bring no letter, although some were put back and must come again.
+/// The number of consecutive passes without a letter, although some were put back and must be received again.
 const FRUITLESS_LOOKS: u32 = 3;
 
-/// Calls that delete, at once.
+/// The number of concurrent delete calls.
 const DELETES: usize = 4;
 
-/// The wait for a pace that has no bound by itself.
+/// The wait for a pace that has no limit itself.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 impl<'a> Run<'a> {
@@ -95,7 +96,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Runs to its end. What is held is released in any case.
+    /// Runs until the end. Held letters are released in any case.
     pub(super) async fn run(mut self) -> Result<Outcome<'a>, ExitError> {
         let mut interrupt = pin!(interrupted());
         let mut result = Ok(());
@@ -126,7 +127,7 @@ impl<'a> Run<'a> {
             let queue = self.decider.queue;
             let hidden = queue.hidden_by_now().await.ok();
             notes::eprint_hidden(&queue.name, hidden);
-            // Those that are not hidden would have been seen: they are deleted.
+            // Letters that are not hidden would have been received, so these are deleted.
             if hidden != Some(0) && !self.undeleted.is_empty() {
                 self.undeletable += self.undeleted.len();
                 end = End::Stopped("sent letters may be hidden in the DLQ still".to_owned());
@@ -134,7 +135,7 @@ impl<'a> Run<'a> {
         }
         match &end {
             End::Done => self.journal.log.add(&Record::Ended { at: now_ms() }),
-            // As after a kill: a resume waits for the letters that are hidden.
+            // As after a kill, a resume must wait for the hidden letters.
             _ if unreleased > 0 => {}
             End::Interrupted(_) => self.journal.log.add(&stopped("interrupted")),
             End::Stopped(why) | End::Aborted(why) => self.journal.log.add(&stopped(why)),
@@ -147,7 +148,7 @@ impl<'a> Run<'a> {
         Ok(Outcome { end, journal, decider, undeletable, returned, seen })
     }
 
-    /// Begins what can begin: the next batch, a commit of answers, or the next round.
+    /// Starts the next step: the next batch, a commit of responses, or the next round.
     async fn next_step(&mut self) -> Result<(), ExitError> {
         if !matches!(self.stage, Stage::Idle) {
             return Ok(());
@@ -167,8 +168,8 @@ impl<'a> Run<'a> {
                 || self.batches.len() >= self.prefetch();
             let is_ready = available > 0 && (is_last || self.batches.is_full(available));
             if is_ready && let Some(batch) = self.take_batch(available).await {
-                // Before the plan is on disk: a job of an interrupted batch that is done has run since. And not sooner: a letter
-                // that waits may be released instead.
+                // Before the plan is on disk: a job of an interrupted batch that is done has then run since. Not earlier: a
+                // waiting letter may still be released.
                 self.decider.forget(batch.letters.iter().flat_map(|letter| &letter.done)).await?;
                 self.plan(batch);
                 return Ok(());
@@ -182,7 +183,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Continues the look or ends the run, since no letter waits.
+    /// Continues the pass or ends the run, because no letter waits.
     async fn continue_look(&mut self) -> Result<(), ExitError> {
         if self.awaits_outcomes() {
             return Ok(());
@@ -217,12 +218,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The number of messages of the replay that this process has seen in the DLQ.
+    /// Returns the number of messages of the replay that this process has seen in the DLQ.
     fn returned(&self) -> usize {
         self.journal.log.state().returned() - self.returned_before
     }
 
-    /// The number of letters that were put back, were not received again, and are still to be sent.
+    /// Returns the number of letters that were put back, not received again, and must still be sent.
     fn missing(&self) -> usize {
         if self.is_limit_reached() {
             return 0;
@@ -231,12 +232,12 @@ impl<'a> Run<'a> {
         self.letters.sought().filter(|letter| !state.was_sent(*letter)).count()
     }
 
-    /// Returns true if as many letters are sent, or wait to be, as may be.
+    /// Returns true if the number of letters that are sent or waiting has reached the limit.
     pub(super) fn is_limit_reached(&self) -> bool {
         self.accepted >= self.bounds.limit
     }
 
-    /// Returns true if no look is under way: the last one is over, or no more letters are needed of it.
+    /// Returns true if no pass is running: the last one is over, or needs no more letters.
     fn may_look_again(&self) -> bool {
         self.look == Looking::Over || self.is_limit_reached() && !self.is_repeated
     }
@@ -287,15 +288,15 @@ impl<'a> Run<'a> {
         of_rate.clamp(MAX_BATCH_ENTRIES, PREFETCH)
     }
 
-    /// The milliseconds after which sent letters are looked for in the DLQ, if there are any.
+    /// Returns the milliseconds until the next search for sent letters in the DLQ, if any were sent.
     fn returned_ms(&self) -> Option<u64> {
-        // The first letters are looked for by their canary, unless no further ones are sent after them.
+        // The canary searches for the first letters, unless no further letters follow them.
         let is_canary = self.first.is_some() && !self.is_limit_reached();
         let is_due = self.sent_since && !is_canary && self.letters.settler().is_some();
         is_due.then(|| millis(RETURNED_EVERY.saturating_sub(self.looked_at.elapsed())))
     }
 
-    /// The time after which something may be done without an event.
+    /// Returns the time until something can be done without an event.
     fn wait(&self) -> Duration {
         if self.batches.len() > 0 {
             let wait = self.pace.wait();
@@ -344,7 +345,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Ends what has begun, without beginning anything that is not needed for it.
+    /// Finishes the running operations. Starts only operations that this needs.
     async fn drain(&mut self) -> Result<(), ExitError> {
         let mut result = Ok(());
         let mut note = |ended: Result<(), ExitError>| {
@@ -354,7 +355,7 @@ impl<'a> Run<'a> {
         };
         while !matches!(self.stage, Stage::Idle) {
             let event = self.stage.event().await;
-            // A plan that is on disk by now is sent: it would be in doubt otherwise.
+            // A plan that is on disk by now must be sent; otherwise its batch would be in doubt.
             note(self.handle(event).await);
         }
         match self.journal.commit().await {
@@ -362,7 +363,7 @@ impl<'a> Run<'a> {
             Err(error) => note(Err(error)),
         }
         if self.journal.is_broken() {
-            // The file does not say that they are sent: a resumed replay would send them again.
+            // The file does not record which letters were sent: a resumed replay would send them again.
             let state = self.journal.log.state().clone();
             self.delete_sent(&state);
         }

@@ -1,4 +1,4 @@
-//! The letters of a replay: those of the DLQ, or those of an export.
+//! The source of a replay's letters: the DLQ or an export.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -17,18 +17,18 @@ use crate::dlq::hold::{Held, Hold, HoldOptions, Look};
 use crate::dlq::queue::DeadLetterQueue;
 use crate::dlq::settle::Settler;
 
-/// What an export says of a letter besides its message: the cause of its death, and its job's type.
+/// The information of an export about a letter besides its message: the cause of its death and its job's type.
 pub(super) type Learned = HashMap<LetterId, (Option<Cause>, Option<String>)>;
 
-/// The letters of a replay.
+/// The source of a replay's letters.
 pub(super) enum Source<'a> {
-    /// They are held, and deleted once they are sent.
+    /// The DLQ: its letters are held, and deleted after they are sent.
     Queue(Box<Hold<'a>>),
-    /// Nothing is held or deleted.
+    /// An export: its letters are neither held nor deleted.
     File(Box<Export>),
 }
 
-/// An export that is read, each letter once.
+/// An export that is being read. Each letter is returned once.
 pub(super) struct Export {
     path: PathBuf,
     lines: Lines<BufReader<File>>,
@@ -38,7 +38,7 @@ pub(super) struct Export {
 }
 
 impl<'a> Source<'a> {
-    /// Begins with the letters of the DLQ, or of the export.
+    /// Opens the DLQ or the export.
     pub(super) async fn open(
         queue: &'a DeadLetterQueue,
         export: Option<&Path>,
@@ -52,7 +52,7 @@ impl<'a> Source<'a> {
         Ok(Self::Queue(Box::new(Hold::begin(queue, options).await?)))
     }
 
-    /// Looks further. Cancel-safe.
+    /// Reads further. Cancel-safe.
     pub(super) async fn look(&mut self) -> Result<Look, ExitError> {
         match self {
             Self::Queue(hold) => hold.look().await,
@@ -60,7 +60,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Returns letters that were not seen before, none at the end. Earlier ones may be released.
+    /// Returns letters that were not seen before; none at the end. Earlier letters may be released.
     pub(super) async fn more(&mut self) -> Result<Vec<Held>, ExitError> {
         match self {
             Self::Queue(hold) => hold.more().await,
@@ -71,7 +71,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The number of letters that were looked at.
+    /// Returns the number of letters that were read.
     pub(super) fn seen(&self) -> usize {
         match self {
             Self::Queue(hold) => hold.seen(),
@@ -79,7 +79,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Takes what an export says of its letters so far.
+    /// Takes the export's information about the letters read so far.
     pub(super) fn take_learned(&mut self) -> Learned {
         match self {
             Self::Queue(_) => Learned::new(),
@@ -87,7 +87,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Shows letters again that were released.
+    /// Lets released letters be returned again.
     pub(super) fn see_again(&mut self, letters: impl IntoIterator<Item = LetterId>) {
         match self {
             Self::Queue(hold) => hold.see_again(letters),
@@ -97,14 +97,14 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Shows letters again whose hold has ended.
+    /// Lets letters whose hold has ended be returned again.
     pub(super) fn hold_ended(&mut self, letters: impl IntoIterator<Item = LetterId>) {
         if let Self::Queue(hold) = self {
             hold.hold_ended(letters);
         }
     }
 
-    /// The letters that were put back and were not received again.
+    /// Returns the letters that were put back and not received again.
     pub(super) fn sought(&self) -> impl Iterator<Item = LetterId> {
         let hold = match self {
             Self::Queue(hold) => Some(hold),
@@ -113,7 +113,7 @@ impl<'a> Source<'a> {
         hold.into_iter().flat_map(|hold| hold.sought())
     }
 
-    /// Continues a look that was over.
+    /// Continues a pass that was over.
     pub(super) fn look_again(&mut self) {
         match self {
             Self::Queue(hold) => hold.look_again(),
@@ -121,7 +121,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Releases all letters that are held, so that others can be received.
+    /// Releases all held letters, so that others can be received.
     pub(super) async fn next_round(&mut self) -> Result<(), ExitError> {
         match self {
             Self::Queue(hold) => hold.next_round().await,
@@ -136,7 +136,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Releases and deletes letters; none for those of an export.
+    /// Returns a settler that releases and deletes letters; none for an export.
     pub(super) fn settler(&self) -> Option<Settler> {
         match self {
             Self::Queue(hold) => Some(hold.settler()),
@@ -144,19 +144,19 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Returns true if deleted letters may show others of their message group.
+    /// Returns true if deleting letters may make others of their message group visible.
     pub(super) fn is_fifo(&self) -> bool {
         matches!(self, Self::Queue(hold) if hold.is_fifo())
     }
 
-    /// Leaves the terminal to others.
+    /// Hides the progress, so that other output can use the terminal.
     pub(super) fn hide_progress(&self) {
         if let Self::Queue(hold) = self {
             hold.bar.finish_and_clear();
         }
     }
 
-    /// Ends the look: what is held is released. Returns the number of letters that could not be.
+    /// Ends the pass and releases held letters. Returns the number of letters that could not be released.
     pub(super) async fn end(self) -> usize {
         match self {
             Self::Queue(hold) => hold.end().await,
@@ -190,10 +190,11 @@ impl Export {
     }
 }
 
-/// Returns the mark of an export, by which a resumed replay knows that it is the same.
+/// Returns the mark of an export, by which a resumed replay recognizes the same file.
 ///
 /// # Errors
-/// If it is no export, or one of another DLQ.
+///
+/// Returns an error if the file is no export, or an export of another DLQ.
 pub(super) fn mark(path: &Path, queue: &DeadLetterQueue, any_queue: bool) -> Result<FileMark, ExitError> {
     let (header, _) = open(path)?;
     let is_other = queue.arn.is_some() && header.dlq_arn.is_some() && header.dlq_arn != queue.arn;

@@ -1,4 +1,4 @@
-//! A bucket of exports.
+//! A bucket for exports.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use drumline_consumer::ExitError;
 use http::{Method, Response};
 use ulid::Ulid;
 
-/// The scheme of a place in S3.
+/// The scheme of S3 targets.
 const SCHEME: &str = "s3://";
 
-/// How long one request may take.
+/// The timeout of one request.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The metadata by which an object is known as this process's own, if the answer to its request is lost.
+/// The metadata that identifies an object of this process if the response to its request is lost.
 const OWN: &str = "x-amz-meta-drumline-export";
 
-/// Returns true if a target is a place in S3.
+/// Returns true if a target is in S3.
 pub(in crate::dlq) fn is_s3(target: &str) -> bool {
     target.starts_with(SCHEME)
 }
@@ -29,19 +29,19 @@ pub(in crate::dlq) struct Bucket {
     name: String,
 }
 
-/// A request about an object of the bucket, or about the bucket.
+/// A request for an object of the bucket, or for the bucket.
 pub(super) struct Call<'a> {
     pub(super) method: Method,
-    /// The path behind the bucket, with the query.
+    /// The path after the bucket, with the query.
     pub(super) path: &'a str,
     pub(super) headers: &'a [(&'static str, &'a str)],
     pub(super) body: Bytes,
-    /// The longest body of an answer.
+    /// The largest length of a response body.
     pub(super) max_bytes: usize,
 }
 
 impl Bucket {
-    /// Opens the bucket of `s3://BUCKET/PREFIX`. Returns the beginning of keys, too, with a slash at its end unless it is empty.
+    /// Opens the bucket of `s3://BUCKET/PREFIX`. Also returns the key prefix, which has a slash at its end unless it is empty.
     pub(in crate::dlq) fn open(target: &str, config: &SdkConfig) -> Result<(Self, String), ExitError> {
         let rest = target.strip_prefix(SCHEME).unwrap_or(target);
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -58,12 +58,12 @@ impl Bucket {
         Ok((Self { s3, name: bucket.to_owned() }, format!("{prefix}{slash}")))
     }
 
-    /// The place of an object, or of all those whose keys begin so.
+    /// Returns the place of an object, or of all objects whose keys begin with `key`.
     pub(in crate::dlq) fn place(&self, key: &str) -> String {
         format!("{SCHEME}{}/{key}", self.name)
     }
 
-    /// Writes a new object, and waits until S3 confirms it. Returns false if another one has this key.
+    /// Writes a new object, and waits until S3 confirms it. Returns false if another object has this key.
     ///
     /// See [PutObject](https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html).
     pub(in crate::dlq) async fn put_new(&self, key: &str, body: &Bytes) -> Result<bool, ExitError> {
@@ -73,13 +73,13 @@ impl Bucket {
             Call { method: Method::PUT, path: key, headers: &headers, body: body.clone(), max_bytes: 0 };
         match self.send(&call).await {
             Ok(_) => Ok(true),
-            // It may be this very object, whose answer was lost.
+            // It may be this process's own object, if the response was lost.
             Err(S3Error::Exists(_)) => self.is_own(key, &token).await,
             Err(error) => Err(self.error(error, "s3:PutObject to", key, "written")),
         }
     }
 
-    /// Returns true if an object is the one of this process.
+    /// Returns true if this process has written the object.
     async fn is_own(&self, key: &str, token: &str) -> Result<bool, ExitError> {
         let call = Call { method: Method::HEAD, path: key, headers: &[], body: Bytes::new(), max_bytes: 0 };
         match self.send(&call).await {

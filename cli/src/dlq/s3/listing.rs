@@ -1,4 +1,4 @@
-//! The objects of an export: numbered from 1, without a gap.
+//! The objects of an export, numbered from 1 without gaps.
 
 use bytes::Bytes;
 use drumline_aws::xml_text;
@@ -8,10 +8,10 @@ use url::form_urlencoded::Serializer;
 
 use super::bucket::{Bucket, Call};
 
-/// The ending of their keys.
+/// The suffix of their keys.
 const ENDING: &str = ".jsonl";
 
-/// Returns the key of an object by its number.
+/// Returns the key of the object with this number.
 pub(in crate::dlq) fn object_key(folder: &str, number: usize) -> String {
     format!("{folder}{number:06}{ENDING}")
 }
@@ -22,7 +22,8 @@ impl Bucket {
     /// See [ListObjectsV2](https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html).
     ///
     /// # Errors
-    /// If one of them is missing.
+    ///
+    /// Returns an error if one of them is missing.
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<usize>, ExitError> {
         let mut objects = Vec::new();
         let mut token: Option<String> = None;
@@ -56,7 +57,7 @@ impl Bucket {
     }
 }
 
-/// The numbers and sizes of an export's objects on a page. Other objects of the folder do not count.
+/// Returns the numbers and sizes of an export's objects on a page. Other objects of the folder are ignored.
 fn objects_of(page: &str, folder: &str) -> Vec<(usize, usize)> {
     let object = |text: &str| {
         let key = xml_text(text, "Key")?;

@@ -1,4 +1,4 @@
-//! An export in S3 that is read, one object after the other: one of them is in memory at a time.
+//! Reads an export in S3 object by object; only one object is in memory at a time.
 
 use std::io::Cursor;
 
@@ -16,15 +16,15 @@ type ObjectLines = Lines<Cursor<Bytes>>;
 /// An export in S3.
 pub(in crate::dlq) struct StoredExport {
     pub(in crate::dlq) bucket: Bucket,
-    /// The beginning of its objects' keys, with a slash at its end.
+    /// The prefix of its objects' keys, with a slash at its end.
     pub(in crate::dlq) folder: String,
     pub(in crate::dlq) header: Header,
     /// The sizes of its objects.
     sizes: Vec<usize>,
-    /// The number of the object that is read, from 1, and its lines.
+    /// The number of the object that is being read, from 1, and its lines.
     object: usize,
     lines: ObjectLines,
-    /// The lines of the objects before it, and those of it that were read.
+    /// The number of lines in the objects before it, plus those that were read from it.
     lines_before: u64,
     lines_read: u64,
 }
@@ -33,7 +33,8 @@ impl StoredExport {
     /// Opens the export at `s3://BUCKET/PREFIX/NAME`.
     ///
     /// # Errors
-    /// If there is none, or it cannot be read.
+    ///
+    /// Returns an error if there is none, or if it cannot be read.
     pub(in crate::dlq) async fn open(place: &str, config: &SdkConfig) -> Result<Self, ExitError> {
         let (bucket, folder) = Bucket::open(place, config)?;
         let sizes = bucket.list(&folder).await?;
@@ -47,17 +48,17 @@ impl StoredExport {
         Ok(Self { bucket, folder, header, sizes, object: 1, lines, lines_before: 0, lines_read: 1 })
     }
 
-    /// The place of its objects.
+    /// Returns the place of its objects.
     pub(in crate::dlq) fn place(&self) -> String {
         self.bucket.place(&self.folder)
     }
 
-    /// The number of its objects.
+    /// Returns the number of its objects.
     pub(in crate::dlq) fn objects(&self) -> usize {
         self.sizes.len()
     }
 
-    /// The bytes of its objects.
+    /// Returns the total size of its objects in bytes.
     pub(in crate::dlq) fn bytes(&self) -> u64 {
         self.sizes.iter().map(|size| *size as u64).sum()
     }

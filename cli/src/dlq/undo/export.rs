@@ -1,4 +1,4 @@
-//! The export of the letters that are put back.
+//! The export with the letters that are put back.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -10,7 +10,7 @@ use drumline_dlq::line::{Exported, Header, Lines, ReadError};
 
 use crate::dlq::s3::{StoredExport, is_s3};
 
-/// Its letters, read one after the other.
+/// The letters of an export, read one after the other.
 pub(super) enum Export {
     File { path: String, lines: Lines<BufReader<File>> },
     Objects(Box<StoredExport>),
@@ -38,7 +38,7 @@ impl Export {
         match self {
             Self::Objects(stored) => stored.next().await,
             Self::File { path, lines } => match lines.next() {
-                // A letter is deleted after its line was completed.
+                // A letter is deleted only after its line was completed.
                 None | Some(Err(ReadError::Torn { .. })) => Ok(None),
                 Some(Ok(exported)) => Ok(Some(exported)),
                 Some(Err(error)) => Err(unreadable(path, &error)),
@@ -61,7 +61,7 @@ fn open_file(path: &str, undone: &ActionRecord) -> Result<(Header, Lines<BufRead
     Lines::open(BufReader::new(file)).map_err(|error| unreadable(path, &error))
 }
 
-/// An error if an export is not the one of the action.
+/// Returns an error if the export does not belong to the action.
 fn expect_of(header: &Header, place: &str, undone: &ActionRecord) -> Result<(), ExitError> {
     if is_of(header, undone) {
         return Ok(());
@@ -74,7 +74,7 @@ fn expect_of(header: &Header, place: &str, undone: &ActionRecord) -> Result<(), 
     )))
 }
 
-/// Returns true if an export is the one of this action. Another one may have come to its path.
+/// Returns true if the export belongs to this action. Another export may now be at its path.
 fn is_of(header: &Header, undone: &ActionRecord) -> bool {
     let is_same_dlq = match &header.dlq_arn {
         Some(arn) => *arn == undone.dlq,

@@ -1,6 +1,7 @@
-//! The letters that were not deleted: those that are in the DLQ still.
+//! The letters that were not deleted and are still in the DLQ.
 //!
-//! A letter that is hidden is not seen, and would be sent although it is there. So nothing is sent while some are hidden.
+//! A hidden letter is not seen, and would be sent although it is in the DLQ. Therefore nothing is sent while letters are
+//! hidden.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -13,16 +14,17 @@ use crate::dlq::hold::{Held, Hold, HoldOptions};
 use crate::dlq::queue::DeadLetterQueue;
 use crate::interrupt::unless_interrupted;
 
-/// The time within which SQS's numbers have to show that the look has released its letters.
+/// The time in which SQS's counts must show that the command has released its letters.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The time between two questions for them.
+/// The time between two requests for the counts.
 const EVERY: Duration = Duration::from_secs(2);
 
 /// Returns the letters that are in the DLQ.
 ///
 /// # Errors
-/// If some are hidden before the look or after it, unless that is to be ignored.
+///
+/// Returns an error if letters are hidden before or after the read, unless hidden letters are ignored.
 pub(super) async fn look(
     queue: &DeadLetterQueue,
     ignore_hidden: bool,
@@ -50,7 +52,7 @@ pub(super) async fn look(
     Ok(found)
 }
 
-/// Refuses if letters are hidden after the look. Its own count for a while.
+/// Refuses to continue if letters are hidden after the read. For a while, the count includes the read's own letters.
 async fn refuse_after(queue: &DeadLetterQueue) -> Result<(), ExitError> {
     let begun = Instant::now();
     loop {
@@ -67,8 +69,8 @@ fn refuse(queue: &DeadLetterQueue, hidden: usize) -> Result<(), ExitError> {
         return Ok(());
     }
     Err(ExitError::other(format!(
-        "about {} hidden in {}: what was not deleted of them would be there twice, so nothing was sent; run it again in 10 \
-         minutes (--ignore-hidden goes on all the same)",
+        "about {} hidden in {}: those that were not deleted would be in the DLQ twice, so nothing was sent; try again in 10 \
+         minutes (or continue with --ignore-hidden)",
         if hidden == 1 { "1 letter is".to_owned() } else { format!("{hidden} letters are") },
         queue.name
     )))

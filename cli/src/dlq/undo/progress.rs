@@ -1,4 +1,4 @@
-//! The lines of an export that are in the DLQ again: in a file, so that an undo that was killed continues.
+//! The lines of an export that are in the DLQ again, recorded in a file so that a killed undo can be resumed.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -12,14 +12,14 @@ use crate::dlq::journal;
 use crate::dlq::s3::is_s3;
 use crate::file_lock::FileLock;
 
-/// The ending of the file's name.
+/// The file extension.
 const UNDONE: &str = "undone";
 
 /// The first word of the file.
 const MARK: &str = "undo";
 
-/// The lines that were sent. The first line of the file names the delete, each further one has the numbers of a batch; one without an
-/// end was not written whole.
+/// The lines that were sent. The first line of the file names the delete, each further line has the numbers of a batch; a line
+/// without a line break is incomplete.
 pub(super) struct Progress {
     path: PathBuf,
     file: File,
@@ -28,8 +28,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Opens the file for the export of an action, and makes it if it is missing. One of another action, whose export was at the same
-    /// path, is begun anew. Keeps other processes out.
+    /// Opens the file for the export of an action, and creates it if it is missing. A file of another action, whose export was
+    /// at the same path, is replaced. The file is locked against other processes.
     pub(super) fn open(export: &str, undone: &ActionRecord) -> Result<Self, ExitError> {
         let path = path(export, undone)?;
         let mark = format!("{MARK} {} {}", undone.name, undone.started_at);
@@ -80,7 +80,7 @@ impl Progress {
     }
 }
 
-/// The path of the file: beside the export, or in the folder of journals if that is in S3.
+/// Returns the path of the file: beside the export, or in the folder of journals if the export is in S3.
 fn path(export: &str, undone: &ActionRecord) -> Result<PathBuf, ExitError> {
     if !is_s3(export) {
         return Ok(PathBuf::from(format!("{export}.{UNDONE}")));
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_of_another_delete_with_the_same_path_does_not_count() {
+    fn lines_of_another_delete_with_the_same_path_do_not_count() {
         let folder = tempfile::tempdir().unwrap();
         let export = folder.path().join("dead.jsonl").display().to_string();
         Progress::open(&export, &delete("A", 7)).unwrap().add(&[2, 3, 4]).unwrap();

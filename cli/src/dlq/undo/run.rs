@@ -1,4 +1,4 @@
-//! The sending of an undo: batch by batch, each noted on disk before the next one is sent.
+//! Sends the letters of an undo batch by batch. Each batch is recorded on disk before the next one is sent.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,18 +18,19 @@ use crate::dlq::action_log::ActionLog;
 use crate::dlq::queue::DeadLetterQueue;
 use crate::format::note;
 
-/// What an undo has done.
+/// The result of an undo.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) put_back: usize,
-    /// The answer to a batch was lost, and the batch was sent once more. After a second one its operator decides.
+    /// True if a batch was sent again because the response to it was lost. After a second lost response the operator must
+    /// decide.
     has_sent_again: bool,
-    /// Letters of batches whose answers were lost, and that may have been sent twice by now.
+    /// The number of letters of batches whose responses were lost. They may have been sent twice.
     pub(super) doubtful: usize,
-    /// Letters that SQS refused, and why it refused the last of them.
+    /// The number of letters that SQS refused, and the reason for the last of them.
     pub(super) left: usize,
     pub(super) why: Option<String>,
-    /// Letters without room for their origin, and for their message's id.
+    /// The number of letters without room for their origin, and for their message's id.
     pub(super) lack_origin: usize,
     pub(super) lack_id: usize,
 }
@@ -41,12 +42,12 @@ impl Tally {
     }
 }
 
-/// Returns true if a letter is to be put back: it was not before, and is not in the DLQ.
+/// Returns true if a letter must be put back: it was not put back before, and is not in the DLQ.
 pub(super) fn is_wanted(exported: &Exported, progress: &Progress, kept: &HashSet<LetterId>) -> bool {
     !progress.was_sent(exported.line) && !kept.contains(&LetterId::of(&exported.message.id))
 }
 
-/// Puts all letters back that are wanted.
+/// Puts back all letters that must be put back.
 pub(super) async fn put_all_back(
     queue: &DeadLetterQueue,
     undone: &str,
@@ -81,7 +82,7 @@ fn outgoing(exported: Exported, undone: &str, tally: &mut Tally) -> Outgoing {
     Outgoing {
         line: usize::try_from(line).unwrap_or(usize::MAX),
         attributes: Arc::new(back.attributes),
-        // The same in an undo that goes on: SQS drops what it was sent twice within five minutes.
+        // The same id when an undo is resumed: SQS drops a message that is sent twice within five minutes.
         deduplication_id: deduplication_id(&format!("undo {undone}"), &message.id),
         group: message.group.as_deref().map(Arc::from),
         trace_header: message.trace_header.clone(),
@@ -125,7 +126,7 @@ async fn send(
     log.stop_asked().map_or(Ok(()), |reason| Err(ExitError::other(reason)))
 }
 
-/// Writes down which letters are in the DLQ again.
+/// Records which letters are in the DLQ again.
 fn note_sent(sent: Vec<Sent>, progress: &mut Progress, tally: &mut Tally) -> Result<(), ExitError> {
     let mut lines = Vec::new();
     for (message, result) in sent {

@@ -1,4 +1,4 @@
-//! The numbers that bound a run, and its end.
+//! The limits of a run, and its end.
 
 use std::time::Duration;
 
@@ -7,27 +7,27 @@ use drumline_dlq::canary::Canary;
 use crate::dlq::journal::Journal;
 use crate::dlq::replay::decide::Decider;
 
-/// The end of a run.
+/// The reason for the end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::dlq::replay) enum End {
     /// All letters that match were seen.
     Done,
-    /// A signal; the exit status that shells report for it.
+    /// A signal. The value is the exit status that shells report for it.
     Interrupted(u8),
-    /// A reason to stop, in words.
+    /// A reason to stop.
     Stopped(String),
-    /// Another operator's wish, in words.
+    /// The abort of another operator, as a sentence.
     Aborted(String),
 }
 
-/// The numbers that bound a run.
+/// The limits of a run.
 #[derive(Debug, Clone)]
 pub(in crate::dlq::replay) struct Bounds {
-    /// Letters that are sent at most.
+    /// The largest number of letters to send.
     pub(in crate::dlq::replay) limit: usize,
-    /// Letters a second.
+    /// The largest number of letters a second.
     pub(in crate::dlq::replay) rate: Option<f64>,
-    /// Returned letters that stop it.
+    /// The number of returned letters that stops the run.
     pub(in crate::dlq::replay) stop_after: usize,
     /// The letters that are sent first.
     pub(in crate::dlq::replay) canary: Option<Canary>,
@@ -37,15 +37,15 @@ pub(in crate::dlq::replay) struct Bounds {
     pub(in crate::dlq::replay) hidden_until: u64,
 }
 
-/// The outcome of a run.
+/// The result of a run.
 pub(in crate::dlq::replay) struct Outcome<'a> {
     pub(in crate::dlq::replay) end: End,
     pub(in crate::dlq::replay) journal: Journal,
     pub(in crate::dlq::replay) decider: Decider<'a>,
-    /// Letters that were sent, and could not be deleted.
+    /// The number of letters that were sent but could not be deleted.
     pub(in crate::dlq::replay) undeletable: usize,
-    /// Messages of the replay that this process has seen in the DLQ. Earlier ones may have seen others.
+    /// The number of messages of the replay that this process has seen in the DLQ. Earlier processes may have seen others.
     pub(in crate::dlq::replay) returned: usize,
-    /// Letters that were looked at.
+    /// The number of letters that were read.
     pub(in crate::dlq::replay) seen: usize,
 }

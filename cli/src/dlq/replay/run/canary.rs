@@ -1,4 +1,5 @@
-//! The wait for the outcomes of the first letters: what the store says of their jobs, and which of them are in the DLQ again.
+//! The wait for the outcomes of the first letters: the states of their jobs in the store, and which letters are in the DLQ
+//! again.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,23 +21,23 @@ use crate::dlq::replay::decide::{Decision, known};
 use crate::format::{note, now_ms};
 use crate::interrupt::interrupted;
 
-/// The wait before the first look for outcomes. It doubles,
+/// The wait before the first check for outcomes. It doubles
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
-/// up to this: each look receives every letter of the DLQ.
+/// up to this limit: each check receives every letter of the DLQ.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// The hold of a look for returned messages: it is over in seconds.
+/// The hold of a search for returned messages, which ends within seconds.
 const HOLD: Duration = Duration::from_secs(30);
 
 impl Run<'_> {
-    /// The letters that may be sent by now.
+    /// Returns the number of letters that may be sent by now.
     pub(super) fn limit(&self) -> usize {
         let first = self.first.as_ref().map_or(usize::MAX, |first| first.canary.size());
         self.bounds.limit.min(first)
     }
 
-    /// Returns true if all first letters are sent, and their outcomes are waited for.
+    /// Returns true if all first letters are sent and their outcomes are pending.
     pub(super) fn awaits_outcomes(&self) -> bool {
         self.first.is_some() && self.accepted >= self.limit() && self.accepted < self.bounds.limit
     }
@@ -53,7 +54,7 @@ impl Run<'_> {
         }
     }
 
-    /// Looks for outcomes, and takes the next step if they are known.
+    /// Checks for outcomes, and takes the next step if all are known.
     pub(super) async fn check_first(&mut self) -> Result<(), ExitError> {
         let Some(mut first) = self.first.take() else { return Ok(()) };
         first.looks += 1;
@@ -110,7 +111,7 @@ impl Run<'_> {
             if known.is_none()
                 && let Some(histories) = self.decider.reasons.histories()
             {
-                // A worker does not run a job that is done already, and keeps the record of the message that it ran for.
+                // A worker does not run a job that is already done, and keeps the record of the message for which it ran.
                 let (source, scope) = (None, None);
                 let job = LetterJob { id: job_id, job_type, source, scope, queue_url, message };
                 let found = done_jobs(histories, job).await;
@@ -123,7 +124,7 @@ impl Run<'_> {
         }
     }
 
-    /// Looks through the DLQ, and releases everything again. Returns false if the action is to end, which its loop sees to.
+    /// Searches the DLQ, and releases all letters again. Returns false if the action must end; the main loop then ends it.
     async fn look_for_returned(&mut self, first: &mut First) -> Result<bool, ExitError> {
         let options = HoldOptions { limit: usize::MAX, hold: Some(HOLD), spool: None };
         let mut look = Hold::begin(self.decider.queue, options).await?;
@@ -157,12 +158,12 @@ impl Run<'_> {
     }
 }
 
-/// The wait before the next look for outcomes.
+/// Returns the wait before the next check for outcomes.
 pub(super) fn wait(first: &First) -> Duration {
     SHORTEST_WAIT.saturating_mul(2_u32.saturating_pow(first.looks)).min(LONGEST_WAIT)
 }
 
-/// The outcome of a message by the record of its job.
+/// Returns the outcome of a message according to the record of its job.
 fn outcome(view: &JobView, message: &str) -> Option<Outcome> {
     let last = view.job.attempts.last();
     match view.state {

@@ -11,7 +11,7 @@ use drumline_producer::MAX_BATCH_ENTRIES;
 use super::parts::{Deleted, Run, ToDelete};
 
 impl Run<'_> {
-    /// Deletes letters that an earlier process has sent, by their receipts, as far as these are valid. The others are received again.
+    /// Deletes letters that an earlier process has sent, by their receipts that are still valid. The others are received again.
     pub(in crate::dlq::replay) fn delete_sent(&mut self, state: &State) {
         let mut letters = Vec::new();
         for (batch, place, letter) in state.undeleted() {
@@ -24,12 +24,13 @@ impl Run<'_> {
         }
     }
 
-    /// Returns true if all are sent that may be, and some of them are received again to be deleted.
+    /// Returns true if all letters that may be sent are sent, and some of them must be received again to be deleted.
     pub(super) fn seeks_undeleted(&self) -> bool {
         self.accepted >= self.bounds.limit && !self.undeleted.is_empty() && self.deletes.is_empty()
     }
 
-    /// Deletes letters that are held. One whose hold has ended is received again: SQS takes its receipt, and may delete nothing.
+    /// Deletes held letters. A letter whose hold has ended is received again: SQS accepts its old receipt, but may delete
+    /// nothing.
     pub(super) fn delete_held(&mut self, letters: Vec<ToDelete>) {
         let (held, ended): (Vec<_>, Vec<_>) =
             letters.into_iter().partition(|letter| letter.receipt.is_usable());
@@ -65,7 +66,7 @@ impl Run<'_> {
                     }
                     self.may_show_more |= self.letters.is_fifo();
                 }
-                // The letter is visible again, or deleted already.
+                // The letter is visible again, or already deleted.
                 Err(CallError::Gone(_)) => {
                     self.letters.hold_ended([id]);
                     self.undeleted.extend(letter.place.map(|place| (id, place)));

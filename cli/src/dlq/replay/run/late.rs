@@ -1,4 +1,4 @@
-//! Letters whose hold has ended, or ends before they can be sent: they are received again.
+//! Letters whose hold has ended, or would end before they can be sent: they are received again.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::format::{millis, note, now_ms, short};
 const MARGIN: Duration = Duration::from_mins(1);
 
 impl Run<'_> {
-    /// The next batch, without letters whose hold ends too soon. On a FIFO queue, those behind them wait, too.
+    /// Takes the next batch, without letters whose hold ends too soon. On a FIFO queue, the letters behind them wait, too.
     pub(super) async fn take_batch(&mut self, most: usize) -> Option<Batch> {
         let margin = millis(MARGIN.min(self.bounds.hold / 2));
         while let Some(mut batch) = self.batches.take(most) {
@@ -34,7 +34,7 @@ impl Run<'_> {
         None
     }
 
-    /// Puts letters back that were accepted.
+    /// Puts accepted letters back.
     async fn put_back(&mut self, letters: Vec<Candidate>) {
         self.accepted -= letters.len();
         self.decider.tally.unmatch(letters.len() as u64);
@@ -45,7 +45,7 @@ impl Run<'_> {
         self.receive_again(receipts.collect()).await;
     }
 
-    /// Has letters received again: those that are held are released.
+    /// Releases held letters so that they are received again.
     pub(super) async fn receive_again(&mut self, letters: Vec<Receipt>) {
         let (held, ended): (Vec<_>, Vec<_>) = letters.into_iter().partition(Receipt::is_usable);
         self.hold_ended(ended.iter().map(|receipt| receipt.id));
@@ -64,7 +64,8 @@ impl Run<'_> {
         }
     }
 
-    /// Has letters received again whose hold has ended. A receive that is on its way, or has waited, may have hidden them once more.
+    /// Schedules letters whose hold has ended to be received again. A receive that is in flight or waiting may have hidden them
+    /// again.
     pub(super) fn hold_ended(&mut self, letters: impl Iterator<Item = LetterId>) {
         let letters: Vec<LetterId> = letters.collect();
         if letters.is_empty() {
@@ -75,7 +76,7 @@ impl Run<'_> {
         self.hidden_until = now_ms() + millis(self.bounds.hold);
     }
 
-    /// The milliseconds after which no letter is hidden any more by a receive of the action that this process does not know of.
+    /// Returns the milliseconds until no letter is hidden by a receive of the action that this process does not know of.
     pub(super) fn hidden_ms(&self) -> u64 {
         self.bounds.hidden_until.max(self.hidden_until).saturating_sub(now_ms())
     }

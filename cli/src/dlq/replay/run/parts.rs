@@ -1,4 +1,4 @@
-//! The parts of a running replay.
+//! The state of a running replay.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,29 +32,29 @@ pub(in crate::dlq::replay) struct Run<'a> {
     pub(super) pace: Pace,
     pub(super) started: Instant,
     pub(super) stage: Stage,
-    /// The batch whose plan is written.
+    /// The batch whose plan is being written.
     pub(super) planned: Option<Batch>,
     pub(super) deletes: JoinSet<Deleted>,
-    /// Letters of earlier processes that are sent and not deleted, by batch and place.
+    /// Letters that earlier processes have sent but not deleted, by batch and position.
     pub(super) undeleted: HashMap<LetterId, (u64, usize)>,
     pub(super) undeletable: usize,
-    /// The batch that was sent once more, since the answer to it was lost.
+    /// The batch that was sent again because the response to it was lost.
     pub(super) sent_again: Option<u64>,
-    /// Returned messages that an earlier process has seen.
+    /// The number of returned messages that earlier processes have seen.
     pub(super) returned_before: usize,
     pub(super) accepted: usize,
-    /// The time until which letters may be hidden by a receive of this process that it does not know of, in milliseconds since the
-    /// Unix epoch.
+    /// The time until which letters may be hidden by a receive of this process that it does not know of, in milliseconds since
+    /// the Unix epoch.
     pub(super) hidden_until: u64,
-    /// The time of the end of the last look.
+    /// The time at which the last pass ended.
     pub(super) looked_at: Instant,
-    /// Letters were sent since that look began: some of them may be in the DLQ again.
+    /// True if letters were sent since that pass began: some of them may be in the DLQ again.
     pub(super) sent_since: bool,
-    /// A letter was deleted or a hold has ended since the look was over.
+    /// True if a letter was deleted or a hold has ended since the pass was over.
     pub(super) may_show_more: bool,
-    /// The look that is under way is not the first one: letters that were sent are looked for, or put back.
+    /// True if the running pass is not the first one: it searches for sent letters or for letters that were put back.
     pub(super) is_repeated: bool,
-    /// Looks in a row that brought no letter.
+    /// The number of consecutive passes that brought no letter.
     pub(super) fruitless_looks: u32,
     pub(super) look: Looking,
     /// The first letters, until it is known if the rest follows.
@@ -63,16 +63,16 @@ pub(in crate::dlq::replay) struct Run<'a> {
     pub(super) end: Option<End>,
 }
 
-/// How far the look is.
+/// The progress of the pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Looking {
     On,
-    /// The next round releases all letters, once none waits.
+    /// The next round releases all letters when none of them waits.
     RoundOver,
     Over,
 }
 
-/// Something that happened.
+/// An event that the main loop handles.
 pub(super) enum Event {
     Looked(Result<Look, ExitError>),
     Written(std::io::Result<()>),
@@ -83,7 +83,7 @@ pub(super) enum Event {
     Waited,
 }
 
-/// The step that a batch is at.
+/// The current step of a batch.
 pub(super) enum Stage {
     Idle,
     Writing(Commit),
@@ -91,7 +91,7 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    /// Waits for its end. Cancel-safe.
+    /// Waits for the end of the step. Cancel-safe.
     pub(super) async fn event(&mut self) -> Event {
         match self {
             Self::Idle => std::future::pending().await,
@@ -103,7 +103,7 @@ impl Stage {
     }
 }
 
-/// Letters on their way out of the DLQ.
+/// Letters that are being deleted from the DLQ.
 pub(super) struct Deleted {
     pub(super) letters: Vec<ToDelete>,
     pub(super) results: Vec<Result<(), CallError>>,
@@ -127,9 +127,9 @@ impl ToDelete {
 /// The first letters of a run.
 pub(super) struct First {
     pub(super) canary: Canary,
-    /// By the numbers of their messages.
+    /// The messages by their ids.
     pub(super) messages: HashMap<LetterId, FirstMessage>,
-    /// Looks for outcomes so far.
+    /// The number of checks for outcomes so far.
     pub(super) looks: u32,
 }
 

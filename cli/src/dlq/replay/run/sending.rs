@@ -1,4 +1,4 @@
-//! A batch on its way: its plan to the disk, its letters to SQS, and the answer back.
+//! The steps of a batch: its plan is written to disk, its letters are sent to SQS, and the response is recorded.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl Run<'_> {
         }
     }
 
-    /// Writes SQS's answer down. The first deletes follow when it is on disk.
+    /// Records SQS's response. The first deletes follow when the record is on disk.
     pub(super) async fn answered(&mut self, answer: Result<Vec<Sent>, SendError>) -> Result<(), ExitError> {
         self.stage = Stage::Idle;
         let Some(batch) = self.planned.take() else { return Ok(()) };
@@ -67,7 +67,8 @@ impl Run<'_> {
             let is_fifo = batch.is_fifo;
             let rest = self.plan_rest(batch, &done, &error.text);
             if !is_fifo && self.sent_again.is_none() {
-                // One batch may be in its queue twice: of further ones that is not known before the operator resumes the replay.
+                // One batch may be in its queue twice. For further batches this is unknown until the operator resumes the
+                // replay.
                 self.sent_again = self.journal.log.state().open().map(|plan| plan.batch);
                 note(&format!("the answer to a batch is lost, and it is sent once more: {}", error.text));
                 self.journal.log.send_again(now_ms());
@@ -76,14 +77,14 @@ impl Run<'_> {
                 return Ok(());
             }
         } else {
-            // SQS has taken none of it.
+            // SQS has accepted none of the batch.
             self.journal.log.answered(&vec![Err(error.text.clone()); batch.letters.len()]);
         }
         let error = self.decider.queue.clients.in_context(error).await;
         Err(ExitError::sqs(error.kind, format!("{name} cannot be sent to: {}", error.text)))
     }
 
-    /// Plans those letters of a batch anew that SQS has not answered: only they are in doubt.
+    /// Makes a new plan for the letters of a batch that SQS has not answered for: only they are in doubt.
     fn plan_rest(&mut self, mut batch: Batch, done: &[Sent], why: &str) -> Batch {
         let Some(plan) = self.journal.log.state().open().filter(|_| !done.is_empty()).cloned() else {
             return batch;
@@ -100,12 +101,12 @@ impl Run<'_> {
                 self.note_answer(&batch, &letter, answer);
             }
         }
-        // As old as the first try, by which SQS may have taken them.
+        // Dated like the first attempt, by which SQS may have accepted them.
         self.journal.log.plan(plan.at, &plan.queue, planned);
         Batch { letters: rest.into_iter().map(|(_, letter)| letter).collect(), ..batch }
     }
 
-    /// Writes the answers to a batch down. Letters that SQS has not answered were not sent.
+    /// Records the responses to a batch. Letters without a response were not sent.
     fn note_answers(&mut self, batch: &Batch, sent: &[Sent], missing: &str) {
         let answers = self.write_answers(batch.letters.len(), sent, missing);
         for (letter, answer) in batch.letters.iter().zip(&answers) {
@@ -124,7 +125,7 @@ impl Run<'_> {
         answers
     }
 
-    /// Counts a letter that was sent, or that stays. On a FIFO queue those behind it stay, too.
+    /// Counts a letter that was sent or stays. On a FIFO queue the letters behind a staying letter stay, too.
     fn note_answer(&mut self, batch: &Batch, letter: &Candidate, answer: &Result<String, String>) {
         let why = match answer {
             Ok(message) => return self.note_first(message, &batch.url, &letter.outgoing),

@@ -1,4 +1,4 @@
-//! The letters that a look brings: each waits for its batch, is deleted since it was sent before, or stays.
+//! The letters of a pass: each waits for its batch, is deleted because it was sent before, or stays.
 
 use drumline_consumer::ExitError;
 use drumline_dlq::journal::{Left, Record};
@@ -11,7 +11,7 @@ use crate::dlq::replay::decide::{Decision, known};
 impl Run<'_> {
     pub(super) async fn take(&mut self, mut letters: Vec<Held>) -> Result<(), ExitError> {
         if self.is_limit_reached() {
-            // The others stay held until the end, so that none is seen again at once.
+            // The other letters stay held until the end, so that none is seen again at once.
             letters.retain(|held| known(&held.message, self.journal.log.state()).is_some());
         }
         self.decider.learned = self.letters.take_learned();
@@ -61,8 +61,8 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Counts letters that were accepted and stay. Of the first letters of a canary others take their places; the limit is one of
-    /// letters that were tried.
+    /// Counts letters that were accepted but stay. In a canary, other letters replace them among the first letters; the limit
+    /// counts letters that were tried.
     pub(super) fn not_sent(&mut self, letters: usize) {
         self.accepted -= letters;
         self.bounds.limit = self.bounds.limit.saturating_sub(letters);
