@@ -1,13 +1,12 @@
-//! How many messages a second one core serves: received ten at a time and deleted in one batch, over keep-alive
+//! Measures how many messages a second one core serves: received ten at a time and deleted in one batch, over keep-alive
 //! connections.
 //!
 //! ```text
 //! cargo run --release -p drumline-queue --example load -- [messages] [connections]
 //! ```
 //!
-//! The server has one thread. The clients are as thin as can be (a socket each, no HTTP library, no JSON parser) and run
-//! on the other cores. Where the kernel tells a thread's processor time, the figure per core does not depend on what
-//! else the machine is doing.
+//! The server has one thread. The clients are minimal (one socket each, no HTTP library, no JSON parser) and run on the other
+//! cores. If the kernel reports a thread's processor time, the figure per core does not depend on the machine's other load.
 #![allow(clippy::print_stdout, reason = "printing is what this program is for")]
 
 use std::error::Error;
@@ -74,7 +73,7 @@ fn rate(messages: usize, time: Duration) -> f64 {
     messages as f64 / time.as_secs_f64()
 }
 
-/// Runs the server on this thread until told to stop. Returns the processor time spent, where that is known.
+/// Runs the server on this thread until it is stopped. Returns the processor time spent, if the kernel reports it.
 fn serve(
     started: &mpsc::Sender<(SocketAddr, Endpoint)>,
     stopped: oneshot::Receiver<()>,
@@ -91,7 +90,7 @@ fn serve(
     })
 }
 
-/// This thread's processor time so far, from Linux's scheduler statistics.
+/// Returns this thread's processor time so far, from Linux's scheduler statistics.
 fn processor_time() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
@@ -136,7 +135,7 @@ fn drain(addr: SocketAddr, url: &str) -> Result<usize, AnyError> {
     }
 }
 
-/// A keep-alive connection that knows just enough HTTP.
+/// A keep-alive connection with a minimal HTTP client.
 struct Connection {
     stream: TcpStream,
     reader: BufReader<TcpStream>,
@@ -144,7 +143,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// Sends one request and reads the answer's body.
+    /// Sends one request and reads the response's body.
     fn call(&mut self, action: &str, json: &str) -> Result<(), AnyError> {
         let request = format!(
             "POST / HTTP/1.1\r\nhost: localhost\r\nx-amz-target: AmazonSQS.{action}\r\n\
@@ -173,7 +172,7 @@ impl Connection {
         Ok(())
     }
 
-    /// The receipt handles in the body.
+    /// Returns the receipt handles in the body.
     fn handles(&self) -> Result<Vec<&str>, AnyError> {
         let text = std::str::from_utf8(&self.body)?;
         let after = text.split(r#""ReceiptHandle":""#).skip(1);

@@ -1,4 +1,4 @@
-//! Rules about text: names, ids, bodies and message attributes.
+//! Checks of texts: names, ids, bodies and message attributes.
 
 use crate::api::{MessageAttributeValue, MessageAttributes};
 use crate::error::{ErrorCode, SqsError};
@@ -7,7 +7,7 @@ use crate::limits::{
     MAX_MESSAGE_ATTRIBUTES, MAX_QUEUE_NAME_LENGTH,
 };
 
-/// The ending that makes a queue FIFO.
+/// The suffix of FIFO queues' names.
 pub(crate) const FIFO_SUFFIX: &str = ".fifo";
 
 /// The only system attribute a sender may set.
@@ -71,10 +71,10 @@ pub(crate) fn fifo_id(parameter: &str, id: &str) -> Result<(), SqsError> {
     Ok(())
 }
 
-/// Whether SQS carries `text`: the characters XML 1.0 allows.
+/// Returns true if SQS accepts `text`: only the characters that XML 1.0 allows.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 pub(crate) fn has_only_allowed_characters(text: &str) -> bool {
-    // Bytes first: nearly every body is plain text without control characters, and that check runs at memory speed.
+    // Bytes are checked first: nearly every body is plain text without control characters, and this check runs at memory speed.
     let plain = |b: u8| matches!(b, b'\t' | b'\n' | b'\r' | 0x20..=0x7E);
     text.bytes().all(plain)
         || text.chars().all(
@@ -82,7 +82,7 @@ pub(crate) fn has_only_allowed_characters(text: &str) -> bool {
         )
 }
 
-/// Checks a body: not empty, and only characters SQS carries.
+/// Checks a body: not empty, and only characters that SQS accepts.
 pub(crate) fn body(text: &str) -> Result<(), SqsError> {
     if text.is_empty() {
         return Err(SqsError::missing("MessageBody"));
@@ -111,7 +111,7 @@ pub(crate) fn message_attributes(attributes: &MessageAttributes) -> Result<(), S
     })
 }
 
-/// Checks the system attributes of one message: none but the trace header.
+/// Checks the system attributes of one message: only the trace header is allowed.
 pub(crate) fn system_attributes(attributes: &MessageAttributes) -> Result<(), SqsError> {
     attributes.iter().try_for_each(|(name, value)| {
         if name != TRACE_HEADER {
@@ -180,7 +180,7 @@ fn attribute_value(name: &str, value: &MessageAttributeValue) -> Result<(), SqsE
     }
 }
 
-/// A decimal number, as far as SQS looks: `inf` and `NaN`, which Rust also reads, are not.
+/// Returns true for a decimal number in SQS's sense. Rust also parses `inf` and `NaN`, which SQS refuses.
 fn is_number(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'))
         && text.parse::<f64>().is_ok()

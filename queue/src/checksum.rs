@@ -1,4 +1,4 @@
-//! The MD5s of the SQS API. They are checksums for the way over the network, not security.
+//! The MD5 checksums of the SQS API. They detect transmission errors, and have no security purpose.
 //!
 //! The algorithm for attributes is described at
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>.
@@ -16,12 +16,12 @@ const TEXT_VALUE: u8 = 1;
 /// Marks a value sent as bytes (data type Binary).
 const BINARY_VALUE: u8 = 2;
 
-/// The MD5 of `bytes` in lower-case hexadecimal.
+/// Returns the MD5 of `bytes` in lower-case hexadecimal.
 pub(crate) fn md5_of(bytes: &[u8]) -> Arc<str> {
     hex(&Md5::digest(bytes))
 }
 
-/// The MD5 of a message's attributes in name order, or `None` when there are none.
+/// Returns the MD5 of a message's attributes in name order, or `None` if there are none.
 pub(crate) fn md5_of_attributes(attributes: &BTreeMap<String, MessageAttributeValue>) -> Option<Arc<str>> {
     if attributes.is_empty() {
         return None;
@@ -41,14 +41,14 @@ pub(crate) fn md5_of_attributes(attributes: &BTreeMap<String, MessageAttributeVa
     Some(hex(&md5.finalize()))
 }
 
-/// A part is preceded by its length, four bytes big-endian.
+/// Adds a part, preceded by its length in four bytes, big-endian.
 fn add(md5: &mut Md5, part: &[u8]) {
     let length = u32::try_from(part.len()).expect("an attribute is at most 1 MiB long");
     md5.update(length.to_be_bytes());
     md5.update(part);
 }
 
-/// `bytes` in lower-case hexadecimal.
+/// Returns `bytes` in lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> Arc<str> {
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {

@@ -1,4 +1,4 @@
-//! What a FIFO queue remembers of the last five minutes, to drop what is sent twice.
+//! The memory of a FIFO queue for the last five minutes, which it uses to drop duplicates.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use crate::checksum::hex;
 use crate::limits::DEDUPLICATION_INTERVAL;
 use crate::time::Timestamp;
 
-/// The scope, when deduplication is per group, and the id.
+/// The scope, if deduplication is per group, and the id.
 pub(crate) type DeduplicationKey = (Option<Arc<str>>, Arc<str>);
 
-/// The message that a repeated send is answered with.
+/// The first message with an id. A repeated send gets its reply.
 #[derive(Debug, Clone)]
 pub(crate) struct FirstSend {
     pub(crate) message_id: Arc<str>,
     pub(crate) sequence_number: Arc<str>,
 }
 
-/// Deduplication ids with the sends they belong to. An entry outlives its message: deleting does not end the interval.
+/// Deduplication ids with their first sends. An entry outlives its message: deleting does not end the interval.
 #[derive(Debug, Default)]
 pub(crate) struct Deduplication {
     sends: HashMap<DeduplicationKey, FirstSend>,
-    /// The same keys by the time they are forgotten; sends come in time order, so this is a queue.
+    /// The same keys by their expiry; sends arrive in time order, so this is a queue.
     expiries: VecDeque<(Timestamp, DeduplicationKey)>,
 }
 
@@ -50,7 +50,7 @@ impl Deduplication {
     }
 }
 
-/// The id that content-based deduplication gives a message: SHA-256 of the body, attributes left out.
+/// Returns the id that content-based deduplication gives a message: the SHA-256 of the body, without attributes.
 pub(crate) fn content_id(body: &str) -> Arc<str> {
     hex(&Sha256::digest(body.as_bytes()))
 }

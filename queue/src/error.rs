@@ -1,12 +1,12 @@
-//! What the queue answers when it refuses: SQS's error codes, under the names each protocol gives them.
+//! The errors of the queue: SQS's error codes, with the names that each protocol uses.
 
-/// A refused request, as SQS words it.
+/// A refused request, with a text like SQS's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct SqsError {
-    /// Which kind of refusal.
+    /// The kind of error.
     pub code: ErrorCode,
-    /// The explanation for a person.
+    /// The explanation for people.
     pub message: String,
 }
 
@@ -15,7 +15,7 @@ impl SqsError {
         Self { code, message: message.into() }
     }
 
-    /// `InvalidParameterValue` in SQS's usual wording.
+    /// Returns `InvalidParameterValue` with SQS's usual text.
     pub(crate) fn invalid_value(parameter: &str, value: impl std::fmt::Display, reason: &str) -> Self {
         let message = format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}");
         Self::new(ErrorCode::InvalidParameterValue, message)
@@ -26,7 +26,7 @@ impl SqsError {
         Self::new(ErrorCode::MissingParameter, message)
     }
 
-    /// Whether the caller is at fault, so that sending the same again cannot help.
+    /// Returns true if the caller caused the error, so that the same request cannot succeed later.
     pub fn sender_fault(&self) -> bool {
         self.code != ErrorCode::InternalFailure
     }
@@ -44,12 +44,12 @@ macro_rules! error_codes {
             /// All codes, for tables and tests.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The error's full shape name in the JSON protocol (`__type`).
+            /// Returns the error's full shape name in the JSON protocol (`__type`).
             pub const fn shape(self) -> &'static str {
                 match self { $(Self::$name => $shape,)* }
             }
 
-            /// The code the older query protocol used. SDKs read it from `x-amzn-query-error` and report it as the code.
+            /// Returns the code of the older query protocol. SDKs read it from `x-amzn-query-error` and report it as the code.
             pub const fn query_code(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
             }
@@ -58,7 +58,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    /// The queue does not exist, or no longer.
+    /// The queue does not exist, or no longer exists.
     QueueDoesNotExist = "com.amazonaws.sqs#QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue";
     /// A queue of this name exists with other attributes.
     QueueNameExists = "com.amazonaws.sqs#QueueNameExists", "QueueAlreadyExists";
@@ -70,7 +70,7 @@ error_codes! {
     MessageNotInflight = "com.amazonaws.sqs#MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight";
     /// The text is not a receipt handle of this queue.
     ReceiptHandleIsInvalid = "com.amazonaws.sqs#ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid";
-    /// The body holds characters SQS does not carry.
+    /// The body contains characters that SQS does not accept.
     InvalidMessageContents = "com.amazonaws.sqs#InvalidMessageContents", "InvalidMessageContents";
     /// A quota is used up.
     OverLimit = "com.amazonaws.sqs#OverLimit", "OverLimit";
@@ -88,9 +88,9 @@ error_codes! {
         "com.amazonaws.sqs#BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct";
     /// The batch's bodies and attributes are too long together.
     BatchRequestTooLong = "com.amazonaws.sqs#BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong";
-    /// An entry's id has characters or a length that ids cannot have.
+    /// An entry's id has invalid characters or an invalid length.
     InvalidBatchEntryId = "com.amazonaws.sqs#InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId";
-    /// The queue, or this implementation, does not do that.
+    /// The queue, or this implementation, does not support the operation.
     UnsupportedOperation = "com.amazonaws.sqs#UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation";
     /// The queue or task named by an ARN or a task handle does not exist.
     ResourceNotFound = "com.amazonaws.sqs#ResourceNotFoundException", "ResourceNotFoundException";
@@ -107,13 +107,13 @@ error_codes! {
 }
 
 impl ErrorCode {
-    /// The bare name, as batch replies give it per entry: `ReceiptHandleIsInvalid`, `InvalidParameterValue`.
+    /// Returns the short name that batch replies use per entry: `ReceiptHandleIsInvalid`, `InvalidParameterValue`.
     pub fn name(self) -> &'static str {
         let code = self.query_code();
         code.rsplit_once('.').map_or(code, |(_, name)| name)
     }
 
-    /// The HTTP status of the answer. The JSON protocol answers nearly everything with 400.
+    /// Returns the HTTP status of the response. The JSON protocol uses 400 for nearly all errors.
     pub const fn status(self) -> u16 {
         match self {
             Self::ResourceNotFound => 404,

@@ -1,11 +1,11 @@
-//! Identifiers: message ids and receipt handles, made without a clock and without the operating system's randomness.
+//! Identifiers: message ids and receipt handles, generated without a clock and without the operating system's randomness.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// A source of identifiers that is a pure function of its seed.
 ///
-/// The generator is `SplitMix64` (Steele, Lea, Flood 2014): enough to make ids distinct, no more. Nothing here is secret.
+/// The generator is `SplitMix64` (Steele, Lea, Flood 2014): good enough for distinct ids. The ids are not secret.
 #[derive(Debug, Clone)]
 pub(crate) struct IdSource {
     state: u64,
@@ -24,7 +24,7 @@ impl IdSource {
         z ^ (z >> 31)
     }
 
-    /// An id in the form of a version 4 UUID, as SQS's message ids are.
+    /// Returns an id in the form of a version 4 UUID, like SQS's message ids.
     pub(crate) fn uuid(&mut self) -> Arc<str> {
         let high = self.next_u64() & 0xFFFF_FFFF_FFFF_0FFF | 0x4000;
         let low = self.next_u64() & 0x3FFF_FFFF_FFFF_FFFF | 0x8000_0000_0000_0000;
@@ -40,10 +40,10 @@ impl IdSource {
     }
 }
 
-/// What a receipt handle says: which queue, which message in it, and which of that message's receives.
+/// The content of a receipt handle: the queue, the message in it, and the receive of that message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReceiptHandle {
-    /// The queue's own number. A queue deleted and created again under its old name has another one.
+    /// The queue's number. A queue that was deleted and created again under its old name has another number.
     pub(crate) queue: u64,
     /// The message's key within the queue.
     pub(crate) message: u64,
@@ -51,7 +51,7 @@ pub(crate) struct ReceiptHandle {
     pub(crate) receipt: u64,
 }
 
-/// Three numbers of 16 hexadecimal digits each.
+/// The length of a handle: three numbers of 16 hexadecimal digits each.
 const HANDLE_LENGTH: usize = 48;
 
 impl ReceiptHandle {
@@ -62,7 +62,7 @@ impl ReceiptHandle {
         text
     }
 
-    /// The parts of `text`, or `None` when it never was a handle.
+    /// Returns the parts of `text`, or `None` if it is not a handle.
     pub(crate) fn decode(text: &str) -> Option<Self> {
         if text.len() != HANDLE_LENGTH || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;

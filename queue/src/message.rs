@@ -1,4 +1,4 @@
-//! A message as it is stored, and the states it goes through.
+//! A stored message and its states.
 
 use std::sync::Arc;
 
@@ -18,25 +18,25 @@ pub(crate) struct Message {
     pub(crate) group: Option<Arc<str>>,
     pub(crate) deduplication_id: Option<Arc<str>>,
     pub(crate) sequence_number: Option<Arc<str>>,
-    /// When it was sent; retention counts from here.
+    /// The time when it was sent; retention counts from here.
     pub(crate) sent_at: Timestamp,
     pub(crate) first_received_at: Option<Timestamp>,
     pub(crate) receive_count: u32,
-    /// The latest receive; its handle is the only one that is not stale.
+    /// The latest receive. All handles of earlier receives are stale.
     pub(crate) receipt: Option<Receipt>,
-    /// The ARN of the queue that gave the message up.
+    /// The ARN of the queue from which the message was moved.
     pub(crate) dead_letter_source: Option<Arc<str>>,
     pub(crate) state: State,
 }
 
 impl Message {
-    /// What the message is charged against the endpoint's memory.
+    /// Returns the bytes charged against the endpoint's memory.
     pub(crate) fn charge(&self) -> usize {
         self.body.len() + attributes_size(&self.attributes) + MESSAGE_OVERHEAD_BYTES
     }
 }
 
-/// Bytes of attribute names, types and values, which count for a message's size.
+/// Returns the bytes of attribute names, types and values, which count for a message's size.
 pub(crate) fn attributes_size(attributes: &MessageAttributes) -> usize {
     attributes.iter().map(|(name, value)| name.len() + value.size()).sum()
 }
@@ -48,19 +48,19 @@ pub(crate) struct Receipt {
     pub(crate) received_at: Timestamp,
 }
 
-/// Where a message is on its way.
+/// The state of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Sent, not to be received before `until`.
+    /// Sent; cannot be received before `until`.
     Delayed { until: Timestamp },
-    /// Can be received; became so at `since`.
+    /// Can be received since `since`.
     Visible { since: Timestamp },
     /// Received, and invisible until `until`.
     InFlight { until: Timestamp },
 }
 
 impl State {
-    /// When a hidden message becomes visible.
+    /// Returns the time when a hidden message becomes visible.
     pub(crate) fn hidden_until(self) -> Option<Timestamp> {
         match self {
             Self::Delayed { until } | Self::InFlight { until } => Some(until),

@@ -1,4 +1,4 @@
-//! Requests and policies are JSON objects. A derived `Deserialize` would read their fields from an array too, by position.
+//! Reads requests and policies, which must be JSON objects. A derived `Deserialize` would also accept an array, by position.
 
 use serde::de::{DeserializeOwned, Error};
 

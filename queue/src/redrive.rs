@@ -1,4 +1,4 @@
-//! The two redrive policies: where a queue's failed messages go, and which queues may send theirs here.
+//! The two redrive policies: the target for a queue's failed messages, and the queues that may send their failed messages here.
 //!
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html>
 
@@ -24,7 +24,7 @@ struct RawRedrivePolicy {
     max_receive_count: i64,
 }
 
-/// AWS takes the count as a number and as text; templates and SDKs write either.
+/// Accepts the count as a number or as text, as AWS does; templates and SDKs use both.
 fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -90,7 +90,7 @@ impl RedriveAllowPolicy {
         }
     }
 
-    /// Whether the queue with this ARN may send its failed messages here.
+    /// Returns true if the queue with this ARN may send its failed messages here.
     pub(crate) fn allows(&self, source_arn: &str) -> bool {
         match self {
             Self::AllowAll => true,

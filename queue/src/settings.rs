@@ -1,4 +1,4 @@
-//! A queue's attributes: parsed and checked once, shown again as SQS shows them.
+//! A queue's attributes: parsed and checked once, and returned in SQS's format.
 //!
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>
 
@@ -11,7 +11,7 @@ use crate::error::{ErrorCode, SqsError};
 use crate::limits::{DELAY_SECS, KMS_REUSE_SECS, MESSAGE_BYTES, RETENTION_SECS, VISIBILITY_SECS, WAIT_SECS};
 use crate::redrive::{RedriveAllowPolicy, RedrivePolicy};
 
-/// Attributes that are computed or fixed, so nobody can set them.
+/// Attributes that are computed or fixed and cannot be set.
 pub(crate) const COMPUTED: [&str; 6] = [
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesDelayed",
@@ -21,7 +21,7 @@ pub(crate) const COMPUTED: [&str; 6] = [
     "QueueArn",
 ];
 
-/// Attributes that were set, by name, in their text form, and the same parsed.
+/// The attributes that were set, by name in their text form, and their parsed values.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     text: BTreeMap<String, String>,
@@ -32,14 +32,14 @@ pub(crate) struct Settings {
     pub(crate) wait: Duration,
     pub(crate) max_message_bytes: usize,
     pub(crate) content_deduplication: bool,
-    /// Deduplication ids count per message group, not for the whole queue.
+    /// True if deduplication ids apply per message group instead of the whole queue.
     pub(crate) deduplicate_per_group: bool,
     pub(crate) redrive: Option<RedrivePolicy>,
     pub(crate) redrive_allow: RedriveAllowPolicy,
 }
 
 impl Settings {
-    /// The settings of a new queue called `name`.
+    /// Returns the settings of a new queue called `name`.
     pub(crate) fn new(name: &str, attributes: &BTreeMap<String, String>) -> Result<Self, SqsError> {
         let fifo = name.ends_with(FIFO_SUFFIX);
         let mut text: BTreeMap<String, String> = [
@@ -82,7 +82,7 @@ impl Settings {
         Self::parse(fifo, text, attributes)
     }
 
-    /// These settings with `attributes` changed; on an error nothing has changed.
+    /// Returns these settings with `attributes` changed; after an error nothing has changed.
     pub(crate) fn changed(&self, attributes: &BTreeMap<String, String>) -> Result<Self, SqsError> {
         Self::parse(self.fifo, self.text.clone(), attributes)
     }
@@ -94,7 +94,7 @@ impl Settings {
     ) -> Result<Self, SqsError> {
         for (name, value) in changes {
             check(fifo, name, value)?;
-            // Empty removes the attributes that are documents; SQS does the same.
+            // An empty value removes an attribute that is a document, like in SQS.
             if value.is_empty() {
                 text.remove(name);
             } else {
@@ -129,12 +129,12 @@ impl Settings {
         })
     }
 
-    /// The attributes that are set or have a default, by name.
+    /// Returns the attributes that are set or have a default, by name.
     pub(crate) fn shown(&self) -> &BTreeMap<String, String> {
         &self.text
     }
 
-    /// The first of `attributes` that this queue has another value for.
+    /// Returns the first of `attributes` for which this queue has another value.
     pub(crate) fn first_difference<'a>(&self, attributes: &'a BTreeMap<String, String>) -> Option<&'a str> {
         let differs =
             |(name, value): &(&String, &String)| self.text.get(*name).map_or("", |v| v) != value.as_str();
@@ -142,16 +142,16 @@ impl Settings {
     }
 }
 
-/// Whether `name` is an attribute one can ask `GetQueueAttributes` for.
+/// Returns true if `GetQueueAttributes` accepts the attribute `name`.
 pub(crate) fn is_known(name: &str) -> bool {
     COMPUTED.contains(&name) || rule(name).is_some()
 }
 
-/// What values an attribute takes.
+/// The allowed values of an attribute.
 enum Rule {
     Number(RangeInclusive<i64>),
     OneOf(&'static [&'static str]),
-    /// Stored as given; checked, if at all, when parsed.
+    /// Stored as given; checked during parsing, if at all.
     Text,
 }
 
@@ -199,7 +199,7 @@ fn check(fifo: bool, name: &str, value: &str) -> Result<(), SqsError> {
     }
 }
 
-/// The value of a numeric attribute that every queue has.
+/// Returns the value of a numeric attribute that every queue has.
 fn number(text: &BTreeMap<String, String>, name: &str) -> u64 {
     text.get(name)
         .and_then(|value| value.parse().ok())

@@ -1,4 +1,4 @@
-//! The messages of one queue: which are visible, which are hidden until when, which have outlived their retention.
+//! The messages of one queue: which are visible, until when others are hidden, and which have exceeded their retention.
 //!
 //! Invariants: a message is in exactly one [`State`]; a hidden message has one entry in `hidden`; a visible one is in
 //! `visible` (standard queue) or marked so in its group (FIFO); every message has one entry in `by_age`. All changes of
@@ -27,15 +27,15 @@ pub(crate) struct Store {
     charge: usize,
 }
 
-/// The visible messages in the order they are to be received.
+/// The visible messages in the order in which they are received.
 #[derive(Debug)]
 enum Visible {
-    /// By the time each became visible, so a message that becomes visible again queues up behind those that wait.
+    /// By the time each became visible, so a message that becomes visible again goes behind those that wait.
     Standard(BTreeSet<(Timestamp, u64)>),
     Fifo(Groups),
 }
 
-/// How many messages are in which state.
+/// The number of messages in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) visible: usize,
@@ -43,12 +43,12 @@ pub(crate) struct Counts {
     pub(crate) delayed: usize,
 }
 
-/// What a receive has taken out of the queue.
+/// The messages that a receive has taken out of the queue.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     /// Keys of messages that are now in flight, in order.
     pub(crate) received: Vec<u64>,
-    /// Messages that have been received too often already. They have left the store.
+    /// Messages that were received too often. They have left the store.
     pub(crate) exhausted: Vec<Message>,
 }
 
@@ -68,7 +68,7 @@ impl Store {
         }
     }
 
-    /// Lets time pass: drops what has outlived `retention` and shows what was hidden until now.
+    /// Advances the time: drops messages older than `retention` and shows messages that were hidden until now.
     pub(crate) fn advance(&mut self, now: Timestamp, retention: Duration) {
         while let Some(&(sent_at, key)) = self.by_age.first() {
             if sent_at.plus(retention) > now {
@@ -84,7 +84,7 @@ impl Store {
         }
     }
 
-    /// Adds a message in the state it carries and returns its key.
+    /// Adds a message in its state and returns its key.
     pub(crate) fn insert(&mut self, message: Message, now: Timestamp) -> u64 {
         let key = self.next_key;
         self.next_key += 1;
@@ -103,7 +103,8 @@ impl Store {
         Some(message)
     }
 
-    /// Receives up to `max` messages, hidden for `visibility`. Messages received `max_receives` times are taken out.
+    /// Receives up to `max` messages and hides them for `visibility`. Messages that were received `max_receives` times are
+    /// taken out.
     pub(crate) fn take(
         &mut self,
         max: usize,
@@ -133,7 +134,7 @@ impl Store {
         taken
     }
 
-    /// The next message to receive: on a FIFO queue the one after `last` in its group, while there is one.
+    /// Returns the next message to receive: on a FIFO queue the message after `last` in its group, if there is one.
     fn next_visible(&self, last: Option<&(u64, Arc<str>)>) -> Option<u64> {
         match &self.visible {
             Visible::Standard(visible) => visible.first().map(|(_, key)| *key),
@@ -143,7 +144,7 @@ impl Store {
         }
     }
 
-    /// The message a move task takes next: the one a receive would.
+    /// Returns the message that a move task takes next: the same one that a receive would take.
     pub(crate) fn next_to_move(&self) -> Option<u64> {
         self.next_visible(None)
     }
@@ -192,7 +193,8 @@ impl Store {
         }
     }
 
-    /// Delayed messages become visible `delay` after they were sent: a FIFO queue's changed delay is retroactive.
+    /// Applies a changed delay: delayed messages become visible `delay` after they were sent, because on a FIFO queue the
+    /// change applies to existing messages.
     pub(crate) fn redelay(&mut self, delay: Duration, now: Timestamp) {
         let delayed: Vec<(u64, Timestamp)> = self
             .messages
@@ -215,7 +217,7 @@ impl Store {
         self.messages.get(&key)
     }
 
-    /// All messages in the order they came.
+    /// Returns all messages in their order of arrival.
     pub(crate) fn in_order(&self) -> Vec<&Message> {
         let mut messages: Vec<(u64, &Message)> = self.messages.iter().map(|(key, m)| (*key, m)).collect();
         messages.sort_unstable_by_key(|(key, _)| *key);
@@ -226,22 +228,22 @@ impl Store {
         self.counts
     }
 
-    /// Bytes charged for all messages.
+    /// Returns the bytes charged for all messages.
     pub(crate) fn charge(&self) -> usize {
         self.charge
     }
 
-    /// Whether a receive would find something now, be it only to send it to the dead-letter queue.
+    /// Returns true if a receive would find a message now, even if only to move it to the dead-letter queue.
     pub(crate) fn has_receivable(&self) -> bool {
         self.next_visible(None).is_some()
     }
 
-    /// When a hidden message next becomes visible.
+    /// Returns the time when a hidden message next becomes visible.
     pub(crate) fn next_visible_at(&self) -> Option<Timestamp> {
         self.hidden.first().map(|(until, _)| *until)
     }
 
-    /// When the oldest message was sent.
+    /// Returns the time when the oldest message was sent.
     pub(crate) fn oldest_sent_at(&self) -> Option<Timestamp> {
         self.by_age.first().map(|(sent_at, _)| *sent_at)
     }

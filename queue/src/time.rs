@@ -1,4 +1,4 @@
-//! The queue's notion of time: milliseconds since the Unix epoch, handed in by the caller.
+//! Time in the queue: milliseconds since the Unix epoch, passed by the caller.
 
 use std::time::Duration;
 
@@ -6,40 +6,40 @@ use serde::{Deserialize, Serialize};
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// The state machine never reads a clock. Every call says what time it is, so a test can move time by a day in one
-/// step, and the same calls always give the same answers.
+/// The state machine never reads a clock. Every call takes the time, so a test can advance time by a day in one step, and the
+/// same calls always return the same results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The point `millis` milliseconds after the epoch.
+    /// Returns the time `millis` milliseconds after the epoch.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// The point `secs` seconds after the epoch.
+    /// Returns the time `secs` seconds after the epoch.
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1000))
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
-    /// Whole seconds since the epoch, the unit of SQS's queue timestamps.
+    /// Returns the whole seconds since the epoch, the unit of SQS's queue timestamps.
     pub const fn as_secs(self) -> u64 {
         self.0 / 1000
     }
 
-    /// This point moved later by `duration`; stays at the end of time rather than overflow.
+    /// Returns this time plus `duration`, at most the largest time instead of overflowing.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)))
     }
 
-    /// How long ago `earlier` was, or zero when it lies in the future.
+    /// Returns the time since `earlier`, or zero if `earlier` is in the future.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }

@@ -1,4 +1,4 @@
-//! The endpoint as the real SDK sees it: every action once, and errors under their own types.
+//! Tests the endpoint with the real SDK: every action once, and errors with their own types.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -220,7 +220,7 @@ async fn errors_arrive_under_their_types() {
     assert!(change.send().await.unwrap_err().into_service_error().is_message_not_inflight());
 }
 
-/// Sends `request` as it stands and reads until the server closes the connection.
+/// Sends `request` unchanged and reads until the server closes the connection.
 async fn raw(server: &drumline_queue::Server, request: &str) -> String {
     let mut stream = tokio::net::TcpStream::connect(server.local_addr()).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -230,7 +230,7 @@ async fn raw(server: &drumline_queue::Server, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_aws_json_request_is_told_so() {
+async fn a_request_of_another_protocol_gets_an_explaining_error() {
     let (server, _) = server().await;
     let table = [
         ("", "Action=ListQueues", "400", "Use an AWS SDK or CLI from November 2023 or later"),

@@ -1,7 +1,7 @@
-//! Receives that wait: whom a message goes to, when time alone brings one, and how waiting ends.
+//! Waiting receives: which one gets a message, when the passing of time makes a message available, and how waits end.
 //!
-//! Time is tokio's and paused, so it jumps to the next timer whenever nothing else is to be done. `join!` polls its
-//! futures in the order written, so a receive written first waits before what is written second happens.
+//! The tests use tokio's paused time, which jumps to the next timer when no task can run. `join!` polls its futures in the
+//! written order, so a receive written first waits before the second future runs.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -143,7 +143,7 @@ async fn a_receive_that_is_dropped_takes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receive_that_is_dropped_with_its_answer_unread_releases_the_messages() {
+async fn a_receive_dropped_with_an_unread_answer_releases_its_messages() {
     let server = server().await;
     let endpoint = server.endpoint();
     tokio::select! {
@@ -183,7 +183,7 @@ async fn a_deleted_queue_ends_the_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ending_long_polls_answers_all_and_lets_nobody_wait_again() {
+async fn ending_long_polls_answers_all_and_prevents_further_waits() {
     let server = server().await;
     let endpoint = server.endpoint();
     let begin = Instant::now();
@@ -198,7 +198,7 @@ async fn ending_long_polls_answers_all_and_lets_nobody_wait_again() {
     assert_eq!(body(endpoint.receive(waiting("q", 20)).await).as_deref(), Some("still here"));
 }
 
-/// Yields until `endpoint` has so many waiting receives.
+/// Yields until `endpoint` has this many waiting receives.
 async fn until_waiting(endpoint: &Endpoint, count: usize) {
     let reached = async {
         while endpoint.waiting_receives() != count {

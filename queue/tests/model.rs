@@ -1,6 +1,7 @@
-//! The state machine against a model that is slow and plain: a list of messages, searched anew for every call.
+//! Compares the state machine with a slow and simple model: a list of messages that is searched for every call.
 //!
-//! The model knows what may happen and in FIFO queues exactly what must; the order of a standard queue is left open.
+//! The model predicts what may happen, and for FIFO queues exactly what must happen; it leaves the order of a standard queue
+//! open.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
@@ -26,7 +27,7 @@ enum Step {
         max: u8,
         visibility: Option<u8>,
     },
-    /// With the handle of an earlier receive, stale or not: counted back from the latest.
+    /// Deletes with the handle of an earlier receive, stale or not, counted back from the latest.
     Delete {
         back: usize,
     },
@@ -49,19 +50,19 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A message as the model sees it.
+/// A message in the model.
 #[derive(Debug, Clone)]
 struct Known {
     number: usize,
     group: u8,
     sent_at: Timestamp,
     hidden_until: Timestamp,
-    /// The current receive's handle; a message that was never received has none.
+    /// The current receive's handle; `None` if the message was never received.
     handle: Option<String>,
     receives: u32,
 }
 
-/// Everything in the source queue, in the order it was sent, and the numbers of what is dead.
+/// All messages in the source queue in the order they were sent, and the numbers of the dead ones.
 #[derive(Debug, Default)]
 struct Model {
     live: Vec<Known>,
@@ -77,7 +78,8 @@ impl Model {
         message.handle.is_some() && message.hidden_until > now
     }
 
-    /// What a receive may look at: visible messages, on a FIFO queue only those with none before them that is hidden.
+    /// Returns the messages that a receive may return: visible ones, and on a FIFO queue only those without a hidden message
+    /// before them.
     fn open(&self, fifo: bool, now: Timestamp) -> Vec<usize> {
         let visible = |m: &Known| m.hidden_until <= now;
         let blocks = |before: &Known, m: &Known| before.group == m.group && !visible(before);
@@ -99,7 +101,7 @@ struct Run {
     now: Timestamp,
     model: Model,
     sent: usize,
-    /// Every handle ever given out, with its message.
+    /// Every handle that was returned, with its message.
     handles: Vec<(String, usize)>,
 }
 
@@ -211,7 +213,7 @@ impl Run {
         }
     }
 
-    /// Within each group, what was received is an unbroken run from the group's front.
+    /// Checks that within each group the received messages are an unbroken run from the group's front.
     fn check_order(&self, received: &[usize], receivable: &[usize]) {
         for group in 0..3 {
             let in_group = |n: &&usize| self.model.live.iter().any(|m| m.number == **n && m.group == group);
@@ -252,7 +254,7 @@ impl Run {
         let now = self.now;
         let known = self.model.live.iter_mut().find(|m| m.number == number);
         let is_own = |m: &Known| m.handle.as_ref() == Some(&handle) && Model::in_flight(m, now);
-        // A standard queue accepts handles of earlier receives, and changes that come late.
+        // A standard queue accepts handles of earlier receives, and late changes.
         let fifo = self.fifo;
         let held = known.filter(|m| !fifo || is_own(m));
         assert_eq!(result.is_ok(), held.is_some());
@@ -261,7 +263,7 @@ impl Run {
         }
     }
 
-    /// The queue holds exactly what the model holds, in the same states.
+    /// Checks that the queue contains exactly the model's messages in the same states.
     fn compare(&mut self) {
         let peeked = self.sqs.peek(self.now, self.name).unwrap();
         let actual: Vec<(usize, u32, Option<Timestamp>)> = peeked

@@ -13,7 +13,7 @@ pub type MessageAttributes = BTreeMap<String, MessageAttributeValue>;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct MessageAttributeValue {
-    /// `String`, `Number` or `Binary`, with an optional label of the sender's after a dot (`Number.int`).
+    /// `String`, `Number` or `Binary`, optionally with a custom label after a dot (`Number.int`).
     #[serde(default)]
     pub data_type: String,
     /// The value of a String or Number.
@@ -30,22 +30,22 @@ pub struct MessageAttributeValue {
 }
 
 impl MessageAttributeValue {
-    /// A value of data type String.
+    /// Creates a value of data type String.
     pub fn string(value: impl Into<String>) -> Self {
         Self { data_type: "String".into(), string_value: Some(value.into()), binary_value: None }
     }
 
-    /// A value of data type Number; SQS carries numbers as text.
+    /// Creates a value of data type Number; SQS stores numbers as text.
     pub fn number(value: impl Into<String>) -> Self {
         Self { data_type: "Number".into(), string_value: Some(value.into()), binary_value: None }
     }
 
-    /// A value of data type Binary.
+    /// Creates a value of data type Binary.
     pub fn binary(value: impl Into<Vec<u8>>) -> Self {
         Self { data_type: "Binary".into(), string_value: None, binary_value: Some(value.into()) }
     }
 
-    /// The bytes this value counts for in a message's size: the data type and the value.
+    /// Returns the number of bytes that this value adds to a message's size: those of the data type and the value.
     pub(crate) fn size(&self) -> usize {
         self.data_type.len()
             + self.string_value.as_ref().map_or(0, String::len)
@@ -53,7 +53,7 @@ impl MessageAttributeValue {
     }
 }
 
-// Serde hands over a reference to the field.
+// Serde passes a reference to the field.
 #[allow(clippy::ref_option)]
 fn to_base64<S: Serializer>(value: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
     match value {

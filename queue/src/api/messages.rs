@@ -16,7 +16,7 @@ pub struct SendMessage {
     pub message_body: String,
     /// Seconds until the message can be received, 0 to 900; the queue's own delay when absent. Not on FIFO queues.
     pub delay_seconds: Option<i64>,
-    /// Up to ten attributes of the sender's.
+    /// Up to ten attributes that the sender sets.
     pub message_attributes: MessageAttributes,
     /// Only `AWSTraceHeader`, a String.
     pub message_system_attributes: MessageAttributes,
@@ -106,10 +106,10 @@ pub struct SentBatchEntry {
 pub struct BatchErrorEntry {
     /// The entry's id.
     pub id: String,
-    /// Whether the sender is at fault, so that a retry cannot help.
+    /// True if the sender caused the error, so that a retry cannot help.
     pub sender_fault: bool,
     /// The error's bare name, such as `InvalidParameterValue`.
     pub code: String,
-    /// The explanation for a person.
+    /// The explanation for people.
     pub message: String,
 }

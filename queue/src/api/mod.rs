@@ -1,7 +1,7 @@
 //! The requests and replies of the SQS API, as Rust types that read and write the JSON protocol's form.
 //!
-//! Field names, units and meanings are SQS's: see the [API reference]. A field absent from the JSON is `None` or empty.
-//! Ranges are checked by [`Sqs`](crate::Sqs), not here, so that an error is worded the same whoever calls.
+//! Field names, units and meanings are SQS's: see the [API reference]. A field that the JSON omits is `None` or empty.
+//! [`Sqs`](crate::Sqs) checks ranges, not these types, so that errors have the same text for all callers.
 //!
 //! [API reference]: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operations.html
 

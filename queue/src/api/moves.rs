@@ -1,4 +1,4 @@
-//! Message move tasks: a dead-letter queue's messages on their way back.
+//! Message move tasks: move a dead-letter queue's messages back.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +10,9 @@ use crate::time::Timestamp;
 pub struct StartMessageMoveTask {
     /// The dead-letter queue's ARN.
     pub source_arn: String,
-    /// Where to; each message's own source queue when absent.
+    /// The destination; by default each message's own source queue.
     pub destination_arn: Option<String>,
-    /// 1 to 500 messages a second; as fast as SQS allows (500) when absent.
+    /// 1 to 500 messages a second; by default as fast as SQS allows (500).
     pub max_number_of_messages_per_second: Option<i64>,
 }
 
@@ -20,7 +20,7 @@ pub struct StartMessageMoveTask {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct StartMessageMoveTaskReply {
-    /// Names the task, to cancel it.
+    /// The task's handle, which is needed to cancel it.
     pub task_handle: String,
 }
 
@@ -36,7 +36,7 @@ pub struct CancelMessageMoveTask {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct CancelMessageMoveTaskReply {
-    /// What had been moved by then, and stays moved.
+    /// The number of messages moved before the cancellation. They stay moved.
     pub approximate_number_of_messages_moved: u64,
 }
 
@@ -65,7 +65,7 @@ pub struct ListedMoveTask {
     /// Shown only while the task runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_handle: Option<String>,
-    /// How it stands.
+    /// The task's status.
     pub status: MoveTaskStatus,
     /// The dead-letter queue's ARN.
     pub source_arn: String,
@@ -79,20 +79,20 @@ pub struct ListedMoveTask {
     pub approximate_number_of_messages_moved: u64,
     /// Messages that were there when the task was started.
     pub approximate_number_of_messages_to_move: u64,
-    /// Why it failed.
+    /// The reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure_reason: Option<String>,
-    /// When it was started.
+    /// The time when the task was started.
     pub started_timestamp: Timestamp,
 }
 
-/// How a move task stands.
+/// The status of a move task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum MoveTaskStatus {
     /// Moving messages.
     Running,
-    /// Nothing is left to move.
+    /// All messages were moved.
     Completed,
     /// Stopped by `CancelMessageMoveTask`.
     Cancelled,

@@ -33,7 +33,7 @@ pub struct GetQueueUrl {
     pub queue_name: String,
 }
 
-/// A request that names nothing but a queue: `DeleteQueue`, `PurgeQueue`, `ListQueueTags`.
+/// A request with only a queue: `DeleteQueue`, `PurgeQueue`, `ListQueueTags`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct OneQueue {
@@ -45,11 +45,11 @@ pub struct OneQueue {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ListQueues {
-    /// Only queues whose name begins so.
+    /// Only queues whose names begin with this text.
     pub queue_name_prefix: Option<String>,
     /// At most this many, 1 to 1,000.
     pub max_results: Option<i64>,
-    /// Where the last page ended.
+    /// The token of the next page, from the previous reply.
     pub next_token: Option<String>,
 }
 
@@ -73,7 +73,7 @@ pub struct ListDeadLetterSourceQueues {
     pub queue_url: String,
     /// At most this many, 1 to 1,000.
     pub max_results: Option<i64>,
-    /// Where the last page ended.
+    /// The token of the next page, from the previous reply.
     pub next_token: Option<String>,
 }
 

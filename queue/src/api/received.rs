@@ -33,7 +33,7 @@ pub struct ReceiveMessage {
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct ReceiveMessageReply {
-    /// The messages, none when nothing was there in time.
+    /// The messages; empty if none arrived in time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<ReceivedMessage>,
 }
@@ -44,65 +44,65 @@ pub struct ReceiveMessageReply {
 pub struct ReceivedMessage {
     /// The message's id.
     pub message_id: Arc<str>,
-    /// Names this receive; needed to delete the message or to change its visibility.
+    /// Identifies this receive; needed to delete the message or to change its visibility.
     pub receipt_handle: String,
     /// MD5 of the body.
     #[serde(rename = "MD5OfBody")]
     pub md5_of_body: Arc<str>,
-    /// What was sent.
+    /// The message's body.
     pub body: Arc<str>,
-    /// The system attributes that were asked for.
+    /// The requested system attributes.
     #[serde(skip_serializing_if = "SystemAttributes::is_empty")]
     pub attributes: SystemAttributes,
     /// MD5 of the user attributes returned.
     #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
     pub md5_of_message_attributes: Option<Arc<str>>,
-    /// The user attributes that were asked for.
+    /// The requested user attributes.
     #[serde(skip_serializing_if = "no_attributes")]
     pub message_attributes: Arc<MessageAttributes>,
 }
 
-/// What SQS itself says about a message. A field is `None` when it was not asked for or does not apply.
+/// SQS's own attributes of a message. A field is `None` if it was not requested or does not apply.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SystemAttributes {
-    /// Who sent the message; here the account.
+    /// The sender of the message; here the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sender_id: Option<Arc<str>>,
-    /// When the message was sent.
+    /// The time when the message was sent.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "millis_text")]
     pub sent_timestamp: Option<Timestamp>,
-    /// How often the message has been received, this time included.
+    /// The number of receives of the message, including this one.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "count_text")]
     pub approximate_receive_count: Option<u32>,
-    /// When the message was first received.
+    /// The time when the message was first received.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "millis_text")]
     pub approximate_first_receive_timestamp: Option<Timestamp>,
     /// The message's group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_group_id: Option<Arc<str>>,
-    /// FIFO: the deduplication id, given or made from the body.
+    /// FIFO: the deduplication id, set by the sender or derived from the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_deduplication_id: Option<Arc<str>>,
-    /// FIFO: the place in the queue's order.
+    /// FIFO: the position in the queue's order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequence_number: Option<Arc<str>>,
     /// The X-Ray trace header the sender set.
     #[serde(rename = "AWSTraceHeader", skip_serializing_if = "Option::is_none")]
     pub aws_trace_header: Option<Arc<str>>,
-    /// In a dead-letter queue: the ARN of the queue that gave the message up.
+    /// In a dead-letter queue: the ARN of the queue from which the message was moved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter_queue_source_arn: Option<Arc<str>>,
 }
 
 impl SystemAttributes {
-    /// Whether there is no attribute at all.
+    /// Returns true if there are no attributes.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-// Serde hands over a reference to the field.
+// Serde passes a reference to the field.
 #[allow(clippy::ref_option, clippy::trivially_copy_pass_by_ref)]
 fn millis_text<S: Serializer>(value: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&value.unwrap_or_default().as_millis())

@@ -72,7 +72,7 @@ pub struct ChangeMessageVisibilityBatchEntry {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SettledBatchReply {
-    /// Entries that were done.
+    /// Entries that succeeded.
     #[serde(default)]
     pub successful: Vec<SettledBatchEntry>,
     /// Entries that were refused.
@@ -80,7 +80,7 @@ pub struct SettledBatchReply {
     pub failed: Vec<BatchErrorEntry>,
 }
 
-/// An entry that was done.
+/// An entry that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct SettledBatchEntry {

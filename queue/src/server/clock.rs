@@ -1,4 +1,4 @@
-//! The real clock, read once and then advanced by a monotonic one, so that it never goes backwards.
+//! A clock that reads the system's time once and then follows a monotonic clock, so that it never goes backwards.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,12 +7,12 @@ use tokio::time::Instant;
 
 use crate::time::Timestamp;
 
-/// Milliseconds since the epoch that only grow. It follows tokio's clock, so it stands still when a test pauses that.
+/// Milliseconds since the epoch, which only grow. Follows tokio's clock, so it stands still when a test pauses that clock.
 #[derive(Debug)]
 pub(super) struct Clock {
     epoch: Timestamp,
     started: Instant,
-    /// The milliseconds by which it was moved forward.
+    /// The total time by which the clock was moved forward, in milliseconds.
     moved: AtomicU64,
 }
 
@@ -35,7 +35,7 @@ impl Clock {
         self.moved.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::SeqCst);
     }
 
-    /// The instant at which [`Clock::now`] first says `at` or later, unless the clock is moved before.
+    /// Returns the instant at which [`Clock::now`] reaches `at`, unless the clock is moved before.
     pub(super) fn instant(&self, at: Timestamp) -> Instant {
         self.started + at.since(self.epoch).saturating_sub(self.moved()).min(FAR)
     }
@@ -45,5 +45,5 @@ impl Clock {
     }
 }
 
-/// A century: later than any timer and small enough that adding it to an instant cannot overflow.
+/// A century: later than any timer, and small enough that adding it to an instant cannot overflow.
 const FAR: Duration = Duration::from_hours(100 * 365 * 24);

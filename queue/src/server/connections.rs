@@ -1,4 +1,4 @@
-//! The connections of a server: a bounded number, of which the one that has been idle longest makes room for a new one.
+//! The connections of a server. Their number is limited; if the limit is reached, the longest idle one is closed for a new one.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,17 +15,18 @@ use tokio::task::JoinSet;
 use super::endpoint::Endpoint;
 use super::http;
 
-/// The time that the head of a request may take, from the connection or the answer before on: also the longest that an idle
-/// connection is kept. Clients close theirs earlier, mostly after 90 s, so that this races with no request of theirs.
+/// The time limit for the head of a request, from the connection or the previous response on; also the longest time for which
+/// an idle connection is kept. Clients close idle connections earlier, mostly after 90 s, so this does not conflict with their
+/// requests.
 const HEADER_TIME: Duration = Duration::from_secs(120);
 
-/// The wait after a connection could not be accepted, mostly because no descriptor is left.
+/// The wait after a connection could not be accepted, mostly because no file descriptor is available.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
-/// The wait for an evicted connection to be closed.
+/// The wait until an evicted connection is closed.
 const EVICTED: Duration = Duration::from_millis(1);
 
-/// Accepts connections and serves them until the server stops. No more than `most` are open at once.
+/// Accepts connections and serves them until the server stops. At most `most` are open at once.
 pub(super) async fn accept(
     listener: TcpListener,
     endpoint: Endpoint,
@@ -38,7 +39,8 @@ pub(super) async fn accept(
     let free = Arc::new(Semaphore::new(most));
     let idle = Arc::<Idle>::default();
     loop {
-        // Cancel-safe: a connection that is not yet accepted is not lost, `join_next` and `changed` are documented to be.
+        // Cancel-safe: a connection that is not yet accepted is not lost; `join_next` and `changed` are documented as
+        // cancel-safe.
         let accepted = tokio::select! {
             _ = stopped.changed() => break,
             Some(_) = connections.join_next() => continue,
@@ -46,9 +48,9 @@ pub(super) async fn accept(
         };
         let stream = match accepted {
             Ok((stream, _)) => stream,
-            // The client was faster to leave.
+            // The client has already closed the connection.
             Err(error) if is_of_one_client(&error) => continue,
-            // Mostly no descriptor is left: an idle connection has one.
+            // Mostly no file descriptor is available: closing an idle connection frees one.
             Err(_) => {
                 let wait = if idle.evict_oldest() { EVICTED } else { ACCEPT_AGAIN };
                 tokio::time::sleep(wait).await;
@@ -58,7 +60,7 @@ pub(super) async fn accept(
         if free.available_permits() == 0 {
             idle.evict_oldest();
         }
-        // If all of them are busy, this one waits, and those behind it in the operating system's backlog.
+        // If all connections are busy, this one waits, and those behind it wait in the operating system's backlog.
         let slot = tokio::select! {
             _ = stopped.changed() => break,
             slot = Arc::clone(&free).acquire_owned() => slot,
@@ -73,7 +75,7 @@ pub(super) async fn accept(
     while connections.join_next().await.is_some() {}
 }
 
-/// Returns true for an error of the connection that was to be accepted: the next one may be accepted at once.
+/// Returns true for an error of only the connection being accepted: the next one may be accepted at once.
 fn is_of_one_client(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }
@@ -85,14 +87,15 @@ async fn serve(
     connection: Arc<Connection>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    // Answers are written whole, so waiting for more to send only adds delay. If the option cannot be set the
-    // connection is broken, and serving it will say so.
+    // Responses are written as a whole, so waiting for more data only adds delay. If the option cannot be set, the connection
+    // is broken, and serving it reports the error.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
         let (endpoint, connection) = (endpoint.clone(), Arc::clone(&connection));
         async move {
             if !connection.begin() {
-                // Evicted at this very moment: nothing is done for a client that will read no answer.
+                // The connection was evicted at this moment: the request is not executed, because the client will not read the
+                // response.
                 std::future::pending::<()>().await;
             }
             let answer = http::answer(endpoint, request).await;
@@ -105,20 +108,20 @@ async fn serve(
         .header_read_timeout(HEADER_TIME)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(served);
-    // A connection's error concerns its client alone, who sees it as well.
+    // A connection's error concerns only its client, which sees it, too.
     tokio::select! {
         () = connection.evicted.notified() => return,
         _ = served.as_mut() => return,
         _ = stopped.changed() => {}
     }
-    // One without a request has nothing to finish.
+    // A connection without a request has nothing to finish.
     if connection.begin() {
         served.as_mut().graceful_shutdown();
         let _ = served.await;
     }
 }
 
-/// The connections without a request, the one that has been so longest first.
+/// The connections without a request, longest idle first.
 #[derive(Debug, Default)]
 struct Idle(Mutex<Queue>);
 
@@ -133,14 +136,14 @@ impl Idle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the connection closed that has been idle longest. Returns false if none is idle.
+    /// Closes the connection that has been idle longest. Returns false if none is idle.
     fn evict_oldest(&self) -> bool {
         let oldest = self.queue().waiting.pop_first();
         oldest.inspect(|(_, evicted)| evicted.notify_one()).is_some()
     }
 }
 
-/// A connection's slot among the idle ones, which it gives up while it has a request.
+/// A connection's slot among the idle ones. The connection leaves it while it has a request.
 #[derive(Debug)]
 struct Connection {
     idle: Arc<Idle>,
@@ -200,7 +203,7 @@ mod tests {
         (server, addr)
     }
 
-    /// Asks over a connection, and returns false if it is closed instead of being answered.
+    /// Sends a request over a connection. Returns false if the connection is closed without a response.
     async fn ask(stream: &mut TcpStream) -> bool {
         if stream.write_all(REQUEST).await.is_err() {
             return false;
@@ -220,10 +223,10 @@ mod tests {
         let mut first = TcpStream::connect(addr).await.unwrap();
         let mut second = TcpStream::connect(addr).await.unwrap();
         assert!(ask(&mut first).await && ask(&mut second).await);
-        // One that never asks is as idle as any.
+        // A connection that never sends a request is idle, too.
         let mut silent = TcpStream::connect(addr).await.unwrap();
         assert!(ask(&mut first).await, "there is room for three");
-        // Now the second has been idle longest, then the silent one.
+        // Now the second connection has been idle longest, then the silent one.
         let mut fourth = TcpStream::connect(addr).await.unwrap();
         assert!(ask(&mut fourth).await);
         assert!(!ask(&mut second).await, "evicted");

@@ -1,4 +1,4 @@
-//! The shared state of a server: the state machine, a clock, and those who wait.
+//! The shared state of a server: the state machine, a clock, and the waiting receives.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -15,10 +15,11 @@ use crate::error::SqsError;
 use crate::sqs::{Identity, PeekedMessage, Sqs};
 use crate::time::Timestamp;
 
-/// A handle to the queues of a [`Server`](super::Server) or of one [process](super::InProcess), for use in the same process. Clones share the queues.
+/// A handle to the queues of a [`Server`](super::Server) or of an [`InProcess`](super::InProcess), for use in the same process.
+/// Clones share the queues.
 ///
-/// Calls take a lock for some microseconds and are safe from any thread. What they send is received over HTTP, and the
-/// other way round.
+/// Calls take a lock for some microseconds and can be made from any thread. Messages sent through the handle can be received
+/// over HTTP, and vice versa.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     shared: Arc<Shared>,
@@ -27,7 +28,7 @@ pub struct Endpoint {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    /// Tells the alarm that its time has moved forward.
+    /// Notifies the alarm that its time has changed to an earlier one.
     alarm: Notify,
     clock: Clock,
 }
@@ -36,16 +37,16 @@ struct Shared {
 struct State {
     sqs: Sqs,
     waiting: Waiting,
-    /// When the alarm rings next.
+    /// The time of the next alarm.
     alarm_at: Option<Timestamp>,
-    /// No receive waits any more.
+    /// True if receives no longer wait.
     ended: bool,
 }
 
 impl Endpoint {
     pub(super) fn new(identity: Identity) -> Self {
-        // The standard library's hasher is the one source of randomness at hand. Ids need to differ between runs, not
-        // to be secret.
+        // The standard library's hasher is the only available source of randomness. Ids must differ between runs, but need not
+        // be secret.
         let seed = RandomState::new().hash_one(0_u8);
         let state = State {
             sqs: Sqs::new(identity, seed),
@@ -57,7 +58,7 @@ impl Endpoint {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Runs any call of the state machine at the present time, then answers the receives that it lets through.
+    /// Runs any call of the state machine at the current time, then answers the waiting receives that can now be answered.
     ///
     /// ```no_run
     /// # fn example(endpoint: &drumline_queue::Endpoint) -> Result<(), drumline_queue::SqsError> {
@@ -104,7 +105,7 @@ impl Endpoint {
         Ok((self.create_queue(name, &attributes)?, dead_letter_url))
     }
 
-    /// Sends a message that is nothing but a body, and returns its id.
+    /// Sends a message with only a body, and returns its id.
     ///
     /// # Errors
     ///
@@ -118,7 +119,7 @@ impl Endpoint {
         self.call(|sqs, now| sqs.send_message(now, request)).map(|reply| reply.message_id)
     }
 
-    /// All messages of a queue in the order they came. Counts as no receive and changes nothing.
+    /// Returns all messages of a queue in their order of arrival. It is not a receive and changes nothing.
     ///
     /// # Errors
     ///
@@ -127,10 +128,10 @@ impl Endpoint {
         self.call(|sqs, now| sqs.peek(now, queue_url))
     }
 
-    /// Receives messages, waiting for one as long as the request or the queue says.
+    /// Receives messages, waiting for one as long as the request or the queue specifies.
     ///
-    /// Dropping the future before it is ready leaves no message hidden: what was handed over in that instant is released, and counts
-    /// as received.
+    /// Dropping the future before it is ready leaves no message hidden: messages that were just delivered to it are released,
+    /// and count as received.
     ///
     /// # Errors
     ///
@@ -156,43 +157,44 @@ impl Endpoint {
             answer = &mut open.answer => answer.unwrap_or_else(|_| Ok(ReceiveMessageReply::default())),
             () = tokio::time::sleep(wait) => {
                 self.lock().waiting.forget(id);
-                // It may have been answered in the instant its time ran out.
+                // It may have been answered at the moment its time ran out.
                 open.answer.try_recv().unwrap_or_else(|_| Ok(ReceiveMessageReply::default()))
             }
         }
     }
 
-    /// Answers all waiting receives at once with no messages. From now on no receive waits.
+    /// Answers all waiting receives immediately with no messages. From now on no receive waits.
     ///
-    /// For shutting down: consumers get their open receives back without waiting up to 20 seconds for them.
+    /// Use it for a shutdown: consumers get the responses to their open receives without waiting up to 20 seconds.
     pub fn end_long_polls(&self) {
         let mut state = self.lock();
         state.ended = true;
         state.waiting.end();
     }
 
-    /// How many receives wait for a message at present.
+    /// Returns the number of receives that are waiting for a message.
     pub fn waiting_receives(&self) -> usize {
         self.lock().waiting.count()
     }
 
-    /// The present time on the endpoint's clock.
+    /// Returns the current time of the endpoint's clock.
     pub fn now(&self) -> Timestamp {
         self.shared.clock.now()
     }
 
-    /// Moves the endpoint's clock forward, by whole milliseconds: what is due by then happens at once.
+    /// Moves the endpoint's clock forward by whole milliseconds: everything that is due by then happens at once.
     ///
-    /// For tests on a real clock, which need not wait for delays. The waits of open receives are not shortened by it.
+    /// Use it in tests with a real clock, which then need not wait for delays. It does not shorten the waits of open receives.
     pub fn advance(&self, by: Duration) {
         let mut state = self.lock();
         self.shared.clock.advance(by);
         self.after_change(&mut state, self.now());
-        // The alarm's time is nearer than it was.
+        // The time until the alarm is now shorter.
         self.shared.alarm.notify_one();
     }
 
-    /// Rings when time alone lets a waiting receive through: a visibility timeout or a delay has ended. Never returns.
+    /// Runs the alarm, which answers a waiting receive when time alone makes a message available: a visibility timeout or a
+    /// delay has ended. Never returns.
     pub(super) async fn ring(self) {
         loop {
             let alarm_at = self.lock().alarm_at;
@@ -204,14 +206,14 @@ impl Endpoint {
                         state.alarm_at = None;
                         self.after_change(&mut state, self.now());
                     }
-                    // Losing a notification here is impossible: the time is read again in the next turn.
+                    // No notification can be lost here: the time is read again in the next iteration.
                     () = self.shared.alarm.notified() => {}
                 },
             }
         }
     }
 
-    /// Serves those who wait and sets the alarm for the rest.
+    /// Answers waiting receives and sets the alarm for the others.
     fn after_change(&self, state: &mut State, now: Timestamp) {
         let State { sqs, waiting, alarm_at, .. } = state;
         waiting.serve(sqs, now);
@@ -228,8 +230,8 @@ impl Endpoint {
     }
 }
 
-/// A receive that waits. When its future goes away, it is taken off the waiting list, and messages that it was answered with and that
-/// its caller has not read are made visible again.
+/// A waiting receive. If its future is dropped, the receive is removed from the waiting list, and messages of an unread
+/// response become visible again.
 struct OpenReceive<'a> {
     endpoint: &'a Endpoint,
     id: u64,
@@ -240,7 +242,7 @@ struct OpenReceive<'a> {
 impl Drop for OpenReceive<'_> {
     fn drop(&mut self) {
         self.endpoint.lock().waiting.forget(self.id);
-        // No answer can come after that, and an answer that was read is not here any more.
+        // No response can arrive after that, and a response that was read is no longer here.
         let Ok(Ok(unread)) = self.answer.try_recv() else { return };
         self.endpoint.call(|sqs, now| {
             for message in unread.messages {
@@ -249,7 +251,7 @@ impl Drop for OpenReceive<'_> {
                     receipt_handle: message.receipt_handle,
                     visibility_timeout: Some(0),
                 };
-                // It is refused if the message is visible already.
+                // This is refused if the message is already visible.
                 let _ = sqs.change_message_visibility(now, &release);
             }
         });

@@ -1,4 +1,4 @@
-//! The AWS JSON 1.0 protocol over HTTP: which action a request asks for, and how answers and errors look.
+//! The AWS JSON 1.0 protocol over HTTP: parses requests, and writes responses and errors.
 //!
 //! <https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html>
 
@@ -18,15 +18,15 @@ use super::endpoint::Endpoint;
 use crate::error::{ErrorCode, SqsError};
 use crate::object::from_object;
 
-/// The largest request body read: a full batch whose every byte is escaped to six in JSON, and some for the rest.
+/// The largest request body: a full batch with each byte escaped to six bytes in JSON, plus some for the rest.
 const MAX_REQUEST_BYTES: usize = 8 << 20;
 
-/// The time that a request's body may take to arrive.
+/// The time limit for receiving a request's body.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.0");
 
-/// What actions without a result answer: an empty object.
+/// The response of actions without a result: an empty object.
 #[derive(Serialize)]
 struct Nothing {}
 
@@ -103,7 +103,7 @@ async fn act(endpoint: &Endpoint, action: &str, body: &[u8]) -> Result<Vec<u8>, 
     }
 }
 
-/// An action with a result.
+/// Runs an action with a result.
 fn run<Q: DeserializeOwned, A: Serialize>(
     body: &[u8],
     action: impl FnOnce(Q) -> Result<A, SqsError>,
@@ -111,7 +111,7 @@ fn run<Q: DeserializeOwned, A: Serialize>(
     json(action(parse(body)?))
 }
 
-/// An action without a result.
+/// Runs an action without a result.
 fn do_it<Q: DeserializeOwned>(
     body: &[u8],
     action: impl FnOnce(&Q) -> Result<(), SqsError>,
@@ -131,7 +131,7 @@ fn unknown_action(action: impl std::fmt::Debug) -> SqsError {
     SqsError::new(ErrorCode::InvalidAction, format!("{action:?} is not an action of SQS."))
 }
 
-/// The JSON protocol's error: shape and message in the body, the older protocol's code in a header.
+/// Returns an error in the JSON protocol: shape and message in the body, the older protocol's code in a header.
 fn refusal(error: &SqsError) -> Response<Full<Bytes>> {
     #[derive(Serialize)]
     struct Body<'a> {
@@ -152,7 +152,7 @@ fn refusal(error: &SqsError) -> Response<Full<Bytes>> {
     response
 }
 
-/// What clients of the query protocol get, in the form they read: they were built before November 2023.
+/// Returns the response for clients of the query protocol, in their format: they were built before November 2023.
 fn old_protocol() -> Response<Full<Bytes>> {
     const BODY: &str = "<?xml version=\"1.0\"?><ErrorResponse><Error><Type>Sender</Type>\
         <Code>AWS.SimpleQueueService.UnsupportedOperation</Code><Message>This endpoint speaks the AWS JSON protocol \

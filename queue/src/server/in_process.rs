@@ -5,13 +5,13 @@ use tokio::task::JoinHandle;
 use super::endpoint::Endpoint;
 use crate::sqs::Identity;
 
-/// The URL that the queues of a process pretend to have. Nothing is reached by it.
+/// The URL prefix of an in-process server's queues. Nothing listens there.
 const URL: &str = "http://localhost";
 
-/// Queues for use in one process: a [`Server`](super::Server) without a socket. Dropping it ends their alarm: time alone lets no
-/// waiting receive through from then on.
+/// Queues for use in one process: a [`Server`](super::Server) without a socket. Dropping it stops its alarm: from then on, the
+/// passing of time alone answers no waiting receive.
 ///
-/// Its clock is tokio's, and without a socket a test may pause that:
+/// Its clock is tokio's, and without a socket a test can pause that clock:
 ///
 /// ```
 /// use drumline_queue::{InProcess, api::ReceiveMessage};
@@ -33,17 +33,18 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    /// Starts on the current tokio runtime, without any queue.
+    /// Starts without queues on the current tokio runtime.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    ///
+    /// Panics outside of a tokio runtime.
     pub fn start() -> Self {
         let endpoint = Endpoint::new(Identity::at(URL));
         let alarm = tokio::spawn(endpoint.clone().ring());
         Self { endpoint, alarm }
     }
 
-    /// The queues.
+    /// Returns the handle to the queues.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }

@@ -1,4 +1,4 @@
-//! The HTTP front: an SQS endpoint on a socket.
+//! The HTTP server: an SQS endpoint on a socket.
 
 mod clock;
 mod connections;
@@ -20,12 +20,12 @@ pub use in_process::InProcess;
 
 use crate::sqs::Identity;
 
-/// Connections served at once. Beyond it the one that has been idle longest is closed for the next one; if all are busy, that
-/// waits in the operating system's backlog. An SDK client keeps about as many connections as it has requests in flight, so
-/// this is ten busy consumers.
+/// The largest number of connections served at once. Beyond it, the connection that has been idle longest is closed for the
+/// next one; if all are busy, the next one waits in the operating system's backlog. An SDK client keeps about as many
+/// connections as it has requests in flight, so this is enough for ten busy consumers.
 pub const MAX_CONNECTIONS: usize = 1_024;
 
-/// How long [`Server::shutdown`] lets requests finish. Without long polls they take milliseconds.
+/// The time that [`Server::shutdown`] lets requests finish. Without long polls they take milliseconds.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// A running SQS endpoint.
@@ -51,13 +51,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `addr` (port 0 takes a free one) and serves from then on, on the current tokio runtime.
+    /// Listens on `addr` (port 0 takes a free one) and serves on the current tokio runtime.
     ///
-    /// Only the address given is bound: nothing but loopback unless the caller says so.
+    /// Only the given address is bound: only loopback unless the caller gives another address.
     ///
     /// # Errors
     ///
-    /// Those of binding the socket.
+    /// Returns the error of binding the socket.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
         Self::bind_with(addr, MAX_CONNECTIONS).await
     }
@@ -71,17 +71,17 @@ impl Server {
         Ok(Self { local_addr, endpoint, stop, accepting })
     }
 
-    /// The address that is listened on.
+    /// Returns the address on which the server listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
 
-    /// The URL to give to an SDK as its endpoint, such as `http://127.0.0.1:9324`.
+    /// Returns the URL to configure as an SDK's endpoint, such as `http://127.0.0.1:9324`.
     pub fn endpoint_url(&self) -> String {
         format!("http://{}", self.local_addr)
     }
 
-    /// The queues, for use in the same process.
+    /// Returns the handle to the queues for use in the same process.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }

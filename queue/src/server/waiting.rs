@@ -1,4 +1,4 @@
-//! The receives that wait for a message, in the order they came.
+//! The receives that wait for a message, in the order of their arrival.
 
 use std::collections::VecDeque;
 
@@ -9,13 +9,13 @@ use crate::error::SqsError;
 use crate::sqs::{Sqs, queue_name};
 use crate::time::Timestamp;
 
-/// What a waiting receive is answered with.
+/// The response to a waiting receive.
 pub(super) type Answer = Result<ReceiveMessageReply, SqsError>;
 
-/// All waiting receives of an endpoint. Bounded by the number of connections, since each waits for its answer.
+/// All waiting receives of an endpoint. The number of connections limits them, because each connection waits for its response.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    /// Queues that somebody waits for: few, so a list is searched faster than a map.
+    /// Queues with waiting receives: there are few, so searching a list is faster than a map.
     queues: Vec<WaitingQueue>,
     next_id: u64,
 }
@@ -34,7 +34,7 @@ struct WaitingReceive {
 }
 
 impl Waiting {
-    /// Adds a receive behind those that wait already. Its id is good for [`Waiting::forget`].
+    /// Adds a receive behind those that already wait. Its id can be passed to [`Waiting::forget`].
     pub(super) fn add(&mut self, request: ReceiveMessage) -> (u64, oneshot::Receiver<Answer>) {
         let (answer, receiver) = oneshot::channel();
         let id = self.next_id;
@@ -48,12 +48,12 @@ impl Waiting {
         (id, receiver)
     }
 
-    /// How many receives wait.
+    /// Returns the number of waiting receives.
     pub(super) fn count(&self) -> usize {
         self.queues.iter().map(|queue| queue.receives.len()).sum()
     }
 
-    /// Removes a receive that no longer waits; it may have been answered before.
+    /// Removes a receive that no longer waits; it may already have been answered.
     pub(super) fn forget(&mut self, id: u64) {
         for queue in &mut self.queues {
             queue.receives.retain(|receive| receive.id != id);
@@ -63,8 +63,8 @@ impl Waiting {
 
     /// Answers every receive that can be answered at `now`.
     pub(super) fn serve(&mut self, sqs: &mut Sqs, now: Timestamp) {
-        // A receive on one queue can move messages to another that somebody waits for, hence the rounds. They end:
-        // every further round has answered a receive or emptied a queue in the round before.
+        // A receive on one queue can move messages to another queue with waiting receives, hence the rounds. They end: each
+        // further round has answered a receive or emptied a queue in the round before.
         while !self.queues.is_empty() {
             let mut again = false;
             for queue in &mut self.queues {
@@ -80,23 +80,23 @@ impl Waiting {
     /// Answers every receive with no messages.
     pub(super) fn end(&mut self) {
         for receive in self.queues.drain(..).flat_map(|queue| queue.receives) {
-            // A receiver that is gone wants no answer.
+            // A receiver that is gone needs no response.
             let _ = receive.answer.send(Ok(ReceiveMessageReply::default()));
         }
     }
 
-    /// When the passing of time alone may next let a waiting receive be answered.
+    /// Returns the next time at which the passing of time alone may let a waiting receive be answered.
     pub(super) fn next_change(&self, sqs: &Sqs) -> Option<Timestamp> {
         self.queues.iter().filter_map(|queue| sqs.next_change(&queue.name)).min()
     }
 }
 
 impl WaitingQueue {
-    /// Answers from the front while there are messages. True when that changed something.
+    /// Answers receives from the front while there are messages. Returns true if that changed something.
     fn serve(&mut self, sqs: &mut Sqs, now: Timestamp) -> bool {
         let mut changed = false;
         while let Some(first) = self.receives.front() {
-            // The client has gone away: nothing must be taken for it.
+            // The client is gone: no message must be taken for it.
             if first.answer.is_closed() {
                 self.receives.pop_front();
                 continue;
@@ -106,13 +106,13 @@ impl WaitingQueue {
             }
             let answer = sqs.receive_message(now, &first.request);
             if matches!(&answer, Ok(reply) if reply.messages.is_empty()) {
-                // Everything went to the dead-letter queue, or nothing may be received for now.
+                // All messages went to the dead-letter queue, or none can be received now.
                 changed |= sqs.has_receivable(now, &self.name) == Ok(false);
                 break;
             }
             changed = true;
             if let Some(first) = self.receives.pop_front() {
-                // Should its future be dropped before it reads them, it releases the messages.
+                // If the future is dropped before it reads the messages, it releases them.
                 let _ = first.answer.send(answer);
             }
         }

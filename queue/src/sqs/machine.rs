@@ -1,4 +1,4 @@
-//! The machine's state, and what its calls have in common; each group of calls is in a file of its own.
+//! The state machine's state, and the code that its calls share; each group of calls has its own file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use crate::settings::Settings;
 use crate::store::Store;
 use crate::time::Timestamp;
 
-/// Who and where the endpoint pretends to be.
+/// The URL, region and account that the endpoint uses.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// What queue URLs begin with, without a slash at the end: `http://127.0.0.1:9324`.
+    /// The prefix of queue URLs, without a slash at the end: `http://127.0.0.1:9324`.
     pub endpoint_url: String,
     /// The region in ARNs.
     pub region: String,
@@ -24,7 +24,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// An endpoint at `endpoint_url` in region `us-east-1` and account `000000000000`.
+    /// Creates the identity of an endpoint at `endpoint_url` in region `us-east-1` and account `000000000000`.
     pub fn at(endpoint_url: impl Into<String>) -> Self {
         Self { endpoint_url: endpoint_url.into(), region: "us-east-1".into(), account: "000000000000".into() }
     }
@@ -32,9 +32,9 @@ impl Identity {
 
 /// All queues of one endpoint, as a state machine.
 ///
-/// It does no I/O, reads no clock and has no threads. Every method is told what time it is; time must not go backwards
-/// between calls (if it does, nothing breaks, but nothing un-happens either). Identifiers come from the seed, so equal
-/// calls on an equal machine give equal answers.
+/// It performs no I/O, reads no clock and has no threads. Every method takes the current time, which must not go backwards
+/// between calls (if it does, the machine stays consistent, but past events are not undone). Identifiers are derived from the
+/// seed, so equal calls on equal machines return equal results.
 ///
 /// ```
 /// use drumline_queue::api::{CreateQueue, ReceiveMessage, SendMessage};
@@ -53,10 +53,10 @@ pub struct Sqs {
     pub(super) identity: Identity,
     pub(super) ids: IdSource,
     pub(super) queues: BTreeMap<String, Queue>,
-    /// When queues were deleted whose names are still blocked.
+    /// Deletion times of queues whose names are still blocked.
     pub(super) deleted: HashMap<String, Timestamp>,
     pub(super) tasks: Vec<MoveTask>,
-    /// [`MAX_STORED_BYTES`], smaller in the test that fills it.
+    /// [`MAX_STORED_BYTES`], or a smaller value in the test that fills it.
     pub(super) max_stored_bytes: usize,
     /// [`MAX_IN_FLIGHT`], unless [`Sqs::limit_in_flight`] has set it.
     pub(super) max_in_flight: usize,
@@ -65,7 +65,7 @@ pub struct Sqs {
 /// One queue.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// Distinguishes this queue from an earlier one of the same name, in receipt handles.
+    /// Distinguishes this queue from an earlier queue of the same name in receipt handles.
     pub(super) instance: u64,
     pub(super) arn: Arc<str>,
     pub(super) settings: Settings,
@@ -84,7 +84,7 @@ impl Queue {
         self.deduplication.forget_expired(now);
     }
 
-    /// FIFO sequence numbers have 20 digits and grow by one.
+    /// Returns the next FIFO sequence number. It has 20 digits and grows by one.
     pub(super) fn sequence_number(&mut self) -> Arc<str> {
         let number = self.next_sequence_number;
         self.next_sequence_number += 1;
@@ -92,11 +92,11 @@ impl Queue {
     }
 }
 
-/// The first sequence number of a FIFO queue: the smallest with the 20 digits of SQS's.
+/// The first sequence number of a FIFO queue: the smallest number with 20 digits, like SQS's.
 pub(super) const FIRST_SEQUENCE_NUMBER: u64 = 10_000_000_000_000_000_000;
 
 impl Sqs {
-    /// An endpoint without queues. Message ids and task handles follow from `seed`.
+    /// Creates an endpoint without queues. Message ids and task handles are derived from `seed`.
     pub fn new(identity: Identity, seed: u64) -> Self {
         Self {
             identity,
@@ -109,33 +109,34 @@ impl Sqs {
         }
     }
 
-    /// Allows each queue no more messages in flight than this, instead of [`MAX_IN_FLIGHT`]: for tests of programs that reach it.
+    /// Limits the messages in flight of each queue to this number instead of [`MAX_IN_FLIGHT`], for tests of programs that
+    /// reach the limit.
     pub fn limit_in_flight(&mut self, messages: usize) {
         self.max_in_flight = messages;
     }
 
-    /// Who and where the endpoint pretends to be.
+    /// Returns the endpoint's URL, region and account.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// The URL a queue called `name` has or would have.
+    /// Returns the URL that a queue called `name` has or would have.
     pub fn queue_url(&self, name: &str) -> String {
         format!("{}/{}/{name}", self.identity.endpoint_url, self.identity.account)
     }
 
-    /// The ARN a queue called `name` has or would have; redrive policies name queues by it.
+    /// Returns the ARN that a queue called `name` has or would have; redrive policies name queues by ARN.
     pub fn queue_arn(&self, name: &str) -> String {
         format!("arn:aws:sqs:{}:{}:{name}", self.identity.region, self.identity.account)
     }
 
-    /// The queue's name in one of this endpoint's ARNs.
+    /// Returns the queue's name in one of this endpoint's ARNs.
     pub(super) fn name_in_arn<'a>(&self, arn: &'a str) -> Option<&'a str> {
         let name = arn.rsplit(':').next()?;
         (arn == self.queue_arn(name)).then_some(name)
     }
 
-    /// The queue at `url`, with time advanced to `now`.
+    /// Returns the queue at `url`, with time advanced to `now`.
     pub(super) fn queue_at(&mut self, now: Timestamp, url: &str) -> Result<&mut Queue, SqsError> {
         self.run_moves(now);
         let queue = self.queues.get_mut(queue_name(url)).ok_or_else(no_such_queue)?;
@@ -143,7 +144,7 @@ impl Sqs {
         Ok(queue)
     }
 
-    /// Whether a receive on the queue would find something at `now`.
+    /// Returns true if a receive on the queue would find something at `now`.
     ///
     /// # Errors
     ///
@@ -152,8 +153,8 @@ impl Sqs {
         Ok(self.queue_at(now, queue_url)?.store.has_receivable())
     }
 
-    /// The next time at which a receive that finds nothing now could find something without any call in between: a
-    /// visibility timeout or delay ends, a message expires that holds up its group, a move task moves.
+    /// Returns the next time at which a receive could find a message without any call in between: a visibility timeout or delay
+    /// ends, a message that blocks its group expires, or a move task moves a message.
     ///
     /// `None` when there is no such time, or no such queue.
     pub fn next_change(&self, queue_url: &str) -> Option<Timestamp> {
@@ -164,7 +165,7 @@ impl Sqs {
         moves.chain(expiry).chain(queue.store.next_visible_at()).min()
     }
 
-    /// Bytes charged for everything held.
+    /// Returns the bytes charged for all stored data.
     pub(super) fn stored_bytes(&self) -> usize {
         self.queues
             .values()
@@ -173,7 +174,7 @@ impl Sqs {
     }
 }
 
-/// The queue's name in a queue URL; a bare name is its own.
+/// Returns the queue's name in a queue URL; a bare name is returned unchanged.
 pub(crate) fn queue_name(url: &str) -> &str {
     url.trim_end_matches('/').rsplit('/').next().unwrap_or(url)
 }

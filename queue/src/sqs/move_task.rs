@@ -1,4 +1,4 @@
-//! A message move task, running or done.
+//! A message move task.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use crate::api::{ListedMoveTask, MoveTaskStatus};
 use crate::limits::MOVE_RATE;
 use crate::time::Timestamp;
 
-/// One task, running or done.
+/// A task, running or finished.
 #[derive(Debug)]
 pub(super) struct MoveTask {
     pub(super) handle: String,
@@ -25,7 +25,7 @@ impl MoveTask {
         self.status == MoveTaskStatus::Running
     }
 
-    /// When the next message is due: message n moves n intervals after the start.
+    /// Returns the time when the next message is due: message n moves n intervals after the start.
     pub(super) fn next_move_at(&self) -> Option<Timestamp> {
         let rate = self.rate.unwrap_or(*MOVE_RATE.end()).unsigned_abs();
         let due = Duration::from_millis(((self.moved + 1) * 1000).div_ceil(rate));

@@ -1,4 +1,4 @@
-//! Message move tasks: moving a dead-letter queue's messages back, so many a second.
+//! Message move tasks: move a dead-letter queue's messages back at a limited rate.
 //!
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-configure-dead-letter-queue-redrive.html>
 
@@ -19,7 +19,7 @@ use crate::limits::{MAX_LISTED_MOVE_TASKS, MOVE_RATE};
 use crate::message::{Message, State};
 use crate::time::Timestamp;
 
-/// What a task handle says, in the form SQS gives it: JSON in base64.
+/// The content of a task handle, in SQS's format: JSON in base64.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TaskHandle {
@@ -32,9 +32,9 @@ impl Sqs {
     ///
     /// # Errors
     ///
-    /// `ResourceNotFound` when source or destination does not exist; `InvalidParameterValue` when the source is nobody's
-    /// dead-letter queue, the destination is the source or of another type, the rate is outside 1 to 500, or a task is
-    /// already running.
+    /// `ResourceNotFound` if the source or the destination does not exist; `InvalidParameterValue` if the source is not a
+    /// dead-letter queue, the destination is the source or has another type, the rate is outside 1 to 500, or a task is already
+    /// running.
     pub fn start_message_move_task(
         &mut self,
         now: Timestamp,
@@ -90,8 +90,8 @@ impl Sqs {
     ///
     /// # Errors
     ///
-    /// `InvalidParameterValue` for what is not a task handle, `ResourceNotFound` for an unknown task,
-    /// `UnsupportedOperation` for one that no longer runs.
+    /// `InvalidParameterValue` if the text is not a task handle, `ResourceNotFound` for an unknown task, `UnsupportedOperation`
+    /// if the task no longer runs.
     pub fn cancel_message_move_task(
         &mut self,
         now: Timestamp,
@@ -114,7 +114,7 @@ impl Sqs {
         Ok(CancelMessageMoveTaskReply { approximate_number_of_messages_moved: task.moved })
     }
 
-    /// The newest tasks of a dead-letter queue, newest first.
+    /// Returns the newest tasks of a dead-letter queue, newest first.
     ///
     /// # Errors
     ///
@@ -139,7 +139,7 @@ impl Sqs {
         Ok(ListMessageMoveTasksReply { results: newest_first.take(max).map(MoveTask::listed).collect() })
     }
 
-    /// Moves what is due by `now`.
+    /// Moves the messages that are due by `now`.
     pub(super) fn run_moves(&mut self, now: Timestamp) {
         if !self.tasks.iter().any(MoveTask::is_running) {
             return;
@@ -179,7 +179,7 @@ impl Sqs {
         }
     }
 
-    /// Puts a moved message into queue `target` as if it were new: another id, another age, no receives.
+    /// Puts a moved message into queue `target` as a new message: with another id, another age and no receives.
     fn resend(&mut self, now: Timestamp, target: &str, mut message: Message) {
         message.id = self.ids.uuid();
         let queue = self.queues.get_mut(target).expect("the destination was found before");
@@ -195,7 +195,7 @@ impl Sqs {
         queue.store.insert(message, now);
     }
 
-    /// The name of the existing queue with this ARN.
+    /// Returns the name of the existing queue with this ARN.
     fn existing<'a>(&self, parameter: &str, arn: &'a str) -> Result<&'a str, SqsError> {
         self.name_in_arn(arn).filter(|name| self.queues.contains_key(*name)).ok_or_else(|| {
             let message =
@@ -204,7 +204,7 @@ impl Sqs {
         })
     }
 
-    /// Keeps no more finished tasks of a queue than a listing shows, the coming one included.
+    /// Removes old finished tasks, so that with the next task there are not more than a listing shows.
     fn forget_old_tasks(&mut self, source_arn: &str) {
         let of_queue = self.tasks.iter().filter(|task| task.source_arn == source_arn).count();
         if of_queue >= MAX_LISTED_MOVE_TASKS
@@ -215,7 +215,7 @@ impl Sqs {
     }
 }
 
-/// The failure reason when a message does not know the queue it came from and no destination was given.
+/// The failure reason if a message does not contain its source queue and no destination was given.
 const NO_SOURCE: &str = "CouldNotDetermineMessageSource";
-/// The failure reason when the queue to move from or to is gone.
+/// The failure reason if the source or destination queue no longer exists.
 const NO_QUEUE: &str = "AWS.SimpleQueueService.NonExistentQueue";

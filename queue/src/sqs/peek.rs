@@ -1,4 +1,4 @@
-//! Looking into a queue without touching it: for tools and tests. SQS itself has no such thing.
+//! Reads a queue without changing it, for tools and tests. SQS itself has no such operation.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use crate::error::SqsError;
 use crate::message::{Message, State};
 use crate::time::Timestamp;
 
-/// A message as it stands in its queue.
+/// A message in its queue.
 #[derive(Debug, Clone)]
 pub struct PeekedMessage {
     /// The message's id.
     pub message_id: Arc<str>,
-    /// What was sent.
+    /// The message's body.
     pub body: Arc<str>,
     /// The sender's attributes.
     pub attributes: Arc<MessageAttributes>,
@@ -21,39 +21,39 @@ pub struct PeekedMessage {
     pub message_group_id: Option<Arc<str>>,
     /// FIFO: the deduplication id.
     pub deduplication_id: Option<Arc<str>>,
-    /// FIFO: the place in the queue's order.
+    /// FIFO: the position in the queue's order.
     pub sequence_number: Option<Arc<str>>,
-    /// When the message was sent.
+    /// The time when the message was sent.
     pub sent_at: Timestamp,
-    /// When it was first received, if it was.
+    /// The time when it was first received, if it was received.
     pub first_received_at: Option<Timestamp>,
-    /// How often it was received.
+    /// The number of receives.
     pub receive_count: u32,
-    /// In a dead-letter queue: the ARN of the queue that gave the message up.
+    /// In a dead-letter queue: the ARN of the queue from which the message was moved.
     pub dead_letter_source_arn: Option<Arc<str>>,
     /// Visible, delayed or in flight.
     pub state: MessageState,
 }
 
-/// Where a message is on its way.
+/// The state of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MessageState {
     /// Can be received.
     Visible,
-    /// Sent, not to be received before `until`.
+    /// Sent; cannot be received before `until`.
     Delayed {
-        /// When it becomes visible.
+        /// The time when it becomes visible.
         until: Timestamp,
     },
     /// Received, and invisible until `until`.
     InFlight {
-        /// When it becomes visible again.
+        /// The time when it becomes visible again.
         until: Timestamp,
     },
 }
 
 impl Sqs {
-    /// All messages of a queue in the order they came to it. Counts as no receive and changes nothing.
+    /// Returns all messages of a queue in their order of arrival. It is not a receive and changes nothing.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Queues themselves: creating, finding, describing, tagging, purging and deleting them.
+//! Operations on queues: creates, finds, describes, tags, purges and deletes them.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -21,7 +21,7 @@ use crate::store::Store;
 use crate::time::Timestamp;
 
 impl Sqs {
-    /// Creates a queue, or finds the one of that name when its attributes do not contradict.
+    /// Creates a queue, or returns the existing one of that name if its attributes do not conflict.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl Sqs {
         Ok(())
     }
 
-    /// The URL of the queue of that name.
+    /// Returns the URL of the queue with this name.
     pub fn get_queue_url(&self, request: &GetQueueUrl) -> Result<QueueUrlReply, SqsError> {
         if !self.queues.contains_key(&request.queue_name) {
             return Err(no_such_queue());
@@ -93,7 +93,7 @@ impl Sqs {
         Ok(QueueUrlReply { queue_url: self.queue_url(&request.queue_name) })
     }
 
-    /// The URLs of all queues, or of those whose names begin so, in name order.
+    /// Returns the URLs of all queues, or of those whose names begin with a prefix, in name order.
     pub fn list_queues(&self, request: &ListQueues) -> Result<ListQueuesReply, SqsError> {
         let prefix = request.queue_name_prefix.as_deref().unwrap_or_default();
         let names = self.names_after(request.next_token.as_deref()).filter(|name| name.starts_with(prefix));
@@ -101,7 +101,7 @@ impl Sqs {
         Ok(ListQueuesReply { queue_urls, next_token })
     }
 
-    /// The URLs of the queues whose redrive policy names this queue.
+    /// Returns the URLs of the queues whose redrive policy names this queue.
     pub fn list_dead_letter_source_queues(
         &self,
         request: &ListDeadLetterSourceQueues,
@@ -114,7 +114,7 @@ impl Sqs {
         Ok(ListDeadLetterSourceQueuesReply { queue_urls, next_token })
     }
 
-    /// A queue's attributes.
+    /// Returns a queue's attributes.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl Sqs {
         Ok(GetQueueAttributesReply { attributes })
     }
 
-    /// Changes a queue's attributes: all of them, or none on an error.
+    /// Changes a queue's attributes: all of them, or none if there is an error.
     ///
     /// # Errors
     ///
@@ -158,7 +158,7 @@ impl Sqs {
         Ok(())
     }
 
-    /// Deletes all messages of a queue, those in flight included.
+    /// Deletes all messages of a queue, including those in flight.
     ///
     /// # Errors
     ///
@@ -185,20 +185,20 @@ impl Sqs {
         add_tags(&mut queue.tags, request.tags)
     }
 
-    /// Removes tags; keys that are not there are no error.
+    /// Removes tags; keys that do not exist are ignored.
     pub fn untag_queue(&mut self, request: &UntagQueue) -> Result<(), SqsError> {
         let queue = self.queues.get_mut(queue_name(&request.queue_url)).ok_or_else(no_such_queue)?;
         queue.tags.retain(|key, _| !request.tag_keys.contains(key));
         Ok(())
     }
 
-    /// A queue's tags.
+    /// Returns a queue's tags.
     pub fn list_queue_tags(&self, request: &OneQueue) -> Result<ListQueueTagsReply, SqsError> {
         let queue = self.queues.get(queue_name(&request.queue_url)).ok_or_else(no_such_queue)?;
         Ok(ListQueueTagsReply { tags: queue.tags.clone() })
     }
 
-    /// Whether queue `name` may have these settings' dead-letter queue: it exists, is of the same type, and allows it.
+    /// Checks that queue `name` may use the dead-letter queue in these settings: it exists, has the same type, and allows it.
     fn check_dead_letter_queue(&self, name: &str, settings: &Settings) -> Result<(), SqsError> {
         let Some(redrive) = &settings.redrive else { return Ok(()) };
         let invalid = |reason: &str| {
@@ -223,7 +223,7 @@ impl Sqs {
         self.queues.range::<str, _>((start, Bound::Unbounded)).map(|(name, _)| name.as_str())
     }
 
-    /// One page of queue URLs and the token for the next: the last name on this one.
+    /// Returns one page of queue URLs and the token for the next page: the last name on this page.
     fn page<'a>(
         &self,
         mut names: impl Iterator<Item = &'a str>,
@@ -245,7 +245,7 @@ impl Sqs {
 }
 
 impl Queue {
-    /// All attributes in their text form.
+    /// Returns all attributes in their text form.
     fn attributes(&self) -> BTreeMap<String, String> {
         let counts = self.store.counts();
         let computed = [

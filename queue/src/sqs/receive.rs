@@ -15,15 +15,15 @@ use crate::message::{Message, State};
 use crate::time::Timestamp;
 
 impl Sqs {
-    /// Receives what is visible now, without waiting: the shell does the waiting, see [`Sqs::receive_wait`].
+    /// Receives the visible messages without waiting; the caller waits, see [`Sqs::receive_wait`].
     ///
-    /// A message that was received as often as the queue's redrive policy allows is not returned; this is the moment in
-    /// which it moves to the dead-letter queue.
+    /// A message that was received as often as the queue's redrive policy allows is not returned; it moves to the dead-letter
+    /// queue at this moment.
     ///
     /// # Errors
     ///
-    /// `InvalidParameterValue`, `QueueDoesNotExist`, and on standard queues `OverLimit` when 120,000 messages are in
-    /// flight, or the number that [`Sqs::limit_in_flight`] allows.
+    /// `InvalidParameterValue`, `QueueDoesNotExist`, and on standard queues `OverLimit` if the maximum number of messages is in
+    /// flight: 120,000, or the number set by [`Sqs::limit_in_flight`].
     pub fn receive_message(
         &mut self,
         now: Timestamp,
@@ -48,7 +48,7 @@ impl Sqs {
         let max = usize::try_from(max.unwrap_or(1)).unwrap_or(usize::MAX).min(room);
         let visibility = visibility.map_or(queue.settings.visibility, Duration::from_secs);
         let max_receives = queue.settings.redrive.as_ref().map(|redrive| redrive.max_receive_count);
-        // While the dead-letter queue does not exist, its messages have nowhere to go and stay.
+        // If the dead-letter queue does not exist, messages cannot move and stay.
         let max_receives = max_receives.filter(|_| dead_letter_queue.is_some());
         let taken = queue.store.take(max, visibility, max_receives, now);
 
@@ -64,7 +64,7 @@ impl Sqs {
         Ok(ReceiveMessageReply { messages })
     }
 
-    /// How long a receive is to wait for a message: what it asks for, or else the queue's setting.
+    /// Returns how long a receive waits for a message: the request's value, otherwise the queue's setting.
     ///
     /// # Errors
     ///
@@ -80,17 +80,17 @@ impl Sqs {
         }
     }
 
-    /// The name of the existing dead-letter queue of queue `name`.
+    /// Returns the name of queue `name`'s dead-letter queue, if that exists.
     fn dead_letter_queue_of(&self, name: &str) -> Option<String> {
         let redrive = self.queues.get(name)?.settings.redrive.as_ref()?;
         let target = self.name_in_arn(&redrive.dead_letter_target_arn)?;
         self.queues.contains_key(target).then(|| target.to_owned())
     }
 
-    /// Puts a message that was received too often into the dead-letter queue `target`.
+    /// Moves a message that was received too often to the dead-letter queue `target`.
     ///
-    /// It keeps its id, body, attributes and receive count, and on a standard queue its age. On a FIFO queue its age
-    /// starts again and its deduplication id becomes the message id.
+    /// It keeps its id, body, attributes and receive count, and on a standard queue its age. On a FIFO queue its age restarts
+    /// and its deduplication id becomes the message id.
     fn bury(&mut self, now: Timestamp, target: &str, mut message: Message, source: &Arc<str>) {
         let queue = self.queues.get_mut(target).expect("the dead-letter queue was found before");
         message.receipt = None;
@@ -106,7 +106,7 @@ impl Sqs {
 }
 
 impl Queue {
-    /// The message as the receiver sees it.
+    /// Returns the message as the receiver sees it.
     fn show(&self, key: u64, wanted: &Wanted<'_>, sender: &Arc<str>) -> Option<ReceivedMessage> {
         let message = self.store.get(key)?;
         let receipt = message.receipt?.serial;
@@ -123,7 +123,7 @@ impl Queue {
     }
 }
 
-/// Which attributes a receive asks for.
+/// The attributes that a receive requests.
 struct Wanted<'a> {
     system: &'a [String],
     older_system: &'a [String],
@@ -168,7 +168,7 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// The user attributes asked for, with the MD5 of just these.
+    /// Returns the requested user attributes, with the MD5 of only these.
     fn attributes_of(&self, message: &Message) -> (Arc<MessageAttributes>, Option<Arc<str>>) {
         if self.all_user || message.attributes.is_empty() {
             return (Arc::clone(&message.attributes), message.md5_of_attributes.clone());
@@ -190,7 +190,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// An optional parameter, refused in SQS's words when it lies outside its range.
+/// Checks an optional parameter, with SQS's error text if it is out of range.
 fn in_range(name: &str, value: Option<i64>, range: RangeInclusive<i64>) -> Result<Option<u64>, SqsError> {
     match value {
         Some(value) if !range.contains(&value) => {

@@ -17,7 +17,7 @@ use crate::limits::{DELAY_SECS, MAX_BATCH_BYTES, MAX_STORED_BYTES, MESSAGE_OVERH
 use crate::message::{Message, State, attributes_size};
 use crate::time::Timestamp;
 
-/// A message on its way in: what `SendMessage` and a batch entry have in common.
+/// A message to be sent: the common fields of `SendMessage` and a batch entry.
 struct Draft {
     body: String,
     delay_secs: Option<i64>,
@@ -40,7 +40,7 @@ impl Draft {
         (entry.id, draft)
     }
 
-    /// Bytes that count against SQS's limits: system attributes add none.
+    /// Returns the bytes that count against SQS's limits: system attributes do not count.
     fn size(&self) -> usize {
         self.body.len() + attributes_size(&self.attributes)
     }
@@ -51,8 +51,8 @@ impl Sqs {
     ///
     /// # Errors
     ///
-    /// `InvalidMessageContents`, `InvalidParameterValue`, `MissingParameter`, `QueueDoesNotExist`, and `OverLimit` when
-    /// the endpoint's memory is used up ([`MAX_STORED_BYTES`]).
+    /// `InvalidMessageContents`, `InvalidParameterValue`, `MissingParameter`, `QueueDoesNotExist`, and `OverLimit` if the
+    /// endpoint's memory limit is reached ([`MAX_STORED_BYTES`]).
     pub fn send_message(
         &mut self,
         now: Timestamp,
@@ -113,7 +113,7 @@ impl Sqs {
         Ok(reply)
     }
 
-    /// Bytes that may still be stored.
+    /// Returns the number of bytes that may still be stored.
     fn room(&self) -> usize {
         self.max_stored_bytes.saturating_sub(self.stored_bytes())
     }
@@ -209,7 +209,7 @@ impl Queue {
         Ok(reply)
     }
 
-    /// Checks what does not depend on other messages.
+    /// Checks everything that does not depend on other messages.
     fn check(&self, draft: &Draft) -> Result<(), SqsError> {
         checks::body(&draft.body)?;
         let limit = self.settings.max_message_bytes;
@@ -231,7 +231,7 @@ impl Queue {
     fn delay(&self, secs: Option<i64>) -> Result<Duration, SqsError> {
         match secs {
             None => Ok(self.settings.delay),
-            // SQS takes an explicit zero on a FIFO queue, since it asks for nothing.
+            // SQS accepts an explicit zero on a FIFO queue, because it has no effect.
             Some(secs) if self.settings.fifo && secs != 0 => {
                 Err(SqsError::invalid_value("DelaySeconds", secs, NOT_FOR_THIS_TYPE))
             }
@@ -244,7 +244,7 @@ impl Queue {
         }
     }
 
-    /// The id under which the message is deduplicated: always there on a FIFO queue, never on a standard one.
+    /// Returns the id for deduplication: always present on a FIFO queue, never on a standard one.
     fn deduplication_id(&self, draft: &Draft) -> Result<Option<Arc<str>>, SqsError> {
         match &draft.deduplication_id {
             Some(id) if !self.settings.fifo => {

@@ -1,8 +1,8 @@
-//! `DeleteMessage` and `ChangeMessageVisibility`: what a receipt handle is good for.
+//! `DeleteMessage` and `ChangeMessageVisibility`: the operations on a receipt handle.
 //!
-//! A handle belongs to one receive. It is *stale* once the message was received again. Standard queues answer a delete
-//! with a stale handle with success and keep the message, because somebody else holds it now; FIFO queues refuse a
-//! handle whose visibility timeout has passed.
+//! A handle belongs to one receive. It becomes *stale* when the message is received again. If a delete has a stale handle, a
+//! standard queue returns success and keeps the message, because another receiver holds it; FIFO queues refuse a handle whose
+//! visibility timeout has passed.
 
 use std::time::Duration;
 
@@ -19,17 +19,17 @@ use crate::message::{Receipt, State};
 use crate::time::Timestamp;
 
 impl Sqs {
-    /// Deletes the message of a receive. Deleting twice is a success.
+    /// Deletes the message of a receive. Deleting it twice succeeds.
     ///
     /// # Errors
     ///
-    /// `ReceiptHandleIsInvalid`; `QueueDoesNotExist`; on FIFO queues `InvalidParameterValue` when the visibility timeout
-    /// has passed.
+    /// `ReceiptHandleIsInvalid`; `QueueDoesNotExist`; on FIFO queues `InvalidParameterValue` if the visibility timeout has
+    /// passed.
     pub fn delete_message(&mut self, now: Timestamp, request: &DeleteMessage) -> Result<(), SqsError> {
         self.queue_at(now, &request.queue_url)?.delete(now, &request.receipt_handle)
     }
 
-    /// Deletes up to ten messages, each answered on its own.
+    /// Deletes up to ten messages; each has its own result.
     ///
     /// # Errors
     ///
@@ -52,12 +52,12 @@ impl Sqs {
         Ok(SettledBatchReply::of(results))
     }
 
-    /// Sets when the message of a receive becomes visible again, counted from now.
+    /// Sets the time until the message of a receive becomes visible again, counted from now.
     ///
     /// # Errors
     ///
-    /// `InvalidParameterValue` outside 0 to 43,200 seconds, beyond 12 hours since the last receive, and for a message that
-    /// was deleted; on a FIFO queue also for one that was received again, and `MessageNotInflight` when it is visible;
+    /// `InvalidParameterValue` outside 0 to 43,200 seconds, beyond 12 hours since the last receive, and if the message was
+    /// deleted; on a FIFO queue also if the message was received again, and `MessageNotInflight` if it is visible;
     /// `ReceiptHandleIsInvalid`; `QueueDoesNotExist`.
     pub fn change_message_visibility(
         &mut self,
@@ -68,11 +68,11 @@ impl Sqs {
         queue.change_visibility(now, &request.receipt_handle, request.visibility_timeout)
     }
 
-    /// Sets the visibility of up to ten messages, each answered on its own.
+    /// Sets the visibility of up to ten messages; each has its own result.
     ///
     /// # Errors
     ///
-    /// For the batch as a whole, as [`Sqs::delete_message_batch`].
+    /// Returns the errors of [`Sqs::delete_message_batch`] for the batch as a whole.
     pub fn change_message_visibility_batch(
         &mut self,
         now: Timestamp,
@@ -132,7 +132,7 @@ impl Queue {
         let message = self.store.get(parts.message).ok_or_else(gone)?;
         // A handle exists, so the message was received.
         let receipt = message.receipt.ok_or_else(gone)?;
-        // Standard queues accept handles of earlier receives, and changes that come late.
+        // Standard queues accept handles of earlier receives, and late changes.
         if self.settings.fifo && receipt.serial != parts.receipt {
             return Err(gone());
         }

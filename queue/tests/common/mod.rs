@@ -1,5 +1,5 @@
-//! A server and the real SDK's client talking to it.
-#![allow(dead_code, reason = "each test file is a crate of its own and uses what it needs")]
+//! A server, and a client of the real SDK that talks to it.
+#![allow(dead_code, reason = "each test file is a separate crate and uses only some helpers")]
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};

@@ -13,7 +13,7 @@ fn policy(target: &str, max_receive_count: &str) -> String {
     format!(r#"{{"deadLetterTargetArn":"{ARN}:{target}","maxReceiveCount":{max_receive_count}}}"#)
 }
 
-/// Queues `q` and `q-dlq`; messages move at the third receive and are visible again at once.
+/// Creates queues `q` and `q-dlq`; messages move at the third receive and are visible again at once.
 fn desk() -> Desk {
     let mut desk = Desk::new();
     desk.create("q-dlq", &[]).unwrap();
@@ -36,7 +36,7 @@ fn the_move_happens_at_the_receive_after_the_last() {
     let sent = desk.try_send(SendMessage { message_attributes, ..message("q", "x") }).unwrap();
     let sent_at = desk.now;
     receive_twice(&mut desk, "q");
-    assert_eq!(desk.states("q").len(), 1, "it waits in the queue until somebody asks");
+    assert_eq!(desk.states("q").len(), 1, "it stays in the queue until a receive");
     assert!(desk.receive("q").is_empty());
     assert!(desk.states("q").is_empty());
 

@@ -69,7 +69,8 @@ fn one_receive_takes_a_group_in_order_and_then_the_next() {
     assert!(numbers.iter().all(|number| number.len() == 20));
 }
 
-/// What AWS was seen to do: <https://github.com/localstack/localstack/blob/v4.14.0/tests/aws/services/sqs/test_sqs.py>
+/// Behaviour that was observed on AWS:
+/// <https://github.com/localstack/localstack/blob/v4.14.0/tests/aws/services/sqs/test_sqs.py>
 /// (`test_fifo_message_group_visibility_after_terminate_visibility_timeout`, `…_after_change_message_visibility`).
 #[test]
 fn a_message_in_flight_does_not_hold_up_what_is_before_it() {
@@ -88,7 +89,7 @@ fn a_message_in_flight_does_not_hold_up_what_is_before_it() {
 }
 
 #[test]
-fn what_comes_back_waits_for_what_is_before_it() {
+fn a_redelivered_message_waits_for_those_before_it() {
     let mut desk = Desk::with_queue(&[FIFO, ("VisibilityTimeout", "10")]);
     for id in ["1", "2", "3"] {
         desk.send_fifo("q.fifo", "g", id);
@@ -164,7 +165,7 @@ fn an_expired_handle_deletes_nothing() {
 }
 
 #[test]
-fn a_repeated_id_is_dropped_for_five_minutes_even_after_the_delete() {
+fn a_repeated_id_is_dropped_for_five_minutes_even_if_deleted() {
     let mut desk = Desk::with_queue(&[FIFO]);
     let first = desk.send_fifo("q.fifo", "g", "d");
     let handle = desk.receive("q.fifo").remove(0).receipt_handle;

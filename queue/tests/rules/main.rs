@@ -1,4 +1,4 @@
-//! SQS's rules, each as a table or a small story, on the state machine and a clock of the test's own.
+//! SQS's rules, each as a table or a short scenario, on the state machine with a test clock.
 #![allow(clippy::unwrap_used)]
 
 mod dead_letters;
@@ -17,7 +17,7 @@ use drumline_queue::api::{
 };
 use drumline_queue::{ErrorCode, Identity, MessageState, Sqs, SqsError, Timestamp};
 
-/// A state machine and the time it is told.
+/// A state machine with the current time of the test.
 pub(crate) struct Desk {
     pub(crate) sqs: Sqs,
     pub(crate) now: Timestamp,
@@ -28,7 +28,7 @@ impl Desk {
         Self { sqs: Sqs::new(Identity::at("http://localhost"), 1), now: Timestamp::from_secs(1_800_000_000) }
     }
 
-    /// A desk with one queue called `q`, or `q.fifo` when the attributes say so.
+    /// Creates a desk with one queue called `q`, or `q.fifo` if the attributes make it a FIFO queue.
     pub(crate) fn with_queue(attributes: &[(&str, &str)]) -> Self {
         let mut desk = Self::new();
         let fifo = attributes.iter().any(|(name, _)| *name == "FifoQueue");
@@ -67,7 +67,7 @@ impl Desk {
         self.sqs.receive_message(self.now, request).map(|reply| reply.messages)
     }
 
-    /// Up to ten messages with all their attributes.
+    /// Receives up to ten messages with all their attributes.
     pub(crate) fn receive(&mut self, queue: &str) -> Vec<ReceivedMessage> {
         self.try_receive(&receive_up_to(queue, 10)).unwrap()
     }
@@ -109,7 +109,7 @@ pub(crate) fn receive_up_to(queue: &str, max: i64) -> ReceiveMessage {
     }
 }
 
-/// The code of a refusal; a success is the test's failure.
+/// Returns the code of an error; panics for a success.
 pub(crate) fn code<T: std::fmt::Debug>(result: Result<T, SqsError>) -> ErrorCode {
     result.unwrap_err().code
 }

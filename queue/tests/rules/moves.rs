@@ -11,7 +11,7 @@ use crate::{Desk, code};
 
 const ARN: &str = "arn:aws:sqs:us-east-1:000000000000";
 
-/// Queue `q` with dead-letter queue `d`, and `count` messages that went from one to the other.
+/// Creates queue `q` with dead-letter queue `d`, and moves `count` messages from `q` to `d`.
 fn desk(count: usize) -> Desk {
     let mut desk = Desk::new();
     desk.create("d", &[]).unwrap();
@@ -91,7 +91,7 @@ fn a_message_without_a_source_fails_the_task_and_stays() {
     let task = newest(&mut desk);
     assert_eq!(task.status, MoveTaskStatus::Failed);
     assert_eq!(task.failure_reason.as_deref(), Some("CouldNotDetermineMessageSource"));
-    // As SDKs and the AWS CLI read it.
+    // In the form that SDKs and the AWS CLI read.
     assert_eq!(serde_json::to_value(&task).unwrap()["FailureReason"], "CouldNotDetermineMessageSource");
     assert_eq!(task.approximate_number_of_messages_moved, 1);
     assert_eq!(desk.states("d").len(), 1);

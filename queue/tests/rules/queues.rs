@@ -129,7 +129,7 @@ fn defaults_are_those_of_sqs() {
 }
 
 #[test]
-fn counts_tell_visible_delayed_and_in_flight() {
+fn counts_separate_visible_delayed_and_in_flight() {
     let mut desk = Desk::with_queue(&[]);
     desk.send("q", "in flight");
     desk.receive("q");

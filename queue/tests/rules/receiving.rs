@@ -1,4 +1,4 @@
-//! What a receive returns, when, and how often.
+//! The messages that a receive returns, their times and their counts.
 
 use drumline_queue::ErrorCode::*;
 use drumline_queue::api::{MessageAttributeValue, ReceiveMessage, SendMessage, SystemAttributes};
@@ -45,7 +45,7 @@ fn one_message_unless_more_are_asked_for() {
 }
 
 #[test]
-fn a_received_message_is_hidden_and_comes_back() {
+fn a_received_message_is_hidden_and_redelivered() {
     let mut desk = Desk::with_queue(&[("VisibilityTimeout", "5")]);
     desk.send("q", "x");
     assert_eq!(desk.bodies("q"), ["x"]);
@@ -97,7 +97,7 @@ fn retention_ends_every_state() {
 }
 
 #[test]
-fn a_message_that_comes_back_queues_up_behind_those_that_wait() {
+fn a_redelivered_message_goes_behind_those_that_wait() {
     let mut desk = Desk::with_queue(&[("VisibilityTimeout", "5")]);
     desk.send("q", "old");
     desk.receive("q");

@@ -1,4 +1,4 @@
-//! What may be sent, and what the reply says.
+//! The messages that can be sent, and the replies to sends.
 
 use std::collections::BTreeMap;
 

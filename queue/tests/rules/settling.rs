@@ -1,4 +1,4 @@
-//! What a receipt handle is good for, and for how long.
+//! The operations that a receipt handle allows, and for how long.
 
 use drumline_queue::ErrorCode::*;
 use drumline_queue::MessageState;
@@ -9,7 +9,7 @@ use drumline_queue::api::{
 
 use crate::{Desk, code};
 
-/// A desk whose queue has one message in flight, with that receive's handle.
+/// Returns a desk whose queue has one message in flight, and that receive's handle.
 fn in_flight(attributes: &[(&str, &str)]) -> (Desk, String) {
     let mut desk = Desk::with_queue(attributes);
     desk.send("q", "x");
@@ -27,7 +27,7 @@ fn deleting_is_final_and_may_be_repeated() {
 }
 
 #[test]
-fn a_handle_outlives_the_visibility_while_nobody_else_receives() {
+fn a_handle_outlives_the_visibility_without_another_receive() {
     let (mut desk, handle) = in_flight(&[]);
     desk.pass(31);
     desk.delete("q", &handle).unwrap();
@@ -48,7 +48,7 @@ fn a_stale_handle_deletes_nothing_and_says_nothing() {
 }
 
 #[test]
-fn a_stale_handle_of_a_standard_queue_changes_the_visibility_of_the_holders_message() {
+fn a_stale_handle_changes_the_visibility_on_a_standard_queue() {
     let (mut desk, stale) = in_flight(&[]);
     desk.pass(30);
     let fresh = desk.receive("q").remove(0).receipt_handle;
@@ -93,7 +93,7 @@ fn zero_shows_the_message_at_once() {
 }
 
 #[test]
-fn a_lapsed_visibility_of_a_standard_queue_is_renewed_until_the_message_is_received_again() {
+fn a_lapsed_visibility_is_renewed_until_the_next_receive() {
     let (mut desk, handle) = in_flight(&[]);
     desk.pass(30);
     assert_eq!(desk.states("q"), [MessageState::Visible]);
@@ -126,7 +126,7 @@ fn twelve_hours_in_all() {
     desk.hide("q", &handle, 43_199).unwrap();
     desk.pass(43_199);
     assert_eq!(desk.states("q"), [MessageState::Visible]);
-    // The next receive begins again.
+    // The next receive has its own limit.
     let handle = desk.receive("q").remove(0).receipt_handle;
     desk.hide("q", &handle, 43_200).unwrap();
 }
