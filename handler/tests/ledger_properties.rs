@@ -206,7 +206,14 @@ fn the_scripts_lead_everywhere() {
     let calls = ["settled", "unsettled", "call failed", "done before", "moved", "no DLQ"];
     let leases =
         ["renewed", "not renewed", "lease lost", "received again", "isolated", "kept in hand", "stalled"];
-    let receives = ["received", "receive failed", "receive overdue", "empty at once"];
+    let receives = [
+        "received",
+        "received ahead",
+        "received ahead in vain",
+        "receive failed",
+        "receive overdue",
+        "empty at once",
+    ];
     let claims =
         ["claim not renewed", "claim lost", "claim not released", "runs unclaimed", "gave up on its claim"];
     let marks = ["not marked", "result refused", "unmarked", "marked", "waits for a lock"];

@@ -39,6 +39,8 @@ mod limits_of_groups;
 mod limits_receiving;
 #[path = "ledger_scenarios/locks.rs"]
 mod locks;
+#[path = "ledger_scenarios/lookahead.rs"]
+mod lookahead;
 #[path = "ledger_scenarios/marks.rs"]
 mod marks;
 #[path = "ledger_scenarios/order_of_exit.rs"]

@@ -92,6 +92,8 @@ pub(crate) enum Stage {
 
 #[derive(Debug)]
 pub(crate) struct Run {
+    /// When it took its slot.
+    pub(crate) begun_at: Instant,
     pub(crate) started_at: Instant,
     /// The timeout of its type, once that is known.
     pub(crate) timeout: Duration,
@@ -297,6 +299,14 @@ impl Delivery {
     /// Returns true if the end of its lease has been seen to, whatever it is in the middle of.
     pub(crate) fn is_past_lease(&self) -> bool {
         self.is_lost() || matches!(self.stage, Stage::Settling(Settling { past_lease: true, .. }))
+    }
+
+    /// Returns true if it could start if there were a slot.
+    pub(crate) fn waits_for_slot(&self) -> bool {
+        matches!(self.stage, Stage::Waiting)
+            && self.lock_wait.is_none()
+            && self.held.is_none()
+            && self.releasing.is_none()
     }
 
     pub(crate) fn is_lost(&self) -> bool {

@@ -18,6 +18,7 @@ pub(crate) mod ledger_event;
 pub(crate) mod limited_receives;
 pub(crate) mod limits;
 pub(crate) mod lock_waits;
+pub(crate) mod lookahead;
 pub(crate) mod marking;
 pub(crate) mod maybe_ready;
 pub(crate) mod next_job;

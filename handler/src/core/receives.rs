@@ -1,13 +1,14 @@
 //! When to ask for messages, and for how many.
 //!
 //! Decides the number of open receives: one while the queue is quiet, more while every answer is full. Invariants: the
-//! messages asked for never exceed the free places; a receive is asked for ten messages wherever ten places can be
+//! messages asked for never exceed the free places, which the ledger counts; a receive is asked for ten messages wherever ten places can be
 //! free, so that a busy queue costs 0.1 receives per message; a failing queue is asked ever more slowly, one receive at a time ([`ReceiveBackoff`]).
 //!
 //! Limits: [ReceiveMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html).
 
 use std::time::{Duration, Instant};
 
+use crate::core::lookahead::most_ahead;
 use crate::core::pace::Pace;
 use crate::core::receive_backoff::{ReceiveBackoff, ReceiveFailure, Round};
 use crate::core::retry::Jitter;
@@ -20,7 +21,7 @@ const MAX_OPEN: usize = 20;
 
 /// Returns how many receives a queue with this concurrency has open at most.
 pub fn most_open_receives(concurrency: usize) -> usize {
-    concurrency.div_ceil(MAX_RECEIVE).min(MAX_OPEN)
+    (concurrency + most_ahead(concurrency)).div_ceil(MAX_RECEIVE).min(MAX_OPEN)
 }
 
 /// The same of a queue that shares its slots with others: each of its slots may be one receive's.
@@ -51,6 +52,12 @@ const CAREFUL: Duration = Duration::from_secs(60);
 /// A long poll for one message of a queue that shares its slots is answered within this time if the message was there already: then
 /// there may be more. One that came later was sent while the poll was open.
 const AT_ONCE: Duration = Duration::from_millis(500);
+
+/// A full receive takes no longer than that, as far as it counts: what is received ahead is not to wait for long.
+const LONGEST_WAY: Duration = Duration::from_millis(50);
+
+/// The part of its difference by which a receive changes how long the usual one takes is one in this many.
+const TAKES_STEP: u32 = 8;
 
 /// One receive, open or hanging.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,6 +100,8 @@ pub(crate) struct Receives {
     /// Since when free places wait for more to come free.
     gathering_since: Option<Instant>,
     pace: Pace,
+    /// How long a full receive takes, that is, one that waits for no message.
+    takes: Option<Duration>,
     stopped: bool,
     /// The slots are shared with other queues.
     shared: Option<Shared>,
@@ -123,6 +132,7 @@ impl Receives {
             more_waiting: false,
             gathering_since: None,
             pace: Pace::default(),
+            takes: None,
             stopped: false,
             shared: None,
         }
@@ -158,8 +168,8 @@ impl Receives {
         Self { each: MAX_RECEIVE, starts_careful: false, ..self }
     }
 
-    /// The next receive to open for `free` places, if any.
-    pub(crate) fn next(&mut self, now: Instant, free: usize, concurrency: usize) -> Option<Receive> {
+    /// The next receive to open for the free ones of these places, if any.
+    pub(crate) fn next(&mut self, now: Instant, free: usize, places: usize) -> Option<Receive> {
         if !self.may_open(now) {
             if self.shared.is_some() {
                 self.gathering_since = None;
@@ -177,8 +187,8 @@ impl Receives {
         }
         let (each, enough) = match &self.shared {
             Some(shared) if shared.is_idle => (1, 1),
-            Some(shared) => (self.each, self.each.min(shared.share).min(concurrency)),
-            None => (self.each, self.each.min(concurrency)),
+            Some(shared) => (self.each, self.each.min(shared.share).min(places)),
+            None => (self.each, self.each.min(places)),
         };
         if unreserved < enough {
             // Only a lone receive may ask for few. Slots that are shared do not wait for the others to end.
@@ -233,6 +243,9 @@ impl Receives {
         self.backoff.succeeded();
         let Some(open) = self.close(id) else { return false };
         self.more_waiting = count >= open.receive.max;
+        if self.more_waiting {
+            self.has_taken(now.saturating_duration_since(open.since));
+        }
         if let Some(shared) = &mut self.shared {
             let was_there = open.receive.is_short || now < open.since + AT_ONCE;
             shared.is_idle = count == 0 || !was_there;
@@ -254,6 +267,18 @@ impl Receives {
             self.width = (self.width + 1).min(self.most);
         }
         false
+    }
+
+    /// A full receive has taken this long. One that waited for messages first counts as one from far away.
+    fn has_taken(&mut self, time: Duration) {
+        let time = time.min(LONGEST_WAY);
+        let usual = self.takes.unwrap_or(time);
+        self.takes = Some(usual - usual / TAKES_STEP + time / TAKES_STEP);
+    }
+
+    /// How long a full receive takes, at most 50 ms; `None` until one was full.
+    pub(crate) fn takes(&self) -> Option<Duration> {
+        self.takes
     }
 
     /// A receive has failed. Returns the time until the next one, if the failure is worth a report.

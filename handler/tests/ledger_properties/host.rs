@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use drumline::core::{
     Action, Call, CallError, CancelReason, Claim, Claims, DeliveryId, DrainSummary, Effect, Ending, Jitter,
-    JobResult, Ledger, LedgerEvent, Limits, Outcome, PauseReason, Permit, Policy, Receive, Replies,
-    RunReport, SlotPool, SlotRules,
+    JobResult, Ledger, LedgerEvent, Limits, MAX_RECEIVE, Outcome, PauseReason, Permit, Policy, Receive,
+    Replies, RunReport, SlotPool, SlotRules,
 };
+use drumline::message::Message;
 use serde_json::value::RawValue;
 
 use crate::rival::Rival;
@@ -124,7 +125,28 @@ impl Host {
             host.pool = Some(pool);
             host.restart(&setting.policy());
         }
+        if setting.is_quick {
+            host.runs_short_jobs();
+        }
         host
+    }
+
+    /// Its jobs take no time, and its receives some, until it knows that.
+    fn runs_short_jobs(&mut self) {
+        // It is no longer careful.
+        for _ in 0..3 {
+            self.wait(WAIT_TIME);
+            self.obliges();
+        }
+        for _ in 0..6 {
+            for _ in 0..MAX_RECEIVE {
+                self.sqs.send(self.now, 0, 0);
+            }
+            self.wait(Duration::from_millis(10));
+            self.obliges();
+        }
+        // What led to something is the script.
+        self.watch.seen.clear();
     }
 
     /// The other queue that shares the slots is gone, and all slots are free for this one.
@@ -479,7 +501,7 @@ impl Host {
                 assert!(
                     self.drops_notes
                         || self.watch.undecided + asked_for
-                            <= slots + self.watch.locked.len() + self.most_behind_held(),
+                            <= slots + self.most_ahead() + self.watch.locked.len() + self.most_behind_held(),
                     "a place for all that is asked for"
                 );
                 assert!((1..=10).contains(&receive.max));
@@ -491,8 +513,9 @@ impl Host {
             Effect::Event(note) => {
                 if !self.drops_notes {
                     self.watch.notes(&note);
-                    if let Some(message) = self.released_by_a_pause(&note) {
-                        self.watch.is_released(message, self.now);
+                    if let Some(message) = self.released_unrun(&note) {
+                        let is_busy = self.ledger.running() > 0;
+                        self.watch.is_released(message, is_busy, self.now);
                     }
                 }
             }
@@ -511,7 +534,7 @@ impl Host {
 
     /// The message that goes back without a run, if neither a drain, nor its message group, nor the lack of a place can be
     /// the cause.
-    fn released_by_a_pause(&self, note: &LedgerEvent) -> Option<usize> {
+    fn released_unrun<'a>(&self, note: &'a LedgerEvent) -> Option<&'a Message> {
         // What has waited for a lock takes its place back, which a receive on its way may bring a message for.
         let no_place = self.brought_too_late > 0
             || self.watch.seen.contains("waits for a lock")
@@ -519,7 +542,7 @@ impl Host {
         let other_causes = self.watch.drains || self.ledger.policy().fifo || no_place;
         match note {
             LedgerEvent::Decided { message, outcome: Outcome::Requeue, run: None, .. } if !other_causes => {
-                Some(index(&message.id))
+                Some(message)
             }
             _ => None,
         }

@@ -110,6 +110,8 @@ pub(crate) struct Setting {
     pub(crate) is_limited: bool,
     /// It shares its slots with another queue.
     pub(crate) shares_slots: bool,
+    /// It has run short jobs before the script begins, so that it receives ahead.
+    pub(crate) is_quick: bool,
 }
 
 pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Setting> {
@@ -119,21 +121,31 @@ pub(crate) fn setting(fifo: bool, on_lambda: bool) -> impl Strategy<Value = Sett
     let claims =
         prop_oneof![2 => Just(Claims::Off), 6 => Just(Claims::Required), 2 => Just(Claims::BestEffort)];
     let timeouts = prop_oneof![Just(5), Just(900), Just(100_000)];
-    (1..=12_usize, leases, timeouts, paths, claims, prop::bool::weighted(0.3), any::<bool>()).prop_map(
-        move |(concurrency, lease_secs, timeout_secs, dead_letter, claims, is_limited, shares_slots)| {
-            Setting {
-                fifo,
+    (1..=12_usize, leases, timeouts, paths, claims, prop::bool::weighted(0.3), any::<(bool, bool)>())
+        .prop_map(
+            move |(
                 concurrency,
                 lease_secs,
                 timeout_secs,
                 dead_letter,
-                on_lambda,
                 claims,
                 is_limited,
-                shares_slots: shares_slots && !on_lambda,
-            }
-        },
-    )
+                (shares_slots, is_quick),
+            )| {
+                Setting {
+                    fifo,
+                    concurrency,
+                    lease_secs,
+                    timeout_secs,
+                    dead_letter,
+                    on_lambda,
+                    claims,
+                    is_limited,
+                    shares_slots: shares_slots && !on_lambda,
+                    is_quick: is_quick && !on_lambda,
+                }
+            },
+        )
 }
 
 impl Setting {

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use drumline::core::{
@@ -14,6 +15,9 @@ use crate::sqs::{Sqs, TWELVE_HOURS, index};
 
 /// For how long a pause keeps in hand what has not started.
 const KEPT_IN_HAND: Duration = Duration::from_secs(60);
+
+/// For how long a message that was received ahead waits for a slot.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// For how long a settlement waits for the answer to a renewal.
 const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(1);
@@ -399,9 +403,17 @@ impl Watch {
         }
     }
 
-    /// A message goes back without a run, and nothing but a pause can be the cause.
-    pub(crate) fn is_released(&mut self, message: usize, now: Instant) {
-        let since = self.kept_since.expect("a pause keeps it in hand");
+    /// A message goes back without a run, and nothing can be the cause but a pause, or jobs that keep their slots.
+    pub(crate) fn is_released(&mut self, message: &Message, is_busy: bool, now: Instant) {
+        let received_at = self.received_at[&message.receipt];
+        let max_receives = self.policy.receives.at_most().map_or(u32::MAX, NonZeroU32::get);
+        let message_receives = message.receive_count;
+        let message = index(&message.id);
+        let Some(since) = self.kept_since else {
+            self.seen.insert("received ahead in vain");
+            assert!(is_busy && received_at + AHEAD <= now, "m{message} waits for a slot for a second");
+            return assert!(message_receives < max_receives, "m{message} would be in the DLQ");
+        };
         assert!(now >= since + KEPT_IN_HAND, "m{message} is kept for its time");
         self.seen.insert("released by a pause");
         assert!(self.released.insert(message), "m{message} is released once in an episode");

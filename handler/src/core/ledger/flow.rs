@@ -60,11 +60,15 @@ impl Ledger {
         // A receive that was given up for lost may still bring messages for which there is no place any more.
         let slots = self.policy.concurrency.get() + self.lock_waits.asking() + self.behind_held();
         let taken = self.waiting + self.running;
-        let no_slot = self.receives.is_some() && taken > slots && taken > slots + self.started_from_hold();
+        let places = slots + self.lookahead.places();
+        let no_slot = self.receives.is_some() && taken > places && taken > places + self.started_from_hold();
         if no_slot || self.is_released_at_once(id) {
             self.conclude_released(at, id, Duration::ZERO);
         } else if is_head {
             self.make_ready(at, id);
+            if taken > slots && self.lookahead.places() > 0 && self.ready.back() == Some(&id) {
+                self.lookahead.waits(at, id);
+            }
         }
     }
 
@@ -141,6 +145,7 @@ impl Ledger {
         let (deadline, latest_deadline) = (delivery.deadline(now, timeout), delivery.last_moment());
         let permit = delivery.permit.take();
         let run = Run {
+            begun_at: now,
             started_at: now,
             timeout,
             deadline,
@@ -245,6 +250,9 @@ impl Ledger {
         let receives = NonZeroU32::new(message.receive_count).unwrap_or(NonZeroU32::MIN);
         let took = ended_at.saturating_duration_since(run.started_at);
         let was_probe = self.pauses.probe_ended(id);
+        if report.ending.ran() {
+            self.lookahead.job_ended(now.saturating_duration_since(run.begun_at));
+        }
         self.learn_job_time(took, &report.ending);
         if self.keeps_unattempted(now, id, stopped, &report.ending, was_probe) {
             let RunReport { ending, job_type, identity, correlation_id, .. } = report;

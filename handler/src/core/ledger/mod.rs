@@ -17,6 +17,7 @@ mod in_hand;
 mod jobs;
 mod limited;
 mod locks;
+mod lookahead;
 mod pausing;
 mod pool_share;
 mod probing;

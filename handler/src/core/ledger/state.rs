@@ -20,6 +20,7 @@ use crate::core::ledger_event::LedgerEvent;
 use crate::core::limited_receives::LimitedReceives;
 use crate::core::limits::{HeldMessages, Limits, WaitReports};
 use crate::core::lock_waits::LockWaits;
+use crate::core::lookahead::Lookahead;
 use crate::core::outcome_cache::OutcomeCache;
 use crate::core::pause::Pauses;
 use crate::core::policy::{InvalidPolicy, Policy};
@@ -35,8 +36,8 @@ use crate::message::sqs_message::Message;
 /// [`effects`](Self::next_effect), and calls `tick` again at the [`timeout`](Self::timeout) at the latest.
 ///
 /// Invariants, each a property test: every delivery ends in exactly one outcome, or is reported as abandoned; a message
-/// is deleted only after its handler's success or a confirmed copy in the DLQ; at most `concurrency` runs at once, and
-/// at most as many deliveries again wait for SQS to confirm them; no call is made for a lease that has ended; within a
+/// is deleted only after its handler's success or a confirmed copy in the DLQ; at most `concurrency` runs at once; at most that
+/// many deliveries wait or run, or twice as many while jobs are short, and as many again wait for SQS to confirm them; no call is made for a lease that has ended; within a
 /// lane nothing starts before its predecessor is settled; a lost reply holds a place no longer than its lease.
 ///
 /// The loop of any host, whole:
@@ -90,6 +91,8 @@ pub struct Ledger {
     pub(super) ready: VecDeque<DeliveryId>,
     pub(super) quarantine: Quarantine,
     pub(super) lock_waits: LockWaits,
+    /// The messages that are received before there are slots for them.
+    pub(super) lookahead: Lookahead,
     pub(super) limits: Option<Limits>,
     /// The messages that wait for their limits.
     pub(super) held: HeldMessages,
@@ -139,6 +142,7 @@ impl Ledger {
             ready: VecDeque::new(),
             quarantine: Quarantine::new(concurrency),
             lock_waits: LockWaits::default(),
+            lookahead: Lookahead::default(),
             limits: None,
             held: HeldMessages::default(),
             limited_receives: LimitedReceives::default(),

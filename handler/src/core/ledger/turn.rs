@@ -73,6 +73,7 @@ impl Ledger {
         self.check_due(now);
         // What left without a run may have been the next to ask for a lock.
         self.start_ready(now);
+        self.release_overdue(now);
         self.flush(now);
         self.ask_for_messages(now);
         self.report_waits(now);
@@ -94,6 +95,7 @@ impl Ledger {
         let batches = [self.deletes.timeout(), self.visibilities.timeout()];
         let pauses = self.pauses.timeout();
         let limits = [self.held_timeout(), self.limited_receives.timeout(), self.emptied_at()];
+        let limits = limits.into_iter().chain([self.overdue_timeout()]);
         let own = [self.next_check, self.quarantine.timeout(), receives, drain, pauses];
         let times = batches.into_iter().chain(own).chain(limits);
         times.flatten().min()
@@ -106,6 +108,11 @@ impl Ledger {
 
     /// The messages that could be started besides those in hand, if there are slots.
     pub(super) fn room(&self) -> usize {
+        self.room_beside(0)
+    }
+
+    /// The same with so many places besides the slots.
+    pub(super) fn room_beside(&self, ahead: usize) -> usize {
         if self.draining.is_some() || self.quarantine.is_active() {
             return 0;
         }
@@ -117,6 +124,7 @@ impl Ledger {
         // Settlements have room of their own, so that polling overlaps with them; when it is full, SQS is slow to
         // confirm, and more messages would only lose their leases here.
         let behind_held = self.behind_held();
+        let slots = slots + ahead;
         let for_work = (slots + behind_held).saturating_sub(self.waiting + self.running);
         // What waits for a lock or a limit is bounded by itself, and keeps no other message away.
         let parked = self.lock_waits.parked() + self.held.count() + behind_held;
@@ -149,14 +157,16 @@ impl Ledger {
     }
 
     fn ask_for_messages(&mut self, now: Instant) {
-        let demand = if self.is_judging() { 0 } else { self.demand() };
+        let ahead = self.look_ahead();
+        let room = if self.is_judging() { 0 } else { self.room_beside(ahead) };
+        let demand = room.min(self.slots_for_messages());
         let demand = self.demand_under_limits(now, demand);
         let are_few = self.limited_receives.are_few();
         self.tick_receives(now);
         let Some(receives) = &mut self.receives else { return };
         // Few that are asked for have been gathered before.
-        let concurrency = if are_few { 1 } else { self.policy.concurrency.get() };
-        while let Some(receive) = receives.next(now, demand, concurrency) {
+        let places = if are_few { 1 } else { self.policy.concurrency.get() + ahead };
+        while let Some(receive) = receives.next(now, demand, places) {
             self.effects.push_back(Effect::Receive(receive));
         }
     }

@@ -27,16 +27,16 @@ impl EndedJobs {
 
 /// How long the jobs of a queue take, in seconds.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct JobTimes {
+pub(crate) struct JobTimes {
     /// The usual length.
-    pub(super) usual: f64,
+    pub(crate) usual: f64,
     /// The longest length lately.
-    pub(super) longest: f64,
+    pub(crate) longest: f64,
 }
 
 impl JobTimes {
     /// Adds jobs to what is known.
-    pub(super) fn with(known: Option<Self>, ended: EndedJobs) -> Option<Self> {
+    pub(crate) fn with(known: Option<Self>, ended: EndedJobs) -> Option<Self> {
         if ended.count == 0 {
             return known;
         }

@@ -10,7 +10,7 @@ mod rules;
 mod shared_shares;
 mod shares;
 
-pub(crate) use job_times::EndedJobs;
+pub(crate) use job_times::{EndedJobs, JobTimes};
 pub use member::SlotMember;
 pub use pool::{MemberSnapshot, SlotPool};
 pub use rules::{Priority, SlotRules, reserved_slots};
