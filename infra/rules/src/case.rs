@@ -1,10 +1,10 @@
-//! The question that rules answer: a stack, and the circumstances in which it is judged.
+//! The input of rules: a stack, and the options for its check.
 
 use std::collections::BTreeMap;
 
 use crate::model::Stack;
 
-/// Who reads the environment of a process.
+/// The program that reads a process's environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Host {
     /// The consumer, in a container.
@@ -13,22 +13,22 @@ pub enum Host {
     Lambda,
 }
 
-/// Reads an environment as the runtime does; the error is all problems. What only the deployment knows is not among the
-/// variables, except for queue URLs, which are made up.
+/// Reads an environment as the runtime does, and returns all problems as the error. Values that are known only after the
+/// deployment are not among the variables, except for queue URLs, which are made up.
 pub type EnvironmentCheck<'a> = &'a dyn Fn(&BTreeMap<String, String>, Host) -> Result<(), Vec<String>>;
 
-/// How to check.
+/// The options of a check.
 #[derive(Default, Clone, Copy)]
 pub struct Options<'a> {
-    /// The runtime's own parser, for rule E09. Without it that part of the rule is not checked.
+    /// The runtime's own parser, for rule E09. Without it, that part of the rule is not checked.
     pub environment: Option<EnvironmentCheck<'a>>,
 }
 
-/// What a rule is asked about.
+/// The input of one rule.
 pub(crate) struct Case<'a> {
-    /// The stack to judge.
+    /// The stack to check.
     pub(crate) stack: &'a Stack,
-    /// All stacks that are used together, at their defaults, the one to judge among them.
+    /// All stacks that are used together, at their defaults, including the one to check.
     pub(crate) together: &'a [Stack],
     pub(crate) options: &'a Options<'a>,
 }

@@ -1,5 +1,5 @@
-//! Judging templates: every rule at the parameters' defaults and with the optional parts switched on or off, and some at each
-//! parameter's bounds too.
+//! Checks templates: every rule at the parameters' defaults and with the optional parts switched on or off, and some rules also
+//! at each parameter's bounds.
 
 use std::collections::BTreeMap;
 
@@ -18,13 +18,13 @@ use crate::views::payload_buckets::payload_buckets;
 use crate::views::policies::queue_policies;
 use crate::views::tasks::tasks;
 
-/// Judges templates that are used together: of one service, say. Findings are in the order of templates and rules. A
-/// template without queues, their workers, payloads or metrics has none.
+/// Checks templates that are used together, for example those of one service. Findings are in the order of templates and rules.
+/// A template without queues, their workers, payloads or metrics has none.
 pub fn check(templates: &[Template], options: &Options<'_>) -> Vec<Finding> {
     judge_all(templates, options, true)
 }
 
-/// Judges templates at their parameters' defaults only, which is a fraction of the work of [`check`].
+/// Checks templates only at their parameters' defaults, which is a fraction of the work of [`check`].
 pub fn check_at_defaults(templates: &[Template], options: &Options<'_>) -> Vec<Finding> {
     judge_all(templates, options, false)
 }
@@ -34,7 +34,7 @@ fn judge_all(templates: &[Template], options: &Options<'_>, at_variants: bool) -
     let mut findings = Vec::new();
     for (template, stack) in templates.iter().zip(&together) {
         let variants = if at_variants { variants(&stack.parameters) } else { Vec::new() };
-        // A stack is built when its turn comes: all variants' at once would take much memory.
+        // Stacks are built one at a time, because all variants together would take much memory.
         let built = |variant: &Variant| template.stack(&variant.values);
         if !is_about_queues(stack) && !variants.iter().any(|variant| is_about_queues(&built(variant))) {
             continue;
@@ -62,7 +62,7 @@ fn at_defaults(template: &Template) -> Stack {
     if values.is_empty() { undecided } else { template.stack(&values) }
 }
 
-/// Whether there is anything in a stack that the rules are for.
+/// Returns true if a stack contains anything that the rules apply to.
 fn is_about_queues(stack: &Stack) -> bool {
     let has = |kind| stack.of_kind(kind).next().is_some();
     has("AWS::SQS::Queue")
@@ -80,7 +80,7 @@ fn judge(rule: &Rule, case: &Case<'_>, variant: Option<&str>, findings: &mut Vec
     (rule.check)(case, &mut report);
     let before = findings.len();
     for (place, mut problem) in report.found {
-        // A problem at the defaults too, or at another variant, is reported once.
+        // A problem that also occurs at the defaults, or at another variant, is reported once.
         let is_same = |finding: &Finding| finding.rule == rule.id && finding.place.is_same(&place);
         if variant.is_some() && findings[..before].iter().any(is_same) {
             continue;

@@ -1,4 +1,4 @@
-//! What a rule has found.
+//! The finding of a rule.
 
 use std::fmt;
 
@@ -13,42 +13,42 @@ use crate::value::{is_unclear, token_name};
 pub struct Finding {
     /// The rule's id, such as `Q04`.
     pub rule: &'static str,
-    /// What a template passes by.
+    /// The requirement that the place does not meet.
     pub title: &'static str,
     /// The file, or the module's folder.
     pub file: String,
-    /// Where in it.
+    /// The place in the file.
     pub place: Place,
-    /// What is there.
+    /// The problem at this place.
     #[serde(rename = "found")]
     pub problem: String,
-    /// Why it matters.
+    /// The reason why it matters.
     pub reason: &'static str,
-    /// What to do about it.
+    /// The advice how to fix it.
     #[serde(rename = "mend")]
     pub fix: &'static str,
 }
 
-/// Where something is in a template.
+/// A place in a template.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Place {
-    /// The resource's logical id, or the parameter's or output's name; `None` for the template as a whole.
+    /// The resource's logical ID, or the name of the parameter or output. `None` for the template as a whole.
     pub name: Option<String>,
-    /// The property, with dots; empty for the resource as a whole.
+    /// The property, with dots. Empty for the resource as a whole.
     pub path: String,
-    /// The line, where it is known.
+    /// The line, if it is known.
     pub line: Option<usize>,
 }
 
 impl Place {
-    /// Returns true if two places are one in the file: a position in a list may differ with the list's optional items.
+    /// Returns true if two places are the same in the file. A position in a list can differ with the list's optional items.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.name == other.name && (self.path == other.path || self.line.is_some() && self.line == other.line)
     }
 }
 
 impl fmt::Display for Finding {
-    /// One paragraph: place, finding, reason, mend.
+    /// Writes one paragraph: place, problem, reason, fix.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file)?;
         if let Some(line) = self.place.line {
@@ -65,7 +65,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What the check of one rule has found in a stack. What hangs on a value that only the deployment knows is left out.
+/// The findings of one rule in a stack. Findings that depend on a value known only after the deployment are left out.
 pub(crate) struct Report<'a> {
     stack: &'a Stack,
     pub(crate) found: Vec<(Place, String)>,
@@ -76,14 +76,14 @@ impl<'a> Report<'a> {
         Self { stack, found: Vec::new() }
     }
 
-    /// At a property of a resource, by JSON pointer; the empty pointer is the resource.
+    /// Reports a problem at a property of a resource, by JSON pointer. The empty pointer is the resource.
     pub(crate) fn at(&mut self, id: &str, resource: &Resource, pointer: &str, found: impl Into<String>) {
         if !self.hangs_on_deployment(resource, pointer) {
             self.certainly_at(id, resource, pointer, found);
         }
     }
 
-    /// The same, for what is so whatever the deployment brings.
+    /// Reports a problem that does not depend on the deployment's values.
     pub(crate) fn certainly_at(
         &mut self,
         id: &str,
@@ -96,18 +96,19 @@ impl<'a> Report<'a> {
         self.found.push((place, found.into()));
     }
 
-    /// At a parameter.
+    /// Reports a problem of a parameter.
     pub(crate) fn parameter(&mut self, name: &str, parameter: &Parameter, found: impl Into<String>) {
         let place = Place { name: Some(name.to_owned()), line: parameter.line, ..Place::default() };
         self.found.push((place, found.into()));
     }
 
-    /// In the template as a whole.
+    /// Reports a problem of the template as a whole.
     pub(crate) fn whole(&mut self, line: Option<usize>, found: impl Into<String>) {
         self.found.push((Place { line, ..Place::default() }, found.into()));
     }
 
-    /// Whether a property, or what it is a part of, is the deployment's; or a part of it that cannot be worked out.
+    /// Returns true if a property, or a value around it, is known only after the deployment, or if a part of it cannot be
+    /// evaluated.
     fn hangs_on_deployment(&self, resource: &Resource, pointer: &str) -> bool {
         let is_parameter = |text: &str| {
             let parameter = token_name(text).and_then(|name| self.stack.parameters.get(name));

@@ -1,7 +1,7 @@
-//! What rules look at: a stack, whatever language it was written in.
+//! The rules' view of a stack, independent of the template's language.
 //!
-//! Values are plain JSON with every reference resolved as far as the parameters' values allow. What only a deployment
-//! knows stays in the text as a token:
+//! Values are plain JSON with every reference resolved as far as the parameters' values allow. A value that is known only after
+//! the deployment stays in the text as a token:
 //!
 //! | token | is |
 //! |---|---|
@@ -10,33 +10,33 @@
 //! | `${AWS::Region}` | a pseudo parameter: `Partition`, `Region`, `AccountId`, `URLSuffix`, `StackName` |
 //! | `${Fn::…}` | what cannot be worked out at all |
 //!
-//! So two values that are the same text are the same. A queue's ARN is always [`queue_arn`] of its name where that is
-//! known, whether a template refers to the resource or builds the ARN.
+//! So two values with the same text are equal. A queue's ARN is always [`queue_arn`] of its name if the name is known, whether
+//! a template refers to the resource or builds the ARN.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// What a template or a module deploys, at one choice of its parameters' values.
+/// The resources that a template or a module deploys, for one choice of its parameters' values.
 #[derive(Debug, Clone, Default)]
 pub struct Stack {
     /// The file, or the module's folder.
     pub file: String,
     /// The language it was written in.
     pub dialect: Dialect,
-    /// What the template says about itself.
+    /// The template's description.
     pub description: String,
-    /// By name, in `CamelCase` in every dialect: Terraform's `max_tasks` is `MaxTasks`.
+    /// Parameters by name, in `CamelCase` in every dialect: Terraform's `max_tasks` is `MaxTasks`.
     pub parameters: BTreeMap<String, Parameter>,
-    /// By logical id. Those whose condition is known to be false are left out.
+    /// Resources by logical ID. Those whose condition is known to be false are left out.
     pub resources: BTreeMap<String, Resource>,
-    /// By name, in `CamelCase`.
+    /// Outputs by name, in `CamelCase`.
     pub outputs: BTreeMap<String, Output>,
-    /// References from conditions, rules, locals: neither in a resource nor in an output.
+    /// References from conditions, rules and locals: outside resources and outputs.
     pub references: Vec<Reference>,
-    /// Logical ids of all resources, those under a false condition too.
+    /// Logical IDs of all resources, including those under a false condition.
     pub declared: Vec<String>,
-    /// Lines on which a linter is told to look away.
+    /// Lines on which a linter is configured to ignore a problem.
     pub lint_ignores: Vec<usize>,
 }
 
@@ -46,38 +46,38 @@ pub enum Dialect {
     /// CloudFormation or SAM, in YAML or JSON.
     #[default]
     CloudFormation,
-    /// A Terraform module. Its separate redrive, redrive-allow and queue policy resources are merged or mapped to what
-    /// CloudFormation has.
+    /// A Terraform module. Its separate resources for redrive, redrive-allow and queue policies are merged or mapped to those
+    /// of CloudFormation.
     Terraform,
 }
 
 /// A parameter, or a module's input variable.
 #[derive(Debug, Clone, Default)]
 pub struct Parameter {
-    /// `String`, `Number`, `CommaDelimitedList`, or another type as CloudFormation names it.
+    /// `String`, `Number`, `CommaDelimitedList`, or another CloudFormation type.
     pub kind: String,
-    /// What it is without a choice.
+    /// The default value.
     pub default: Option<Value>,
-    /// What it is in this stack: what was chosen, or the default.
+    /// The value in this stack: the chosen one, or the default.
     pub value: Option<Value>,
-    /// The least number allowed.
+    /// The minimum.
     pub min: Option<f64>,
-    /// The greatest number allowed.
+    /// The maximum.
     pub max: Option<f64>,
-    /// All values allowed, where they are listed.
+    /// All allowed values, if they are listed.
     pub allowed: Vec<Value>,
-    /// The pattern that a text has to match.
+    /// The pattern that a text must match.
     pub pattern: Option<String>,
-    /// The greatest length of a text.
+    /// The maximum length of a text.
     pub max_length: Option<u64>,
-    /// What it is for.
+    /// The description.
     pub description: String,
-    /// Where it is declared.
+    /// The line of the declaration.
     pub line: Option<usize>,
 }
 
 impl Parameter {
-    /// Returns true if a deployment may set it to this text. False for a pattern that is not understood here, such as one with
+    /// Returns true if a deployment may set it to this text. False for a pattern that is not supported here, such as one with
     /// look-around.
     pub(crate) fn takes(&self, text: &str) -> bool {
         let fits = |pattern: &String| {
@@ -87,79 +87,79 @@ impl Parameter {
     }
 }
 
-/// A resource under CloudFormation's type and property names.
+/// A resource with CloudFormation's type and property names.
 #[derive(Debug, Clone, Default)]
 pub struct Resource {
-    /// Such as `AWS::SQS::Queue`.
+    /// The type, such as `AWS::SQS::Queue`.
     pub kind: String,
-    /// With references resolved; an object. A property set to no value is left out.
+    /// The properties, an object with references resolved. A property set to no value is left out.
     pub properties: Value,
-    /// Where the properties refer to other things.
+    /// The references in the properties.
     pub references: Vec<Reference>,
-    /// Resources it is told to wait for.
+    /// The resources in `DependsOn`.
     pub depends_on: Vec<String>,
     /// `Delete` or `Retain` and so on; Terraform's `prevent_destroy` is `Retain`.
     pub deletion_policy: Option<String>,
-    /// The same for a replacement; Terraform's `prevent_destroy` is `Retain` here too.
+    /// The same for a replacement. Terraform's `prevent_destroy` is `Retain` here too.
     pub update_replace_policy: Option<String>,
-    /// What the template says about it for tools and readers.
+    /// The metadata for tools and readers.
     pub metadata: Value,
-    /// Lines by pointer into the properties; the empty pointer is the resource.
+    /// Lines, by pointer into the properties. The empty pointer is the resource.
     pub lines: BTreeMap<String, usize>,
 }
 
 /// An output.
 #[derive(Debug, Clone, Default)]
 pub struct Output {
-    /// With references resolved.
+    /// The value, with references resolved.
     pub value: Value,
-    /// What it is for.
+    /// The description.
     pub description: String,
-    /// What it refers to.
+    /// The references in the value.
     pub references: Vec<Reference>,
 }
 
-/// That something refers to something.
+/// A reference from one place to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// Where, as a JSON pointer into the properties (or the output's value) as they are once resolved.
+    /// The place, as a JSON pointer into the resolved properties (or the output's value).
     pub at: String,
-    /// What to.
+    /// The target.
     pub to: Target,
 }
 
-/// What a reference is to.
+/// The target of a reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// A parameter.
     Parameter(String),
-    /// A resource: the whole of it (`Ref`), or an attribute.
+    /// A resource as a whole (`Ref`), or an attribute of it.
     Resource {
-        /// Its logical id.
+        /// The resource's logical ID.
         id: String,
         /// The attribute.
         attribute: Option<String>,
     },
-    /// `AWS::Region` and the like.
+    /// A pseudo parameter such as `AWS::Region`.
     Pseudo(String),
     /// Another stack's export.
     Import,
-    /// A name that nothing has.
+    /// A name that does not exist.
     Missing(String),
 }
 
-/// The ARN of a queue of this stack's account and region, by its name.
+/// Returns the ARN of a queue in this stack's account and region, by its name.
 pub fn queue_arn(name: &str) -> String {
     format!("arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}")
 }
 
-/// The ARN of a DynamoDB table of this stack's account and region, by its name.
+/// Returns the ARN of a DynamoDB table in this stack's account and region, by its name.
 pub fn table_arn(name: &str) -> String {
     format!("arn:${{AWS::Partition}}:dynamodb:${{AWS::Region}}:${{AWS::AccountId}}:table/{name}")
 }
 
 impl Stack {
-    /// The resources of a type, with their ids.
+    /// Returns the resources of a type, with their IDs.
     pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = (&'a str, &'a Resource)> {
         let of_kind = move |(_, resource): &(&String, &Resource)| resource.kind == kind;
         self.resources.iter().filter(of_kind).map(|(id, resource)| (id.as_str(), resource))
@@ -167,17 +167,17 @@ impl Stack {
 }
 
 impl Resource {
-    /// A property, by its JSON pointer.
+    /// Returns a property, by its JSON pointer.
     pub fn get(&self, pointer: &str) -> Option<&Value> {
         self.properties.pointer(pointer).filter(|value| !value.is_null())
     }
 
-    /// A property that is a text, tokens and all.
+    /// Returns a property that is a text, including tokens.
     pub fn text(&self, pointer: &str) -> Option<&str> {
         self.get(pointer)?.as_str()
     }
 
-    /// The line of a property, or of what is around it.
+    /// Returns the line of a property, or of the nearest value around it.
     pub fn line(&self, pointer: &str) -> Option<usize> {
         let mut pointer = pointer;
         loop {
@@ -188,7 +188,7 @@ impl Resource {
         }
     }
 
-    /// What is referred to at or below a property.
+    /// Returns the targets of the references at or below a property.
     pub fn references_at<'a>(&'a self, pointer: &'a str) -> impl Iterator<Item = &'a Target> {
         let below = move |at: &str| {
             at.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -196,14 +196,14 @@ impl Resource {
         self.references.iter().filter(move |reference| below(&reference.at)).map(|reference| &reference.to)
     }
 
-    /// The targets of the references at a property, below it, and at what it is a part of.
+    /// Returns the targets of the references at a property, below it, and in the values around it.
     pub fn references_around<'a>(&'a self, pointer: &'a str) -> impl Iterator<Item = &'a Target> {
         let above = move |at: &str| pointer.strip_prefix(at).is_some_and(|rest| rest.starts_with('/'));
         let above = self.references.iter().filter(move |reference| above(&reference.at));
         self.references_at(pointer).chain(above.map(|reference| &reference.to))
     }
 
-    /// Whether a property refers to that resource.
+    /// Returns true if a property refers to this resource.
     pub fn refers_to(&self, pointer: &str, resource: &str) -> bool {
         self.references_at(pointer).any(|to| matches!(to, Target::Resource { id, .. } if id == resource))
     }

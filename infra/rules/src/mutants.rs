@@ -1,5 +1,5 @@
-//! Every rule is needed and sees what it is for: `mutants.toml` holds mistakes in this repository's templates, each of
-//! which exactly one rule has to find. The templates as they are break none.
+//! Tests that every rule is needed and finds its problem: `mutants.toml` lists mistakes in this repository's templates, and
+//! exactly one rule must find each. The unchanged templates violate no rule.
 
 #![allow(clippy::unwrap_used)]
 
@@ -22,22 +22,22 @@ struct Mutants {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Mutant {
-    /// The rule that finds it.
+    /// The rule that finds the mistake.
     rule: String,
-    /// The template, in `infra/cloudformation`; or a queue's and a worker's with a `+`, as one stack.
+    /// The template in `infra/cloudformation`, or a queue's and a worker's template joined with `+`, as one stack.
     file: String,
-    /// What somebody would have been thinking.
+    /// The thinking behind the mistake.
     mistake: String,
     /// Another template that is used together with it.
     #[serde(default)]
     beside: Option<String>,
-    /// Values that are other; at the end of a list if the place ends in `-`.
+    /// Values to set. A place that ends in `-` appends to a list.
     #[serde(default)]
     set: BTreeMap<String, Value>,
-    /// What is not there.
+    /// Places to remove.
     #[serde(default)]
     remove: Vec<String>,
-    /// Parts of texts that are other.
+    /// Parts of texts to replace.
     #[serde(default)]
     replace: Vec<Replace>,
 }
@@ -54,7 +54,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../cloudformation")
 }
 
-/// A template's values; of two, those of the stack that both would be.
+/// Reads a template's values. For two templates, reads those of the combined stack.
 fn read(file: &str) -> Value {
     let read = |file: &str| yaml::parse(&std::fs::read_to_string(folder().join(file)).unwrap()).unwrap().root;
     let Some((queue, worker)) = file.split_once(" + ") else { return read(file) };
@@ -89,7 +89,7 @@ fn mutants() -> Vec<Mutant> {
     toml::from_str::<Mutants>(include_str!("../mutants.toml")).unwrap().mutant
 }
 
-/// A stand-in for the runtime's parser, which is not at hand here: it knows log formats.
+/// A replacement for the runtime's parser, which is not available here. It knows log formats.
 fn environment(variables: &BTreeMap<String, String>, _: Host) -> Result<(), Vec<String>> {
     match variables.get("DRUMLINE_LOG_FORMAT").map(String::as_str) {
         None | Some("json") => Ok(()),
@@ -101,7 +101,7 @@ fn options() -> Options<'static> {
     Options { environment: Some(&environment) }
 }
 
-/// A place as a pointer. An item of a list may be named by its `Name`, an optional one too.
+/// Converts a place to a pointer. An item of a list can be named by its `Name`, even an optional one.
 fn pointer(root: &Value, place: &str) -> String {
     let whole = match place.split_once('/') {
         Some(("", _)) => place.to_owned(),
@@ -152,7 +152,7 @@ impl Mutant {
         }
     }
 
-    /// The rules that find it: at the defaults, or at variants too if its own rule does not find it there.
+    /// Returns the rules that find it: at the defaults, or also at variants if its own rule does not find it there.
     fn found_by(&self) -> BTreeSet<&'static str> {
         let mut root = read(&self.file);
         self.apply(&mut root);
@@ -185,7 +185,7 @@ fn each_rule_has_a_mutant() {
     assert!(without.is_empty(), "no mutant for {without:?}");
 }
 
-/// The folders or files in a folder of `infra`, by name.
+/// Returns the folders or files in a folder of `infra`, by name.
 fn listed(folder: &Path) -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -193,7 +193,7 @@ fn listed(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// The rules see a queue and its worker as one, too.
+/// The rules also check a queue and its worker in one stack.
 #[test]
 fn queue_and_worker_in_one_stack_break_no_rule() {
     for queue in ["queue.yaml", "queue-fifo.yaml"] {
@@ -206,7 +206,7 @@ fn queue_and_worker_in_one_stack_break_no_rule() {
     }
 }
 
-/// Together, so that they are held to agree with each other too.
+/// Checked together, so that their agreement is checked too.
 #[test]
 fn the_templates_and_modules_break_no_rule() {
     let files = [folder(), folder().join("../sam")];
@@ -224,7 +224,7 @@ fn the_templates_and_modules_break_no_rule() {
     assert!(findings.is_empty(), "{}", findings.join("\n"));
 }
 
-/// Pointers to everything in a value, references as one.
+/// Collects pointers to everything in a value; a reference counts as one.
 fn everything(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
@@ -244,8 +244,8 @@ fn everything(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Whatever property is another stack's export, rules are silent about it. But the DLQ has to be in the stack, and what
-/// is not used any more is not used. Judged at the defaults only, which is a fraction of the work.
+/// If a property is another stack's export, rules report nothing about it, with two exceptions: the DLQ must be in the stack,
+/// and unused parts are unused. Checked only at the defaults, which is a fraction of the work.
 #[test]
 fn what_only_a_deployment_knows_breaks_no_rule() {
     let certain = BTreeSet::from(["Q02", "T03"]);
@@ -255,7 +255,7 @@ fn what_only_a_deployment_knows_breaks_no_rule() {
         for (id, resource) in root["Resources"].as_object().unwrap() {
             let mut places = Vec::new();
             everything(&resource["Properties"], "", &mut places);
-            // All of the properties at once cannot come from elsewhere.
+            // Not all properties at once can be exports.
             for place in places.iter().filter(|place| !place.is_empty()) {
                 let mut with = root.clone();
                 *with["Resources"][id]["Properties"].pointer_mut(place).unwrap() =

@@ -1,4 +1,4 @@
-//! A rule: the words that explain it, and the check.
+//! A rule: its texts, and its check.
 
 use std::fmt;
 
@@ -8,16 +8,16 @@ use crate::finding::Report;
 /// A rule.
 #[derive(Clone, Copy)]
 pub struct Rule {
-    /// Its group's letter and its number in the group.
+    /// The letter of its group and its number in the group.
     pub id: &'static str,
-    /// A template passes if this is so.
+    /// The requirement that a template meets if it passes.
     pub title: &'static str,
-    /// Why.
+    /// The reason for the requirement.
     pub reason: &'static str,
-    /// What to do where it is not so.
+    /// The advice how to fix a violation.
     pub fix: &'static str,
-    /// True if it has to hold at each parameter's bounds too, one at a time, the others at their defaults. Every rule has to
-    /// hold with each optional part.
+    /// True if the rule also applies at each parameter's bounds, one at a time, with the others at their defaults. Every rule
+    /// applies with each optional part.
     pub at_bounds: bool,
     pub(crate) check: fn(&Case<'_>, &mut Report<'_>),
 }

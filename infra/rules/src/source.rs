@@ -1,4 +1,4 @@
-//! The languages of templates have this in common: they are read, and become stacks.
+//! The common interface of template languages: a file is read and converted to stacks.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::model::Stack;
 
-/// What stacks are made of: a parsed template.
+/// A parsed template from which stacks are built.
 pub trait Source {
-    /// The stack at these values of parameters; those not among them have their defaults.
+    /// Returns the stack for these values of parameters. Other parameters have their defaults.
     fn stack(&self, values: &BTreeMap<String, Value>) -> Stack;
 }
 
-/// Why a template could not be read.
+/// The reason why a template could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// The file could not be read.
@@ -21,15 +21,15 @@ pub enum TemplateError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The text is neither YAML nor JSON, or too deep or too large to be a template.
+    /// The text is not valid YAML or JSON, or is too deep or too large for a template.
     #[error("{file} is no template: {problem}")]
     Malformed {
         /// The file.
         file: String,
-        /// What is wrong with it, and where.
+        /// The problem and its place.
         problem: String,
     },
 }

@@ -1,4 +1,4 @@
-//! A template as a file, whatever its language.
+//! A template read from a file, in any supported language.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,17 +21,17 @@ impl Template {
         Self::parse(&path.display().to_string(), &text)
     }
 
-    /// Understands a CloudFormation or SAM template's text. `file` is what findings call it.
+    /// Parses a CloudFormation or SAM template's text. `file` is its name in findings.
     pub fn parse(file: &str, text: &str) -> Result<Self, TemplateError> {
         Ok(Self::from_source(CloudFormation::parse(file, text)?))
     }
 
-    /// A template of any language.
+    /// Returns a template of any language.
     pub fn from_source(source: impl Source + 'static) -> Self {
         Self(Box::new(source))
     }
 
-    /// The stack at these values of parameters; those not among them have their defaults.
+    /// Returns the stack for these values of parameters. Other parameters have their defaults.
     pub fn stack(&self, values: &BTreeMap<String, Value>) -> Stack {
         self.0.stack(values)
     }

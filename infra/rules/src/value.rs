@@ -1,8 +1,8 @@
-//! Reading values leniently, as CloudFormation does: `"30"` is a number, `"true"` a truth.
+//! Reads values leniently, as CloudFormation does: `"30"` is a number, `"true"` a boolean.
 
 use serde_json::Value;
 
-/// An integer.
+/// Reads an integer.
 pub(crate) fn int(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
@@ -16,7 +16,7 @@ fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < 1e15).then_some(number as i64)
 }
 
-/// A number.
+/// Reads a number.
 pub(crate) fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
@@ -25,7 +25,7 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
     }
 }
 
-/// A truth.
+/// Reads a boolean.
 pub(crate) fn truth(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(truth) => Some(*truth),
@@ -35,7 +35,7 @@ pub(crate) fn truth(value: &Value) -> Option<bool> {
     }
 }
 
-/// A value as text: a text as it is, everything else as JSON.
+/// Returns a value as text: a text unchanged, everything else as JSON.
 pub(crate) fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -44,7 +44,7 @@ pub(crate) fn plain(value: &Value) -> String {
     }
 }
 
-/// Whether nothing in a value is left to the deployment.
+/// Returns true if no part of a value depends on the deployment.
 pub(crate) fn is_known(value: &Value) -> bool {
     match value {
         Value::String(text) => !has_token(text),
@@ -54,7 +54,7 @@ pub(crate) fn is_known(value: &Value) -> bool {
     }
 }
 
-/// Whether a value, or a part of it, could not be worked out at all.
+/// Returns true if a value, or a part of it, could not be evaluated.
 pub(crate) fn is_unclear(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains("${Fn::"),
@@ -64,22 +64,22 @@ pub(crate) fn is_unclear(value: &Value) -> bool {
     }
 }
 
-/// Whether a part of a text is left to the deployment.
+/// Returns true if a part of a text is known only after the deployment.
 pub(crate) fn has_token(text: &str) -> bool {
     text.contains("${")
 }
 
-/// Whether a text is a token as a whole: nothing is known of it.
+/// Returns true if a text consists of one token, so that nothing about it is known.
 pub(crate) fn is_token(text: &str) -> bool {
     text.starts_with("${") && text.find('}') == Some(text.len() - 1)
 }
 
-/// The name in a text that is a token as a whole.
+/// Returns the name in a text that consists of one token.
 pub(crate) fn token_name(text: &str) -> Option<&str> {
     is_token(text).then(|| &text[2..text.len() - 1])
 }
 
-/// A value that may be one or a list of them, as in policy documents.
+/// Returns the items of a value that may be a single one or a list, as in policy documents.
 pub(crate) fn one_or_many(value: &Value) -> Vec<&Value> {
     match value {
         Value::Array(items) => items.iter().collect(),
@@ -88,17 +88,17 @@ pub(crate) fn one_or_many(value: &Value) -> Vec<&Value> {
     }
 }
 
-/// The texts in a value that may be one or a list of them.
+/// Returns the texts in a value that may be a single one or a list.
 pub(crate) fn texts(value: &Value) -> Vec<&str> {
     one_or_many(value).into_iter().filter_map(Value::as_str).collect()
 }
 
-/// The items of a list; none if it is something else.
+/// Returns the items of a list. Empty for other values.
 pub(crate) fn items(value: Option<&Value>) -> &[Value] {
     value.and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// A pattern that has to match all of a text, as CloudFormation's `AllowedPattern` does. `None` if it is not understood
+/// Returns a pattern that must match the whole text, like CloudFormation's `AllowedPattern`. `None` if it is not supported
 /// here, such as one with look-around.
 pub fn whole_match(pattern: &str) -> Option<regex_lite::Regex> {
     regex_lite::Regex::new(&format!("^(?:{pattern})$")).ok()

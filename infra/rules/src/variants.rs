@@ -1,4 +1,4 @@
-//! The choices of parameters' values at which a template is judged: its defaults, each parameter's bounds, and its optional
+//! The choices of parameters' values at which a template is checked: its defaults, each parameter's bounds, and its optional
 //! parts, which a parameter switches on or off.
 
 use std::collections::BTreeMap;
@@ -11,23 +11,24 @@ use crate::value::{int, number, whole_match};
 /// Values of parameters by name.
 pub(crate) type Values = BTreeMap<String, Value>;
 
-/// A choice besides the defaults.
+/// A choice other than the defaults.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Variant {
     pub(crate) values: Values,
-    /// The choice in words, for findings.
+    /// The description of the choice, for findings.
     pub(crate) label: String,
-    /// True if a parameter's number is at its bound, which is for the rules that are judged there. Else an optional part
-    /// is switched on or off, which is for all rules.
+    /// True if a parameter's number is at its bound, for the rules that are checked there. Otherwise an optional part is
+    /// switched on or off, for all rules.
     pub(crate) is_bound: bool,
 }
 
-/// The greatest number of words of a parameter that switches a part. A longer list is of values that are handed on as they are, such as
+/// The maximum number of words of a parameter that switches a part. A longer list contains values that are passed on unchanged,
+/// such as instance types.
 /// types of instances.
 const MAX_WORDS: usize = 4;
 
-/// Texts of the kinds that parameters ask for, from the general to the specific. The first that fits a parameter's pattern
-/// is its sample.
+/// Sample texts for the parameters' kinds, from general to specific. The first that matches a parameter's pattern is its
+/// sample.
 const SAMPLES: [&str; 17] = [
     "sample",
     "sample.env",
@@ -48,13 +49,13 @@ const SAMPLES: [&str; 17] = [
     "arn:aws:acm:eu-west-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef",
 ];
 
-/// The values of a template's defaults: a parameter without one that may be empty is empty.
+/// Returns the values of a template's defaults. A parameter without a default that may be empty is empty.
 pub(crate) fn defaults(parameters: &BTreeMap<String, Parameter>) -> Values {
     let undecided = parameters.iter().filter(|(_, own)| own.default.is_none() && may_be_empty(own));
     undecided.map(|(name, own)| (name.clone(), empty(own))).collect()
 }
 
-/// The choices besides the defaults: one parameter at a time, and all optional parts at once.
+/// Returns the choices other than the defaults: one parameter at a time, and all optional parts at once.
 pub(crate) fn variants(parameters: &BTreeMap<String, Parameter>) -> Vec<Variant> {
     let defaults = defaults(parameters);
     let with = |chosen: &[(&str, &Value)]| {
@@ -83,7 +84,7 @@ pub(crate) fn variants(parameters: &BTreeMap<String, Parameter>) -> Vec<Variant>
     variants
 }
 
-/// The least and the greatest value of a parameter that is a number.
+/// Returns the minimum and the maximum of a parameter that is a number.
 fn bounds(parameter: &Parameter) -> Vec<Value> {
     let listed = || parameter.allowed.iter().filter_map(number);
     let least = parameter.min.or_else(|| listed().reduce(f64::min));
@@ -91,13 +92,13 @@ fn bounds(parameter: &Parameter) -> Vec<Value> {
     [least, greatest].into_iter().flatten().map(whole).collect()
 }
 
-/// Bounds are written as integers; as floats they would read as `5.0` in texts that are built of them.
+/// Bounds are written as integers. Floats would appear as `5.0` in texts built from them.
 fn whole(number: f64) -> Value {
     int(&Value::from(number)).map_or_else(|| Value::from(number), Value::from)
 }
 
-/// The values of a parameter that differ from its default by more than a number: a word of a list, or a text where there
-/// is none.
+/// Returns the values of a parameter that differ from its default by more than a number: a word of a list, or a text if there
+/// is no default.
 fn options(parameter: &Parameter) -> Vec<Value> {
     let default = parameter.default.as_ref();
     if parameter.allowed.iter().any(|value| number(value).is_none()) {
@@ -120,12 +121,12 @@ fn may_be_empty(parameter: &Parameter) -> bool {
     parameter.pattern.as_deref().and_then(whole_match).is_some_and(|pattern| pattern.is_match(""))
 }
 
-/// An empty value of a parameter's type.
+/// Returns an empty value of a parameter's type.
 fn empty(parameter: &Parameter) -> Value {
     if parameter.kind == "CommaDelimitedList" { json!([]) } else { json!("") }
 }
 
-/// A value that fits a parameter's type and pattern.
+/// Returns a value that matches a parameter's type and pattern.
 fn sample(parameter: &Parameter) -> Option<Value> {
     let pattern = parameter.pattern.as_deref().map(whole_match);
     let fits = |text: &str| match &pattern {
@@ -177,14 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_has_to_be_given_or_has_a_default_is_no_option() {
+    fn a_required_text_and_one_with_a_default_are_not_options() {
         assert!(values(&of("P", parameter(None, Some("^.+$")))).is_empty());
         assert!(values(&of("P", parameter(None, None))).is_empty());
         assert!(values(&of("P", parameter(Some(json!("jobs")), Some("^.*$")))).is_empty());
     }
 
     #[test]
-    fn a_word_of_a_list_is_an_option_and_a_number_a_bound() {
+    fn words_of_a_list_are_options_and_numbers_are_bounds() {
         let words =
             Parameter { allowed: vec![json!("off"), json!("on")], ..parameter(Some(json!("off")), None) };
         let of_words = variants(&of("P", words));

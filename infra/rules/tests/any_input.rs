@@ -1,4 +1,4 @@
-//! Templates are anybody's: whatever is in a file, it is judged or refused, and nothing panics.
+//! Any file can be a template: it is checked or refused, and the code does not panic.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +10,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// Types and properties that rules look at, so that odd values get far.
+/// Types and properties that rules read, so that unusual values reach them.
 const TYPES: [&str; 21] = [
     "AWS::ApplicationAutoScaling::ScalableTarget",
     "AWS::ApplicationAutoScaling::ScalingPolicy",
@@ -148,7 +148,7 @@ fn judge(text: &str) {
     }
 }
 
-/// This repository's templates, which have something for every rule to look at.
+/// Returns this repository's templates, which contain something for every rule.
 fn templates() -> Vec<Vec<String>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cloudformation");
     let files = ["queue-fifo.yaml", "worker-fargate.yaml", "worker-lambda.yaml", "dashboard.yaml"];
@@ -192,7 +192,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_nested_without_end_or_blows_up_is_refused() {
+fn endless_nesting_and_expansion_are_refused() {
     let deep = format!("Resources: {}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(Template::parse("deep.yaml", &deep).is_err());
     let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");

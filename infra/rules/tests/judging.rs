@@ -1,4 +1,4 @@
-//! What a caller gets: findings with their places, and its own parser asked about environments.
+//! The interface for callers: findings with their places, and the caller's own parser for environments.
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,7 +25,7 @@ fn template(file: &str) -> Template {
 }
 
 #[test]
-fn a_finding_says_where_what_why_and_how_to_mend_it() {
+fn a_finding_has_place_problem_reason_and_fix() {
     let findings = check(&[Template::parse("short.yaml", SHORT).unwrap()], &Options::default());
     let polling = findings.iter().find(|finding| finding.rule == "Q11").unwrap();
     let json = serde_json::to_value(polling).unwrap();
@@ -47,7 +47,7 @@ fn what_is_wrong_at_a_bound_names_the_bound() {
     assert_eq!(of_rule, ["90000 s is out of SQS's range (where Timeout is 90000)"]);
 }
 
-/// The findings of one rule: places and problems.
+/// Returns the findings of one rule: places and problems.
 fn found(text: &str, rule: &str) -> Vec<String> {
     let findings = check(&[Template::parse("t.yaml", text).unwrap()], &Options::default());
     let of_rule = findings.iter().filter(|finding| finding.rule == rule);
@@ -73,7 +73,7 @@ Resources:
 const SAMPLE_KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef";
 
 #[test]
-fn an_optional_part_is_judged_with_it_and_without_it() {
+fn an_optional_part_is_checked_when_on_and_when_off() {
     assert!(found(OPTIONAL_KEY, "Q09").is_empty());
     let always = OPTIONAL_KEY.replace("!If [HasKey, !Ref 'AWS::NoValue', true]", "true");
     let expected =
@@ -84,7 +84,7 @@ fn an_optional_part_is_judged_with_it_and_without_it() {
 }
 
 #[test]
-fn a_parameter_that_may_be_empty_and_has_no_default_is_judged_both_ways() {
+fn an_optional_parameter_without_default_is_checked_both_ways() {
     let asked = OPTIONAL_KEY.replace("Default: '', ", "");
     assert!(found(&asked, "Q09").is_empty());
     let always = asked.replace("!If [HasKey, !Ref 'AWS::NoValue', true]", "true");
@@ -94,7 +94,7 @@ fn a_parameter_that_may_be_empty_and_has_no_default_is_judged_both_ways() {
 }
 
 #[test]
-fn a_reference_to_what_a_condition_leaves_out_is_found() {
+fn a_reference_to_a_part_left_out_by_a_condition_is_found() {
     let refers = format!("{OPTIONAL_KEY}      Tags: [{{ Key: key, Value: !Ref Key }}]\n");
     assert_eq!(found(&refers, "T02"), ["Tags.0.Value: Key is left out by its condition"]);
     let only_with = refers.replace("Value: !Ref Key", "Value: !If [HasKey, !Ref Key, none]");
@@ -104,7 +104,7 @@ fn a_reference_to_what_a_condition_leaves_out_is_found() {
 }
 
 #[test]
-fn the_callers_parser_sees_every_environment_at_the_defaults_and_at_the_bounds() {
+fn the_callers_parser_gets_environments_at_defaults_and_bounds() {
     let seen = RefCell::new(Vec::new());
     let environment = |variables: &BTreeMap<String, String>, host: Host| {
         seen.borrow_mut().push((host, variables.clone()));
@@ -126,7 +126,7 @@ fn the_callers_parser_sees_every_environment_at_the_defaults_and_at_the_bounds()
     assert_eq!(
         values(Host::Consumer, "DRUMLINE_QUEUE_URL"),
         url,
-        "made up, since only the deployment knows it"
+        "made up, because it is known only after the deployment"
     );
     assert_eq!(values(Host::Lambda, "DRUMLINE_QUEUE_URL"), url);
 }
@@ -140,7 +140,7 @@ fn every_problem_of_the_callers_parser_is_a_finding() {
     let findings = check(&[template("worker-fargate.yaml")], &Options { environment: Some(&environment) });
     let found: Vec<(&str, &str)> =
         findings.iter().map(|finding| (finding.rule, finding.problem.as_str())).collect();
-    assert_eq!(found, [("E09", "one"), ("E09", "two")], "each once, though it is so at every bound");
+    assert_eq!(found, [("E09", "one"), ("E09", "two")], "reported once, although it occurs at every bound");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The Deployments of this repository's examples can be probed and drained.
+//! Tests that the Deployments of this repository's examples can be probed and drained.
 
 #![allow(clippy::unwrap_used)]
 
@@ -26,7 +26,7 @@ fn setting<'a>(container: &'a Value, name: &str) -> Option<&'a str> {
     all.iter().find(|one| one["name"] == name)?["value"].as_str()
 }
 
-/// Returns true if the kubelet reaches what a probe asks.
+/// Returns true if the kubelet can reach the address of a probe.
 fn is_reached(container: &Value, probe: &Value) -> bool {
     let command = probe["exec"]["command"].as_array();
     let by_command = command.is_some_and(|words| words.iter().any(|word| word == "health"));

@@ -1,4 +1,4 @@
-//! The commands of `infra/README.md` and of the runbook name templates, parameters and outputs that exist.
+//! Tests that the commands of `infra/README.md` and of the runbook name existing templates, parameters and outputs.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,10 +10,10 @@ use drumline_infra_rules::model::{Parameter, Stack};
 use drumline_infra_rules::{Template, whole_match};
 use serde_json::Value;
 
-/// The commands of one walk-through at most.
+/// The maximum number of commands of a walk-through.
 const MOST_COMMANDS: usize = 12;
 
-/// Variables that the reader sets, as the text beside the commands says.
+/// Variables that the reader sets, as described beside the commands.
 const GIVEN: [&str; 8] = ["APPLICATION", "BUCKET", "COUNT", "HOME", "ID", "OPERATORS", "PRODUCERS", "REASON"];
 
 fn root() -> PathBuf {
@@ -59,7 +59,7 @@ fn sections(text: &str) -> Vec<Section> {
     sections
 }
 
-/// The words of a command, as far as quotes make them; substitutions stay as they are.
+/// Returns the words of a command, separated outside quotes. Substitutions stay unchanged.
 fn words(command: &str) -> Vec<String> {
     let (mut words, mut word, mut quote, mut depth) = (Vec::new(), String::new(), None, 0_usize);
     let mut chars = command.chars().peekable();
@@ -117,14 +117,14 @@ fn load(template: &str) -> Template {
     Template::load(&root().join("infra/cloudformation").join(name)).unwrap()
 }
 
-/// The stack that a deployment makes, as far as its values are known.
+/// Returns the stack that a deployment creates, as far as its values are known.
 fn made(deploy: &Deploy) -> Stack {
     let known = deploy.parameters.iter().filter(|(_, value)| !value.contains('$'));
     load(&deploy.template)
         .stack(&known.map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect())
 }
 
-/// Returns the problem for which CloudFormation would refuse a value.
+/// Returns the reason why CloudFormation would refuse a value.
 fn problem(parameter: &Parameter, value: &str) -> Option<String> {
     let allowed: Vec<String> = parameter
         .allowed
@@ -134,7 +134,7 @@ fn problem(parameter: &Parameter, value: &str) -> Option<String> {
     if !allowed.is_empty() && !allowed.iter().any(|allowed| allowed == value) {
         return Some(format!("{value} is none of {allowed:?}"));
     }
-    // The pattern of a list is that of each item.
+    // The pattern of a list applies to each item.
     let is_list = parameter.kind == "CommaDelimitedList";
     let parts: Vec<&str> = if is_list { value.split(',').collect() } else { vec![value] };
     if let Some(pattern) = &parameter.pattern
@@ -173,7 +173,7 @@ fn expect_deployable(deploy: &Deploy) {
     );
 }
 
-/// The names of variables that a command uses.
+/// Returns the names of the variables that a command uses.
 fn used(command: &str) -> impl Iterator<Item = &str> {
     let variable = regex_lite::Regex::new(r"\$\{?([A-Z][A-Z_0-9]*)").unwrap();
     let names: Vec<&str> =
@@ -181,7 +181,7 @@ fn used(command: &str) -> impl Iterator<Item = &str> {
     names.into_iter()
 }
 
-/// The stacks and outputs that a command asks for.
+/// Returns the stacks and outputs that a command reads.
 fn asked(command: &str) -> Vec<(String, String)> {
     let call = regex_lite::Regex::new(r"\bout ([a-z0-9-]+) ([A-Za-z0-9]+)").unwrap();
     call.captures_iter(command).map(|found| (found[1].to_owned(), found[2].to_owned())).collect()
@@ -212,7 +212,7 @@ fn outputs_that_are_asked_for_exist() {
     assert!(asked.len() >= 10, "{asked:?}");
     for (stack, output) in asked {
         let made = stacks.get(&stack).unwrap_or_else(|| panic!("no command deploys {stack}"));
-        // Workers of several kinds go by one name.
+        // Workers of several kinds have the same stack name.
         assert!(
             made.iter().any(|stack| stack.outputs.contains_key(&output)),
             "{stack} has no output {output}"
@@ -247,7 +247,7 @@ fn a_walk_through_is_short_and_sets_what_it_uses() {
 fn the_shell_can_read_every_command() {
     for document in ["infra/README.md", "docs/runbook.md"] {
         for command in sections(&read(document)).iter().flat_map(|section| &section.commands) {
-            // A loop is read as a whole.
+            // A loop is checked as a whole.
             if command.starts_with("for ") || command.starts_with("  ") || command == "done" {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! `RULES.md` lists the rules as they are in the code.
+//! Tests that `RULES.md` contains the rules of the code.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,10 +8,10 @@ use std::path::Path;
 
 use drumline_infra_rules::rules;
 
-/// Where the written part ends and the list begins.
+/// The end of the written part, after which the list begins.
 const MARK: &str = "--test rules_md -->\n";
 
-/// The groups by the letter of their ids, in the order of the document.
+/// The groups by the letter of their IDs, in the order of the document.
 const GROUPS: [(char, &str); 11] = [
     ('Q', "Queues"),
     ('B', "Buckets of payloads"),

@@ -1,6 +1,5 @@
-//! The branches of `Fn::If` that the parameters' values take. Once they are taken, pointers into a part of the template,
-//! such as the place of a reference or a line, are those into its resolved value: an item that is `AWS::NoValue` has no
-//! position in a list.
+//! Selects the branches of `Fn::If` by the parameters' values. Afterwards, pointers into a part of the template, such as the
+//! place of a reference or a line, point into its resolved value: an item that is `AWS::NoValue` has no position in a list.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +8,19 @@ use serde_json::{Map, Value};
 use super::resolve::{Resolver, is_intrinsic};
 use super::yaml::escape;
 
-/// A part of a template with its branches taken.
+/// A part of a template with its branches selected.
 #[derive(Default)]
 pub(super) struct Taken {
-    /// Functions other than `Fn::If` are still in it, and an `Fn::If` whose condition only the deployment knows. `None`
-    /// for `AWS::NoValue`.
+    /// It can still contain functions other than `Fn::If`, and an `Fn::If` whose condition is known only after the deployment.
+    /// `None` for `AWS::NoValue`.
     pub(super) value: Option<Value>,
-    /// Lines by pointer into the value.
+    /// Lines, by pointer into the value.
     pub(super) lines: BTreeMap<String, usize>,
-    /// The branches that are not taken.
+    /// The branches that are not selected.
     pub(super) left_out: Vec<Value>,
 }
 
-/// Takes the branches of a part of a template. `lines` has the template's lines by pointer, `from` is the part's pointer.
+/// Selects the branches of a part of a template. `lines` has the template's lines by pointer, and `from` is the part's pointer.
 pub(super) fn take(
     value: &Value,
     resolver: &Resolver<'_>,
@@ -40,7 +39,7 @@ struct Walk<'a, 'r> {
 }
 
 impl Walk<'_, '_> {
-    /// `from` is the value's pointer in the template, `to` its pointer in what is made of it.
+    /// `from` is the value's pointer in the template, and `to` its pointer in the result.
     fn value(&mut self, value: &Value, from: &str, to: &str) -> Option<Value> {
         if let Some(line) = self.lines.get(from) {
             self.taken.lines.insert(to.to_owned(), *line);
@@ -95,7 +94,7 @@ impl Walk<'_, '_> {
             let Some(holds) = holds else { return Some(whole.clone()) };
             let (index, branch, other) = if holds { (1, then, otherwise) } else { (2, otherwise, then) };
             self.taken.left_out.push(other.clone());
-            // A short tag has no key of its own among the pointers.
+            // A short tag has no key among the pointers.
             let (short, long) = (format!("{from}/{index}"), format!("{from}/Fn::If/{index}"));
             let from = if self.lines.contains_key(&long) { long } else { short };
             return self.value(branch, &from, to);

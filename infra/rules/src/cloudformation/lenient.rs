@@ -1,12 +1,12 @@
-//! YAML that the strict parser refuses, and AWS takes: a bracket that closes left of where it should, a quoted text that
-//! goes on in the first column. Its own parser knows no lines.
+//! Parses YAML that the strict parser refuses and AWS accepts: a closing bracket left of its opening line, or a quoted text
+//! that continues in the first column. The parser used here knows no lines.
 
 use serde_json::{Map, Number, Value};
 
 use super::yaml::tagged;
 
-/// How many brackets may be open at once, those in texts counted too. With many more this parser takes the square of the
-/// time. It bounds itself how deep what it reads is nested.
+/// The maximum number of brackets open at once, including those in texts. With many more, this parser's time grows with the
+/// square of their number. The parser itself limits the nesting of its input.
 const MAX_OPEN: i32 = 1000;
 
 pub(super) fn parse(text: &str) -> Result<Value, String> {

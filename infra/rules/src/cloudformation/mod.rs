@@ -1,4 +1,4 @@
-//! CloudFormation and SAM templates, in YAML or JSON, into stacks.
+//! Converts CloudFormation and SAM templates, in YAML or JSON, to stacks.
 
 mod branches;
 mod lenient;
@@ -61,7 +61,7 @@ impl Source for CloudFormation {
         for part in ["Conditions", "Rules", "Mappings", "Globals", "Hooks", "Metadata"] {
             references.extend(names.references(&root[part]));
         }
-        // What a false condition leaves out may refer to a parameter all the same.
+        // A part left out by a false condition can still refer to a parameter.
         let left_out =
             resources.values().chain(section(root, "Outputs").values()).filter(|part| !exists(part));
         references.extend(left_out.flat_map(|part| names.references(part)));
@@ -79,7 +79,7 @@ impl Source for CloudFormation {
                 (name.clone(), output)
             });
         let outputs = outputs.collect();
-        // A branch that is not taken may refer to a parameter all the same.
+        // A branch that is not selected can still refer to a parameter.
         references.extend(not_taken.iter().flat_map(|branch| names.references(branch)));
         Stack {
             file: self.file.clone(),
@@ -96,7 +96,7 @@ impl Source for CloudFormation {
 }
 
 impl CloudFormation {
-    /// A resource, and the branches of its properties that are not taken.
+    /// Returns a resource, and the branches of its properties that are not selected.
     fn resource(
         &self,
         id: &str,
@@ -133,7 +133,7 @@ impl CloudFormation {
     }
 }
 
-/// An output, and the branches of its value that are not taken.
+/// Returns an output, and the branches of its value that are not selected.
 fn output(raw: &Value, names: &Names<'_>, resolver: &Resolver<'_>) -> (Output, Vec<Value>) {
     let Taken { value, left_out, .. } = branches::take(&raw["Value"], resolver, &BTreeMap::new(), "");
     let value = value.unwrap_or_default();
@@ -147,7 +147,7 @@ fn output(raw: &Value, names: &Names<'_>, resolver: &Resolver<'_>) -> (Output, V
     (output, left_out)
 }
 
-/// Where cfn-lint is told to ignore something: in the template's metadata or a resource's.
+/// Returns the lines on which cfn-lint is configured to ignore a problem: in the metadata of the template or of a resource.
 fn lint_ignores(document: &Document) -> Vec<usize> {
     let is_ignore = |at: &str| {
         let mut parts = at.split('/').skip(1);

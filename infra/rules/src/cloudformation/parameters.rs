@@ -21,7 +21,7 @@ pub(super) fn read(document: &Document, values: &BTreeMap<String, Value>) -> BTr
 
 fn parameter(raw: &Value, chosen: Option<&Value>, line: Option<usize>) -> Parameter {
     let kind = text_of(raw, "Type");
-    // The default of a parameter that names a Systems Manager parameter is that name, not the value.
+    // The default of a parameter for a Systems Manager parameter is that parameter's name, not the value.
     let default = raw.get("Default").filter(|_| !kind.starts_with("AWS::SSM::Parameter::Value"));
     Parameter {
         default: default.map(|text| value(&kind, text)),
@@ -42,7 +42,7 @@ fn parameter(raw: &Value, chosen: Option<&Value>, line: Option<usize>) -> Parame
     }
 }
 
-/// A parameter's value as its type has it.
+/// Converts a parameter's value to its type.
 fn value(kind: &str, text: &Value) -> Value {
     match (kind, text) {
         ("Number", Value::String(text)) => serde_json::from_str(text).unwrap_or_else(|_| text.clone().into()),

@@ -1,4 +1,4 @@
-//! What a template's parts refer to, in both branches of every condition.
+//! The references in a template, in both branches of every condition.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +9,20 @@ use super::yaml::escape;
 use crate::model::{Parameter, Reference, Target};
 use crate::value::texts;
 
-/// What there is to refer to.
+/// The names that can be referred to.
 pub(super) struct Names<'a> {
     pub(super) parameters: &'a BTreeMap<String, Parameter>,
     pub(super) resources: &'a Map<String, Value>,
     pub(super) made: Made,
 }
 
-/// What a template's transforms make besides what is written out.
+/// Names that a template's transforms add to those in the text.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Made {
     Nothing,
-    /// SAM's: they are named after the resources they belong to, or `Serverless…`.
+    /// SAM's: named after the resources they belong to, or `Serverless…`.
     BySam,
-    /// A macro's or a loop's, which may have any name.
+    /// Those of a macro or a loop, which can have any name.
     Anything,
 }
 
@@ -96,7 +96,7 @@ impl Names<'_> {
         }
     }
 
-    /// Everything within an intrinsic is at the place of the intrinsic.
+    /// References inside an intrinsic function have the place of the function.
     fn inner(&self, value: &Value, at: &str, found: &mut Vec<Reference>) {
         let from = found.len();
         self.walk(value, "", found);
@@ -111,7 +111,7 @@ impl Names<'_> {
         }
     }
 
-    /// Whether a name that is not written out may be that of something made.
+    /// Returns true if a name that is not in the text may be added by a transform.
     fn is_made(&self, name: &str) -> bool {
         match self.made {
             Made::Nothing => false,

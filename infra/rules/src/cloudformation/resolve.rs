@@ -1,4 +1,4 @@
-//! Intrinsic functions, worked out as far as the parameters' values allow. See
+//! Evaluates intrinsic functions as far as the parameters' values allow. See
 //! [the reference](https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html).
 
 use std::cell::Cell;
@@ -10,13 +10,13 @@ use super::sections::section;
 use crate::model::{Parameter, queue_arn, table_arn};
 use crate::value::{int, is_known, plain};
 
-/// How many resources' names may be looked up within each other: a name built from a name and so on. A cycle ends here.
+/// The maximum depth of resource names that are built from other names. A cycle ends here.
 const MAX_NESTED: u32 = 8;
 
-/// How many look-ups there may be in a stack, against templates that multiply them.
+/// The maximum number of look-ups in a stack, against templates that multiply them.
 const MAX_LOOKUPS: u32 = 20_000;
 
-/// The types whose `Ref` is their name, with the property that gives it.
+/// The types whose `Ref` is their name, with the property that contains it.
 const NAMED: [(&str, &str); 8] = [
     ("AWS::CloudWatch::Alarm", "AlarmName"),
     ("AWS::CloudWatch::Dashboard", "DashboardName"),
@@ -40,7 +40,7 @@ impl<'a> Resolver<'a> {
         Self { root, parameters, nested: Cell::new(0), lookups: Cell::new(0) }
     }
 
-    /// `None` for `AWS::NoValue`.
+    /// Returns `None` for `AWS::NoValue`.
     pub(super) fn resolve(&self, value: &Value) -> Option<Value> {
         match value {
             Value::Array(items) => Some(items.iter().filter_map(|item| self.resolve(item)).collect()),
@@ -56,7 +56,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Whether a condition of the template holds; `None` if only the deployment knows.
+    /// Returns true if a condition of the template holds. `None` if this is known only after the deployment.
     pub(super) fn condition(&self, name: &str) -> Option<bool> {
         self.nested(|| self.holds(self.root.get("Conditions")?.get(name)?)).flatten()
     }
@@ -102,13 +102,13 @@ impl<'a> Resolver<'a> {
             "Fn::FindInMap" => self.find_in_map(argument),
             "Fn::ToJsonString" => self.resolve(argument).map(|value| Value::String(value.to_string())),
             "Fn::Length" => self.resolve(argument)?.as_array().map(|items| items.len().into()),
-            // What it holds is no matter to any rule, and text in it must not pass for a reference.
+            // No rule reads its content, and text in it must not count as a reference.
             _ => None,
         };
         worked_out.or_else(unknown)
     }
 
-    /// What `Ref` gives.
+    /// Returns the value of `Ref`.
     fn reference(&self, name: &str) -> Option<Value> {
         if name == "AWS::NoValue" {
             return None;
@@ -121,7 +121,7 @@ impl<'a> Resolver<'a> {
         Some(named.unwrap_or_else(|| Value::String(format!("${{{name}}}"))))
     }
 
-    /// What `GetAtt` gives.
+    /// Returns the value of `GetAtt`.
     fn attribute(&self, id: &str, attribute: &str) -> Value {
         let name = || self.property(id, "QueueName").as_ref().map(plain);
         let known = match (self.kind(id), attribute) {
@@ -141,7 +141,7 @@ impl<'a> Resolver<'a> {
         section(self.root, "Resources").get(id).and_then(|raw| raw["Type"].as_str()).unwrap_or_default()
     }
 
-    /// A property of another resource.
+    /// Returns a property of another resource.
     fn property(&self, id: &str, property: &str) -> Option<Value> {
         let raw = section(self.root, "Resources").get(id)?.get("Properties")?.get(property)?;
         self.nested(|| self.resolve(raw)).flatten()
@@ -193,7 +193,7 @@ impl<'a> Resolver<'a> {
     fn split(&self, argument: &Value) -> Option<Value> {
         let delimiter = argument.get(0)?.as_str().filter(|delimiter| !delimiter.is_empty())?;
         let text = self.resolve(argument.get(1)?)?;
-        // A token stands for text that may hold any number of delimiters.
+        // A token stands for text that can contain any number of delimiters.
         is_known(&text).then(|| plain(&text).split(delimiter).map(Value::from).collect())
     }
 
@@ -203,12 +203,12 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Whether an object with this one key is a function's call.
+/// Returns true if an object with only this key is a function call.
 pub(super) fn is_intrinsic(key: &str) -> bool {
     key == "Ref" || key.starts_with("Fn::")
 }
 
-/// The resource and the attribute of a `GetAtt`, in either spelling.
+/// Returns the resource and the attribute of a `GetAtt`, in either spelling.
 pub(super) fn attribute_path(argument: &Value) -> Option<(String, Option<String>)> {
     match argument {
         Value::String(path) => {
@@ -224,7 +224,7 @@ pub(super) fn attribute_path(argument: &Value) -> Option<(String, Option<String>
     }
 }
 
-/// The parts of a `Sub`'s text: `Ok` what is literal, `Err` a name to be replaced.
+/// Returns the parts of a `Sub`'s text: `Ok` for literal text, `Err` for a name to replace.
 pub(super) fn sub_parts(text: &str) -> impl Iterator<Item = Result<&str, &str>> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -323,7 +323,7 @@ Resources:
     }
 
     #[test]
-    fn resources_are_left_out_only_where_their_condition_is_known_to_be_false() {
+    fn resources_are_left_out_only_if_their_condition_is_false() {
         let stack = Template::parse("t.yaml", TEMPLATE).unwrap().stack(&BTreeMap::new());
         assert!(stack.resources.contains_key("Perhaps") && !stack.resources.contains_key("OnlyInTest"));
         assert!(stack.declared.contains(&"OnlyInTest".to_owned()));
@@ -359,7 +359,7 @@ Resources:
         - Name: !Sub "${Key}x"
 "#;
 
-    /// A position is that of the item that is there, not that of the item in the template.
+    /// A position is that of the item in the result, not in the template.
     #[test]
     fn places_are_those_of_the_branches_taken() {
         let template = Template::parse("t.yaml", BRANCHES).unwrap();
@@ -372,7 +372,7 @@ Resources:
         assert_eq!((thing.line("/List/1/Name"), thing.line("/List/2/Name")), (Some(line), Some(line - 2)));
         assert_eq!(thing.references_at("/List/1/Name").collect::<Vec<_>>(), [&key]);
         assert_eq!(thing.references_at("").collect::<Vec<_>>(), [&key]);
-        assert!(without.references.iter().any(|reference| reference.to == extra), "known all the same");
+        assert!(without.references.iter().any(|reference| reference.to == extra), "known in spite of it");
         let with = template.stack(&BTreeMap::from([("Key".to_owned(), json!("k"))]));
         let thing = &with.resources["Thing"];
         assert_eq!(thing.get("/List"), Some(&json!(["first", "more", { "Name": "kx" }])));

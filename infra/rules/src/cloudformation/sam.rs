@@ -1,6 +1,7 @@
-//! SAM's functions as CloudFormation's, as far as rules look at them: the function, its role, and a mapping for each
+//! Converts SAM's functions to CloudFormation's, as far as rules read them: the function, its role, and a mapping for each
 //! queue among its events. See
-//! [the specification](https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-function.html).
+//! [the
+//! specification](https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-function.html).
 
 use serde_json::{Map, Value, json};
 
@@ -8,10 +9,10 @@ use super::yaml::{Document, escape};
 
 const FUNCTION: &str = "AWS::Serverless::Function";
 
-/// What is in the metadata of a resource that SAM makes and nobody can refer to before.
+/// The metadata of a resource that SAM creates and the template cannot refer to.
 pub(crate) const MADE: &str = "MadeBySam";
 
-/// Properties of an SQS event that are the mapping's under the same name.
+/// Properties of an SQS event with the same name in the mapping.
 const MAPPED: [&str; 9] = [
     "BatchSize",
     "Enabled",
@@ -24,7 +25,7 @@ const MAPPED: [&str; 9] = [
     "ScalingConfig",
 ];
 
-/// Rewrites a template that is SAM's.
+/// Rewrites a SAM template.
 pub(super) fn expand(document: &mut Document) {
     let globals = document.root["Globals"]["Function"].as_object().cloned().unwrap_or_default();
     let Some(resources) = document.root["Resources"].as_object_mut() else { return };
@@ -65,7 +66,8 @@ pub(super) fn expand(document: &mut Document) {
     }
 }
 
-/// Adds what holds for all functions: maps are merged, lists joined, anything else is the function's own.
+/// Adds the settings for all functions: maps are merged, lists are joined, and all other values of the function take
+/// precedence.
 fn inherit(properties: &mut Map<String, Value>, globals: &Map<String, Value>) {
     for (name, global) in globals {
         match (properties.get_mut(name), global) {
@@ -79,7 +81,7 @@ fn inherit(properties: &mut Map<String, Value>, globals: &Map<String, Value>) {
     }
 }
 
-/// The role that SAM makes: statements that are written out, and managed policies by name. What its policy templates hold
+/// Returns the role that SAM creates: statements in the text, and managed policies by name. The content of its policy templates
 /// is not known here.
 fn made_role(properties: &Map<String, Value>) -> Value {
     let policies = properties.get("Policies").cloned().unwrap_or_default();
@@ -94,7 +96,7 @@ fn made_role(properties: &Map<String, Value>) -> Value {
             managed.push("${Fn::PolicyTemplate}".into());
         }
     }
-    // SAM gives a function with a queue this one of its own accord.
+    // SAM adds this policy itself to a function with a queue.
     managed.push("AWSLambdaSQSQueueExecutionRole".into());
     json!({
         "Type": "AWS::IAM::Role",

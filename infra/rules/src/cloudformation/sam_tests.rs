@@ -26,7 +26,7 @@ Resources:
 ";
 
 #[test]
-fn a_function_is_a_function_with_a_role_and_a_mapping_for_each_queue() {
+fn a_sam_function_has_a_role_and_a_mapping_for_each_queue() {
     let stack = Template::parse("sam.yaml", TEMPLATE).unwrap().stack(&BTreeMap::new());
     let worker = &stack.resources["Worker"];
     assert_eq!(worker.kind, "AWS::Lambda::Function");
@@ -41,7 +41,7 @@ fn a_function_is_a_function_with_a_role_and_a_mapping_for_each_queue() {
 }
 
 #[test]
-fn what_a_policy_template_holds_is_not_guessed_at() {
+fn the_content_of_a_policy_template_is_not_guessed() {
     let findings = check(&[Template::parse("sam.yaml", TEMPLATE).unwrap()], &Options::default());
     let found = |rule| findings.iter().find(|finding| finding.rule == rule);
     assert!(found("I04").is_none(), "{:?}", found("I04"));

@@ -1,8 +1,8 @@
-//! The parts of a document by their names.
+//! Finds the parts of a document by their names.
 
 use serde_json::{Map, Value};
 
-/// A part of a template that maps names; empty if it is something else.
+/// Returns a part of a template that maps names. Empty if the part is not a map.
 pub(super) fn section<'a>(root: &'a Value, name: &str) -> &'a Map<String, Value> {
     static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
     root[name].as_object().unwrap_or(&EMPTY)

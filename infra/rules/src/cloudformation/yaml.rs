@@ -1,5 +1,5 @@
-//! YAML, and JSON as a part of it, into plain JSON with a line for every value. Short tags (`!Sub`) become the long
-//! form (`{"Fn::Sub": …}`), so that nothing after this knows two spellings.
+//! Converts YAML, and JSON as a subset of it, to plain JSON with a line for every value. Short tags (`!Sub`) become the long
+//! form (`{"Fn::Sub": …}`), so that later code knows only one spelling.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,32 +7,32 @@ use std::collections::BTreeMap;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 use serde_json::{Map, Number, Value};
 
-/// How deep values may be nested. Templates of hundreds of resources stay below twenty; recursion over values is safe
-/// up to here.
+/// The maximum nesting of values. Templates of hundreds of resources stay below twenty, and recursion over values is safe up to
+/// here.
 const MAX_DEPTH: usize = 64;
 
-/// How many values a document may have, aliases counted as what they stand for, against documents that blow up. Templates
-/// hold at most 1 MB of text.
+/// The maximum number of values of a document, with aliases expanded, against documents that grow by expansion. Templates
+/// contain at most 1 MB of text.
 const MAX_VALUES: usize = 500_000;
 
 /// A document.
 #[derive(Debug, Default)]
 pub(crate) struct Document {
     pub(crate) root: Value,
-    /// By JSON pointer.
+    /// Lines, by JSON pointer.
     pub(crate) lines: BTreeMap<String, usize>,
 }
 
-/// Why a document cannot be had.
+/// The reason why a document cannot be read.
 #[derive(Debug)]
 pub(crate) enum Problem {
-    /// It is no YAML, to the letter of YAML 1.2.
+    /// The text is not valid YAML 1.2.
     Syntax,
-    /// It is, and cannot be a template.
+    /// The text is valid YAML, and cannot be a template.
     TooMuch(String),
 }
 
-/// Reads the first document of a text.
+/// Parses the first document of a text.
 pub(crate) fn parse(text: &str) -> Result<Document, Problem> {
     let mut builder = Builder::default();
     for event in Parser::new_from_str(text) {
@@ -74,10 +74,10 @@ pub(crate) fn parse(text: &str) -> Result<Document, Problem> {
     Ok(document)
 }
 
-/// A value under way.
+/// A value that is not complete yet.
 struct Open {
     value: Value,
-    /// Of the entry under way, in a mapping.
+    /// The key of the incomplete entry, in a mapping.
     key: Option<String>,
     anchor: usize,
     tag: Option<String>,
@@ -91,7 +91,7 @@ struct Builder {
     pointer: String,
     root: Option<Value>,
     lines: BTreeMap<String, usize>,
-    /// With how many values they have.
+    /// Anchors, with the number of their values.
     anchors: BTreeMap<usize, (Value, usize)>,
     values: usize,
 }
@@ -116,7 +116,7 @@ impl Builder {
         self.put(value, open.anchor)
     }
 
-    /// A value without inner ones.
+    /// Adds a value without inner ones.
     fn value(&mut self, value: Value, anchor: usize, line: usize) -> Result<(), &'static str> {
         if let Some(Open { value: Value::Object(_), key: key @ None, .. }) = self.stack.last_mut() {
             *key = Some(match value {
@@ -170,7 +170,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Goes to the value that comes next, for its line.
+    /// Moves to the next value, and records its line.
     fn descend(&mut self, line: usize) {
         self.pointers.push(self.pointer.len());
         match self.stack.last() {
@@ -190,7 +190,7 @@ impl Builder {
     }
 }
 
-/// A key as a part of a JSON pointer.
+/// Escapes a key for a JSON pointer.
 pub(crate) fn escape(key: &str) -> Cow<'_, str> {
     if key.contains(['~', '/']) { key.replace('~', "~0").replace('/', "~1").into() } else { key.into() }
 }
@@ -211,7 +211,7 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// The name of a short tag; `None` for YAML's own.
+/// Returns the name of a short tag. `None` for YAML's own tags.
 fn name(tag: Option<&Tag>) -> Option<String> {
     tag.filter(|tag| tag.handle == "!" && !tag.suffix.is_empty()).map(|tag| tag.suffix.clone())
 }
@@ -232,7 +232,7 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle, tag: Option<&Tag>) -> Value {
     }
 }
 
-/// A number, unless it is written in a way that only looks like one, such as an account with a leading zero.
+/// Parses a number. Returns `None` for a text that only looks like one, such as an account with a leading zero.
 fn number(text: &str) -> Option<Number> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if !digits.starts_with(|c: char| c.is_ascii_digit())
@@ -243,7 +243,7 @@ fn number(text: &str) -> Option<Number> {
     text.parse::<i64>().ok().map(Number::from).or_else(|| text.parse::<f64>().ok().and_then(Number::from_f64))
 }
 
-/// A short tag's value in the long form.
+/// Converts a short tag's value to the long form.
 pub(super) fn tagged(value: Value, tag: Option<&str>) -> Value {
     let Some(tag) = tag else { return value };
     let (key, value) = match (tag, value) {

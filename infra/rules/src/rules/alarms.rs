@@ -98,7 +98,7 @@ pub(super) const RULES: [Rule; 10] = [
     },
 ];
 
-/// Alarms on a metric of a queue.
+/// Returns the alarms on a metric of a queue.
 fn on<'q>(
     alarms: &'q [Alarm<'q>],
     queue: &'q Queue<'q>,
@@ -108,7 +108,7 @@ fn on<'q>(
     alarms.iter().filter(move |alarm| alarm.metrics.iter().any(is_on))
 }
 
-/// That an alarm is missing at a queue, unless there is one that may be any.
+/// Reports that a queue lacks an alarm, unless there is an alarm that could be any.
 fn missing(alarms: &[Alarm<'_>], queue: &Queue<'_>, found: &str, report: &mut Report<'_>) {
     if !may_be_any(alarms) {
         report.at(queue.id, queue.resource, "", found);
@@ -175,7 +175,7 @@ fn old_dead_letters_ring(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// That an alarm rings before a part of the retention is over.
+/// Checks that an alarm fires before a part of the retention is over.
 fn ages_ring(queue: &Queue<'_>, alarms: &[Alarm<'_>], part: f64, report: &mut Report<'_>) {
     let retention = queue.retention().and_then(|secs| number(&secs.into()));
     let is_right = |alarm: &Alarm<'_>| match (alarm.threshold(), retention) {
@@ -197,7 +197,7 @@ fn ages_ring(queue: &Queue<'_>, alarms: &[Alarm<'_>], part: f64, report: &mut Re
     }
 }
 
-/// Alarms about queues and workers.
+/// Returns the alarms about queues and workers.
 fn ours<'a>(case: &Case<'a>) -> Vec<Alarm<'a>> {
     let is_ours = |alarm: &Alarm<'_>| {
         alarm.metrics.iter().any(|metric| exists(&metric.namespace, &metric.name).is_some())
@@ -218,7 +218,7 @@ fn silence_is_no_breach(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Whether all actions are topics, and there is one.
+/// Returns true if all actions are topics and there is at least one.
 fn tells_a_topic(case: &Case<'_>, alarm: &Resource, at: &str) -> bool {
     let actions = items(alarm.get(at));
     let is_topic = |to: &Target| match to {
@@ -246,7 +246,7 @@ fn somebody_is_told(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// The metrics in alarms and in scaling policies, with their resources.
+/// Returns the metrics in alarms and in scaling policies, with their resources.
 fn watched<'a>(case: &Case<'a>) -> Vec<(&'a str, &'a Resource, Metric)> {
     let alarms = alarms(case.stack).into_iter();
     let in_alarms = alarms
@@ -267,7 +267,7 @@ fn metrics_exist(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// What is wrong with a dimension that should be a queue's name.
+/// Returns the problem of a dimension that should be a queue's name.
 fn not_a_name(value: &str, all: &[Queue<'_>]) -> Option<&'static str> {
     let named = |ends: &str| token_name(value).is_some_and(|name| name.to_ascii_lowercase().ends_with(ends));
     if value.starts_with("arn:") || all.iter().any(|queue| queue.arn == value) || named("arn") {
@@ -296,7 +296,7 @@ fn queues_by_name(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// The parameter that holds the person or team that decides about dead letters.
+/// The parameter with the person or team that decides about dead letters.
 const OWNER: &str = "DeadLetterOwner";
 
 fn owner_is_named(case: &Case<'_>, report: &mut Report<'_>) {

@@ -9,12 +9,13 @@ use crate::rule::Rule;
 use crate::value::{has_token, int, is_known, number, plain, token_name, truth, whole_match};
 use crate::views::tasks::{Task, tasks};
 
-/// How long ECS may wait between SIGTERM and SIGKILL, in seconds: Fargate allows 120; below the default of 30 a drain has
-/// no room. See
-/// [the parameter](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#container_definition_timeout).
+/// The allowed time between SIGTERM and SIGKILL, in seconds. Fargate allows up to 120. Less than the default of 30 leaves no
+/// room for a drain. See
+/// [the
+/// parameter](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#container_definition_timeout).
 const STOP_TIMEOUT: std::ops::RangeInclusive<i64> = 30..=120;
 
-/// What is left between the end of the drain and SIGKILL, in seconds, for the last deletes and the process's end.
+/// The minimum time between the end of the drain and SIGKILL, in seconds, for the last deletes and the end of the process.
 const STOP_MARGIN_SECS: f64 = 5.0;
 
 pub(super) const RULES: [Rule; 6] = [
@@ -173,7 +174,7 @@ fn image_is_fixed(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// The parameter that is a property's whole value.
+/// Returns the parameter that is a property's whole value.
 fn parameter_of<'a>(case: &Case<'a>, task: &Task<'_>, at: &str, text: &str) -> Option<&'a Parameter> {
     task.resource.references_at(at).find_map(|to| match to {
         Target::Parameter(name) => case.stack.parameters.get(name).filter(|parameter| {
@@ -184,10 +185,10 @@ fn parameter_of<'a>(case: &Case<'a>, task: &Task<'_>, at: &str, text: &str) -> O
     })
 }
 
-/// Images that mean another one tomorrow.
+/// Images that can refer to another image later.
 const MOVING: [&str; 3] = ["registry.example/worker:latest", "registry.example/worker", "worker:latest"];
 
-/// Which moving image a pattern allows. A pattern with look-around is the template's own care: it is not understood here.
+/// Returns the moving image that a pattern allows. A pattern with look-around is not checked, because it is not supported here.
 fn allows_moving(pattern: &str) -> Option<&'static str> {
     let pattern = whole_match(pattern)?;
     MOVING.into_iter().find(|image| pattern.is_match(image))
@@ -217,7 +218,7 @@ fn logs_are_kept_for_a_while(case: &Case<'_>, report: &mut Report<'_>) {
             let mut own = groups.filter(|(id, group)| {
                 group.text("/LogGroupName") == Some(&name) || task.resource.refers_to(&group_at, id)
             });
-            // That the group has no retention is reported by O01, where it is.
+            // O01 reports a missing retention at the group itself.
             if own.next().is_none() {
                 report.at(task.id, task.resource, &group_at, "it is no group of this stack");
             }

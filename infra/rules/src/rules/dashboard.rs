@@ -9,7 +9,7 @@ use crate::value::{has_token, int};
 use crate::views::dashboards::{Shown, dashboards};
 use crate::views::known_metrics::{CATALOGUE, exists};
 
-/// The retentions that CloudWatch Logs has, in days. See
+/// The retentions that CloudWatch Logs allows, in days. See
 /// [the reference](https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html).
 const RETENTIONS: [i64; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];

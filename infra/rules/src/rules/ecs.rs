@@ -13,7 +13,7 @@ use crate::views::functions::consuming_functions;
 use crate::views::scaling::targets;
 use crate::views::tasks::{Task, tasks};
 
-/// Fargate's processor units with the memory that each goes with, in MiB: least, greatest, step. See
+/// Fargate's CPU units with the memory sizes of each, in MiB: minimum, maximum, step. See
 /// [the page](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html).
 const FARGATE_SIZES: [(i64, i64, i64, i64); 7] = [
     (256, 512, 2048, 512),
@@ -25,13 +25,13 @@ const FARGATE_SIZES: [(i64, i64, i64, i64); 7] = [
     (16_384, 32_768, 122_880, 8192),
 ];
 
-/// The processor architectures that ECS knows for Linux.
+/// The processor architectures that ECS supports for Linux.
 const ARCHITECTURES: [&str; 2] = ["ARM64", "X86_64"];
 
-/// HTTPS, over which all AWS services are reached.
+/// HTTPS, the port of all AWS services.
 const HTTPS: i64 = 443;
 
-/// A queue URL for the parser where the deployment gives it.
+/// A queue URL for the parser if the deployment sets it.
 const SAMPLE_URL: &str = "https://sqs.eu-central-1.amazonaws.com/000000000000/jobs";
 
 pub(super) const RULES: [Rule; 7] = [
@@ -128,8 +128,8 @@ fn legal_size(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// An environment as the process will see it, as far as that is known: queue URLs are made up, and what else is left to
-/// the deployment is left out.
+/// Returns an environment as the process will see it, as far as it is known: queue URLs are made up, and other values that are
+/// known only after the deployment are left out.
 fn sample(
     variables: impl Iterator<Item = (String, String)>,
     queue_name: Option<&str>,
@@ -202,7 +202,7 @@ fn come_from_parameters(
     }
 }
 
-/// Services that run a worker.
+/// Returns the services that run a worker.
 fn services<'a>(case: &Case<'a>) -> Vec<(&'a str, &'a Resource)> {
     tasks(case.stack).iter().flat_map(|task| task.services(case.stack)).collect()
 }
@@ -225,7 +225,7 @@ fn closed_to_the_network(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Returns true if a parameter has another value than its default, which is no public address.
+/// Returns true if a parameter's value differs from its default, which is no public address.
 fn is_asked_for(case: &Case<'_>, service: &Resource, at: &str) -> bool {
     service.references_at(at).any(|to| match to {
         Target::Parameter(name) => case.stack.parameters.get(name).is_some_and(|parameter| {
@@ -258,7 +258,7 @@ fn closed_group(case: &Case<'_>, report: &mut Report<'_>, id: &str, group: &Reso
     }
 }
 
-/// Whether a rule of a security group is about HTTPS only, or only the deployment knows what it is about.
+/// Returns true if a rule of a security group allows only HTTPS, or if its ports are known only after the deployment.
 fn is_https(rule: &serde_json::Value) -> bool {
     let port =
         |key: &str| rule.get(key).is_some_and(|port| int(port).map_or(!is_known(port), |port| port == HTTPS));
@@ -286,7 +286,7 @@ fn base_on_demand(case: &Case<'_>, report: &mut Report<'_>) {
         let is_spot = |provider: &&serde_json::Value| {
             plain(&provider["CapacityProvider"]).to_ascii_uppercase().contains("SPOT")
         };
-        // A base that only the deployment knows may be enough.
+        // A base that is known only after the deployment may be enough.
         let based = |provider: &serde_json::Value| match provider.get("Base") {
             None => false,
             Some(base) => int(base).map_or(!is_known(base), |base| base >= 1),

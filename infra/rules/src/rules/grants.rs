@@ -1,4 +1,4 @@
-//! I09: what a worker is configured to use, it may use.
+//! I09: a worker may use everything that it is configured to use.
 
 use crate::case::Case;
 use crate::finding::Report;
@@ -9,13 +9,13 @@ use crate::views::functions::consuming_functions;
 use crate::views::policies::{Role, role_at};
 use crate::views::tasks::{Task, tasks};
 
-/// The calls of the store in a DynamoDB table. Its transactions are of updates, for which IAM knows no action of their own.
+/// The calls of the store in a DynamoDB table. Its transactions consist of updates, and IAM has no separate action for them.
 const STORE_ACTIONS: [&str; 2] = ["dynamodb:GetItem", "dynamodb:UpdateItem"];
 
 /// The variable with the buckets from which payloads are read.
 const PAYLOAD_BUCKETS: &str = "DRUMLINE_PAYLOAD_BUCKETS";
 
-/// The calls of a watch of a DLQ: it asks for the depth, and receives letters.
+/// The calls of a watch of a DLQ, which requests the depth and receives letters.
 const WATCH_ACTIONS: [&str; 4] =
     ["sqs:GetQueueUrl", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:ChangeMessageVisibility"];
 
@@ -62,10 +62,10 @@ fn store_is_allowed(url: Option<&str>, role: &Role<'_>, report: &mut Report<'_>)
     lacks(report, (role.id, role.resource), &missing, &arn);
 }
 
-/// Each of them is `BUCKET/PREFIX`, or `BUCKET`.
+/// Checks the permissions on each bucket, given as `BUCKET/PREFIX` or `BUCKET`.
 fn payloads_are_allowed(buckets: Option<&str>, role: &Role<'_>, report: &mut Report<'_>) {
     let places = buckets.unwrap_or_default().split(',').map(str::trim).filter(|place| !place.is_empty());
-    // What another stack exports is not known.
+    // Another stack's export is not known.
     for place in places.filter(|place| !place.starts_with("${Fn::")) {
         let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
         let bucket = format!("arn:${{AWS::Partition}}:s3:::{bucket}");
@@ -82,7 +82,7 @@ fn watch_is_allowed(task: &Task<'_>, role: &Role<'_>, report: &mut Report<'_>) {
     if task.variable("DRUMLINE_DLQ_WATCH").as_deref() != Some("on") {
         return;
     }
-    // A worker may receive from its queue anyway, so the statement about the DLQ is another one.
+    // A worker may receive from its queue in any case, so the DLQ has a separate statement.
     let of_dlq = role.statements.iter().filter(|statement| {
         let deletes = statement.has_action("sqs:DeleteMessage");
         statement.allows() && !deletes && statement.has_action("sqs:GetQueueUrl")
@@ -103,7 +103,7 @@ fn watch_is_allowed(task: &Task<'_>, role: &Role<'_>, report: &mut Report<'_>) {
 /// Checks the execution role, with which ECS reads images and secrets before a container starts.
 fn start_is_allowed(stack: &Stack, task: &Task<'_>, report: &mut Report<'_>) {
     let role = role_at(stack, task.resource, "/ExecutionRoleArn");
-    // One role for both is a matter of I07.
+    // I07 reports one role for both.
     if role.is_some() && role.as_ref().map(|role| role.id) == task.role.as_ref().map(|role| role.id) {
         return;
     }

@@ -152,19 +152,19 @@ fn references_resolve(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Returns true if a resource's condition is false, so that CloudFormation refuses a reference to it. Terraform has lists of none
-/// for that.
+/// Returns true if a resource's condition is false, so that CloudFormation refuses a reference to it. Terraform has empty lists
+/// instead.
 fn is_left_out(stack: &Stack, id: &str) -> bool {
     stack.dialect == Dialect::CloudFormation
         && !stack.resources.contains_key(id)
         && stack.declared.iter().any(|declared| declared == id)
 }
 
-/// The resources of which none can be made before another one of them.
+/// Returns the resources that cannot be created because each waits for another one of them.
 fn in_circles(stack: &Stack) -> BTreeSet<&str> {
     let mut waits: BTreeMap<&str, BTreeSet<&str>> =
         stack.resources.iter().map(|(id, resource)| (id.as_str(), waits_for(stack, resource))).collect();
-    // First what waits for nothing that is left, then what nothing that is left waits for.
+    // First removes resources that wait for no remaining one, then those that no remaining one waits for.
     loop {
         let free: Vec<&str> = waits.iter().filter(|(_, on)| on.is_empty()).map(|(id, _)| *id).collect();
         let awaited: BTreeSet<&str> = waits.values().flatten().copied().collect();
@@ -182,9 +182,9 @@ fn in_circles(stack: &Stack) -> BTreeSet<&str> {
 
 fn waits_for<'a>(stack: &'a Stack, resource: &'a Resource) -> BTreeSet<&'a str> {
     let referred = resource.references.iter().filter_map(|reference| match &reference.to {
-        // The circle of two queues is rule Q08's, which knows the way out.
+        // Rule Q08 reports the cycle of two queues, with its solution.
         _ if reference.at.starts_with("/RedriveAllowPolicy") => None,
-        // SAM's events are resources of their own, which wait for the function.
+        // SAM's events are separate resources that wait for the function.
         _ if reference.at.starts_with("/Events") => None,
         Target::Resource { id, .. } => Some(id),
         _ => None,

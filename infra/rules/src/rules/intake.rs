@@ -1,4 +1,4 @@
-//! N01 to N04: APIs that put messages into queues without code of their own.
+//! N01 to N04: APIs that put messages into queues without code.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::rule::Rule;
 use crate::value::{is_known, items, number, truth};
 use crate::views::intake::methods;
 
-/// The actions that the role of such a method needs: to send messages, and to encrypt them.
+/// The actions that the role of such a method needs: sending messages, and encrypting them.
 const NEEDED: [&str; 3] = ["sqs:sendmessage", "kms:generatedatakey", "kms:decrypt"];
 
 pub(super) const RULES: [Rule; 4] = [

@@ -12,22 +12,22 @@ use crate::views::metrics::{alarms, may_be_any};
 use crate::views::queues::FIFO_SUFFIX;
 use crate::views::tasks::queue_visibility;
 
-/// How often the function's timeout fits into the queue's visibility, as AWS advises. See
+/// The ratio of the queue's visibility timeout to the function's timeout that AWS recommends. See
 /// [the page](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html).
 const TIMEOUTS: f64 = 6.0;
 
-/// What `MaximumConcurrency` may be. See
+/// The allowed values of `MaximumConcurrency`. See
 /// [the page](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html).
 const CONCURRENCY: std::ops::RangeInclusive<i64> = 2..=1000;
 
-/// The least pollers of provisioned mode. How many there may be at most differs between pages of AWS's, so that is left to
-/// Lambda. See [the page](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html).
+/// The minimum number of pollers in provisioned mode. AWS's pages differ about the maximum, so Lambda checks it. See
+/// [the page](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html).
 const MIN_POLLERS: i64 = 2;
 
-/// The most messages in a batch without a window, and on a FIFO queue at all.
+/// The maximum number of messages in a batch without a window, and in any batch of a FIFO queue.
 const MAX_BATCH: i64 = 10;
 
-/// How many messages a batch has where nothing is said.
+/// The default number of messages in a batch.
 const DEFAULT_BATCH: i64 = 10;
 
 const WINDOW: &str = "/MaximumBatchingWindowInSeconds";
@@ -190,7 +190,7 @@ fn reports_failures(case: &Case<'_>, report: &mut Report<'_>) {
 fn scales_one_way(case: &Case<'_>, report: &mut Report<'_>) {
     for mapping in mappings(case.stack) {
         let ways = ["/ScalingConfig", "/ProvisionedPollerConfig"].map(|at| mapping.resource.get(at));
-        // What could not be worked out may be there or not.
+        // A value that could not be evaluated may or may not be there.
         if ways.into_iter().flatten().any(Value::is_string) {
             continue;
         }
@@ -342,7 +342,7 @@ fn tracing_is_a_choice(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Whether a metric's dimension is this function.
+/// Returns true if a metric's dimension is this function.
 fn is_of(function: Function<'_>, name: &str) -> bool {
     name == format!("${{{}}}", function.id) || function.resource.text("/FunctionName") == Some(name)
 }

@@ -1,4 +1,4 @@
-//! The rules, by group. A rule's id, title, reason and mend are written here and nowhere else; `RULES.md` is made of them.
+//! The rules, by group. A rule's ID, title, reason and fix are written only here; `RULES.md` is generated from them.
 
 mod alarms;
 mod containers;
@@ -23,7 +23,7 @@ mod worker_alarms;
 
 use crate::rule::Rule;
 
-/// All rules, in the order of groups.
+/// Returns all rules, in the order of groups.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     let groups: &'static [&'static [Rule]] = &[
         &queues::RULES,

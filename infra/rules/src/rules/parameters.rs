@@ -59,7 +59,7 @@ fn is_bounded(parameter: &Parameter) -> bool {
     match parameter.kind.as_str() {
         "Number" => parameter.min.is_some() && parameter.max.is_some(),
         "String" | "CommaDelimitedList" => parameter.pattern.is_some() || parameter.max_length.is_some(),
-        // The type says what it has to be.
+        // The type defines the allowed values.
         _ => true,
     }
 }
@@ -72,7 +72,7 @@ fn templates_agree(case: &Case<'_>, report: &mut Report<'_>) {
             case.stack.parameters.iter().filter(|(name, _)| is_twin || *name == VISIBILITY_PARAMETER)
         {
             let Some(theirs) = other.parameters.get(name) else { continue };
-            // A worker may need longer visibility than a queue does.
+            // A worker may need a longer visibility timeout than a queue.
             let found = difference(parameter, theirs).filter(|(what, _, _)| is_twin || *what == "default");
             if let Some((what, own, their)) = found {
                 report.parameter(
@@ -85,12 +85,12 @@ fn templates_agree(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// A file's name without its end, or a folder's.
+/// Returns a file's name without its extension, or a folder's name.
 fn stem(file: &str) -> Option<&OsStr> {
     Path::new(file).file_stem()
 }
 
-/// What differs, here and there.
+/// Returns the name of the property that differs, with both values.
 fn difference(own: &Parameter, theirs: &Parameter) -> Option<(&'static str, String, String)> {
     let text = |value: &Option<Value>| value.as_ref().map_or_else(|| "none".to_owned(), comparable);
     let bound = |bound: Option<f64>| bound.map_or_else(|| "none".to_owned(), |number| number.to_string());
@@ -104,7 +104,7 @@ fn difference(own: &Parameter, theirs: &Parameter) -> Option<(&'static str, Stri
     all.into_iter().find(|(_, own, theirs)| own != theirs)
 }
 
-/// Numbers as numbers, whichever way they are written.
+/// Returns a value in which equal numbers have equal texts.
 fn comparable(value: &Value) -> String {
     number(value).map_or_else(|| plain(value), |number| number.to_string())
 }

@@ -9,10 +9,10 @@ use crate::rule::Rule;
 use crate::value::{has_token, int, is_unclear, items, plain, truth};
 use crate::views::payload_buckets::payload_buckets;
 
-/// A message is kept for 14 days, and as long again in a FIFO queue's DLQ. One day more is for a replay.
+/// A message is kept for 14 days, and for another 14 in a FIFO queue's DLQ. One more day is for a replay.
 const LEAST_DAYS: i64 = 29;
 
-/// The switches of a bucket without public access.
+/// The settings of a bucket without public access.
 const SWITCHES: [&str; 4] =
     ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"];
 
@@ -69,7 +69,7 @@ fn payloads_expire(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Returns true if a rule is about some of the objects only.
+/// Returns true if a lifecycle rule applies to only some of the objects.
 fn is_narrowed(rule: &Value) -> bool {
     let is_set = |value: &Value| match value {
         Value::Null => false,

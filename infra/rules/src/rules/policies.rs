@@ -7,7 +7,7 @@ use crate::value::is_token;
 use crate::views::policies::{QueuePolicy, Statement, queue_policies};
 use crate::views::queues::{Queue, queues};
 
-/// Conditions that tie an open `Allow` to somebody, in lower case.
+/// Conditions that limit an open `Allow` to a source, in lower case.
 const TIES: [&str; 5] =
     ["aws:sourcearn", "aws:sourceaccount", "aws:sourceorgid", "aws:principalorgid", "aws:principalaccount"];
 
@@ -98,7 +98,7 @@ fn about_its_own_queue(case: &Case<'_>, report: &mut Report<'_>) {
     for QueuePolicy { queues: listed, statements, .. } in queue_policies(case.stack) {
         let own: Vec<&Queue<'_>> =
             all.iter().filter(|queue| listed.iter().any(|text| queue.is_meant_by(text))).collect();
-        // Queues of other stacks cannot be judged.
+        // Queues of other stacks cannot be checked.
         if own.len() < listed.len() {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Q06, Q09 to Q15: a queue by itself.
+//! Q06, Q09 to Q15: the properties of a queue.
 
 use crate::case::Case;
 use crate::finding::Report;
@@ -10,18 +10,18 @@ use crate::views::policies::{Statement, identity_statements};
 use crate::views::queues::{Queue, queues};
 use crate::views::tasks::{seconds, tasks};
 
-/// The longest visibility timeout SQS takes, in seconds. See
+/// The longest visibility timeout that SQS accepts, in seconds. See
 /// [the attributes](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html).
 const MAX_VISIBILITY_SECS: i64 = 43_200;
 
-/// The longest that SQS waits for messages, in seconds.
+/// The longest time that SQS waits for messages, in seconds.
 const MAX_WAIT_SECS: i64 = 20;
 
-/// The shortest lease in which three tries to renew it fit. The runtime renews at half the lease and tries again where
-/// that fails; a try may take five seconds.
+/// The shortest lease that leaves time for three tries to renew it. The runtime renews at half the lease and retries after a
+/// failure; a try can take five seconds.
 const MIN_LEASE_SECS: f64 = 2.0 * 3.0 * 5.0;
 
-/// What `AWS::SQS::Queue` has. See
+/// The properties of `AWS::SQS::Queue`. See
 /// [the reference](https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html).
 const PROPERTIES: [&str; 16] = [
     "ContentBasedDeduplication",
@@ -146,7 +146,7 @@ fn encrypted_one_way(case: &Case<'_>, report: &mut Report<'_>) {
             }
             _ => {}
         }
-        // The deployment may bring a key and the rights on it together.
+        // The deployment may set a key and the permissions on it together.
         if own_key && !is_unclear(&queue.resource.properties["KmsMasterKeyId"]) {
             senders_may_encrypt(case, &queue, report);
         }
@@ -169,7 +169,7 @@ fn encrypted_one_way(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// A send to an encrypted queue asks for a data key in the sender's name.
+/// Checks the senders' permissions: sending to an encrypted queue requests a data key in the sender's name.
 fn senders_may_encrypt(case: &Case<'_>, queue: &Queue<'_>, report: &mut Report<'_>) {
     let statements = identity_statements(case.stack);
     let allowed = |action: &str, id: &str| {
@@ -235,9 +235,9 @@ fn queues_are_kept(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Reports a resource whose contents its stack would delete.
+/// Reports a resource whose contents would be deleted with its stack.
 pub(super) fn kept_on_delete(stack: &Stack, id: &str, resource: &Resource, report: &mut Report<'_>) {
-    // Terraform forgets what it could not create, and keeps the rest of a failed run in its state.
+    // Terraform forgets resources that it could not create, and keeps the rest of a failed run in its state.
     let on_delete = match stack.dialect {
         Dialect::CloudFormation => "RetainExceptOnCreate",
         Dialect::Terraform => "Retain",

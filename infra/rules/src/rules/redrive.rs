@@ -12,8 +12,8 @@ use crate::views::queues::queues;
 /// The longest retention, in seconds: 14 days.
 const MAX_RETENTION_SECS: i64 = 1_209_600;
 
-/// What `maxReceiveCount` may be. Below five, a deploy and a throttle or two send healthy messages to the DLQ; above a
-/// thousand SQS takes none.
+/// The allowed values of `maxReceiveCount`. With fewer than five, a deploy and one or two throttled invocations send healthy
+/// messages to the DLQ. SQS accepts at most a thousand.
 const RECEIVES: std::ops::RangeInclusive<i64> = 5..=1000;
 
 pub(super) const RULES: [Rule; 7] = [
@@ -77,7 +77,7 @@ pub(super) const RULES: [Rule; 7] = [
 
 fn has_dlq(case: &Case<'_>, report: &mut Report<'_>) {
     let all = queues(case.stack);
-    // A target that only the deployment knows may be any queue.
+    // A target that is known only after the deployment can be any queue.
     if all
         .iter()
         .any(|queue| queue.redrives() && queue.target().is_none_or(|target| target.starts_with("${Fn::")))
@@ -101,7 +101,7 @@ fn dlq_is_here(case: &Case<'_>, report: &mut Report<'_>) {
             }
             _ => false,
         });
-        // A whole policy from elsewhere cannot be judged.
+        // A whole policy from another place cannot be checked.
         let unknown = queue
             .resource
             .get("/RedrivePolicy")
@@ -185,7 +185,7 @@ fn allows_its_sources(case: &Case<'_>, report: &mut Report<'_>) {
             continue;
         };
         let allowed: BTreeSet<&str> = allowed.iter().filter_map(|arn| arn.as_str()).collect();
-        // An ARN that only the deployment knows may be the right one.
+        // An ARN that is known only after the deployment may be the right one.
         let is_open = |arn: &&str| is_token(arn) || arn.contains("${Fn::");
         if allowed != sources && !allowed.iter().chain(&sources).any(is_open) {
             let found = format!("it allows {}, its sources are {}", list(&allowed), list(&sources));
@@ -199,7 +199,7 @@ fn list(arns: &BTreeSet<&str>) -> String {
 }
 
 fn no_circle(case: &Case<'_>, report: &mut Report<'_>) {
-    // Terraform has the policy as a resource of its own, so there is no circle.
+    // In Terraform the policy is a separate resource, so there is no cycle.
     if case.stack.dialect == Dialect::Terraform {
         return;
     }

@@ -1,4 +1,4 @@
-//! I01 to I08: roles and what they may do.
+//! I01 to I08: roles and their permissions.
 
 use crate::case::Case;
 use crate::finding::Report;
@@ -35,12 +35,12 @@ const SQS_ACTIONS: [&str; 20] = [
     "UntagQueue",
 ];
 
-/// Actions that know no resource to be named, in lower case.
+/// Actions that have no resource, in lower case.
 const WITHOUT_RESOURCE: [&str; 9] = [
     "ecr:getauthorizationtoken",
     "xray:put*",
     "ssmmessages:*",
-    // With these Lambda puts a function into a VPC, and refuses a role that has them on named resources only. See
+    // Lambda uses these to put a function into a VPC, and refuses a role that has them only on named resources. See
     // [the page](https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions).
     "ec2:createnetworkinterface",
     "ec2:describenetworkinterfaces",
@@ -50,10 +50,10 @@ const WITHOUT_RESOURCE: [&str; 9] = [
     "ec2:unassignprivateipaddresses",
 ];
 
-/// What a consumer needs on its source, besides `ChangeMessageVisibility`.
+/// The permissions that a consumer needs on its source, besides `ChangeMessageVisibility`.
 const NEEDED: [&str; 3] = ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"];
 
-/// What a consumer must not be able to do to its source.
+/// Actions on its source that a consumer must not be allowed.
 const OPERATORS: [&str; 10] = [
     "AddPermission",
     "CancelMessageMoveTask",
@@ -67,7 +67,7 @@ const OPERATORS: [&str; 10] = [
     "UntagQueue",
 ];
 
-/// AWS's own policy for functions with a queue: receive, delete, attributes, on any queue.
+/// AWS's managed policy for functions with a queue: receive, delete and read attributes, on any queue.
 const MANAGED_FOR_LAMBDA: &str = "AWSLambdaSQSQueueExecutionRole";
 
 pub(super) const RULES: [Rule; 8] = [
@@ -225,7 +225,7 @@ fn consumer_cannot_operate(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// A literal of one partition, account or region in a text.
+/// Returns a literal partition, account or region in a text.
 fn literal(text: &str) -> Option<&'static str> {
     let arn = text.match_indices("arn:aws").any(|(at, _)| {
         let rest = &text[at + "arn:aws".len()..];
@@ -242,7 +242,7 @@ fn literal(text: &str) -> Option<&'static str> {
     parts().any(is_region).then_some("region")
 }
 
-/// Such as `eu-west-1`, also with an availability zone's letter.
+/// Returns true for a region such as `eu-west-1`, also with the letter of an availability zone.
 fn is_region(text: &str) -> bool {
     const AREAS: [&str; 11] = ["af", "ap", "ca", "cn", "eu", "il", "me", "mx", "sa", "us", "us-gov"];
     const SIDES: [&str; 9] =
@@ -261,7 +261,7 @@ fn nothing_literal(case: &Case<'_>, report: &mut Report<'_>) {
     for (id, resource) in &case.stack.resources {
         let mut found = Vec::new();
         walk(&resource.properties, "", &mut |at, text| {
-            // The value of a parameter is the deployment's to choose; of a list of them the whole is referred to.
+            // The deployment chooses the value of a parameter. A reference to a list parameter is one to the whole list.
             let from_parameter = resource.references_around(at).any(|to| match to {
                 Target::Parameter(name) => case.stack.parameters.get(name).is_some_and(is_literal),
                 _ => false,
@@ -270,7 +270,7 @@ fn nothing_literal(case: &Case<'_>, report: &mut Report<'_>) {
                 found.push((at.to_owned(), kind, shortened(text)));
             }
         });
-        // One for each resource: where there is one literal there are more of its kind.
+        // Reports one for each resource, because a resource with one literal usually has more of the same kind.
         if let Some((at, kind, text)) = found.first() {
             let more =
                 if found.len() > 1 { format!(", and {} more", found.len() - 1) } else { String::new() };
@@ -283,7 +283,7 @@ fn is_literal(parameter: &Parameter) -> bool {
     parameter.value.as_ref().is_some_and(|value| literal(&plain(value)).is_some())
 }
 
-/// Goes through all texts with their pointers.
+/// Calls a function with all texts and their pointers.
 fn walk(value: &serde_json::Value, at: &str, look: &mut dyn FnMut(&str, &str)) {
     match value {
         serde_json::Value::String(text) => look(at, text),
@@ -318,7 +318,7 @@ fn two_roles(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Whether an ARN is of the tasks of one cluster.
+/// Returns true if an ARN covers the tasks of one cluster.
 fn is_of_one_cluster(arn: &str) -> bool {
     let cluster =
         arn.split_once(":task/").and_then(|(_, rest)| rest.split_once('/')).map(|(cluster, _)| cluster);

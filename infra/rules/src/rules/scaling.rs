@@ -1,4 +1,4 @@
-//! S01 and S06 to S11: how many tasks there are.
+//! S01 and S06 to S11: the number of tasks.
 
 use crate::case::Case;
 use crate::finding::Report;
@@ -7,14 +7,14 @@ use crate::value::{int, is_unclear, items, number};
 use crate::views::metrics::{Alarm, alarms, may_be_any};
 use crate::views::scaling::{Policy, Query, Target, queries, targets};
 
-/// The least ratio of the acceptable wait to the mean handling time. Target tracking takes tasks away only if the metric
-/// is below about nine tenths of the target.
+/// The minimum ratio of the acceptable wait to the mean handling time. Target tracking removes tasks only if the metric is
+/// below about nine tenths of the target.
 const HEADROOM: f64 = 1.25;
 
-/// The parameter that says how long a handler takes.
+/// The parameter with the mean time of a handler.
 const HANDLER_SECONDS: &str = "MeanHandlerSeconds";
 
-/// How many messages of a queue may be in flight. See
+/// The maximum number of a queue's messages in flight. See
 /// [the quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
 const MAX_IN_FLIGHT: i64 = 120_000;
 
@@ -123,7 +123,7 @@ fn wait_above_handling(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Returns true if a step policy of the target is triggered by such an alarm. True too if an alarm or a policy may be any.
+/// Returns true if such an alarm triggers a step policy of the target, or if an alarm or a policy could be any.
 fn steps_by(case: &Case<'_>, target: &Target<'_>, is_right: impl Fn(&Alarm<'_>) -> bool) -> bool {
     let alarms = alarms(case.stack);
     let kind = "AWS::ApplicationAutoScaling::ScalingPolicy";
@@ -176,7 +176,7 @@ fn scales_out_fast(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Whether a policy goes by processor or memory.
+/// Returns true if a policy scales by CPU or memory.
 fn by_load(policy: &Policy<'_>) -> bool {
     let predefined =
         policy.tracking("/PredefinedMetricSpecification/PredefinedMetricType").and_then(|kind| kind.as_str());

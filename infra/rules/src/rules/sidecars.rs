@@ -6,7 +6,7 @@ use crate::rule::Rule;
 use crate::value::{has_token, items, plain, truth};
 use crate::views::tasks::{Task, tasks};
 
-/// The beginnings of addresses on the task's own loopback.
+/// The prefixes of addresses on the task's own loopback interface.
 const LOOPBACK: [&str; 3] = ["http://127.", "http://localhost", "http://[::1]"];
 
 pub(super) const RULES: [Rule; 1] = [Rule {
@@ -27,7 +27,7 @@ fn sidecars_follow(case: &Case<'_>, report: &mut Report<'_>) {
         let has_application =
             forwards.is_some_and(|target| LOOPBACK.iter().any(|start| target.starts_with(start)));
         let sidecars = sidecars(task);
-        // Essential unless it says otherwise, as ECS takes it.
+        // Essential by default, as in ECS.
         let essential: Vec<&Sidecar> = sidecars.iter().filter(|sidecar| sidecar.essential).collect();
         if has_application && essential.is_empty() {
             let found = "the worker forwards to an application that is not essential";
@@ -51,7 +51,7 @@ fn sidecars_follow(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// A container beside the worker's.
+/// A container beside the worker.
 struct Sidecar {
     name: String,
     pointer: String,

@@ -11,7 +11,7 @@ use crate::value::{has_token, items, plain, truth};
 use crate::views::functions::consuming_functions;
 use crate::views::tasks::tasks;
 
-/// The output by which workers' stacks get the table's name.
+/// The output from which workers' stacks take the table's name.
 const OUTPUT: &str = "StoreTableName";
 
 /// The variable with the store's address.
@@ -55,7 +55,7 @@ fn store_is_kept(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// The name of a key's attribute, which is all that Terraform writes.
+/// Returns the name of a key's attribute, which is all that Terraform contains.
 fn key_name(key: &Value) -> String {
     if key.is_object() { plain(&key["AttributeName"]) } else { plain(key) }
 }

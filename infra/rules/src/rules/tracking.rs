@@ -1,4 +1,4 @@
-//! S02 to S05: the metric by which tasks are added and taken away.
+//! S02 to S05: the metric by which tasks are added and removed.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::views::scaling::{Policy, Query, Word, ids, queries, targets, words};
 
 const QUERIES: &str = "/CustomizedMetricSpecification/Metrics";
 
-/// The metrics of which the expected wait is made.
+/// The metrics in the expected wait.
 const INPUTS: [(&str, &str); 3] = [
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
     ("AWS/SQS", "ApproximateNumberOfMessagesNotVisible"),
@@ -54,7 +54,7 @@ pub(super) const RULES: [Rule; 4] = [
     },
 ];
 
-/// The tracking policies of workers that go by expressions.
+/// Returns the tracking policies of workers that use expressions.
 fn policies<'a>(case: &Case<'a>) -> Vec<Policy<'a>> {
     targets(case.stack).iter().flat_map(|target| target.tracking().collect::<Vec<_>>()).collect()
 }
@@ -116,7 +116,8 @@ fn ids_fit(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Returns true if a division by zero is possible: the divisor is neither `MAX(…)` nor `IF(…)`, nor another expression that has one.
+/// Returns true if a division by zero is possible: the divisor is neither `MAX(…)` nor `IF(…)`, nor another expression with one
+/// of them.
 fn divides_by_zero(expression: &str, others: &[Query<'_>]) -> bool {
     let words = words(expression);
     expression.match_indices('/').any(|(at, _)| {
@@ -129,7 +130,7 @@ fn divides_by_zero(expression: &str, others: &[Query<'_>]) -> bool {
     })
 }
 
-/// The greatest number of expressions that are looked up within each other.
+/// The maximum depth of expressions that are looked up within each other.
 const MAX_NESTED: u32 = 8;
 
 fn is_guarded(divisor: &Word<'_>, others: &[Query<'_>]) -> bool {
@@ -137,7 +138,7 @@ fn is_guarded(divisor: &Word<'_>, others: &[Query<'_>]) -> bool {
     is_guard || !divisor.called && is_positive(divisor.text, others, MAX_NESTED)
 }
 
-/// Returns true if a query is an expression that tests for more than zero, or is made of one that does.
+/// Returns true if a query is an expression that tests for more than zero, or contains such an expression.
 fn is_positive(id: &str, queries: &[Query<'_>], nested: u32) -> bool {
     let expression = queries.iter().find(|query| query.id == id).and_then(|query| query.expression);
     let Some(expression) = expression.filter(|_| nested > 0) else { return false };
@@ -147,7 +148,7 @@ fn is_positive(id: &str, queries: &[Query<'_>], nested: u32) -> bool {
     tests || inner.any(|inner| is_positive(inner, queries, nested - 1))
 }
 
-/// Returns the metric that an expression fills with a number, alone or as a part of what is filled.
+/// Returns the metric that an expression fills with a number, alone or as part of the filled series.
 fn filled_with_number<'a>(expression: &str, queries: &'a [Query<'_>]) -> Option<&'a str> {
     let dense: String = expression.split_whitespace().collect();
     let metrics = queries.iter().filter(|query| query.expression.is_none()).map(|query| query.id);
@@ -155,7 +156,7 @@ fn filled_with_number<'a>(expression: &str, queries: &'a [Query<'_>]) -> Option<
     dense.match_indices(FILL).find_map(|(at, _)| {
         let (series, filler) = arguments(&dense[at + FILL.len()..])?;
         let is_repeated = ["REPEAT", "LINEAR"].iter().any(|with| filler.starts_with(with));
-        // What an inner FILL leaves are the minutes before the first point.
+        // An inner FILL leaves the minutes before the first point.
         let is_left_over = series.starts_with(FILL) && arguments(&series[FILL.len()..])?.1.ends_with(')');
         let metric = ids(series).find_map(|id| metrics.iter().copied().find(|metric| *metric == id));
         metric.filter(|_| !is_repeated && !is_left_over)
@@ -164,7 +165,7 @@ fn filled_with_number<'a>(expression: &str, queries: &'a [Query<'_>]) -> Option<
 
 const FILL: &str = "FILL(";
 
-/// Splits what follows the bracket of a call with two arguments at the comma between them.
+/// Splits the text after the bracket of a call with two arguments at the comma between them.
 fn arguments(call: &str) -> Option<(&str, &str)> {
     let mut depth = 0;
     let comma = call.char_indices().find_map(|(at, c)| {

@@ -6,10 +6,10 @@ use crate::rule::Rule;
 use crate::views::metrics::{Alarm, alarms, may_be_any};
 use crate::views::tasks::tasks;
 
-/// How long fewer tasks than wanted may run before an alarm begins, in seconds: ten minutes is a slow deployment.
+/// The time for which fewer tasks than wanted may run before an alarm fires, in seconds: ten minutes is a slow deployment.
 const MISSING_TASKS_SECS: std::ops::RangeInclusive<i64> = 600..=900;
 
-/// What shows that messages wait and that a consumer works, from SQS's side.
+/// The metrics of SQS that show waiting messages or a working consumer.
 const SIGNS: [&str; 5] = [
     "ApproximateNumberOfMessagesVisible",
     "ApproximateNumberOfMessagesNotVisible",
@@ -63,7 +63,7 @@ fn missing_tasks_ring(case: &Case<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Whether an alarm sees from SQS's side that nothing consumes a queue, and nothing else.
+/// Returns true if an alarm detects, only from SQS's metrics, that no consumer works on a queue.
 fn sees_silence(alarm: &Alarm<'_>) -> bool {
     alarm.allows_late_points()
         && SIGNS.iter().all(|name| alarm.has("AWS/SQS", name))

@@ -1,4 +1,4 @@
-//! Expressions, worked out as far as the variables' values allow. See
+//! Evaluates expressions as far as the variables' values allow. See
 //! [the language](https://developer.hashicorp.com/terraform/language/expressions).
 
 use std::cell::{Cell, RefCell};
@@ -18,30 +18,30 @@ use super::{functions, operators};
 use crate::model::{Parameter, Reference, Target};
 use crate::value::{is_known, plain, truth};
 
-/// How many names may be looked up within each other: a local made of a local and so on. A circle ends here.
+/// The maximum depth of names that are looked up within each other, such as a local that uses a local. A cycle ends here.
 const MAX_NESTED: u32 = 24;
 
-/// How deep expressions may be within each other, those that names stand for included.
+/// The maximum depth of expressions, including those behind names.
 const MAX_DEPTH: u32 = 100;
 
-/// How many steps the expressions of a module may take, against those that multiply themselves. Large modules take some
-/// ten thousands.
+/// The maximum number of steps for the expressions of a module, against expressions that multiply themselves. Large modules
+/// take some ten thousands.
 const MAX_STEPS: u32 = 200_000;
 
-/// Works expressions of one module out.
+/// Evaluates the expressions of one module.
 pub(super) struct Evaluator<'a> {
     pub(super) module: &'a Module,
     pub(super) parameters: BTreeMap<String, Parameter>,
-    /// What a resource's id begins with: nothing, or the uses of modules that lead here.
+    /// The prefix of resource IDs: empty, or the path of module uses that leads here.
     pub(super) prefix: String,
-    /// Who uses the module, and the block in which that is told.
+    /// The module that uses this one, and the block of the use.
     pub(super) user: Option<(&'a Evaluator<'a>, &'a Body)>,
     effort: Rc<Effort>,
-    /// The parameters in what conditions leave out: they are used all the same.
+    /// The parameters in parts that conditions leave out. They still count as used.
     left_out: RefCell<Vec<Reference>>,
 }
 
-/// How much has been done, and is being done.
+/// The work done so far, and the current depth.
 #[derive(Default)]
 struct Effort {
     nested: Cell<u32>,
@@ -49,10 +49,10 @@ struct Effort {
     steps: Cell<u32>,
 }
 
-/// Names that only a part of an expression has, such as those of a `for`.
+/// Names that exist only in a part of an expression, such as those of a `for`.
 pub(super) type Scope = BTreeMap<String, Evaluated>;
 
-/// An expression that refers to nothing.
+/// Evaluates an expression without references.
 pub(super) fn constant(expression: &Expression) -> Evaluated {
     Evaluator::new(&Module::default(), BTreeMap::new()).evaluate(expression)
 }
@@ -69,7 +69,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// For a module that this one uses, with its parameters there.
+    /// Returns the evaluator of a module that this one uses, with its parameters there.
     pub(super) fn inside(
         &'a self,
         name: &str,
@@ -91,18 +91,18 @@ impl<'a> Evaluator<'a> {
         self.within(expression, &Scope::new())
     }
 
-    /// All that a block and those within it refer to.
+    /// Returns all references in a block and in the blocks inside it.
     pub(super) fn references(&self, body: &Body) -> Vec<Reference> {
         let own = body.attributes().flat_map(|attribute| self.evaluate(&attribute.expr).references);
         own.chain(body.blocks().flat_map(|block| self.references(&block.body))).collect()
     }
 
-    /// The parameters in what conditions have left out so far.
+    /// Returns the parameters in the parts that conditions have left out so far.
     pub(super) fn left_out(&self) -> Vec<Reference> {
         self.left_out.borrow().clone()
     }
 
-    /// Works out something that another name stands for; `None` where that goes too deep.
+    /// Evaluates the value behind a name. `None` if the nesting is too deep.
     pub(super) fn nested(&self, look: impl FnOnce() -> Evaluated) -> Option<Evaluated> {
         one_deeper(&self.effort.nested, MAX_NESTED, look)
     }
@@ -160,7 +160,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn template(&self, template: &Template, scope: &Scope) -> Evaluated {
-        // A text that is nothing but an interpolation is the value itself.
+        // A text that is only an interpolation is the interpolated value.
         if let [Element::Interpolation(only)] = template.elements() {
             return self.within(&only.expr, scope);
         }
@@ -227,7 +227,7 @@ impl<'a> Evaluator<'a> {
         taken.and_made_of(&[condition])
     }
 
-    /// Remembers the parameters of a part that is not there.
+    /// Records the parameters of a part that is left out.
     fn leave_out(&self, part: &Evaluated) {
         let parameters =
             part.references.iter().filter(|reference| matches!(reference.to, Target::Parameter(_)));
@@ -319,7 +319,7 @@ fn one_deeper<T>(depth: &Cell<u32>, limit: u32, look: impl FnOnce() -> T) -> Opt
     Some(found)
 }
 
-/// An integer where it is one: `5.0` would read so in texts that are built of it.
+/// Returns an integer if the number is one: `5.0` would appear like that in texts built from it.
 fn to_number(number: &hcl::Number) -> Value {
     number.as_i64().map_or_else(|| number.as_f64().map_or(Value::Null, Value::from), Value::from)
 }

@@ -1,23 +1,23 @@
-//! A value together with what it refers to.
+//! A value together with its references.
 
 use serde_json::{Map, Value};
 
 use crate::model::{Reference, Target};
 
-/// How long a text may get, against modules that multiply texts: four times what AWS takes as a whole template.
+/// The maximum length of a text, against modules that multiply texts: four times AWS's limit for a whole template.
 pub(super) const MAX_TEXT: usize = 4 << 20;
 
-/// How many items a list may get, against modules that multiply lists. No list that rules look at has hundreds.
+/// The maximum number of items of a list, against modules that multiply lists. No list that rules read has hundreds.
 const MAX_ITEMS: usize = 1000;
 
-/// What an expression came to.
+/// The result of an expression.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Evaluated {
-    /// With tokens for what only the deployment knows.
+    /// The value, with tokens for parts that are known only after the deployment.
     pub(super) value: Value,
-    /// By pointers into the value.
+    /// References, by pointers into the value.
     pub(super) references: Vec<Reference>,
-    /// Of a text that is JSON, what it was made of: with references by pointers into that.
+    /// For a text that is JSON, the value it was built from, with references by pointers into that value.
     document: Option<Box<Evaluated>>,
 }
 
@@ -26,17 +26,17 @@ impl Evaluated {
         Self { value: value.into(), ..Self::default() }
     }
 
-    /// A token.
+    /// Returns a token.
     pub(super) fn token(name: &str, to: Target) -> Self {
         Self::known(format!("${{{name}}}")).and_refers(to)
     }
 
-    /// What cannot be worked out, made of these parts.
+    /// Returns the token for a value that cannot be evaluated, built from these parts.
     pub(super) fn unknown(what: &str, parts: &[Self]) -> Self {
         Self::made_of(format!("${{Fn::{what}}}"), parts)
     }
 
-    /// A value in which the parts cannot be told from each other any more.
+    /// Returns a value in which the parts can no longer be distinguished.
     pub(super) fn made_of(value: impl Into<Value>, parts: &[Self]) -> Self {
         let to = parts.iter().flat_map(|part| &part.references).map(|reference| reference.to.clone());
         Self {
@@ -69,13 +69,13 @@ impl Evaluated {
         Self { value: Value::Object(values), references, document: None }
     }
 
-    /// The text of this value as JSON.
+    /// Returns this value as JSON text.
     pub(super) fn to_json(&self) -> Self {
         let text = Self::made_of(self.value.to_string(), std::slice::from_ref(self));
         Self { document: Some(Box::new(self.clone())), ..text }
     }
 
-    /// What a text that is JSON says; the value itself if it is none.
+    /// Returns the parsed content of a JSON text, or the value itself if it is not JSON.
     pub(super) fn parsed(&self) -> Self {
         if let Some(document) = &self.document {
             return (**document).clone();
@@ -91,13 +91,13 @@ impl Evaluated {
         self
     }
 
-    /// The same value, at which more is referred to.
+    /// Returns the same value with more references.
     pub(super) fn and_made_of(mut self, parts: &[Self]) -> Self {
         self.references.extend(Self::made_of(Value::Null, parts).references);
         self
     }
 
-    /// The same value, which refers as a whole to what the parts as wholes refer to: an empty part leaves no other trace.
+    /// Returns the same value with the references of the parts as wholes added to it: an empty part leaves no other trace.
     pub(super) fn and_refers_as_wholes(mut self, parts: &[Self]) -> Self {
         let of_parts = parts.iter().flat_map(|part| &part.references);
         self.references.extend(of_parts.filter(|reference| reference.at.is_empty()).cloned());
@@ -116,7 +116,7 @@ impl Evaluated {
         self.value.is_null()
     }
 
-    /// An entry of an object, or an item of an array by its position.
+    /// Returns an entry of an object, or an item of an array by its position.
     pub(super) fn get(&self, key: &str) -> Option<Self> {
         let value = match &self.value {
             Value::Object(map) => map.get(key)?,
@@ -125,7 +125,7 @@ impl Evaluated {
         };
         let below = format!("/{}", escape(key));
         let references = self.references.iter().filter_map(|reference| {
-            // What the whole refers to, each part does.
+            // A reference of the whole is also one of each part.
             let at = if reference.at.is_empty() { "" } else { reference.at.strip_prefix(&below)? };
             (at.is_empty() || at.starts_with('/'))
                 .then(|| Reference { at: at.to_owned(), to: reference.to.clone() })
@@ -133,20 +133,20 @@ impl Evaluated {
         Some(Self { value: value.clone(), references: references.collect(), document: None })
     }
 
-    /// The items of an array.
+    /// Returns the items of an array.
     pub(super) fn items(&self) -> Vec<Self> {
         let count = self.value.as_array().map_or(0, Vec::len);
         (0..count).filter_map(|index| self.get(&index.to_string())).collect()
     }
 
-    /// The entries of an object.
+    /// Returns the entries of an object.
     pub(super) fn entries(&self) -> Vec<(String, Self)> {
         let keys = self.value.as_object().into_iter().flat_map(Map::keys);
         keys.filter_map(|key| Some((key.clone(), self.get(key)?))).collect()
     }
 
-    /// Puts a value at a path of keys of this object, `/` between them. Objects that meet are merged. Nothing is put
-    /// where there is no value.
+    /// Sets the value at a path of this object's keys, separated by `/`. Objects at the same path are merged. A missing value
+    /// is ignored.
     pub(super) fn put(&mut self, path: &str, part: &Self) {
         if part.is_null() {
             return;
@@ -177,7 +177,7 @@ impl Evaluated {
         self.references.extend(part.references_below(&below));
     }
 
-    /// Takes an entry of this object out.
+    /// Removes an entry of this object.
     pub(super) fn remove(&mut self, key: &str) {
         if let Some(map) = self.value.as_object_mut() {
             map.remove(key);
@@ -195,7 +195,7 @@ impl Evaluated {
     }
 }
 
-/// A key as a part of a JSON pointer.
+/// Escapes a key for a JSON pointer.
 pub(super) fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }

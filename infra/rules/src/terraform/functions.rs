@@ -1,5 +1,5 @@
 //! The functions that modules of queues use. See
-//! [the reference](https://developer.hashicorp.com/terraform/language/functions). Others come to an unknown value.
+//! [the reference](https://developer.hashicorp.com/terraform/language/functions). Other functions return an unknown value.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub(super) fn call(name: &str, arguments: &[Evaluated]) -> Evaluated {
         .unwrap_or_else(|| Evaluated::unknown(name, arguments))
 }
 
-/// Functions of which the result still shows which part came from where.
+/// Evaluates functions whose result still shows the origin of its parts.
 fn keeping_parts(name: &str, arguments: &[Evaluated]) -> Option<Evaluated> {
     match (name, arguments) {
         ("jsonencode", [value]) => Some(value.to_json()),
@@ -28,7 +28,7 @@ fn keeping_parts(name: &str, arguments: &[Evaluated]) -> Option<Evaluated> {
         ("merge", maps) if maps.iter().all(|map| map.value.is_object()) => {
             Some(Evaluated::object(maps.iter().flat_map(Evaluated::entries)).and_refers_as_wholes(maps))
         }
-        // A list that is not known is there as one item that is not known, and the others are known all the same.
+        // An unknown list counts as one unknown item, and the other lists are still known.
         ("concat", lists) => {
             let items = |list: &Evaluated| {
                 if list.value.is_array() { list.items() } else { vec![list.clone()] }
@@ -47,7 +47,7 @@ fn keeping_parts(name: &str, arguments: &[Evaluated]) -> Option<Evaluated> {
             let count = i64::try_from(list.value.as_array()?.len()).ok().filter(|count| *count > 0)?;
             list.get(&int(&index.value)?.rem_euclid(count).to_string())
         }
-        // Nothing here fails as it would there, so the first is as good as any.
+        // Evaluation cannot fail here, so the first argument is as good as any.
         ("try", [first, ..]) => Some(first.clone()),
         ("coalesce", values) => values.iter().find(|value| !plain(&value.value).is_empty()).cloned(),
         ("one", [list]) if list.value.is_array() => Some(list.items().into_iter().next().unwrap_or_default()),
@@ -60,7 +60,7 @@ fn flattened(list: &Evaluated) -> Vec<Evaluated> {
     list.items().into_iter().flat_map(inner).collect()
 }
 
-/// Functions for which it does not matter that some of a value is left to the deployment.
+/// Evaluates functions whose arguments may contain values known only after the deployment.
 fn of_any(name: &str, values: &[&Value]) -> Option<Value> {
     match (name, values) {
         ("tostring", [value]) if value.is_string() => Some((*value).clone()),
@@ -124,7 +124,7 @@ fn replaced(text: &str, from: &str, to: &str) -> Option<Value> {
     (grown <= MAX_TEXT).then(|| text.replace(from, to).into())
 }
 
-/// `%s`, `%d` and `%v` only.
+/// Supports only `%s`, `%d` and `%v`.
 fn format(template: &str, values: &[&Value]) -> Option<Value> {
     let mut values = values.iter();
     let mut text = String::new();
@@ -146,7 +146,7 @@ fn format(template: &str, values: &[&Value]) -> Option<Value> {
     Some(text.into())
 }
 
-/// Between slashes `replace` takes a regular expression.
+/// Returns true for a text between slashes, which `replace` treats as a regular expression.
 fn is_pattern(text: &Value) -> bool {
     text.as_str().is_some_and(|text| text.len() > 1 && text.starts_with('/') && text.ends_with('/'))
 }

@@ -1,4 +1,4 @@
-//! What a module and those that it uses declare, together.
+//! Collects the declarations of a module and of the modules that it uses.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use super::variables::camel_case;
 use crate::model::{Output, Reference, Target};
 use crate::value::{plain, truth};
 
-/// What there is, by ids that begin with the uses of modules.
+/// All declarations, by IDs with the path of module uses as a prefix.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub(super) drafts: BTreeMap<String, Draft>,
     pub(super) outputs: BTreeMap<String, Output>,
-    /// References beside those of resources' properties and outputs.
+    /// References outside resources' properties and outputs.
     pub(super) references: Vec<Reference>,
     pub(super) declared: Vec<String>,
 }
@@ -30,7 +30,7 @@ impl Gathered {
             let terraform = id.split('.').next().unwrap_or_default().to_owned();
             let id = format!("{}{id}", evaluator.prefix);
             self.declared.push(id.clone());
-            // A variable is used by what CloudFormation has no property for too, such as `count`.
+            // Attributes without a CloudFormation property, such as `count`, also use variables.
             let of_resource = evaluator.references(body).into_iter();
             self.references
                 .extend(of_resource.filter(|reference| matches!(reference.to, Target::Parameter(_))));
@@ -84,7 +84,7 @@ fn depends_on(evaluator: &Evaluator<'_>, body: &Body) -> Vec<String> {
     items.iter().filter_map(address).map(|id| format!("{}{id}", evaluator.prefix)).collect()
 }
 
-/// The resource that an expression is.
+/// Returns the address of the resource that an expression names.
 fn address(expression: &Expression) -> Option<String> {
     let Expression::Traversal(traversal) = expression else { return None };
     let (Expression::Variable(kind), [TraversalOperator::GetAttr(name), ..]) =
@@ -92,6 +92,6 @@ fn address(expression: &Expression) -> Option<String> {
     else {
         return None;
     };
-    // Data sources and other modules are waited for too, and are no resources.
+    // Data sources and other modules can also be waited for, and are not resources.
     kind.as_str().starts_with("aws_").then(|| format!("{}.{name}", kind.as_str()))
 }

@@ -1,13 +1,14 @@
-//! Terraform modules as stacks: what a folder's `.tf` files declare, under CloudFormation's type and property names.
+//! Converts Terraform modules to stacks: the declarations of a folder's `.tf` files, with CloudFormation's type and property
+//! names.
 //!
-//! A resource's logical id is its address, `aws_sqs_queue.jobs` or `module.queue.aws_sqs_queue.jobs`. Types and properties
-//! that CloudFormation names differently are in `mapping`; all others are only written in another case. Some resources are
-//! a part of another one there: redrive and redrive-allow policies are the queue's, attachments are the role's or the
-//! policy's.
+//! A resource's logical ID is its address, `aws_sqs_queue.jobs` or `module.queue.aws_sqs_queue.jobs`. `mapping` contains the
+//! types and properties with other names in CloudFormation; all others only change their case. Some resources are part of
+//! another one there: redrive and redrive-allow policies belong to the queue, attachments to the role or the policy.
 //!
-//! Modules in folders beside and below are followed where one is used, with the values it is given there; those of a
-//! registry are not. Nor are loops in templates, and `.tf.json` files. A resource with `count` or `for_each` is there once,
-//! unless that is known to be none; `dynamic` blocks are followed where their items are known. What depends on the rest is
+//! Modules in sibling folders and subfolders are followed with the values of each use. Modules of a registry, loops in
+//! templates, and `.tf.json` files are not supported. A resource with `count` or `for_each` counts once, unless its number is
+//! known to be zero. `dynamic` blocks are followed if their items are known. Values that depend on unsupported parts are
+//! unknown, and rules do not report them. Findings have no lines, because a module has many files.
 //! unknown, and rules say nothing about it. Findings name no lines, because a module has many files.
 
 mod evaluate;
@@ -35,12 +36,12 @@ use gather::Gathered;
 use mapping::{Draft, cloudformation_type};
 use module::Module;
 
-/// Reads a module: a folder with `.tf` files. Modules beside and below that it uses are read too.
+/// Reads a module: a folder with `.tf` files. The modules in sibling folders and subfolders that it uses are read too.
 pub fn load(folder: &Path) -> Result<Template, TemplateError> {
     Ok(Template::from_source(Terraform(Module::load(folder)?)))
 }
 
-/// Understands a module's files, each its name and its text. `name` is what findings call the module.
+/// Parses a module's files, each given by its name and text. `name` is the module's name in findings.
 pub fn parse(name: &str, files: &[(String, String)]) -> Result<Template, TemplateError> {
     Ok(Template::from_source(Terraform(Module::parse(name, files)?)))
 }

@@ -1,4 +1,4 @@
-//! A module's files as blocks by their kind.
+//! Splits a module's files into blocks by their kind.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,40 +8,40 @@ use hcl::{Block, Body, Expression};
 
 use crate::source::TemplateError;
 
-/// What a module declares.
+/// The declarations of a module.
 #[derive(Debug, Default)]
 pub(super) struct Module {
     /// Its folder.
     pub(super) name: String,
     pub(super) variables: BTreeMap<String, Body>,
     pub(super) locals: BTreeMap<String, Expression>,
-    /// By `type.name`.
+    /// Resources by `type.name`.
     pub(super) resources: BTreeMap<String, Body>,
-    /// By `type.name`.
+    /// Data sources by `type.name`.
     pub(super) data: BTreeMap<String, Body>,
     pub(super) outputs: BTreeMap<String, Body>,
-    /// Other modules that it uses.
+    /// The other modules that it uses.
     pub(super) uses: BTreeMap<String, Use>,
-    /// Of interest for what they refer to.
+    /// Providers, read for their references.
     pub(super) providers: Vec<Body>,
 }
 
 /// The use of another module.
 #[derive(Debug)]
 pub(super) struct Use {
-    /// Its variables' values among them.
+    /// The block, including the values of the module's variables.
     pub(super) block: Body,
-    /// Known if it is a folder beside or below.
+    /// The module, if it is in a sibling folder or a subfolder.
     pub(super) module: Option<Module>,
 }
 
-/// How deep modules may use each other. Terraform's own advice is one level.
+/// The maximum depth of modules that use each other. Terraform recommends one level.
 const MAX_DEPTH: usize = 4;
 
 /// A file of a module: its name and its text.
 pub(super) type File = (String, String);
 
-/// The files of a module's folder; those of folders below are other modules'.
+/// Reads the files of a module's folder. Subfolders belong to other modules.
 fn read(folder: &Path) -> Result<Vec<File>, TemplateError> {
     let unreadable = |path: &Path, source| TemplateError::Unreadable { path: path.to_owned(), source };
     let entries = fs::read_dir(folder).map_err(|error| unreadable(folder, error))?;
@@ -63,7 +63,7 @@ fn read(folder: &Path) -> Result<Vec<File>, TemplateError> {
 }
 
 impl Module {
-    /// Reads a module, and those that it uses.
+    /// Reads a module, and the modules that it uses.
     pub(super) fn load(folder: &Path) -> Result<Self, TemplateError> {
         Self::load_at(folder, 0)
     }
@@ -117,12 +117,12 @@ impl Module {
     }
 }
 
-/// An attribute of a block.
+/// Returns an attribute of a block.
 pub(super) fn attribute<'a>(body: &'a Body, name: &str) -> Option<&'a Expression> {
     body.attributes().find(|attribute| attribute.key() == name).map(|attribute| &attribute.expr)
 }
 
-/// The first block of a kind within a block.
+/// Returns the first block of a kind within a block.
 pub(super) fn block<'a>(body: &'a Body, kind: &str) -> Option<&'a Body> {
     body.blocks().find(|block| block.identifier() == kind).map(|block| &block.body)
 }

@@ -1,4 +1,4 @@
-//! What names stand for: variables, locals, resources, data sources and what the deployment is asked for.
+//! Resolves names: variables, locals, resources, data sources, and values that are known only after the deployment.
 
 use hcl::Body;
 use hcl::expr::TraversalOperator;
@@ -13,16 +13,16 @@ use super::variables::camel_case;
 use crate::model::{Target, queue_arn, table_arn};
 use crate::value::plain;
 
-/// The queue's type: its ARN and URL are worked out.
+/// The type of queues, whose ARN and URL are evaluated.
 const QUEUE: &str = "aws_sqs_queue";
 
-/// The table's type: its ARN is worked out.
+/// The type of tables, whose ARN is evaluated.
 const TABLE: &str = "aws_dynamodb_table";
 
 /// Policy documents written as blocks.
 const POLICY_DOCUMENT: &str = "aws_iam_policy_document";
 
-/// What data sources ask AWS for that CloudFormation has a pseudo parameter for.
+/// Data sources that CloudFormation has a pseudo parameter for.
 const PSEUDO: [(&str, &[&str], &str); 4] = [
     ("aws_partition", &["partition", "id"], "AWS::Partition"),
     ("aws_partition", &["dns_suffix"], "AWS::URLSuffix"),
@@ -32,7 +32,7 @@ const PSEUDO: [(&str, &[&str], &str); 4] = [
 ];
 
 impl Evaluator<'_> {
-    /// What a name that no scope has stands for, and what is asked of it.
+    /// Resolves a name that is not in the scope, with its operators.
     pub(super) fn named(&self, root: &str, operators: &[TraversalOperator], scope: &Scope) -> Evaluated {
         let (found, rest) = match (root, operators) {
             ("var", [TraversalOperator::GetAttr(name), rest @ ..]) => (self.variable(name.as_str()), rest),
@@ -48,7 +48,7 @@ impl Evaluator<'_> {
             ("each" | "count" | "path" | "terraform" | "self", _) => {
                 return Evaluated::unknown(root, &[]);
             }
-            // Other names are those of `dynamic` blocks.
+            // Other names belong to `dynamic` blocks.
             (kind, [TraversalOperator::GetAttr(name), rest @ ..]) if kind.starts_with("aws_") => {
                 let (attribute, rest) = attribute_of(rest);
                 (self.resource(kind, name.as_str(), attribute), rest)
@@ -100,7 +100,7 @@ impl Evaluator<'_> {
         }
     }
 
-    /// An output of a module that this one uses.
+    /// Returns an output of a module that this one uses.
     fn output(&self, name: &str, output: &str) -> Evaluated {
         let missing = || Target::Missing(format!("module.{name}.{output}"));
         if !self.module.uses.contains_key(name) {
@@ -133,7 +133,8 @@ impl Evaluator<'_> {
             (QUEUE, Some("id" | "url")) => Evaluated::token(&id, refers(None)),
             (_, None) => Evaluated::unknown(&id, &[]).and_refers(refers(None)),
             (_, Some(asked)) => {
-                // What is written in the resource is known without asking AWS; a name is most types' id too.
+                // Attributes written in the resource are known without a request to AWS. For most types the name is also the
+                // ID.
                 let is_name = asked == "id" && cloudformation_type(kind).is_some();
                 let written = if is_name { named() } else { self.attribute_value(body, asked) };
                 let attribute = if asked == "id" { None } else { Some(camel_case(asked)) };
@@ -150,14 +151,14 @@ impl Evaluator<'_> {
         }
     }
 
-    /// The value of an attribute that is written in a block.
+    /// Returns the value of an attribute that is written in a block.
     fn attribute_value(&self, body: &Body, name: &str) -> Option<Evaluated> {
         let expression = attribute(body, name)?;
         self.nested(|| self.evaluate(expression)).filter(|value| !value.is_null())
     }
 }
 
-/// The attribute that is asked for of a resource, whichever of several it is, and what is asked of that.
+/// Returns the attribute of a resource that the operators select, for any of its instances, and the remaining operators.
 fn attribute_of(operators: &[TraversalOperator]) -> (Option<&str>, &[TraversalOperator]) {
     let of_one = match operators {
         [TraversalOperator::Index(_) | TraversalOperator::LegacyIndex(_), rest @ ..] => rest,

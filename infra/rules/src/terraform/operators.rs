@@ -1,4 +1,4 @@
-//! What operators do to values that are known.
+//! Applies operators to known values.
 
 use std::cmp::Ordering;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::evaluated::Evaluated;
 use crate::value::{int, number, plain, truth};
 
-/// Attributes, indices and splats, one after the other. `within` works an index out.
+/// Applies attributes, indices and splats, one after the other. `within` evaluates an index.
 pub(super) fn apply(
     from: Evaluated,
     operators: &[TraversalOperator],
@@ -30,7 +30,7 @@ pub(super) fn apply(
     }
 }
 
-/// A value that is no list is a list of one, and nothing is an empty one.
+/// Applies a splat. A value that is not a list counts as a list of one, and null as an empty list.
 fn splat(
     from: &Evaluated,
     rest: &[TraversalOperator],
@@ -52,7 +52,7 @@ pub(super) fn negated(value: &Value) -> Option<Value> {
         .or_else(|| number(value).map(|number| Value::from(-number)))
 }
 
-/// `None` for values that the operator is not for.
+/// Returns `None` for values that the operator does not support.
 pub(super) fn binary(operator: BinaryOperator, left: &Value, right: &Value) -> Option<Value> {
     let ordering = || number(left)?.partial_cmp(&number(right)?);
     let compare = |holds: fn(Ordering) -> bool| ordering().map(|ordering| Value::from(holds(ordering)));
@@ -80,7 +80,7 @@ pub(super) fn binary(operator: BinaryOperator, left: &Value, right: &Value) -> O
     }
 }
 
-/// Numbers are equal whichever way they are written.
+/// Compares values; numbers are equal in any notation.
 fn are_equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(_), Value::Number(_)) => number(left) == number(right),

@@ -8,7 +8,7 @@ use super::evaluated::Evaluated;
 use super::module::attribute;
 use crate::value::plain;
 
-/// What a statement says, and under which name in the policy.
+/// The parts of a statement, with their names in the policy.
 const STATEMENT: [(&str, &str); 6] = [
     ("sid", "Sid"),
     ("effect", "Effect"),
@@ -18,8 +18,8 @@ const STATEMENT: [(&str, &str); 6] = [
     ("not_resources", "NotResource"),
 ];
 
-/// The policy as an object. Documents that it takes over from others are only followed where they are policies of this
-/// module too, that is, where their text is known.
+/// Returns the policy as an object. Source and override documents are followed only if they are policies of this module,
+/// because only then their text is known.
 pub(super) fn evaluate(evaluator: &Evaluator<'_>, body: &Body) -> Evaluated {
     let mut statements = Vec::new();
     for taken_over in ["source_policy_documents", "override_policy_documents"] {
@@ -65,7 +65,7 @@ fn statement(evaluator: &Evaluator<'_>, body: &Body) -> Evaluated {
     statement
 }
 
-/// Of anybody, `*` stands for itself.
+/// Returns the principals. `*` stands for all.
 fn principals(evaluator: &Evaluator<'_>, body: &Body) -> Evaluated {
     let part = |name: &str| attribute(body, name).map(|part| evaluator.evaluate(part)).unwrap_or_default();
     let (kind, identifiers) = (plain(&part("type").value), part("identifiers"));

@@ -1,4 +1,4 @@
-//! Modules that another one uses.
+//! Modules that another module uses.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::evaluate::Evaluator;
 use super::variables::parameters;
 
 impl<'a> Evaluator<'a> {
-    /// For a module that this one uses, if that is known.
+    /// Returns the evaluator of a module that this one uses, if that module is known.
     pub(super) fn used(&'a self, name: &str) -> Option<Self> {
         let used = self.module.uses.get(name)?;
         let module = used.module.as_ref()?;

@@ -1,4 +1,4 @@
-//! Input variables as parameters: their bounds are read off their `validation` blocks.
+//! Converts input variables to parameters. Their bounds are read from their `validation` blocks.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::module::{Module, attribute};
 use crate::model::Parameter;
 use crate::value::{int, number};
 
-/// The parameters by the name that CloudFormation would give them.
+/// Returns the parameters, by their names in CloudFormation.
 pub(super) fn parameters(module: &Module, values: &BTreeMap<String, Value>) -> BTreeMap<String, Parameter> {
     let mut parameters = BTreeMap::new();
     for (name, body) in &module.variables {
@@ -25,7 +25,7 @@ pub(super) fn parameters(module: &Module, values: &BTreeMap<String, Value>) -> B
     parameters
 }
 
-/// The variables of other modules that a variable is handed on to as it is.
+/// Returns the variables of other modules to which a variable is passed unchanged.
 fn handed_on(module: &Module, name: &str) -> Vec<Parameter> {
     let mut found = Vec::new();
     for used in module.uses.values() {
@@ -37,7 +37,7 @@ fn handed_on(module: &Module, name: &str) -> Vec<Parameter> {
     found
 }
 
-/// What refuses a value further on bounds it here too.
+/// Adds the bounds of a variable that receives this value.
 fn inherit(own: &mut Parameter, theirs: Parameter) {
     own.min = own.min.or(theirs.min);
     own.max = own.max.or(theirs.max);
@@ -50,7 +50,7 @@ fn inherit(own: &mut Parameter, theirs: Parameter) {
     }
 }
 
-/// `max_tasks` as `MaxTasks`.
+/// Converts `max_tasks` to `MaxTasks`.
 pub(super) fn camel_case(name: &str) -> String {
     let mut camel = String::new();
     for part in name.split(['_', '-']) {
@@ -84,7 +84,7 @@ fn parameter(name: &str, body: &Body, chosen: Option<&Value>) -> Parameter {
     parameter
 }
 
-/// A type under CloudFormation's name.
+/// Returns a type with CloudFormation's name.
 fn kind(declared: Option<&Expression>) -> String {
     let kind = match declared {
         Some(Expression::Variable(kind)) if kind.as_str() == "number" => "Number",
@@ -98,10 +98,10 @@ fn kind(declared: Option<&Expression>) -> String {
     kind.to_owned()
 }
 
-/// Whether an expression is what a condition is about.
+/// Returns true if an expression is the subject of a condition.
 type Subject<'a> = &'a dyn Fn(&Expression) -> bool;
 
-/// Reads a bound off a condition, as far as it is one: others hold variables against each other.
+/// Reads a bound from a condition, if it is one. Other conditions compare variables with each other.
 fn bound(parameter: &mut Parameter, subject: Subject<'_>, condition: &Expression) {
     match condition {
         Expression::Parenthesis(inner) => bound(parameter, subject, inner),
@@ -126,7 +126,7 @@ fn bound(parameter: &mut Parameter, subject: Subject<'_>, condition: &Expression
             ("regex", [pattern, checked]) if subject(checked) => {
                 parameter.pattern = constant(pattern).value.as_str().map(str::to_owned);
             }
-            // Of a list: each of its items.
+            // For a list: applies to each of its items.
             ("alltrue", [Expression::ForExpr(each)]) if subject(&each.collection_expr) => {
                 let item = |expression: &Expression| matches!(expression, Expression::Variable(item) if item.as_str() == each.value_var.as_str());
                 bound(parameter, &item, &each.value_expr);
@@ -137,7 +137,7 @@ fn bound(parameter: &mut Parameter, subject: Subject<'_>, condition: &Expression
     }
 }
 
-/// A comparison of the subject, or of its length, with a number.
+/// Reads a comparison of the subject, or of its length, with a number.
 fn limit(
     parameter: &mut Parameter,
     subject: Subject<'_>,
@@ -158,14 +158,14 @@ fn limit(
     }
 }
 
-/// Whether an expression is the subject or its length.
+/// Returns true if an expression is the subject or its length.
 fn is_about(subject: Subject<'_>, expression: &Expression) -> bool {
     let length_of =
         |call: &FuncCall| call.name.name.as_str() == "length" && call.args.first().is_some_and(subject);
     subject(expression) || matches!(expression, Expression::FuncCall(call) if length_of(call))
 }
 
-/// Whether an expression is `var.name`.
+/// Returns true if an expression is `var.name`.
 fn is_variable(expression: &Expression, name: &str) -> bool {
     let Expression::Traversal(traversal) = expression else { return false };
     matches!(&traversal.expr, Expression::Variable(root) if root.as_str() == "var")

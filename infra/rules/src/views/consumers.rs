@@ -1,4 +1,4 @@
-//! Whoever receives from a queue: functions behind a mapping, and tasks.
+//! The consumers of a queue: functions behind a mapping, and tasks.
 
 use super::functions::mappings;
 use super::policies::{Role, role_at};
@@ -7,25 +7,25 @@ use super::tasks::tasks;
 use crate::model::Stack;
 use crate::value::{is_token, plain};
 
-/// A worker and what it may do.
+/// A worker and its permissions.
 pub(crate) struct Consumer<'a> {
     pub(crate) id: &'a str,
-    /// If it is in the stack.
+    /// The role, if it is in the stack.
     pub(crate) role: Option<Role<'a>>,
-    /// If it is in the stack.
+    /// The queue, if it is in the stack.
     pub(crate) queue: Option<Queue<'a>>,
-    /// The queue's ARN as the template writes it, where it does.
+    /// The queue's ARN in the template, if it is there.
     pub(crate) source: Option<String>,
-    /// Whether it runs Drumline, which sets visibility itself.
+    /// True if it runs Drumline, which sets visibility itself.
     pub(crate) ours: bool,
-    /// Whether it may send to its DLQ.
+    /// True if it may send to its DLQ.
     pub(crate) dead_letters_itself: bool,
 }
 
-/// What a worker is told so that it copies dead letters itself.
+/// The setting with which a worker copies dead letters itself.
 const DEAD_LETTERS_ITSELF: &str = "dead-letter";
 
-/// The workers of a stack.
+/// Returns the workers of a stack.
 pub(crate) fn consumers(stack: &Stack) -> Vec<Consumer<'_>> {
     let functions = mappings(stack).into_iter().filter_map(|mapping| {
         let function = mapping.function?;
@@ -56,7 +56,7 @@ pub(crate) fn consumers(stack: &Stack) -> Vec<Consumer<'_>> {
     functions.chain(tasks).collect()
 }
 
-/// A queue that only the role names, by a parameter or an ARN.
+/// Returns a queue that only the role names, by a parameter or an ARN.
 fn received_arn(role: &Role<'_>) -> Option<String> {
     let receives = role
         .statements

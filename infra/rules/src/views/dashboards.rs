@@ -1,4 +1,4 @@
-//! Dashboards, with their bodies read. See
+//! Dashboards with their parsed bodies. See
 //! [the structure](https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html).
 
 use serde_json::Value;
@@ -11,20 +11,20 @@ use crate::value::{items, plain};
 pub(crate) struct Dashboard<'a> {
     pub(crate) id: &'a str,
     pub(crate) resource: &'a Resource,
-    /// As text, with tokens.
+    /// The body as text, with tokens.
     pub(crate) text: String,
     pub(crate) body: Result<Value, String>,
 }
 
-/// What a dashboard shows.
+/// The metrics that a dashboard shows.
 #[derive(Default)]
 pub(crate) struct Shown {
     pub(crate) metrics: Vec<Metric>,
-    /// With the titles and labels they are under.
+    /// Expressions, with their titles and labels.
     pub(crate) expressions: Vec<(String, String)>,
 }
 
-/// The dashboards of a stack. A body that only the deployment knows is left out.
+/// Returns the dashboards of a stack. A body that is known only after the deployment is left out.
 pub(crate) fn dashboards(stack: &Stack) -> Vec<Dashboard<'_>> {
     let bodies = stack.of_kind("AWS::CloudWatch::Dashboard").filter_map(|(id, resource)| {
         let text = plain(resource.get("/DashboardBody")?);
@@ -55,7 +55,7 @@ impl Dashboard<'_> {
 }
 
 impl Shown {
-    /// A row: names, `.` for the one above, `...` for all of the ones above that are left, and options.
+    /// Adds a row: names, `.` for the name above, `...` for all remaining names above, and options.
     fn add(&mut self, title: &str, row: &Value, previous: &mut Vec<String>) {
         let row = items(Some(row));
         let options = row.iter().find(|item| item.is_object());
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_read_with_what_they_leave_to_the_row_above() {
+    fn rows_take_omitted_names_from_the_row_above() {
         let (mut shown, mut previous) = (Shown::default(), Vec::new());
         for row in [
             json!(["AWS/SQS", "Sent", "QueueName", "a", { "label": "x" }]),

@@ -1,4 +1,4 @@
-//! Lambda functions that work on queues, and their event source mappings.
+//! Lambda functions for queues, and their event source mappings.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::queues::{Queue, queues};
 use crate::model::{Resource, Stack, Target};
 use crate::value::{int, token_name};
 
-/// What a function may take where nothing is said, in seconds. See
+/// The default timeout of a function, in seconds. See
 /// [Lambda's quotas](https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html).
 const DEFAULT_TIMEOUT_SECS: i64 = 3;
 
@@ -21,26 +21,26 @@ pub(crate) struct Function<'a> {
 pub(crate) struct Mapping<'a> {
     pub(crate) id: &'a str,
     pub(crate) resource: &'a Resource,
-    /// Where it is in the stack.
+    /// The queue, if it is in the stack.
     pub(crate) queue: Option<Queue<'a>>,
-    /// Where it is in the stack.
+    /// The function, if it is in the stack.
     pub(crate) function: Option<Function<'a>>,
 }
 
 impl Function<'_> {
-    /// `None` if only the deployment knows.
+    /// Returns the timeout. `None` if it is known only after the deployment.
     pub(crate) fn timeout(&self) -> Option<i64> {
         self.resource.get("/Timeout").map_or(Some(DEFAULT_TIMEOUT_SECS), int)
     }
 
-    /// Whether it runs Drumline.
+    /// Returns true if it runs Drumline.
     pub(crate) fn is_ours(&self) -> bool {
         let variables = self.resource.get("/Environment/Variables").and_then(Value::as_object);
         variables.is_some_and(|variables| variables.keys().any(|name| name.starts_with("DRUMLINE_")))
     }
 }
 
-/// The mappings whose source is a queue, as far as that can be told.
+/// Returns the mappings whose source is a queue, as far as this is known.
 pub(crate) fn mappings(stack: &Stack) -> Vec<Mapping<'_>> {
     let all = queues(stack);
     let mappings = stack.of_kind("AWS::Lambda::EventSourceMapping");
@@ -54,7 +54,7 @@ pub(crate) fn mappings(stack: &Stack) -> Vec<Mapping<'_>> {
         .collect()
 }
 
-/// Whether a token is a parameter that by its name is a queue.
+/// Returns true if a token is a parameter that is named like a queue.
 fn is_queue_parameter(text: &str) -> bool {
     token_name(text).is_some_and(|name| name.to_ascii_lowercase().contains("queue") && !name.contains("::"))
 }
@@ -71,7 +71,7 @@ fn function_of<'a>(stack: &'a Stack, mapping: &'a Resource) -> Option<Function<'
     let (id, resource) = referred.or_else(by_name)?;
     match resource.kind.as_str() {
         "AWS::Lambda::Function" => Some(Function { id, resource }),
-        // Of an alias or a version it is the function behind it.
+        // An alias or a version stands for its function.
         "AWS::Lambda::Alias" | "AWS::Lambda::Version" => {
             resource.references_at("/FunctionName").find_map(|to| match to {
                 Target::Resource { id, .. } => {
@@ -85,7 +85,7 @@ fn function_of<'a>(stack: &'a Stack, mapping: &'a Resource) -> Option<Function<'
     }
 }
 
-/// The functions of the stack that work on queues, each once.
+/// Returns the functions of the stack that process queues, each once.
 pub(crate) fn consuming_functions(stack: &Stack) -> Vec<Function<'_>> {
     let mut functions: Vec<Function<'_>> =
         mappings(stack).into_iter().filter_map(|mapping| mapping.function).collect();

@@ -1,9 +1,9 @@
-//! Methods of APIs that call SQS themselves.
+//! Methods of APIs that call SQS directly.
 
 use super::policies::role_at;
 use crate::model::{Resource, Stack};
 
-/// The methods whose integration is with SQS, by its address or by what its role may do.
+/// Returns the methods that integrate with SQS, by their address or by their role's permissions.
 pub(crate) fn methods(stack: &Stack) -> impl Iterator<Item = (&str, &Resource)> {
     stack.of_kind("AWS::ApiGateway::Method").filter(|(_, method)| {
         let is_named = method.text("/Integration/Uri").is_some_and(|uri| uri.contains(":sqs:"));

@@ -1,9 +1,9 @@
-//! Which metrics there are.
+//! The metrics that exist.
 
 /// The namespace of the runtime's own metrics.
 const OURS: &str = "Drumline";
 
-/// The runtime's metrics that every dashboard of them shows, under the names of `/metrics`.
+/// The runtime's metrics that every dashboard of them must show, with the names of `/metrics`.
 pub(crate) const CATALOGUE: [&str; 20] = [
     "drumline_claims_lost_total",
     "drumline_deduplicated_total",
@@ -27,8 +27,8 @@ pub(crate) const CATALOGUE: [&str; 20] = [
     "drumline_unmarked_total",
 ];
 
-/// The metrics that no dashboard has to show: those of watched DLQs, whose depth is among those above, of limits, of shared slots and of
-/// tenants, which most workers do not have.
+/// The metrics that no dashboard has to show, because most workers do not have them: those of watched DLQs (whose depth is in
+/// the list above), limits, shared slots and tenants.
 const OF_SOME: [&str; 13] = [
     "drumline_dlq_alerts_total",
     "drumline_dlq_letters_total",
@@ -45,7 +45,8 @@ const OF_SOME: [&str; 13] = [
     "drumline_tenant_jobs_total",
 ];
 
-/// See [SQS's metrics](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
+/// SQS's metrics. See [the
+/// page](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
 const SQS: [&str; 16] = [
     "ApproximateAgeOfOldestMessage",
     "ApproximateAgeOfOldestMessageInQuietGroups",
@@ -65,7 +66,7 @@ const SQS: [&str; 16] = [
     "SentMessageSize",
 ];
 
-/// See [SNS's metrics](https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html).
+/// SNS's metrics. See [the page](https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html).
 const SNS: [&str; 14] = [
     "NumberOfMessagesPublished",
     "NumberOfNotificationsDelivered",
@@ -83,7 +84,7 @@ const SNS: [&str; 14] = [
     "SMSSuccessRate",
 ];
 
-/// See [Lambda's metrics](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html).
+/// Lambda's metrics. See [the page](https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html).
 const LAMBDA: [&str; 29] = [
     "AsyncEventAge",
     "AsyncEventsDropped",
@@ -116,7 +117,7 @@ const LAMBDA: [&str; 29] = [
     "UnreservedConcurrentExecutions",
 ];
 
-/// See [ECS's metrics](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/available-metrics.html).
+/// ECS's metrics. See [the page](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/available-metrics.html).
 const ECS: [&str; 8] = [
     "ActiveConnectionCount",
     "CPUReservation",
@@ -128,7 +129,8 @@ const ECS: [&str; 8] = [
     "NewConnectionCount",
 ];
 
-/// See [Container Insights' metrics](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html).
+/// Container Insights' metrics. See [the
+/// page](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Container-Insights-metrics-ECS.html).
 const INSIGHTS: [&str; 22] = [
     "ContainerInstanceCount",
     "CpuReserved",
@@ -154,10 +156,10 @@ const INSIGHTS: [&str; 22] = [
     "UnHealthyContainerHealthStatus",
 ];
 
-/// Enhanced observability has some dozens more, all of which begin so.
+/// The prefixes of the further metrics of enhanced observability.
 const ENHANCED: [&str; 3] = ["Container", "Task", "Instance"];
 
-/// Whether a namespace has a metric; `None` for a namespace that is not known here.
+/// Returns true if a namespace has a metric. `None` for an unknown namespace.
 pub(crate) fn exists(namespace: &str, name: &str) -> Option<bool> {
     let known: &[&str] = match namespace {
         "AWS/SQS" => &SQS,

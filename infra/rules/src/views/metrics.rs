@@ -1,4 +1,4 @@
-//! Metrics where alarms and scaling policies name them.
+//! Metrics in alarms and scaling policies.
 
 use serde_json::Value;
 
@@ -6,19 +6,19 @@ use super::queues::Queue;
 use crate::model::{Resource, Stack, Target};
 use crate::value::{has_token, int, is_unclear, items, number, plain};
 
-/// How long a period is where nothing is said, in seconds.
+/// The default period, in seconds.
 const DEFAULT_PERIOD_SECS: i64 = 300;
 
-/// How many of the newest points may lack a metric that is late.
+/// The number of newest points that a late metric may lack.
 const LATE_POINTS: i64 = 2;
 
-/// A metric that is asked for.
+/// A metric in a query.
 #[derive(Debug, Clone)]
 pub(crate) struct Metric {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) dimensions: Vec<(String, String)>,
-    /// To where it is, in the resource's properties.
+    /// The pointer to its place in the resource's properties.
     pub(crate) pointer: String,
 }
 
@@ -41,13 +41,13 @@ impl Metric {
         self.dimensions.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether it is this queue's, whichever way the template says so.
+    /// Returns true if the metric belongs to this queue, in any notation of the template.
     pub(crate) fn is_of(&self, queue: &Queue<'_>) -> bool {
         self.dimension("QueueName").is_some_and(|name| queue.is_meant_by(name))
     }
 }
 
-/// The metrics in a list of queries, as alarms and scaling policies have them.
+/// Returns the metrics in a list of queries, as in alarms and scaling policies.
 pub(crate) fn in_queries(queries: &[Value], pointer: &str) -> Vec<Metric> {
     let queries = queries.iter().enumerate();
     queries
@@ -65,7 +65,7 @@ pub(crate) struct Alarm<'a> {
     pub(crate) metrics: Vec<Metric>,
 }
 
-/// The alarms of a stack.
+/// Returns the alarms of a stack.
 pub(crate) fn alarms(stack: &Stack) -> Vec<Alarm<'_>> {
     stack
         .of_kind("AWS::CloudWatch::Alarm")
@@ -77,7 +77,7 @@ pub(crate) fn alarms(stack: &Stack) -> Vec<Alarm<'_>> {
         .collect()
 }
 
-/// Whether one of the alarms may be any: then it cannot be said that one is missing.
+/// Returns true if one of the alarms could be any, so that no alarm can be reported as missing.
 pub(crate) fn may_be_any(alarms: &[Alarm<'_>]) -> bool {
     alarms.iter().any(Alarm::is_unclear)
 }
@@ -94,7 +94,7 @@ impl Alarm<'_> {
             .any(|metric| ["AWS/SQS", "ECS/ContainerInsights"].contains(&metric.namespace.as_str()))
     }
 
-    /// In seconds, of the only metric or the first.
+    /// Returns the period in seconds, of the only metric or the first.
     pub(crate) fn period(&self) -> Option<i64> {
         let of_query = || {
             self.resource
@@ -104,19 +104,19 @@ impl Alarm<'_> {
         self.resource.get("/Period").or_else(of_query).map_or(Some(DEFAULT_PERIOD_SECS), int)
     }
 
-    /// Of the only metric or the first.
+    /// Returns the statistic, of the only metric or the first.
     pub(crate) fn statistic(&self) -> Option<&str> {
         self.resource.text("/Statistic").or_else(|| self.resource.text("/Metrics/0/MetricStat/Stat"))
     }
 
-    /// How many data points have to breach.
+    /// Returns the number of data points that must breach.
     pub(crate) fn needed_points(&self) -> Option<i64> {
         let needed =
             self.resource.get("/DatapointsToAlarm").or_else(|| self.resource.get("/EvaluationPeriods"));
         needed.map_or(Some(1), int)
     }
 
-    /// Whether late points decide nothing, whichever value they have: they are too few to ring, and the others are enough to.
+    /// Returns true if late points cannot decide: they are too few to make the alarm fire, and the others are enough.
     pub(crate) fn allows_late_points(&self) -> bool {
         let evaluated = self.resource.get("/EvaluationPeriods").and_then(int);
         self.needed_points()
@@ -124,7 +124,7 @@ impl Alarm<'_> {
             .is_none_or(|(needed, evaluated)| needed > LATE_POINTS && evaluated >= needed + LATE_POINTS)
     }
 
-    /// How long the condition has to hold, in seconds.
+    /// Returns the time for which the condition must hold, in seconds.
     pub(crate) fn holds_for(&self) -> Option<i64> {
         self.period()?.checked_mul(self.needed_points()?)
     }
@@ -133,13 +133,13 @@ impl Alarm<'_> {
         self.resource.get("/Threshold").and_then(number)
     }
 
-    /// Whether what it watches, or what it does, could not be worked out: then it may be any alarm.
+    /// Returns true if its metric or its action could not be evaluated, so that it could be any alarm.
     pub(crate) fn is_unclear(&self) -> bool {
         let parts = ["/Namespace", "/MetricName", "/Dimensions", "/Metrics", "/AlarmActions"];
         parts.iter().filter_map(|at| self.resource.get(at)).any(is_unclear)
     }
 
-    /// Whether it rings as soon as there is one.
+    /// Returns true if it fires at the first message.
     pub(crate) fn rings_at_one(&self) -> Option<bool> {
         let threshold = self.threshold()?;
         match self.resource.text("/ComparisonOperator")? {
@@ -149,7 +149,7 @@ impl Alarm<'_> {
         }
     }
 
-    /// Whether it starts or stops tasks instead of telling somebody.
+    /// Returns true if it starts or stops tasks instead of notifying a topic.
     pub(crate) fn scales(&self, stack: &Stack) -> bool {
         self.resource.references_at("/AlarmActions").any(|to| match to {
             Target::Resource { id, .. } => stack
@@ -160,7 +160,7 @@ impl Alarm<'_> {
         })
     }
 
-    /// Whether it rings above its threshold.
+    /// Returns true if it fires above its threshold.
     pub(crate) fn rings_above(&self) -> bool {
         self.resource
             .text("/ComparisonOperator")

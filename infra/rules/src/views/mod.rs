@@ -1,4 +1,4 @@
-//! Queues, roles, functions, tasks and metrics as rules want to see them.
+//! Queues, roles, functions, tasks and metrics in the form that rules need.
 
 pub(crate) mod consumers;
 pub(crate) mod dashboards;

@@ -3,18 +3,18 @@
 use crate::model::{Resource, Stack, Target};
 use crate::views::policies::{Statement, bucket_statements};
 
-/// The output by which workers and producers get the bucket's name.
+/// The output from which workers and producers take the bucket's name.
 const OUTPUT: &str = "PayloadBucketName";
 
 /// A bucket of large payloads.
 pub(crate) struct PayloadBucket<'a> {
     pub(crate) id: &'a str,
     pub(crate) resource: &'a Resource,
-    /// Those of its policy.
+    /// The statements of its policy.
     pub(crate) statements: Vec<Statement<'a>>,
 }
 
-/// The buckets that a stack says are for payloads.
+/// Returns the buckets that a stack declares as payload buckets.
 pub(crate) fn payload_buckets(stack: &Stack) -> Vec<PayloadBucket<'_>> {
     let outputs = stack.outputs.iter().filter(|(name, _)| *name == OUTPUT);
     let named =

@@ -1,16 +1,16 @@
-//! Policy documents and the roles they are attached to.
+//! Policy documents, and the roles to which they are attached.
 
 use serde_json::Value;
 
 use crate::model::{Resource, Stack, Target};
 use crate::value::{is_token, is_unclear, one_or_many, texts};
 
-/// A statement of a policy, and where it is.
+/// A statement of a policy, and its place.
 #[derive(Clone)]
 pub(crate) struct Statement<'a> {
     pub(crate) id: &'a str,
     pub(crate) resource: &'a Resource,
-    /// To the statement, in the resource's properties.
+    /// The pointer to the statement in the resource's properties.
     pub(crate) pointer: String,
     value: &'a Value,
 }
@@ -28,35 +28,35 @@ impl<'a> Statement<'a> {
         self.value["Effect"] == "Deny"
     }
 
-    /// With their wildcards.
+    /// Returns its actions, with their wildcards.
     pub(crate) fn actions(&self) -> Vec<&'a str> {
         texts(&self.value["Action"])
     }
 
-    /// With their wildcards.
+    /// Returns its resources, with their wildcards.
     pub(crate) fn resources(&self) -> Vec<&'a str> {
         texts(&self.value["Resource"])
     }
 
-    /// Whether it is about everybody.
+    /// Returns true if it applies to all principals.
     pub(crate) fn is_for_anybody(&self) -> bool {
         let principal = &self.value["Principal"];
         texts(principal).contains(&"*") || texts(&principal["AWS"]).contains(&"*")
     }
 
-    /// Whether it is about this action.
+    /// Returns true if it includes this action.
     pub(crate) fn has_action(&self, action: &str) -> bool {
         self.actions()
             .into_iter()
             .any(|pattern| matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase()))
     }
 
-    /// Whether it is about this resource.
+    /// Returns true if it includes this resource.
     pub(crate) fn has_resource(&self, arn: &str) -> bool {
         self.resources().into_iter().any(|pattern| matches(pattern, arn))
     }
 
-    /// The keys of its conditions, in lower case, with their values.
+    /// Returns the keys of its conditions, in lower case, with their values.
     pub(crate) fn conditions(&self) -> Vec<(String, Vec<String>)> {
         let operators = self.value["Condition"].as_object().into_iter().flatten();
         let keys = operators.flat_map(|(_, keys)| keys.as_object().into_iter().flatten());
@@ -68,11 +68,11 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// Whether a pattern with `*` and `?` matches a text.
+/// Returns true if a pattern with `*` and `?` matches a text.
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
-    // Where the last star was, and how much of the text it stands for.
+    // The position of the last star, and the length of the text that it matches so far.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {
@@ -96,7 +96,7 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
-/// The statements of the document at a pointer.
+/// Returns the statements of the document at a pointer.
 fn statements<'a>(id: &'a str, resource: &'a Resource, document: &str) -> Vec<Statement<'a>> {
     let Some(statement) = resource.get(&format!("{document}/Statement")) else { return Vec::new() };
     one_or_many(statement)
@@ -110,16 +110,16 @@ fn statements<'a>(id: &'a str, resource: &'a Resource, document: &str) -> Vec<St
         .collect()
 }
 
-/// A policy of queues.
+/// A queue policy.
 pub(crate) struct QueuePolicy<'a> {
-    /// The queues it is attached to, as the template writes them.
+    /// The queues to which it is attached, as written in the template.
     pub(crate) queues: Vec<&'a str>,
     pub(crate) statements: Vec<Statement<'a>>,
-    /// Whether a part of it could not be worked out.
+    /// True if a part of it could not be evaluated.
     pub(crate) is_unclear: bool,
 }
 
-/// The policies of queues.
+/// Returns the queue policies of a stack.
 pub(crate) fn queue_policies(stack: &Stack) -> Vec<QueuePolicy<'_>> {
     let kinds = [("AWS::SQS::QueuePolicy", "/Queues"), ("AWS::SQS::QueueInlinePolicy", "/Queue")];
     let policies =
@@ -128,21 +128,21 @@ pub(crate) fn queue_policies(stack: &Stack) -> Vec<QueuePolicy<'_>> {
         .map(|((id, resource), at)| QueuePolicy {
             queues: resource.get(at).map(texts).unwrap_or_default(),
             statements: statements(id, resource, "/PolicyDocument"),
-            // A document that is still text could not be read as one.
+            // A document that is still text could not be parsed.
             is_unclear: is_unclear(&resource.properties) || resource.text("/PolicyDocument").is_some(),
         })
         .collect()
 }
 
-/// The statements of a bucket's policy.
+/// Returns the statements of a bucket policy.
 pub(crate) fn bucket_statements<'a>(id: &'a str, policy: &'a Resource) -> Vec<Statement<'a>> {
     statements(id, policy, "/PolicyDocument")
 }
 
-/// Types that hold a policy document of their own for roles, users or groups.
+/// Types that contain a policy document for roles, users or groups.
 const POLICIES: [&str; 3] = ["AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"];
 
-/// The statements of a resource of IAM's; a role's trust policy is not among them.
+/// Returns the statements of an IAM resource, without a role's trust policy.
 fn identity_statements_of<'a>(id: &'a str, resource: &'a Resource) -> Vec<Statement<'a>> {
     if POLICIES.contains(&resource.kind.as_str()) {
         return statements(id, resource, "/PolicyDocument");
@@ -156,7 +156,7 @@ fn identity_statements_of<'a>(id: &'a str, resource: &'a Resource) -> Vec<Statem
         .collect()
 }
 
-/// All statements that give somebody rights.
+/// Returns all statements that grant permissions to identities.
 pub(crate) fn identity_statements(stack: &Stack) -> Vec<Statement<'_>> {
     stack.resources.iter().flat_map(|(id, resource)| identity_statements_of(id, resource)).collect()
 }
@@ -166,14 +166,15 @@ pub(crate) fn identity_statements(stack: &Stack) -> Vec<Statement<'_>> {
 pub(crate) struct Role<'a> {
     pub(crate) id: &'a str,
     pub(crate) resource: &'a Resource,
-    /// Its own, and those of the stack's policies that are attached to it.
+    /// Its own statements, and those of the stack's policies that are attached to it.
     pub(crate) statements: Vec<Statement<'a>>,
-    /// ARNs of policies from elsewhere.
+    /// ARNs of policies outside the stack.
     pub(crate) managed: Vec<&'a str>,
 }
 
 impl Role<'_> {
-    /// Returns true if it allows an action on an ARN, or may: a resource that only the deployment knows counts as the ARN.
+    /// Returns true if it allows, or may allow, an action on an ARN: a resource that is known only after the deployment counts
+    /// as the ARN.
     pub(crate) fn may(&self, action: &str, arn: &str) -> bool {
         self.statements.iter().any(|statement| {
             let about = |pattern: &str| {
@@ -183,14 +184,14 @@ impl Role<'_> {
         })
     }
 
-    /// Returns true if a policy from elsewhere may allow more than the statements here. AWS's own policies are known not to.
+    /// Returns true if a policy outside the stack may allow more than the statements here. AWS's own policies are known.
     pub(crate) fn is_open(&self) -> bool {
         let is_known = |arn: &&str| arn.contains(":aws:policy/") || arn.starts_with("AWS");
         self.managed.iter().any(|arn| is_token(arn) || !is_known(arn))
     }
 }
 
-/// The role that a property refers to, if it is in the stack.
+/// Returns the role that a property refers to, if it is in the stack.
 pub(crate) fn role_at<'a>(stack: &'a Stack, owner: &'a Resource, pointer: &str) -> Option<Role<'a>> {
     let to = owner.references.iter().find(|reference| reference.at == pointer)?;
     let Target::Resource { id, .. } = &to.to else { return None };

@@ -1,4 +1,4 @@
-//! How ECS services of workers are scaled.
+//! The scaling of workers' ECS services.
 
 use serde_json::Value;
 
@@ -26,13 +26,13 @@ pub(crate) struct Policy<'a> {
 pub(crate) struct Query<'a> {
     pub(crate) id: &'a str,
     pub(crate) expression: Option<&'a str>,
-    /// What the policy goes by; so it is where nothing is said.
+    /// True if the query returns the policy's value, which is the default.
     pub(crate) returns: bool,
 }
 
 const TRACKING: &str = "/TargetTrackingScalingPolicyConfiguration";
 
-/// The scalable targets of workers.
+/// Returns the scalable targets of workers.
 pub(crate) fn targets(stack: &Stack) -> Vec<Target<'_>> {
     let mut targets = Vec::new();
     for task in tasks(stack) {
@@ -62,7 +62,7 @@ impl<'a> Target<'a> {
         self.resource.get("/MaxCapacity").and_then(int)
     }
 
-    /// The policies that hold an own metric or an expression at a target value.
+    /// Returns the policies that hold a custom metric or an expression at a target value.
     pub(crate) fn tracking(&self) -> impl Iterator<Item = Policy<'a>> {
         self.policies
             .iter()
@@ -72,12 +72,12 @@ impl<'a> Target<'a> {
 }
 
 impl<'a> Policy<'a> {
-    /// A property of the target tracking, if it is that.
+    /// Returns a property of the target tracking, if the policy is that.
     pub(crate) fn tracking(&self, property: &str) -> Option<&'a Value> {
         self.resource.get(&format!("{TRACKING}{property}"))
     }
 
-    /// A pointer to a property of the target tracking.
+    /// Returns a pointer to a property of the target tracking.
     pub(crate) fn pointer(property: &str) -> String {
         format!("{TRACKING}{property}")
     }
@@ -92,7 +92,7 @@ impl<'a> Policy<'a> {
     }
 }
 
-/// The queries of a policy or an alarm.
+/// Returns the queries of a policy or an alarm.
 pub(crate) fn queries(list: &[Value]) -> Vec<Query<'_>> {
     list.iter()
         .map(|query| Query {
@@ -107,13 +107,14 @@ pub(crate) fn queries(list: &[Value]) -> Vec<Query<'_>> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Word<'a> {
     pub(crate) text: &'a str,
-    /// Where it begins.
+    /// The position of its first character.
     pub(crate) at: usize,
-    /// Whether it is called: a function, then.
+    /// True if it is called as a function.
     pub(crate) called: bool,
 }
 
-/// The names in an expression: functions, and ids of other queries, which begin in lower case. Texts in quotes are none.
+/// Returns the names in an expression: functions, and IDs of other queries, which start in lower case. Quoted texts are
+/// skipped.
 pub(crate) fn words(expression: &str) -> Vec<Word<'_>> {
     let mut words = Vec::new();
     let mut quote = None;
@@ -141,7 +142,7 @@ pub(crate) fn words(expression: &str) -> Vec<Word<'_>> {
     words
 }
 
-/// The ids of other queries in an expression.
+/// Returns the IDs of other queries in an expression.
 pub(crate) fn ids(expression: &str) -> impl Iterator<Item = &str> {
     let is_id = |word: &Word<'_>| !word.called && word.text.starts_with(|c: char| c.is_ascii_lowercase());
     words(expression).into_iter().filter(is_id).map(|word| word.text)

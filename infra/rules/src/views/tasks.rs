@@ -1,4 +1,4 @@
-//! ECS task definitions that work on queues, and the services that run them.
+//! ECS task definitions for queues, and the services that run them.
 
 use serde_json::Value;
 
@@ -7,23 +7,23 @@ use super::queues::{Queue, queues};
 use crate::model::{Resource, Stack, Target};
 use crate::value::{int, items, number, plain};
 
-/// How long a worker lets jobs finish after SIGTERM where nothing is said. As in the runtime.
+/// The default time for jobs to finish after SIGTERM, the same as in the runtime.
 const DEFAULT_GRACE_SECS: f64 = 25.0;
 
-/// One attempt at most where nothing is said. As in the runtime.
+/// The default maximum time of one attempt, the same as in the runtime.
 const DEFAULT_HANDLER_TIMEOUT_SECS: f64 = 900.0;
 
-/// Handlers at once where nothing is said. As in the runtime.
+/// The default number of handlers at once, the same as in the runtime.
 const DEFAULT_CONCURRENCY: i64 = 32;
 
-/// A task definition of which a container works on a queue.
+/// A task definition with a container that processes a queue.
 pub(crate) struct Task<'a> {
     pub(crate) id: &'a str,
     pub(crate) resource: &'a Resource,
     pub(crate) containers: &'a [Value],
     /// The index of the container that receives.
     pub(crate) worker: usize,
-    /// Whether that container is Drumline.
+    /// True if that container runs Drumline.
     pub(crate) ours: bool,
     /// The task's own role, if it is in the stack.
     pub(crate) role: Option<Role<'a>>,
@@ -31,12 +31,12 @@ pub(crate) struct Task<'a> {
     pub(crate) queue: Option<Queue<'a>>,
 }
 
-/// The task definitions that work on queues.
+/// Returns the task definitions that process queues.
 pub(crate) fn tasks(stack: &Stack) -> Vec<Task<'_>> {
     stack.of_kind("AWS::ECS::TaskDefinition").filter_map(|(id, resource)| task(stack, id, resource)).collect()
 }
 
-/// Returns true if a container runs a command of Drumline for dead letters, and no worker.
+/// Returns true if a container runs one of Drumline's commands for dead letters instead of a worker.
 fn is_operator(container: &Value) -> bool {
     items(container.get("Command")).first().is_some_and(|word| word == "dlq")
 }
@@ -67,12 +67,12 @@ impl<'a> Task<'a> {
         &self.containers[self.worker]
     }
 
-    /// A pointer to a property of the worker's container.
+    /// Returns a pointer to a property of the worker's container.
     pub(crate) fn pointer(&self, property: &str) -> String {
         format!("/ContainerDefinitions/{}{property}", self.worker)
     }
 
-    /// The worker's environment.
+    /// Returns the worker's environment.
     pub(crate) fn environment(&self) -> impl Iterator<Item = (String, String)> {
         items(self.container().get("Environment"))
             .iter()
@@ -83,7 +83,7 @@ impl<'a> Task<'a> {
         self.environment().find(|(key, _)| key == name).map(|(_, value)| value)
     }
 
-    /// A pointer to the value of a variable of the worker's environment.
+    /// Returns a pointer to the value of a variable in the worker's environment.
     pub(crate) fn variable_pointer(&self, name: &str) -> String {
         let index = self.environment().position(|(key, _)| key == name);
         self.pointer(
@@ -91,52 +91,52 @@ impl<'a> Task<'a> {
         )
     }
 
-    /// Whether it may run on Fargate; on EC2 only, if nothing is said.
+    /// Returns true if it can run on Fargate. The default is EC2 only.
     pub(crate) fn is_fargate(&self) -> bool {
         items(self.resource.get("/RequiresCompatibilities")).iter().any(|kind| kind == "FARGATE")
     }
 
-    /// In seconds; `None` where it is not set or only the deployment knows.
+    /// Returns the stop timeout in seconds. `None` if it is not set or is known only after the deployment.
     pub(crate) fn stop_timeout(&self) -> Option<i64> {
         self.container().get("StopTimeout").and_then(int)
     }
 
-    /// `None` where only the deployment knows.
+    /// Returns the drain time. `None` if it is known only after the deployment.
     pub(crate) fn grace(&self) -> Option<f64> {
         self.variable("DRUMLINE_SHUTDOWN_GRACE").map_or(Some(DEFAULT_GRACE_SECS), |text| seconds(&text))
     }
 
-    /// `None` where only the deployment knows.
+    /// Returns the handler timeout. `None` if it is known only after the deployment.
     pub(crate) fn handler_timeout(&self) -> Option<f64> {
         self.variable("DRUMLINE_HANDLER_TIMEOUT")
             .map_or(Some(DEFAULT_HANDLER_TIMEOUT_SECS), |text| seconds(&text))
     }
 
-    /// `None` where only the deployment knows.
+    /// Returns the concurrency. `None` if it is known only after the deployment.
     pub(crate) fn concurrency(&self) -> Option<i64> {
         self.variable("DRUMLINE_CONCURRENCY")
             .map_or(Some(DEFAULT_CONCURRENCY), |text| text.trim().parse().ok())
     }
 
-    /// How long the worker hides a message: what it asks for, or what the queue has. `None` where only the deployment
-    /// knows.
+    /// Returns the time for which the worker hides a message: its own setting, or that of the queue. `None` if it is known only
+    /// after the deployment.
     pub(crate) fn lease(&self, stack: &Stack) -> Option<f64> {
         let asked = self.variable("DRUMLINE_VISIBILITY_TIMEOUT");
         asked.map_or_else(|| queue_visibility(stack, self.queue.as_ref()), |text| seconds(&text))
     }
 
-    /// The services of the stack that run it.
+    /// Returns the services of the stack that run it.
     pub(crate) fn services(&self, stack: &'a Stack) -> Vec<(&'a str, &'a Resource)> {
         let runs = |service: &Resource| service.refers_to("/TaskDefinition", self.id);
         stack.of_kind("AWS::ECS::Service").filter(|(_, service)| runs(service)).collect()
     }
 }
 
-/// The name of the parameter that gives a worker's stack the visibility timeout of a queue in another stack.
+/// The parameter that gives a worker's stack the visibility timeout of a queue in another stack.
 pub(crate) const VISIBILITY_PARAMETER: &str = "VisibilityTimeoutSeconds";
 
-/// The visibility timeout of a worker's queue in seconds: the queue's, or if that is in another stack the parameter's
-/// that stands for it. `None` where only the deployment knows.
+/// Returns the visibility timeout of a worker's queue in seconds: that of the queue, or of the parameter if the queue is in
+/// another stack. `None` if it is known only after the deployment.
 pub(crate) fn queue_visibility(stack: &Stack, queue: Option<&Queue<'_>>) -> Option<f64> {
     match queue {
         Some(queue) => queue.visibility().and_then(|secs| number(&secs.into())),
@@ -144,7 +144,7 @@ pub(crate) fn queue_visibility(stack: &Stack, queue: Option<&Queue<'_>>) -> Opti
     }
 }
 
-/// A duration as the runtime's settings write it: `30s`, `5m`, `1h 30m`.
+/// Parses a duration in the format of the runtime's settings: `30s`, `5m`, `1h 30m`.
 pub(crate) fn seconds(text: &str) -> Option<f64> {
     let mut total = None;
     let mut rest = text.trim_start();
@@ -167,7 +167,7 @@ pub(crate) fn seconds(text: &str) -> Option<f64> {
     total
 }
 
-/// Whether a scalable target is a service's.
+/// Returns true if a scalable target belongs to a service.
 pub(crate) fn scales(target: &Resource, service_id: &str, service: &Resource) -> bool {
     let named = || {
         let name = service.text("/ServiceName")?;

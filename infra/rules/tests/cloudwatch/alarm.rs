@@ -1,4 +1,4 @@
-//! The state of an alarm from the data points of its evaluation range, as
+//! Evaluates the state of an alarm from the data points of its evaluation range, as
 //! [the guide](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html) describes it.
 
 /// An alarm's state.
@@ -43,7 +43,7 @@ impl Evaluation {
         if self.missing == MissingData::Ignore {
             return before;
         }
-        // Fewer points than needed, all of them breaching: an alarm once the oldest of them is M periods old.
+        // Fewer points than needed, all of them breaching: the alarm fires when the oldest of them is M periods old.
         let age = range.iter().rev().rposition(|point| *point == Some(true)).map_or(0, |at| at + 1);
         if age >= self.to_alarm { State::Alarm } else { before }
     }
@@ -58,7 +58,7 @@ mod tests {
         Evaluation { periods: 3, to_alarm, missing }.state(&points, State::Ok)
     }
 
-    /// The column IGNORE of the guide's tables, of an alarm that rings.
+    /// The column IGNORE of the guide's tables, for an alarm that is firing.
     #[test]
     fn an_alarm_that_ignores_gaps_keeps_its_state_without_points() {
         use State::{Alarm, Ok};

@@ -1,51 +1,52 @@
-//! What is open about CloudWatch, SQS, ECS and Application Auto Scaling, and which combinations are run.
+//! The open questions about CloudWatch, SQS, ECS and Application Auto Scaling, and the combinations of answers that the tests
+//! run.
 
 use crate::expression::{Gap, Math};
 use crate::metric::Metric;
 
-/// How they behave where it is open: see the table in `main.rs`.
+/// The assumed behaviour where it is open: see the table in `main.rs`.
 #[derive(Debug, Clone, Copy)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a question of its own with two answers")]
 pub(crate) struct Assumptions {
     pub(crate) math: Math,
-    /// Minutes after its end at which a minute's point can be read: of visible messages, SQS's other metrics, and
+    /// The minutes after its end at which a minute's point can be read: for visible messages, SQS's other metrics, and
     /// Container Insights.
     pub(crate) lags: [u32; 3],
     /// The phase of the points that never arrive: every fifth of each metric. `None` if all arrive.
     pub(crate) missing: Option<u32>,
-    /// True if all metrics miss the same minutes, false if each misses another one.
+    /// True if all metrics lack the same minutes, false if each lacks another one.
     pub(crate) misses_together: bool,
-    /// Periods by which the evaluation range is longer than the evaluation periods.
+    /// The periods by which the evaluation range is longer than the evaluation periods.
     pub(crate) extra_range: usize,
-    /// True if SQS reports a metric only in minutes in which it is not 0; the visible messages always.
+    /// True if SQS reports a metric only in minutes in which it is not 0. Visible messages are always reported.
     pub(crate) is_sparse: bool,
-    /// True if Container Insights reports nothing of a service without running tasks, as its guide says; false if it
-    /// reports 0.
+    /// True if Container Insights reports nothing for a service without running tasks, as its guide says. False if it reports
+    /// 0.
     pub(crate) insights_are_silent: bool,
-    /// Minutes from the arrival of a point to the evaluation of the alarm that reads it.
+    /// The minutes between the arrival of a point and the evaluation of the alarm that reads it.
     pub(crate) evaluation_delay: u32,
-    /// True if a step policy goes by the greatest point of the evaluation periods, false if by the newest.
+    /// True if a step policy uses the greatest point of the evaluation periods, false if the newest.
     pub(crate) steps_by_greatest: bool,
-    /// From a scale-out to a running task.
+    /// The minutes between a scale-out and a running task.
     pub(crate) start_minutes: u32,
-    /// True if scale-in takes one task at a time, false if it goes to the computed count.
+    /// True if scale-in removes one task at a time, false if it sets the computed count.
     pub(crate) scales_in_by_one: bool,
 }
 
 const EVERY: u32 = 5;
 
-/// How many values each assumption has.
+/// The number of values of each assumption.
 const VALUES: [usize; 14] = [3, 3, 3, 6, 2, 3, 2, 2, 2, 2, 2, 2, 2, 2];
 
-/// So many of the 248,832 combinations have all triples of values, as a test below counts.
+/// The number of runs. They cover all triples of values of the 248,832 combinations, as a test below counts.
 const RUNS: usize = 480;
 
-/// The combinations that are run.
+/// Returns the combinations that are run.
 pub(crate) fn assumptions() -> impl Iterator<Item = Assumptions> {
     (0..RUNS).map(|run| Assumptions::new(values(run)))
 }
 
-/// Scatters the values of each assumption over the runs, always in the same way (`SplitMix64`).
+/// Distributes the values of each assumption over the runs, always in the same way (`SplitMix64`).
 fn values(run: usize) -> [usize; VALUES.len()] {
     std::array::from_fn(|at| {
         let seed = (run * VALUES.len() + at + 1) as u64;
@@ -95,7 +96,7 @@ impl Assumptions {
         self.missing.is_some_and(|phase| (minute + shift + phase).is_multiple_of(EVERY))
     }
 
-    /// The lag of a metric.
+    /// Returns the lag of a metric.
     pub(crate) fn lag(&self, metric: Metric) -> u32 {
         self.lags[match metric {
             Metric::Visible => 0,
@@ -104,8 +105,8 @@ impl Assumptions {
         }]
     }
 
-    /// Minutes from the beginning of a minute until an alarm has acted on its waiting messages: the minute itself, its
-    /// point's lag, one more if points may never arrive (this one, or the count of tasks), and the alarm's evaluation.
+    /// Returns the minutes from the beginning of a minute until an alarm has acted on its waiting messages: the minute itself,
+    /// its point's lag, one more if points may never arrive (this one, or the count of tasks), and the alarm's evaluation.
     pub(crate) fn until_seen(&self) -> u32 {
         1 + self.lag(Metric::Visible) + u32::from(self.missing.is_some()) + self.evaluation_delay
     }
@@ -130,7 +131,7 @@ mod tests {
         }
     }
 
-    /// The point of the very minute that a scenario is about is among those that never arrive.
+    /// The point of the scenario's own minute is among those that never arrive.
     #[test]
     fn the_first_point_goes_missing_too() {
         for metric in [Metric::Visible, Metric::InFlight, Metric::Running] {
@@ -138,7 +139,7 @@ mod tests {
         }
     }
 
-    /// The bound that infra/README.md states.
+    /// The bound stated in infra/README.md.
     #[test]
     fn a_burst_is_seen_within_three_to_five_minutes() {
         let slowest = |missing: bool, delay: u32| {

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 /// One value or gap for each minute of the range, oldest first.
 pub(crate) type Series = Vec<Option<f64>>;
 
-/// How arithmetic and `IF` treat a minute at which only one of two series has a point.
+/// The treatment of a minute at which only one of two series has a point, by arithmetic and `IF`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gap {
-    /// As the guide says: the missing value is 0.
+    /// The missing value is 0, as the guide says.
     IsZero,
     /// The result has no point at that minute.
     DropsPoint,
@@ -42,7 +42,7 @@ enum Value {
 }
 
 impl Expression {
-    /// Parses an expression and panics with its text if it uses anything that this model does not know.
+    /// Parses an expression. Panics with its text if it uses a part that this model does not know.
     pub(crate) fn parse(text: &str) -> Self {
         let mut parser = Parser { text, rest: text };
         let expression = parser.comparison();
@@ -134,7 +134,7 @@ fn repeat_last(series: &Series) -> Series {
         .collect()
 }
 
-/// A minute without a condition is dropped, as the guide's tables show.
+/// Evaluates `IF`. A minute without a condition is dropped, as the guide's tables show.
 fn conditional(
     condition: &Expression,
     then: &Expression,

@@ -1,7 +1,7 @@
-//! A model of how CloudWatch and Application Auto Scaling evaluate the worker templates' alarms and policies, by the minute.
-//! It reads expressions, periods and thresholds from the templates, so a change there is judged here. Nothing of it ran on
-//! AWS. Where AWS's behaviour is open, every scenario runs with each of the values; not with all combinations of them, but
-//! with all of any three assumptions (`assumptions.rs`):
+//! A model of how CloudWatch and Application Auto Scaling evaluate the worker templates' alarms and policies, by the minute. It
+//! reads expressions, periods and thresholds from the templates, so it also checks changes there. None of it ran on AWS. Where
+//! AWS's behaviour is open, every scenario runs with each of the values. It does not run all combinations, but all those of any
+//! three assumptions (`assumptions.rs`):
 //!
 //! | assumption | values | source |
 //! |---|---|---|
@@ -52,8 +52,8 @@ use service::Service;
 struct Worker {
     template: &'static str,
     module: &'static str,
-    /// From the death of all tasks, or the end of their lease, to an alarm: an instance takes longer to start than a task on
-    /// Fargate, so its alarm waits for longer.
+    /// The minutes from the death of all tasks, or the end of their lease, to an alarm. An instance takes longer to start than
+    /// a task on Fargate, so its alarm waits longer.
     death_minutes: u32,
 }
 
@@ -96,7 +96,7 @@ fn worker_ec2_passes_every_scenario() {
     passes_every_scenario(&EC2);
 }
 
-/// So the scenarios run once for both.
+/// Because of this the scenarios run once for both.
 #[test]
 fn the_terraform_modules_are_the_same_services() {
     for worker in [FARGATE, EC2] {

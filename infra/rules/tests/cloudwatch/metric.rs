@@ -17,8 +17,8 @@ pub(crate) enum Metric {
 impl Metric {
     pub(crate) const COUNT: usize = Self::Desired as usize + 1;
 
-    /// Reads the metric of a query. `None` is a metric of another namespace, such as the worker's own: the model has no
-    /// points of it. Panics if a query reads a metric in another way than the model does.
+    /// Reads the metric of a query. `None` is a metric of another namespace, such as the worker's own: the model has no points
+    /// of it. Panics if a query reads a metric in another way than the model does.
     pub(crate) fn of_query(stat: &Value, period_may_be_absent: bool) -> Option<Self> {
         let (metric, name) = (&stat["Metric"], stat["Metric"]["MetricName"].as_str());
         let (known, stats, dimensions) = match (metric["Namespace"].as_str(), name) {
@@ -57,7 +57,7 @@ impl Metric {
         Some(known)
     }
 
-    /// Returns true for the metrics that SQS reports: they do not end with the worker.
+    /// Returns true for the metrics that SQS reports, which do not end with the worker.
     pub(crate) fn is_of_the_queue(self) -> bool {
         !matches!(self, Self::Running | Self::Desired)
     }

@@ -1,4 +1,4 @@
-//! The model must tell good alarms and policies from bad ones: each change breaks the scenario that it names.
+//! The model must distinguish good alarms and policies from bad ones: each change breaks the scenario that it names.
 
 use serde_json::{Value, json};
 
@@ -20,13 +20,13 @@ struct Mutant {
     mistake: &'static str,
     base: Base,
     breaks: &'static str,
-    /// A part of the expected failure, so that no mutant passes by a mistake of another kind.
+    /// A part of the expected failure, so that no mutant passes because of another mistake.
     fails: &'static str,
     removes: &'static [&'static str],
     sets: fn() -> Vec<Change>,
 }
 
-/// Resource, JSON pointer of a property with the ids of queries as indexes, and its value.
+/// Resource, JSON pointer of a property with the IDs of queries as indexes, and its value.
 type Change = (&'static str, String, Value);
 
 const TRACKING: &str = "/TargetTrackingScalingPolicyConfiguration";
@@ -271,7 +271,7 @@ const MUTANTS: [Mutant; 26] = [
     },
 ];
 
-/// A change of an alarm's expression with an id.
+/// Returns a change of an alarm's expression with an ID.
 fn math(alarm: &'static str, id: &str, expression: &str) -> Change {
     (alarm, format!("/Metrics/{id}/Expression"), json!(expression))
 }
@@ -288,7 +288,7 @@ fn running() -> Value {
     json!({ "Id": "running", "MetricStat": { "Metric": metric, "Stat": "Average", "Period": 60 }, "ReturnData": false })
 }
 
-/// A change of the tracked expression with an id.
+/// Returns a change of the tracked expression with an ID.
 fn tracked(id: &str, expression: &str) -> Change {
     let at = format!("{TRACKING}/CustomizedMetricSpecification/Metrics/{id}/Expression");
     ("BacklogScaling", at, json!(expression))
@@ -350,7 +350,7 @@ fn each_mutant_fails_its_scenario() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
-/// Changes the expected wait's alarm in a way in which the model would evaluate something else.
+/// Changes the expected wait's alarm so that the model would evaluate something else.
 fn read_with(at: &str, value: Value) {
     let mut stack = stack(FARGATE.template, 1);
     set(&mut stack.resources.get_mut("WaitAlarm").unwrap().properties, at, value);

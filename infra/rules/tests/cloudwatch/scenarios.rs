@@ -9,9 +9,9 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) min_tasks: u32,
     scenario: fn() -> Scenario,
-    /// How long SQS takes to report an idle queue again.
+    /// The times that SQS takes to report an idle queue again.
     wakes: &'static [u32],
-    /// Returns what is wrong with a course.
+    /// Returns the problem of a course.
     requires: fn(&Service, &Scenario, &Course, Assumptions) -> Option<String>,
 }
 
@@ -135,7 +135,7 @@ pub(crate) const SCENARIOS: [Case; 14] = [
     },
 ];
 
-/// When what a scenario is about begins: after the longest evaluation range.
+/// The beginning of a scenario's event: after the longest evaluation range.
 const BEGINS: u32 = 40;
 
 /// One task of the default concurrency finishes this many one-second jobs in a minute.
@@ -145,12 +145,12 @@ fn burst(minute: u32) -> f64 {
     if minute == BEGINS { 12.0 * TASK_A_MINUTE } else { 10.0 }
 }
 
-/// Five tasks' worth.
+/// The work of five tasks.
 fn grown(minute: u32) -> f64 {
     if minute < BEGINS { 10.0 } else { 5.0 * TASK_A_MINUTE }
 }
 
-/// Six tasks are enough, with half a minute's work waiting.
+/// A load for which six tasks are enough, with half a minute's work waiting.
 fn steady(minute: u32) -> f64 {
     if minute == 0 { 9.0 * TASK_A_MINUTE } else { 6.0 * TASK_A_MINUTE }
 }
@@ -171,14 +171,14 @@ fn one(minute: u32) -> f64 {
     f64::from(minute == BEGINS)
 }
 
-/// The first minute from `BEGINS` at which a condition on the desired tasks holds, counted from `BEGINS`.
+/// Returns the first minute from `BEGINS` at which a condition on the desired tasks holds, counted from `BEGINS`.
 fn reached(course: &Course, condition: impl Fn(u32) -> bool) -> Option<u32> {
     let after = course.desired.iter().skip(BEGINS as usize);
     after.copied().position(condition).map(|minutes| minutes as u32)
 }
 
-/// Out with the first point of the burst that arrives, enough for the backlog within ten minutes, and in again when it is
-/// gone.
+/// Requires a scale-out with the first point of the burst that arrives, enough tasks for the backlog within ten minutes, and a
+/// scale-in when the backlog is gone.
 fn out_and_in_again(
     service: &Service,
     scenario: &Scenario,
@@ -198,7 +198,7 @@ fn out_and_in_again(
     is_in_again(service, scenario, course, assumed, BEGINS as usize + waited)
 }
 
-/// The tasks are the least ones again soon after the last message.
+/// Requires the minimum number of tasks again soon after the last message.
 fn is_in_again(
     service: &Service,
     _: &Scenario,
@@ -208,7 +208,7 @@ fn is_in_again(
 ) -> Option<String> {
     let most = course.desired.iter().max().unwrap();
     let back = course.desired.iter().skip(gone).position(|desired| *desired == service.min);
-    // 15 points, their lag and gaps; one task each cooldown if they go one by one.
+    // 15 points, their lag and gaps; one task each cooldown if they are removed one by one.
     let steps = if assumed.scales_in_by_one { (most - service.min) as usize } else { 1 };
     let allowed = 20 + 5 * steps;
     back.is_none_or(|minutes| minutes > allowed)
@@ -226,12 +226,12 @@ fn is_at_zero_again(
     is_in_again(service, scenario, course, assumed, started)
 }
 
-/// The tasks become as many as the load needs and stay that many, and no backlog remains.
+/// Requires as many tasks as the load needs, a stable number, and no backlog in the end.
 fn keeps_up(_: &Service, _: &Scenario, course: &Course, _: Assumptions) -> Option<String> {
     let settled = BEGINS as usize + 15;
     let fewest = course.desired[settled..].iter().min().unwrap();
     let most = course.waiting[settled..].iter().copied().fold(0.0, f64::max);
-    // Five tasks handle that many within the acceptable minute.
+    // Five tasks process this many within the acceptable minute.
     (*fewest < 5 || most > 5.0 * TASK_A_MINUTE).then(|| format!("{most} messages waited, {fewest} tasks"))
 }
 
@@ -252,8 +252,8 @@ fn is_quiet(_: &Service, _: &Scenario, course: &Course, _: Assumptions) -> Optio
     course.rang.first().map(|(alarm, minute)| format!("{alarm} rang at {minute}"))
 }
 
-/// An alarm to the topic that reads the queue's metrics only, since the others may end with the tasks. It begins once the
-/// dead tasks' messages are back and M of N with the longest lag has passed.
+/// Requires an alarm to the topic that reads only the queue's metrics, because the others may end with the tasks. It fires when
+/// the dead tasks' messages are visible again and M of N with the longest lag has passed.
 fn rings(service: &Service, scenario: &Scenario, course: &Course, _: Assumptions) -> Option<String> {
     let dead = scenario.dead_from.unwrap();
     let in_flight = if scenario.is_stuck { scenario.lease_minutes } else { 0 };
@@ -266,8 +266,8 @@ fn rings(service: &Service, scenario: &Scenario, course: &Course, _: Assumptions
     (!in_time).then(|| format!("no alarm of the queue rang until {limit}: {:?}", course.rang))
 }
 
-/// Any alarm rings within 15 minutes, and lasts for as long as the tasks are dead. The queue is empty, so its metrics show
-/// nothing.
+/// Requires that any alarm fires within 15 minutes, and lasts as long as the tasks are dead. The queue is empty, so its metrics
+/// show nothing.
 fn rings_to_the_end(_: &Service, scenario: &Scenario, course: &Course, _: Assumptions) -> Option<String> {
     let dead = scenario.dead_from.unwrap();
     let is_in_time = |minute: u32| (dead..=dead + 15).contains(&minute);
@@ -276,7 +276,7 @@ fn rings_to_the_end(_: &Service, scenario: &Scenario, course: &Course, _: Assump
     (!is_right).then(|| format!("rang: {:?}, and at the end: {:?}", course.rang, course.ringing))
 }
 
-/// Without a load the last task is taken away, and no alarm rings.
+/// Requires that without a load the last task is removed and no alarm fires.
 fn rests_at_zero(
     service: &Service,
     scenario: &Scenario,
@@ -289,7 +289,7 @@ fn rests_at_zero(
     }
 }
 
-/// A task is started with the first points that SQS reports, and only one.
+/// Requires that one task, and only one, starts with the first points that SQS reports.
 fn wakes_up(_: &Service, scenario: &Scenario, course: &Course, assumed: Assumptions) -> Option<String> {
     let woken = reached(course, |desired| desired > 0);
     let limit = scenario.wake_minutes + assumed.until_seen();

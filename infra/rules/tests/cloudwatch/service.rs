@@ -9,7 +9,7 @@ use crate::alarm::{Evaluation, MissingData};
 use crate::expression::{Expression, Math, Series};
 use crate::metric::Metric;
 
-/// The data of an alarm or a policy: metrics, and expressions of what precedes them.
+/// The data of an alarm or a policy: metrics, and expressions of earlier ones.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Watch {
     queries: Vec<(String, Query)>,
@@ -18,14 +18,14 @@ pub(crate) struct Watch {
 
 #[derive(Debug, PartialEq)]
 enum Query {
-    /// `None` is a metric of which the model has no points.
+    /// `None` is a metric for which the model has no points.
     Metric(Option<Metric>),
     Expression(Expression),
 }
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct Alarm {
-    /// Its name, which the templates and modules share; so do policies.
+    /// Its name, which is the same in templates and modules. So are those of policies.
     pub(crate) id: String,
     pub(crate) watch: Watch,
     pub(crate) evaluation: Evaluation,
@@ -80,7 +80,7 @@ impl Watch {
         Self { queries: queries.iter().map(read).collect(), returned: text(&returned["Id"]) }
     }
 
-    /// Evaluates over the range of which `metric` returns the points.
+    /// Evaluates over the range of points that `metric` returns.
     pub(crate) fn series(&self, metric: impl Fn(Option<Metric>) -> Series, math: Math) -> Series {
         let mut known = BTreeMap::new();
         for (id, query) in &self.queries {
@@ -93,7 +93,7 @@ impl Watch {
         known.remove(&self.returned).unwrap()
     }
 
-    /// Returns true if it reads SQS's metrics only, which do not end with the worker.
+    /// Returns true if it reads only SQS's metrics, which do not end with the worker.
     pub(crate) fn is_of_the_queue(&self) -> bool {
         self.queries.iter().all(|(_, query)| match query {
             Query::Metric(metric) => metric.is_some_and(Metric::is_of_the_queue),
@@ -202,7 +202,7 @@ fn only<'a>(stack: &'a Stack, kind: &'a str) -> &'a Resource {
     stack.of_kind(kind).next().unwrap_or_else(|| panic!("no {kind}")).1
 }
 
-/// The names of the policies that an alarm triggers.
+/// Returns the names of the policies that an alarm triggers.
 fn targets(stack: &Stack, alarm: &Resource) -> Vec<String> {
     let names = alarm.references_at("/AlarmActions").filter_map(|to| match to {
         Target::Resource { id, .. } => Some(text(&stack.resources[id].properties["PolicyName"])),
@@ -215,7 +215,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }
 
-/// CloudFormation takes numbers as texts, too.
+/// Reads a number. CloudFormation also accepts numbers as texts.
 fn number(value: &Value) -> f64 {
     value.as_f64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_else(|| panic!("{value} is no number"))
 }

@@ -1,4 +1,4 @@
-//! A queue, its worker service and what CloudWatch knows of both, minute by minute.
+//! A queue, its worker service and CloudWatch's data about both, minute by minute.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use crate::expression::Series;
 use crate::metric::Metric;
 use crate::service::{Service, Watch};
 
-/// SQS stops reporting a queue this long after its last use.
+/// The minutes after its last use at which SQS stops reporting a queue.
 const IDLE_MINUTES: u32 = 360;
 
-/// Alarms are evaluated from then on, with as many points behind them as they look at.
+/// The minute from which alarms are evaluated, with as many earlier points as they read.
 const WARM_UP_MINUTES: u32 = 30;
 
-/// The periods of target tracking's own alarms, and how far below the target it scales in.
+/// The periods of target tracking's own alarms, and the ratio to the target below which it scales in.
 const HIGH_PERIODS: usize = 3;
 const LOW_PERIODS: usize = 15;
 const LOW_PART: f64 = 0.9;
@@ -23,20 +23,20 @@ const LOW_PART: f64 = 0.9;
 pub(crate) struct Scenario {
     pub(crate) minutes: u32,
     pub(crate) tasks: u32,
-    /// Seconds that a handler takes.
+    /// The seconds that a handler takes.
     pub(crate) handler_seconds: f64,
     pub(crate) arrivals: fn(minute: u32) -> f64,
     /// The minute in which the service and its alarms are created.
     pub(crate) created: u32,
-    /// From then on no task runs.
+    /// The minute from which no task runs.
     pub(crate) dead_from: Option<u32>,
-    /// How long dead tasks' messages stay in flight.
+    /// The minutes for which dead tasks' messages stay in flight.
     pub(crate) lease_minutes: u32,
-    /// How long an alarm may take once the dead tasks' messages wait.
+    /// The minutes that an alarm may take after the dead tasks' messages are visible.
     pub(crate) death_minutes: u32,
-    /// For how long the queue was unused before the first minute.
+    /// The time for which the queue was unused before the first minute.
     pub(crate) idle_before: u32,
-    /// How long SQS takes to report an idle queue again.
+    /// The time that SQS takes to report an idle queue again.
     pub(crate) wake_minutes: u32,
     /// True if handlers do not end within the scenario.
     pub(crate) is_stuck: bool,
@@ -64,9 +64,9 @@ impl Default for Scenario {
 pub(crate) struct Course {
     pub(crate) desired: Vec<u32>,
     pub(crate) waiting: Vec<f64>,
-    /// The alarms that notify the topic, with the minute at which they began.
+    /// The alarms that notify the topic, with the minute at which they fired.
     pub(crate) rang: Vec<(String, u32)>,
-    /// The alarms that are in alarm at the end.
+    /// The alarms that are firing at the end.
     pub(crate) ringing: Vec<String>,
 }
 
@@ -74,11 +74,11 @@ struct World<'a> {
     service: &'a Service,
     scenario: &'a Scenario,
     assumed: Assumptions,
-    /// By metric.
+    /// Points by metric.
     points: [Series; Metric::COUNT],
     visible: f64,
     in_flight: f64,
-    /// The minutes at which each task begins to run.
+    /// The minutes at which each task starts to run.
     tasks: Vec<u32>,
     desired: u32,
     last_used: i64,
@@ -122,7 +122,7 @@ pub(crate) fn run(service: &Service, scenario: &Scenario, assumed: Assumptions) 
 }
 
 impl World<'_> {
-    /// Messages arrive, tasks start and work; then the minute's points are recorded.
+    /// Simulates arriving messages and working tasks, then records the minute's points.
     fn work(&mut self, minute: u32) {
         let arriving = (self.scenario.arrivals)(minute);
         self.visible += arriving;
@@ -145,7 +145,7 @@ impl World<'_> {
         } else if self.scenario.dead_from.is_some_and(|dead| minute >= dead + self.scenario.lease_minutes) {
             self.visible += std::mem::take(&mut self.in_flight);
         }
-        // On average over the minute; what is left at its end is more only if a backlog waits.
+        // An average over the minute. The number at its end is greater only if a backlog waits.
         let in_flight = self.in_flight.max(done * self.scenario.handler_seconds / 60.0);
         let received = (done + self.in_flight - before).max(0.0);
         let polls = if running > 0 && self.in_flight < slots { 3.0 * f64::from(running) } else { 0.0 };
@@ -173,8 +173,8 @@ impl World<'_> {
         }
     }
 
-    /// The points of a metric that can be read now, over a range that ends with the last full minute. An evaluation that is
-    /// late acts now on what could be read when it began.
+    /// Returns the points of a metric that can be read now, over a range that ends with the last full minute. A late evaluation
+    /// acts now on the points that could be read when it began.
     fn range(&self, metric: Option<Metric>, periods: usize, now: u32) -> Series {
         let length = (periods + self.assumed.extra_range) as u32;
         let Some(metric) = metric else { return vec![None; length as usize] };
@@ -191,7 +191,7 @@ impl World<'_> {
         watch.series(|metric| self.range(metric, periods, now), self.assumed.math)
     }
 
-    /// Evaluates all alarms at the beginning of a minute and carries out what they trigger.
+    /// Evaluates all alarms at the beginning of a minute and carries out the actions that they trigger.
     fn evaluate(&mut self, now: u32, rang: &mut Vec<(String, u32)>) {
         let service = self.service;
         let mut wanted = Vec::new();
@@ -208,7 +208,7 @@ impl World<'_> {
             if alarm.notifies && before != State::Alarm {
                 rang.push((alarm.id.clone(), now));
             }
-            // The action is repeated every minute for as long as the alarm lasts.
+            // The action is repeated every minute while the alarm lasts.
             let mut real = series.iter().rev().copied().flatten().take(alarm.evaluation.periods);
             let Some(newest) = real.next() else { continue };
             let goes_by = if self.assumed.steps_by_greatest { real.fold(newest, f64::max) } else { newest };

@@ -1,4 +1,4 @@
-//! No text makes the rules panic.
+//! Tests that no text makes the rules panic.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use drumline_infra_rules::{Options, check, terraform};
 use proptest::prelude::*;
 
-/// The text of this repository's modules, to be damaged.
+/// Returns the text of this repository's modules, to damage it.
 fn modules() -> Vec<String> {
     let all = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("terraform/modules");
     [

@@ -1,11 +1,11 @@
-//! How far expressions are worked out.
+//! Tests how far expressions are evaluated.
 
 use drumline_infra_rules::{Options, check, terraform};
 use serde_json::{Value, json};
 
 use crate::stack;
 
-/// What an expression comes to, beside these declarations.
+/// Evaluates an expression beside these declarations.
 fn value(declarations: &str, expression: &str) -> Value {
     let text = format!("{declarations}\noutput \"it\" {{\n  value = {expression}\n}}\n");
     stack(&text).outputs["It"].value.clone()

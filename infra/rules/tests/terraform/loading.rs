@@ -1,4 +1,4 @@
-//! How resources, variables and other modules become a stack.
+//! Tests how resources, variables and other modules become a stack.
 
 use std::collections::BTreeMap;
 
@@ -121,7 +121,7 @@ fn attachments_belong_to_the_role() {
 }
 
 #[test]
-fn what_a_module_refers_to_elsewhere_counts_as_used() {
+fn references_of_a_module_to_other_folders_count_as_uses() {
     let template = parse(
         r#"
         variable "region" {
@@ -165,7 +165,7 @@ fn what_a_module_refers_to_elsewhere_counts_as_used() {
 }
 
 #[test]
-fn modules_in_folders_are_followed_with_the_values_they_are_given() {
+fn modules_in_folders_are_followed_with_their_values() {
     let folder = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| {
         let path = folder.path().join(path);
@@ -245,7 +245,7 @@ fn modules_in_folders_are_followed_with_the_values_they_are_given() {
     let stack = template.stack(&BTreeMap::new());
     let live = &stack.resources["module.queue.aws_sqs_queue.live"];
     assert_eq!(live.get("/RedrivePolicy/maxReceiveCount"), Some(&json!(7)));
-    // What refuses a value further on bounds it here too.
+    // A variable also has the bounds of the variables to which its value is passed.
     let receives = &stack.parameters["Receives"];
     assert_eq!((receives.min, receives.max), (Some(5.0), Some(9.0)));
     assert!(live.refers_to("/RedrivePolicy/deadLetterTargetArn", "module.queue.aws_sqs_queue.dead"));
@@ -257,7 +257,7 @@ fn modules_in_folders_are_followed_with_the_values_they_are_given() {
     let at_bound = template.stack(&BTreeMap::from([("Receives".to_owned(), json!(3))]));
     let live = &at_bound.resources["module.queue.aws_sqs_queue.live"];
     assert_eq!(live.get("/RedrivePolicy/maxReceiveCount"), Some(&json!(3)));
-    // The function and the queue are in different modules, and are held against each other all the same.
+    // The function and the queue are in different modules, and are still compared with each other.
     let findings = check(&[template], &Options::default());
     assert!(findings.iter().any(|finding| finding.rule == "L01"), "{findings:?}");
     assert!(findings.iter().all(|finding| finding.rule != "T02"), "{findings:?}");

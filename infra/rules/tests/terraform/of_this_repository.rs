@@ -1,4 +1,4 @@
-//! This repository's Terraform modules: under the same rules as its CloudFormation templates, and the same as they are.
+//! This repository's Terraform modules: they pass the same rules as its CloudFormation templates, and deploy the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +9,7 @@ use drumline_infra_rules::{Options, Template, check, check_at_defaults, terrafor
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Each is a template's name too.
+/// The modules. Each has the name of a template.
 const MODULES: [&str; 8] = [
     "dashboard",
     "fan-out",
@@ -21,10 +21,10 @@ const MODULES: [&str; 8] = [
     "worker-lambda",
 ];
 
-/// Variables that CloudFormation has no parameter of: it has none that are maps.
+/// Variables without a CloudFormation parameter, which cannot be a map.
 const ONLY_VARIABLES: [&str; 2] = ["Environment", "Secrets"];
 
-/// Parameters that the modules lack: the oldest provider that they are for knows no capacity providers of functions.
+/// Parameters that the modules lack: the oldest supported provider version does not know capacity providers of functions.
 const ONLY_PARAMETERS: [&str; 1] = ["CapacityProviderArn"];
 
 fn infra(path: &str) -> PathBuf {
@@ -39,7 +39,7 @@ fn twin(name: &str) -> Template {
     Template::load(&infra("cloudformation").join(name).with_extension("yaml")).unwrap()
 }
 
-/// Returns the stack of a choice of values. Without one a worker has no store of its own.
+/// Returns the stack of a choice of values. By default a worker has no store of its own.
 fn stack_with(template: &Template, chosen: &Values) -> Stack {
     let mut values = Values::from([("StoreTableName".to_owned(), json!(""))]);
     values.extend(chosen.clone());
@@ -52,7 +52,7 @@ fn stack(template: &Template) -> Stack {
 
 type Values = BTreeMap<String, Value>;
 
-/// Values of the optional parameters, of whichever template has them.
+/// Returns values of the optional parameters, from each template that has them.
 fn optional() -> Vec<(&'static str, Value)> {
     let key = "arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef";
     let secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:orders-AbCdEf";
@@ -81,7 +81,7 @@ fn optional() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Choices at which a module has to be what the template is: the defaults, each optional part, and all of them.
+/// Returns the choices at which a module must equal the template: the defaults, each optional part, and all of them.
 fn choices(name: &str) -> Vec<Values> {
     let parameters = stack(&twin(name)).parameters;
     let known = optional().into_iter().filter(|(parameter, _)| parameters.contains_key(*parameter));
@@ -148,7 +148,7 @@ fn modules_take_and_give_what_templates_do() {
     }
 }
 
-/// Properties that have to be the same in both languages, by the type they are of.
+/// Properties that must be the same in both languages, by their type.
 const SAME: [(&str, &[&str]); 18] = [
     (
         "AWS::S3::Bucket",
@@ -273,7 +273,7 @@ fn modules_deploy_what_templates_do() {
         for chosen in choices(name) {
             let (own, theirs) = (stack_with(&module, &chosen), stack_with(&twin, &chosen));
             for (kind, pointers) in SAME {
-                // By their properties, since the two call resources differently.
+                // Compared by their properties, because the two name resources differently.
                 let all = |stack: &Stack| {
                     let properties = stack.of_kind(kind).map(|(_, resource)| {
                         let texts = pointers
@@ -289,8 +289,8 @@ fn modules_deploy_what_templates_do() {
     }
 }
 
-/// What roles may do: policies are in the role there, and beside it here. The two write a log group's streams in
-/// different ways.
+/// The permissions of roles. Policies are part of the role in CloudFormation, and separate in Terraform. The two write a log
+/// group's streams in different ways.
 #[test]
 fn roles_may_do_the_same() {
     let of = |stack: &Stack| {
@@ -315,8 +315,8 @@ fn roles_may_do_the_same() {
     }
 }
 
-/// Tokens of values that only the deployment knows. They contain the name of a resource, which differs between the two. A capacity provider has a
-/// name in Terraform only.
+/// Tokens of values that are known only after the deployment. They contain the name of a resource, which differs between the
+/// two. A capacity provider has a name only in Terraform.
 const RENAMED: [(&str, &str); 4] = [
     ("${aws_sns_topic.events.Arn}", "${Topic}"),
     ("${Topic.TopicName}", "jobs-events"),
@@ -324,7 +324,7 @@ const RENAMED: [(&str, &str); 4] = [
     ("${aws_s3_bucket.payloads.Arn}", "${PayloadBucket.Arn}"),
 ];
 
-/// Numbers and texts are taken for each other, as both languages do. A text that is JSON is what it says.
+/// Returns a value in which equal numbers and texts are equal, as in both languages. A text that is JSON is parsed.
 fn leniently(value: &Value) -> String {
     match value {
         Value::String(text) if text.starts_with('{') => {
@@ -379,10 +379,10 @@ fn each_mistake_is_seen_by_its_rule_alone() {
         }
         assert!(replaced > 0, "{} of {} has no {:?}", mutant.file, mutant.module, mutant.from);
         let template = terraform::parse(&mutant.module, &files).unwrap();
-        // Only one rule looks at the template of the same name, which takes as long as the module.
+        // Only one rule reads the template of the same name, which takes as long as the module.
         let templates =
             if mutant.rule == "T05" { vec![twin(&mutant.module), template] } else { vec![template] };
-        // Variants take most of the time, and only a few rules need them to see their mistake.
+        // Variants take most of the time, and only a few rules need them to find their mistake.
         let mut findings = check_at_defaults(&templates, &Options::default());
         if !findings.iter().any(|finding| finding.rule == mutant.rule) {
             findings = check(&templates, &Options::default());

@@ -1,4 +1,4 @@
-//! Resources and blocks that are there or not.
+//! Resources and blocks that are optional.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{parse, stack};
 
 #[test]
-fn a_dynamic_block_is_there_as_often_as_it_has_items() {
+fn a_dynamic_block_occurs_once_for_each_item() {
     let text = |items: &str| {
         format!(
             r#"
@@ -51,7 +51,7 @@ resource "aws_iam_role_policy_attachment" "extra" {{
 }
 
 #[test]
-fn a_variable_in_what_a_condition_leaves_out_is_used() {
+fn a_variable_in_a_part_left_out_by_a_condition_is_used() {
     for name in [
         r#"var.table == "" ? var.url : var.table"#,
         r#"join("", [for store in [{ asked = var.table == "", name = var.url }] : store.name if store.asked])"#,

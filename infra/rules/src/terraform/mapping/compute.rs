@@ -1,4 +1,4 @@
-//! Functions, tasks, services, and what scales and surrounds them.
+//! Functions, tasks and services, with their scaling and security groups.
 
 use super::shape::{Default, How, PLAIN, Shape, TAGS, Type, field, named, shape};
 
@@ -53,7 +53,7 @@ const NETWORK: Shape = shape(&[field("assign_public_ip", "AssignPublicIp", How::
 const CLUSTER: Shape =
     shape(&[named("name", "ClusterName"), field("setting", "ClusterSettings", How::Blocks(&PLAIN)), TAGS]);
 
-/// Terraform takes away the rule that lets everything out; CloudFormation leaves it where there is no other.
+/// Terraform removes the rule that allows all outgoing traffic. CloudFormation keeps it if there is no other rule.
 const SECURITY_GROUP: Shape = Shape {
     fields: &[
         named("name", "GroupName"),

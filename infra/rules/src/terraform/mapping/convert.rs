@@ -1,4 +1,4 @@
-//! A resource's block into properties, by the shape of its type.
+//! Converts a resource's block to properties, by the shape of its type.
 
 use std::collections::BTreeMap;
 
@@ -13,19 +13,19 @@ use crate::terraform::module::{attribute, block};
 use crate::terraform::variables::camel_case;
 use crate::value::{plain, truth};
 
-/// Blocks and attributes that are Terraform's own.
+/// Terraform's own blocks and attributes.
 const META: [&str; 8] =
     ["lifecycle", "depends_on", "count", "for_each", "provider", "provisioner", "connection", "timeouts"];
 
-/// Keys of the API's documents that hold names of the user's, which stay as they are.
+/// Keys of the API's documents that contain user-defined names, which are not changed.
 const USERS_NAMES: [&str; 3] = ["options", "dockerLabels", "driverOpts"];
 
-/// The properties of a resource. A type that is not known has them in another case only.
+/// Returns the properties of a resource. Properties of an unknown type only change their case.
 pub(in crate::terraform) fn resource(evaluator: &Evaluator<'_>, kind: &str, body: &Body) -> Evaluated {
     let shape = find(kind).map_or(&PLAIN, |known| known.shape);
     let mut found = properties(evaluator, &Content { body, scope: Scope::new() }, shape);
     if ignores_changes(body, "desired_count") {
-        // Only where the service begins: a deployment leaves it as it is.
+        // Only the initial value: a deployment does not change it.
         found.remove("DesiredCount");
     }
     found
@@ -38,7 +38,7 @@ fn ignores_changes(body: &Body, name: &str) -> bool {
     matches!(ignored, Some(Expression::Array(items)) if items.iter().any(is_it))
 }
 
-/// The content of a block, and the names that only hold there.
+/// The content of a block, and the names that exist only there.
 struct Content<'a> {
     body: &'a Body,
     scope: Scope,
@@ -70,7 +70,7 @@ fn put_attribute(found: &mut Evaluated, name: &str, value: &Evaluated, shape: &S
     let own = camel_case(name);
     let to = field.map_or(own.as_str(), |field| field.to);
     let value = match field.map_or(How::Same, |field| field.how) {
-        // Written as an attribute, a block is a list of objects; rules do not look that far.
+        // A block written as an attribute is a list of objects. Rules do not read that.
         How::Same | How::Block(_) | How::Blocks(_) => value.clone(),
         How::Document => value.parsed(),
         How::ApiDocument => capitalised(&value.parsed()),
@@ -85,14 +85,14 @@ fn put_attribute(found: &mut Evaluated, name: &str, value: &Evaluated, shape: &S
         How::OnlyItem => only_item(value),
         How::Nothing => return,
     };
-    // A list's first item is written as such.
+    // The first item of a list is written as a single value.
     match to.strip_suffix("/0") {
         Some(list) => found.put(list, &Evaluated::array([value])),
         None => found.put(to, &value),
     }
 }
 
-/// The blocks by their kind. A `dynamic` one is of the kind that it makes.
+/// Returns the blocks by their kind. A `dynamic` block has the kind of the blocks that it creates.
 fn blocks_by_kind<'a>(
     evaluator: &Evaluator<'_>,
     content: &Content<'a>,
@@ -115,7 +115,8 @@ fn blocks_by_kind<'a>(
     kinds
 }
 
-/// Returns the blocks that a `dynamic` block makes: one for each item, or one where only the deployment knows the items.
+/// Returns the blocks that a `dynamic` block creates: one for each item, or one if the items are known only after the
+/// deployment.
 fn made_blocks<'a>(
     evaluator: &Evaluator<'_>,
     kind: &str,
@@ -188,9 +189,9 @@ fn only_item(list: &Evaluated) -> Evaluated {
     }
 }
 
-/// The API's names with a capital, as CloudFormation has them.
+/// Capitalises the API's names, as in CloudFormation.
 fn capitalised(value: &Evaluated) -> Evaluated {
-    // A reference of the whole is no reference of each part: a part's own references show its origin.
+    // A reference of the whole is not one of each part: a part's own references show its origin.
     let (of_whole, parts) = value.apart();
     let changed = match &parts.value {
         Value::Array(_) => Evaluated::array(parts.items().iter().map(capitalised)),

@@ -1,4 +1,4 @@
-//! Queues, topics, tables, and who may do what with them.
+//! Queues, topics, tables, and the permissions on them.
 
 use super::shape::{How, PLAIN, Shape, TAGS, Type, field, named, shape};
 
@@ -10,7 +10,7 @@ const QUEUE: Shape = shape(&[
     named("max_message_size", "MaximumMessageSize"),
     field("redrive_policy", "RedrivePolicy", How::Document),
     field("redrive_allow_policy", "RedriveAllowPolicy", How::Document),
-    // A resource of its own: see `together`.
+    // A separate resource in CloudFormation: see `together`.
     field("policy", "Policy", How::Document),
     field("name_prefix", "", How::Nothing),
     TAGS,
@@ -57,7 +57,7 @@ const SUBSCRIPTION: Shape = shape(&[
 
 const TABLE: Shape = shape(&[
     named("name", "TableName"),
-    // The attribute's name alone: whether it is for hashing or sorting is in the name of the field here.
+    // Only the attribute's name. Here the field's name says if it is for hashing or sorting.
     named("hash_key", "KeySchema/0"),
     field("ttl", "TimeToLiveSpecification", How::Block(&PLAIN)),
     TAGS,
@@ -84,7 +84,7 @@ pub(super) const TYPES: [Type; 17] = [
         name: "",
         shape: &QUEUE_POLICY,
     },
-    // These, and three of buckets below, are parts of other resources in CloudFormation: see `together`.
+    // These, and three types of buckets below, are parts of other resources in CloudFormation: see `together`.
     Type { terraform: "aws_sqs_queue_redrive_policy", cloudformation: "", name: "", shape: &REDRIVE },
     Type { terraform: "aws_sqs_queue_redrive_allow_policy", cloudformation: "", name: "", shape: &REDRIVE },
     Type { terraform: "aws_iam_role_policy_attachment", cloudformation: "", name: "", shape: &PLAIN },

@@ -1,5 +1,4 @@
-//! Resources under CloudFormation's names: a table of types, and the properties of each that are not merely written in
-//! another case.
+//! Resources with CloudFormation's names: a table of types, and the properties of each that differ in more than their case.
 
 mod compute;
 mod convert;

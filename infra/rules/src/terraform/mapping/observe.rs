@@ -13,7 +13,7 @@ const ALARM: Shape = shape(&[
     TAGS,
 ]);
 
-/// A query goes by nothing unless it says so; in CloudFormation it does unless it says not.
+/// A query returns no data by default. In CloudFormation it does by default.
 const QUERY: Shape = Shape {
     fields: &[field("metric", "MetricStat", How::Block(&METRIC))],
     defaults: &[("ReturnData", Default::False)],

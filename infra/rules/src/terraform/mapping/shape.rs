@@ -1,13 +1,13 @@
-//! How a block's attributes and blocks become properties.
+//! Describes how a block's attributes and blocks become properties.
 
-/// A block's fields that are not merely written in another case.
+/// The fields of a block that differ in more than their case.
 pub(super) struct Shape {
     pub(super) fields: &'static [Field],
-    /// What holds where nothing is written, as far as CloudFormation takes something else for granted.
+    /// Terraform's defaults that differ from those of CloudFormation.
     pub(super) defaults: &'static [(&'static str, Default)],
 }
 
-/// What is taken for granted.
+/// A default value.
 #[derive(Clone, Copy)]
 pub(super) enum Default {
     False,
@@ -17,15 +17,15 @@ pub(super) enum Default {
 /// An attribute or a block.
 pub(super) struct Field {
     pub(super) from: &'static str,
-    /// The property: a path of keys with `/` between them. Of a block, the empty path is where the block is.
+    /// The property: a path of keys separated by `/`. For a block, the empty path is the place of the block.
     pub(super) to: &'static str,
     pub(super) how: How,
 }
 
-/// How a field becomes a property.
+/// The conversion of a field to a property.
 #[derive(Clone, Copy)]
 pub(super) enum How {
-    /// As it is.
+    /// Unchanged.
     Same,
     /// A text that is JSON, as an object.
     Document,
@@ -35,22 +35,22 @@ pub(super) enum How {
     NamesAndValues,
     /// A map as a list of objects with `Key` and `Value`.
     KeysAndValues,
-    /// A truth as `ENABLED` or `DISABLED`.
+    /// A boolean as `ENABLED` or `DISABLED`.
     Enabled,
-    /// The only item of a list, or all of them as a text.
+    /// The only item of a list, or the whole list as a text.
     OnlyItem,
-    /// A block, once at most.
+    /// A block that occurs at most once.
     Block(&'static Shape),
     /// Blocks, as a list.
     Blocks(&'static Shape),
-    /// Nothing that CloudFormation has.
+    /// Not in CloudFormation.
     Nothing,
 }
 
-/// Nothing but other cases.
+/// A shape in which fields differ only in their case.
 pub(super) const PLAIN: Shape = Shape { fields: &[], defaults: &[] };
 
-/// An attribute that only has another name.
+/// Returns an attribute that only has another name.
 pub(super) const fn named(from: &'static str, to: &'static str) -> Field {
     Field { from, to, how: How::Same }
 }
@@ -63,16 +63,16 @@ pub(super) const fn shape(fields: &'static [Field]) -> Shape {
     Shape { fields, defaults: &[] }
 }
 
-/// Tags are a map here and a list there.
+/// Tags are a map in Terraform and a list in CloudFormation.
 pub(super) const TAGS: Field = field("tags", "Tags", How::KeysAndValues);
 
-/// How a type of Terraform's is one of CloudFormation's.
+/// The mapping of a Terraform type to a CloudFormation type.
 pub(super) struct Type {
-    /// Such as `aws_sqs_queue`.
+    /// The Terraform type, such as `aws_sqs_queue`.
     pub(super) terraform: &'static str,
-    /// Such as `AWS::SQS::Queue`.
+    /// The CloudFormation type, such as `AWS::SQS::Queue`.
     pub(super) cloudformation: &'static str,
-    /// The attribute that is its name, and its id.
+    /// The attribute that is the resource's name and ID.
     pub(super) name: &'static str,
     pub(super) shape: &'static Shape,
 }

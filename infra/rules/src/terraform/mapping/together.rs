@@ -1,23 +1,23 @@
-//! Resources that are one resource in CloudFormation, or that are two.
+//! Merges resources that are one resource in CloudFormation, and splits those that are two.
 
 use std::collections::BTreeMap;
 
 use crate::model::Target;
 use crate::terraform::evaluated::Evaluated;
 
-/// A resource on its way to CloudFormation's shape.
+/// A resource during the conversion to CloudFormation's form.
 #[derive(Debug)]
 pub(in crate::terraform) struct Draft {
-    /// Such as `aws_sqs_queue`.
+    /// The Terraform type, such as `aws_sqs_queue`.
     pub(in crate::terraform) terraform: String,
     pub(in crate::terraform) properties: Evaluated,
-    /// Whether Terraform refuses to destroy it.
+    /// True if Terraform refuses to destroy it.
     pub(in crate::terraform) retained: bool,
-    /// Resources it is told to wait for.
+    /// The resources in `depends_on`.
     pub(in crate::terraform) depends_on: Vec<String>,
 }
 
-/// Brings together what belongs together.
+/// Merges and splits resources.
 pub(in crate::terraform) fn merge(drafts: &mut BTreeMap<String, Draft>) {
     for (part, owner_at, property) in [
         ("aws_sqs_queue_redrive_policy", "/QueueUrl", "RedrivePolicy"),
@@ -49,7 +49,8 @@ pub(in crate::terraform) fn merge(drafts: &mut BTreeMap<String, Draft>) {
     split_queue_policies(drafts);
 }
 
-/// A policy of the module names the role, as the attachment waits for both; any other is the role's by its ARN.
+/// A policy of the module names the role, because the attachment waits for both. Any other policy is attached to the role by
+/// its ARN.
 fn attach(drafts: &mut BTreeMap<String, Draft>, role: &str, attachment: &Evaluated) {
     let policy = referred(attachment, "/PolicyArn").filter(|policy| drafts.contains_key(*policy));
     let (owner, property, part) = match policy {
@@ -63,7 +64,7 @@ fn attach(drafts: &mut BTreeMap<String, Draft>, role: &str, attachment: &Evaluat
     }
 }
 
-/// The resource that a property refers to.
+/// Returns the resource that a property refers to.
 fn referred<'a>(properties: &'a Evaluated, at: &str) -> Option<&'a str> {
     properties.references.iter().find_map(|reference| match &reference.to {
         Target::Resource { id, .. } if reference.at == at => Some(id.as_str()),
@@ -71,7 +72,8 @@ fn referred<'a>(properties: &'a Evaluated, at: &str) -> Option<&'a str> {
     })
 }
 
-/// Takes the resources of a type out, with the id of the resource that each refers to; those that refer to none stay.
+/// Removes and returns the resources of a type, with the ID of the resource that each refers to. Those without a reference
+/// stay.
 fn take(drafts: &mut BTreeMap<String, Draft>, kind: &str, owner_at: &str) -> Vec<(String, Draft)> {
     let parts: Vec<(String, String)> = drafts
         .iter()
@@ -82,7 +84,7 @@ fn take(drafts: &mut BTreeMap<String, Draft>, kind: &str, owner_at: &str) -> Vec
     parts.into_iter().filter_map(|(id, owner)| Some((owner, drafts.remove(&id)?))).collect()
 }
 
-/// A queue's own policy is a resource in CloudFormation.
+/// A queue's own policy is a separate resource in CloudFormation.
 fn split_queue_policies(drafts: &mut BTreeMap<String, Draft>) {
     let mut policies = Vec::new();
     for (id, draft) in drafts.iter().filter(|(_, draft)| draft.terraform == "aws_sqs_queue") {

@@ -3,7 +3,7 @@
 use super::shape::Type;
 use super::{compute, messaging, observe};
 
-/// All types with properties that rules look at.
+/// Returns all types with properties that rules read.
 fn types() -> impl Iterator<Item = &'static Type> {
     [&messaging::TYPES[..], &compute::TYPES[..], &observe::TYPES[..]].into_iter().flatten()
 }
@@ -12,12 +12,12 @@ pub(super) fn find(terraform: &str) -> Option<&'static Type> {
     types().find(|known| known.terraform == terraform)
 }
 
-/// CloudFormation's name of a type.
+/// Returns CloudFormation's name of a type.
 pub(in crate::terraform) fn cloudformation_type(terraform: &str) -> Option<&'static str> {
     find(terraform).map(|known| known.cloudformation)
 }
 
-/// The attribute that is a resource's name, for types that have one.
+/// Returns the attribute with a resource's name, for types that have one.
 pub(in crate::terraform) fn name_attribute(terraform: &str) -> Option<&'static str> {
     find(terraform).map(|known| known.name).filter(|name| !name.is_empty())
 }
