@@ -19,7 +19,7 @@ pub(super) const RULES: [Rule; 10] = [
     Rule {
         id: "A01",
         title: "each DLQ has an alarm on its own `ApproximateNumberOfMessagesVisible` > 0, Maximum, of 60 s at most",
-        reason: "A dead letter is work that was promised and not done; nobody looks into a DLQ of their own accord.",
+        reason: "A dead letter is work that was not done. Without an alarm it stays unnoticed.",
         fix: "Add the alarm: Statistic Maximum, Period 60, Threshold 0, GreaterThanThreshold.",
         at_bounds: false,
         check: dead_letters_ring,
@@ -27,15 +27,15 @@ pub(super) const RULES: [Rule; 10] = [
     Rule {
         id: "A02",
         title: "no alarm watches `NumberOfMessagesSent` of a DLQ",
-        reason: "What a redrive policy moves is not counted as sent: the alarm never rings.",
+        reason: "Messages that a redrive policy moves do not count as sent, so the alarm never fires.",
         fix: "Watch ApproximateNumberOfMessagesVisible.",
         at_bounds: false,
         check: not_by_sent,
     },
     Rule {
         id: "A03",
-        title: "a DLQ that something consumes has an alarm on `NumberOfMessagesReceived`",
-        reason: "Its consumer empties it before the depth shows at any minute's end.",
+        title: "a DLQ with a consumer has an alarm on `NumberOfMessagesReceived`",
+        reason: "Its consumer empties it before the metric of a minute shows the depth.",
         fix: "Add an alarm on NumberOfMessagesReceived > 0, Sum.",
         at_bounds: false,
         check: consumed_dlq_rings,
@@ -43,7 +43,7 @@ pub(super) const RULES: [Rule; 10] = [
     Rule {
         id: "A04",
         title: "each source has an alarm on `ApproximateAgeOfOldestMessage` below half of its retention",
-        reason: "A backlog that grows older than the retention is deleted. Half of it is the time to fix things in.",
+        reason: "SQS deletes messages that are older than the retention. An alarm at half of it leaves time to fix the cause.",
         fix: "Add the alarm, GreaterThanThreshold, below half of MessageRetentionPeriod.",
         at_bounds: true,
         check: old_messages_ring,
@@ -51,7 +51,7 @@ pub(super) const RULES: [Rule; 10] = [
     Rule {
         id: "A05",
         title: "each DLQ has an alarm on its age before its retention ends",
-        reason: "An alarm on dead letters that is left standing ends in their deletion.",
+        reason: "Dead letters that stay in the DLQ are deleted when its retention ends.",
         fix: "Add an alarm on ApproximateAgeOfOldestMessage of the DLQ, below its retention.",
         at_bounds: false,
         check: old_dead_letters_ring,
@@ -59,7 +59,7 @@ pub(super) const RULES: [Rule; 10] = [
     Rule {
         id: "A06",
         title: "`TreatMissingData` is `notBreaching`, or `ignore` in an alarm on the tasks' counts alone",
-        reason: "A queue that was idle for six hours sends no metrics: otherwise the alarm loses its state, or rings at night for nothing. Dead tasks send none either, and an alarm on them must not report a recovery then.",
+        reason: "A queue that was idle for six hours sends no metrics. With another value the alarm loses its state, or fires without a cause. Dead tasks send no metrics either, and an alarm on them must not report a recovery then.",
         fix: "Set TreatMissingData: notBreaching.",
         at_bounds: false,
         check: silence_is_no_breach,
@@ -67,7 +67,7 @@ pub(super) const RULES: [Rule; 10] = [
     Rule {
         id: "A07",
         title: "`AlarmActions` and `OKActions` go to a topic",
-        reason: "An alarm without an action is a colour in a console; without OKActions nobody learns that it is over.",
+        reason: "An alarm without an action is visible only in a console. Without OKActions there is no notification of its end.",
         fix: "Set both to the topic's ARN.",
         at_bounds: false,
         check: somebody_is_told,
@@ -75,7 +75,7 @@ pub(super) const RULES: [Rule; 10] = [
     Rule {
         id: "A08",
         title: "a metric's name is one of its namespace",
-        reason: "An alarm on a metric that does not exist is silent for ever, and looks well.",
+        reason: "An alarm on a metric that does not exist never fires, and looks healthy.",
         fix: "Correct the name.",
         at_bounds: false,
         check: metrics_exist,
@@ -83,7 +83,7 @@ pub(super) const RULES: [Rule; 10] = [
     Rule {
         id: "A09",
         title: "metrics of SQS have the dimension `QueueName` with the name of the queue, not its URL or ARN",
-        reason: "With anything else CloudWatch finds no data, and the alarm is silent for ever. Ref of a queue is its URL.",
+        reason: "With another dimension CloudWatch finds no data, and the alarm never fires. The Ref of a queue is its URL.",
         fix: "Use GetAtt Queue.QueueName.",
         at_bounds: false,
         check: queues_by_name,

@@ -22,7 +22,7 @@ pub(super) const RULES: [Rule; 6] = [
     Rule {
         id: "E01",
         title: "`StopTimeout` is set, 30..120 on Fargate, and leaves 5 s after the worker's drain",
-        reason: "A worker that is killed in its drain leaves messages hidden until their lease ends, and burns a receive of each.",
+        reason: "A worker that is killed in its drain leaves messages hidden until their lease ends, and costs each a receive.",
         fix: "Set StopTimeout to DRUMLINE_SHUTDOWN_GRACE (25 s by default) plus 5 s or more.",
         at_bounds: true,
         check: stops_in_time,
@@ -30,7 +30,7 @@ pub(super) const RULES: [Rule; 6] = [
     Rule {
         id: "E02",
         title: "the worker's drain is shorter than the visibility timeout",
-        reason: "Jobs that end in the drain need their lease until then; it should not hang on a renewal in a process that is stopping.",
+        reason: "Jobs that end in the drain need their lease until then, without depending on a renewal in a process that is stopping.",
         fix: "Lower DRUMLINE_SHUTDOWN_GRACE or raise the visibility timeout.",
         at_bounds: true,
         check: drains_within_lease,
@@ -38,7 +38,7 @@ pub(super) const RULES: [Rule; 6] = [
     Rule {
         id: "E03",
         title: "the worker has a read-only root and no root user, is not privileged, and has an init process",
-        reason: "What breaks into a handler then finds nothing to write to and nothing to become; an init process reaps what handlers start.",
+        reason: "An attacker in a handler then cannot write files or become root. An init process reaps the processes that handlers start.",
         fix: "ReadonlyRootFilesystem: true, User: \"65532\", Privileged left out, LinuxParameters.InitProcessEnabled: true.",
         at_bounds: false,
         check: confined,
@@ -54,15 +54,15 @@ pub(super) const RULES: [Rule; 6] = [
     Rule {
         id: "E05",
         title: "every container's image has a digest or a version, never `latest`",
-        reason: "With latest two tasks of a service run different code, and a rollback brings nothing back.",
-        fix: "Name the image by digest or version tag; give the parameter an AllowedPattern that refuses the rest.",
+        reason: "With latest, two tasks of a service can run different code, and a rollback does not restore the old code.",
+        fix: "Name the image by digest or version tag; give the parameter an AllowedPattern that refuses other images.",
         at_bounds: false,
         check: image_is_fixed,
     },
     Rule {
         id: "E07",
         title: "containers log by awslogs to a group of the stack that has a retention",
-        reason: "What a group that makes itself keeps is kept, and paid, for ever.",
+        reason: "A log group that is created automatically keeps its logs, and their cost, for ever.",
         fix: "Declare an AWS::Logs::LogGroup with RetentionInDays, and name it in awslogs-group.",
         at_bounds: false,
         check: logs_are_kept_for_a_while,

@@ -18,7 +18,7 @@ pub(super) const RULES: [Rule; 3] = [
     Rule {
         id: "O01",
         title: "every log group has a retention that CloudWatch knows",
-        reason: "Without one logs are kept, and paid, for ever.",
+        reason: "Without a retention, logs and their cost are kept for ever.",
         fix: "Set RetentionInDays to one of CloudWatch's values.",
         at_bounds: false,
         check: logs_end,
@@ -26,7 +26,7 @@ pub(super) const RULES: [Rule; 3] = [
     Rule {
         id: "O02",
         title: "a dashboard's body parses, its metrics exist, and one with metrics of the runtime shows all of them",
-        reason: "A widget of a metric that does not exist is empty for ever; a metric that is not shown is not looked at.",
+        reason: "A widget of a metric that does not exist stays empty. A metric that is not shown stays unnoticed.",
         fix: "Correct the name; add the missing metric of the runtime.",
         at_bounds: false,
         check: shows_what_exists,

@@ -21,9 +21,9 @@ const WATCH_ACTIONS: [&str; 4] =
 
 pub(super) const RULES: [Rule; 1] = [Rule {
     id: "I09",
-    title: "what a worker is configured to use, its roles may use: the store's table, the bucket of payloads, a watched DLQ and its alert topic, secrets and environment files",
-    reason: "A worker without rights on its store starts, and then no job can be claimed. A task without rights on a secret or a file does not start at all. Without s3:ListBucket a payload that is gone looks like one that is denied.",
-    fix: "Allow dynamodb:GetItem and UpdateItem on the table, s3:GetObject on the payloads and s3:ListBucket on their bucket, and what docs/watch.md lists, on the worker's role; secretsmanager:GetSecretValue, ssm:GetParameters and s3:GetObject on the execution role.",
+    title: "a worker's roles allow what it is configured to use: the store's table, the bucket of payloads, a watched DLQ and its alert topic, secrets and environment files",
+    reason: "A worker without permissions on its store starts, and then cannot claim a job. A task without permissions on a secret or a file does not start. Without s3:ListBucket a missing payload looks like a denied one.",
+    fix: "Allow dynamodb:GetItem and UpdateItem on the table, s3:GetObject on the payloads and s3:ListBucket on their bucket, and the actions listed in docs/watch.md, on the worker's role; secretsmanager:GetSecretValue, ssm:GetParameters and s3:GetObject on the execution role.",
     at_bounds: false,
     check: configured_is_allowed,
 }];

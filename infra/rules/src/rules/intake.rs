@@ -16,7 +16,7 @@ pub(super) const RULES: [Rule; 4] = [
     Rule {
         id: "N01",
         title: "an API's method that sends to a queue validates bodies of every content type by a model, and takes none without a template",
-        reason: "What is no job would be answered with success, and end as a dead letter. A body of a type without a model is not validated.",
+        reason: "A body that is not a job would get a success response, and become a dead letter. A body of a type without a model is not validated.",
         fix: "Set RequestModels with $default, a RequestValidatorId with ValidateRequestBody: true, and Integration.PassthroughBehavior: NEVER.",
         at_bounds: false,
         check: bodies_are_validated,
@@ -32,7 +32,7 @@ pub(super) const RULES: [Rule; 4] = [
     Rule {
         id: "N03",
         title: "the role of such a method may only send",
-        reason: "The API is open to callers: what its role may do beside, a mistake in a template of the API does too.",
+        reason: "The API is open to callers. A mistake in the API's template could use any further permission of the role.",
         fix: "Allow sqs:SendMessage on the queue, and kms:GenerateDataKey and kms:Decrypt on its key.",
         at_bounds: false,
         check: role_only_sends,
@@ -40,7 +40,7 @@ pub(super) const RULES: [Rule; 4] = [
     Rule {
         id: "N04",
         title: "the stages of such an API limit the rate of requests, have an access log, and log no bodies",
-        reason: "Without a limit one caller takes the throughput of the whole account; without a log a missing job cannot be found; bodies do not belong into logs.",
+        reason: "Without a limit one caller takes the throughput of the whole account; without a log a missing job cannot be found; bodies do not belong in logs.",
         fix: "Set ThrottlingRateLimit, ThrottlingBurstLimit and DataTraceEnabled: false in MethodSettings for /* and *, and AccessLogSetting.",
         at_bounds: false,
         check: stages_are_bounded,

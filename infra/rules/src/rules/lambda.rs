@@ -36,7 +36,7 @@ pub(super) const RULES: [Rule; 15] = [
     Rule {
         id: "L01",
         title: "visibility is at least six times the function's timeout, plus the batch window",
-        reason: "Lambda tries again within that time when it is throttled. Below it messages come back while they are still worked on; below the timeout itself Lambda refuses the mapping.",
+        reason: "Lambda retries within that time when it is throttled. With less, messages are redelivered while they are still processed. Below the function's timeout Lambda refuses the mapping.",
         fix: "Raise the queue's VisibilityTimeout, or lower Timeout or MaximumBatchingWindowInSeconds.",
         at_bounds: true,
         check: visibility_covers_retries,
@@ -44,7 +44,7 @@ pub(super) const RULES: [Rule; 15] = [
     Rule {
         id: "L02",
         title: "`FunctionResponseTypes` is exactly `ReportBatchItemFailures`",
-        reason: "Without it Lambda ignores the response: what failed is deleted with the rest.",
+        reason: "Without it Lambda ignores the response: failed messages are deleted with the others.",
         fix: "Set FunctionResponseTypes: [ReportBatchItemFailures].",
         at_bounds: false,
         check: reports_failures,
@@ -68,7 +68,7 @@ pub(super) const RULES: [Rule; 15] = [
     Rule {
         id: "L05",
         title: "`ReservedConcurrentExecutions` is absent, or at least the sum of the mappings' maxima",
-        reason: "A throttled invocation burns a receive of every message in its batch: healthy messages become dead letters.",
+        reason: "A throttled invocation uses up a receive of every message in its batch: healthy messages become dead letters.",
         fix: "Leave it out, and limit by MaximumConcurrency.",
         at_bounds: true,
         check: reserve_suffices,
@@ -92,8 +92,8 @@ pub(super) const RULES: [Rule; 15] = [
     Rule {
         id: "L08",
         title: "a function behind a queue has no `DeadLetterConfig`",
-        reason: "It is for asynchronous invocations and never used here: whoever relies on it has no DLQ.",
-        fix: "Take it out; the queue's redrive policy is the DLQ.",
+        reason: "It applies to asynchronous invocations and is never used here, so it does not replace a DLQ.",
+        fix: "Remove it; the queue's redrive policy names the DLQ.",
         at_bounds: false,
         check: no_function_dlq,
     },
@@ -108,7 +108,7 @@ pub(super) const RULES: [Rule; 15] = [
     Rule {
         id: "L10",
         title: "a function on a provided runtime is `provided.al2023`, names its architecture, and its handler is `bootstrap`",
-        reason: "provided.al2 is past its end; without Architectures the function is x86_64, where a zip file built for arm64 does not start; Lambda runs the file `bootstrap` whatever the handler's name says.",
+        reason: "provided.al2 is no longer supported; without Architectures the function is x86_64, on which a zip file built for arm64 does not start; Lambda runs the file `bootstrap` for any handler name.",
         fix: "Set Runtime: provided.al2023, Architectures: [arm64] or [x86_64], Handler: bootstrap.",
         at_bounds: false,
         check: current_runtime,
@@ -116,7 +116,7 @@ pub(super) const RULES: [Rule; 15] = [
     Rule {
         id: "L11",
         title: "a function behind a queue names a log group of the stack in `LoggingConfig`",
-        reason: "Otherwise it makes one itself, which keeps everything for ever and outlives the stack.",
+        reason: "Otherwise Lambda creates one, which keeps logs for ever and outlives the stack.",
         fix: "Declare an AWS::Logs::LogGroup and refer to it in LoggingConfig.LogGroup.",
         at_bounds: false,
         check: own_log_group,
@@ -124,7 +124,7 @@ pub(super) const RULES: [Rule; 15] = [
     Rule {
         id: "L12",
         title: "`TracingConfig` is set from a parameter",
-        reason: "Tracing costs per trace and needs rights: it is the deployment's choice, and has to be one.",
+        reason: "Tracing costs money per trace and needs permissions, so each deployment has to choose.",
         fix: "Set TracingConfig.Mode to a parameter of Active and PassThrough.",
         at_bounds: false,
         check: tracing_is_a_choice,
@@ -132,7 +132,7 @@ pub(super) const RULES: [Rule; 15] = [
     Rule {
         id: "L13",
         title: "a function behind a queue has alarms on `Errors` and on `Throttles`",
-        reason: "Both burn receives of whole batches, and neither shows at the queue until messages are dead letters.",
+        reason: "Both use up receives of whole batches, and the queue does not show them until messages are dead letters.",
         fix: "Add an alarm on AWS/Lambda Errors and one on Throttles, with the dimension FunctionName.",
         at_bounds: false,
         check: errors_ring,
@@ -140,7 +140,7 @@ pub(super) const RULES: [Rule; 15] = [
     Rule {
         id: "L14",
         title: "a mapping has no `FilterCriteria` and is not disabled",
-        reason: "SQS messages that a filter leaves out are deleted unseen. A mapping that ships disabled works nothing off.",
+        reason: "Lambda deletes SQS messages that a filter excludes. A mapping that is deployed disabled processes no messages.",
         fix: "Filter at the topic's subscription; leave Enabled out or true.",
         at_bounds: false,
         check: nothing_unseen,

@@ -16,8 +16,8 @@ pub(super) const RULES: [Rule; 2] = [
     Rule {
         id: "T03",
         title: "every parameter is used, described and bounded",
-        reason: "A value out of bounds fails in the middle of a deployment, or worse, works until the first incident.",
-        fix: "Add a Description, and MinValue and MaxValue, AllowedValues, AllowedPattern or an AWS type; take out what is not used.",
+        reason: "A value out of bounds fails in the middle of a deployment, or works until the first incident.",
+        fix: "Add a Description, and MinValue and MaxValue, AllowedValues, AllowedPattern or an AWS type; remove unused parameters.",
         at_bounds: false,
         check: parameters_are_cared_for,
     },

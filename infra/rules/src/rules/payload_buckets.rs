@@ -24,15 +24,15 @@ pub(super) const RULES: [Rule; 3] = [
     Rule {
         id: "B01",
         title: "a bucket of payloads expires all of its objects, and none before 29 days",
-        reason: "Workers never delete a payload: a replay or another queue of a fan-out may need it. So without a lifecycle rule all are kept, and paid; and one that is too short leaves dead letters whose payload is gone.",
+        reason: "Workers never delete a payload: a replay or another queue of a fan-out may need it. Without a lifecycle rule all payloads are kept at a cost. A rule that is too short leaves dead letters without their payloads.",
         fix: "Add a lifecycle rule without a filter, with ExpirationInDays of 29 or more: 14 days in the queue, 14 in a FIFO queue's DLQ, and time for a replay.",
         at_bounds: true,
         check: payloads_expire,
     },
     Rule {
         id: "B02",
-        title: "a bucket of payloads is encrypted, has no public access, and denies `s3:*` to everybody where `aws:SecureTransport` is false",
-        reason: "Payloads are what messages are: only workers and operators may read them, at rest or on the way.",
+        title: "a bucket of payloads is encrypted, has no public access, and denies `s3:*` to all principals if `aws:SecureTransport` is false",
+        reason: "Payloads are as confidential as messages: only workers and operators may read them, at rest or in transit.",
         fix: "Set BucketEncryption and all four of PublicAccessBlockConfiguration, and add a BucketPolicy with Deny, Principal \"*\", Action s3:*, Condition Bool aws:SecureTransport false.",
         at_bounds: false,
         check: payloads_are_private,

@@ -14,16 +14,16 @@ const TIES: [&str; 5] =
 pub(super) const RULES: [Rule; 4] = [
     Rule {
         id: "P01",
-        title: "every queue, DLQs too, denies `sqs:*` to everybody where `aws:SecureTransport` is false",
-        reason: "SQS answers over plain HTTP too. Bodies of messages and receipt handles must not be read on the way.",
+        title: "every queue, including DLQs, denies `sqs:*` to all principals if `aws:SecureTransport` is false",
+        reason: "SQS also accepts plain HTTP. Message bodies and receipt handles must not be readable in transit.",
         fix: "Add a QueuePolicy with Deny, Principal \"*\", Action sqs:*, Condition Bool aws:SecureTransport false.",
         at_bounds: false,
         check: encrypted_connections_only,
     },
     Rule {
         id: "P02",
-        title: "no `Allow` to everybody without a condition on `aws:SourceArn` or `aws:SourceAccount`",
-        reason: "It is a queue that anybody may write to or read from.",
+        title: "no `Allow` to all principals without a condition on `aws:SourceArn` or `aws:SourceAccount`",
+        reason: "Any AWS account could write to the queue or read from it.",
         fix: "Name the principal, or tie the statement to the source's ARN or account.",
         at_bounds: false,
         check: nobody_at_large,
@@ -31,7 +31,7 @@ pub(super) const RULES: [Rule; 4] = [
     Rule {
         id: "P03",
         title: "no `NotPrincipal` and no `NotAction`",
-        reason: "They cover what nobody thought of, such as actions that come later.",
+        reason: "They also cover principals and actions that were not considered, such as later ones.",
         fix: "List principals and actions, or deny with a condition.",
         at_bounds: false,
         check: nothing_by_exclusion,

@@ -46,15 +46,15 @@ pub(super) const RULES: [Rule; 8] = [
     Rule {
         id: "Q06",
         title: "FIFO queues' names end in `.fifo`, standard queues' do not",
-        reason: "SQS refuses to create anything else, after the rest of the stack was made.",
-        fix: "Let QueueName end in .fifo exactly where FifoQueue is true.",
+        reason: "SQS refuses other names, after the rest of the stack was created.",
+        fix: "Let QueueName end in .fifo exactly if FifoQueue is true.",
         at_bounds: false,
         check: names_match_kind,
     },
     Rule {
         id: "Q09",
         title: "a queue has either `SqsManagedSseEnabled: true` or `KmsMasterKeyId`; with an own key its consumer may decrypt and its producers encrypt",
-        reason: "Encryption that is not written down depends on when the queue was made; without kms:Decrypt a receive fails, without kms:GenerateDataKey a send.",
+        reason: "Without a setting, the encryption depends on the creation date of the queue; without kms:Decrypt a receive fails, without kms:GenerateDataKey a send.",
         fix: "Set SqsManagedSseEnabled: true, or KmsMasterKeyId, kms:Decrypt for the key on the consumer's role, and kms:GenerateDataKey wherever sqs:SendMessage is allowed.",
         at_bounds: false,
         check: encrypted_one_way,
@@ -70,7 +70,7 @@ pub(super) const RULES: [Rule; 8] = [
     Rule {
         id: "Q11",
         title: "`ReceiveMessageWaitTimeSeconds` is 20 on polled queues",
-        reason: "Short polling asks some of SQS's servers only, so it misses messages, and costs up to twenty times the requests.",
+        reason: "Short polling asks only some of SQS's servers, so it misses messages, and costs up to twenty times the requests.",
         fix: "Set ReceiveMessageWaitTimeSeconds: 20.",
         at_bounds: false,
         check: polls_long,
@@ -78,7 +78,7 @@ pub(super) const RULES: [Rule; 8] = [
     Rule {
         id: "Q12",
         title: "on queues `DeletionPolicy` is `RetainExceptOnCreate` and `UpdateReplacePolicy` is `Retain`",
-        reason: "A deleted or replaced queue takes its messages with it, and nothing brings them back. With Retain a failed first deployment would leave its queues behind, and the next one fails because their names are taken.",
+        reason: "The messages of a deleted or replaced queue are lost. With Retain a failed first deployment would leave its queues behind, and the next one fails because their names are taken.",
         fix: "Set DeletionPolicy: RetainExceptOnCreate and UpdateReplacePolicy: Retain (Terraform: prevent_destroy).",
         at_bounds: false,
         check: queues_are_kept,
@@ -86,7 +86,7 @@ pub(super) const RULES: [Rule; 8] = [
     Rule {
         id: "Q13",
         title: "a queue has known property names only",
-        reason: "A misspelt property fails the deployment, or is left out by tools on the way.",
+        reason: "A misspelt property fails the deployment, or is dropped by tools.",
         fix: "Correct the name; SQS's attributes and CloudFormation's properties differ in places.",
         at_bounds: false,
         check: known_properties,
@@ -102,7 +102,7 @@ pub(super) const RULES: [Rule; 8] = [
     Rule {
         id: "Q15",
         title: "FIFO: `DeduplicationScope` and `FifoThroughputLimit` are set together, and a DLQ says that it breaks the order",
-        reason: "High throughput needs both, and SQS takes the limit only with the scope. What becomes a dead letter is overtaken by what was behind it: somebody has to have agreed.",
+        reason: "High throughput needs both, and SQS takes the limit only with the scope. A dead letter is overtaken by the messages behind it, which the queue's owner has to accept.",
         fix: "Set messageGroup and perMessageGroupId, or neither; tag the DLQ with a key that names order, or say so in its Metadata.",
         at_bounds: false,
         check: fifo_is_deliberate,

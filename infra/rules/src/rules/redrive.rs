@@ -20,7 +20,7 @@ pub(super) const RULES: [Rule; 7] = [
     Rule {
         id: "Q01",
         title: "every queue has a redrive policy or is the target of one",
-        reason: "Without a DLQ a message that always fails comes back until its retention ends, and is then gone without a trace.",
+        reason: "Without a DLQ a message that always fails is redelivered until its retention ends, and is then lost without a trace.",
         fix: "Give the queue a RedrivePolicy, with a DLQ of its own kind.",
         at_bounds: false,
         check: has_dlq,
@@ -36,7 +36,7 @@ pub(super) const RULES: [Rule; 7] = [
     Rule {
         id: "Q03",
         title: "`maxReceiveCount` is an integer in 5..1000",
-        reason: "Every receive counts: deploys, throttles and glances in the console too. With fewer than five healthy messages become dead letters.",
+        reason: "Every receive counts, including those of deploys, throttled invocations and the console. With fewer than five, healthy messages become dead letters.",
         fix: "Set maxReceiveCount to 5 or more; the parameter's MinValue too.",
         at_bounds: true,
         check: enough_receives,
@@ -60,7 +60,7 @@ pub(super) const RULES: [Rule; 7] = [
     Rule {
         id: "Q07",
         title: "a DLQ has a redrive-allow policy `byQueue` that lists exactly its sources",
-        reason: "Otherwise any queue of the account may move its dead letters here, where nobody expects them, or the right one may not.",
+        reason: "Otherwise any queue of the account can move its dead letters here unexpectedly, or the right one cannot.",
         fix: "Set RedriveAllowPolicy to byQueue with the sources' ARNs.",
         at_bounds: false,
         check: allows_its_sources,
@@ -68,7 +68,7 @@ pub(super) const RULES: [Rule; 7] = [
     Rule {
         id: "Q08",
         title: "the ARNs in a redrive-allow policy are built from the sources' names, not by `GetAtt`",
-        reason: "The source refers to the DLQ already: with GetAtt each waits for the other, and CloudFormation refuses the circle.",
+        reason: "The source refers to the DLQ already: with GetAtt each waits for the other, and CloudFormation refuses the cycle.",
         fix: "Name the source, and build its ARN with Sub from that name.",
         at_bounds: false,
         check: no_circle,

@@ -38,15 +38,15 @@ pub(super) const RULES: [Rule; 7] = [
     Rule {
         id: "S07",
         title: "the acceptable wait that is aimed at is above `MeanHandlerSeconds`, with headroom (× 1.25)",
-        reason: "Messages in flight count too. With less, busy tasks hold the expected wait above the target by themselves, and tasks are never taken away.",
+        reason: "Messages in flight count too. With less, busy tasks hold the expected wait above the target by themselves, and tasks are never removed.",
         fix: "Raise AcceptableWaitSeconds to more than 1.25 times MeanHandlerSeconds.",
         at_bounds: false,
         check: wait_above_handling,
     },
     Rule {
         id: "S08",
-        title: "where no task may be left, a second step policy starts one at the first visible message",
-        reason: "Backlog per task says nothing where there is no task: the service stays at none while the queue grows.",
+        title: "if tasks can scale to zero, a second step policy starts one at the first visible message",
+        reason: "The backlog per task is undefined without a task: the service stays at zero while the queue grows.",
         fix: "Add a StepScaling policy and an alarm on ApproximateNumberOfMessagesVisible > 0 with it as AlarmActions.",
         at_bounds: true,
         check: wakes_up,
@@ -62,7 +62,7 @@ pub(super) const RULES: [Rule; 7] = [
     Rule {
         id: "S10",
         title: "the greatest number of tasks times concurrency is below 120,000",
-        reason: "SQS gives out no more than that many messages of a queue at once; tasks above it wait for nothing.",
+        reason: "SQS delivers at most that many messages of a queue at once; further tasks stay idle.",
         fix: "Lower MaxTasks or Concurrency.",
         at_bounds: true,
         check: below_in_flight,

@@ -31,7 +31,7 @@ pub(super) const RULES: [Rule; 2] = [
     Rule {
         id: "E08",
         title: "no environment variable in plain text that looks like a secret",
-        reason: "Environments are shown in consoles, in logs and to everybody who may describe the task.",
+        reason: "Environments are shown in consoles, in logs and to every principal that may describe the task.",
         fix: "Use Secrets with the ARN of a secret or a SecureString.",
         at_bounds: false,
         check: no_plain_secrets,

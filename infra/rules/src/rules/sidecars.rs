@@ -12,7 +12,7 @@ const LOOPBACK: [&str; 3] = ["http://127.", "http://localhost", "http://[::1]"];
 pub(super) const RULES: [Rule; 1] = [Rule {
     id: "E15",
     title: "sidecars stop after the worker; the application that it forwards to is essential and restarts in place, other sidecars are not essential",
-    reason: "ECS stops a container after those that depend on it, so running jobs keep what they need. An application that crashes is started again beside the worker, which pauses meanwhile. If it fails again, ECS stops the task: the worker drains, messages in hand return to the queue after their backoff, and a new task takes over. Were it not essential, a worker without its application would stay for ever. Any other sidecar that ends must not take the worker along.",
+    reason: "ECS stops a container after those that depend on it, so running jobs keep what they need. An application that crashes is started again beside the worker, which pauses meanwhile. If it fails again, ECS stops the task: the worker drains, messages in hand return to the queue after their backoff, and a new task takes over. Were it not essential, a worker without its application would stay for ever. The end of another sidecar must not stop the worker.",
     fix: "DependsOn each sidecar on the worker. On the application Essential: true and RestartPolicy.Enabled: true, on other sidecars Essential: false.",
     at_bounds: false,
     check: sidecars_follow,

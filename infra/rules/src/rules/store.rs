@@ -24,7 +24,7 @@ pub(super) const RULES: [Rule; 2] = [
     Rule {
         id: "Q16",
         title: "a store table has the key `id`, removes items by `expiration`, and is kept when its stack is deleted",
-        reason: "Workers ask by id. Without a time to live every job that ever ran is kept, and paid. Without the table a redelivered job runs twice, and no dead letter has a reason.",
+        reason: "Workers ask by id. Without a time to live the records of all jobs are kept at a cost. Without the table a redelivered job runs twice, and no dead letter has a reason.",
         fix: "Set KeySchema to id, TimeToLiveSpecification to expiration, DeletionPolicy: RetainExceptOnCreate and UpdateReplacePolicy: Retain (Terraform: prevent_destroy).",
         at_bounds: false,
         check: store_is_kept,
@@ -32,8 +32,8 @@ pub(super) const RULES: [Rule; 2] = [
     Rule {
         id: "E17",
         title: "a worker whose container has no volume keeps no store in a file, and no parameter offers it one",
-        reason: "Its root is read-only, and what else it could write goes with the task or the environment: the worker stops at its start, or forgets what was done.",
-        fix: "Take file: out of the parameter's AllowedPattern, and use a store that all workers share.",
+        reason: "Its root is read-only, and its other files are lost with the task or the environment: the worker does not start, or forgets completed jobs.",
+        fix: "Remove file: from the parameter's AllowedPattern, and use a store that all workers share.",
         at_bounds: false,
         check: store_is_in_no_file,
     },

@@ -31,8 +31,8 @@ pub(super) const RULES: [Rule; 4] = [
     Rule {
         id: "S03",
         title: "its inputs are visible messages, messages in flight and the running tasks, with Container Insights on",
-        reason: "Without the ones in flight, tasks are taken away while they work; without Container Insights there is no count, and target tracking does nothing.",
-        fix: "Take AWS/SQS ApproximateNumberOfMessagesVisible and …NotVisible, and ECS/ContainerInsights RunningTaskCount.",
+        reason: "Without the messages in flight, tasks are removed while they work; without Container Insights there is no count, and target tracking does nothing.",
+        fix: "Use AWS/SQS ApproximateNumberOfMessagesVisible and …NotVisible, and ECS/ContainerInsights RunningTaskCount.",
         at_bounds: false,
         check: all_inputs,
     },
@@ -47,7 +47,7 @@ pub(super) const RULES: [Rule; 4] = [
     Rule {
         id: "S05",
         title: "a division is guarded against zero, and no metric in an expression is FILLed with a number, but for an alarm that notifies and in which late points decide nothing",
-        reason: "Metrics arrive up to two minutes late. FILL(visible, 0) makes the newest points 0 for all that time, so an alarm or target tracking that needs several points in a row never acts, and one that acts on the newest point acts on an invented one. An alarm on dead tasks needs the number, because tasks that do not run report nothing; by M of N, with M from 3 to N - 2, the late points neither ring nor silence it.",
+        reason: "Metrics arrive up to two minutes late. FILL(visible, 0) makes the newest points 0 for all that time, so an alarm or target tracking that needs several points in a row never acts, and one that acts on the newest point acts on an invented one. An alarm on dead tasks needs the number, because tasks that do not run report nothing; by M of N, with M from 3 to N - 2, the late points neither trigger nor suppress it.",
         fix: "Divide by IF(tasks > 0, tasks, 1), and write FILL(id, REPEAT) or no FILL at all. A number may fill what REPEAT leaves: FILL(FILL(id, REPEAT), 0). In an alarm to a topic, set DatapointsToAlarm to 3 or more and to EvaluationPeriods - 2 or less.",
         at_bounds: false,
         check: newest_point_is_real,

@@ -21,16 +21,16 @@ const SIGNS: [&str; 5] = [
 pub(super) const RULES: [Rule; 2] = [
     Rule {
         id: "A10",
-        title: "an alarm rings where fewer tasks than wanted run for ten minutes",
-        reason: "A version that does not start, or capacity that is not to be had, shows nowhere else until the backlog is old.",
+        title: "an alarm fires if fewer tasks than wanted run for ten minutes",
+        reason: "A version that does not start, or unavailable capacity, is not visible elsewhere until the backlog is old.",
         fix: "Add an alarm on the expression desired - running > 0 of ECS/ContainerInsights, for ten periods of 60 s.",
         at_bounds: false,
         check: missing_tasks_ring,
     },
     Rule {
         id: "A11",
-        title: "an alarm on SQS's metrics alone rings when messages wait and no worker receives, for three or more of the minutes that it evaluates",
-        reason: "Dead tasks report nothing, and Container Insights reports nothing of a service without tasks: an alarm on their metrics is silent when it matters most. SQS's own metrics may be two minutes late, so two points say little.",
+        title: "an alarm that uses only SQS's metrics fires when messages wait and no worker receives, for three or more of the minutes that it evaluates",
+        reason: "Dead tasks report nothing, and Container Insights reports nothing of a service without tasks: an alarm on their metrics is silent when it matters most. SQS's own metrics may be two minutes late, so two points are not enough.",
         fix: "Add an alarm to the topic on the waiting messages while none are in flight, received or deleted and no receive is empty, such as 5 of 8 minutes.",
         at_bounds: false,
         check: silence_rings,
