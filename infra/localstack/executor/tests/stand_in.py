@@ -12,7 +12,7 @@ RUNTIME = f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime"
 
 
 def post(path: str, content: Any) -> None:
-    # Without a length of its own the body goes in chunks, as a streaming runtime sends it.
+    # Without a length the body is sent in chunks, as a streaming runtime does.
     request = Request(f"{RUNTIME}/{path}", data=iter([json.dumps(content).encode()]), method="POST")
     urlopen(request).close()
 

@@ -140,11 +140,11 @@ def failure(reply: Reply) -> dict[str, str]:
 
 
 def read_to_end(pipe: int) -> bytes:
-    """Reads what comes from a pipe until nobody holds its other end any more."""
+    """Reads from a pipe until no process holds its other end."""
     text = b""
     while True:
         ready, _, _ = select.select([pipe], [], [], PATIENCE)
-        assert ready, f"somebody still holds the pipe, and wrote {text!r}"
+        assert ready, f"a process still holds the pipe, and wrote {text!r}"
         part = os.read(pipe, 1 << 16)
         if not part:
             return text

@@ -17,7 +17,7 @@ locals {
   )
 }
 
-# What the schedules may do: nothing but write tags.
+# The schedules may only write tags.
 resource "aws_iam_role" "keep_active" {
   count = local.keeps_active ? 1 : 0
 

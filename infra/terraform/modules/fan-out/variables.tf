@@ -141,7 +141,7 @@ variable "max_receive_count" {
 }
 
 variable "oldest_message_age_seconds" {
-  description = "The age of the oldest waiting message above which the backlog alarm rings."
+  description = "The age of the oldest waiting message above which the backlog alarm fires."
   type        = number
   default     = 3600
   nullable    = false

@@ -7,7 +7,7 @@ resource "aws_s3_bucket" "payloads" {
 
   tags = { "drumline:service" = var.service_name }
 
-  # Messages that wait, and dead letters, would have pointers to nothing.
+  # Waiting messages and dead letters would have dangling pointers.
   lifecycle {
     prevent_destroy = true
   }

@@ -17,7 +17,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   ok_actions          = [var.alarm_topic_arn]
 }
 
-# They still wait. There is a week left when this rings.
+# They still wait. There is a week left when this fires.
 resource "aws_cloudwatch_metric_alarm" "dead_letter_age" {
   alarm_name        = "${var.service_name}-fifo-dead-letter-age"
   alarm_description = "Dead letters of ${local.queue_name} have waited for a week, and will be deleted. ${var.dead_letter_owner} decides what becomes of them. docs/runbook.md: Dead letters"
@@ -36,7 +36,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter_age" {
   ok_actions          = [var.alarm_topic_arn]
 }
 
-# The oldest message of a group that cannot go on counts here too: a FIFO queue is as old as its slowest group.
+# The oldest message of a blocked group counts here too: a FIFO queue is as old as its slowest group.
 resource "aws_cloudwatch_metric_alarm" "oldest_message_age" {
   alarm_name        = "${var.service_name}-fifo-oldest-message-age"
   alarm_description = "Messages of ${local.queue_name} wait longer than ${var.oldest_message_age_seconds} s. docs/runbook.md: The backlog grows"
@@ -51,7 +51,7 @@ resource "aws_cloudwatch_metric_alarm" "oldest_message_age" {
   evaluation_periods  = 3
   threshold           = var.oldest_message_age_seconds
   comparison_operator = "GreaterThanThreshold"
-  # SQS reports nothing of a queue that was idle for six hours, and idle is not late.
+  # SQS reports no metrics for a queue that was idle for six hours, and an idle queue is not late.
   treat_missing_data = "notBreaching"
   alarm_actions      = [var.alarm_topic_arn]
   ok_actions         = [var.alarm_topic_arn]

@@ -1,4 +1,4 @@
-# For people, never for a worker: attach it to the role that may look at dead letters and put them back.
+# For operators, never for a worker: attach it to the role that may read and replay dead letters.
 resource "aws_iam_policy" "operators" {
   name        = "${var.service_name}-fifo-operators"
   description = "Look at, put back and delete the dead letters of ${local.queue_name}"

@@ -47,7 +47,7 @@ variable "max_receive_count" {
 }
 
 variable "oldest_message_age_seconds" {
-  description = "How old the oldest message may get before somebody is told."
+  description = "The age of the oldest message at which an alarm fires."
   type        = number
   default     = 3600
   nullable    = false

@@ -10,7 +10,7 @@ locals {
   keeps_active = var.keep_queue_active == "on"
 }
 
-# What the schedule may do: nothing but write tags.
+# The schedule may only write tags.
 resource "aws_iam_role" "keep_active" {
   count = local.keeps_active ? 1 : 0
 

@@ -44,7 +44,7 @@ output "producer_policy_arn" {
 }
 
 output "operator_policy_arn" {
-  description = "The policy that lets somebody look at dead letters and put them back."
+  description = "The policy that allows an operator to read and replay dead letters."
   value       = aws_iam_policy.operators.arn
 }
 

@@ -1,5 +1,5 @@
-# The consumer as a service on EC2 instances of its own, for handlers that need longer than two minutes to stop, or a machine
-# that Fargate lacks. Its instances are in instances.tf, what a task consists of in task.tf. The queue is a module of its own.
+# The consumer as a service on its own EC2 instances, for handlers that need longer than two minutes to stop, or a machine
+# that Fargate lacks. Its instances are in instances.tf, what a task consists of in task.tf. The queue is a separate module.
 
 data "aws_partition" "current" {}
 
@@ -21,7 +21,7 @@ resource "aws_cloudwatch_log_group" "worker" {
   tags = local.tags
 }
 
-# A worker sends requests and receives none, so nothing comes in. security_group_ids let out what goes to other ports.
+# A worker sends requests and receives none, so there is no ingress. security_group_ids allow egress to other ports.
 resource "aws_security_group" "worker" {
   name_prefix = "drumline-worker-"
   description = "${local.worker_name}: out by HTTPS only"

@@ -103,8 +103,8 @@ resource "aws_cloudwatch_metric_alarm" "unattended" {
   ok_actions          = [var.alarm_topic_arn]
 }
 
-# Container Insights reports nothing of a service without running tasks: in minutes without counts, min_tasks are missing.
-# Two late minutes are too few to ring. The condition leaves out the minutes before the service existed. When the last count
+# Container Insights reports nothing for a service without running tasks: in minutes without counts, min_tasks are missing.
+# Two late minutes are too few to fire. The condition leaves out the minutes before the service existed. When the last count
 # leaves the range, the alarm keeps its state: it does not report a recovery of dead tasks.
 resource "aws_cloudwatch_metric_alarm" "tasks_missing" {
   alarm_name        = "${local.worker_name}-tasks-missing"

@@ -1,4 +1,4 @@
-# The consumer as a service on Fargate, with its log group. The queue is a module of its own. The cluster exists, with
+# The consumer as a service on Fargate, with its log group. The queue is a separate module. The cluster exists, with
 # Container Insights on and the capacity providers FARGATE and FARGATE_SPOT. What a task consists of is in task.tf.
 
 data "aws_partition" "current" {}
@@ -21,7 +21,7 @@ resource "aws_cloudwatch_log_group" "worker" {
   tags = local.tags
 }
 
-# A worker sends requests and receives none, so nothing comes in. security_group_ids let out what goes to other ports.
+# A worker sends requests and receives none, so there is no ingress. security_group_ids allow egress to other ports.
 resource "aws_security_group" "worker" {
   name_prefix = "drumline-worker-"
   description = "${local.worker_name}: out by HTTPS only"

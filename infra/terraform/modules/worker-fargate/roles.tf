@@ -76,7 +76,7 @@ resource "aws_iam_role_policy" "task" {
         Resource  = var.secrets_kms_key_arn
         Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${data.aws_region.current.id}.amazonaws.com" } }
       }] : [],
-      # The depth, and looks at letters, which are released at once. Nothing is deleted or sent.
+      # The depth, and reads of letters, which are released at once. Nothing is deleted or sent.
       local.has_watch ? [
         {
           Sid      = "WatchDeadLetters"

@@ -31,7 +31,7 @@ locals {
       DRUMLINE_SAMPLE_JOBS     = var.sample_jobs
       DRUMLINE_SHUTDOWN_GRACE  = "${var.shutdown_grace_seconds}s"
       # A handler may run longer than stop_timeout_seconds. While any does, ECS neither scales this task in nor replaces it
-      # in a deployment. Spot interruptions come all the same.
+      # in a deployment. Spot interruptions still happen.
       DRUMLINE_TASK_PROTECTION    = "on"
       DRUMLINE_VISIBILITY_TIMEOUT = "${var.visibility_timeout_seconds}s"
     },

@@ -124,7 +124,7 @@ variable "concurrency" {
 }
 
 variable "min_tasks" {
-  description = "Tasks at least. With 0 the first message after hours of nothing may wait for a quarter of an hour, until SQS reports metrics again."
+  description = "Minimum number of tasks. With 0 the first message after idle hours may wait a quarter of an hour, until SQS reports metrics again."
   type        = number
   default     = 1
   nullable    = false
@@ -206,7 +206,7 @@ variable "stop_timeout_seconds" {
 }
 
 variable "shutdown_grace_seconds" {
-  description = "How long running handlers may go on after SIGTERM. At least 5 s below stop_timeout_seconds, and below visibility_timeout_seconds."
+  description = "How long running handlers may continue after SIGTERM. At least 5 s below stop_timeout_seconds, and below visibility_timeout_seconds."
   type        = number
   default     = 25
   nullable    = false
@@ -269,7 +269,7 @@ variable "task_memory_mb" {
 }
 
 variable "sample_jobs" {
-  description = "Whether Drumline's own image runs the sample jobs of Drumline's repository. Empty for an image with handlers of its own."
+  description = "Whether Drumline's own image runs the sample jobs of Drumline's repository. Empty for an image with its own handlers."
   type        = string
   default     = ""
   nullable    = false
@@ -549,7 +549,7 @@ variable "assign_public_ip" {
 }
 
 variable "oldest_message_age_seconds" {
-  description = "The age of the oldest message in the worker's hands, retries included, above which an alarm rings."
+  description = "The age of the oldest message in the worker's hands, retries included, above which an alarm fires."
   type        = number
   default     = 3600
   nullable    = false
@@ -573,7 +573,7 @@ variable "log_retention_days" {
 }
 
 variable "alarm_topic_arn" {
-  description = "The SNS topic that is told when an alarm begins and when it ends."
+  description = "The SNS topic that is notified when an alarm starts and when it ends."
   type        = string
   nullable    = false
 

@@ -1,5 +1,5 @@
 # The function that works on a queue, its event source mapping, its log group, and the alarms on its errors and
-# throttles. The queue is a module of its own.
+# throttles. The queue is a separate module.
 
 locals {
   function_name = "${var.service_name}-worker"
@@ -56,8 +56,8 @@ resource "aws_lambda_function" "worker" {
     }
   }
 
-  # No reserved_concurrent_executions: a throttled invocation burns a receive of every message in its batch, and healthy
-  # messages end as dead letters. The mapping's maximum_concurrency is the limit that costs nothing.
+  # No reserved_concurrent_executions: a throttled invocation uses up a receive of every message in its batch, and healthy
+  # messages end as dead letters. The mapping's maximum_concurrency limits without that cost.
   # No dead_letter_config: it is for asynchronous invocations. The queue has its own.
   tags = { "drumline:service" = var.service_name }
 

@@ -156,7 +156,7 @@ variable "environment" {
 }
 
 variable "forward_to" {
-  description = "The URL that each message is posted to. Empty for a function with handlers of its own."
+  description = "The URL that each message is posted to. Empty for a function with its own handlers."
   type        = string
   default     = ""
   nullable    = false
@@ -208,7 +208,7 @@ variable "code_s3_bucket" {
 }
 
 variable "code_s3_key" {
-  description = "The zip file's key. Use a new one for each version: the same key with other content changes nothing."
+  description = "The zip file's key. Use a new one for each version: with the same key, other content is not deployed."
   type        = string
   nullable    = false
 
@@ -347,7 +347,7 @@ variable "maximum_pollers" {
 }
 
 variable "tracing_mode" {
-  description = "Active lets X-Ray sample invocations; PassThrough only follows whoever sent the message."
+  description = "Active lets X-Ray sample invocations; PassThrough only follows the sender's decision."
   type        = string
   default     = "PassThrough"
   nullable    = false
@@ -359,7 +359,7 @@ variable "tracing_mode" {
 }
 
 variable "sample_jobs" {
-  description = "Whether Drumline's own function runs the sample jobs of Drumline's repository. Empty for a function with handlers of its own."
+  description = "Whether Drumline's own function runs the sample jobs of Drumline's repository. Empty for a function with its own handlers."
   type        = string
   default     = ""
   nullable    = false

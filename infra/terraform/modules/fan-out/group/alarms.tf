@@ -18,7 +18,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
 }
 
 # They still wait. The age counts from the move into this queue but the retention from the first sending, so a
-# message that waited 13 days in the source has one day here. Half of that day is left when this rings.
+# message that waited 13 days in the source has one day here. Half of that day is left when this fires.
 resource "aws_cloudwatch_metric_alarm" "dead_letter_age" {
   alarm_name        = "${local.queue_name}-dead-letter-age"
   alarm_description = "Dead letters of ${local.queue_name} have waited for half a day, and will be deleted. ${var.dead_letter_owner} decides what becomes of them. docs/runbook.md: Dead letters"
@@ -53,7 +53,7 @@ resource "aws_cloudwatch_metric_alarm" "oldest_message_age" {
   evaluation_periods  = 3
   threshold           = var.oldest_message_age_seconds
   comparison_operator = "GreaterThanThreshold"
-  # SQS reports nothing of a queue that was idle for six hours, and idle is not late.
+  # SQS reports no metrics for a queue that was idle for six hours, and an idle queue is not late.
   treat_missing_data = "notBreaching"
   alarm_actions      = [var.alarm_topic_arn]
   ok_actions         = [var.alarm_topic_arn]

@@ -154,7 +154,7 @@ run "the_topic_has_the_key_of_sns_and_queues_that_of_sqs" {
     condition = [for statement in jsondecode(aws_iam_policy.producers.policy).Statement : [statement.Action, statement.Resource]] == [
       ["sns:Publish", aws_sns_topic.events.arn]
     ]
-    error_message = "Producers publish, and nothing else."
+    error_message = "Producers may only publish."
   }
 }
 

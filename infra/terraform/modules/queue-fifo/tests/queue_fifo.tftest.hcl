@@ -207,6 +207,6 @@ run "a_queue_is_kept_active_by_a_schedule_that_only_writes_its_tag" {
 
   assert {
     condition     = [for statement in jsondecode(aws_iam_role_policy.keep_active[0].policy).Statement : statement.Action] == ["sqs:TagQueue"]
-    error_message = "Its role may do nothing else."
+    error_message = "Its role has no other permissions."
   }
 }

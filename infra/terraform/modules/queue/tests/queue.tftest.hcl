@@ -94,7 +94,7 @@ run "dead_letters_outlive_the_retention_of_the_queue" {
 
   assert {
     condition     = aws_sqs_queue.dead_letters.message_retention_seconds == 1209600
-    error_message = "Dead letters are kept for fourteen days, whatever the queue's retention."
+    error_message = "Dead letters are kept for fourteen days, for any retention of the queue."
   }
 }
 
@@ -293,6 +293,6 @@ run "a_queue_is_kept_active_by_a_schedule_that_only_writes_its_tag" {
 
   assert {
     condition     = [for statement in jsondecode(aws_iam_role_policy.keep_active[0].policy).Statement : statement.Action] == ["sqs:TagQueue"]
-    error_message = "Its role may do nothing else."
+    error_message = "Its role has no other permissions."
   }
 }

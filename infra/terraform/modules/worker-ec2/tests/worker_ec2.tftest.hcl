@@ -477,7 +477,7 @@ run "instances_come_and_go_with_the_tasks" {
 
   assert {
     condition     = [for provider in aws_ecs_capacity_provider.worker.auto_scaling_group_provider : [provider.managed_termination_protection, provider.managed_draining]] == [["DISABLED", "ENABLED"]]
-    error_message = "An instance that goes is held until its tasks have stopped, and nothing else holds it."
+    error_message = "A terminating instance is kept until its tasks have stopped, and only for that."
   }
 
   assert {
