@@ -7,6 +7,7 @@ mod environment;
 mod http;
 #[cfg(feature = "signed")]
 mod request;
+mod reread;
 #[cfg(feature = "s3")]
 mod s3;
 #[cfg(feature = "signed")]
@@ -20,6 +21,7 @@ pub use environment::Environment;
 pub use http::{connector_of, is_behind_proxy};
 #[cfg(feature = "signed")]
 pub use request::{MAX_ANSWER_BYTES, NoAnswer, send};
+pub use reread::rereading;
 #[cfg(feature = "s3")]
 pub use s3::{S3, S3Error, S3Request, object_path, xml_text};
 #[cfg(feature = "signed")]

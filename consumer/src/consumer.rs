@@ -172,6 +172,7 @@ impl Consumer {
             self.settings = settings.map_err(|problems| StartError::Settings(problems.to_string()))?;
         }
         self.settings.log_warnings(&self.router);
+        self.sqs_client = self.sqs_client.clone().observed_by(self.of_the_process());
         if self.router.dead_job_hook().is_some() && !self.settings.dlq_watch.is_on {
             warn!(
                 "a job whose worker is killed on the last receive is not reported to the dead job hook without dlq_watch = on"

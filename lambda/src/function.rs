@@ -87,7 +87,8 @@ impl Function {
         let of_process = Arc::new(Emf::default());
         let claim_store = claim_store(&settings, &of_process, handlers.clone());
         let store_outage = settings.store.outage;
-        let sqs_client = SqsClientSwitch::new(settings.sqs_client);
+        let sqs_client =
+            SqsClientSwitch::new(settings.sqs_client).observed_by(observer(&settings, &of_process));
         let common = BatchContext {
             router: Arc::new(router),
             handlers,
@@ -273,9 +274,12 @@ impl Function {
 }
 
 fn claim_store(settings: &Settings, of_process: &Arc<Emf>, handlers: Handle) -> ClaimStoreClient {
-    let observer: Arc<dyn Observer> =
-        if settings.emf { Arc::clone(of_process) as _ } else { Arc::new(NoopObserver) };
-    ClaimStoreClient::open_lazily(&settings.store, observer, handlers)
+    ClaimStoreClient::open_lazily(&settings.store, observer(settings, of_process), handlers)
+}
+
+/// The observer of what belongs to no queue.
+fn observer(settings: &Settings, of_process: &Arc<Emf>) -> Arc<dyn Observer> {
+    if settings.emf { Arc::clone(of_process) as _ } else { Arc::new(NoopObserver) }
 }
 
 /// The start of an invocation, and the division of its time.

@@ -323,11 +323,12 @@ const ERROR_TYPE: &str = "x-amzn-errortype";
 fn service_error(answer: &Response<Bytes>) -> RequestError {
     let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
     let (by_body, message) = decode::error(answer.body());
-    let by_query = header(QUERY_ERROR).and_then(|value| value.split(';').next()).map(str::to_owned);
-    // Without the namespace before it, and the address behind it.
+    let by_query =
+        header(QUERY_ERROR).and_then(|value| value.split_once(';')).map(|(code, _)| code.to_owned());
+    // Without the address behind it, which may have a `#` of its own, and the namespace before it.
     let plain = |code: &str| {
-        let code = code.rsplit('#').next().unwrap_or(code);
-        code.split(':').next().unwrap_or(code).to_owned()
+        let code = code.split(':').next().unwrap_or(code);
+        code.rsplit('#').next().unwrap_or(code).to_owned()
     };
     let by_type = || header(ERROR_TYPE).or(by_body.as_deref()).map(plain);
     let code = by_query.filter(|code| !code.is_empty()).or_else(by_type).unwrap_or_default();

@@ -107,11 +107,11 @@ pub(crate) fn batch(body: &[u8]) -> Option<BatchAnswer> {
 /// Returns the code and the message of an error's body.
 pub(crate) fn error(body: &[u8]) -> (Option<String>, Option<String>) {
     let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).unwrap_or_default();
-    let text = |names: [&str; 2]| {
+    let text = |names: &[&str]| {
         let texts = names.iter().find_map(|name| fields.get(*name)?.as_str());
         texts.map(str::to_owned)
     };
-    (text(["__type", "code"]), text(["message", "Message"]))
+    (text(&["code", "__type"]), text(&["message", "Message", "errorMessage"]))
 }
 
 /// Returns an answer as text. In place of what is no text there is an escape that has no meaning: only the entry that it is in cannot be

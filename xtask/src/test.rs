@@ -39,6 +39,9 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
+/// The tests of workers that run with the SDK's client, too: they receive, renew, retry, delete and send.
+const WITH_SDK: [&str; 6] = ["backoff::", "last_attempt::", "limits::", "send::", "throttled::", "waiting::"];
+
 /// By which tests learn of `--sqs-client`.
 const SQS_CLIENT: &str = "DRUMLINE_TEST_SQS_CLIENT";
 
@@ -78,12 +81,22 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             &interrupts,
         )
     })?;
+    let with_sdk = if options.quick || options.sqs_client.is_some() {
+        tests
+    } else {
+        let options = Options { sqs_client: Some("sdk".to_owned()), quick: false, arguments: Vec::new() };
+        let subset = everything(false, &[&["--test", "local_worker", "--"], &WITH_SDK[..]].concat());
+        phase("run some tests with the SDK's client of SQS", || {
+            cargo_test(&options, &subset, services.as_ref(), &interrupts)
+        })?
+    };
     drop(services);
     // Not a phase with a closing line: a test run ends on the test runner's own summary.
     println!("==> run the documentation's tests");
     let doc_tests =
         cargo_test(options, &everything(options.quick, &["--doc", "--no-fail-fast"]), None, &interrupts)?;
-    Ok(exit_code(if tests.success() { doc_tests } else { tests }))
+    let failed = [tests, with_sdk].into_iter().find(|status| !status.success());
+    Ok(exit_code(failed.unwrap_or(doc_tests)))
 }
 
 /// Returns true if tests of this run may start the project's binaries.

@@ -10,7 +10,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::endpoint::{DefaultResolver, Params, ResolveEndpoint as _};
 use aws_sdk_sqs::config::{Builder, StalledStreamProtectionConfig};
 use drumline::core::SqsErrorKind;
-use drumline_aws::{Environment, credentials_source, is_loopback, local_credentials};
+use drumline_aws::{Environment, credentials_source, is_loopback, local_credentials, rereading};
 use futures_util::FutureExt as _;
 use tokio::time::timeout;
 use tracing::warn;
@@ -228,9 +228,9 @@ async fn load(environment: &Environment, queue_url: &Url, address: &Address) -> 
         loader = loader.region(Region::from_static("us-east-1"));
     }
     if is_loopback(queue_url) && !environment.has_credentials() {
-        loader = loader.credentials_provider(local_credentials());
+        return Ok(loader.credentials_provider(local_credentials()).load().await);
     }
-    Ok(loader.load().await)
+    Ok(rereading(loader.load().await, environment))
 }
 
 /// A warning if the settings name another region than the queue's URL.

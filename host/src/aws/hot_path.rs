@@ -1,6 +1,5 @@
 //! The requests of the hot path, by the lean client or by the SDK's.
 
-use drumline::run::{NoopObserver, Observer};
 use drumline_sqs::{BatchAnswer, SendEntry};
 
 use super::client::Clients;
@@ -13,7 +12,6 @@ impl Clients {
         &self,
         by_lean: Option<impl Future<Output = Result<T, Failed>>>,
         by_sdk: impl Future<Output = Result<T, SqsError>>,
-        observer: &dyn Observer,
     ) -> Result<T, SqsError> {
         let Some(by_lean) = by_lean else { return by_sdk.await };
         let Failed { error, may_be_own } = match by_lean.await {
@@ -25,7 +23,7 @@ impl Clients {
         }
         let done = by_sdk.await?;
         if let Some(lean) = self.lean() {
-            lean.turn_off(&error, observer);
+            lean.turn_off(&error);
         }
         Ok(done)
     }
@@ -43,7 +41,7 @@ impl Clients {
         by_sdk: impl Future<Output = Result<BatchAnswer, SqsError>>,
     ) -> Result<BatchAnswer, SqsError> {
         let by_lean = self.lean().map(|lean| lean.send(queue_url, entries));
-        self.lean_or_sdk(by_lean, by_sdk, &NoopObserver).await
+        self.lean_or_sdk(by_lean, by_sdk).await
     }
 }
 

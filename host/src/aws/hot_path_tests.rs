@@ -1,168 +1,19 @@
-//! The lean client beside the SDK's, both against a server that records what they ask and answers what a test says.
+//! The lean client beside the SDK's.
 #![allow(clippy::unwrap_used)]
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
-use bytes::Bytes;
-use drumline::core::{Action, DeliveryId, Entry, Replies, SqsErrorKind, VisibilityEntry};
-use drumline::message::Message;
-use drumline::run::{Event, NoopObserver, Observer};
+use drumline::core::{Action, DeliveryId, Entry, SqsErrorKind, VisibilityEntry};
+use drumline::run::{Event, Observer};
 use drumline_sqs::{BatchAnswer, SendEntry};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use url::Url;
 
-use super::super::client::{Clients, connect_in};
+use super::super::client::Clients;
 use super::super::lean::{SqsClientChoice, SqsClientSwitch};
-use super::super::queue::AwsQueue;
+use super::super::oracle::{Answer, Both, Server};
 use crate::sqs::{Queue as _, SqsError};
-
-const WAIT: std::time::Duration = std::time::Duration::ZERO;
-
-/// A request, as far as it matters: the body, and the headers that SQS reads.
-#[derive(Debug, Clone, PartialEq)]
-struct Recorded {
-    headers: BTreeMap<&'static str, String>,
-    /// The key, day, region and service that it is signed for.
-    scope: String,
-    body: Value,
-}
-
-#[derive(Debug, Clone)]
-struct Answer {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn ok(body: impl Into<Vec<u8>>) -> Self {
-        Self { status: 200, headers: Vec::new(), body: body.into() }
-    }
-}
-
-#[derive(Clone)]
-struct Server {
-    answer: Arc<Mutex<Answer>>,
-    /// The answer to the lean client, if it has one of its own.
-    to_lean: Arc<Mutex<Option<Answer>>>,
-    recorded: Arc<Mutex<Vec<Recorded>>>,
-    url: Url,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/123456789012/jobs", listener.local_addr().unwrap()).parse().unwrap();
-        let answer = Arc::new(Mutex::new(Answer::ok("{}")));
-        let server = Self { answer, to_lean: Arc::default(), recorded: Arc::default(), url };
-        let routes = axum::Router::new().fallback(Self::handle).with_state(server.clone());
-        tokio::spawn(async move { axum::serve(listener, routes).await });
-        server
-    }
-
-    #[allow(clippy::unused_async, reason = "axum takes async functions")]
-    async fn handle(
-        State(server): State<Self>,
-        headers: HeaderMap,
-        body: Bytes,
-    ) -> (StatusCode, HeaderMap, Vec<u8>) {
-        let header =
-            |name: &'static str| headers.get(name).map(|value| (name, value.to_str().unwrap().to_owned()));
-        let authorization = headers["authorization"].to_str().unwrap();
-        let scope = authorization.split("Credential=").nth(1).unwrap().split(',').next().unwrap().to_owned();
-        assert!(headers.contains_key("x-amz-date") && authorization.contains("x-amz-target"), "{headers:?}");
-        let names = [
-            "content-type",
-            "host",
-            "x-amz-target",
-            "x-amz-security-token",
-            "content-length",
-            "x-amzn-query-mode",
-        ];
-        let recorded = Recorded {
-            headers: names.into_iter().filter(|name| *name != "content-length").filter_map(header).collect(),
-            scope,
-            body: serde_json::from_slice(&body).unwrap(),
-        };
-        server.recorded.lock().unwrap().push(recorded);
-        let is_lean = headers["user-agent"].to_str().unwrap().starts_with("drumline/");
-        let to_lean = server.to_lean.lock().unwrap().clone().filter(|_| is_lean);
-        let answer = to_lean.unwrap_or_else(|| server.answer.lock().unwrap().clone());
-        let mut sent = HeaderMap::new();
-        for (name, value) in answer.headers {
-            sent.insert(name, value.parse().unwrap());
-        }
-        (StatusCode::from_u16(answer.status).unwrap(), sent, answer.body)
-    }
-
-    async fn clients(&self) -> Clients {
-        let variables = [
-            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-            ("AWS_SECRET_ACCESS_KEY", "secret"),
-            ("AWS_SESSION_TOKEN", "token/with+signs=="),
-            ("AWS_REGION", "eu-west-1"),
-        ];
-        connect_in(&variables.into(), None, &self.url, WAIT).await.unwrap()
-    }
-
-    async fn queue(&self, choice: SqsClientChoice, observer: Arc<dyn Observer>) -> AwsQueue {
-        let clients = self.clients().await.by(&SqsClientSwitch::new(choice));
-        assert_eq!(clients.lean().is_some(), choice != SqsClientChoice::Sdk);
-        AwsQueue::new(clients, self.url.to_string(), observer)
-            .receiving(WAIT, std::time::Duration::from_secs(30))
-    }
-
-    fn answers(&self, answer: Answer) {
-        *self.answer.lock().unwrap() = answer;
-    }
-
-    fn take(&self) -> Vec<Recorded> {
-        std::mem::take(&mut *self.recorded.lock().unwrap())
-    }
-}
-
-/// Both clients of one server.
-struct Both {
-    server: Server,
-    lean: AwsQueue,
-    sdk: AwsQueue,
-}
-
-impl Both {
-    async fn start() -> Self {
-        let server = Server::start().await;
-        let lean = server.queue(SqsClientChoice::Lean, Arc::new(NoopObserver)).await;
-        let sdk = server.queue(SqsClientChoice::Sdk, Arc::new(NoopObserver)).await;
-        Self { server, lean, sdk }
-    }
-
-    /// Receives by both, and returns what both have in common.
-    async fn receive(&self) -> Result<Vec<Message>, SqsError> {
-        let (lean, sdk) = (self.lean.receive(10).await, self.sdk.receive(10).await);
-        let of_error = |error: &SqsError| (error.kind, error.retry_after, error.is_in_doubt);
-        assert_eq!(lean.as_ref().map_err(of_error), sdk.as_ref().map_err(of_error), "{lean:?} {sdk:?}");
-        self.assert_same_requests();
-        lean
-    }
-
-    async fn perform(&self, action: Action) -> Replies {
-        let (lean, sdk) = (self.lean.perform(action.clone()).await, self.sdk.perform(action).await);
-        assert_eq!(lean, sdk);
-        self.assert_same_requests();
-        lean
-    }
-
-    fn assert_same_requests(&self) {
-        let recorded = self.server.take();
-        let [lean, sdk] = &recorded[..] else { panic!("{recorded:?}") };
-        assert_eq!(lean, sdk);
-    }
-}
 
 fn receipts() -> impl Strategy<Value = Vec<String>> {
     proptest::collection::vec("[ -~\u{e9}\u{1f600}\"\\\\\n]{0,80}", 1..=10)
@@ -309,6 +160,37 @@ async fn errors_are_those_of_the_sdk() {
     }
 }
 
+/// The forms of an error that AWS's protocol tests and botocore's know: the code in the body or a header, with a namespace and an address.
+#[tokio::test]
+async fn codes_and_messages_of_errors_are_read_as_the_sdk_reads_them() {
+    let both = Both::start().await;
+    let bodies = [
+        r#"{"__type":"FooError","message":"why"}"#,
+        r#"{"__type":"FooError:http://internal.amazon.com/coral/com.amazon.coral.validate/"}"#,
+        r#"{"__type":"aws.protocoltests.json10#FooError","Message":"why"}"#,
+        r#"{"__type":"aws.protocoltests.json10#FooError:http://internal.amazon.com/#part","errorMessage":"why"}"#,
+        r#"{"code":"FooError","message":null}"#,
+        r#"{"code":"FooError:http://internal.amazon.com/","__type":"BarError","more":{"code":"x"}}"#,
+        r#"{"code":"aws.protocoltests.json10#FooError","__type":7,"message":"\u00e9"}"#,
+        r#"{"message":"why"}"#,
+        "{}",
+    ];
+    let headers: [&[(&str, &str)]; 6] = [
+        &[],
+        &[("x-amzn-errortype", "HeaderError")],
+        &[("x-amzn-errortype", "aws.protocoltests.json10#HeaderError:http://internal.amazon.com/")],
+        &[("x-amzn-query-error", "AWS.SimpleQueueService.BatchRequestTooLong;Sender")],
+        &[("x-amzn-query-error", "WithoutAType")],
+        &[("x-amzn-query-error", "QueryError;Sender"), ("x-amzn-errortype", "HeaderError")],
+    ];
+    for (body, headers) in bodies.iter().flat_map(|body| headers.map(|headers| (body, headers))) {
+        let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        both.server.answers(Answer { status: 400, headers, body: (*body).into() });
+        let (lean, sdk) = (both.lean.receive(10).await.unwrap_err(), both.sdk.receive(10).await.unwrap_err());
+        assert_eq!((lean.kind, &lean.text), (sdk.kind, &sdk.text), "{body}");
+    }
+}
+
 #[tokio::test]
 async fn a_receive_of_ten_mebibytes_is_that_of_the_sdk() {
     let both = Both::start().await;
@@ -342,11 +224,17 @@ impl Observer for Takeovers {
     }
 }
 
+/// A switch, and the count of its takeovers.
+fn auto() -> (SqsClientSwitch, Arc<Takeovers>) {
+    let takeovers = Arc::new(Takeovers::default());
+    (SqsClientSwitch::new(SqsClientChoice::Auto).observed_by(Arc::clone(&takeovers) as _), takeovers)
+}
+
 #[tokio::test]
 async fn what_both_clients_fail_at_replaces_no_client() {
     let server = Server::start().await;
-    let takeovers = Arc::new(Takeovers::default());
-    let queue = server.queue(SqsClientChoice::Auto, Arc::clone(&takeovers) as Arc<dyn Observer>).await;
+    let (switch, takeovers) = auto();
+    let queue = server.queue_by(&switch).await;
     let refused = json!({ "__type": "SignatureDoesNotMatch", "message": "why" }).to_string();
     for answer in [
         Answer { status: 403, headers: Vec::new(), body: refused.into() },
@@ -370,8 +258,8 @@ fn refused_signature() -> Answer {
 async fn a_fault_of_the_lean_client_alone_replaces_it_once() {
     for fault in [refused_signature(), Answer::ok("<html>")] {
         let server = Server::start().await;
-        let takeovers = Arc::new(Takeovers::default());
-        let queue = server.queue(SqsClientChoice::Auto, Arc::clone(&takeovers) as Arc<dyn Observer>).await;
+        let (switch, takeovers) = auto();
+        let queue = server.queue_by(&switch).await;
         *server.to_lean.lock().unwrap() = Some(fault);
         for requests in [2, 1] {
             assert_eq!(queue.receive(10).await, Ok(Vec::new()));
@@ -402,7 +290,8 @@ async fn send(clients: &Clients) -> (Result<BatchAnswer, SqsError>, bool) {
 #[tokio::test]
 async fn a_batch_that_sqs_may_have_taken_is_not_sent_once_more() {
     let server = Server::start().await;
-    let auto = server.clients().await.by(&SqsClientSwitch::new(SqsClientChoice::Auto));
+    let (switch, takeovers) = auto();
+    let auto = server.clients().await.by(&switch);
     server.answers(Answer::ok(r#"{"Successful":[{"Id":"0","MessageId":"m"}]}"#));
     let (sent, by_sdk) = send(&auto).await;
     assert_eq!((sent.unwrap().successful[0].message_id.as_deref(), by_sdk), (Some("m"), false));
@@ -413,6 +302,7 @@ async fn a_batch_that_sqs_may_have_taken_is_not_sent_once_more() {
     assert!(lost.is_in_doubt && lost.kind.passes() && !by_sdk, "{lost:?}");
     let (sent, by_sdk) = send(&auto).await;
     assert!(sent.is_ok() && by_sdk, "the SDK's client has taken over");
+    assert_eq!(*takeovers.0.lock().unwrap(), 1);
 }
 
 #[tokio::test]
@@ -420,8 +310,11 @@ async fn a_batch_that_sqs_refuses_for_its_signature_is_sent_by_the_sdk() {
     let server = Server::start().await;
     server.answers(refused_signature());
     for (choice, expected) in [(SqsClientChoice::Auto, true), (SqsClientChoice::Lean, false)] {
-        let clients = server.clients().await.by(&SqsClientSwitch::new(choice));
+        let takeovers = Arc::new(Takeovers::default());
+        let switch = SqsClientSwitch::new(choice).observed_by(Arc::clone(&takeovers) as _);
+        let clients = server.clients().await.by(&switch);
         let (sent, by_sdk) = send(&clients).await;
         assert_eq!((sent.is_ok(), by_sdk, clients.lean().is_some()), (expected, expected, !expected));
+        assert_eq!(*takeovers.0.lock().unwrap(), usize::from(expected));
     }
 }

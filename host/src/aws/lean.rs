@@ -1,5 +1,6 @@
 //! The choice of the client that makes the requests of the hot path, and the lean one.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -35,17 +36,39 @@ pub enum SqsClientChoice {
 }
 
 /// The client of the hot path, for a whole process: where the SDK's takes over for one queue, it does for all.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone)]
 pub struct SqsClientSwitch {
     choice: SqsClientChoice,
     /// The SDK's client has taken over.
     is_off: Arc<AtomicBool>,
+    observer: Arc<dyn Observer>,
 }
 
 impl SqsClientSwitch {
     /// A switch that is set to this client.
     pub fn new(choice: SqsClientChoice) -> Self {
-        Self { choice, is_off: Arc::default() }
+        Self { choice, is_off: Arc::default(), observer: Arc::new(NoopObserver) }
+    }
+
+    /// Has `observer` receive an [`Event::SqsClientReplaced`] if the SDK's client takes over, whichever request of the process is the reason:
+    /// one of a queue, or a producer's.
+    pub fn observed_by(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self }
+    }
+}
+
+impl Default for SqsClientSwitch {
+    fn default() -> Self {
+        Self::new(SqsClientChoice::default())
+    }
+}
+
+impl fmt::Debug for SqsClientSwitch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqsClientSwitch")
+            .field("choice", &self.choice)
+            .field("is_off", &self.is_off)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,10 +122,10 @@ impl Lean {
     }
 
     /// Has the SDK's client make all requests from now on.
-    pub(super) fn turn_off(&self, error: &SqsError, observer: &dyn Observer) {
+    pub(super) fn turn_off(&self, error: &SqsError) {
         if !self.switch.is_off.swap(true, Ordering::Relaxed) {
             warn!(%error, "the SDK's SQS client takes over: the lean one has failed");
-            observer.observe(&Event::SqsClientReplaced);
+            self.switch.observer.observe(&Event::SqsClientReplaced);
         }
     }
 
@@ -162,7 +185,7 @@ impl Lean {
             Err(error) if matches!(error.kind, ErrorKind::Undecodable) => {
                 let error = explain_lean("SendMessageBatch", &error);
                 if self.switch.choice == SqsClientChoice::Auto {
-                    self.turn_off(&error, &NoopObserver);
+                    self.turn_off(&error);
                 }
                 // SQS has taken the batch: the sender decides if it goes out once more.
                 let error = SqsError { kind: SqsErrorKind::Unreachable, is_in_doubt: true, ..error };

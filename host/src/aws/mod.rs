@@ -10,6 +10,8 @@ mod errors;
 mod hot_path;
 mod labels;
 mod lean;
+#[cfg(test)]
+mod oracle;
 mod queue;
 mod queue_url;
 mod resolve;

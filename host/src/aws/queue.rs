@@ -13,7 +13,6 @@ use tokio::sync::OnceCell;
 use super::client::Clients;
 use super::describe::{QueueFacts, describe, is_fifo, queue_name, url_by_arn};
 use super::errors::explain;
-use super::lean::Failed;
 use super::translate;
 use crate::sqs::{BoxFuture, Queue, SqsError};
 
@@ -96,15 +95,6 @@ impl AwsQueue {
         self.dead_letter_url.get_or_try_init(find).await.map(String::as_str)
     }
 
-    /// See [`Clients::lean_or_sdk`].
-    async fn lean_or_sdk<T>(
-        &self,
-        by_lean: Option<impl Future<Output = Result<T, Failed>>>,
-        by_sdk: impl Future<Output = Result<T, SqsError>>,
-    ) -> Result<T, SqsError> {
-        self.clients.lean_or_sdk(by_lean, by_sdk, &*self.observer).await
-    }
-
     async fn receive_within(&self, wait_time: Duration, max: usize) -> Result<Vec<Message>, SqsError> {
         let request = ReceiveRequest {
             max,
@@ -115,7 +105,7 @@ impl AwsQueue {
         let by_lean = self.clients.lean().map(|lean| lean.receive(&self.queue_url, &request));
         // In a box of its own, which most receives never make.
         let by_sdk = async { Box::pin(self.receive_by_sdk(&request)).await };
-        let result = self.lean_or_sdk(by_lean, by_sdk).await;
+        let result = self.clients.lean_or_sdk(by_lean, by_sdk).await;
         observe(&*self.observer, SqsAction::ReceiveMessage, &result);
         result
     }
@@ -138,7 +128,7 @@ impl AwsQueue {
 
     async fn delete(&self, entries: &[Entry]) -> Result<Replies, SqsError> {
         let by_lean = self.clients.lean().map(|lean| lean.delete(&self.queue_url, entries));
-        self.lean_or_sdk(by_lean, async { Box::pin(self.delete_by_sdk(entries)).await }).await
+        self.clients.lean_or_sdk(by_lean, async { Box::pin(self.delete_by_sdk(entries)).await }).await
     }
 
     async fn delete_by_sdk(&self, entries: &[Entry]) -> Result<Replies, SqsError> {
@@ -154,7 +144,9 @@ impl AwsQueue {
 
     async fn change_visibility(&self, entries: &[VisibilityEntry]) -> Result<Replies, SqsError> {
         let by_lean = self.clients.lean().map(|lean| lean.change_visibility(&self.queue_url, entries));
-        self.lean_or_sdk(by_lean, async { Box::pin(self.change_visibility_by_sdk(entries)).await }).await
+        self.clients
+            .lean_or_sdk(by_lean, async { Box::pin(self.change_visibility_by_sdk(entries)).await })
+            .await
     }
 
     async fn change_visibility_by_sdk(&self, entries: &[VisibilityEntry]) -> Result<Replies, SqsError> {

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use drumline_tests::{Answer, App, Call, Launch, Worker, eventually, free_address};
-use jiff::Timestamp;
 use serde_json::json;
 
+use crate::sources::{
+    Key, SSO_CONFIG, SSO_TOKEN_FILE, agent, at, in_an_hour, issued, metadata, portal, sso_token, sts,
+};
 use crate::{QUEUE, UNAVAILABLE};
 
 /// A worker of a queue at `sqs` that has no credentials yet.
-fn run(sqs: &App) -> Launch {
+pub(crate) fn run(sqs: &App) -> Launch {
     Launch::new(&["run"])
         .without("AWS_ACCESS_KEY_ID")
         .without("AWS_SECRET_ACCESS_KEY")
@@ -33,7 +35,7 @@ async fn empty_sqs() -> App {
 }
 
 /// The access key that a request was signed with.
-fn key_of(call: &Call) -> Option<String> {
+pub(crate) fn key_of(call: &Call) -> Option<String> {
     let (_, credential) = call.header("authorization")?.split_once("Credential=")?;
     credential.split('/').next().map(str::to_owned)
 }
@@ -43,34 +45,20 @@ async fn expect_key(sqs: &App, key: &str) {
     assert_eq!(key_of(&sqs.calls()[0]).as_deref(), Some(key));
 }
 
-fn at(time: SystemTime) -> String {
-    Timestamp::try_from(time).unwrap().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-fn in_an_hour() -> String {
-    at(SystemTime::now() + Duration::from_secs(3600))
-}
-
-fn issued(key: &str, expiration: &str) -> String {
-    json!({ "Code": "Success", "AccessKeyId": key, "SecretAccessKey": "secret", "Token": "token", "Expiration": expiration })
-        .to_string()
-}
-
-fn write(path: &Path, text: &str) {
+pub(crate) fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
 }
 
 /// A worker whose home has this as its AWS config file.
-fn with_config(launch: Launch, text: &str) -> Launch {
+pub(crate) fn with_config(launch: Launch, text: &str) -> Launch {
     write(&launch.home().join(".aws/config"), text);
     launch
 }
 
 #[tokio::test]
 async fn a_container_s_credentials() {
-    let (sqs, agent) =
-        (empty_sqs().await, App::start(async |_| Answer::ok().body(&issued("ASIAECS", &in_an_hour()))).await);
+    let (sqs, agent) = (empty_sqs().await, agent(&Key::new("ASIAECS")).await);
     let worker = run(&sqs).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &agent.root()).spawn();
     expect_key(&sqs, "ASIAECS").await;
     worker.kill().await;
@@ -78,8 +66,7 @@ async fn a_container_s_credentials() {
 
 #[tokio::test]
 async fn a_pod_s_credentials_by_its_identity() {
-    let (sqs, agent) =
-        (empty_sqs().await, App::start(async |_| Answer::ok().body(&issued("ASIAPOD", &in_an_hour()))).await);
+    let (sqs, agent) = (empty_sqs().await, agent(&Key::new("ASIAPOD")).await);
     let launch =
         run(&sqs).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/v1/credentials", agent.root()));
     let token = launch.home().join("eks-pod-identity-token");
@@ -92,18 +79,7 @@ async fn a_pod_s_credentials_by_its_identity() {
 
 #[tokio::test]
 async fn a_service_account_s_credentials_by_web_identity() {
-    let answer = format!(
-        "<AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
-         <AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>ASIAIRSA</AccessKeyId>\
-         <SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken><Expiration>{}</Expiration>\
-         </Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>",
-        in_an_hour()
-    );
-    let sts = App::start(move |_| {
-        let answer = answer.clone();
-        async move { Answer::ok().body(&answer) }
-    })
-    .await;
+    let sts = sts(&Key::new("ASIAIRSA")).await;
     let sqs = empty_sqs().await;
     let launch = run(&sqs)
         .env("AWS_ENDPOINT_URL_STS", &sts.root())
@@ -118,23 +94,7 @@ async fn a_service_account_s_credentials_by_web_identity() {
 
 #[tokio::test]
 async fn an_instance_s_credentials() {
-    let metadata = App::start(async |call: Call| {
-        if call.line.starts_with("PUT ") {
-            return Answer::ok().header("x-aws-ec2-metadata-token-ttl-seconds", "21600").body("a-session");
-        }
-        match call.line.rsplit('/').next() {
-            Some("") => Answer::ok().body("worker-role"),
-            Some("worker-role") => {
-                let mut issued: serde_json::Value =
-                    serde_json::from_str(&issued("ASIAEC2", &in_an_hour())).unwrap();
-                issued["Type"] = "AWS-HMAC".into();
-                issued["LastUpdated"] = "2026-11-28T20:00:00Z".into();
-                Answer::ok().body(&issued.to_string())
-            }
-            _ => Answer::status(404),
-        }
-    })
-    .await;
+    let metadata = metadata(&Key::new("ASIAEC2")).await;
     let sqs = empty_sqs().await;
     // The metadata of an instance is not behind the proxy.
     let worker = run(&sqs)
@@ -160,26 +120,11 @@ async fn a_program_s_credentials() {
 
 #[tokio::test]
 async fn a_person_s_credentials_by_single_sign_on() {
-    let expiration = u64::try_from(
-        (SystemTime::now() + Duration::from_secs(3600))
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap()
-            .as_millis(),
-    )
-    .unwrap();
-    let portal = App::start(move |_| async move {
-        let issued = json!({ "accessKeyId": "ASIASSO", "secretAccessKey": "secret", "sessionToken": "token", "expiration": expiration });
-        Answer::ok().body(&json!({ "roleCredentials": issued }).to_string())
-    })
-    .await;
+    let portal = portal(&Key::new("ASIASSO")).await;
     let sqs = empty_sqs().await;
     let launch = run(&sqs).env("AWS_ENDPOINT_URL_SSO", &portal.root());
-    // The name is the SHA-1 of the session's.
-    let token = launch.home().join(".aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json");
-    write(&token, &json!({ "accessToken": "a-session", "expiresAt": in_an_hour(), "region": "eu-west-1", "startUrl": "https://d-1.awsapps.com/start" }).to_string());
-    let config = "[default]\nsso_session = dev\nsso_account_id = 123456789012\nsso_role_name = worker\n\
-                  [sso-session dev]\nsso_region = eu-west-1\nsso_start_url = https://d-1.awsapps.com/start\n";
-    let worker = with_config(launch, config).spawn();
+    write(&launch.home().join(SSO_TOKEN_FILE), &sso_token("a-session"));
+    let worker = with_config(launch, SSO_CONFIG).spawn();
     expect_key(&sqs, "ASIASSO").await;
     assert_eq!(portal.calls()[0].header("x-amz-sso_bearer_token"), Some("a-session"));
     worker.kill().await;
@@ -223,7 +168,7 @@ async fn a_worker_goes_on_while_its_credentials_are_rotated() {
     worker.stop().await;
 }
 
-fn expect_no_failures(worker: &Worker) {
+pub(crate) fn expect_no_failures(worker: &Worker) {
     let failures = worker.logged_beginning("receiv");
     assert!(failures.is_empty(), "{failures:?}");
 }

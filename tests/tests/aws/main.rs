@@ -6,6 +6,8 @@
 mod credentials;
 mod endpoints;
 mod proxies;
+mod rotation;
+mod sources;
 mod start;
 mod trust;
 

@@ -68,6 +68,21 @@ async fn each_client_receives_renews_retries_and_deletes() {
 }
 
 #[tokio::test]
+async fn a_takeover_for_a_job_that_follows_on_another_is_counted() {
+    let queue = queue().await;
+    let proxy = Proxy::start(&queue.endpoint_url()).await;
+    proxy.fail_always("SendMessageBatch", Fault::PageToLeanClient);
+    let worker =
+        Launch::on(&queue).env("AWS_ENDPOINT_URL", &proxy.url()).env("DRUMLINE_SQS_CLIENT", "auto").spawn();
+    queue.send(r#"{"type":"lead.received","payload":{"lead":{"leadId":"l-1","email":"ada@example.com"}}}"#);
+    eventually("the next job is sent", async || !proxy.answers("SendMessageBatch").is_empty()).await;
+    let (sent, _) = &proxy.answers("SendMessageBatch")[0];
+    assert!(sent["Entries"][0]["MessageBody"].as_str().unwrap().contains("lead.enrich"), "{sent}");
+    assert_eq!(worker.metric("drumline_sqs_client_replaced_total").await, 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn the_sdk_takes_over_from_a_lean_client_that_alone_fails() {
     let (app, queue) = (application().await, queue().await);
     let proxy = Proxy::start(&queue.endpoint_url()).await;
