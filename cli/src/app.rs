@@ -43,10 +43,11 @@ use crate::send;
 #[cfg(feature = "dev")]
 use crate::service::{DevExample, DevJob, OwnDev};
 use crate::slo;
+use crate::status;
 use crate::usage;
 use command_line::{CommandLine, Commands};
 
-/// A program around a router: `run`, `send`, `schema`, `jobs`, `ctl`, `dlq`, `outbox`, `schedule`, `slo`, `config` and `health`, and by features `dev`, `doctor` and `invoke`.
+/// A program around a router: `run`, `send`, `schema`, `jobs`, `ctl`, `dlq`, `outbox`, `schedule`, `slo`, `config`, `status` and `health`, and by features `dev`, `doctor` and `invoke`.
 ///
 /// The router's factory makes state that handlers share, such as a connection pool; the factory may be async. A shutdown hook
 /// closes this state after the drain:
@@ -216,6 +217,7 @@ impl App {
             Commands::Config(args) => config::config(&args, environment, self.service),
             #[cfg(feature = "doctor")]
             Commands::Doctor(args) => doctor::doctor(&args, environment, self.service),
+            Commands::Status(args) => status::status(&args, environment),
             Commands::Health(args) => health::health(&args, environment),
             #[cfg(feature = "bin")]
             Commands::Completions(args) => completions::completions(&args, command_line()),

@@ -272,6 +272,15 @@ mod tests {
     }
 
     #[test]
+    fn a_query_asks_for_more_by_verbose() {
+        for (query, expected) in
+            [("", false), ("verbose", true), ("verbose=1", true), ("a=b&verbose", true), ("verbosely", false)]
+        {
+            assert_eq!(is_verbose(query), expected, "{query}");
+        }
+    }
+
+    #[test]
     fn the_state_names_what_jobs_wait_for() {
         let mut rules = LimitRules::none(NonZeroUsize::MIN);
         let one = TypeRules { concurrency: NonZeroUsize::new(1), ..TypeRules::default() };

@@ -25,6 +25,7 @@ use crate::schedule::ScheduleArgs;
 use crate::schema::SchemaArgs;
 use crate::send::SendArgs;
 use crate::slo::SloArgs;
+use crate::status::StatusArgs;
 
 /// Stands for the binary's name in help texts.
 const PROGRAM: &str = "{program}";
@@ -63,6 +64,7 @@ pub(super) enum Commands {
     Config(ConfigArgs),
     #[cfg(feature = "doctor")]
     Doctor(DoctorArgs),
+    Status(StatusArgs),
     Health(HealthArgs),
     #[cfg(feature = "bin")]
     Completions(CompletionsArgs),
@@ -156,7 +158,7 @@ mod tests {
     fn help_names_the_services_own_binary() {
         let (text, own) = (help_of("orders"), help_of("drumline"));
         assert!(!text.contains(PROGRAM) && !own.contains(PROGRAM));
-        for command in ["run", "send", "jobs", "ctl", "dlq", "outbox", "config", "health"] {
+        for command in ["run", "send", "jobs", "ctl", "dlq", "outbox", "config", "status", "health"] {
             assert!(text.contains(&format!("Usage: orders {command}")), "{command} in\n{text}");
             assert!(own.contains(&format!("Usage: drumline {command}")), "{command}");
         }

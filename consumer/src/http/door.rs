@@ -165,6 +165,26 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_may_read_about_jobs_is_known_by_its_host_and_its_token() {
+        let request = |authorization: Option<&str>| {
+            let request = Request::builder().uri("/readyz?verbose").header(header::HOST, "localhost");
+            let request = authorization
+                .into_iter()
+                .fold(request, |request, token| request.header("authorization", token));
+            request.body(axum::body::Body::empty()).unwrap()
+        };
+        let table = [
+            (door(HERE, None, false), None, true),
+            (door(EVERYWHERE, None, false), None, false),
+            (door(EVERYWHERE, Some("s3cret"), false), None, false),
+            (door(EVERYWHERE, Some("s3cret"), false), Some("Bearer s3cret"), true),
+        ];
+        for (door, authorization, expected) in table {
+            assert_eq!(door.lets_read(&request(authorization)), expected, "{authorization:?}");
+        }
+    }
+
+    #[test]
     fn only_hosts_that_no_other_origin_can_choose_are_answered() {
         let door = door(HERE, None, false);
         for host in ["localhost", "LOCALHOST:9464", HERE, "[::1]:9464", "192.168.1.4", "worker.internal:9464"]

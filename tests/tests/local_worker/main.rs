@@ -1,6 +1,7 @@
 //! The worker as a process, on a queue that the test serves itself.
 #![allow(clippy::unwrap_used)]
 
+mod activity;
 mod backoff;
 mod commands;
 mod control;

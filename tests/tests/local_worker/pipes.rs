@@ -17,7 +17,7 @@ async fn a_reader_that_leaves_ends_every_command_without_an_error() {
     eventually("it answers", async || status_of(&format!("http://{addr}/livez")).await == Some(200)).await;
 
     let job = r#"{"type":"a.b","jobId":"j-2","payload":{}}"#;
-    let table: [&[&str]; 28] = [
+    let table: [&[&str]; 30] = [
         &["--help"],
         &["run", "--help"],
         &["--version"],
@@ -25,6 +25,8 @@ async fn a_reader_that_leaves_ends_every_command_without_an_error() {
         &["config", "--output", "json"],
         &["config", "--check"],
         &["health"],
+        &["status"],
+        &["status", "--output", "json"],
         &["jobs", "ls"],
         &["jobs", "ls", "--output", "json"],
         &["jobs", "show", "j-1"],

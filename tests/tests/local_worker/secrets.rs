@@ -78,6 +78,7 @@ async fn no_output_of_a_running_worker_or_of_its_commands_holds_a_secret() {
         // The body itself is what it is asked for.
         (&["dlq", "show", "j-secret"], &[SET]),
         (&["health"], &[SET, SENT]),
+        (&["status"], &[SET, SENT]),
     ] {
         let finished = command(args).finish().await;
         assert!(matches!(finished.status, Some(0 | 1)), "{args:?}: {}", finished.errors());
