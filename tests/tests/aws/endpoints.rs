@@ -74,7 +74,7 @@ const REGION_WARNING: &str = "the queue's URL is of another region than";
 const FIPS_WARNING: &str = "AWS_USE_FIPS_ENDPOINT has no effect";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_worker_asks_the_endpoint_of_the_settings_then_of_the_url_then_of_the_region() {
+async fn the_endpoint_comes_from_settings_then_url_then_region() {
     join_all(CASES.iter().map(async |case| {
         let proxy = ConnectProxy::start().await;
         let mut launch = Launch::new(&["run"]).without("AWS_REGION").env("HTTPS_PROXY", &proxy.url());

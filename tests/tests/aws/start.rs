@@ -43,7 +43,7 @@ fn expect_end(finished: &Finished, words: &[&str]) {
 }
 
 #[tokio::test]
-async fn errors_that_have_to_be_corrected_end_the_start_at_once_each_with_its_advice() {
+async fn permanent_errors_end_the_start_at_once_with_advice() {
     let table = [
         (
             "com.amazonaws.sqs#QueueDoesNotExist",
@@ -125,7 +125,7 @@ async fn an_endpoint_that_comes_up_late_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_missing_queue_of_several_is_named_and_consumed_once_it_is_created() {
+async fn a_missing_queue_is_named_and_consumed_when_it_is_created() {
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let url = server.endpoint().create_queue("jobs", &[]).unwrap();
     let late = url.replace("/jobs", "/late");
@@ -146,7 +146,7 @@ async fn a_missing_queue_of_several_is_named_and_consumed_once_it_is_created() {
 }
 
 #[tokio::test]
-async fn a_missing_dlq_ends_the_start_with_its_name_and_is_no_missing_queue() {
+async fn a_missing_dlq_ends_the_start_with_its_name() {
     let queue = LocalQueue::create(Setup::default()).await;
     let client = client(&queue.endpoint_url());
     let dead = client.create_queue().queue_name("sick-dlq").send().await.unwrap().queue_url.unwrap();

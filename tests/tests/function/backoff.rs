@@ -89,7 +89,7 @@ async fn an_application_that_is_not_there_has_everything_tried_again() {
 }
 
 #[tokio::test]
-async fn an_application_that_fails_everything_has_its_messages_wait_for_half_a_minute() {
+async fn messages_of_a_failing_application_wait_for_half_a_minute() {
     let (_app, queue, function) = scene(hidden()).await;
     let batch = queue.batch(&["503 a", "401 b", "500 c", "404 d"]).await;
     run(&function, &batch).await.expect_failed(&ids(&batch));
@@ -165,7 +165,7 @@ async fn many_failures_are_told_ten_to_a_call() {
 }
 
 #[tokio::test]
-async fn without_the_permission_it_is_logged_once_and_the_answer_is_the_same() {
+async fn a_missing_permission_is_logged_once_with_the_same_response() {
     let (queue, proxy, function, _app) = proxied("DRUMLINE_RETRY", "schedule(90s)").await;
     proxy.fail_always(CHANGE, Fault::Denied);
     for _ in 0..2 {
@@ -244,7 +244,7 @@ async fn the_default_backoff_fits_the_redrive_policy_of_the_queue() {
 
 /// The messages are in the response all the same: waiting for their backoff longer than that buys nothing.
 #[tokio::test]
-async fn a_queue_out_of_reach_costs_a_batch_seconds_and_the_next_one_less() {
+async fn an_unreachable_queue_delays_the_first_batch_most() {
     for fault in [Fault::Hangs, Fault::Internal, Fault::Dropped] {
         let (queue, proxy, function, _app) = proxied("DRUMLINE_RETRY", "schedule(90s)").await;
         for action in [CHANGE, "GetQueueAttributes", "GetQueueUrl"] {

@@ -9,7 +9,7 @@ use drumline_tests::{Fault, FunctionLaunch, Invocation, LocalQueue, Proxy, Recor
 use crate::apps::{bodies, obedient, run, scene, sorted_bodies};
 
 #[tokio::test]
-async fn the_redrive_policy_takes_the_original_and_the_others_are_done() {
+async fn the_redrive_policy_moves_the_original_and_others_are_done() {
     let setup = Setup { visibility_secs: 600, max_receive_count: Some(3), ..Setup::default() };
     let (app, queue, function) = scene(setup).await;
     let batch = queue.batch(&["200 a", "200 b", "422 c", "200 d", "200 e"]).await;
@@ -54,7 +54,7 @@ async fn copying(
 }
 
 #[tokio::test]
-async fn a_copy_with_the_reason_is_in_the_dlq_and_the_original_may_be_deleted() {
+async fn a_copy_with_the_reason_is_in_the_dlq_and_the_original_goes() {
     let queue = LocalQueue::create(Setup::default()).await;
     let (app, function) = copying(&queue, &queue.endpoint_url()).await;
     let batch = queue.batch(&["200 a", "422 b", "503 c"]).await;

@@ -15,7 +15,7 @@ fn long_hidden() -> Setup {
 }
 
 #[tokio::test]
-async fn a_slow_record_is_reported_in_time_and_its_neighbours_are_done_once() {
+async fn a_slow_record_is_listed_in_time_and_others_are_done_once() {
     let (app, queue, function) = scene(long_hidden()).await;
     let batch = queue.batch(&["200 a", "200 b", HANGS, "200 c", "200 d"]).await;
     let slow = &batch[2];
@@ -96,7 +96,7 @@ async fn deadlines_that_are_no_time_of_day_break_nothing() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_has_passed_gives_back_what_is_not_done_at_once() {
+async fn after_a_passed_deadline_undone_messages_return_at_once() {
     let (app, queue, function) = scene(long_hidden()).await;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     for ago in [60, 0] {
@@ -147,7 +147,7 @@ async fn records_run_beside_each_other() {
 }
 
 #[tokio::test]
-async fn the_application_is_told_a_deadline_that_leaves_time_for_the_answer() {
+async fn the_applications_deadline_leaves_time_for_the_response() {
     let (app, queue, function) = scene(long_hidden()).await;
     let batch = queue.batch(&["200 a"]).await;
     let answered = function.invoke(Invocation::new(sqs_event(&batch)).timeout(Duration::from_secs(60))).await;
@@ -161,7 +161,7 @@ async fn the_application_is_told_a_deadline_that_leaves_time_for_the_answer() {
 
 /// Messages that were received before have the queue asked about its redrive policy before they run.
 #[tokio::test]
-async fn a_question_without_an_answer_leaves_jobs_their_time_and_is_not_repeated_at_once() {
+async fn an_unanswered_request_costs_jobs_no_time_and_is_not_repeated() {
     const DESCRIBE: &str = "GetQueueAttributes";
     let (app, queue) = (obedient().await, LocalQueue::create(long_hidden()).await);
     let proxy = Proxy::start(&queue.endpoint_url()).await;

@@ -33,7 +33,7 @@ fn of_group(app: &drumline_tests::App, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_failed_group_is_returned_from_the_failure_on_and_the_others_are_done() {
+async fn a_group_is_returned_from_its_failure_on_and_others_are_done() {
     let (app, queue, function) = scene(fifo()).await;
     let sent =
         ["200 0a", "200 0b", "200 0c", "200 1a", "503 1b", "200 1c", "200 2a", "200 2b", "422 2c", "200 3c"];
@@ -141,7 +141,7 @@ async fn stopping(way: &str) -> (drumline_tests::App, LocalQueue, FunctionProces
 }
 
 #[tokio::test]
-async fn the_whole_batch_stops_at_the_first_failure_where_that_is_asked_for() {
+async fn with_the_setting_the_batch_stops_at_the_first_failure() {
     for failure in ["503 1b", "422 1b"] {
         let (app, queue, function) = stopping("batch").await;
         let records = batch(&queue, &["200 0a", "200 0b", "200 1a", failure, "200 0c", "200 2a"]).await;

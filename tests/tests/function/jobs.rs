@@ -37,7 +37,7 @@ fn thumbnail(folder: &Path) -> String {
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_jobs_are_listed_and_the_jobs_beside_them_are_done() {
+async fn bodies_that_are_not_jobs_are_listed_and_jobs_are_done() {
     let queue = LocalQueue::create(Setup { visibility_secs: 600, ..Setup::default() }).await;
     let (launch, folder) = with_samples(&queue);
     let function = launch.env("DRUMLINE_RETRY", "schedule(90s)").env("DRUMLINE_RETRY_JITTER", "none");

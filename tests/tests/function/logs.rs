@@ -15,7 +15,7 @@ pub(crate) fn field<'a>(entry: &'a Value, name: &str) -> &'a Value {
 }
 
 #[tokio::test]
-async fn every_entry_tells_its_invocation_and_the_first_one_that_it_is_cold() {
+async fn log_entries_have_the_invocation_and_the_cold_start() {
     let (_app, _queue, function) = scene(Setup::default()).await;
     let mut request_ids = Vec::new();
     for _ in 0..3 {

@@ -15,7 +15,7 @@ fn answer(status: u16, headers: &[(&str, &str)], body: &'static str) -> Response
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_invocation_ends_the_process_with_its_reason() {
+async fn an_invalid_invocation_ends_the_process_with_its_reason() {
     const ID: (&str, &str) = ("lambda-runtime-aws-request-id", "r-1");
     const DEADLINE: &str = "lambda-runtime-deadline-ms";
     let table = [
@@ -38,7 +38,7 @@ async fn an_answer_that_is_no_invocation_ends_the_process_with_its_reason() {
 }
 
 #[tokio::test]
-async fn an_environment_that_is_not_lambdas_ends_the_process_with_its_reason() {
+async fn a_foreign_environment_ends_the_process_with_its_reason() {
     let (app, queue) = (obedient().await, LocalQueue::create(Setup::default()).await);
     let launch = FunctionLaunch::forwarding(&app, &queue).without("AWS_LAMBDA_FUNCTION_NAME");
     let (finished, _) = launch.spawn().await.finish().await;

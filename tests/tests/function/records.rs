@@ -128,7 +128,7 @@ fn example() -> Record {
 }
 
 #[tokio::test]
-async fn the_example_of_aws_lambda_events_reaches_the_application_whole() {
+async fn the_aws_lambda_events_example_reaches_the_application_whole() {
     let (app, _queue, function) = scene(Setup::default()).await;
     run(&function, &[example()]).await.expect_all_done();
     let call = app.calls().remove(0);
@@ -145,7 +145,7 @@ async fn the_example_of_aws_lambda_events_reaches_the_application_whole() {
 }
 
 #[tokio::test]
-async fn the_example_response_of_aws_lambda_events_is_what_comes_of_such_a_batch() {
+async fn the_response_equals_the_example_of_aws_lambda_events() {
     let (_app, _queue, function) = scene(Setup::default()).await;
     let batch = [(1, 200), (2, 503), (3, 200), (4, 503), (5, 200)]
         .map(|(id, status)| Record::hand_made(&status.to_string()).with("messageId", format!("id{id}")));

@@ -23,7 +23,7 @@ async fn a_batch_that_went_well_is_an_empty_list() {
 }
 
 #[tokio::test]
-async fn what_failed_is_listed_by_message_id_in_the_order_of_the_records() {
+async fn failed_messages_are_listed_in_the_order_of_the_records() {
     let (app, queue, function) = scene(Setup::default()).await;
     let batch = queue.batch(&["200 a", "503 b", "200 c", "422 d", "200 e", "404 f"]).await;
     let answered = run(&function, &batch).await;

@@ -41,7 +41,7 @@ async fn a_message_that_is_done_is_not_run_again_and_not_listed() {
 }
 
 #[tokio::test]
-async fn a_done_message_comes_back_also_where_its_neighbour_made_an_error_of_the_batch() {
+async fn a_batch_error_redelivers_done_messages_too() {
     let (app, queue) = (obedient().await, LocalQueue::create(Setup::default()).await);
     let launch = FunctionLaunch::forwarding(&app, &queue).env("DRUMLINE_ALL_FAILED", "error");
     let function = launch.spawn().await;

@@ -45,7 +45,7 @@ async fn a_failure_that_cannot_be_listed_is_an_error() {
 }
 
 #[tokio::test]
-async fn it_runs_before_its_neighbours_so_that_an_error_costs_them_nothing() {
+async fn records_without_id_run_first_so_errors_cost_others_nothing() {
     let (app, queue, function) = scene(Setup::default()).await;
     let mut batch = queue.batch(&["200 a", "200 b"]).await;
     batch.insert(1, without_message_id("503 n"));

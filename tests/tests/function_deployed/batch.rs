@@ -71,7 +71,7 @@ async fn a_bad_message_goes_to_the_dlq_alone() {
 }
 
 #[tokio::test]
-async fn a_slow_message_is_reported_before_the_timeout_and_its_neighbours_are_not_run_again() {
+async fn a_slow_message_is_listed_in_time_and_others_run_once() {
     const TIMEOUT_SECS: u8 = 6;
     if !can_deploy() {
         return;

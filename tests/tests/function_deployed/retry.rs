@@ -5,7 +5,7 @@ use std::time::Duration;
 use drumline_tests::{Answer, App, Deployment, Setup, TestQueue, can_deploy, eventually};
 
 #[tokio::test]
-async fn a_retry_waits_for_its_backoff_and_not_for_the_visibility_timeout() {
+async fn a_retry_waits_for_its_backoff_not_the_visibility_timeout() {
     if !can_deploy() {
         return;
     }

@@ -73,7 +73,7 @@ async fn a_panic_fails_its_own_message_only() {
 }
 
 #[tokio::test]
-async fn a_handler_that_cannot_be_stopped_holds_up_neither_the_answer_nor_its_neighbours() {
+async fn an_unstoppable_handler_delays_no_response_and_no_other_job() {
     if !can_deploy() {
         return;
     }

@@ -157,12 +157,12 @@ fn the_items_of_batches_fare_the_same_in_both_hosts() {
 }
 
 #[test]
-fn the_items_of_batches_fare_the_same_in_both_hosts_on_fifo_queues() {
+fn batch_items_have_equal_outcomes_in_both_hosts_on_fifo_queues() {
     same_in_both("jobs.fifo", 200, by_turns);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_functions_batch_has_all_messages_of_its_invocation_and_waits_for_no_others() {
+async fn a_functions_batch_has_exactly_its_invocations_messages() {
     let queue = ModelQueue::new("jobs", VISIBILITY, 3);
     send_rows(&queue, 0..10);
     let seen = Seen::default();
@@ -183,7 +183,7 @@ async fn a_functions_batch_has_all_messages_of_its_invocation_and_waits_for_no_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_of_a_fifo_queue_has_one_message_of_each_group_in_order() {
+async fn a_fifo_batch_has_one_message_of_each_group_in_order() {
     let queue = ModelQueue::new("jobs.fifo", VISIBILITY, 60);
     for number in 0..12 {
         let body = format!(r#"{{"type":"row","payload":{{"number":{number}}}}}"#);

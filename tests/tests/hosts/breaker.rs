@@ -61,7 +61,7 @@ fn limits() -> Limits {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_met_by_the_runs_that_trip_the_breaker_and_by_few_probes() {
+async fn an_outage_meets_only_the_tripping_runs_and_few_probes() {
     let (queue, service) = (ModelQueue::new("jobs", LEASE, 5), Service::default());
     for _ in 0..500 {
         queue.send(r#"{"type":"work","payload":{}}"#, None);

@@ -288,7 +288,7 @@ async fn throttled_deletes_are_tried_again_and_nothing_runs_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deletes_that_fail_for_a_whole_lease_are_made_good_by_the_next_receipt() {
+async fn deletes_that_fail_for_a_lease_succeed_with_the_next_receipt() {
     let (model, diary) = (ModelQueue::new("jobs", LEASE, 50), Diary::default());
     model.failing_deletes.store(12, Ordering::SeqCst);
     model.send(&job("once"), None);
@@ -301,7 +301,7 @@ async fn deletes_that_fail_for_a_whole_lease_are_made_good_by_the_next_receipt()
 }
 
 #[tokio::test(start_paused = true)]
-async fn renewals_that_fail_until_the_lease_is_lost_cancel_the_handler() {
+async fn failed_renewals_cancel_the_handler_when_the_lease_is_lost() {
     let (model, diary) = (ModelQueue::new("jobs", LEASE, 5), Diary::default());
     model.failing_renewals.store(1000, Ordering::SeqCst);
     model.send(&job("slow"), None);

@@ -183,7 +183,7 @@ proptest! {
 }
 
 #[test]
-fn control_characters_and_the_ends_of_planes_pass_as_the_queue_accepts_them() {
+fn control_and_plane_end_characters_pass_as_in_the_queue() {
     let all = (0..=0x9F_u32)
         .chain(0xD7F0..=0xD7FF)
         .chain(0xE000..=0xE00F)

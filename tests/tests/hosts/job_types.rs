@@ -86,7 +86,7 @@ impl Observer for Runs {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_types_code_sets_its_timeout_its_attempts_and_its_waits_in_both_hosts() {
+async fn a_types_code_sets_timeout_attempts_and_waits_in_both_hosts() {
     let wait = |secs| Outcome::RetryAfter(Duration::from_secs(secs));
     // A second after its timeout a handler that does not stop is dropped.
     let quick = |attempt, outcome| ("quick".to_owned(), attempt, 6, outcome);

@@ -37,7 +37,7 @@ impl Queue for Hanging {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_that_begins_after_its_handlers_time_is_over_at_its_end() {
+async fn a_batch_that_starts_after_its_handlers_time_ends_in_time() {
     let model = ModelQueue::new("jobs", LEASE, 5);
     model.send(r#"{"type":"slow","payload":{}}"#, None);
     let messages = model.messages_now(10);

@@ -60,7 +60,7 @@ fn router(seen: &Arc<Seen>) -> Router {
 fn unchanged(_: &mut Policy) {}
 
 #[tokio::test(start_paused = true)]
-async fn two_hundred_jobs_of_one_lock_take_turns_without_waits_and_further_receives() {
+async fn two_hundred_jobs_of_one_lock_run_without_further_receives() {
     let (model, seen) = (ModelQueue::new("jobs", LEASE, 5), Arc::<Seen>::default());
     for number in 0..200 {
         model.send(&job(number, "account:42", 1), None);
@@ -76,7 +76,7 @@ async fn two_hundred_jobs_of_one_lock_take_turns_without_waits_and_further_recei
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lock_that_is_held_for_minutes_costs_a_receive_a_minute_and_keeps_no_place() {
+async fn a_lock_held_for_minutes_costs_a_receive_a_minute_and_no_slot() {
     let (model, seen) = (ModelQueue::new("jobs", LEASE, 100), Arc::<Seen>::default());
     for number in 0..4 {
         model.send(&job(number, "account:42", 240_000), None);

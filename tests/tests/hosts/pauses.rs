@@ -228,7 +228,7 @@ async fn no_message_is_received_while_the_store_is_down() {
 
 /// A claim lasts 27 s under this lease, and would have expired.
 #[tokio::test(start_paused = true)]
-async fn a_job_that_is_done_in_an_outage_is_marked_after_it_and_runs_once() {
+async fn a_job_done_in_an_outage_is_marked_after_it_and_runs_once() {
     for outage in [15, 45, 90, 600].map(Duration::from_secs) {
         let site = Site { takes: Duration::from_secs(5), ..Site::new(StoreOutage::Retry) };
         let (first, second) = (site.consumer(), site.consumer());
@@ -247,7 +247,7 @@ async fn a_job_that_is_done_in_an_outage_is_marked_after_it_and_runs_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_is_done_in_an_outage_is_deleted_by_a_stop_all_the_same() {
+async fn a_job_done_in_an_outage_is_deleted_at_a_stop() {
     let site = Site { takes: Duration::from_secs(5), ..Site::new(StoreOutage::Retry) };
     let consumer = site.consumer();
     site.send(3);

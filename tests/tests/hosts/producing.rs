@@ -83,7 +83,7 @@ async fn a_fifo_queue_numbers_jobs_and_drops_what_has_an_id_again() {
 }
 
 #[tokio::test]
-async fn jobs_of_several_types_and_queues_are_packed_and_answered_in_order() {
+async fn jobs_of_several_queues_are_packed_and_answered_in_order() {
     #[derive(Serialize, Deserialize)]
     struct Mail {}
     impl Job for Mail {
@@ -219,7 +219,7 @@ fn draft(fifo: bool) -> impl Strategy<Value = Draft> {
 }
 
 #[test]
-fn what_can_be_prepared_is_taken_by_the_queue_and_read_by_workers() {
+fn prepared_messages_are_accepted_by_queues_and_read_by_workers() {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let _entered = runtime.enter();

@@ -85,7 +85,7 @@ async fn after_a_lost_answer_a_fifo_queue_has_each_job_once() {
 }
 
 #[tokio::test]
-async fn after_a_lost_answer_a_standard_queue_may_have_a_job_twice_by_one_id() {
+async fn after_a_lost_response_a_job_may_be_queued_twice_with_one_id() {
     let (queue, proxy, producer) = start(false).await;
     proxy.fail(SEND, Fault::AnswerLost, 1);
     let receipt = producer.send(&note("twice")).await.unwrap();
@@ -128,7 +128,7 @@ async fn what_sqs_does_not_let_in_can_be_sent_later() {
 }
 
 #[tokio::test]
-async fn in_a_fifo_queue_no_job_overtakes_one_of_its_group_that_was_not_sent() {
+async fn no_job_overtakes_an_unsent_one_of_its_fifo_group() {
     let (queue, proxy, producer) = start(true).await;
     proxy.fail(SEND, Fault::EntriesRefused, 1);
     // Ten of the group a, which are refused, then three of each.
@@ -152,7 +152,7 @@ async fn in_a_fifo_queue_no_job_overtakes_one_of_its_group_that_was_not_sent() {
 }
 
 #[tokio::test]
-async fn in_a_fifo_queue_an_overtaken_job_is_reported_and_not_put_behind_its_group() {
+async fn an_overtaken_fifo_job_is_reported_and_not_sent_behind_others() {
     let (queue, proxy, producer) = start(true).await;
     proxy.fail(SEND, Fault::FirstEntryFails, 1);
     let all = (0..12).map(|n| producer.send(&note(format!("{n}"))).group("g"));

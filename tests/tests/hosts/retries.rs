@@ -57,7 +57,7 @@ async fn done_after(outage: Duration, max_receive_count: u32, model: &ModelQueue
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_outage_kills_no_message_and_is_over_within_a_minute_of_its_end() {
+async fn jobs_recover_within_a_minute_of_a_short_outage() {
     for max_receive_count in [5, 6, 8, 10, 100] {
         let model = ModelQueue::new("jobs", LEASE, max_receive_count);
         let done = done_after(OUTAGE, max_receive_count, &model).await;

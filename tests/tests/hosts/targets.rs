@@ -54,7 +54,7 @@ impl Target {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_of_an_hour_costs_messages_one_receive_and_no_attempt() {
+async fn an_outage_of_an_hour_costs_one_receive_and_no_attempt() {
     let (queue, target) = (ModelQueue::new("jobs", LEASE, MAX_RECEIVE_COUNT), Target::default());
     target.is_down.store(true, Ordering::SeqCst);
     let consumer = Consumer::start(&queue, target.router(), |_| {});

@@ -102,7 +102,7 @@ async fn a_noisy_tenant_leaves_room_for_a_quiet_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_backlog_of_one_tenant_is_done_within_its_share_and_kills_no_message() {
+async fn a_tenants_backlog_is_done_in_its_share_without_dead_letters() {
     let (queue, seen) = (ModelQueue::new("jobs", LEASE, 5), Arc::<Seen>::default());
     send(&queue, Some("noisy"), 500);
     send(&queue, Some("quiet"), 10);

@@ -103,7 +103,7 @@ fn send(queue: &ModelQueue, job_type: &str, count: usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_most_those_that_run_and_a_probe_reach_a_service_that_asks_for_a_pause() {
+async fn a_throttling_service_gets_only_running_jobs_and_a_probe() {
     let (queue, provider) = (ModelQueue::new("jobs", LEASE, MAX_RECEIVE_COUNT), Provider::new(50, true));
     send(&queue, "mail", 300);
     let consumer = Consumer::start(&queue, provider.router(), slots);

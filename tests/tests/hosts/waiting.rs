@@ -94,7 +94,7 @@ async fn what_waits_is_counted_announced_once_and_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_type_is_closed_and_a_worker_that_stops_shows_nothing_waiting() {
+async fn a_paused_type_is_closed_and_a_stopped_worker_shows_no_waits() {
     let (_model, consumer, limits, _) = start(4);
     sleep(Duration::from_secs(1)).await;
     limits.set_orders("slow", TypeOrders { is_paused: true, ..TypeOrders::default() });

@@ -57,7 +57,7 @@ async fn the_projects_own_templates_are_well() {
 }
 
 #[tokio::test]
-async fn an_environment_that_the_runtime_would_refuse_is_found_in_its_template() {
+async fn doctor_finds_an_invalid_environment_in_a_template() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("worker.yaml");
     let text = std::fs::read_to_string(infra("cloudformation/worker-fargate.yaml")).unwrap();

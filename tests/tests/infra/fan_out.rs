@@ -100,7 +100,7 @@ async fn a_type_in_several_lists_runs_once_in_each_of_their_queues() {
 }
 
 #[tokio::test]
-async fn types_in_an_attribute_choose_the_queues_of_bodies_that_are_no_json() {
+async fn type_attributes_choose_the_queues_of_bodies_without_json() {
     let stack = Stack::deploy("fan-out.yaml", &[&LISTS[..], &[("FilterOn", "attribute")]].concat()).await;
     let queues = three_queues(&stack);
     let app = App::always_ok().await;

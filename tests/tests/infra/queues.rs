@@ -122,7 +122,7 @@ async fn queues_of(name: &str) -> Vec<String> {
 
 /// LocalStack can show that nothing is left to be in the way; that AWS refuses to make a queue that is there, it cannot.
 #[tokio::test]
-async fn a_failed_first_deployment_can_be_repeated_under_the_same_name() {
+async fn a_failed_first_deployment_can_be_repeated_with_its_name() {
     for (template, parameters, queues) in [
         ("queue.yaml", &[][..], 2),
         ("queue-fifo.yaml", &[("DeadLetterBreaksOrder", "accepted")], 2),

@@ -9,7 +9,7 @@ const DYNAMODB: &str = "DRUMLINE_TEST_DYNAMODB";
 
 /// The table that the template makes, a worker that uses it by the stack's output, and an operator after the worker's end.
 #[tokio::test]
-async fn the_table_of_a_stack_has_the_reasons_after_the_worker_is_gone() {
+async fn a_stacks_table_keeps_the_reasons_after_its_worker() {
     let Some(endpoint) = shared_store(DYNAMODB) else { return };
     for (template, parameters) in [
         ("queue.yaml", &[][..]),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use drumline_tests::{Answer, App, Launch, LocalQueue, Setup, eventually};
 
 #[tokio::test]
-async fn the_default_backoff_fits_the_redrive_policy_and_is_shown_at_the_start() {
+async fn the_default_backoff_fits_the_redrive_policy_and_is_logged() {
     let app = App::start(async |_| Answer::status(503)).await;
     let setup = Setup { max_receive_count: Some(3), visibility_secs: 30, ..Setup::default() };
     let queue = LocalQueue::create(setup).await;

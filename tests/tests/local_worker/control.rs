@@ -207,7 +207,7 @@ async fn a_job_that_waits_for_ten_minutes_is_tried_now() {
 }
 
 #[tokio::test]
-async fn a_cancelled_job_does_not_run_any_more_and_goes_to_the_dlq_with_the_reason() {
+async fn a_cancelled_job_moves_to_the_dlq_with_the_reason() {
     let setup = || Setup { max_receive_count: Some(3), ..Setup::default() };
     let forever = App::start(async |_| {
         std::future::pending::<()>().await;

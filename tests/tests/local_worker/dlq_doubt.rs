@@ -7,7 +7,7 @@ use serde_json::json;
 use super::dlq_replay::{bury, replay, result};
 
 #[tokio::test]
-async fn a_changed_letter_whose_job_is_done_since_is_deleted_and_not_sent_again() {
+async fn a_changed_letter_whose_job_is_done_since_is_deleted() {
     const LETTERS: usize = 8;
     let queue = LocalQueue::create(Setup { max_receive_count: Some(1), ..Setup::default() }).await;
     for n in 0..LETTERS {
@@ -84,7 +84,7 @@ pub(super) async fn run(
 }
 
 #[tokio::test]
-async fn a_batch_whose_answer_is_lost_is_sent_once_more_and_no_further_one_is() {
+async fn a_batch_with_a_lost_response_is_sent_only_once_more() {
     const LETTERS: usize = 30;
     let (queue, proxy, folder) = behind_a_proxy(false, LETTERS).await;
     proxy.fail("SendMessageBatch", Fault::AnswerLost, 1);
@@ -110,7 +110,7 @@ async fn a_batch_whose_answer_is_lost_is_sent_once_more_and_no_further_one_is() 
 }
 
 #[tokio::test]
-async fn letters_that_sqs_has_confirmed_are_not_sent_again_with_the_rest_of_their_batch() {
+async fn confirmed_letters_are_not_sent_again_with_their_batch() {
     const LETTERS: usize = 10;
     let (queue, proxy, folder) = behind_a_proxy(false, LETTERS).await;
     // The pace allows a whole batch after a pause.
@@ -143,7 +143,7 @@ async fn a_batch_that_was_not_sent_is_not_in_doubt() {
 }
 
 #[tokio::test]
-async fn a_batch_whose_answer_was_lost_stays_in_doubt_whatever_fails_after_it() {
+async fn a_batch_with_a_lost_response_stays_in_doubt_after_errors() {
     const LETTERS: usize = 10;
     let (queue, proxy, folder) = behind_a_proxy(true, LETTERS).await;
     proxy.fail("SendMessageBatch", Fault::AnswerLost, 1);
@@ -158,7 +158,7 @@ async fn a_batch_whose_answer_was_lost_stays_in_doubt_whatever_fails_after_it() 
 }
 
 #[tokio::test]
-async fn a_fifo_queue_drops_what_is_sent_again_since_its_answer_was_lost() {
+async fn a_fifo_queue_drops_repeats_after_a_lost_response() {
     let (queue, proxy, folder) = behind_a_proxy(true, 20).await;
     proxy.fail("SendMessageBatch", Fault::AnswerLost, 3);
     let finished = run(&queue, &proxy, &folder, &["--yes", "--no-check"]).await;
@@ -167,7 +167,7 @@ async fn a_fifo_queue_drops_what_is_sent_again_since_its_answer_was_lost() {
 }
 
 #[tokio::test]
-async fn an_undo_sends_what_is_left_of_a_batch_whose_answer_is_lost_once_more() {
+async fn an_undo_repeats_the_rest_of_a_batch_with_a_lost_response() {
     const LETTERS: usize = 10;
     let (queue, proxy, folder) = behind_a_proxy(false, LETTERS).await;
     let dlq = async |args: &[&str]| {

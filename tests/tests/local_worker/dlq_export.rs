@@ -131,7 +131,7 @@ async fn a_letter_is_deleted_once_its_line_is_on_disk_and_others_stay() {
 }
 
 #[tokio::test]
-async fn an_export_that_was_killed_is_continued_without_a_loss_or_a_double() {
+async fn a_killed_export_resumes_without_a_loss_or_a_duplicate() {
     let queue = dead(30).await;
     let before = ids(&queue.dead());
     let folder = tempfile::tempdir().unwrap();
@@ -292,7 +292,7 @@ async fn throttled_and_lost_calls_are_repeated() {
 }
 
 #[tokio::test]
-async fn a_signal_ends_an_export_with_whole_lines_and_releases_the_letters() {
+async fn a_signal_ends_an_export_with_whole_lines_and_a_release() {
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let queue = dead(12).await;
         let before = ids(&queue.dead());

@@ -121,7 +121,7 @@ async fn an_edit_of_one_letter_fixes_those_of_its_type_and_reason() {
 }
 
 #[tokio::test]
-async fn a_job_without_an_id_keeps_that_of_its_message_wherever_there_is_room() {
+async fn a_job_without_id_keeps_its_message_id_if_there_is_room() {
     let queue = buried(Setup::default(), |queue| {
         let send = |body: &str, attributes: usize| {
             let names = (0..attributes).map(|n| (format!("a{n}"), MessageAttributeValue::number("1")));

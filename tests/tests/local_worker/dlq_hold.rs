@@ -13,7 +13,7 @@ pub(super) fn send_others(queue: &LocalQueue, letters: usize) {
 }
 
 #[tokio::test]
-async fn letters_whose_hold_ends_before_their_turn_are_sent_all_the_same() {
+async fn letters_whose_hold_ends_before_their_turn_are_still_sent() {
     let queue = buried(Setup::default(), |queue| (0..13).for_each(|n| drop(queue.send(&job(n))))).await;
     let folder = tempfile::tempdir().unwrap();
     // Half of the hold is the margin: after 5 s those that wait are released.

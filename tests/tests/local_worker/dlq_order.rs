@@ -16,7 +16,7 @@ fn order(queue: &LocalQueue) -> Vec<usize> {
 }
 
 #[tokio::test]
-async fn letters_behind_one_that_sqs_refuses_stay_until_a_resume_sends_it_before_them() {
+async fn letters_behind_a_refused_one_wait_until_it_is_sent() {
     let queue = buried(Setup { fifo: true, ..Setup::default() }, |queue| {
         (0..LETTERS).for_each(|n| drop(queue.send_grouped(&n.to_string(), "g")));
     })

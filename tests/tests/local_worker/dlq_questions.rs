@@ -84,7 +84,7 @@ async fn a_signal_ends_a_question_and_nothing_is_sent_or_deleted() {
 }
 
 #[tokio::test]
-async fn an_action_is_aborted_or_interrupted_while_it_asks_about_its_first_letters() {
+async fn an_action_can_be_aborted_during_its_first_look_ups() {
     let state = tempfile::tempdir().unwrap();
     let question = "Continue with the rest?";
     for (name, is_abort, expected) in [("one", true, (1, "aborted")), ("two", false, (143, "interrupted"))] {

@@ -59,7 +59,7 @@ async fn each_missing_permission_is_named_before_anything_is_lost() {
 }
 
 #[tokio::test]
-async fn a_replay_stops_if_the_histories_that_its_filter_needs_are_lost() {
+async fn a_replay_stops_if_its_filters_histories_are_lost() {
     let queue = buried(60).await;
     let folder = tempfile::tempdir().unwrap();
     let asked = std::sync::atomic::AtomicUsize::new(0);
@@ -99,7 +99,7 @@ async fn a_lost_answer_leaves_the_letter_to_the_resumed_replay() {
 }
 
 #[tokio::test]
-async fn letters_that_were_sent_are_deleted_by_a_resume_that_may_send_no_more() {
+async fn a_resume_at_its_limit_deletes_letters_already_sent() {
     let queue = buried(8).await;
     let folder = tempfile::tempdir().unwrap();
     let proxy = Proxy::start(&queue.endpoint_url()).await;
@@ -131,7 +131,7 @@ async fn letters_that_were_sent_are_deleted_by_a_resume_that_may_send_no_more() 
 }
 
 #[tokio::test]
-async fn letters_that_sqs_refuses_give_their_places_in_a_canary_to_others() {
+async fn refused_letters_leave_their_canary_places_to_others() {
     let (queue, worker, addr) = with_worker(30, 200).await;
     let folder = tempfile::tempdir().unwrap();
     let proxy = Proxy::start(&queue.endpoint_url()).await;
@@ -147,7 +147,7 @@ async fn letters_that_sqs_refuses_give_their_places_in_a_canary_to_others() {
 }
 
 #[tokio::test]
-async fn a_letter_goes_only_to_a_queue_of_its_dlq_or_to_the_one_that_is_named() {
+async fn letters_are_sent_only_to_sources_of_their_dlq_or_by_name() {
     let queue = buried(1).await;
     let dlq = queue.url.replace("/jobs", "/jobs-dlq");
     let other = queue.endpoint().create_queue("other", &[]).unwrap();
@@ -222,7 +222,7 @@ async fn a_full_disk_stops_it_before_the_send() {
 }
 
 #[tokio::test]
-async fn two_operators_without_a_shared_store_share_the_letters_and_not_a_journal() {
+async fn operators_without_a_shared_store_share_letters_not_journals() {
     let queue = buried(200).await;
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let one = replay(&queue, folder.path(), &["--yes", "--name", "one", "--rate", "400/s"]).spawn();

@@ -58,7 +58,7 @@ pub(super) fn bodies(queue: &LocalQueue) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn letters_go_back_to_their_queue_and_the_others_stay_as_they_were() {
+async fn matching_letters_return_to_their_queue_and_others_stay() {
     let queue = buried(Setup::default(), |queue| {
         (0..25).for_each(|n| drop(queue.send(&job(n))));
         queue.send(r#"{"type":"other","jobId":"o-1","payload":{}}"#);
@@ -114,7 +114,7 @@ async fn nothing_is_sent_if_another_number_matches_or_in_a_dry_run() {
 }
 
 #[tokio::test]
-async fn killed_at_random_points_and_resumed_every_letter_is_sent_and_nearly_all_once() {
+async fn a_replay_killed_at_random_sends_every_letter_mostly_once() {
     const LETTERS: usize = 400;
     const KILLS: usize = 5;
     let queue = buried(Setup::default(), |queue| {
@@ -309,7 +309,7 @@ async fn sqs_moves_letters_by_itself_and_is_stopped_by_cancel() {
 }
 
 #[tokio::test]
-async fn an_interrupted_replay_releases_what_it_holds_and_says_how_to_continue() {
+async fn an_interrupted_replay_releases_letters_and_can_be_resumed() {
     let queue = buried(Setup::default(), |queue| (0..300).for_each(|n| drop(queue.send(&job(n))))).await;
     let folder = tempfile::tempdir().unwrap();
     for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
@@ -336,7 +336,7 @@ async fn an_interrupted_replay_releases_what_it_holds_and_says_how_to_continue()
 }
 
 #[tokio::test]
-async fn a_filter_that_matches_nothing_says_how_many_letters_it_was_asked_about() {
+async fn a_filter_without_a_match_reports_the_number_of_letters() {
     let queue = buried(Setup::default(), |queue| (0..12).for_each(|n| drop(queue.send(&job(n))))).await;
     let folder = tempfile::tempdir().unwrap();
     for flag in ["--yes", "--dry-run"] {
@@ -349,7 +349,7 @@ async fn a_filter_that_matches_nothing_says_how_many_letters_it_was_asked_about(
 }
 
 #[tokio::test]
-async fn letters_behind_one_that_a_change_does_not_apply_to_stay_with_it() {
+async fn letters_behind_an_inapplicable_one_stay_with_it() {
     let body = |n: usize| format!(r#"{{"type":"mail.test","jobId":"j-{n}","payload":{{"n":{n}}}}}"#);
     let setup = || Setup { fifo: true, ..Setup::default() };
     for consent in [&["--yes"][..], &["--expect", "10"]] {

@@ -35,7 +35,7 @@ async fn a_replay_whose_letters_die_again_ends_with_an_error() {
 }
 
 #[tokio::test]
-async fn letters_that_die_again_are_counted_although_all_letters_have_been_received() {
+async fn letters_that_die_again_after_all_receives_are_counted() {
     for limit in [None, Some("60")] {
         let (queue, worker, _) = with_worker(60, 422).await;
         let folder = tempfile::tempdir().unwrap();
@@ -97,7 +97,7 @@ async fn a_replay_of_some_letters_looks_for_them_before_it_ends() {
 }
 
 #[tokio::test]
-async fn letters_that_die_after_the_holds_of_others_have_ended_stop_a_replay() {
+async fn letters_that_die_after_the_holds_end_stop_a_replay() {
     const LETTERS: usize = 50;
     let queue = buried(Setup::default(), |queue| {
         send_others(queue, 400);

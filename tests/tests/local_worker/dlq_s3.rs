@@ -86,7 +86,7 @@ async fn nothing_is_deleted_that_s3_has_refused() {
 }
 
 #[tokio::test]
-async fn letters_whose_hold_ends_while_their_object_is_sent_are_received_again_and_deleted() {
+async fn letters_whose_hold_ends_during_an_upload_are_still_deleted() {
     let queue =
         LocalQueue::create(Setup { fifo: true, max_receive_count: Some(1), ..Setup::default() }).await;
     queue.bury((0..25).map(|n| SendMessage {

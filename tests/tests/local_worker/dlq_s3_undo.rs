@@ -86,7 +86,7 @@ fn result(finished: &Finished) -> Value {
 const EXPORT: [&str; 5] = ["export", "s3://archive/dead/jobs", "--name", "INC-42", "--output=json"];
 
 #[tokio::test]
-async fn an_export_continues_with_its_next_object_and_its_letters_come_back() {
+async fn an_export_resumes_at_its_next_object_and_can_be_undone() {
     let world = World::new(10).await;
     world.run(&EXPORT, 0).await;
     let undo = ["undo", "INC-42", "--yes", "--output=json"];
@@ -156,7 +156,7 @@ async fn a_killed_export_is_continued_and_nothing_is_written_twice() {
 }
 
 #[tokio::test]
-async fn letters_that_were_exported_and_not_deleted_do_not_come_back_twice() {
+async fn an_undo_skips_exported_letters_that_were_not_deleted() {
     let world = World::new(10).await;
     world.run(&[&EXPORT[..], &["--delete"]].concat(), 0).await;
     world.queue.bury((10..15).map(letter));

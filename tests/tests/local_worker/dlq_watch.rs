@@ -127,7 +127,7 @@ async fn an_archive_has_each_letter_once_and_is_continued() {
 }
 
 #[tokio::test]
-async fn wrong_targets_and_templates_are_refused_before_anything_is_asked() {
+async fn invalid_targets_and_templates_are_refused_before_requests() {
     let queue = queue().await;
     let table = [
         (vec!["--alert", "mail:me"], "--alert must be the URL of a webhook"),

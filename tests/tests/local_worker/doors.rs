@@ -28,7 +28,7 @@ async fn show(addr: SocketAddr, token: &[(&str, &str)]) -> Finished {
 }
 
 #[tokio::test]
-async fn jobs_are_shown_beyond_loopback_only_with_a_token_or_permission() {
+async fn jobs_are_shown_outside_loopback_only_with_token_or_setting() {
     let (queue, app) = (queue().await, App::always_ok().await);
     let (closed, addr) = worker(&queue, &app, &[]).await;
     assert!(!closed.logged_beginning("the HTTP endpoint is reachable beyond the loopback").is_empty());

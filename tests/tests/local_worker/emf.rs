@@ -37,7 +37,7 @@ fn sum_of(metrics: &[EmfMetric], name: &str, labels: &[(String, String)]) -> f64
 }
 
 #[tokio::test]
-async fn metrics_are_written_every_minute_and_at_the_end_and_add_up_to_those_of_the_endpoint() {
+async fn written_metrics_add_up_to_those_of_the_endpoint() {
     let (app, queue) = (obedient().await, LocalQueue::create(Setup::default()).await);
     let worker = Launch::on(&queue)
         .env("DRUMLINE_EMF", "on")
@@ -163,7 +163,7 @@ async fn a_standard_output_without_a_reader_stops_nothing() {
 }
 
 #[tokio::test]
-async fn a_standard_output_that_is_full_delays_neither_jobs_nor_the_end() {
+async fn a_full_standard_output_delays_neither_jobs_nor_the_end() {
     let (app, queue) = (obedient().await, LocalQueue::create(Setup::default()).await);
     let worker = Launch::on(&queue)
         .env("DRUMLINE_EMF", "on")

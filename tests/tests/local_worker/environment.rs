@@ -71,7 +71,7 @@ async fn a_wrong_value_is_an_initialisation_error_of_a_function() {
 }
 
 #[tokio::test]
-async fn a_misspelt_name_is_a_warning_of_a_function_and_fails_no_batch() {
+async fn a_function_warns_of_a_misspelt_name_and_fails_no_batch() {
     let (app, queue) = (App::always_ok().await, LocalQueue::create(Setup::default()).await);
     let mut launch = FunctionLaunch::forwarding(&app, &queue);
     for (name, value, _) in MISSPELT {
@@ -97,7 +97,7 @@ async fn a_misspelt_name_is_a_warning_of_a_function_and_fails_no_batch() {
 }
 
 #[tokio::test]
-async fn without_anything_to_run_no_message_is_touched_and_both_ways_out_are_said() {
+async fn without_handlers_no_message_is_touched_and_advice_is_given() {
     let queue = LocalQueue::create(Setup::default()).await;
     let proxy = Proxy::start(&queue.endpoint_url()).await;
     let id = queue.send(r#"{"type":"email.send","payload":{}}"#);

@@ -11,7 +11,7 @@ async fn gate(url: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_backlog_closes_the_gate_and_a_queue_that_waits_too_long_too() {
+async fn a_backlog_or_too_old_messages_close_the_gate() {
     let queue = LocalQueue::create(Setup { visibility_secs: 30, ..Setup::default() }).await;
     let app = App::start(|_| async { Answer::status(503) }).await;
     for n in 0..30 {

@@ -38,7 +38,7 @@ in_each_language! {
     typed_jobs_arrive_as_they_were_written
     a_job_is_run_by_the_handler_of_its_type
     entries_that_fail_are_sent_once_by_retries
-    a_partial_failure_names_each_job_and_its_entries_can_be_sent_again
+    a_partial_failures_entries_can_be_sent_again
     an_error_that_stays_ends_the_call_and_names_all_jobs
     errors_that_pass_are_retried
     a_lost_answer_makes_no_second_message_on_a_fifo_queue
@@ -188,7 +188,7 @@ async fn entries_that_fail_are_sent_once_by_retries(programs: &Programs) {
     assert_eq!(setting.batches(), [10, 5, 2, 1, 10, 5, 2, 1, 5, 2, 1]);
 }
 
-async fn a_partial_failure_names_each_job_and_its_entries_can_be_sent_again(programs: &Programs) {
+async fn a_partial_failures_entries_can_be_sent_again(programs: &Programs) {
     let setting = Setting::new(false).await;
     setting.proxy.pass(SEND, 1);
     setting.proxy.fail(SEND, Fault::EntriesRefused, 1);

@@ -145,7 +145,7 @@ async fn until_watched(worker: &Worker) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_watch_calls_the_hook_for_a_letter_that_no_worker_has_buried() {
+async fn the_watch_calls_the_hook_for_letters_no_worker_reported() {
     let (queue, folder) = (LocalQueue::create(setup(1)).await, tempfile::tempdir().unwrap());
     let worker = launch(&queue, folder.path()).without("DRUMLINE_STORE_URL").spawn();
     until_watched(&worker).await;

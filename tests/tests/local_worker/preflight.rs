@@ -104,7 +104,7 @@ async fn a_queue_that_is_missing_or_out_of_reach_fails() {
 }
 
 #[tokio::test]
-async fn an_application_that_is_away_and_a_queue_without_a_dlq_are_named() {
+async fn a_missing_application_and_a_queue_without_a_dlq_are_named() {
     let queue = queue(None).await;
     let launch = check(&queue, &queue.endpoint_url())
         .env("DRUMLINE_FORWARD_TO", &format!("http://user:s3cret@{}/", free_address()));

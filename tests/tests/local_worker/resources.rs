@@ -86,7 +86,7 @@ fn most_receives(queue: &LocalQueue, ids: &[String]) -> u32 {
 }
 
 #[tokio::test]
-async fn a_handlers_lack_of_descriptors_is_a_pause_that_costs_no_receive() {
+async fn a_handlers_lack_of_descriptors_pauses_without_a_receive() {
     let queue = queue().await;
     let mut scarce = Scarce::start(&queue, |launch| launch).await;
     scarce.take_descriptors().await;
@@ -105,7 +105,7 @@ async fn a_handlers_lack_of_descriptors_is_a_pause_that_costs_no_receive() {
 }
 
 #[tokio::test]
-async fn forward_mode_without_descriptors_for_connections_is_paused_too() {
+async fn forward_mode_pauses_without_descriptors_for_connections() {
     let (answer, wanted) = watch::channel(false);
     let app = App::start(move |_| {
         let mut wanted = wanted.clone();

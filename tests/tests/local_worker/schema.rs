@@ -51,7 +51,7 @@ impl Documents {
 }
 
 #[tokio::test]
-async fn the_contract_has_each_type_with_the_schemas_of_all_its_versions() {
+async fn the_contract_has_each_type_with_all_versions_schemas() {
     let contract = contract().await;
     let types: Vec<_> = contract.types().iter().map(|of| (&*of.name, of.versions.len())).collect();
     let expected = [
@@ -153,7 +153,7 @@ async fn what_breaks_is_told_with_its_place_and_the_way_around_it() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_compared_is_not_compatible_unless_that_is_allowed() {
+async fn incomparable_changes_are_incompatible_unless_allowed() {
     let folder = Documents::new();
     let mut old = document(1, &["to"]);
     old["types"][0]["versions"][0]["schema"] = Value::Null;

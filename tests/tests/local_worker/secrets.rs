@@ -38,7 +38,7 @@ fn with_secrets(launch: Launch, forward_to: &str) -> Launch {
 }
 
 #[tokio::test]
-async fn no_output_of_a_running_worker_or_of_its_commands_holds_a_secret() {
+async fn no_output_of_a_worker_or_its_commands_has_a_secret() {
     let app = App::start(async |call| match call.receive_count {
         1 => Answer::status(503).body(&format!("cannot log in with password={SENT}")),
         _ => Answer::status(422).body(&format!("Authorization: Bearer {SENT}")),

@@ -89,7 +89,7 @@ async fn rows_of_csv_become_jobs_and_rows_that_are_wrong_are_left() {
 }
 
 #[tokio::test]
-async fn a_send_that_is_killed_three_times_sends_every_line_and_doubles_have_the_same_id() {
+async fn a_thrice_killed_send_sends_all_lines_with_stable_ids() {
     const LINES: usize = 5_000;
     const KILLS: usize = 3;
     let (queue, folder) = (queue(false).await, tempfile::tempdir().unwrap());
@@ -128,7 +128,7 @@ async fn a_send_that_is_killed_three_times_sends_every_line_and_doubles_have_the
 }
 
 #[tokio::test]
-async fn a_killed_send_to_a_fifo_queue_sends_each_line_once_and_in_order() {
+async fn a_killed_send_to_a_fifo_queue_sends_lines_once_in_order() {
     const LINES: usize = 1_000;
     let (queue, folder) = (queue(true).await, tempfile::tempdir().unwrap());
     let lines = (0..LINES).map(|n| format!("{}\n", json!({ "n": n, "tenant": format!("t{}", n % 7) })));
@@ -188,7 +188,7 @@ async fn a_file_or_a_command_that_has_changed_is_not_resumed() {
 }
 
 #[tokio::test]
-async fn whole_jobs_of_a_file_keep_their_bytes_and_those_without_an_id_get_one() {
+async fn whole_jobs_of_a_file_keep_their_bytes_and_get_missing_ids() {
     let (queue, folder) = (queue(false).await, tempfile::tempdir().unwrap());
     let with_id = r#"{"type":"no.handler", "jobId":"j-1","payload":{"a": 1.0}}"#;
     let without = r#"{"type":"no.handler",  "payload":{"a": 2.0}}"#;
@@ -276,7 +276,7 @@ async fn wrong_usage_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_quote_that_is_not_closed_ends_standard_input_after_the_rows_before_it() {
+async fn an_open_quote_ends_standard_input_after_earlier_rows() {
     let queue = queue(false).await;
     let input = format!("id,name\n1,a\n2,b\n5,\"x5\n{}", "6,c\n".repeat(200));
     let args = ["--type", "no.handler", "--format", "csv"];
@@ -290,7 +290,7 @@ async fn a_quote_that_is_not_closed_ends_standard_input_after_the_rows_before_it
 }
 
 #[tokio::test]
-async fn a_job_id_that_comes_twice_is_refused_and_so_is_the_header_once_more() {
+async fn a_repeated_job_id_and_a_repeated_header_are_refused() {
     let (queue, folder) = (queue(false).await, tempfile::tempdir().unwrap());
     let csv = file(folder.path(), "a.csv", "key,id,n\nk,a,1\nkey,id,n\nk,a,2\nk,b,1234567890123456\n");
     let args = ["--type", "no.handler", "--column", "jobId=id", "--column", "idempotencyKey=key"];
@@ -329,7 +329,7 @@ async fn a_job_id_that_comes_twice_is_refused_and_so_is_the_header_once_more() {
 }
 
 #[tokio::test]
-async fn each_type_goes_to_its_own_queue_and_a_send_to_several_is_resumed() {
+async fn types_go_to_their_own_queues_and_such_a_send_resumes() {
     let (queue, folder) = (queue(false).await, tempfile::tempdir().unwrap());
     let mail = queue.endpoint().create_queue("mail.fifo", &[("FifoQueue", "true")]).unwrap();
     let config = file(
@@ -377,7 +377,7 @@ async fn each_type_goes_to_its_own_queue_and_a_send_to_several_is_resumed() {
 }
 
 #[tokio::test]
-async fn what_is_beside_the_payload_is_noted_once_and_an_error_has_its_column() {
+async fn extra_fields_are_noted_once_and_errors_have_their_column() {
     let (queue, folder) = (queue(false).await, tempfile::tempdir().unwrap());
     let job = r#"{"type":"no.handler","payload":1,"group":"g"}"#;
     let lines = file(folder.path(), "a.jsonl", &format!("{job}\n{job}\n{{nope\n"));
@@ -392,7 +392,7 @@ async fn what_is_beside_the_payload_is_noted_once_and_an_error_has_its_column() 
 }
 
 #[tokio::test]
-async fn the_summary_counts_sent_jobs_if_the_reader_of_the_ids_has_left() {
+async fn the_summary_counts_jobs_after_the_reader_of_ids_has_left() {
     let (queue, folder) = (queue(false).await, tempfile::tempdir().unwrap());
     let lines = file(folder.path(), "jobs.jsonl", &jobs(25));
     let finished = send(&queue, &lines, &["--type", "no.handler"]).without_reader().finish().await;

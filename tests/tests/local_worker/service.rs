@@ -111,7 +111,7 @@ fn expect(finished: &Finished, status: i32, words: &[&str]) {
 }
 
 #[tokio::test]
-async fn the_factory_runs_once_where_handlers_run_and_the_hook_after_the_last_job() {
+async fn the_factory_runs_once_and_the_hook_after_the_last_job() {
     let database =
         Database::start(|line| if line == "order slow" { Manner::Waits } else { Manner::Answers }).await;
     let queue = LocalQueue::create(Setup::default()).await;
@@ -143,7 +143,7 @@ async fn a_line_for_people_names_the_job_too() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_factory_ends_the_start_with_its_causes_and_without_secrets() {
+async fn a_factory_error_ends_the_start_with_causes_without_secrets() {
     let queue = LocalQueue::create(Setup::default()).await;
     let proxy = Proxy::start(&queue.endpoint_url()).await;
     let id = queue.send(&order("a"));
@@ -159,7 +159,7 @@ async fn an_error_of_the_factory_ends_the_start_with_its_causes_and_without_secr
 }
 
 #[tokio::test]
-async fn wrong_settings_are_reported_with_those_that_the_factory_reads_and_nothing_is_waited_for() {
+async fn invalid_settings_include_the_factorys_without_a_wait() {
     let database = Database::start(|_| Manner::Waits).await;
     let queue = LocalQueue::create(Setup::default()).await;
     let launch = || worker(&queue, &database.addr).env("DRUMLINE_CONCURRENCY", "0");

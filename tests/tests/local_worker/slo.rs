@@ -230,7 +230,7 @@ impl Prometheus {
 }
 
 #[tokio::test]
-async fn a_prometheus_that_scrapes_a_worker_rings_for_its_dead_letters() {
+async fn a_prometheus_that_scrapes_a_worker_alerts_on_dead_letters() {
     if !is_installed("prometheus").await {
         return;
     }

@@ -35,8 +35,8 @@ impl Site {
 }
 
 #[tokio::test]
-async fn a_real_browser_shows_the_progress_of_a_job_of_another_process() {
-    let name = "a_real_browser_shows_the_progress_of_a_job_of_another_process";
+async fn a_real_browser_shows_the_progress_of_another_processs_job() {
+    let name = "a_real_browser_shows_the_progress_of_another_processs_job";
     let Some(browser) = Browser::open(name).await else { return };
     let site = Site::start().await;
     browser.go(&format!("{}/sign-in/alice", site.url)).await;

@@ -63,7 +63,7 @@ async fn answering(status: u16) -> (App, Arc<AtomicU16>) {
 }
 
 #[tokio::test]
-async fn a_worker_that_starts_before_its_application_receives_nothing_until_it_answers() {
+async fn a_worker_receives_nothing_until_its_application_answers() {
     let (addr, queue) = (free_address(), queue(3).await);
     let ids = send(&queue, 100);
     let worker = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &format!("http://{addr}/jobs")).spawn();
@@ -84,13 +84,13 @@ async fn a_worker_that_starts_before_its_application_receives_nothing_until_it_a
 }
 
 #[tokio::test]
-async fn an_application_that_goes_away_costs_a_message_at_most_one_receive() {
+async fn a_vanished_application_costs_a_message_at_most_one_receive() {
     goes_away_for(OUTAGE).await;
 }
 
 #[tokio::test]
 #[ignore = "takes five minutes"]
-async fn an_application_that_is_down_for_five_minutes_costs_a_message_at_most_one_receive() {
+async fn five_minutes_of_outage_cost_a_message_at_most_one_receive() {
     goes_away_for(Duration::from_secs(300)).await;
 }
 
@@ -135,12 +135,12 @@ async fn all_are_done_after(status: u16, outage: Duration, max_receive_count: u3
 }
 
 #[tokio::test]
-async fn an_application_that_answers_everything_with_503_is_waited_for() {
+async fn a_worker_waits_for_an_application_that_always_answers_503() {
     all_are_done_after(503, OUTAGE, 3, "503 Service Unavailable").await;
 }
 
 #[tokio::test]
-async fn an_application_that_begins_to_fail_amid_its_work_is_waited_for() {
+async fn a_worker_waits_for_an_application_that_starts_to_fail() {
     let ((app, answer), queue) = (answering(200).await, queue(3).await);
     let launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url());
     let worker = launch.spawn();
@@ -190,7 +190,7 @@ async fn its_own_health_check_ends_the_pause() {
 }
 
 #[tokio::test]
-async fn jobs_that_all_fail_beside_a_healthy_health_check_are_waited_for() {
+async fn a_worker_waits_if_all_jobs_fail_despite_a_healthy_check() {
     let answer = Arc::new(AtomicU16::new(503));
     let shared = Arc::clone(&answer);
     let app = App::start(move |call| {

@@ -22,7 +22,7 @@ async fn a_queue_without_a_dlq_is_refused_with_what_to_set() {
 }
 
 #[tokio::test]
-async fn with_a_limit_of_attempts_the_handler_runs_no_more_than_that_often() {
+async fn with_a_limit_of_attempts_the_handler_runs_no_more_often() {
     let app = App::start(async |_| Answer::status(503)).await;
     let queue = without_dlq().await;
     let id = queue.send("to the application");

@@ -55,7 +55,7 @@ async fn jobs_that_wait_for_a_slot_are_named_counted_and_logged_once() {
 }
 
 #[tokio::test]
-async fn a_type_that_its_service_throttles_is_logged_when_it_closes_and_when_it_opens() {
+async fn closing_and_opening_of_a_throttled_type_are_logged() {
     let throttles = Arc::new(AtomicBool::new(true));
     let app = {
         let throttles = Arc::clone(&throttles);

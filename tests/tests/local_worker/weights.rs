@@ -84,7 +84,7 @@ async fn queues_with_a_backlog_have_their_shares_of_the_starts() {
 }
 
 #[tokio::test]
-async fn the_message_of_an_idle_queue_starts_at_once_although_all_other_slots_are_taken() {
+async fn an_idle_queues_message_starts_at_once_with_other_slots_taken() {
     const JOB: Duration = Duration::from_secs(10);
     let queues = Queues::create().await;
     let app = App::start(|call| async move {

@@ -43,7 +43,7 @@ struct Pair {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_embedded_queue_does_what_localstack_does_save_where_aws_does_otherwise() {
+async fn the_embedded_queue_behaves_like_localstack_or_aws() {
     let url = drumline_store::variable("DRUMLINE_TEST_LOCALSTACK").expect(
         "DRUMLINE_TEST_LOCALSTACK must be the URL of a running LocalStack, such as http://127.0.0.1:4566",
     );

@@ -85,7 +85,7 @@ async fn workers_follow_orders_in_redis_also_those_that_start_later() {
 }
 
 #[tokio::test]
-async fn workers_follow_orders_in_postgresql_also_those_that_start_later() {
+async fn workers_follow_orders_in_postgresql_even_if_started_later() {
     let Some(store) = shared_store(POSTGRES) else { return };
     follow_the_store(&store).await;
 }
@@ -113,7 +113,7 @@ async fn an_outage_of_the_store_keeps_the_last_orders() {
 }
 
 #[tokio::test]
-async fn a_job_is_cancelled_and_another_is_tried_now_through_the_store() {
+async fn a_job_is_cancelled_and_another_retried_through_the_store() {
     let Some(store) = shared_store(REDIS) else { return };
     let queue =
         TestQueue::create("control-jobs", Setup { max_receive_count: Some(3), ..Setup::default() }).await;

@@ -164,7 +164,7 @@ async fn a_job_that_is_done_answers_its_duplicates_in_other_processes() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_done_answers_its_duplicates_in_other_processes_with_a_file() {
+async fn a_file_store_suppresses_duplicates_in_other_processes() {
     let folder = tempfile::tempdir().unwrap();
     answers_duplicates_in_other_processes(&format!("file:{}/jobs.db", folder.path().display())).await;
 }

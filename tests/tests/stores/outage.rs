@@ -32,7 +32,7 @@ async fn jobs_wait_for_the_store_and_run_once() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_done_stays_in_hand_until_the_store_remembers_it() {
+async fn a_done_job_stays_in_hand_until_the_store_has_its_mark() {
     let Some(mut server) = StoreServer::start() else { return };
     let queue = TestQueue::create("unmarked", Setup { visibility_secs: 5, ..Setup::default() }).await;
     let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));

@@ -133,7 +133,7 @@ fn figures(text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_of_five_hundred_firings_is_one_job_whatever_scheduler_is_killed() {
+async fn five_hundred_firings_are_one_job_each_despite_kills() {
     let Some(url) = database().await else { return };
     let fired = fire_under_kills(&url, 50, Duration::from_secs(10)).await;
     assert!(fired >= 500, "{fired}");

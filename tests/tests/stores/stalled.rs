@@ -25,7 +25,7 @@ async fn hangs_at_first() -> App {
 }
 
 #[tokio::test]
-async fn a_job_whose_worker_died_is_reported_and_one_that_was_released_is_not() {
+async fn a_dead_workers_job_is_reported_and_a_released_one_is_not() {
     for (variable, kills) in [(REDIS, true), (REDIS, false), (POSTGRES, true), (POSTGRES, false)] {
         let Some(store) = shared_store(variable) else { continue };
         let setup = Setup { visibility_secs: 3, max_receive_count: Some(20), ..Setup::default() };

@@ -148,7 +148,7 @@ fn once(taken: &BTreeMap<u64, Vec<u64>>) {
 }
 
 #[tokio::test]
-async fn throttled_requests_are_tried_again_and_those_given_up_are_not_in_the_queue() {
+async fn throttled_requests_are_retried_and_abandoned_ones_not_queued() {
     for queue in Queue::both("throttled", false).await {
         let proxy = queue.proxy().await;
         proxy.fail_share(SEND, Fault::Throttled, 50);
@@ -188,7 +188,7 @@ async fn half_of_the_entries_failing_leaves_groups_in_order() {
 }
 
 #[tokio::test]
-async fn after_lost_answers_a_fifo_queue_has_each_job_once_and_in_order() {
+async fn after_lost_responses_a_fifo_queue_has_jobs_once_in_order() {
     for queue in Queue::both("lost", true).await {
         let proxy = queue.proxy().await;
         proxy.fail_share(SEND, Fault::AnswerLost, 25);
@@ -200,7 +200,7 @@ async fn after_lost_answers_a_fifo_queue_has_each_job_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn after_lost_answers_a_standard_queue_has_each_job_at_least_once() {
+async fn after_lost_responses_a_standard_queue_has_each_job() {
     for queue in Queue::both("lost", false).await {
         let proxy = queue.proxy().await;
         proxy.fail_share(SEND, Fault::AnswerLost, 25);

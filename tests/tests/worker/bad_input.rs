@@ -72,7 +72,7 @@ async fn the_longest_message_is_forwarded_whole() {
 }
 
 #[tokio::test]
-async fn an_unknown_type_is_tried_again_or_rejected_as_the_settings_say() {
+async fn an_unknown_type_is_retried_or_rejected_by_the_settings() {
     let unknown = r#"{"type":"some.thing","payload":{}}"#;
     let newer = r#"{"type":"email.send","schemaVersion":99,"payload":{}}"#;
     let queue = TestQueue::create("unknown", Setup { max_receive_count: Some(20), ..Setup::default() }).await;
@@ -162,7 +162,7 @@ async fn a_message_without_any_attribute_is_still_a_job() {
 }
 
 #[tokio::test]
-async fn answers_without_messages_in_either_notation_are_empty_receives() {
+async fn responses_without_messages_are_empty_receives() {
     let queue = TestQueue::create("empty", Setup::default()).await;
     let app = App::always_ok().await;
     let (proxy, launch) = proxied(&queue, &app).await;

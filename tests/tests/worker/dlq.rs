@@ -74,7 +74,7 @@ async fn bury(queue: &TestQueue, body: &str) {
 }
 
 #[tokio::test]
-async fn ls_tells_why_from_the_workers_memory_and_leaves_everything_as_it_was() {
+async fn ls_shows_reasons_from_the_workers_memory_without_a_change() {
     let (queue, worker, ids) = failed("why", &[job("j-why", "email.send"), "no job".to_owned()], &[]).await;
     let letters = list(&queue, &[], Some(&worker)).await;
     assert_eq!(letters.len(), 2, "{letters:?}");
@@ -148,7 +148,7 @@ async fn filters_pick_and_tell_how_much_was_looked_at() {
 }
 
 #[tokio::test]
-async fn every_message_of_a_long_list_is_seen_once_and_a_limit_is_kept() {
+async fn a_long_list_shows_each_message_once_within_its_limit() {
     let queue = TestQueue::create("long", Setup::default()).await;
     for n in 0..25 {
         bury(&queue, &job(&format!("j-{n}"), "a.b")).await;

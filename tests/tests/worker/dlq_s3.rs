@@ -50,7 +50,7 @@ fn dlq(queue: &TestQueue, args: &[&str]) -> Launch {
 }
 
 #[tokio::test]
-async fn letters_are_deleted_once_s3_has_them_and_no_object_is_overwritten() {
+async fn letters_are_deleted_after_s3_has_them_without_overwriting() {
     let (s3, bucket) = bucket().await;
     let queue = dead("archived").await;
     let finished = export(&queue, &bucket).await;

@@ -39,7 +39,7 @@ async fn failed_deletes_are_tried_again_and_nothing_runs_twice() {
 
 /// The lease runs out before a delete gets through: the message comes back and is deleted by its new receipt.
 #[tokio::test]
-async fn a_message_that_comes_back_although_its_job_is_done_is_not_run_again() {
+async fn a_redelivered_message_of_a_done_job_does_not_run_again() {
     let setup = Setup { visibility_secs: 2, max_receive_count: Some(50), ..Setup::default() };
     let (queue, proxy) = (TestQueue::create("late-delete", setup).await, proxy().await);
     let app = App::always_ok().await;
@@ -105,7 +105,7 @@ async fn receives_that_fail_in_passing_are_tried_again() {
 }
 
 #[tokio::test]
-async fn a_lease_that_cannot_be_renewed_ends_the_handler_before_anybody_else_has_the_message() {
+async fn an_unrenewable_lease_ends_the_handler_before_redelivery() {
     let setup = Setup { visibility_secs: 3, ..Setup::default() };
     let (queue, proxy) = (TestQueue::create("lease", setup).await, proxy().await);
     let app = App::start(|call| async move {

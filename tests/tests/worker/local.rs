@@ -46,7 +46,7 @@ fn longest_side(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn dev_once_does_the_sample_jobs_at_each_start_and_keeps_their_histories() {
+async fn dev_once_runs_the_samples_each_time_and_keeps_histories() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().display().to_string();
     let launch = Launch::new(&["dev", "--once", "--sqs-addr", "127.0.0.1:0", "--dir", &dir]);

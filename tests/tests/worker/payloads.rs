@@ -44,7 +44,7 @@ async fn dead_pointer(queue: &TestQueue, body: &str) -> Message {
 }
 
 #[tokio::test]
-async fn every_form_of_a_payload_reaches_an_application_as_its_producer_wrote_it() {
+async fn every_form_of_a_payload_reaches_the_application_unchanged() {
     let (queue, bucket, app) = (
         TestQueue::create("payloads", Setup::default()).await,
         create_bucket().await,
@@ -133,7 +133,7 @@ async fn a_job_has_the_identity_that_its_payload_says() {
 }
 
 #[tokio::test]
-async fn a_missing_object_and_a_damaged_one_fail_permanently_and_keep_their_pointer() {
+async fn missing_and_damaged_objects_fail_permanently_with_pointers() {
     let bucket = create_bucket().await;
     put(&bucket, "binary", vec![0xff, 0xfe]).await;
     let table = [
@@ -160,7 +160,7 @@ async fn a_missing_object_and_a_damaged_one_fail_permanently_and_keep_their_poin
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_not_allowed_is_not_read_and_its_message_is_retried() {
+async fn a_bucket_that_is_not_allowed_is_not_read() {
     let bucket = create_bucket().await;
     put(&bucket, "other/1", "text").await;
     let cases = [("", "this worker reads none from S3"), ("elsewhere", "is not among")].map(

@@ -10,7 +10,7 @@ async fn app_that_rejects() -> App {
 }
 
 #[tokio::test]
-async fn the_redrive_policy_moves_the_original_and_the_handler_runs_once() {
+async fn the_redrive_policy_moves_the_original_after_one_run() {
     let queue = TestQueue::create("poison", Setup::default()).await;
     let app = app_that_rejects().await;
     let worker = Launch::run(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();

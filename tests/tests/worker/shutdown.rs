@@ -87,7 +87,7 @@ async fn what_does_not_finish_within_the_grace_is_given_back() {
 
 /// What has been received several times with no known ending is received and run alone: a crash costs the others nothing.
 #[tokio::test]
-async fn what_is_not_in_hand_stays_in_the_queue_while_the_running_job_goes_on() {
+async fn messages_not_in_hand_stay_queued_while_a_job_runs() {
     let queue =
         TestQueue::create("waiting", Setup { max_receive_count: Some(100), ..Setup::default() }).await;
     let (app, gate) = gated_app().await;

@@ -74,7 +74,7 @@ async fn wrong_settings_of_the_jobs_are_told_too() {
 }
 
 #[tokio::test]
-async fn a_folder_of_the_jobs_that_holds_templates_or_settings_is_refused() {
+async fn job_folders_with_templates_or_settings_are_refused() {
     let launch_with = |flags: &[&str]| {
         let launch = Launch::new(&[&["run"], flags].concat())
             .env("DRUMLINE_QUEUE_URL", "http://127.0.0.1:1/000000000000/jobs");

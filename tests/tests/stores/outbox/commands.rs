@@ -32,7 +32,7 @@ fn json_lines(finished: &Finished) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn jobs_of_plain_sql_are_sent_or_parked_and_an_operator_deals_with_these() {
+async fn jobs_of_plain_sql_are_sent_or_parked_for_an_operator() {
     let Some(url) = database().await else { return };
     let queue = LocalQueue::create(Setup::default()).await;
 

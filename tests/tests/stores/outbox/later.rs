@@ -90,7 +90,7 @@ async fn a_relay_sends_jobs_of_the_command_line_at_their_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_a_file_wait_each_for_its_time_and_a_resumed_send_adds_none_twice() {
+async fn rows_of_a_file_wait_and_a_resumed_send_adds_none_twice() {
     for outbox in outboxes().await {
         let (queue, folder) = (LocalQueue::create(Setup::default()).await, tempfile::tempdir().unwrap());
         let path = folder.path().join("users.csv");
@@ -192,7 +192,7 @@ async fn finish(store: &dyn Store, job_id: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_callers_in_several_processes_one_adds_the_job_each_time_that_it_is_done() {
+async fn one_of_many_callers_adds_the_job_each_time_it_is_done() {
     const ROUNDS: usize = 5;
     const PROCESSES: usize = 3;
     const CALLERS: usize = 15;

@@ -101,7 +101,7 @@ async fn two_relays_share_and_one_takes_over_from_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_relay_that_is_stopped_beyond_its_lease_loses_nothing_and_no_order() {
+async fn a_relay_stopped_beyond_its_lease_loses_no_job_and_no_order() {
     let Some(mut world) = World::start().await else { return };
     let stopped = world.relay().await;
     // It has jobs in hand when it stops: its requests take a second each.
