@@ -1,5 +1,5 @@
-//! A store of one's own: a table of texts, here a map, made into a store of claims and histories. Its tests are those that every
-//! store passes: `cargo test -p drumline-store --features conformance --example own_store`.
+//! A custom store: turns a table of texts, here a map, into a store of claims and histories. It passes the tests of every
+//! store: `cargo test -p drumline-store --features conformance --example own_store`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use drumline_store::{Change, RecordStore, Records, Retention, Store, StoreError};
 
-/// The table: in a real store, one of your database.
+/// The table: in a real store, a table in your database.
 #[derive(Clone, Default)]
 struct Table(Arc<Mutex<HashMap<String, (String, SystemTime)>>>);
 
@@ -26,14 +26,14 @@ impl Records for Table {
         for change in changes {
             rows.insert(change.key.clone(), (change.after.clone(), change.expires));
         }
-        // A database does this once in a while.
+        // A database would remove expired rows only now and then.
         let now = SystemTime::now();
         rows.retain(|_, (_, expires)| *expires > now);
         Ok(true)
     }
 }
 
-/// The store, for `Consumer::store` and the like.
+/// Returns the store, for `Consumer::store` and similar methods.
 fn store(table: Table, owner: Arc<str>, keep: Retention) -> Arc<dyn Store> {
     Arc::new(RecordStore::new(table, owner, keep))
 }
@@ -41,7 +41,7 @@ fn store(table: Table, owner: Arc<str>, keep: Retention) -> Arc<dyn Store> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), StoreError> {
     let store = store(Table::default(), "worker-1".into(), Retention::default());
-    // A service gives it to its host: `Consumer::new(settings, router).store(store)`.
+    // A service passes it to its host: `Consumer::new(settings, router).store(store)`.
     store.ping().await
 }
 

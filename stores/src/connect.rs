@@ -1,4 +1,4 @@
-//! From a URL to a store.
+//! Opens the store at a URL.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -75,11 +75,10 @@ fn dynamodb(_: &Url) -> Result<Location, String> {
     Err(missing("dynamodb"))
 }
 
-/// Opens the store at `location`. What it keeps is marked as `owner`'s, a name of this process that no other process has.
+/// Opens the store at `location`. Its claims are marked with `owner`, a unique name of this process.
 ///
-/// It asks the store whether it answers, and returns when it has: after one connection and a few round trips, usually
-/// some milliseconds, or with [`OpenError::Unavailable`] after a few seconds. A store that is opened connects by itself
-/// again whenever it has to.
+/// Returns when the store has answered: after one connection and a few round trips, usually some milliseconds, or with
+/// [`OpenError::Unavailable`] after a few seconds. An open store reconnects by itself when necessary.
 pub async fn open(
     location: &Location,
     owner: Arc<str>,
@@ -87,7 +86,7 @@ pub async fn open(
 ) -> Result<Arc<dyn Store>, OpenError> {
     match location {
         Location::Memory => Ok(Arc::new(MemoryStore::new(owner, keep))),
-        // Its claims are marked as its maker has it.
+        // Its claims are marked as its creator has chosen.
         Location::Own(own) => match own.store().ping().await {
             Ok(()) => Ok(Arc::clone(own.store())),
             Err(error) => Err(OpenError::Unavailable(error)),
@@ -112,7 +111,7 @@ pub async fn open(
     }
 }
 
-/// Asks the store at `location` whether it answers, and changes nothing in it: unlike [`open`], it makes no tables.
+/// Checks that the store at `location` answers, without changing it: unlike [`open`], it creates no tables.
 pub async fn reach(location: &Location) -> Result<(), OpenError> {
     #[cfg(feature = "postgres")]
     if let Location::Postgres(server) = location {
@@ -122,7 +121,7 @@ pub async fn reach(location: &Location) -> Result<(), OpenError> {
     if let Location::File(path) = location {
         return crate::file::FileStore::reach(path).await;
     }
-    // The owner's name marks claims, and this claims nothing.
+    // The owner's name marks claims, and this makes no claims.
     open(location, Arc::from("drumline"), Retention::default()).await.map(drop)
 }
 

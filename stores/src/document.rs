@@ -1,14 +1,15 @@
-//! Small texts that processes share through a store, such as the record of a replay: few of each kind, changed by comparing.
+//! Small texts that processes share through a store, such as the record of a replay: few of each kind, changed by
+//! compare-and-swap.
 
 use std::time::Duration;
 
-/// The most documents of a kind that are kept. People read them as a list, and some stores read all of them at once.
+/// The largest number of documents of a kind. People read them as a list, and some stores read all of them at once.
 pub const MAX_DOCUMENTS: usize = 200;
 
-/// The most bytes of a document: two hundred of them are 3 MiB.
+/// The largest size of a document in bytes: two hundred of them are 3 MiB.
 pub const MAX_DOCUMENT_BYTES: usize = 16 * 1024;
 
-/// The most bytes of a document's name: an ARN fits.
+/// The largest size of a document's name in bytes: an ARN fits.
 pub const MAX_DOCUMENT_NAME_BYTES: usize = 256;
 
 /// The longest time for which a document is kept.

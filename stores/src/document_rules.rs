@@ -1,11 +1,11 @@
-//! The rules of documents, which all stores have: the names and texts that are refused, and who may change one.
+//! The rules of documents in all stores: invalid names and texts, and the condition of a change.
 
 use std::time::Duration;
 
 use crate::document::{MAX_DOCUMENT_BYTES, MAX_DOCUMENT_KEEP, MAX_DOCUMENT_NAME_BYTES};
 use crate::store::StoreError;
 
-/// Refuses names that no store has documents under.
+/// Refuses invalid names of documents.
 pub(crate) fn check_name(kind: &str, name: &str) -> Result<(), StoreError> {
     check_kind(kind)?;
     if name.is_empty() || name.len() > MAX_DOCUMENT_NAME_BYTES || name.contains(char::is_control) {
@@ -29,7 +29,7 @@ pub(crate) fn check_kind(kind: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Refuses a text that some store could not keep.
+/// Refuses a text that some store could not store.
 pub(crate) fn check_text(text: &str) -> Result<(), StoreError> {
     if text.len() > MAX_DOCUMENT_BYTES {
         let text = format!("a document of {} bytes, and the most is {MAX_DOCUMENT_BYTES}", text.len());
@@ -41,13 +41,13 @@ pub(crate) fn check_text(text: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Returns the time for which a document is kept.
+/// Returns the time for which a document is kept, within its limit.
 pub(crate) fn bounded(keep: Duration) -> Duration {
     keep.min(MAX_DOCUMENT_KEEP)
 }
 
-/// Returns true if a change may be made: the text is the one that the caller has read, or the one that the caller has written
-/// before, in a call whose answer was lost.
+/// Returns true if a change may be made: the current text is the one that the caller has read, or the one that the caller has
+/// already written in a call whose answer was lost.
 pub(crate) fn may_change(current: Option<&str>, before: Option<&str>, after: &str) -> bool {
     current == before || current == Some(after)
 }

@@ -1,10 +1,10 @@
-//! A store in a table of DynamoDB.
+//! A store in a DynamoDB table.
 //!
 //! # The table
 //!
-//! Its partition key is `id`, a string, and it has no sort key. Its time-to-live attribute is `expiration`. Names and
-//! meanings of the attributes are those of Powertools for AWS Lambda where there are such, so that its tools read ours;
-//! the keys are Drumline's own, and neither of the two finds the other's claims.
+//! Its partition key is `id`, a string, and it has no sort key. Its time-to-live attribute is `expiration`. Names and meanings
+//! of the attributes follow Powertools for AWS Lambda where it has such attributes, so that its tools can read them; the keys
+//! differ, so neither program finds the other's claims.
 //!
 //! ```text
 //! aws dynamodb create-table --table-name jobs --billing-mode PAY_PER_REQUEST \
@@ -25,9 +25,10 @@
 //! | `tokens#BUCKET` | `full_at` (µs): when the bucket of a rate is full, `expiration` |
 //!
 //! `KEY` is the key of an identity. Version 0.1 kept claims under `claim#KEY`, `alias#JOBID`, `progress#JOBID` and
-//! `attempts#JOBID`, whose names a producer could choose: those are read, and never written. It has the same locks.
+//! `attempts#JOBID`, whose names a producer could choose: the store reads these, and never writes them. Version 0.1 has the
+//! same locks.
 //!
-//! A role needs `GetItem` and `UpdateItem` on the table: transactions are of updates, and need no permission of their own.
+//! A role needs `GetItem` and `UpdateItem` on the table: transactions consist of updates, and need no further permission.
 //!
 //! # Requests
 //!
@@ -48,20 +49,21 @@
 //! | lease of tokens | 1 read, then 1 write if there are some; 1 more for each that another worker is ahead with |
 //! | look-up of a job id | 5 reads at once, then 3 at once for each of its keys |
 //!
-//! So a job that succeeds at once takes 3 writes, and a strongly consistent read as long as records of version 0.1 count. `jobs#JOBID` is for people: it is written as well as may be, and
-//! a claim does not fail for it. A write costs by the size of its item: large checkpoints make renewals dear. Items that
-//! expired may stay for days until DynamoDB removes them, and count as absent from their second on.
+//! A job that succeeds at the first attempt therefore takes 3 writes, plus a strongly consistent read as long as records of
+//! version 0.1 are considered. `jobs#JOBID` is for people: its write is best effort, and a claim does not fail because of it.
+//! The cost of a write depends on the size of its item: large checkpoints make renewals expensive. Expired items may stay for
+//! days until DynamoDB removes them, but count as absent from the second of their expiry on.
 //!
 //! # Clocks
 //!
-//! DynamoDB tells no time, so this is the one store that goes by the clocks of the processes. Where one process' clock is
-//! ahead of another's by some seconds, it sees the other's claims expire earlier by as much: they are taken over early
-//! where that eats up the time between two renewals. The fencing holds all the same: the former owner can write nothing
-//! more. AWS's own hosts differ by milliseconds.
+//! DynamoDB does not report its time, so this is the only store that uses the clocks of the processes. If one process's clock
+//! is some seconds ahead of another's, it sees the other's claims expire earlier by this difference: if this exceeds the time
+//! between two renewals, it takes the claims over early. Fencing still protects the job: the former owner can write nothing
+//! more. Clocks of AWS's own hosts differ by milliseconds.
 //!
-//! Workers that share a rate have it together in the long run, also if their clocks differ by up to five seconds. The one whose clock is
-//! ahead may take the tokens of that time early, once, and those that are behind get fewer meanwhile: at 100/s and a difference of 10 ms,
-//! that is one token.
+//! Workers that share a rate comply with it in the long run, even if their clocks differ by up to five seconds. The worker
+//! whose clock is ahead may take the tokens of that time early, once, and the others get fewer meanwhile: at 100/s and a
+//! difference of 10 ms, that is one token.
 
 mod asking;
 mod changes;
@@ -106,7 +108,7 @@ pub struct DynamoStore {
 }
 
 impl DynamoStore {
-    /// With a client of its own, set up by AWS's usual settings, as [`open`](crate::open) does.
+    /// Connects with a new client that uses AWS's usual settings, like [`open`](crate::open).
     pub async fn connect(
         table: &str,
         region: Option<String>,
@@ -117,7 +119,7 @@ impl DynamoStore {
         Self::with_config(&config, table, owner, keep).await
     }
 
-    /// With what a process knows of AWS already: region, credentials, endpoint and HTTP client.
+    /// Connects with an existing AWS configuration: region, credentials, endpoint and HTTP client.
     pub async fn with_config(
         config: &SdkConfig,
         table: &str,
@@ -129,18 +131,18 @@ impl DynamoStore {
         Ok(store)
     }
 
-    /// A change of a running claim's item.
+    /// Returns a change of a running claim's item.
     fn under(claim: &Claim) -> Change {
         Change::of(Id::Job(claim.identity.key()))
             .only_if("status", "=", string(INPROGRESS))
             .only_if("owner", "=", string(&claim.owner))
             .only_if("counter", "=", number(claim.fencing_token))
-            // It was not surrendered.
+            // The claim was not released.
             .only_if("in_progress_expiration", "<>", number(0))
             .only_if("expiration", ">", number(now_ms() / 1000))
     }
 
-    /// A change of the item of a claim's lock, if that is still its own.
+    /// Returns a change of the item of a claim's lock, on condition that the claim still owns it.
     fn lock_under(claim: &Claim) -> Option<Change> {
         let (name, fencing_token) = claim.lock.as_ref()?;
         Some(Change::of(Id::Lock(name)).only_if("owner", "=", string(&claim.owner)).only_if(
@@ -150,13 +152,14 @@ impl DynamoStore {
         ))
     }
 
-    /// Gives a claim's lock back. The counter stays, so that whoever is next has a larger one.
+    /// Releases a claim's lock. The counter stays, so that the next owner gets a larger one.
     fn unlock(&self, claim: &Claim) -> Option<Change> {
         let unlock = Self::lock_under(claim)?.remove("owner").set("in_progress_expiration", number(0));
         Some(unlock.set("expiration", number(items::expiration(now_ms(), self.keep.history))))
     }
 
-    /// Whether a write has happened, or had happened before: `before` is how the claim's item then looks.
+    /// Converts the result of a write to ownership: the write has happened now or before. `before` checks the claim's item for
+    /// an earlier write.
     fn held(
         claim: &Claim,
         written: &Result<(), Vec<Failure>>,
@@ -186,7 +189,7 @@ impl DynamoStore {
             .set("expiration", expiration.clone())
             .only_if_alive(now);
         let Ok(item) = self.table.write_one(added).await? else {
-            // The item that is there has expired.
+            // The existing item has expired.
             let first = Change::of(Id::JobAttempts(key)).set("attempts", attempt);
             return self.table.put(first.set("expiration", expiration)).await;
         };
@@ -222,7 +225,7 @@ impl DynamoStore {
             Some(key) => table.read(Id::OldClaim(&key)).await?,
             None => old_claim,
         };
-        // Its key may have gone to another job.
+        // Its key may belong to another job now.
         let old_claim = old_claim.filter(|claim| claim.job_id == job_id);
         if let Some(old) = items::job(job_id, old_claim, progress, attempts)? {
             add_old(&mut matches, old);
@@ -292,7 +295,7 @@ impl Store for DynamoStore {
             if let Err(failures) = &written
                 && let [Failure::Met, Failure::Unmet(_)] = failures[..]
             {
-                // The key is still its own to give up, and only the lock is not.
+                // The claim still owns its key, and has lost only the lock.
                 written = self.table.write(vec![given_up]).await?;
             }
             Ok(Self::held(claim, &written, Item::is_surrendered))

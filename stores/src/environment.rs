@@ -1,9 +1,9 @@
-//! Reading the process's environment.
+//! Reads the process's environment.
 
-/// Returns the value of an environment variable without surrounding whitespace. A variable that is empty, blank or not
-/// Unicode counts as unset.
+/// Returns the value of an environment variable without surrounding whitespace. A variable that is empty, blank or not Unicode
+/// counts as unset.
 ///
-/// Everything that reads a variable reads it here, so that "set" has one meaning.
+/// All code that reads variables uses this function, so that "set" has one meaning.
 #[allow(clippy::disallowed_methods, reason = "the one place that asks the process's environment")]
 pub fn variable(name: &str) -> Option<String> {
     set_value(&std::env::var(name).ok()?)

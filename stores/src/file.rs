@@ -1,11 +1,11 @@
-//! A store in one file of this machine, by SQLite: for one worker or several on one host, and for development.
+//! A store in one SQLite file on this machine: for one or several workers on one host, and for development.
 //!
-//! Several processes may open the file at once, and the command line beside them. Every call is one transaction on a thread that owns
-//! the connection. The file is in WAL mode, so that there are two more beside it, `-wal` and `-shm`; these need one host: the file must
-//! not be on NFS, EFS or another network file system. A commit is synced to the disk before it is answered, so that a mark survives a
-//! power failure. Expired rows are removed about once a minute. Times are of this machine's clock.
+//! Several processes and the command line can open the file at once. Every call is one transaction on a thread that owns the
+//! connection. The file is in WAL mode, so there are two more files beside it, `-wal` and `-shm`; these require a single host:
+//! the file must not be on NFS, EFS or another network file system. A commit is synced to disk before the call returns, so a
+//! mark survives a power failure. Expired rows are removed about once a minute. The store uses this machine's clock.
 //!
-//! A call fails after some three seconds, also while another process has the file locked.
+//! A call fails after about three seconds, for example while another process has the file locked.
 
 mod database;
 mod documents;
@@ -50,12 +50,12 @@ impl std::fmt::Debug for FileStore {
 }
 
 impl FileStore {
-    /// Opens the file at `path`, and makes it if it is missing. Its folder has to exist.
+    /// Opens the file at `path`, and creates it if it is missing. Its folder must exist.
     pub async fn open(path: &Path, owner: Arc<str>, keep: Retention) -> Result<Self, OpenError> {
         Ok(Self { thread: Thread::start(path.to_path_buf()).await?, owner, keep })
     }
 
-    /// Checks that the file at `path` can be opened, or made, and changes nothing.
+    /// Checks that the file at `path` can be opened or created, without changing anything.
     pub(crate) async fn reach(path: &Path) -> Result<(), OpenError> {
         let path = path.to_path_buf();
         let checked = tokio::task::spawn_blocking(move || database::check(&path)).await;

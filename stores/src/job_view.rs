@@ -1,17 +1,18 @@
-//! A job as it is shown: what the store knows of it, under one word for how far it is.
+//! A job as it is shown: the store's records, with one word for its state.
 
 use drumline::core::Outcome;
 use serde::{Deserialize, Serialize};
 
 use crate::record::{JobRecord, JobState};
 
-/// How far a job is, in one word.
+/// The state of a job, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ShownState {
     /// A worker runs it.
     Running,
-    /// It waits for its next attempt. Or its worker was killed in its last one, and SQS moves its message to the DLQ.
+    /// It waits for its next attempt. This is also the state after its worker was killed in the last attempt, until SQS moves
+    /// its message to the DLQ.
     Waiting,
     /// It is done.
     Done,
@@ -19,16 +20,16 @@ pub enum ShownState {
     Failed,
     /// Its last attempt has failed: SQS moves its message to the DLQ.
     Dead,
-    /// There is history only: no worker has claimed it lately.
+    /// There is only history: no worker has claimed it recently.
     Unknown,
 }
 
 impl ShownState {
-    /// Every state, in the order of a job's life.
+    /// All states, in the order of a job's life.
     pub const ALL: [Self; 6] =
         [Self::Running, Self::Waiting, Self::Done, Self::Failed, Self::Dead, Self::Unknown];
 
-    /// Returns the word for it.
+    /// Returns the label of the state.
     pub fn label(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -40,7 +41,7 @@ impl ShownState {
         }
     }
 
-    /// Returns true if nothing more comes, unless the job is sent again.
+    /// Returns true if the state does not change any more, unless the job is sent again.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Dead)
     }
@@ -58,10 +59,10 @@ impl From<JobState> for ShownState {
     }
 }
 
-/// The answer of `/jobs/{id}`, and what `drumline jobs` shows: the job of this id that changed last, and the others.
+/// The response of `/jobs/{id}` and the data of `drumline jobs`: the most recently changed job with this id, and the others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobView {
-    /// How far it is.
+    /// The state.
     pub state: ShownState,
     /// The records of the store.
     #[serde(flatten)]
@@ -71,11 +72,11 @@ pub struct JobView {
     pub others: Vec<OtherJob>,
 }
 
-/// A job that has its id in common with the one that is shown.
+/// A job with the same id as the one that is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OtherJob {
-    /// How far it is.
+    /// The state.
     pub state: ShownState,
     /// Its type.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
@@ -89,12 +90,12 @@ pub struct OtherJob {
     /// The source of its event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The id of the message that it came in last.
+    /// The id of the message in which it came last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
 }
 
-/// Selects among the jobs of one id.
+/// Selects among the jobs with one id.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct JobFilter {
     /// The queue's name.
@@ -104,14 +105,14 @@ pub struct JobFilter {
     pub job_type: Option<String>,
     /// The source of its event.
     pub source: Option<String>,
-    /// The id of a message that it came in.
+    /// The id of a message in which it came.
     pub message: Option<String>,
     /// The key of its identity.
     pub key: Option<String>,
 }
 
 impl JobFilter {
-    /// Returns a filter that accepts this job alone, for watchers: another job of its id may change later. A job that was
+    /// Returns a filter that accepts only this job, for watchers: another job with its id may change later. A job that was
     /// never claimed cannot be distinguished from others yet.
     pub fn narrowed_to(&self, view: &JobView) -> Self {
         match &view.job.claim {
@@ -120,12 +121,12 @@ impl JobFilter {
         }
     }
 
-    /// Returns true if the job is one that the filter selects.
+    /// Returns true if the filter selects the job.
     pub fn accepts(&self, job: &JobRecord) -> bool {
         let is = |wanted: &Option<String>, own: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| own.is_some_and(|own| own == wanted))
         };
-        // The queue that a duplicate came from is not kept: it is shown in any.
+        // The queue of a duplicate is not kept, so a duplicate matches every queue.
         let is_in_queue = is(&self.queue, queue(job)) || job.duplicate_of.is_some();
         is(&self.key, job.claim.as_ref().map(|claim| claim.key.as_str()))
             && is_in_queue
@@ -136,7 +137,8 @@ impl JobFilter {
 }
 
 impl JobView {
-    /// The view of all that a store knows by one id, the newest first. `None` if the filter accepts none of it.
+    /// Returns the view of all jobs that a store knows by one id, newest first. Returns `None` if the filter accepts none of
+    /// them.
     pub fn newest(jobs: Vec<JobRecord>, filter: &JobFilter) -> Option<Self> {
         let mut jobs = jobs.into_iter().filter(|job| filter.accepts(job));
         let newest = Self::from(jobs.next()?);
@@ -148,7 +150,7 @@ impl From<JobRecord> for JobView {
     fn from(mut job: JobRecord) -> Self {
         let state = state(&job);
         if state == ShownState::Failed {
-            // It was refused, and not skipped.
+            // The job was refused, and not skipped.
             job.duplicate_of = None;
         }
         Self { state, job, others: Vec::new() }
@@ -171,13 +173,13 @@ impl From<JobRecord> for OtherJob {
     }
 }
 
-/// The queue that a job came from last, if it is known.
+/// Returns the queue from which a job came last, if it is known.
 pub fn queue(job: &JobRecord) -> Option<&str> {
     let claimed = job.claim.as_ref().map(|claim| claim.queue.as_str());
     claimed.or_else(|| Some(job.attempts.last()?.queue.as_str()))
 }
 
-/// The type of a job, if it is known.
+/// Returns the type of a job, if it is known.
 pub fn job_type(job: &JobRecord) -> Option<&str> {
     let claimed = job.claim.as_ref().map(|claim| claim.job_type.as_str());
     claimed.or_else(|| job.attempts.last()?.job_type.as_deref())
@@ -189,14 +191,15 @@ fn state(job: &JobRecord) -> ShownState {
     }
     match &job.claim {
         Some(claim) => claim.state.into(),
-        // What is no job at all is never claimed, and has failed for good all the same.
+        // A message that is no job is never claimed, but has failed permanently.
         None if was_dead_lettered(job) => ShownState::Failed,
         None if job.attempts.last().is_some_and(|last| last.last_attempt) => ShownState::Dead,
         None => ShownState::Unknown,
     }
 }
 
-/// A job of the same identity has run under another id, and this one failed permanently: its payload is another one.
+/// Returns true if this job itself failed permanently although a job of the same identity has run under another id: its payload
+/// is different.
 fn was_dead_lettered_itself(job: &JobRecord) -> bool {
     let label = Outcome::DeadLetter(String::new()).label();
     let own = job.attempts.iter().rfind(|attempt| attempt.job_id.as_deref() == Some(&*job.job_id));

@@ -1,11 +1,11 @@
-//! The jobs that share a job id: their order, and the records of version 0.1 among them.
+//! The jobs that share a job id: their order, and the merging of records of version 0.1.
 
 use crate::record::{
     AttemptRecord, ClaimRecord, DuplicateOf, JobRecord, JobState, MAX_MATCHES, ProgressRecord,
 };
 
 impl JobRecord {
-    /// A record of what a store keeps under one key; `None` if that is nothing.
+    /// Creates a record of the data that a store keeps under one key; `None` if there is none.
     pub(crate) fn of(
         job_id: &str,
         claim: Option<ClaimRecord>,
@@ -19,8 +19,8 @@ impl JobRecord {
         Some(Self { job_id: job_id.to_owned(), claim, duplicate_of, progress, attempts, ..Self::default() })
     }
 
-    /// Returns when the job changed last, in milliseconds since the Unix epoch, as far as that is known. A running job changes until
-    /// its claim ends, which is in the future.
+    /// Returns the time when the job changed last, in milliseconds since the Unix epoch, if it is known. A running job changes
+    /// until its claim ends, which is in the future.
     pub fn changed_at_ms(&self) -> Option<u64> {
         let claim = self.claim.as_ref().map(|claim| claim.finished_at_ms.unwrap_or(claim.claimed_until_ms));
         let progress = self.progress.as_ref().map(|progress| progress.at_ms);
@@ -30,7 +30,7 @@ impl JobRecord {
 }
 
 impl ClaimRecord {
-    /// The run that a job duplicates: this one, if it succeeded under another job id.
+    /// Returns this run as the original of a duplicate, if it succeeded under another job id.
     fn duplicated_by(&self, job_id: &str) -> Option<DuplicateOf> {
         (self.state == JobState::Done && self.job_id != job_id).then(|| DuplicateOf {
             job_id: self.job_id.clone(),
@@ -42,20 +42,20 @@ impl ClaimRecord {
     }
 }
 
-/// Puts the matches of a job id in order, the one changed last first, and drops those beyond [`MAX_MATCHES`].
+/// Orders the matches of a job id, most recently changed first, and drops those beyond [`MAX_MATCHES`].
 pub(crate) fn in_order(matches: Vec<JobRecord>) -> Vec<JobRecord> {
     newest(matches, MAX_MATCHES)
 }
 
-/// Puts jobs in order, the one changed last first, and drops those beyond `most`.
+/// Orders jobs, most recently changed first, and drops those beyond `most`.
 pub(crate) fn newest(mut jobs: Vec<JobRecord>, most: usize) -> Vec<JobRecord> {
     jobs.sort_by_key(|job| std::cmp::Reverse(job.changed_at_ms()));
     jobs.truncate(most);
     jobs
 }
 
-/// Adds a record of version 0.1, which knew jobs by their id alone, so that its attempts may be those of several jobs:
-/// each attempt goes before those of a match of its queue and type, and what remains is a match of its own.
+/// Adds a record of version 0.1, which identified jobs only by their id, so that its attempts may belong to several jobs: each
+/// attempt is merged into a match with its queue and type, and the rest becomes a separate match.
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb", test))]
 pub(crate) fn add_old(matches: &mut Vec<JobRecord>, old: JobRecord) {
     let JobRecord { job_id, mut claim, mut progress, mut attempts, .. } = old;
@@ -81,13 +81,13 @@ pub(crate) fn add_old(matches: &mut Vec<JobRecord>, old: JobRecord) {
         before.append(&mut newer.attempts);
         newer.attempts = before;
     }
-    // Progress has no queue of its own: it goes with what else there is.
+    // Progress has no queue: it stays with the rest.
     if !is_merged || claim.is_some() || !attempts.is_empty() {
         matches.extend(JobRecord::of(&job_id, claim, progress, attempts));
     }
 }
 
-/// The queue and the type of a job, as far as they are known.
+/// Returns the queue and the type of a job, if they are known.
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb", test))]
 fn origin(job: &JobRecord) -> (Option<&str>, Option<&str>) {
     let attempt = job.attempts.last();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_record_of_another_queue_or_type_is_a_match_of_its_own() {
+    fn an_old_record_of_another_queue_or_type_is_a_separate_match() {
         for (queue, job_type) in [("b", "t"), ("a", "u")] {
             let mut matches = vec![job(Some(claim("a", "t", JobState::Running, "j")), Vec::new())];
             let old = job(Some(claim(queue, job_type, JobState::Done, "j")), Vec::new());

@@ -1,4 +1,4 @@
-//! The place of a store, and the reason why it cannot be opened.
+//! The location of a store, and the reason why it cannot be opened.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,9 +7,9 @@ use crate::own::OwnStore;
 use crate::secret_url::SecretUrl;
 use crate::store::StoreError;
 
-/// Where a store is. Checked as far as that is possible without asking it.
+/// The location of a store, validated as far as possible without connecting.
 ///
-/// It is shown without user, password, and all that follows a `?`, where PostgreSQL takes them too.
+/// Its text hides the user, the password, and everything after a `?`, where PostgreSQL accepts them, too.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Location {
@@ -17,24 +17,24 @@ pub enum Location {
     Memory,
     /// `file:PATH`, on this machine.
     File(PathBuf),
-    /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE][?prefix=NAME]`, or `rediss://` with TLS; `valkey` for `redis`
-    /// means the same.
+    /// `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE][?prefix=NAME]`, or `rediss://` with TLS; `valkey` instead of `redis`
+    /// has the same meaning.
     Redis(SecretUrl),
-    /// `postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?pool=CONNECTIONS]`, and more after the `?` as `libpq` has it.
+    /// `postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?pool=CONNECTIONS]`, with `libpq`'s further parameters after the `?`.
     Postgres(SecretUrl),
     /// `dynamodb://TABLE[?region=REGION]`.
     DynamoDb {
         /// The table's name.
         table: String,
-        /// Its region, where that is not the process's own.
+        /// Its region, if it differs from the process's region.
         region: Option<String>,
     },
-    /// A store that the program gives in code.
+    /// A store that the program provides in code.
     Own(OwnStore),
 }
 
 impl Location {
-    /// Returns true if what the store keeps outlives the process, so that other processes may find it there.
+    /// Returns true if the store's data outlives the process, so that other processes can find it there.
     pub fn outlives_its_process(&self) -> bool {
         match self {
             Self::Memory => false,
@@ -49,7 +49,7 @@ impl fmt::Display for Location {
         match self {
             Self::Memory => f.write_str("memory:"),
             Self::File(path) => {
-                // Such as can be read again.
+                // Encoded, so that it can be parsed again.
                 let encoded = path.display().to_string().replace('%', "%25");
                 write!(f, "file:{}", encoded.replace('?', "%3F").replace('#', "%23"))
             }
@@ -67,13 +67,13 @@ impl fmt::Debug for Location {
     }
 }
 
-/// Why there is no store.
+/// The reason why there is no store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// The URL is none of a store, or of one that this build has not.
+    /// The URL is not the URL of a store, or this build lacks the store.
     Url(String),
-    /// The store does not answer, or not as one.
+    /// The store does not answer, or answers wrongly.
     Unavailable(StoreError),
 }
 
@@ -97,7 +97,7 @@ impl fmt::Display for OpenError {
 }
 
 impl std::error::Error for OpenError {
-    /// The error of the store's client: the text is that of the [`StoreError`] already.
+    /// Returns the error of the store's client: the text is already that of the [`StoreError`].
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Url(_) => None,

@@ -6,7 +6,7 @@ fn error(url: &str) -> String {
 }
 
 #[test]
-fn what_is_no_store_is_told_in_words() {
+fn a_url_that_is_no_store_has_an_explaining_error() {
     assert_eq!(error("memory"), "not a URL: relative URL without a base");
     let kinds = "a store is memory:, file:PATH, redis://…, postgres://… or dynamodb://TABLE";
     assert_eq!(error("mysql://localhost"), kinds);

@@ -1,9 +1,10 @@
-//! Outboxes: where jobs wait to be sent until SQS has confirmed them.
+//! Outboxes: jobs wait there until SQS has confirmed them.
 //!
-//! A job is added to an outbox together with its cause, in one transaction or in one atomic call, and a relay sends it afterwards: so
-//! there is a job if and only if there is its cause. Jobs that are due later, jobs of timetables and unique jobs wait there too.
+//! A job is added to an outbox together with its cause, in one transaction or in one atomic call, and a relay sends it
+//! afterwards: the job exists if and only if its cause exists. Jobs that are due later, jobs of timetables and unique jobs wait
+//! there, too.
 //!
-//! An outbox holds no policy: when to send what, and what follows from an answer of SQS, is the relay's.
+//! An outbox contains no policy: the relay decides when to send which job, and what follows from a response of SQS.
 
 mod added;
 mod conclusion;

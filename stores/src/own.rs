@@ -1,16 +1,16 @@
-//! A store that a program gives in code.
+//! A store that a program provides in code.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::store::Store;
 
-/// A store that is open already, as a [`Location`](crate::Location): a program's own, which no URL names.
+/// An open store of the program as a [`Location`](crate::Location), which has no URL.
 #[derive(Clone)]
 pub struct OwnStore(Arc<dyn Store>);
 
 impl OwnStore {
-    /// The store itself.
+    /// Returns the store.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.0
     }
@@ -22,7 +22,7 @@ impl From<Arc<dyn Store>> for OwnStore {
     }
 }
 
-/// Compares the stores themselves, not what they keep.
+/// Compares the identities of the stores, not their contents.
 impl PartialEq for OwnStore {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

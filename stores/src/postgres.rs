@@ -1,7 +1,7 @@
 //! A store in PostgreSQL 12 or later, and transactions that write an effect and its mark together.
 //!
-//! Every call is one round trip: a function that is made when the store is opened, or a single statement. Times are the
-//! server's. The first call of each kind on a new connection takes one more, to prepare it.
+//! Every call is one round trip: a function that is created when the store is opened, or a single statement. Times are the
+//! server's. The first call of each kind on a new connection takes one more round trip to prepare it.
 //!
 //! # Tables
 //!
@@ -15,27 +15,27 @@
 //! | `drumline_tokens` | the buckets of shared rates; workers without such rates run without this table |
 //! | `drumline_outbox`, `drumline_outbox_…` | the outbox, see [`outbox`](crate::outbox); workers run without these tables |
 //!
-//! They are where the connection's `search_path` has its first schema (`?options[search_path]=NAME` sets it). They and
-//! the functions are made where they are missing, also in a database of version 0.1; a role that may not make them gets
-//! along where another one has: the file is [`SCHEMA`]. Expired rows are removed about once a minute, by whichever process
-//! makes a call.
+//! The tables are in the first schema of the connection's `search_path` (`?options[search_path]=NAME` sets it). Missing tables
+//! and functions are created, also in a database of version 0.1; a role that may not create them can be used if another role
+//! has created them: [`SCHEMA`] is the SQL file. Expired rows are removed about once a minute, by a process that makes a call.
 //!
-//! Version 0.1 has the same locks, and kept the rest in `drumline_claims`, `drumline_jobs` and `drumline_attempts`. Those
-//! are read, in the same round trip, and no row is written there. Its workers may run beside those of this version.
+//! Version 0.1 has the same locks, and kept the rest in `drumline_claims`, `drumline_jobs` and `drumline_attempts`. The store
+//! reads these in the same round trip, and writes no row there. Workers of version 0.1 can run beside those of this version.
 //!
-//! In ids, types and names, `chr(1) || '0'` stands for the character NUL, which PostgreSQL does not have.
+//! In ids, types and names, `chr(1) || '0'` represents the character NUL, which PostgreSQL does not support.
 //!
 //! # Connections
 //!
-//! Up to 8, or `?pool=`, each opened when it is first needed; and as many again for [`Transaction`]s and [`BatchTransaction`]s, so that those do
-//! not keep claims from being renewed. Through PgBouncer, transactions pooled: from 1.21 with `max_prepared_statements`
-//! above 0. No session state is used, and no start-up parameter that PgBouncer does not know.
+//! Up to 8 connections, or `?pool=`, each opened when it is first needed; and as many again for [`Transaction`]s and
+//! [`BatchTransaction`]s, so that these do not delay the renewal of claims. PgBouncer with pooled transactions works from
+//! version 1.21 with `max_prepared_statements` above 0. The store uses no session state, and no start-up parameter that
+//! PgBouncer does not support.
 //!
 //! # When it does not answer
 //!
-//! Calls fail after some three seconds and never hang: that is watched here, where connections are dropped whose call
-//! took longer; on the server, a function waits for another one's row for two seconds at most. A call that finds its
-//! connection closed is made once more over a new one.
+//! Calls fail after about three seconds and never hang: the client drops connections whose call took longer; on the server, a
+//! function waits at most two seconds for a row that another call has locked. A call that finds its connection closed is
+//! repeated on a new one.
 
 mod batch_transaction;
 pub(crate) mod connections;
@@ -72,13 +72,13 @@ use crate::tokens::{TokenLease, TokenRequest};
 pub use self::batch_transaction::{BatchCommit, BatchTransaction};
 pub use self::schema::SCHEMA;
 pub use self::transaction::{Transaction, finish_in};
-/// For handlers that use a [`Transaction`].
+/// Re-exported for handlers that use a [`Transaction`].
 pub use sqlx;
 
 /// A [`Store`] in PostgreSQL.
 pub struct PostgresStore {
     connections: Arc<Connections>,
-    /// Apart from the others, see the module.
+    /// Separate from the others, see the module.
     for_transactions: Arc<Connections>,
     owner: Arc<str>,
     keep: Retention,
@@ -88,19 +88,19 @@ pub struct PostgresStore {
 }
 
 impl std::fmt::Debug for PostgresStore {
-    /// Without the connections, which have the password.
+    /// Omits the connections, which contain the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PostgresStore").field("owner", &self.owner).finish_non_exhaustive()
     }
 }
 
-/// Whether a URL can be one of a server.
+/// Checks that a URL can be the URL of a server.
 pub(crate) fn check(url: &Url) -> Result<(), String> {
     Options::read(url).map(|_| ())
 }
 
 impl PostgresStore {
-    /// Connects to the server at `url` and makes the tables where they are missing, as [`open`](crate::open) does.
+    /// Connects to the server at `url` and creates the tables if they are missing, like [`open`](crate::open).
     pub async fn connect(url: &Url, owner: Arc<str>, keep: Retention) -> Result<Self, OpenError> {
         let mut store = Self::unconnected(url, owner, keep)?;
         let has_outbox = store
@@ -111,7 +111,7 @@ impl PostgresStore {
         Ok(store)
     }
 
-    /// Connects to the server at `url`, and looks for no tables.
+    /// Connects to the server at `url` without checking for tables.
     pub(crate) async fn reach(url: &Url) -> Result<(), OpenError> {
         let store = Self::unconnected(url, Arc::from("drumline"), Retention::default())?;
         store.ping().await.map_err(OpenError::Unavailable)
@@ -129,28 +129,28 @@ impl PostgresStore {
         })
     }
 
-    /// Begins a transaction for an effect that is to happen together with the job's mark.
+    /// Begins a transaction for an effect that must be written together with the job's mark.
     ///
-    /// Waits while as many transactions are open as the store has connections for, and fails after three seconds.
+    /// Waits while the store's limit of open transactions is reached, and fails after three seconds.
     pub async fn begin(&self, claim: &Claim) -> Result<Transaction, StoreError> {
         Transaction::begin(Arc::clone(&self.for_transactions), claim, self.keep).await
     }
 
-    /// Begins a transaction for the effects of several jobs, such as the items of a [batch handler](drumline::batch), that are to happen
-    /// together with the jobs' marks.
+    /// Begins a transaction for the effects of several jobs, such as the items of a [batch handler](drumline::batch), that must
+    /// be written together with the jobs' marks.
     ///
-    /// Waits while as many transactions are open as the store has connections for, and fails after three seconds.
+    /// Waits while the store's limit of open transactions is reached, and fails after three seconds.
     pub async fn begin_batch(&self) -> Result<BatchTransaction, StoreError> {
         BatchTransaction::begin(Arc::clone(&self.for_transactions), self.keep).await
     }
 
-    /// Removes what has expired, up to a bound. The store does so by itself, about once a minute.
+    /// Removes expired rows, up to a limit. The store does this by itself, about once a minute.
     pub async fn remove_expired(&self) -> Result<(), StoreError> {
         removal::remove_expired(&self.connections).await?;
         tokens::remove_unused(&self.connections).await
     }
 
-    /// Does so once in a while, beside the calls.
+    /// Starts the removal now and then, concurrently with the calls.
     fn remove_expired_if_due(&self) {
         if self.removal.is_now() {
             let connections = Arc::clone(&self.connections);
@@ -175,7 +175,7 @@ impl Store for PostgresStore {
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>> {
         MaybeReady::later(async move {
             self.remove_expired_if_due();
-            // What tells this call from all others, so that it may be repeated.
+            // Identifies this call, so that it can be repeated.
             let nonce = fastrand::i64(..);
             let (owner, keep) = (&self.owner, self.keep);
             self.connections

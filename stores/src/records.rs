@@ -1,10 +1,10 @@
-//! A store of your own in a few lines: a table of texts that can be swapped, made into a [`Store`].
+//! A custom store in a few lines: turns a table of texts with compare-and-swap into a [`Store`].
 //!
-//! Nearly every database has such a table. All rules of claims are here; what is left is [`Records`], which reads some texts, and
-//! replaces some of them if they have not changed. `examples/own_store.rs` of this crate is one that passes the
-//! suite.
+//! Nearly every database has such a table. This module contains all rules of claims; the author only implements [`Records`],
+//! which reads some texts, and replaces some of them if they have not changed. `examples/own_store.rs` of this crate is a store
+//! that passes the suite.
 //!
-//! Times are of this process's clock: workers on several hosts need clocks that agree within a second or so.
+//! Times come from this process's clock: the clocks of workers on several hosts must agree within about a second.
 
 mod documents;
 mod snapshot;
@@ -29,10 +29,10 @@ use crate::rules::{self, Rows, after};
 use crate::store::{Retention, Store, StoreError, now_ms};
 use crate::tokens::{TokenLease, TokenRequest};
 
-/// The time for which a call begins anew because other processes change the same records.
+/// The time for which a call is retried because other processes change the same records.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The wait of a call before it begins anew.
+/// The wait before a call is retried.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A [`Store`] whose texts are in a table.
@@ -44,12 +44,12 @@ pub struct RecordStore<R> {
 }
 
 impl<R: Records> RecordStore<R> {
-    /// A store in this table. What it claims is marked as `owner`'s, a name of this process that no other process has.
+    /// Creates a store in this table. Its claims are marked with `owner`, a unique name of this process.
     pub fn new(records: R, owner: Arc<str>, keep: Retention) -> Self {
         Self { records, owner, keep }
     }
 
-    /// Reads the texts of these keys, and makes the changes to them; again if they have changed meanwhile.
+    /// Reads the texts of these keys and changes them; repeats this if they have changed meanwhile.
     async fn transact<T>(
         &self,
         keys: Vec<String>,
@@ -72,7 +72,7 @@ impl<R: Records> RecordStore<R> {
         }
     }
 
-    /// The time for which a job id leads to its records: as long as any of them is kept.
+    /// Returns the time until which a job id refers to its records: as long as any of them is kept.
     fn linked_until(&self, now: u64) -> u64 {
         after(now, self.keep.history.max(self.keep.done))
     }
@@ -93,7 +93,7 @@ impl<R: Records> RecordStore<R> {
     }
 }
 
-/// The keys that a change under a claim needs.
+/// Returns the keys that a change under a claim needs.
 fn keys_of(claim: &Claim) -> Vec<String> {
     let lock = claim.lock.iter().map(|(name, _)| lock_of(name));
     std::iter::once(claim_of(claim.identity.key())).chain(lock).collect()

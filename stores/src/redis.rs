@@ -1,12 +1,12 @@
 //! A store in Redis 6.2 or later, or in Valkey.
 //!
-//! Every call is one round trip: a script by its hash, which the server runs as a whole and by its own clock. Only the
-//! first call of each script after a server's start takes two more, to load it.
+//! Every call is one round trip: a script, called by its hash, which the server runs atomically and with its own clock. Only
+//! the first call of each script after a server's start takes two more round trips, to load the script.
 //!
 //! # Keys
 //!
-//! All begin with `{drumline}:`, or with another name by `?prefix=`. The braces keep them on one node of a cluster,
-//! because a script may only touch one. Each expires by itself.
+//! All keys begin with `{drumline}:`; `?prefix=` sets another name. The braces keep them on one node of a cluster, because a
+//! script may only access one node. Each key expires by itself.
 //!
 //! | Key | Holds |
 //! | --- | --- |
@@ -19,18 +19,18 @@
 //! | `tokens:BUCKET` | a number: when the bucket of a rate is full (µs) |
 //!
 //! `KEY` is the key of an identity. Version 0.1 kept claims under `claim:KEY`, `alias:JOBID`, `progress:JOBID` and
-//! `attempts:JOBID`, whose names a producer could choose: those are read, and never written. It has the same locks.
+//! `attempts:JOBID`, whose names a producer could choose: the store reads these, and never writes them. Version 0.1 has the
+//! same locks.
 //!
-//! # What the server must be set to
+//! # Settings of the server
 //!
-//! `maxmemory-policy noeviction`: a claim that the server evicts is a job that may run twice. `appendonly yes` where a
-//! server's restart must not forget what ran. A failover to a replica may forget what was written in the last moments:
-//! see `min-replicas-to-write`.
+//! `maxmemory-policy noeviction`: if the server evicts a claim, its job may run twice. `appendonly yes` if a restart of the
+//! server must not lose the records of jobs. A failover to a replica may lose the last writes: see `min-replicas-to-write`.
 //!
 //! # When it does not answer
 //!
-//! Calls fail after some three seconds and never hang. One that finds its connection closed is made once more over the
-//! next one: nothing happens twice by that, but that an attempt may be in the history twice.
+//! Calls fail after about three seconds and never hang. A call that finds its connection closed is repeated on the next one:
+//! nothing happens twice because of that, except that an attempt may be in the history twice.
 
 mod answers;
 pub(crate) mod connection;
@@ -57,21 +57,21 @@ use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, MAX_MATCHES, Pr
 use crate::store::{Retention, Store, StoreError, millis, to_json};
 use crate::tokens::{TokenLease, TokenRequest};
 
-/// The prefix of all keys, where the URL names none.
+/// The prefix of all keys if the URL sets none.
 const PREFIX: &str = "drumline";
 
 /// A [`Store`] in Redis or Valkey.
 pub struct RedisStore {
     connection: Connection,
     scripts: Scripts,
-    /// `{drumline}:`.
+    /// The prefix, such as `{drumline}:`.
     prefix: String,
     owner: Arc<str>,
     keep: Retention,
 }
 
 impl std::fmt::Debug for RedisStore {
-    /// Without the connection, which has the password.
+    /// Omits the connection, which contains the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RedisStore")
             .field("prefix", &self.prefix)
@@ -81,7 +81,7 @@ impl std::fmt::Debug for RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to the server at `url`, as [`open`](crate::open) does.
+    /// Connects to the server at `url`, like [`open`](crate::open).
     pub async fn connect(url: &Url, owner: Arc<str>, keep: Retention) -> Result<Self, OpenError> {
         let prefix = prefix(url).map_err(OpenError::Url)?;
         let connection = Connection::open(url).await?;
@@ -92,14 +92,14 @@ impl RedisStore {
         format!("{}{kind}:{name}", self.prefix)
     }
 
-    /// A script with the key of something of a job's, and that of its job id.
+    /// Returns a call of a script with the key for this kind of data of a job, and the key of its job id.
     fn of<'a>(&self, script: &'a Script, kind: &str, identity: &Identity) -> ScriptInvocation<'a> {
         let mut call = script.key(self.key(kind, identity.key()));
         call.key(self.key("jobs", identity.job_id()));
         call
     }
 
-    /// A script with a claim's keys, and the arguments by which it is known.
+    /// Returns a call of a script with a claim's keys, and the arguments that identify the claim.
     fn under<'a>(&self, script: &'a Script, claim: &Claim) -> ScriptInvocation<'a> {
         let mut call = self.of(script, "job", &claim.identity);
         if let Some((lock, _)) = &claim.lock {
@@ -111,7 +111,7 @@ impl RedisStore {
         call
     }
 
-    /// Adds reads of a claim, its progress and its attempts, whose kinds of keys are these.
+    /// Adds reads of a claim, its progress and its attempts, with these kinds of keys.
     fn look(&self, call: &mut Pipeline, [claim, progress, attempts]: [&str; 3], name: &str) {
         call.cmd("HGETALL").arg(self.key(claim, name));
         call.cmd("GET").arg(self.key(progress, name));
@@ -124,13 +124,13 @@ impl RedisStore {
     }
 }
 
-/// Whether a URL can be one of a server, and says nothing that is not understood.
+/// Checks that a URL can be the URL of a server, and contains only known parameters.
 pub(crate) fn check(url: &Url) -> Result<(), String> {
     prefix(url)?;
     connection::info(url).map(|_| ())
 }
 
-/// The `prefix` of a URL. Braces would move where a cluster keeps the keys.
+/// Returns the `prefix` of a URL. Braces are refused, because they would change the node of a cluster.
 pub(crate) fn prefix(url: &Url) -> Result<String, String> {
     let named = url.query_pairs().find(|(name, _)| name == "prefix");
     let prefix = named.map_or_else(|| PREFIX.to_owned(), |(_, prefix)| prefix.into_owned());
@@ -151,7 +151,7 @@ impl Store for RedisStore {
             if let Some(old) = &request.legacy_key {
                 call.key(self.key("claim", old));
             }
-            // Distinguishes this call from all others, so that it may be repeated.
+            // Identifies this call, so that it can be repeated.
             let nonce = fastrand::u64(..);
             call.arg(&*self.owner)
                 .arg(format!("{:032x}", request.payload_hash))
@@ -263,7 +263,7 @@ impl Store for RedisStore {
             call.cmd("TIME");
             let (keys, alias, claim, progress, attempts, time): JobAnswer =
                 self.connection.send(&call).await?;
-            // A second round trip where there is more, but this is for people.
+            // This takes a second round trip if there are keys, but it is only for people.
             let mut call = ::redis::pipe();
             for key in &keys {
                 self.look(&mut call, ["job", "job-progress", "job-attempts"], key);

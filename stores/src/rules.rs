@@ -1,4 +1,4 @@
-//! The rules of claims and locks, for stores that read and write rows: each function is one transaction's part.
+//! The rules of claims and locks, for stores that read and write rows. Each function is a part of one transaction.
 
 mod kept;
 mod unreadable;
@@ -20,7 +20,7 @@ use crate::store::{Retention, millis};
 pub(crate) trait Rows {
     type Error;
 
-    /// Returns the record of a key and its expiry, which may be over.
+    /// Returns the record of a key and its expiry, which may have passed.
     fn claim(&mut self, key: &str) -> Result<Option<(Kept, u64)>, Self::Error>;
 
     fn set_claim(&mut self, key: &str, kept: &Kept, now: u64, expires: u64) -> Result<(), Self::Error>;
@@ -29,20 +29,20 @@ pub(crate) trait Rows {
 
     fn set_lock(&mut self, name: &str, lock: &Lock, expires: u64) -> Result<(), Self::Error>;
 
-    /// Has a key be found by another job id than that of its record.
+    /// Links a key to a job id other than that of its record.
     fn link(&mut self, job_id: &str, key: &str, now: u64, expires: u64) -> Result<(), Self::Error>;
 }
 
 /// The last holder of a lock.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Lock {
-    /// Empty once it was released.
+    /// Empty after the lock was released.
     pub(crate) owner: String,
     pub(crate) token: u64,
     pub(crate) until: u64,
 }
 
-/// Returns the time that follows `now` by this length.
+/// Returns `now` plus `length`.
 pub(crate) fn after(now: u64, length: Duration) -> u64 {
     now.saturating_add(millis(length).cast_unsigned())
 }
@@ -56,7 +56,7 @@ pub(crate) fn claim<R: Rows>(
 ) -> Result<ClaimResult, R::Error> {
     let (key, job_id) = (&**request.identity.key(), &**request.identity.job_id());
     let found = rows.claim(key)?;
-    // The counter of a row that has expired goes on.
+    // The counter of an expired row continues.
     let token = found.as_ref().map_or(0, |(kept, _)| kept.token) + 1;
     let before = found.filter(|(_, expires)| *expires > now);
     if let Some((kept, expires)) = &before
@@ -80,7 +80,7 @@ pub(crate) fn claim<R: Rows>(
     if let Some(before) = &before
         && before.job_id != *job_id
     {
-        // The job is still found by the id that it had before.
+        // The job can still be found by its earlier id.
         rows.link(&before.job_id, key, now, expires)?;
     }
     let (kept, takeover) = Kept::granted(before.as_ref(), request, owner, token, until);
@@ -99,7 +99,7 @@ pub(crate) fn claim<R: Rows>(
     }))
 }
 
-/// Takes a lock, and returns its counter; or for how long another claim has it.
+/// Takes a lock and returns its counter; if another claim holds it, returns the remaining time.
 fn lock<R: Rows>(
     rows: &mut R,
     name: &str,
@@ -134,7 +134,7 @@ fn change_lock<R: Rows>(
     Ok(true)
 }
 
-/// The record of a claim, as long as it is the last one of its key.
+/// Returns the record of a claim if it is the latest claim of its key.
 fn own<R: Rows>(rows: &mut R, claim: &Claim, now: u64) -> Result<Option<(Kept, u64)>, R::Error> {
     let found = rows.claim(claim.identity.key())?;
     Ok(found.filter(|(kept, expires)| {
@@ -195,7 +195,7 @@ pub(crate) fn release<R: Rows>(
         State::Running => {}
     }
     let expires = after(now, keep.history);
-    // A lock that another claim has by now stays that one's.
+    // A lock that another claim holds by now stays with it.
     change_lock(rows, claim, "", 0, expires)?;
     kept.state = if how.dead { State::Dead } else { State::Waiting };
     kept.attempts -= u32::from(!how.count_attempt).min(kept.attempts);
@@ -204,7 +204,7 @@ pub(crate) fn release<R: Rows>(
     Ok(Ownership::Kept)
 }
 
-/// Has a done job count as one that waits for its next attempt, under the same counter.
+/// Turns a done job into one that waits for its next attempt, with the same counter.
 pub(crate) fn forget<R: Rows>(
     rows: &mut R,
     key: &str,

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// A secret. It has no text of its own in output: [`expose`](Self::expose) is the only way to it, for the code that compares or
-/// sends it.
+/// A secret. Its debug output does not contain it: only [`expose`](Self::expose) returns it, for code that compares or sends
+/// it.
 ///
 /// ```
 /// use drumline_store::SecretText;
@@ -14,7 +14,7 @@ use std::fmt;
 pub struct SecretText(String);
 
 impl SecretText {
-    /// The secret itself.
+    /// Returns the secret.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -4,24 +4,24 @@ use std::fmt;
 
 use url::Url;
 
-/// The text in place of a secret.
+/// The text that replaces a secret.
 const BLOT: &str = "***";
 
 /// A URL whose userinfo, query and fragment may be secret.
 ///
-/// It is shown as `https://***@host:8080/path?***`. The whole URL is available by [`expose`](Self::expose) only, for the
-/// client that connects to it.
+/// Its text is `https://***@host:8080/path?***`. Only [`expose`](Self::expose) returns the whole URL, for the client that
+/// connects to it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SecretUrl(Url);
 
 impl SecretUrl {
-    /// The URL itself, with its secrets.
+    /// Returns the URL with its secrets.
     pub fn expose(&self) -> &Url {
         &self.0
     }
 
-    /// Returns the text of a URL as it may be shown. A text that is no URL with `//` is hidden as a whole: it may be a
-    /// password that went into the wrong variable.
+    /// Returns the text of a URL without its secrets. A text that is not a URL with `//` is hidden completely: it may be a
+    /// password that was set in the wrong variable.
     ///
     /// ```
     /// use drumline_store::SecretUrl;
@@ -30,7 +30,7 @@ impl SecretUrl {
     /// ```
     pub fn shown(text: &str) -> String {
         if let Some(path) = text.strip_prefix("file:") {
-            // As it is written: a parsed URL has no relative path.
+            // As it is written, because a parsed URL has no relative path.
             return match path.split_once('?') {
                 Some((path, _)) => format!("file:{path}?{BLOT}"),
                 None => text.to_owned(),

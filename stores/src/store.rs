@@ -1,4 +1,4 @@
-//! What every store can do.
+//! The interface of all stores.
 
 use std::error::Error;
 use std::fmt;
@@ -16,22 +16,22 @@ use crate::outbox::OutboxJob;
 use crate::record::{AttemptRecord, JobRecord, MAX_MATCHES, MAX_RECENT, ProgressRecord};
 use crate::tokens::{TokenLease, TokenRequest};
 
-/// The reason why a store did not do what was asked.
+/// The reason why a store did not perform a request.
 ///
-/// Its text is whole: it contains those of the causes. Its [`source`](Error::source) is the error of the store's client, for code
-/// that distinguishes errors.
+/// Its text is complete: it contains the texts of the causes. Its [`source`](Error::source) is the error of the store's client,
+/// for code that distinguishes errors.
 ///
 /// A host must do one of two things, repeat the request or not, so this enum is matched without a wildcard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreError {
-    /// The store did not answer as it should. Whether the write has happened all the same is not known.
+    /// The store did not answer correctly. It is unknown if the write has happened.
     Unanswered(StoreErrorText),
-    /// The store works, and refuses this one item: too large, or with characters that it cannot keep. It would refuse it
-    /// again.
+    /// The store works, but refuses this item: it is too large, or contains characters that the store does not support. A
+    /// repeated request would be refused, too.
     Refused(StoreErrorText),
 }
 
-/// The text of a [`StoreError`], with the error of the store's client behind it.
+/// The text of a [`StoreError`], with the error of the store's client as its source.
 #[derive(Clone)]
 pub struct StoreErrorText {
     text: String,
@@ -39,7 +39,7 @@ pub struct StoreErrorText {
 }
 
 impl StoreErrorText {
-    /// A text about this error, whose own text it contains.
+    /// Creates a text about this error. The text contains the error's own text.
     pub fn about(source: impl Into<Box<dyn Error + Send + Sync>>, text: impl Into<String>) -> Self {
         Self { text: text.into(), source: Some(source.into().into()) }
     }
@@ -57,7 +57,7 @@ impl fmt::Display for StoreErrorText {
     }
 }
 
-/// Without the source, which may be long, and whose text may have secrets.
+/// Omits the source, which may be long and may contain secrets.
 impl fmt::Debug for StoreErrorText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.text.fmt(f)
@@ -74,7 +74,7 @@ impl PartialEq for StoreErrorText {
 impl Eq for StoreErrorText {}
 
 impl StoreError {
-    /// Returns the text of either.
+    /// Returns the text of either variant.
     pub fn into_text(self) -> String {
         match self {
             Self::Unanswered(error) | Self::Refused(error) => error.text,
@@ -97,12 +97,12 @@ impl Error for StoreError {
     }
 }
 
-/// For how long things are kept.
+/// The times for which a store keeps data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// That a job is done, and its result. Default: 7 days.
+    /// The retention of the record that a job is done, and of its result. Default: 7 days.
     pub done: Duration,
-    /// Failed attempts, verdicts, progress and checkpoints. Default: 14 days.
+    /// The retention of failed attempts, permanent failures, progress and checkpoints. Default: 14 days.
     pub history: Duration,
 }
 
@@ -113,51 +113,51 @@ impl Default for Retention {
     }
 }
 
-/// Keeps claims, and what people want to know of jobs. All of it is kept under the [key](Identity::key) of the job's
-/// identity, and found by its [job id](Identity::job_id).
+/// Keeps claims and the histories of jobs. All data is kept under the [key](Identity::key) of the job's identity, and can be
+/// found by its [job id](Identity::job_id).
 ///
-/// Every call is one round trip where the store allows it, atomic, and may be repeated: where an answer was lost, asking
-/// again does no harm. Times are measured by the store's own clock where it has one.
+/// Every call is atomic, is one round trip if the store allows it, and can be repeated: if an answer was lost, repeating the
+/// call does no harm. Times are measured by the store's own clock if it has one.
 pub trait Store: Send + Sync + 'static {
-    /// Asks for a claim, and for the lock with it: both or neither.
+    /// Requests a claim, and the lock with it: both or neither.
     ///
-    /// In this order, of the record of the identity (one that has expired counts as absent):
-    /// - it is done or claimed, with another payload hash: [`ClaimResult::Mismatch`];
-    /// - it is done: [`ClaimResult::Done`] with the run that did it. A request under another job id is then found by that
-    ///   one, too;
-    /// - it has a verdict about this very message: [`ClaimResult::FailedPermanently`];
-    /// - it is claimed and not yet expired: [`ClaimResult::Busy`] for what remains, whoever asks;
-    /// - its lock is held and not yet expired: [`ClaimResult::Locked`] for what remains, and nothing is written;
-    /// - else [`ClaimResult::Granted`]. The counter grows, and never shrinks while the record exists. The attempts grow by
-    ///   one, or begin with 1 where the message is another one (in memory: what SQS counts, see [`crate::memory`]). The
-    ///   checkpoint stays where the payload hash is the same. If the record is of a claim that expired without being finished
-    ///   or released, the grant has a [`Takeover`](drumline::core::Takeover): it names the owner, and counts such claims of this
-    ///   very message in a row. A store in memory has none, since it dies with its workers.
+    /// The store checks the record of the identity in this order (an expired record counts as absent):
+    /// - the job is done or claimed with another payload hash: [`ClaimResult::Mismatch`];
+    /// - the job is done: [`ClaimResult::Done`] with the run that did it. If the request has another job id, the job can be
+    ///   found by that id, too;
+    /// - this message has failed permanently: [`ClaimResult::FailedPermanently`];
+    /// - the job is claimed and the claim has not expired: [`ClaimResult::Busy`] with the remaining time, for every owner;
+    /// - the lock is held and has not expired: [`ClaimResult::Locked`] with the remaining time, and nothing is written;
+    /// - otherwise: [`ClaimResult::Granted`]. The counter grows, and never shrinks while the record exists. The attempts grow
+    ///   by one, or restart at 1 for another message (in memory: SQS's count, see [`crate::memory`]). The checkpoint stays if
+    ///   the payload hash is the same. If the record contains a claim that expired without being finished or released, the
+    ///   grant has a [`Takeover`](drumline::core::Takeover): it names the owner, and counts such consecutive claims of this
+    ///   message. A store in memory has no takeovers, because its data is lost with its worker.
     ///
-    /// If there is no record, the one that version 0.1 kept under [`legacy_key`](ClaimRequest::legacy_key) decides in the
-    /// same way, provided that its queue's name, type and payload hash are those of the request: it can be done, have a
-    /// verdict, be held, or lend its counter, attempts and checkpoint to the new record. It is only read.
+    /// If there is no record, the store applies the same checks to the record that version 0.1 kept under
+    /// [`legacy_key`](ClaimRequest::legacy_key), if its queue's name, type and payload hash match the request: that record can
+    /// be done, failed or claimed, or its counter, attempts and checkpoint continue in the new record. It is only read.
     fn claim<'a>(&'a self, request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, StoreError>>;
 
-    /// Has a claim, and its lock, last for `length` from now. An expired claim that no other run has taken meanwhile is
-    /// renewed all the same; one that is done or released is [`Ownership::Lost`], and so is one whose lock was taken.
+    /// Extends a claim, and its lock, to `length` from now. An expired claim that no other run has taken meanwhile is renewed
+    /// anyway; a claim that is done or released is [`Ownership::Lost`], and so is one whose lock was taken.
     fn renew<'a>(
         &'a self,
         claim: &'a Claim,
         length: Duration,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>>;
 
-    /// Marks the job as done with its result, and releases the lock. An expired claim that no other run has taken meanwhile
-    /// is finished all the same. [`Ownership::Lost`] also where its lock was taken: two have worked on one thing. Finishing
-    /// again what this very claim has finished is [`Ownership::Kept`].
+    /// Marks the job as done with its result, and releases the lock. An expired claim that no other run has taken meanwhile is
+    /// finished anyway. If its lock was taken, the result is [`Ownership::Lost`], because two jobs have held the lock.
+    /// Repeating the call with the same claim returns [`Ownership::Kept`].
     fn finish<'a>(
         &'a self,
         claim: &'a Claim,
         result: Option<&'a RawValue>,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>>;
 
-    /// As [`finish`](Self::finish), and adds jobs to the outbox of the same database: both or neither. Finishing again what this very
-    /// claim has finished adds those that are not known there.
+    /// Marks the job as done like [`finish`](Self::finish), and adds jobs to the outbox of the same database: both or neither.
+    /// Repeating the call with the same claim adds the jobs that the outbox does not know.
     ///
     /// By default the store refuses to add jobs: see [`adds_next_jobs`](Self::adds_next_jobs).
     fn finish_with<'a>(
@@ -177,8 +177,8 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
-    /// Releases a claim, and its lock if that is still its own: the next one to ask gets them at once. Releasing again
-    /// what this very claim has released changes nothing, and is [`Ownership::Kept`].
+    /// Releases a claim, and its lock if the claim still owns it: the next request gets them at once. Repeating the call with
+    /// the same claim changes nothing, and returns [`Ownership::Kept`].
     fn release_claim<'a>(
         &'a self,
         claim: &'a Claim,
@@ -192,7 +192,7 @@ pub trait Store: Send + Sync + 'static {
         value: &'a RawValue,
     ) -> MaybeReady<'a, Result<Ownership, StoreError>>;
 
-    /// Keeps how far a job is; the last report counts.
+    /// Keeps the progress of a job; each report replaces the earlier one.
     fn progress<'a>(
         &'a self,
         identity: &'a Identity,
@@ -206,23 +206,23 @@ pub trait Store: Send + Sync + 'static {
         attempt: &'a AttemptRecord,
     ) -> MaybeReady<'a, Result<(), StoreError>>;
 
-    /// Returns the jobs known by a job id, the one changed last first, at most [`MAX_MATCHES`](crate::MAX_MATCHES). Jobs of
-    /// different identities may have one job id.
+    /// Returns the jobs with a job id, most recently changed first, at most [`MAX_MATCHES`](crate::MAX_MATCHES). Jobs of
+    /// different identities may have the same job id.
     fn jobs<'a>(&'a self, job_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>>;
 
-    /// Returns the jobs that changed last, the newest first, at most `limit` of them, each under the job id that it has now. A running
-    /// job changes until its claim ends. Jobs that only version 0.1 knew are left out.
+    /// Returns the most recently changed jobs, newest first, at most `limit`, each under its current job id. A running job
+    /// changes until its claim ends. Jobs that only version 0.1 knew are left out.
     ///
-    /// By default the store refuses, for stores that would have to read everything they keep.
+    /// By default the store refuses, because some stores would have to read all their data.
     fn recent(&self, limit: usize) -> MaybeReady<'_, Result<Vec<JobRecord>, StoreError>> {
         let _ = limit;
         let refusal = "it keeps no list of its jobs, only each job by its id";
         MaybeReady::now(Err(StoreError::Refused(refusal.into())))
     }
 
-    /// Returns the jobs that came in a message, the one changed last first.
+    /// Returns the jobs that came in a message, most recently changed first.
     ///
-    /// By default it looks at the [1,000](crate::MAX_RECENT) jobs that changed last.
+    /// By default it searches the [1,000](crate::MAX_RECENT) most recently changed jobs.
     fn of_message<'a>(&'a self, message_id: &'a str) -> MaybeReady<'a, Result<Vec<JobRecord>, StoreError>> {
         MaybeReady::later(async move {
             let mut jobs = self.recent(MAX_RECENT).await?;
@@ -232,9 +232,9 @@ pub trait Store: Send + Sync + 'static {
         })
     }
 
-    /// Forgets that a job is done, so that its next message runs again: its result goes, its history stays. The fencing token stays
-    /// too, so that a late worker of the old run cannot mark the job again. A running job is left as it is, and so is what
-    /// version 0.1 kept.
+    /// Deletes the record that a job is done, so that its next message runs again: its result is removed, its history stays.
+    /// The fencing token stays, too, so that a late worker of the old run cannot mark the job again. A running job is not
+    /// changed, and neither are records of version 0.1.
     ///
     /// By default the store refuses.
     fn forget<'a>(&'a self, key: &'a str) -> MaybeReady<'a, Result<Forgotten, StoreError>> {
@@ -242,9 +242,9 @@ pub trait Store: Send + Sync + 'static {
         MaybeReady::now(Err(StoreError::Refused("it cannot forget that a job is done".into())))
     }
 
-    /// Returns the text of a document. One that has expired counts as absent.
+    /// Returns the text of a document. An expired document counts as absent.
     ///
-    /// By default the store refuses, as it does for the other calls about documents.
+    /// By default the store refuses, like for the other calls about documents.
     fn document<'a>(
         &'a self,
         kind: &'a str,
@@ -254,17 +254,18 @@ pub trait Store: Send + Sync + 'static {
         MaybeReady::now(Err(no_documents()))
     }
 
-    /// Returns the documents of a kind, the one changed last first.
+    /// Returns the documents of a kind, most recently changed first.
     fn documents<'a>(&'a self, kind: &'a str) -> MaybeReady<'a, Result<Vec<Document>, StoreError>> {
         let _ = kind;
         MaybeReady::now(Err(no_documents()))
     }
 
-    /// Gives a document the text `after` if its text is `before`, or is `after` already; `None` is no document. Returns true if the
-    /// document has that text now, for `keep` from now and at most [`MAX_DOCUMENT_KEEP`](crate::MAX_DOCUMENT_KEEP).
+    /// Sets a document to the text `after` if its text is `before` or already `after`; `None` means no document. Returns true
+    /// if the document has that text now, for `keep` from now and at most [`MAX_DOCUMENT_KEEP`](crate::MAX_DOCUMENT_KEEP).
     ///
-    /// Of more than [`MAX_DOCUMENTS`](crate::MAX_DOCUMENTS) of a kind, one of those that changed longest ago is removed. Two
-    /// processes that may write the same text at once both succeed: one of which only one may win names its writer.
+    /// If a kind has more than [`MAX_DOCUMENTS`](crate::MAX_DOCUMENTS) documents, one of those that changed longest ago is
+    /// removed. If two processes write the same text at once, both succeed: if only one of them may win, the text must contain
+    /// its writer.
     fn put_document<'a>(
         &'a self,
         kind: &'a str,
@@ -277,8 +278,9 @@ pub trait Store: Send + Sync + 'static {
         MaybeReady::now(Err(no_documents()))
     }
 
-    /// Leases tokens of a rate that processes share, at most as many as are asked for: together, they get what the rate gives in the time
-    /// since the first request, and the burst. A bucket that is not known is full. Tokens of a request whose answer was lost are lost.
+    /// Leases tokens of a rate that processes share, at most as many as requested: together, the processes get the tokens that
+    /// the rate gives in the time since the first request, plus the burst. An unknown bucket is full. If the answer to a
+    /// request is lost, its tokens are lost.
     ///
     /// By default the store refuses.
     fn lease_tokens<'a>(
@@ -292,15 +294,15 @@ pub trait Store: Send + Sync + 'static {
     /// Checks that the store answers.
     fn ping(&self) -> MaybeReady<'_, Result<(), StoreError>>;
 
-    /// Returns true if what it keeps outlives the process. Then its grants have to name
-    /// [takeovers](drumline::core::Takeover), by which workers recognise messages that kill processes; otherwise workers go by the
-    /// receive counts of SQS, and commands ask the worker for its histories instead of the store.
+    /// Returns true if the store's data outlives the process. Then its grants must contain
+    /// [takeovers](drumline::core::Takeover), by which workers recognize messages that kill processes. Otherwise workers use
+    /// SQS's receive counts, and commands ask the worker for its histories instead of the store.
     fn outlives_its_process(&self) -> bool {
         true
     }
 
-    /// The store as its own type, for handlers that want more of it: see the module `postgres` for an effect and its
-    /// mark in one transaction.
+    /// Returns the store as its concrete type, for handlers that need more of its features: see the module `postgres` for an
+    /// effect and its mark in one transaction.
     fn as_any(&self) -> &(dyn std::any::Any + Send + Sync);
 }
 
@@ -308,32 +310,32 @@ fn no_documents() -> StoreError {
     StoreError::Refused("it keeps no documents, only jobs".into())
 }
 
-/// The time of this machine's clock, in milliseconds since the Unix epoch.
+/// Returns the time of this machine's clock, in milliseconds since the Unix epoch.
 pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The time of this machine's clock, in microseconds since the Unix epoch.
+/// Returns the time of this machine's clock, in microseconds since the Unix epoch.
 pub(crate) fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Of stores that count in milliseconds.
+/// Converts a duration for stores that count in milliseconds.
 pub(crate) fn millis(duration: Duration) -> i64 {
-    // A few thousand years: some of the stores compute with it.
+    // A few thousand years: some of the stores calculate with it.
     const FOR_EVER: i64 = 1 << 47;
     i64::try_from(duration.as_millis()).map_or(FOR_EVER, |millis| millis.min(FOR_EVER))
 }
 
-/// The claim that was taken over, if one was: `former_owner` is empty if it is not known.
+/// Returns the claim that was taken over, if there was one: `former_owner` is empty if it is not known.
 pub(crate) fn takeover(former_owner: &str, unended: u32) -> Option<Takeover> {
     let former_owner = (!former_owner.is_empty()).then(|| former_owner.into());
     (former_owner.is_some() || unended > 0).then_some(Takeover { former_owner, unended })
 }
 
-/// What is shown to people, for stores that keep it as a text.
+/// Returns the JSON of a record for people, for stores that keep it as a text.
 pub(crate) fn to_json(record: &impl serde::Serialize) -> String {
     serde_json::to_string(record).expect("records are made of texts and numbers")
 }

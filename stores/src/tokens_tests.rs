@@ -4,7 +4,7 @@
     clippy::cast_precision_loss,
     reason = "small figures of a simulation"
 )]
-//! Workers that share a rate, on virtual time: they are killed, answers are late or lost, and clocks differ.
+//! Workers that share a rate, on virtual time: workers are killed, answers are late or lost, and clocks differ.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -19,18 +19,18 @@ use super::*;
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What may happen on the way.
+/// The disturbances of a simulation.
 #[derive(Debug, Clone)]
 struct Trouble {
-    /// The longest way of a request, and of its answer.
+    /// The longest transmission time of a request, and of its answer.
     delay: Duration,
-    /// Of a hundred answers, so many are lost.
+    /// The percentage of answers that are lost.
     lost: u32,
-    /// How far the clocks of workers are apart at most, if each is the one that counts.
+    /// The largest difference between the clocks of workers, if each uses its own.
     skew: Duration,
-    /// A worker is killed, and another one takes its place, in turn each time that this has passed.
+    /// The interval at which workers are killed and replaced, in turn.
     kill_every: Option<Duration>,
-    /// How long a worker takes to see that it may go on.
+    /// The time that a worker takes to notice that it may continue.
     late: Duration,
 }
 
@@ -46,11 +46,11 @@ const NONE: Trouble = Trouble {
 const TIMEOUT: Duration = Duration::from_secs(1);
 
 enum Event {
-    /// The worker asks for permits.
+    /// The worker requests permits.
     Wakes(u64),
-    /// A request has come to the server.
+    /// A request arrives at the server.
     Arrives(u64, TokenDemand, Duration),
-    /// A request of this time is answered, or never.
+    /// A request of this time is answered, or its answer is lost.
     Answers(u64, TokenDemand, Duration, Option<TokenLease>),
     Kill,
 }
@@ -138,7 +138,7 @@ impl World {
             Event::Wakes(id) => self.act(now, id),
             Event::Arrives(id, demand, asked_at) => {
                 let skew = self.workers.get(&id).map_or(Duration::ZERO, |worker| worker.skew);
-                // An arbitrary time of the clock that counts.
+                // An arbitrary time of the deciding clock.
                 let clock = SECOND * 1_000 + now + skew;
                 let clock = u64::try_from(clock.as_micros()).unwrap();
                 let TokenDemand { rate, burst, most, .. } = demand;
@@ -174,7 +174,7 @@ impl World {
         }
     }
 
-    /// Starts what may start, of ever so many jobs, and asks for more tokens.
+    /// Starts the permitted jobs, of which there are always enough, and requests more tokens.
     fn act(&mut self, now: Duration, id: u64) {
         let Some(worker) = self.workers.get(&id) else { return };
         let (limits, instant) = (worker.limits.clone(), self.base + now);
@@ -203,19 +203,19 @@ fn rule(per_second: u32, burst: Option<u32>) -> RateRule {
     RateRule { rate, burst, key: None }
 }
 
-/// The most that has started in any time beyond what the rate gives in it.
+/// Returns the largest number of starts in any interval beyond the number that the rate gives.
 fn excess(starts: &[Duration], per_second: u32) -> f64 {
     let (mut lowest, mut most) = (f64::INFINITY, 0.0_f64);
     for (index, at) in starts.iter().enumerate() {
         let ahead = index as f64 - at.as_secs_f64() * f64::from(per_second);
         lowest = lowest.min(ahead);
-        // Both ends count.
+        // Both ends of the interval count.
         most = most.max(ahead - lowest + 1.0);
     }
     most
 }
 
-/// The most that has started within ten seconds.
+/// Returns the largest number of starts within ten seconds.
 fn most_in_ten_seconds(starts: &[Duration]) -> usize {
     let mut first = 0;
     let counts = starts.iter().enumerate().map(|(index, at)| {
@@ -227,7 +227,7 @@ fn most_in_ten_seconds(starts: &[Duration]) -> usize {
     counts.max().unwrap_or(0)
 }
 
-/// 105 %, and the one at the other end of the time.
+/// Returns 105 % of the rate, plus the start at the other end of the interval.
 fn most_allowed(per_second: u32) -> usize {
     per_second as usize * 21 / 2 + 1
 }
@@ -262,7 +262,7 @@ fn low_rates_are_kept_too() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Tokens that come late lapse: the rate is never exceeded.
+    /// Late tokens expire: the rate is never exceeded.
     #[test]
     fn it_is_never_more_than_the_rate(
         (per_second, burst) in (1_u32..150, prop::option::of(1_u32..60)),
@@ -290,7 +290,7 @@ proptest! {
         }
     }
 
-    /// While answers come within a tenth of the time for which tokens last, the rate is used.
+    /// If answers arrive within a tenth of the tokens' validity, nearly the whole rate is used.
     #[test]
     fn it_is_nearly_all_of_the_rate(
         per_second in 10_u32..150,
@@ -305,7 +305,7 @@ proptest! {
             kill_every: kill_every.map(|millis| millis as u32 * MS),
             ..NONE
         };
-        // A single worker that is killed starts nothing until the next one is there.
+        // If a single worker is killed, nothing starts until the next one runs.
         let workers = workers.max(if kill_every.is_some() { 3 } else { 1 });
         let starts = World::new(rule(per_second, None), trouble, workers, seed).run(12 * SECOND);
         let least = f64::from(per_second) * 12.0 * 0.9 - 1.0;

@@ -1,4 +1,4 @@
-//! The conformance suite: what every [`Store`](crate::Store) has to do, as tests for a store of your own.
+//! The conformance suite: the required behaviour of every [`Store`](crate::Store), as tests for your own store.
 //!
 //! A test file of a few lines runs it, one named `#[test]` for each case:
 //!
@@ -21,8 +21,8 @@
 //! drumline_store::conformance!(subject());
 //! ```
 //!
-//! A case makes a subject of its own, opens its store for one or more processes, and uses names that no other case has: all cases may
-//! share one server. What a case does over and over is in [`steps`], for tests of your own beside the suite.
+//! Each case creates its own subject, opens its store for one or more processes, and uses names that no other case uses: all
+//! cases may share one server. [`steps`] contains the operations that cases repeat, for your own additional tests.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "these are tests")]
 
 pub mod outbox;
@@ -30,7 +30,7 @@ pub mod steps;
 mod subject;
 mod world;
 
-/// The cases, by what they are about.
+/// The cases by topic.
 #[doc(hidden)]
 #[allow(missing_docs, reason = "the name of a case says what it shows")]
 pub mod cases {
@@ -51,8 +51,8 @@ pub mod cases {
 pub use subject::Subject;
 pub use world::{World, run, run_on_threads};
 
-/// Has one `#[test]` for each case of the [conformance suite](mod@crate::conformance). The expression makes a
-/// [`Subject`](crate::conformance::Subject), or an `Option` of one: without it, the cases are left out.
+/// Generates one `#[test]` for each case of the [conformance suite](mod@crate::conformance). The expression creates a
+/// [`Subject`](crate::conformance::Subject), or an `Option` of one: if it is `None`, the cases are skipped.
 #[macro_export]
 macro_rules! conformance {
     ($subject:expr) => {
@@ -70,8 +70,8 @@ macro_rules! conformance {
             fencing {
                 an_owner_that_was_overtaken_writes_nothing,
                 an_owner_is_overtaken_by_its_own_process_too,
-                an_expired_claim_that_nobody_took_can_be_renewed_and_written_to,
-                an_expired_claim_that_nobody_took_can_be_finished,
+                an_expired_claim_without_a_taker_can_be_renewed,
+                an_expired_claim_without_a_taker_can_be_finished,
                 nothing_is_written_after_a_release,
                 nothing_is_written_after_the_end,
                 what_is_finished_or_released_twice_is_so_once,
@@ -92,7 +92,7 @@ macro_rules! conformance {
             takeovers {
                 claims_that_were_left_unended_are_counted_with_their_owner,
                 an_ending_ends_the_count,
-                another_message_of_the_job_begins_a_count_of_its_own,
+                another_message_of_the_job_has_its_own_count,
                 a_renewed_claim_is_not_left,
             }
             locks {
@@ -126,7 +126,7 @@ macro_rules! conformance {
                 an_id_that_looks_like_a_key_is_an_id,
                 jobs_of_one_id_are_listed_newest_first_and_bounded,
                 a_duplicate_is_done_and_shows_what_it_duplicates,
-                another_message_of_the_identity_has_a_budget_of_its_own,
+                another_message_of_the_identity_has_its_own_budget,
             }
             forgetting {
                 a_done_job_that_is_forgotten_runs_again,
@@ -183,7 +183,7 @@ macro_rules! conformance_cases {
     };
 }
 
-/// Asserts that an answer to a claim is of this kind.
+/// Asserts that a claim's result is of this kind.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! assert_claim_result {

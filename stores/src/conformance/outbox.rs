@@ -1,12 +1,12 @@
-//! The conformance suite of outboxes: what every [`Outbox`] does.
+//! The conformance suite of outboxes: the required behaviour of every [`Outbox`].
 //!
-//! It runs as the [suite of stores](mod@crate::conformance) does, by [`outbox_conformance!`](crate::outbox_conformance). A take returns
-//! the jobs of all that add some, so every case needs an outbox that no other case has.
+//! It runs like the [suite of stores](mod@crate::conformance), with [`outbox_conformance!`](crate::outbox_conformance). A take
+//! returns all jobs of an outbox, so every case needs its own outbox.
 
 pub mod steps;
 mod world;
 
-/// The cases, by what they are about.
+/// The cases by topic.
 #[doc(hidden)]
 #[allow(missing_docs, reason = "the name of a case says what it shows")]
 #[allow(clippy::wildcard_imports, reason = "cases are written in the words of `steps`")]
@@ -26,8 +26,9 @@ pub use self::world::{OutboxSubject, OutboxWorld, run, run_on_threads};
 #[allow(unused_imports, reason = "for links in the documentation")]
 use crate::outbox::Outbox;
 
-/// Has one `#[test]` for each case of the [conformance suite of outboxes](mod@crate::conformance::outbox). The expression makes an
-/// [`OutboxSubject`](crate::conformance::outbox::OutboxSubject), or an `Option` of one: without it, the cases are left out.
+/// Generates one `#[test]` for each case of the [conformance suite of outboxes](mod@crate::conformance::outbox). The expression
+/// creates an [`OutboxSubject`](crate::conformance::outbox::OutboxSubject), or an `Option` of one: if it is `None`, the cases
+/// are skipped.
 #[macro_export]
 macro_rules! outbox_conformance {
     ($subject:expr) => {
@@ -65,12 +66,12 @@ macro_rules! outbox_conformance {
                 a_group_is_in_the_hands_of_one_relay,
                 a_job_that_is_put_back_holds_up_its_group,
                 jobs_that_are_put_back_together_keep_their_order,
-                a_job_that_is_put_back_behind_another_holds_up_those_behind_it,
+                a_job_put_back_blocks_those_behind_it,
                 a_parked_job_holds_up_nothing,
                 a_removed_job_holds_up_nothing,
                 a_job_whose_time_has_not_come_holds_up_nothing,
                 a_group_goes_to_another_relay_in_order,
-                a_group_that_was_in_hand_goes_on_after_its_relay_has_left,
+                a_group_in_hand_continues_after_its_relay_has_left,
             }
             people {
                 lag_counts_what_is_due_and_what_is_not,
@@ -86,7 +87,7 @@ macro_rules! outbox_conformance {
                 a_job_that_a_relay_has_is_not_replaced,
                 a_job_that_was_put_back_is_not_replaced,
                 a_job_whose_lease_has_ended_is_not_replaced,
-                a_job_that_a_relay_has_given_back_is_not_replaced,
+                a_job_that_a_relay_has_put_back_is_not_replaced,
                 a_job_that_was_sent_is_not_replaced,
                 a_job_is_replaced_into_another_group,
                 a_job_is_put_off_up_to_its_longest_wait,
@@ -99,13 +100,13 @@ macro_rules! outbox_conformance {
             }
             states {
                 a_state_changes_only_for_those_who_have_read_it,
-                a_state_changes_with_its_jobs_or_not_at_all,
+                a_state_changes_only_together_with_its_jobs,
                 a_change_that_is_repeated_adds_nothing,
                 a_state_is_removed,
                 states_are_listed_by_name,
                 a_lease_is_one_owners_until_it_ends,
                 a_renewed_lease_lasts,
-                a_lease_is_given_back,
+                a_lease_is_released,
                 leases_of_other_names_do_not_matter,
             }
             values {

@@ -1,4 +1,4 @@
-//! The steps that cases take over and over: for tests of your own, too.
+//! Operations that cases repeat, also for your own tests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use tokio::time::Instant;
 
 use crate::{AttemptRecord, JobRecord, JobState, ProgressRecord, Store};
 
-/// A claim that expires while the test waits for that.
+/// The length of a claim that expires during the test.
 pub const SHORT: Duration = Duration::from_millis(300);
-/// A claim that does not.
+/// The length of a claim that does not expire during the test.
 pub const LONG: Duration = Duration::from_secs(120);
-/// The rest of a long claim on the slowest of machines.
+/// The remaining time of a long claim, even on a slow machine.
 pub const MOST_OF_IT: Duration = Duration::from_secs(60);
-/// The queue that jobs come from.
+/// The queue of the jobs.
 pub const QUEUE: &str = "jobs";
 /// The scope of that queue.
 pub const SCOPE: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
@@ -24,10 +24,10 @@ pub const SCOPE: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
 pub const TYPE: &str = "image.process";
 /// The hash of their payload.
 pub const PAYLOAD: u128 = 0xfedc_ba98_7654_3210_0123_4567_89ab_cdef;
-/// The longest time that anything may take.
+/// The longest time that any operation may take.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The request of the first run of a job.
+/// Returns the request for the first run of a job.
 pub fn request_of(identity: Identity) -> ClaimRequest {
     ClaimRequest {
         payload_hash: PAYLOAD,
@@ -41,17 +41,17 @@ pub fn request_of(identity: Identity) -> ClaimRequest {
     }
 }
 
-/// The same request as SQS delivers it again.
+/// Returns the request for a redelivery of the same message.
 pub fn again(request: &ClaimRequest) -> ClaimRequest {
     ClaimRequest { receive_count: request.receive_count + 1, ..request.clone() }
 }
 
-/// The same request of a claim that expires soon.
+/// Returns the request for a claim that expires soon.
 pub fn short(request: ClaimRequest) -> ClaimRequest {
     ClaimRequest { length: SHORT, ..request }
 }
 
-/// The grant of a request that has to be granted at once.
+/// Requests a claim that must be granted at once.
 pub async fn granted(store: &Arc<dyn Store>, request: &ClaimRequest) -> Grant {
     match store.claim(request).await.unwrap() {
         ClaimResult::Granted(grant) => grant,
@@ -59,14 +59,14 @@ pub async fn granted(store: &Arc<dyn Store>, request: &ClaimRequest) -> Grant {
     }
 }
 
-/// The only job of a job id.
+/// Returns the only job with a job id.
 pub async fn only(store: &Arc<dyn Store>, job_id: &str) -> JobRecord {
     let mut jobs = store.jobs(job_id).await.unwrap();
     assert_eq!(jobs.len(), 1, "{jobs:?}");
     jobs.remove(0)
 }
 
-/// Asks until the claim is granted.
+/// Repeats a request until the claim is granted.
 pub async fn granted_in_time(store: &Arc<dyn Store>, request: &ClaimRequest) -> Grant {
     let begun = Instant::now();
     loop {
@@ -100,18 +100,18 @@ pub async fn expired(store: &Arc<dyn Store>, claim: &Claim) {
     .await;
 }
 
-/// Gives a claim up after a failure.
+/// Releases a claim after a failure.
 pub async fn fail(store: &Arc<dyn Store>, claim: &Claim) {
     let how = ReleaseClaim { count_attempt: true, failure_reason: None, dead: false };
     assert_eq!(store.release_claim(claim, &how).await, Ok(Ownership::Kept));
 }
 
-/// A value of this JSON.
+/// Returns a value of this JSON.
 pub fn json(text: &str) -> Box<RawValue> {
     RawValue::from_string(text.to_owned()).unwrap()
 }
 
-/// The JSON of a value.
+/// Returns the JSON of a value.
 pub fn text(value: Option<&RawValue>) -> Option<&str> {
     value.map(RawValue::get)
 }
@@ -125,7 +125,7 @@ pub async fn assert_lost(store: &Arc<dyn Store>, claim: &Claim) {
     assert_eq!(store.finish(claim, Some(&json("\"too late\""))).await, Ok(Ownership::Lost));
 }
 
-/// A failed attempt of this number.
+/// Returns a failed attempt with this number.
 pub fn attempt(number: u32) -> AttemptRecord {
     AttemptRecord {
         at_ms: 1_700_000_000_000 + u64::from(number),
@@ -145,7 +145,7 @@ pub fn attempt(number: u32) -> AttemptRecord {
     }
 }
 
-/// Progress of so many of ten rows.
+/// Returns a progress of `done` of ten rows.
 pub fn progress(done: u64) -> ProgressRecord {
     ProgressRecord { at_ms: 1_700_000_000_000, done, total: 10, unit: "rows".to_owned() }
 }

@@ -1,4 +1,4 @@
-//! The world of one case: its part of a store, and its names.
+//! The environment of one case: its part of a store, and its names.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use super::steps::{SCOPE, TYPE, request_of};
 use super::subject::Subject;
 use crate::{OpenError, Retention, Store};
 
-/// One case's own part of a store.
+/// One case's part of a store.
 #[derive(Clone)]
 pub struct World {
     subject: Arc<Subject>,
-    /// A part that no other case's names have.
+    /// A text that makes the names of this case unique.
     mark: Arc<str>,
     one_process: Arc<OnceCell<Arc<dyn Store>>>,
 }
@@ -39,28 +39,28 @@ pub fn run_on_threads<F: Future<Output = ()>>(
 }
 
 impl World {
-    /// The world of a case, with a mark of its own.
+    /// Creates the environment of a case with a unique mark.
     pub fn new(subject: Subject) -> Self {
         let mark = format!("{:016x}", fastrand::u64(..)).into();
         Self { subject: Arc::new(subject), mark, one_process: Arc::default() }
     }
 
-    /// The same names, in another store.
+    /// Returns the same names in another store.
     pub fn of(&self, subject: Subject) -> Self {
         Self { subject: Arc::new(subject), one_process: Arc::default(), ..self.clone() }
     }
 
-    /// A part that no other case's names have.
+    /// Returns the text that makes the names of this case unique.
     pub fn mark(&self) -> &str {
         &self.mark
     }
 
-    /// A process's own connection to the store.
+    /// Opens a process's own connection to the store.
     pub async fn worker(&self, owner: &str) -> Arc<dyn Store> {
         self.worker_keeping(owner, Retention::default()).await
     }
 
-    /// The same, with this retention.
+    /// Opens a process's own connection to the store, with this retention.
     pub async fn worker_keeping(&self, owner: &str, keep: Retention) -> Arc<dyn Store> {
         let open = || async { self.open(self.name(owner).into(), keep).await.unwrap() };
         if self.subject.in_process {
@@ -74,27 +74,28 @@ impl World {
         (self.subject.open)(owner, keep).await
     }
 
-    /// Returns true if the store dies with its process.
+    /// Returns true if the store's data is lost with its process.
     pub fn is_in_process(&self) -> bool {
         self.subject.in_process
     }
 
-    /// A name that no other case has.
+    /// Returns a name that no other case uses.
     pub fn name(&self, name: &str) -> String {
         format!("{name}-{}", self.mark)
     }
 
-    /// The identity of a job by its id.
+    /// Returns the identity of a job by its id.
     pub fn identity(&self, name: &str) -> Identity {
         Identity::new(SCOPE, TYPE, None, self.name(name))
     }
 
-    /// The request of the first run of a job, whose id is its job id. Records of version 0.1 count, of which there are none.
+    /// Returns the request for the first run of a job, whose id is its job id. It considers records of version 0.1, of which
+    /// there are none.
     pub fn request(&self, name: &str) -> ClaimRequest {
         request_of(self.identity(name))
     }
 
-    /// The same, with a lock.
+    /// Returns the same request with a lock.
     pub fn locking(&self, name: &str, lock: &str) -> ClaimRequest {
         ClaimRequest { lock: Some(self.name(lock)), ..self.request(name) }
     }

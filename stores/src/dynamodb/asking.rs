@@ -1,4 +1,4 @@
-//! Asking for a claim: what is there decides, and is written to only if it is still so.
+//! Requests for claims: the current items decide, and are changed only if they are still the same.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use super::job_ids;
 use super::table::{Failure, Table};
 use crate::store::{Retention, StoreError, now_ms, takeover};
 
-/// How often what is there may change under the asking, until it is given up.
+/// The number of times that items may change during a request before it fails.
 const ROUNDS: usize = 10;
 
-/// What is in the table, as far as it is known.
+/// The known state of the table.
 #[derive(Debug, Default)]
 struct Observed {
     claim: Option<Item>,
     lock: Option<Item>,
-    /// The claim of version 0.1, if it counts.
+    /// The claim of version 0.1, if it is considered.
     old: Option<Item>,
 }
 
 impl Observed {
-    /// The record that decides; one that has expired counts as absent.
+    /// Returns the record that decides; an expired one counts as absent.
     ///
-    /// A worker of version 0.1 that runs beside this one may have taken over the job of a newer record: what it has done, runs
-    /// or has failed is known from the old record only.
+    /// A worker of version 0.1 that runs beside this one may have taken over the job of a newer record: only the old record
+    /// then shows that it is done, running or failed.
     fn known(&self, request: &ClaimRequest, now: u64) -> Option<&Item> {
         let live = |item: &&Item| !item.is_expired(now);
         let (claim, old) = (self.claim.as_ref().filter(live), self.old.as_ref().filter(live));
@@ -51,9 +51,9 @@ pub(super) async fn claim(
     owner: &Arc<str>,
     keep: Retention,
 ) -> Result<ClaimResult, StoreError> {
-    // Distinguishes this call from all others: a write of it that was repeated meets its own item.
+    // Identifies this call: a repeated write of it finds its own item.
     let nonce = fastrand::u64(..);
-    // A key without a lock is new, most likely. If not, the write fails and brings what is there.
+    // A key without a lock is probably new. If it is not, the write fails and returns the current item.
     let (mut seen, old) = tokio::try_join!(
         async {
             match &request.lock {
@@ -64,7 +64,7 @@ pub(super) async fn claim(
         look_at_old(table, request),
     )?;
     if old.is_some() && request.lock.is_none() {
-        // It counts only if there is no newer record.
+        // The old record is considered only if there is no newer one.
         seen.claim = table.read_even_expired(Id::Job(request.identity.key())).await?;
     }
     seen.old = old;
@@ -87,7 +87,7 @@ pub(super) async fn claim(
             return Ok(ClaimResult::Granted(Grant { takeover: takeover("", own.unended), ..grant }));
         }
         let written = asked.write(table, &seen);
-        // Beside the claim's own write, so that it takes no time of its own.
+        // Runs concurrently with the claim's own write, so that it takes no extra time.
         let written = if is_indexed {
             written.await?
         } else {
@@ -118,8 +118,8 @@ async fn look(table: &Table, request: &ClaimRequest, lock: &str) -> Result<Obser
     Ok(Observed { claim, lock, old: None })
 }
 
-/// Returns the claim of version 0.1, if it counts: one that a producer may have chosen in another place does not, nor does
-/// one that may be of another source, which version 0.1 did not keep.
+/// Returns the claim of version 0.1 if it is considered. It is not if a producer may have chosen its key for another queue, or
+/// if it may belong to another source, because version 0.1 did not keep the source.
 async fn look_at_old(table: &Table, request: &ClaimRequest) -> Result<Option<Item>, StoreError> {
     let Some(key) = &request.legacy_key else { return Ok(None) };
     let found = table.read(Id::OldClaim(key)).await?;
@@ -132,7 +132,7 @@ async fn look_at_old(table: &Table, request: &ClaimRequest) -> Result<Option<Ite
     }))
 }
 
-/// Why the claim is not granted.
+/// Returns the reason why the claim is not granted.
 fn refusal(
     seen: &Observed,
     request: &ClaimRequest,
@@ -161,7 +161,7 @@ fn refusal(
     Ok(locked.map(|lock| ClaimResult::Locked(Duration::from_millis(lock.until - now))))
 }
 
-/// The run of a job that is done.
+/// Returns the run of a job that is done.
 fn run(claim: &Item) -> Result<PriorRun, StoreError> {
     Ok(PriorRun {
         result: claim.data.clone().map(raw).transpose()?,
@@ -177,7 +177,7 @@ fn validation(request: &ClaimRequest) -> String {
     format!("{:032x}", request.payload_hash)
 }
 
-/// A request, and who makes it when.
+/// A request with its owner and time.
 struct ClaimAttempt<'a> {
     request: &'a ClaimRequest,
     owner: &'a Arc<str>,
@@ -187,7 +187,7 @@ struct ClaimAttempt<'a> {
 }
 
 impl ClaimAttempt<'_> {
-    /// Writes the claim and its lock, if what was seen is still so.
+    /// Writes the claim and its lock, if the observed items are unchanged.
     async fn write(&self, table: &Table, seen: &Observed) -> Result<Result<Grant, Vec<Failure>>, StoreError> {
         let Self { request, nonce, now, .. } = *self;
         let identity = &request.identity;
@@ -200,7 +200,7 @@ impl ClaimAttempt<'_> {
             takeover(&before.owner, same_message.map_or(0, |before| before.unended.saturating_add(1)))
         });
         let unended = takeover.as_ref().map_or(0, |takeover| takeover.unended);
-        // Those of items that only count as absent may as well go on.
+        // Counters of expired items may also be continued.
         let next = |item: Option<&Item>| item.map_or(0, |item| item.fencing_token) + 1;
         let fencing_token = next(seen.claim.as_ref()).max(next(seen.old.as_ref()));
         let lock_token = if request.lock.is_some() { next(seen.lock.as_ref()) } else { 0 };
@@ -226,7 +226,7 @@ impl ClaimAttempt<'_> {
         if checkpoint.is_none() {
             claim = claim.remove("checkpoint");
         } else if seen.claim.as_ref().is_none_or(|claim| claim.is_expired(now)) {
-            // It is the one of version 0.1.
+            // The checkpoint comes from version 0.1.
             claim = claim.set_or_remove("checkpoint", checkpoint.as_deref().map(string));
         }
         let lock = request.lock.as_ref();
@@ -240,7 +240,7 @@ impl ClaimAttempt<'_> {
         }
     }
 
-    /// What claims and locks have in common.
+    /// Returns the change that claims and locks share.
     fn take(&self, id: Id<'_>, seen: Option<&Item>, fencing_token: u64) -> Change {
         let change = Change::of(id);
         let change = match seen {

@@ -1,4 +1,4 @@
-//! Changes of items, and the conditions under which they are made.
+//! Changes of items with their conditions.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -71,7 +71,7 @@ impl Change {
         self
     }
 
-    /// To a list, which it makes where there is none.
+    /// Appends to a list, which is created if it is missing.
     pub(super) fn append(mut self, name: &str, list: AttributeValue) -> Self {
         let (name, list) = (self.name(name), self.value(list));
         let empty = self.value(AttributeValue::L(Vec::new()));
@@ -79,21 +79,21 @@ impl Change {
         self
     }
 
-    /// To a set, which it makes where there is none.
+    /// Adds to a set, which is created if it is missing.
     pub(super) fn add(mut self, name: &str, set: AttributeValue) -> Self {
         let (name, set) = (self.name(name), self.value(set));
         self.adds.push(format!("{name} {set}"));
         self
     }
 
-    /// Takes values off a set.
+    /// Removes values from a set.
     pub(super) fn take_off(mut self, name: &str, set: AttributeValue) -> Self {
         let (name, set) = (self.name(name), self.value(set));
         self.deletes.push(format!("{name} {set}"));
         self
     }
 
-    /// From a list.
+    /// Removes the first elements of a list.
     pub(super) fn drop_first(mut self, name: &str, count: usize) -> Self {
         let name = self.name(name);
         self.removes.extend((0..count).map(|index| format!("{name}[{index}]")));
@@ -112,7 +112,7 @@ impl Change {
         self
     }
 
-    /// Or absent, but not one that counts as absent and is there.
+    /// Requires that the item is absent or has not expired.
     pub(super) fn only_if_alive(mut self, now_ms: u64) -> Self {
         let (id, expiration) = (self.name("id"), self.name("expiration"));
         let now = self.value(number(now_ms / 1000));
@@ -120,7 +120,7 @@ impl Change {
         self
     }
 
-    /// Only if a set has the value, or fewer than `most`.
+    /// Requires that a set contains the value, or has fewer than `most` values.
     pub(super) fn only_if_room(mut self, name: &str, value: AttributeValue, most: usize) -> Self {
         let (name, value) = (self.name(name), self.value(value));
         let most = self.value(number(most as u64));
@@ -130,7 +130,7 @@ impl Change {
         self
     }
 
-    /// Only if a text of an item that has not expired is `before`, or is `after` already; `None` is no such item.
+    /// Requires that the text of an item that has not expired is `before` or already `after`; `None` means no such item.
     pub(super) fn only_if_text(mut self, name: &str, before: Option<&str>, after: &str, now_ms: u64) -> Self {
         let (name, expiration) = (self.name(name), self.name("expiration"));
         let (now, after) = (self.value(number(now_ms / 1000)), self.value(string(after)));
@@ -145,7 +145,7 @@ impl Change {
         self
     }
 
-    /// Only if nobody has claimed, renewed, finished or surrendered it since it looked like this.
+    /// Requires that the item was not claimed, renewed, finished or released since it was read.
     pub(super) fn only_if_still(self, seen: &Item) -> Self {
         self.only_if("counter", "=", number(seen.fencing_token))
             .only_if("in_progress_expiration", "=", number(seen.until))

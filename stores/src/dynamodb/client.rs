@@ -1,4 +1,4 @@
-//! The SDK's client, set up for calls that somebody waits for.
+//! The SDK's client, configured for calls on which callers wait.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ use crate::open::Location;
 /// DynamoDB's name in the SDK's settings.
 const SERVICE: &str = "DynamoDB";
 
-/// How long the service may take to answer a request. It answers in milliseconds.
+/// The time limit of one attempt. The service usually answers within milliseconds.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
-/// How long a request may take with all its attempts.
+/// The time limit of a request with all its attempts.
 const REQUEST: Duration = Duration::from_secs(3);
 
-/// How often a request is made that was throttled, or not answered.
+/// The number of attempts for a request that was throttled or not answered.
 const ATTEMPTS: u32 = 3;
 
-/// Before the second of these. The SDK's own second is for calls that nobody waits for.
+/// The wait before the second attempt. The SDK's default of one second is too long for callers that wait.
 const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 
-/// What a `dynamodb:` URL names.
+/// Returns the location that a `dynamodb:` URL names.
 pub(crate) fn location(url: &Url) -> Result<Location, String> {
     let table = url.host_str().unwrap_or_default();
     let is_allowed = |character: char| character.is_ascii_alphanumeric() || "_-.".contains(character);
@@ -41,9 +41,9 @@ pub(crate) fn location(url: &Url) -> Result<Location, String> {
     Ok(Location::DynamoDb { table: table.to_owned(), region: region.map(|(_, region)| region.into_owned()) })
 }
 
-/// AWS's own settings (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, …).
+/// Loads AWS's usual settings (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, …).
 ///
-/// On the loopback interface there is no account to have credentials for, so made-up ones will do.
+/// An endpoint on the loopback interface needs no real credentials, so placeholders are used.
 pub(super) async fn config(region: Option<String>) -> Result<SdkConfig, String> {
     let environment = Environment::of_process();
     drumline_aws::check(&environment, &[SERVICE])?;
@@ -52,7 +52,7 @@ pub(super) async fn config(region: Option<String>) -> Result<SdkConfig, String> 
     if let Some(region) = region {
         loader = loader.region(Region::new(region));
     } else if is_local && environment.first(["AWS_REGION", "AWS_DEFAULT_REGION"]).is_none() {
-        // Signatures name a region; an endpoint of somebody's own does not care which.
+        // Signatures need a region; a local endpoint accepts any.
         loader = loader.region(Region::from_static("us-east-1"));
     }
     if is_local && !environment.has_credentials() {
@@ -62,7 +62,7 @@ pub(super) async fn config(region: Option<String>) -> Result<SdkConfig, String> 
     if config.region().is_none() {
         return Err("no AWS region is set: set AWS_REGION, or dynamodb://TABLE?region=REGION".to_owned());
     }
-    // An endpoint of the shared config file is found only now.
+    // An endpoint in the shared config file is known only now.
     drumline_aws::endpoint(&environment, &config, SERVICE)?;
     Ok(config)
 }
@@ -81,7 +81,7 @@ pub(super) fn client(config: &SdkConfig) -> Client {
     let config = Builder::from(config)
         .timeout_config(timeouts.build())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF))
-        // Answers are small; it would only watch them.
+        // Responses are small, so this protection would only cost time.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     Client::from_conf(config.build())
 }

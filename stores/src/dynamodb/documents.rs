@@ -1,7 +1,7 @@
-//! Documents: an item for each, and one for each kind that lists their names.
+//! Documents: one item for each, and for each kind one item with their names.
 //!
-//! A document is written first, and then its name: a process that dies in between leaves one that is found by its name, and
-//! listed after its next change.
+//! The document is written before its name: if a process dies in between, the document can be read by its name, and is listed
+//! after its next change.
 
 use std::time::Duration;
 
@@ -61,13 +61,13 @@ pub(super) async fn put(
     Ok(true)
 }
 
-/// Removes the names of documents that have expired, and the documents that changed longest ago.
+/// Removes the names of expired documents, and the documents that changed longest ago.
 async fn remove_surplus(table: &Table, kind: &str, names: Vec<String>) -> Result<(), StoreError> {
     let found = read_all(table, kind, names.clone()).await?;
     let (kept, surplus) = found.split_at(found.len().min(MAX_DOCUMENTS));
     let over = number(now_ms() / 1000);
     for (name, item) in surplus {
-        // One that has changed meanwhile is not among those any more.
+        // A document that has changed meanwhile is no longer among those.
         let removed = Change::of(Id::Document(kind, name)).only_if("changed", "=", number(item.changed));
         drop(table.write(vec![removed.set("expiration", over.clone())]).await?);
     }
@@ -79,7 +79,7 @@ async fn remove_surplus(table: &Table, kind: &str, names: Vec<String>) -> Result
     table.put(Change::of(Id::Documents(kind)).take_off("keys", AttributeValue::Ss(gone))).await
 }
 
-/// Returns the documents of these names that have not expired, the one changed last first.
+/// Returns the documents with these names that have not expired, most recently changed first.
 async fn read_all(
     table: &Table,
     kind: &str,

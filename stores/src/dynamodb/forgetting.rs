@@ -1,4 +1,4 @@
-//! Done jobs that are forgotten.
+//! Deletes the record that a job is done.
 
 use super::changes::Change;
 use super::items::{COMPLETED, INPROGRESS, Id, expiration, number, string};
@@ -6,10 +6,10 @@ use super::table::Table;
 use crate::forgotten::Forgotten;
 use crate::store::{Retention, StoreError, now_ms};
 
-/// How often the item may change between its read and its write.
+/// The number of times that the item may change between its read and its write.
 const ROUNDS: usize = 10;
 
-/// Has a done job count as one that was released, under the same counter.
+/// Turns a done job into a released one with the same counter.
 pub(super) async fn forget(table: &Table, key: &str, keep: Retention) -> Result<Forgotten, StoreError> {
     for _ in 0..ROUNDS {
         let Some(seen) = table.read(Id::Job(key)).await? else { return Ok(Forgotten::Absent) };

@@ -1,4 +1,4 @@
-//! Items as they are in the table, and as they are shown to people.
+//! Items in the table, and their conversion to records for people.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use serde_json::value::RawValue;
 use crate::record::{AttemptRecord, ClaimRecord, JobRecord, JobState};
 use crate::store::{StoreError, now_ms};
 
-/// The status of an item somebody works on, or will again.
+/// The status of an item whose job runs or waits.
 pub(super) const INPROGRESS: &str = "INPROGRESS";
 
-/// The status of one that is done.
+/// The status of an item whose job is done.
 pub(super) const COMPLETED: &str = "COMPLETED";
 
-/// What an item is about.
+/// The subject of an item.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Id<'a> {
     /// A claim, by the key of its identity.
@@ -35,7 +35,7 @@ pub(super) enum Id<'a> {
     Tokens(&'a str),
     /// A claim of version 0.1, by its key.
     OldClaim(&'a str),
-    /// The key of a job id of version 0.1, and what that kept under job ids.
+    /// The key of a job id in version 0.1, and the history that it kept under job ids.
     OldAlias(&'a str),
     OldProgress(&'a str),
     OldAttempts(&'a str),
@@ -70,17 +70,17 @@ pub(super) fn number(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// In milliseconds.
+/// Returns a time in milliseconds.
 pub(super) fn after(now_ms: u64, length: Duration) -> u64 {
     now_ms.saturating_add(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// In seconds, as DynamoDB wants it: not before it is over.
+/// Returns an expiry in seconds, as DynamoDB requires, rounded up.
 pub(super) fn expiration(now_ms: u64, keep: Duration) -> u64 {
     after(now_ms, keep).div_ceil(1000)
 }
 
-/// What is in an item, of whichever kind. Without an attribute it has its default.
+/// The attributes of an item of any kind. A missing attribute has its default value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Item {
     pub(super) id: String,
@@ -104,20 +104,20 @@ pub(super) struct Item {
     pub(super) attempts_made: u32,
     pub(super) nonce: u64,
     pub(super) lock_token: u64,
-    /// How many claims of the message in a row were taken over without an ending.
+    /// The number of consecutive claims of the message that were taken over without an ending.
     pub(super) unended: u32,
     pub(super) failure_reason: Option<String>,
     pub(super) is_dead: bool,
     pub(super) checkpoint: Option<String>,
     pub(super) data: Option<String>,
     pub(super) key: Option<String>,
-    /// When a document changed, in microseconds.
+    /// The time of a document's last change, in microseconds.
     pub(super) changed: u64,
-    /// When a bucket is full, in microseconds.
+    /// The time when a bucket is full, in microseconds.
     pub(super) full_at: u64,
-    /// Those of a job id, or the names of documents.
+    /// The keys of a job id, or the names of documents.
     pub(super) keys: Vec<String>,
-    /// Those of a history, which are JSON.
+    /// The attempts of a history, as JSON.
     pub(super) attempts: Vec<String>,
 }
 
@@ -158,7 +158,7 @@ impl Item {
         }
     }
 
-    /// Whether it counts as absent.
+    /// Returns true if the item counts as absent.
     pub(super) fn is_expired(&self, now_ms: u64) -> bool {
         self.expiration <= now_ms / 1000
     }
@@ -185,7 +185,7 @@ impl Item {
     }
 }
 
-/// The record of a job, as it is shown to people.
+/// Returns the record of a job for people.
 pub(super) fn job(
     job_id: &str,
     claim: Option<Item>,
@@ -241,7 +241,7 @@ fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|_| unreadable(what))
 }
 
-/// Another program has written there, or a newer version of this one.
+/// Returns the error for an item that another program or a newer version has written.
 fn unreadable(what: &str) -> StoreError {
     StoreError::Refused(format!("DynamoDB holds an item whose {what} cannot be read").into())
 }

@@ -1,4 +1,4 @@
-//! The items that find jobs by their job ids: only people need them, so they are written as well as may be.
+//! The items that map job ids to jobs. Only people need them, so their writes are best effort.
 
 use std::time::Duration;
 
@@ -15,14 +15,15 @@ use crate::store::{Retention, StoreError, now_ms};
 /// The longest job id that fits into a partition key, of 2,048 bytes. A job with a longer one is not found by it.
 pub(super) const MAX_JOB_ID_BYTES: usize = 2_000;
 
-/// How long the write may take, of which a claim waits for the end. Many jobs of one job id share an item, which takes some
-/// 1,000 writes a second.
+/// The time limit of the write, for which a claim waits. Many jobs with one job id share an item, which accepts about 1,000
+/// writes a second.
 const WRITE: Duration = Duration::from_millis(250);
 
-/// The longest run: SQS's longest visibility timeout. What is found is written at its end, for as long as it is kept.
+/// The longest run: SQS's longest visibility timeout. A job's record is written at its end, and must be found as long as it is
+/// kept.
 const LONGEST_RUN: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Has the key of an identity be found by its job id. Of too many keys, only the newest one stays.
+/// Maps a job id to the key of an identity. If there are too many keys, only the newest one is kept.
 pub(super) async fn add(table: &Table, identity: &Identity, keep: Retention) {
     if identity.job_id().len() > MAX_JOB_ID_BYTES {
         return;

@@ -1,4 +1,4 @@
-//! The table: reads, and conditional writes of one item or some together.
+//! The table: reads, and conditional writes of one or several items.
 
 use std::time::Duration;
 
@@ -12,22 +12,22 @@ use super::changes::Change;
 use super::items::{Id, Item};
 use crate::store::{StoreError, StoreErrorText, now_ms};
 
-/// How often a write is made that another transaction was in the way of. The SDK does not see to that.
+/// The number of attempts for a write that conflicts with another transaction. The SDK does not retry these.
 const TRIES: u32 = 6;
 
-/// Before the second time; up to twice as long before the next one, and so on. How long in that is left to chance.
+/// The longest wait before the second attempt, doubled for each further one. The actual wait is random.
 const BACKOFF: Duration = Duration::from_millis(20);
 
-/// Why one of several changes was not made.
+/// The reason why one of several changes was not made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// Its own conditions were met.
+    /// The change's own conditions were met.
     Met,
-    /// They were not met by this item, or by its absence.
+    /// The conditions were not met by this item, or by its absence.
     Unmet(Option<Box<Item>>),
 }
 
-/// A table, and the client to reach it by.
+/// A table, and the client for it.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     client: Client,
@@ -39,7 +39,7 @@ impl Table {
         Self { client, name }
     }
 
-    /// An item as it is now, unless it counts as absent.
+    /// Reads the current item, unless it has expired.
     pub(super) async fn read(&self, id: Id<'_>) -> Result<Option<Item>, StoreError> {
         let found = self.read_even_expired(id).await?;
         Ok(found.filter(|item| !item.is_expired(now_ms())))
@@ -51,24 +51,24 @@ impl Table {
         Ok(answer.item.as_ref().map(Item::read))
     }
 
-    /// Makes a change that has no conditions.
+    /// Makes a change without conditions.
     pub(super) async fn put(&self, change: Change) -> Result<(), StoreError> {
         self.update(change, ReturnValue::None).await.map(|_| ())
     }
 
-    /// Makes a change that has no conditions, and returns whether the item was there before.
+    /// Makes a change without conditions. Returns true if the item existed before.
     pub(super) async fn put_over(&self, change: Change) -> Result<bool, StoreError> {
         let written = self.update(change, ReturnValue::AllOld).await?;
         Ok(written.is_ok_and(|written| written.attributes.is_some_and(|before| !before.is_empty())))
     }
 
-    /// Makes a change, and returns how the item then looks.
+    /// Makes a change, and returns the resulting item.
     pub(super) async fn write_one(&self, change: Change) -> Result<Result<Item, Failure>, StoreError> {
         let written = self.update(change, ReturnValue::AllNew).await?;
         Ok(written.map(|written| written.attributes.as_ref().map(Item::read).unwrap_or_default()))
     }
 
-    /// Makes all of the changes or none. What kept them from being made is told for each.
+    /// Makes all changes or none. Returns for each change if it caused the failure.
     pub(super) async fn write(&self, changes: Vec<Change>) -> Result<Result<(), Vec<Failure>>, StoreError> {
         match <[Change; 1]>::try_from(changes) {
             Ok([change]) => {
@@ -164,10 +164,10 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let text = format!("DynamoDB: {}", DisplayErrorContext(&error));
-    // "Item size has exceeded the maximum allowed size", and the same of an update.
+    // The texts are "Item size has exceeded the maximum allowed size" and the corresponding text for an update.
     let is_too_large = error.code() == Some("ValidationException")
         && error.message().is_some_and(|message| message.contains("maximum allowed size"));
-    // Without the response, whose headers and body nothing asks for.
+    // Without the response, whose headers and body are not needed.
     let text = match error.into_source() {
         Ok(source) => StoreErrorText::about(source, text),
         Err(_) => text.into(),

@@ -1,4 +1,4 @@
-//! The buckets of rates: an item for each, which is changed if it is still as it was read.
+//! The buckets of rates: one item for each, changed only if it is the same as when it was read.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::table::{Failure, Table};
 use crate::store::{StoreError, now_us};
 use crate::tokens::{KEPT, TOKEN_VALIDITY, TokenLease, TokenRequest, lease};
 
-/// How often other workers may change the bucket between a read and its write.
+/// The number of times that other workers may change the bucket between a read and its write.
 const ROUNDS: usize = 5;
 
-/// The wait after that: others have got tokens meanwhile.
+/// The wait after that: other workers have got the tokens meanwhile.
 const LATER: Duration = Duration::from_millis(50);
 
 pub(super) async fn take(table: &Table, request: &TokenRequest) -> Result<TokenLease, StoreError> {

@@ -1,4 +1,4 @@
-//! The database file: how it is opened, and what its errors mean.
+//! The database file: opens it, and interprets its errors.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -12,10 +12,10 @@ use crate::open::OpenError;
 use crate::rules::Unreadable;
 use crate::store::{StoreError, StoreErrorText};
 
-/// The time that a call waits for another process's write: longer than any of them takes, and shorter than a call may take.
+/// The time that a call waits for another process's write: longer than any write takes, and shorter than the limit of a call.
 const BUSY: Duration = Duration::from_secs(2);
 
-/// The time between two looks at a lock of another process.
+/// The time between two attempts to get a lock of another process.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// The version of the tables, kept as `user_version`.
@@ -23,10 +23,10 @@ const VERSION: i64 = 1;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
-/// The tables that were added within a version.
+/// The tables that were added without a new version.
 const ADDED: &str = concat!(include_str!("documents.sql"), include_str!("tokens.sql"));
 
-/// Opens the file, makes it if it is missing, and makes its tables.
+/// Opens the file and its tables, and creates them if they are missing.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let path = &absolute(path)?;
     let folder = folder(path)?;
@@ -38,7 +38,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// Checks that the file can be opened and written, or be made if it is missing, and changes nothing.
+/// Checks that the file can be opened and written, or created if it is missing, without changing anything.
 pub(super) fn check(path: &Path) -> Result<(), OpenError> {
     let path = &absolute(path)?;
     let folder = folder(path)?;
@@ -56,7 +56,7 @@ pub(super) fn check(path: &Path) -> Result<(), OpenError> {
     refuse_newer(path, version)
 }
 
-/// Returns the path from the root on: SQLite would take some other names, such as `:memory:` and `file:jobs.db`, as something else.
+/// Returns the absolute path: SQLite interprets some other names, such as `:memory:` and `file:jobs.db`, in a special way.
 fn absolute(path: &Path) -> Result<PathBuf, OpenError> {
     std::path::absolute(path).map_err(|error| unusable(path, error))
 }
@@ -75,8 +75,9 @@ fn unopened(path: &Path, error: &rusqlite::Error) -> OpenError {
     }
 }
 
-/// Waits until the lock of another process is looked at again. SQLite's own handler soon looks ten times a second only, and so
-/// rarely finds the moment in which a busy process lets go. The time is measured, as a busy machine sleeps longer than it was asked to.
+/// Waits between attempts to get another process's lock. SQLite's own handler soon tries only ten times a second, and so rarely
+/// finds the moment in which a busy process releases the lock. The time is measured, because a busy machine sleeps longer than
+/// requested.
 fn wait_for_lock() -> impl FnMut(i32) -> bool + Send {
     let mut since = Instant::now();
     move |looked| {
@@ -88,7 +89,8 @@ fn wait_for_lock() -> impl FnMut(i32) -> bool + Send {
     }
 }
 
-/// Runs something that can be done later, and fails at once while another process has the file locked: calls wait behind it.
+/// Runs an operation that can be postponed. It fails at once while another process has the file locked, because calls wait
+/// behind it.
 pub(super) fn without_waiting<T>(
     connection: &mut Connection,
     work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
@@ -99,7 +101,7 @@ pub(super) fn without_waiting<T>(
     value
 }
 
-/// Returns true for the error of a call that came while another process had the file locked.
+/// Returns true if the error means that another process had the file locked.
 pub(super) fn is_locked(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
@@ -128,8 +130,8 @@ fn folder(path: &Path) -> Result<&Path, OpenError> {
     Ok(folder)
 }
 
-/// Refuses a folder of a network file system, as far as `/proc` names the file systems: hosts do not share the memory beside the
-/// file in which SQLite keeps its locks.
+/// Refuses a folder on a network file system, as far as `/proc` lists the file systems: SQLite keeps its locks in memory beside
+/// the file, which hosts do not share.
 fn refuse_network(path: &Path, folder: &Path) -> Result<(), OpenError> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let Ok(folder) = folder.canonicalize() else { return Ok(()) };
@@ -143,16 +145,16 @@ fn refuse_network(path: &Path, folder: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// The file systems that several hosts may mount at once. EFS is NFS.
+/// The file systems that several hosts can mount at once. EFS is NFS.
 const NETWORK: [&str; 10] =
     ["nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs"];
 
-/// Returns the kind of the file system that a folder is on, if it is one of a network. The mount with the longest path counts,
-/// and of several with the same path the last.
+/// Returns the kind of the folder's file system if it is a network file system. The mount with the longest path counts, and
+/// among equal paths the last one.
 fn network_of(mounts: &str, folder: &Path) -> Option<&'static str> {
     let mounts = mounts.lines().filter_map(|line| {
         let mut fields = line.split(' ').skip(1);
-        // Its spaces are written as octal numbers.
+        // Spaces are written as octal numbers.
         let at = PathBuf::from(fields.next()?.replace("\\040", " "));
         folder.starts_with(&at).then_some((at.as_os_str().len(), fields.next()?))
     });
@@ -160,13 +162,13 @@ fn network_of(mounts: &str, folder: &Path) -> Option<&'static str> {
     NETWORK.into_iter().find(|network| *network == kind)
 }
 
-/// Returns the version of the tables.
+/// Prepares the database and returns the version of the tables.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     connection.busy_handler(Some(wait_for_lock()))?;
-    // Of a new file, so that what was removed gives its space back.
+    // Set for a new file, so that the space of removed rows can be freed.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     switch_to_wal(connection)?;
-    // A mark that was answered survives a power failure, too.
+    // A mark survives a power failure after its call has returned.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", 16 * 1024 * 1024)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -181,7 +183,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     Ok(version.max(VERSION))
 }
 
-/// Switches to WAL mode. SQLite calls no busy handler for this, so that of two processes that make the file at once one would fail.
+/// Switches to WAL mode. SQLite calls no busy handler for this, so if two processes create the file at once, one would fail.
 fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     let begun = Instant::now();
     loop {
@@ -192,7 +194,8 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// Opens the file for reading and writing. One that is made is its owner's alone: results and failure reasons are in it.
+/// Opens the file for reading and writing. A new file is readable only by its owner, because it contains results and failure
+/// reasons.
 fn access(path: &Path, create: bool) -> Result<(), OpenError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(create).truncate(false);
@@ -201,7 +204,7 @@ fn access(path: &Path, create: bool) -> Result<(), OpenError> {
     options.open(path).map(drop).map_err(|error| unusable(path, error))
 }
 
-/// Checks that files can be made in a folder, and makes none.
+/// Checks that files can be created in a folder, without creating one.
 fn makes_files(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?;
@@ -213,7 +216,7 @@ fn unusable(path: &Path, error: impl fmt::Display) -> OpenError {
     OpenError::Url(format!("{}: {error}: {fix}", path.display()))
 }
 
-/// The meaning of an error for the call that it ended.
+/// Converts an error of SQLite to the error of the call.
 pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> StoreError {
     if let rusqlite::Error::FromSqlConversionFailure(_, _, cause) = error
         && let Some(unreadable) = cause.downcast_ref::<Unreadable>()
@@ -248,9 +251,9 @@ pub(super) fn failure(path: &Path, error: &rusqlite::Error) -> StoreError {
 mod tests {
     use super::*;
 
-    /// SQLite waits for the lock of another process by itself, but not for the switch of a new file to WAL mode.
+    /// SQLite waits for the lock of another process, but not for the switch of a new file to WAL mode.
     #[test]
-    fn a_file_that_another_process_is_making_is_opened_once_it_is_made() {
+    fn a_file_that_another_process_creates_is_opened_afterwards() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jobs.db");
         let other = Connection::open(&path).unwrap();

@@ -37,7 +37,7 @@ pub(super) fn put(
         return Ok(false);
     }
     let expires = after(now, document_rules::bounded(keep)).cast_signed();
-    // A new row, whose id says that it changed last.
+    // A new row with a new id, which shows that it changed last.
     let old = "DELETE FROM documents WHERE kind = ?1 AND name = ?2";
     connection.prepare_cached(old)?.execute(params![kind, name])?;
     let add = "INSERT INTO documents (kind, name, text, expires) VALUES (?1, ?2, ?3, ?4)";

@@ -1,4 +1,4 @@
-//! Progress, failed attempts, the look-up of jobs, and the removal of what has expired.
+//! Progress, failed attempts, lookups of jobs, and the removal of expired rows.
 
 use drumline::message::Identity;
 use rusqlite::{Connection, OptionalExtension, Params, Result, params};
@@ -9,7 +9,7 @@ use crate::record::{AttemptRecord, JobRecord, MAX_ATTEMPTS_KEPT, MAX_MATCHES, Pr
 use crate::rules::{Kept, Rows, after};
 use crate::store::{Retention, to_json};
 
-/// The most rows of a table that are removed at once.
+/// The largest number of rows of a table that are removed at once.
 const MAX_REMOVED: usize = 1_000;
 
 /// Removes rows that have expired.
@@ -23,7 +23,7 @@ const REMOVALS: [&str; 7] = [
     "DELETE FROM tokens WHERE bucket IN (SELECT bucket FROM tokens WHERE expires <= ?1 LIMIT ?2)",
 ];
 
-/// The keys of a job id, those changed last first.
+/// Selects the keys of a job id, most recently changed first.
 const KEYS: &str = "SELECT key FROM (
         SELECT key, changed FROM claims WHERE job_id = ?1 AND expires > ?2
         UNION ALL SELECT key, changed FROM progress WHERE job_id = ?1 AND expires > ?2
@@ -31,7 +31,7 @@ const KEYS: &str = "SELECT key FROM (
         UNION ALL SELECT key, changed FROM duplicates WHERE job_id = ?1 AND expires > ?2
     ) GROUP BY key ORDER BY max(changed) DESC LIMIT ?3";
 
-/// The keys and job ids of the jobs that changed last.
+/// Selects the keys and job ids of the most recently changed jobs.
 const RECENT: &str = "SELECT key, job_id, max(changed) FROM (
         SELECT * FROM (SELECT key, job_id, changed FROM claims WHERE expires > ?1 ORDER BY changed DESC LIMIT ?2)
         UNION ALL
@@ -41,7 +41,7 @@ const RECENT: &str = "SELECT key, job_id, max(changed) FROM (
         )
     ) GROUP BY key ORDER BY max(changed) DESC LIMIT ?2";
 
-/// The keys and job ids of the jobs that came in a message.
+/// Selects the keys and job ids of the jobs that came in a message.
 const OF_MESSAGE: &str = "SELECT key, job_id FROM (
         SELECT key, job_id FROM claims WHERE message_id = ?2 AND expires > ?1
         UNION ALL SELECT key, job_id FROM attempts WHERE message_id = ?2 AND expires > ?1
@@ -70,7 +70,7 @@ pub(super) fn attempted(
 ) -> Result<()> {
     let key = &**identity.key();
     let (now, expires) = (now.cast_signed(), after(now, keep.history).cast_signed());
-    // A job whose attempts have all expired begins anew; else they stay as long as the last one.
+    // If all attempts of a job have expired, its history begins anew; otherwise they stay as long as the last one.
     let old = "DELETE FROM attempts WHERE key = ?1 AND expires <= ?2";
     connection.prepare_cached(old)?.execute(params![key, now])?;
     connection
@@ -109,7 +109,7 @@ pub(super) fn of_message(connection: &Connection, message_id: &str, now: u64) ->
     Ok(in_order(listed(connection, OF_MESSAGE, params![now.cast_signed(), message_id, most], now)?))
 }
 
-/// The jobs whose keys and job ids a statement returns.
+/// Returns the jobs whose keys and job ids a statement returns.
 fn listed(connection: &Connection, sql: &str, parameters: impl Params, now: u64) -> Result<Vec<JobRecord>> {
     let mut statement = connection.prepare_cached(sql)?;
     let found =
@@ -138,7 +138,7 @@ fn job(connection: &Connection, job_id: &str, key: String, now: u64) -> Result<O
     Ok(Kept::job(kept, job_id, key, progress, attempts, now))
 }
 
-/// Removes some rows that have expired. Returns true if there may be more.
+/// Removes some expired rows. Returns true if there may be more.
 pub(super) fn remove_expired(connection: &Connection, now: u64) -> Result<bool> {
     let most = i64::try_from(MAX_REMOVED).unwrap_or(i64::MAX);
     let mut more = false;

@@ -1,4 +1,4 @@
-//! From `file:PATH` to a path.
+//! Converts `file:PATH` to a path.
 
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ fn decoded(text: &str) -> Option<String> {
         rest = others;
         if *first == b'%' {
             let (digits, others) = rest.split_at_checked(2)?;
-            // A sign is no digit, and would be taken.
+            // A sign is not a digit, but the parser would accept it.
             let digits = digits.iter().all(u8::is_ascii_hexdigit).then_some(digits)?;
             bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
             rest = others;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Error, OptionalExtension, Result, params};
 
 use crate::rules::{Kept, Lock, Rows, Unreadable};
 
-/// The tables, within a connection.
+/// The tables of a connection.
 pub(super) struct Tables<'a>(pub(super) &'a Connection);
 
 impl Rows for Tables<'_> {

@@ -1,4 +1,4 @@
-//! The thread that owns the connection: SQLite blocks, and the runtime must not.
+//! The thread that owns the connection: SQLite blocks, and the runtime must not block.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,26 +13,26 @@ use super::histories::remove_expired;
 use crate::open::OpenError;
 use crate::store::{StoreError, now_ms};
 
-/// The most calls that wait for the thread: more than a process has jobs.
+/// The largest number of calls that wait for the thread: more than a process has jobs.
 const MAX_WAITING: usize = 4_096;
 
 /// The longest time that a call may take, as in other stores.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The time between two looks for expired rows. They count as absent anyway.
+/// The time between two removals of expired rows. Expired rows count as absent anyway.
 const REMOVE_EVERY: Duration = Duration::from_secs(60);
 
-/// The time to the next look if there were more than are removed at once: faster than rows can be added.
+/// The time to the next removal if there were more rows than one removal handles: faster than rows can be added.
 const REMOVE_MORE: Duration = Duration::from_millis(100);
 
-/// The most calls that share a transaction, and its wait for the disk: more would make a renewal wait long.
+/// The largest number of calls that share a transaction and its sync: with more, a renewal would wait too long.
 const MAX_BATCH: usize = 64;
 
-/// The time that the file is left to other processes between two transactions: SQLite's lock is not fair, and one that looks again
-/// and again would else never find it free.
+/// The time in which other processes can lock the file between two transactions: SQLite's lock is not fair, and a process that
+/// polls would otherwise never get it.
 const GAP: Duration = Duration::from_micros(100);
 
-/// A call's part of a transaction. What it returns answers the caller once the transaction is committed, or is not.
+/// A call's part of a transaction. Its result answers the caller after the transaction is committed or has failed.
 type Call = Box<dyn FnOnce(Result<(&Connection, u64), StoreError>) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(Result<(), StoreError>)>;
 
@@ -42,7 +42,7 @@ pub(super) struct Thread {
 }
 
 impl Thread {
-    /// Opens the file on a thread of its own, which ends with this value.
+    /// Opens the file on a new thread, which ends with this value.
     pub(super) async fn start(path: PathBuf) -> Result<Self, OpenError> {
         let path: Arc<Path> = path.into();
         let (calls, waiting) = sync_channel::<Call>(MAX_WAITING);
@@ -53,7 +53,7 @@ impl Thread {
                 Ok(connection) => connection,
                 Err(error) => return drop(opened.send(Err(error))),
             };
-            // Fails only if the opening was given up, and then there are no calls either.
+            // This fails only if the opening was abandoned, and then there are no calls either.
             drop(opened.send(Ok(())));
             let mut next_removal = removed(&mut connection);
             while let Ok(first) = waiting.recv() {
@@ -71,7 +71,7 @@ impl Thread {
         Ok(Self { calls, path })
     }
 
-    /// Runs a part of a transaction. One that has not begun when its caller gives up is left out.
+    /// Runs a part of a transaction. It is skipped if its caller gives up before it begins.
     pub(super) async fn call<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection, u64) -> rusqlite::Result<T> + Send + 'static,
@@ -86,7 +86,7 @@ impl Thread {
                 let value = part(connection, |connection| work(connection, now));
                 value.map_err(|error| failure(&path, &error))
             });
-            // An error of its own says more than that of the commit, which may be due to it.
+            // An error of the call itself is more precise than that of the commit, which may follow from it.
             Box::new(move |committed| {
                 drop(answer.send(match value {
                     Err(error) => Err(error),
@@ -128,7 +128,7 @@ fn transact(connection: &mut Connection, path: &Path, calls: Vec<Call>) {
     };
     let mut answers = Vec::with_capacity(calls.len());
     for call in calls {
-        // Some errors, such as that of a full disk, end the whole transaction.
+        // Some errors, such as a full disk, end the whole transaction.
         let is_open = !transaction.is_autocommit();
         let ended = || StoreError::Unanswered(format!("{}: its transaction failed", path.display()).into());
         answers.push(call(if is_open { Ok((&transaction, now_ms())) } else { Err(ended()) }));
@@ -139,7 +139,7 @@ fn transact(connection: &mut Connection, path: &Path, calls: Vec<Call>) {
     }
 }
 
-/// Undoes the changes of a call that fails, and not those of the others.
+/// Runs a call. If it fails, undoes its changes, but not those of the others.
 fn part<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -157,7 +157,7 @@ fn part<T>(
     value
 }
 
-/// Removes expired rows, and returns when to do so again.
+/// Removes expired rows, and returns the time of the next removal.
 fn removed(connection: &mut Connection) -> Instant {
     let more = database::without_waiting(connection, remove).unwrap_or_else(|error| {
         tracing::debug!(%error, "expired records stay for another while");
@@ -166,7 +166,7 @@ fn removed(connection: &mut Connection) -> Instant {
     Instant::now() + if more { REMOVE_MORE } else { REMOVE_EVERY }
 }
 
-/// Returns true if there may be more of them.
+/// Removes expired rows and frees their space. Returns true if there may be more.
 fn remove(connection: &mut Connection) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let more = remove_expired(&transaction, now_ms())?;
@@ -175,7 +175,7 @@ fn remove(connection: &mut Connection) -> rusqlite::Result<bool> {
     Ok(more)
 }
 
-/// Gives the space of removed rows back to the file system, up to 1,000 pages. Each page is a step of the statement.
+/// Returns the space of removed rows to the file system, up to 1,000 pages. Each page is a step of the statement.
 fn free_space(connection: &Connection) -> rusqlite::Result<()> {
     let mut pages = connection.prepare("PRAGMA incremental_vacuum(1000)")?;
     let mut pages = pages.query([])?;
@@ -205,11 +205,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_that_ends_the_transaction_is_the_one_that_is_returned() {
+    async fn an_error_that_ends_the_transaction_is_returned() {
         let folder = tempfile::tempdir().unwrap();
         let thread = Thread::start(folder.path().join("jobs.db")).await.unwrap();
         let failed = thread.call(|connection, _| -> rusqlite::Result<()> {
-            // SQLite does so itself if the disk is full.
+            // SQLite does this itself if the disk is full.
             connection.execute_batch("ROLLBACK")?;
             Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(13), None))
         });

@@ -7,7 +7,7 @@ use crate::store::now_us;
 use crate::tokens::{KEPT, TokenLease, TokenRequest, lease};
 
 pub(super) fn take(connection: &Connection, request: &TokenRequest) -> Result<TokenLease> {
-    // Read within the transaction: others may have taken tokens since the call was made.
+    // Read within the transaction: other processes may have taken tokens since the call began.
     let now = now_us();
     let mut known = connection.prepare_cached("SELECT full_at FROM tokens WHERE bucket = ?1")?;
     let full_at: Option<i64> = known.query_row([&request.bucket], |row| row.get(0)).optional()?;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct OutboxJob {
-    /// Its id, which is the `jobId` of its message: sent twice, it is one job. 1 to 128 characters.
+    /// The id, which becomes the `jobId` of its message: if it is sent twice, it is one job. 1 to 128 characters.
     pub id: String,
     /// Its type.
     #[serde(rename = "type")]
@@ -19,22 +19,22 @@ pub struct OutboxJob {
     pub schema_version: u32,
     /// The payload, as JSON.
     pub payload: String,
-    /// The URL of its queue; `None` for the queue of its type, by the settings of the relay.
+    /// The URL of its queue; `None` for the queue that the relay's settings assign to its type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
     /// The message group. Jobs of a group are sent in the order in which they were added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// The key under which the effect of the job happens once.
+    /// The idempotency key of the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
-    /// The id of what the job belongs to.
+    /// An id that related jobs share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
     /// The W3C header `traceparent` of the code that added it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
-    /// Message attributes, texts only.
+    /// Message attributes, only texts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
     /// The earliest time at which it is sent. Default: at once.
@@ -60,7 +60,7 @@ const fn first_version() -> u32 {
 }
 
 impl OutboxJob {
-    /// A job of this type with a payload of JSON, due at once.
+    /// Creates a job of this type with a JSON payload, due at once.
     pub fn new(id: impl Into<String>, job_type: impl Into<String>, payload: impl Into<String>) -> Self {
         Self {
             id: id.into(),

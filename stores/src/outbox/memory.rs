@@ -1,4 +1,4 @@
-//! An outbox in this process, for tests: it is lost with the process.
+//! An outbox in this process's memory, for tests: it is lost with the process.
 
 mod clock;
 mod keys;
@@ -26,7 +26,7 @@ use crate::outbox::unique::Unique;
 
 /// An [`Outbox`] in this process, for tests.
 ///
-/// Its clock is tokio's, so that a test may pause it, and a test may set it.
+/// Its clock is tokio's, so a test can pause it. A test can also set it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -69,12 +69,12 @@ struct Leader {
 }
 
 impl MemoryOutbox {
-    /// An empty outbox with the clock of this machine. Jobs that were sent are kept for `keep_sent`.
+    /// Creates an empty outbox with the clock of this machine. Sent jobs are kept for `keep_sent`.
     pub fn new(keep_sent: Duration) -> Self {
         Self::of(Clock::of_this_machine(), keep_sent)
     }
 
-    /// An empty outbox whose clock begins at this time, in milliseconds since the Unix epoch.
+    /// Creates an empty outbox whose clock begins at this time, in milliseconds since the Unix epoch.
     pub fn with_clock(keep_sent: Duration, now_ms: i64) -> Self {
         Self::of(Clock::set_to(now_ms), keep_sent)
     }
@@ -85,7 +85,7 @@ impl MemoryOutbox {
         Self { inner: Mutex::new(inner), changed: Notify::new() }
     }
 
-    /// Puts the clock forward.
+    /// Moves the clock forward.
     pub fn advance(&self, by: Duration) {
         self.inner().clock.advance(by);
         self.changed.notify_waiters();
@@ -97,12 +97,12 @@ impl MemoryOutbox {
         self.changed.notify_waiters();
     }
 
-    /// No change in here stops half-way: the state that a panicking thread leaves is complete.
+    /// Returns the content. No change stops half-way, so the state is complete even after a thread has panicked.
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the outbox, and wakes those that wait for jobs.
+    /// Changes the outbox, and wakes waiting relays.
     fn write<T>(&self, change: impl FnOnce(&mut Inner, i64) -> T) -> T {
         let mut inner = self.inner();
         let now = inner.clock.now_ms();
@@ -115,7 +115,7 @@ impl MemoryOutbox {
 
     async fn wait_for_change(&self, longest: Duration) {
         let mut changed = std::pin::pin!(self.changed.notified());
-        // From here on no change is missed.
+        // From here on, no change is missed.
         changed.as_mut().enable();
         let until_next = {
             let inner = self.inner();
@@ -125,7 +125,7 @@ impl MemoryOutbox {
             }
             inner.table.next_ms(now).map(|next| Duration::from_millis(next.abs_diff(now)))
         };
-        // Either way it is time to look again.
+        // In both cases the caller checks again.
         let _ = timeout(until_next.map_or(longest, |next| next.min(longest)), changed).await;
     }
 }

@@ -1,4 +1,4 @@
-//! From a URL to an outbox.
+//! Opens the outbox at a URL.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,13 @@ use crate::open::{Location, OpenError};
 
 /// Opens the outbox at `url`: `postgres://…`, `redis://…` or, for tests, `memory:`, which is lost with the process.
 ///
-/// `keep_sent` is for how long jobs stay after they were sent, for people to look at; unique jobs stay as long as their key is held in
-/// any case.
+/// `keep_sent` is the time for which sent jobs are kept for people; unique jobs are kept at least as long as they hold their
+/// key.
 ///
 /// # Errors
-/// If the URL is none of an outbox, the server does not answer, or the role of PostgreSQL lacks a right that a relay needs.
+///
+/// Returns an error if the URL is not the URL of an outbox, if the server does not answer, or if the role of PostgreSQL lacks a
+/// right that a relay needs.
 pub async fn open(url: &str, keep_sent: Duration) -> Result<Arc<dyn Outbox>, OpenError> {
     match url.parse::<Location>()? {
         #[cfg(feature = "postgres")]
@@ -24,11 +26,12 @@ pub async fn open(url: &str, keep_sent: Duration) -> Result<Arc<dyn Outbox>, Ope
     }
 }
 
-/// Opens the outbox at `url` for a producer: as [`open`], but the role of PostgreSQL needs the rights of its calls only, which is INSERT
-/// on `drumline_outbox` for [`add`](Outbox::add).
+/// Opens the outbox at `url` for a producer, like [`open`], but the role of PostgreSQL needs only the rights for its calls:
+/// INSERT on `drumline_outbox` for [`add`](Outbox::add).
 ///
 /// # Errors
-/// If the URL is none of an outbox, or the server does not answer.
+///
+/// Returns an error if the URL is not the URL of an outbox, or if the server does not answer.
 pub async fn open_to_add(url: &str, keep_sent: Duration) -> Result<Arc<dyn Outbox>, OpenError> {
     match url.parse::<Location>()? {
         Location::Memory => Ok(Arc::new(MemoryOutbox::new(keep_sent))),

@@ -12,25 +12,26 @@
 //! # }
 //! ```
 //!
-//! Programs in other languages insert rows by SQL: a type and a payload are enough, see [`MIGRATION`].
+//! Programs in other languages insert rows with SQL: a type and a payload are enough, see [`MIGRATION`].
 //!
 //! # Relays
 //!
-//! Jobs are spread over 64 buckets, by their group or else by their id. A relay leases its fair share of the buckets, not single
-//! rows, so a job costs one write after it was added: its removal. Every new owner of a bucket gets a larger fencing token, and what is
-//! concluded under an older one is refused. Each [`take`](Outbox::take) extends the leases of the relay's buckets. A relay that starts beside
-//! others gets buckets when those take the next time, or when their leases end.
+//! Jobs are spread over 64 buckets, by their group or otherwise by their id. A relay leases its fair share of the buckets
+//! instead of single rows, so a job costs one further write after it was added: its removal. Every new owner of a bucket gets a
+//! larger fencing token, and conclusions under an older token are refused. Each [`take`](Outbox::take) extends the leases of
+//! the relay's buckets. A relay that starts beside others gets buckets when those take the next time, or when their leases end.
 //!
-//! No relay waits for a row that another transaction has locked. A conclusion of such a job waits in the process, and is written with the
-//! next conclusions or the next take after the lock's end; later jobs of its group wait meanwhile. If the relay ends before, the job is
-//! sent again.
+//! No relay waits for a row that another transaction has locked. The conclusion of such a job waits in the process, and is
+//! written with the next conclusions or the next take after the lock ends; later jobs of its group wait meanwhile. If the relay
+//! ends earlier, the job is sent again.
 //!
-//! There is no cursor: a relay reads what is due now, so a row whose transaction was open for minutes is found when it is there.
+//! There is no cursor: a relay reads the jobs that are due now, so it finds a row whose transaction was open for minutes as
+//! soon as the row is visible.
 //!
 //! # Connections
 //!
-//! As those of the [store](crate::postgres#connections), and one more, which listens for new rows. Through PgBouncer, transactions pooled, it
-//! hears nothing; new rows are then found when the relay looks again.
+//! The outbox has the same connections as the [store](crate::postgres#connections), plus one that listens for new rows. Through
+//! PgBouncer with pooled transactions it receives no notifications; relays then find new rows at their next check.
 
 pub(crate) mod adding;
 mod concluding;
@@ -70,10 +71,10 @@ use crate::store::StoreError;
 pub use self::adding::add_in;
 pub use self::migration::MIGRATION;
 
-/// How often a relay looks for jobs that were kept for long enough. Until they are removed, their ids are not free.
+/// The interval at which a relay removes sent jobs whose retention has ended. Until then, their ids cannot be used again.
 const REMOVE_EVERY: Duration = Duration::from_secs(1);
 
-/// Removes jobs that were sent and were kept for long enough.
+/// Removes sent jobs whose retention has ended.
 const REMOVE_EXPIRED: &str = "DELETE FROM drumline_outbox WHERE id = ANY(ARRAY(SELECT id FROM drumline_outbox
     WHERE state = 'sent' AND expires <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED))";
 
@@ -83,23 +84,25 @@ pub struct PostgresOutbox {
     keep_sent: Duration,
     in_hand: Mutex<InHand>,
     listener: OnceLock<Listener>,
-    /// The number of wake-ups before the last look at the table.
+    /// The number of wake-ups before the last check of the table.
     seen: AtomicU64,
     removal: Due,
 }
 
 impl std::fmt::Debug for PostgresOutbox {
-    /// Without the connections, which have the password.
+    /// Omits the connections, which contain the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PostgresOutbox").field("keep_sent", &self.keep_sent).finish_non_exhaustive()
     }
 }
 
 impl PostgresOutbox {
-    /// Connects to the server at `url`, and makes the tables and functions if they are missing, as [`open`](super::open) does.
+    /// Connects to the server at `url`, and creates the tables and functions if they are missing, like [`open`](super::open).
     ///
     /// # Errors
-    /// If the server does not answer, something is missing that this role may not make, or the role lacks a right that a relay needs.
+    ///
+    /// Returns an error if the server does not answer, if something is missing that this role may not create, or if the role
+    /// lacks a right that a relay needs.
     pub async fn connect(url: &Url, keep_sent: Duration) -> Result<Self, OpenError> {
         let outbox = Self::connect_to_add(url, keep_sent).await?;
         let rights =
@@ -110,10 +113,12 @@ impl PostgresOutbox {
         }
     }
 
-    /// Does the same for a role that only adds jobs, which needs INSERT on `drumline_outbox`, as [`open_to_add`](super::open_to_add) does.
+    /// Connects for a role that only adds jobs, which needs INSERT on `drumline_outbox`, like
+    /// [`open_to_add`](super::open_to_add).
     ///
     /// # Errors
-    /// If the server does not answer, or something is missing that this role may not make.
+    ///
+    /// Returns an error if the server does not answer, or if something is missing that this role may not create.
     pub async fn connect_to_add(url: &Url, keep_sent: Duration) -> Result<Self, OpenError> {
         let outbox = Self::unconnected(url, keep_sent)?;
         let ensure =
@@ -122,7 +127,7 @@ impl PostgresOutbox {
         Ok(outbox)
     }
 
-    /// Makes the tables and functions of the outbox at `url`, or what is missing of them: runs [`MIGRATION`].
+    /// Creates the missing tables and functions of the outbox at `url`: runs [`MIGRATION`].
     pub async fn migrate(url: &Url) -> Result<(), OpenError> {
         let outbox = Self::unconnected(url, Duration::ZERO)?;
         let migrate =
@@ -142,12 +147,13 @@ impl PostgresOutbox {
         })
     }
 
-    /// Removes jobs that were sent and were kept for long enough. The outbox does so by itself, about once a second while a relay takes jobs.
+    /// Removes sent jobs whose retention has ended. The outbox does this by itself, about once a second while a relay takes
+    /// jobs.
     pub async fn remove_expired(&self) -> Result<(), StoreError> {
         removal::remove(&self.connections, &[REMOVE_EXPIRED]).await
     }
 
-    /// Does so once in a while, beside the calls.
+    /// Starts the removal now and then, concurrently with the calls.
     fn remove_expired_if_due(&self) {
         if self.removal.is_now() {
             let connections = Arc::clone(&self.connections);
@@ -178,11 +184,11 @@ impl PostgresOutbox {
     ) -> Result<Vec<TakenJob>, StoreError> {
         self.remove_expired_if_due();
         self.conclude_locked().await;
-        // What wakes the relay from here on may be a row that this call does not see.
+        // A wake-up after this point may be for a row that this call does not see.
         if let Some(listener) = self.listener.get() {
             self.seen.store(listener.wake_ups(), Ordering::Relaxed);
         }
-        // Held during the call, so that two calls at once do not get the same jobs.
+        // Held during the call, so that two concurrent calls do not get the same jobs.
         let mut in_hand = self.in_hand.lock().await;
         let begun = Instant::now();
         let skipped = &in_hand.of(relay, begun);
@@ -209,7 +215,7 @@ impl PostgresOutbox {
         }
         drop(in_hand);
         if !unreadable.is_empty() {
-            // They are taken again if this fails, and what can be read is not held up by them.
+            // They are taken again if this fails, and readable jobs do not wait for it.
             if let Err(error) = self.conclude_jobs(&unreadable).await {
                 tracing::warn!(%error, jobs = unreadable.len(), "unreadable jobs are not parked yet");
             }
@@ -238,7 +244,7 @@ impl PostgresOutbox {
         Ok(unwritten.lost)
     }
 
-    /// Writes conclusions, as far as their rows are not locked.
+    /// Writes conclusions whose rows are not locked.
     async fn write_conclusions(&self, all: &[&(TakenJob, Conclusion)]) -> Result<Unwritten, StoreError> {
         let mut parts = &Concluded::of(all.iter().copied());
         let others;
@@ -261,7 +267,7 @@ impl PostgresOutbox {
         .await
     }
 
-    /// Writes the conclusions whose rows were locked, as far as they are not any more.
+    /// Writes waiting conclusions whose rows are no longer locked.
     async fn conclude_locked(&self) {
         let has_some = !self.in_hand.lock().await.locked().is_empty();
         if has_some && let Err(error) = self.conclude_jobs(&[]).await {
@@ -317,7 +323,7 @@ impl Outbox for PostgresOutbox {
             let next = self
                 .call(move |mut loan| async move { (taking::next_due(&mut loan.connection).await, loan) })
                 .await;
-            // If the server does not answer, this is a wait for it.
+            // If the server does not answer, this is the wait before the next attempt.
             let longest = next.ok().flatten().map_or(longest, |next| next.min(longest));
             listener.wait(seen, longest).await;
         })

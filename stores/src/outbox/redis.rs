@@ -1,12 +1,12 @@
 //! An outbox in Redis 6.2 or later, or in Valkey.
 //!
-//! Every call is one script, which the server runs as a whole and by its own clock. A job is added by a call of its own, so it is not part
-//! of a transaction of the application's database: see the [outbox in PostgreSQL](super::postgres) for that.
+//! Every call is one script, which the server runs atomically and with its own clock. A job is added by a separate call, so it
+//! is not part of a transaction in the application's database: see the [outbox in PostgreSQL](super::postgres) for that.
 //!
 //! # Keys
 //!
-//! All begin with `{drumline}:outbox:`, or with another name for `drumline` by `?prefix=`. The braces keep them on one node of a cluster.
-//! None of them expires.
+//! All keys begin with `{drumline}:outbox:`; `?prefix=` replaces `drumline` by another name. The braces keep the keys on one
+//! node of a cluster. No key expires.
 //!
 //! | Key | Holds |
 //! | --- | --- |
@@ -23,8 +23,8 @@
 //! | `states`, `leases` | hashes: of timetables |
 //! | `counters` | a hash: the number of the last job, and the last fencing token |
 //!
-//! A group has one entry in `ready`, however many of its jobs wait. So a group is in one relay's hands at a time, and the next of its
-//! jobs are taken once all that a relay has of it are concluded.
+//! A group has one entry in `ready`, independent of the number of its waiting jobs. Therefore only one relay has jobs of a
+//! group at a time, and the next jobs are taken when all jobs of the group that a relay has taken are concluded.
 //!
 //! # Settings of the server
 //!
@@ -62,25 +62,26 @@ use crate::redis::connection::Connection;
 use crate::redis::prefix;
 use crate::store::{StoreError, millis};
 
-/// The keys that every script is given, in the order in which it expects them.
+/// The keys that every script receives, in the order in which it expects them.
 const KEYS: [&str; 15] = [
     "jobs", "rows", "ready", "queues", "groups", "times", "waiting", "parked", "sent", "removals", "taken",
     "unique", "states", "leases", "counters",
 ];
 
-/// The time between two looks of a waiting relay for a job that is due.
+/// The time between two checks of a waiting relay for due jobs.
 const POLL: Duration = Duration::from_millis(100);
 
 /// The wait of a relay after a call that the server did not answer.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
-/// The most jobs that one script changes for a relay or an operator: a server does nothing else meanwhile, for some ten milliseconds.
+/// The largest number of jobs that one script changes for a relay or an operator: meanwhile, for about ten milliseconds, the
+/// server does nothing else.
 const MAX_CHANGED: usize = 1_000;
 
-/// The most jobs of a group that one take returns: a relay must be able to send them one after the other within its lease.
+/// The largest number of jobs of a group in one take: a relay must be able to send them one after the other within its lease.
 const MAX_OF_GROUP: usize = 100;
 
-/// The most rows that one script reads for people.
+/// The largest number of rows that one script reads for people.
 const MAX_READ: usize = 100;
 
 /// An [`Outbox`] in Redis or Valkey.
@@ -92,7 +93,7 @@ pub struct RedisOutbox {
 }
 
 impl std::fmt::Debug for RedisOutbox {
-    /// Without the connection, which has the password.
+    /// Omits the connection, which contains the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RedisOutbox")
             .field("jobs", &self.keys[0])
@@ -102,10 +103,11 @@ impl std::fmt::Debug for RedisOutbox {
 }
 
 impl RedisOutbox {
-    /// Connects to the server at `url`, as [`open`](super::open) does. Jobs that were sent are kept for `keep_sent`.
+    /// Connects to the server at `url`, like [`open`](super::open). Sent jobs are kept for `keep_sent`.
     ///
     /// # Errors
-    /// If the server does not answer, or if it would remove jobs when its memory is full.
+    ///
+    /// Returns an error if the server does not answer, or if it would remove jobs when its memory is full.
     pub async fn connect(url: &Url, keep_sent: Duration) -> Result<Self, OpenError> {
         let prefix = prefix(url).map_err(OpenError::Url)?;
         let connection = Connection::open(url).await?;
@@ -175,18 +177,18 @@ impl RedisOutbox {
         }
         found.retain(|(_, row)| rows.state.is_none_or(|state| row.state == state));
         found.sort_by_key(|(number, _)| *number);
-        // An id may be named twice.
+        // An id may be given twice.
         found.dedup_by_key(|(number, _)| *number);
         Ok(found.into_iter().take(rows.limit).map(|(_, row)| row).collect())
     }
 
-    /// Waits until a job comes up.
+    /// Waits until a job may be due.
     async fn until_due(&self, longest: Duration) {
         let begun = Instant::now();
         loop {
             let until_next = match self.until_next().await {
                 Ok(until_next) => until_next.map_or(POLL, |next| next.min(POLL)),
-                // The next call reports it.
+                // The next call reports the error.
                 Err(_) => return sleep(longest.saturating_sub(begun.elapsed()).min(AFTER_ERROR)).await,
             };
             let left = longest.saturating_sub(begun.elapsed());
@@ -197,7 +199,7 @@ impl RedisOutbox {
         }
     }
 
-    /// Returns the time until the next job or group comes up.
+    /// Returns the time until the next job or group may be due.
     async fn until_next(&self) -> Result<Option<Duration>, StoreError> {
         let mut call = ::redis::pipe();
         call.cmd("ZRANGE").arg(&self.keys[2]).arg(0).arg(0).arg("WITHSCORES").cmd("TIME");
@@ -258,7 +260,7 @@ impl Outbox for RedisOutbox {
                 }
             }
             if !unreadable.is_empty() {
-                // They are taken again if this fails, and what can be read is not held up by them.
+                // They are taken again if this fails, and readable jobs do not wait for it.
                 if let Err(error) = self.conclude_jobs(&unreadable).await {
                     tracing::warn!(%error, jobs = unreadable.len(), "unreadable jobs are not parked yet");
                 }

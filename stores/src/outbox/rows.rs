@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::job::OutboxJob;
 
-/// The jobs of an outbox that are not sent yet, by number and age.
+/// The number and age of an outbox's jobs that are not sent yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Lag {
-    /// The jobs that are due and not sent, also those that were put back after they were taken.
+    /// The jobs that are due and not sent, including those that were put back.
     pub due: u64,
-    /// The time since the oldest of them was first due.
+    /// The time since the oldest due job was first due.
     pub oldest: Duration,
     /// The jobs that are due later.
     pub later: u64,
@@ -19,7 +19,7 @@ pub struct Lag {
 }
 
 impl Lag {
-    /// So many jobs, the oldest of which is due for this time.
+    /// Creates a lag.
     pub fn new(due: u64, oldest: Duration, later: u64, parked: u64) -> Self {
         Self { due, oldest, later, parked }
     }
@@ -33,17 +33,17 @@ pub struct Rows {
     pub state: Option<RowState>,
     /// Only rows of these jobs; `None` for all.
     pub ids: Option<Vec<String>>,
-    /// The most rows.
+    /// The largest number of rows.
     pub limit: usize,
 }
 
 impl Rows {
-    /// Rows of a state, or of all.
+    /// Selects rows of a state, or all rows.
     pub fn new(state: Option<RowState>, limit: usize) -> Self {
         Self { state, ids: None, limit }
     }
 
-    /// The rows of these jobs, in any state.
+    /// Selects the rows of these jobs in any state.
     pub fn of(ids: Vec<String>) -> Self {
         Self { state: None, limit: ids.len(), ids: Some(ids) }
     }
@@ -76,14 +76,14 @@ pub struct OutboxRow {
     pub sent_ms: Option<i64>,
     /// The id that SQS gave to the message.
     pub message_id: Option<String>,
-    /// The reason for which it is parked, or was put back last.
+    /// The reason why it is parked, or why it was last put back.
     pub reason: Option<String>,
-    /// The number of times that it was put back after a failure to send it.
+    /// The number of times it was put back after a failure to send it.
     pub failures: u32,
 }
 
 impl OutboxRow {
-    /// A job that waits.
+    /// Creates the row of a waiting job.
     pub fn waiting(job: OutboxJob, added_ms: i64, due_ms: i64) -> Self {
         Self {
             job,

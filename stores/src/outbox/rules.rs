@@ -1,4 +1,4 @@
-//! The rules that all outboxes have: which jobs they refuse, and when jobs are due.
+//! The rules of all outboxes: invalid jobs, and the times when jobs are due.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use super::job::{Due, OutboxJob};
 use super::unique::Unique;
 use crate::store::{StoreError, millis};
 
-/// The longest id: SQS deduplicates FIFO messages by it, and takes as many characters.
+/// The longest id: SQS uses it to deduplicate FIFO messages, and accepts this many characters.
 const MAX_ID: usize = 128;
 
-/// The largest version of a schema: an integer in every server.
+/// The largest version of a schema: the largest integer that all servers support.
 const MAX_VERSION: u32 = i32::MAX.unsigned_abs();
 
-/// The longest unique key, in bytes: it fits into an index of every server.
+/// The longest unique key in bytes: it fits into an index of every server.
 const MAX_KEY: usize = 1_024;
 
-/// A take ends when its payloads have as many bytes, so that no answer is larger than a process can hold.
+/// A take ends when its payloads reach this size, so that a response fits into a process's memory.
 pub(crate) const MAX_TAKEN_BYTES: usize = 16 << 20;
 
-/// The latest time at which a job may be due, in the year 5138: more would not be exact in every server.
+/// The latest time at which a job may be due, in the year 5138: larger numbers would not be exact in every server.
 const MAX_MS: i64 = 99_999_999_999_999;
 
 /// The longest time that a job may wait: a thousand years.
 const MAX_AFTER: Duration = Duration::from_secs(1_000 * 365 * 24 * 60 * 60);
 
-/// Refuses jobs that some outbox could not keep.
+/// Refuses jobs that some outbox could not store.
 pub(crate) fn check(jobs: &[OutboxJob]) -> Result<(), StoreError> {
     jobs.iter().try_for_each(check_job)
 }
@@ -85,7 +85,7 @@ fn check_job(job: &OutboxJob) -> Result<(), StoreError> {
     }
 }
 
-/// Refuses keys that some outbox could not keep.
+/// Refuses keys that some outbox could not store.
 pub(crate) fn check_unique(unique: &Unique) -> Result<(), StoreError> {
     let key = &unique.key;
     if key.is_empty() || key.len() > MAX_KEY {
@@ -94,7 +94,7 @@ pub(crate) fn check_unique(unique: &Unique) -> Result<(), StoreError> {
     check_text("unique key", key)
 }
 
-/// Refuses a text with the character NUL, which PostgreSQL cannot keep. JSON has it as `\u0000`, which is no NUL.
+/// Refuses a text with the character NUL, which PostgreSQL cannot store. The JSON escape `\u0000` is allowed.
 pub(crate) fn check_text(name: &str, text: &str) -> Result<(), StoreError> {
     if text.contains('\0') {
         return refuse(format!("the {name} has the character NUL: {text:?}"));
@@ -106,8 +106,8 @@ fn refuse(text: String) -> Result<(), StoreError> {
     Err(StoreError::Refused(text.into()))
 }
 
-/// Returns the time at which a job is due that is added now. One whose time has passed is due from now, so that it does not count as
-/// late by the time before it was added.
+/// Returns the time at which a job is due that is added now. If its time has passed, it is due from now, so that the time
+/// before it was added does not count as delay.
 pub(crate) fn due_ms(due: Due, now_ms: i64) -> i64 {
     match due {
         Due::Now => now_ms,
@@ -116,7 +116,7 @@ pub(crate) fn due_ms(due: Due, now_ms: i64) -> i64 {
     }
 }
 
-/// Returns the time that is so much later.
+/// Returns `now_ms` plus `after`.
 pub(crate) fn later(now_ms: i64, after: Duration) -> i64 {
     now_ms.saturating_add(millis(after)).min(MAX_MS)
 }

@@ -16,10 +16,10 @@ use crate::outbox::OutboxJob;
 use crate::outbox::postgres::adding::add_in;
 use crate::store::{Retention, StoreError};
 
-/// A transaction in which a batch handler writes the effects of its items, and that also marks their jobs as done: all of it happens, or
-/// none.
+/// A transaction in which a batch handler writes the effects of its items and marks their jobs as done: either all of this is
+/// written or none.
 ///
-/// It derefs to a connection, for `sqlx`. What is dropped without [`commit`](Self::commit) is rolled back.
+/// It derefs to a connection for `sqlx`. If it is dropped without [`commit`](Self::commit), it is rolled back.
 ///
 /// ```no_run
 /// # use drumline::batch::{BatchContext, BatchResult, Item, Rest};
@@ -35,7 +35,7 @@ use crate::store::{Retention, StoreError};
 ///         let jobs = items.iter().map(|item| Some((&**item.context.claim()?, None))).collect::<Option<Vec<_>>>();
 ///         match transaction.commit(&jobs.ok_or("the store keeps no claims")?).await? {
 ///             BatchCommit::Done => return Ok(Rest::Done),
-///             // Nothing was written: once more without those that another run has by now.
+/// Nothing was written: try again without the jobs that other runs have claimed.
 ///             BatchCommit::Lost(lost) => {
 ///                 for place in lost.into_iter().rev() {
 ///                     items.remove(place).failed("another run has the job");
@@ -47,19 +47,20 @@ use crate::store::{Retention, StoreError};
 /// }
 /// ```
 ///
-/// The claims' rows stay untouched until the commit, so that they can be renewed meanwhile.
+/// The transaction does not touch the claims' rows until the commit, so that they can be renewed meanwhile.
 pub struct BatchTransaction {
     loan: PooledConnection,
     connections: Arc<Connections>,
     keep: Retention,
 }
 
-/// The end of a [`BatchTransaction`].
+/// The result of a [`BatchTransaction`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BatchCommit {
     /// It is committed, and every job is marked as done.
     Done,
-    /// It is rolled back, since the claims of the jobs in these places are lost: other runs have them. The places are in ascending order.
+    /// It is rolled back, because the claims of the jobs at these indexes are lost: other runs hold them. The indexes are in
+    /// ascending order.
     Lost(Vec<usize>),
 }
 
@@ -75,16 +76,16 @@ impl BatchTransaction {
         Ok(Self { loan, connections, keep })
     }
 
-    /// Adds jobs to the outbox of the same database, as [`add_in`](crate::outbox::postgres::add_in) does: they are sent if and only if the
-    /// transaction is committed.
+    /// Adds jobs to the outbox of the same database, like [`add_in`](crate::outbox::postgres::add_in): they are sent if and
+    /// only if the transaction is committed.
     pub async fn add(&mut self, jobs: &[OutboxJob]) -> Result<(), StoreError> {
         add_in(&mut self.loan.connection, jobs).await
     }
 
-    /// Marks the jobs as done, each with its result, by one statement, and commits if all of their claims are still the worker's.
+    /// Marks the jobs as done with their results in one statement, and commits if the worker still holds all their claims.
     ///
-    /// The runtime's own marks at the end of the runs then find that they have been made. After an error it is not known whether the commit
-    /// has happened: the next attempts will find out.
+    /// The runtime's own marks at the end of the runs then find the jobs already marked. After an error it is unknown if the
+    /// commit has happened: the next attempts find out.
     pub async fn commit(mut self, jobs: &[(&Claim, Option<&RawValue>)]) -> Result<BatchCommit, StoreError> {
         let mark = async {
             let lost = statements::finish_all(&mut self.loan.connection, jobs, self.keep).await?;
@@ -105,7 +106,7 @@ impl BatchTransaction {
         Ok(BatchCommit::Lost(lost))
     }
 
-    /// Takes back what was written. Dropping does the same, at the price of the connection.
+    /// Rolls back the transaction. Dropping it does the same, but closes the connection.
     pub async fn rollback(self) -> Result<(), StoreError> {
         roll_back(&self.connections, self.loan).await
     }

@@ -1,8 +1,8 @@
-//! The connections to PostgreSQL: as many as are needed at once, up to a bound.
+//! The connections to PostgreSQL: as many as are needed at once, up to a limit.
 //!
-//! Not `sqlx`'s own pool, because that asks the server whether it is there whenever a connection is given back, which
-//! would double the round trips of calls that make but one. Here, a connection is used again if its last call went
-//! well, and closed if it did not, or was broken off.
+//! This is not `sqlx`'s own pool, because that pool sends a request to the server whenever a connection is returned, which
+//! would double the round trips of most calls. Here, a connection is used again if its last call succeeded, and closed if it
+//! failed or was aborted.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -16,23 +16,23 @@ use url::Url;
 
 use crate::store::{StoreError, StoreErrorText};
 
-/// How many connections a process has at most, if its URL does not say. A call takes a millisecond or so, and
-/// PostgreSQL has 100 connections for everybody.
+/// The largest number of connections of a process if its URL does not set it. A call takes about a millisecond, and PostgreSQL
+/// by default has 100 connections for all clients.
 const CONNECTIONS: usize = 8;
 
-/// The most that a URL may ask for.
+/// The largest number that a URL can set.
 const MOST_CONNECTIONS: usize = 1_000;
 
-/// How long a call may take in all, also where it waits for a connection or makes one.
+/// The time limit of a call, including the wait for a connection or for a new one.
 pub(crate) const CALL: Duration = Duration::from_secs(3);
 
-/// How long connecting may take.
+/// The time limit for connecting.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// How long a connection may lie idle and still be trusted. Firewalls forget idle connections without telling.
+/// The longest idle time after which a connection is still used. Firewalls drop idle connections silently.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// How to connect, and how often at once.
+/// The parameters of connections, and their largest number.
 pub(crate) struct Options {
     connect: PgConnectOptions,
     connections: usize,
@@ -61,7 +61,7 @@ const PARAMETERS: [&str; 18] = [
 ];
 
 impl Options {
-    /// What a URL says.
+    /// Reads the options from a URL.
     pub(crate) fn read(url: &Url) -> Result<Self, String> {
         let (ours, theirs): (Vec<_>, Vec<_>) =
             url.query_pairs().into_owned().partition(|(name, _)| name == "pool");
@@ -94,7 +94,7 @@ impl Options {
             None => connect.application_name("drumline"),
             Some(_) => connect,
         };
-        // PgBouncer turns connections away that set this.
+        // PgBouncer refuses connections that set this parameter.
         let connect = connect.extra_float_digits(None).disable_statement_logging();
         Ok(Self { connect, connections })
     }
@@ -104,11 +104,11 @@ impl Options {
 pub(crate) struct Connections {
     options: PgConnectOptions,
     permits: Arc<Semaphore>,
-    /// The one used last is at the end.
+    /// The most recently used connection is last.
     idle: Mutex<Vec<(PgConnection, Instant)>>,
 }
 
-/// A connection on loan. It is closed when dropped, unless it was given back.
+/// A borrowed connection. It is closed when dropped, unless it was returned.
 pub(crate) struct PooledConnection {
     pub(crate) connection: PgConnection,
     permit: OwnedSemaphorePermit,
@@ -123,14 +123,14 @@ impl Connections {
         }
     }
 
-    /// Returns what each of them is made with.
+    /// Returns the options with which connections are made.
     pub(crate) fn options(&self) -> &PgConnectOptions {
         &self.options
     }
 
-    /// Makes a call over some connection, which it hands back; once more over a new one, where the first one was lost.
+    /// Makes a call on a connection, which the call returns; if the connection was lost, makes the call again on a new one.
     ///
-    /// Calls may be repeated, see [`Store`](crate::Store).
+    /// Calls can be repeated, see [`Store`](crate::Store).
     pub(crate) async fn call<T, F>(&self, work: impl Fn(PooledConnection) -> F) -> Result<T, StoreError>
     where
         F: Future<Output = (Result<T, Error>, PooledConnection)>,
@@ -142,7 +142,7 @@ impl Connections {
                 drop(loan);
                 (answer, loan) = work(self.lend().await?).await;
             }
-            // What the server itself refuses leaves the connection as it was.
+            // An error from the server leaves the connection usable.
             if matches!(&answer, Ok(_) | Err(Error::Database(_))) {
                 self.return_connection(loan);
             }
@@ -154,7 +154,7 @@ impl Connections {
         }
     }
 
-    /// An idle connection, or a new one; waits where there are too many.
+    /// Returns an idle connection or a new one; waits if the limit is reached.
     pub(crate) async fn lend(&self) -> Result<PooledConnection, Error> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.expect("the semaphore is never closed");
@@ -173,14 +173,14 @@ impl Connections {
         Ok(PooledConnection { connection, permit })
     }
 
-    /// For the next call.
+    /// Returns a connection for the next call.
     pub(crate) fn return_connection(&self, loan: PooledConnection) {
         let PooledConnection { connection, permit } = loan;
         self.idle().push((connection, Instant::now()));
         drop(permit);
     }
 
-    /// After one of them was found to be lost, since the others are then most likely lost as well.
+    /// Closes idle connections after one was found to be lost, because the others are probably lost, too.
     pub(crate) fn forget_idle(&self) {
         self.idle().clear();
     }
@@ -190,7 +190,7 @@ impl Connections {
     }
 }
 
-/// Whether the error is one of the connection and not of the call.
+/// Returns true if the error concerns the connection and not the call.
 fn is_lost(error: &Error) -> bool {
     match error {
         Error::Io(error) => error.kind() != std::io::ErrorKind::TimedOut,
@@ -201,11 +201,11 @@ fn is_lost(error: &Error) -> bool {
 }
 
 pub(crate) fn failed(error: Error) -> StoreError {
-    // Class 22: data that no column can hold; class 54: more of it than PostgreSQL can; 23514: a check of a table.
+    // Class 22: data that no column can store; class 54: more data than PostgreSQL can store; 23514: a check of a table.
     let is_refusal = |code: &str| code.starts_with("22") || code.starts_with("54") || code == "23514";
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     let is_refused = code.as_ref().is_some_and(|code| is_refusal(code));
-    // Its own text ends with a line of the server's source.
+    // The error's own text ends with a line of the server's source code.
     let text = match error.as_database_error() {
         Some(error) if code.as_deref() == Some("55P03") => {
             format!("PostgreSQL: {}: another transaction holds the table or row: try again", error.message())

@@ -1,4 +1,4 @@
-//! The statements about documents, and about jobs that are forgotten: of the part of the schema that jobs run without.
+//! The statements about documents and about deleting records of done jobs: jobs run without this part of the schema.
 
 use std::time::Duration;
 
@@ -64,7 +64,8 @@ fn most() -> i64 {
     i64::try_from(MAX_DOCUMENTS).unwrap_or(i64::MAX)
 }
 
-/// Has a database without that part of the schema count as a store that cannot do this: asking again does not help.
+/// Explains the error of a database without this part of the schema: the store cannot do this, and repeating the call does not
+/// help.
 pub(super) fn explained(error: StoreError) -> StoreError {
     if !is_about_schema(&error) {
         return error;

@@ -1,4 +1,4 @@
-//! The look-up of jobs by their job id.
+//! Looks up jobs by their job id.
 
 use serde::de::DeserializeOwned;
 use sqlx::postgres::{PgConnection, PgRow};
@@ -9,7 +9,8 @@ use super::text::{decode, encode, writable};
 use crate::matches::{add_old, in_order, newest};
 use crate::record::{AttemptRecord, ClaimRecord, JobRecord, JobState, MAX_MATCHES};
 
-/// Everything under each of the keys that a query finds, with the job ids that they are known as. Of too many, those changed last.
+/// Selects the data of each key that a query returns, with the job ids by which they are known. If there are too many, the most
+/// recently changed ones.
 macro_rules! of_keys {
     ($keys:literal, limit $limit:literal) => {
         concat!(
@@ -35,7 +36,7 @@ macro_rules! of_keys {
     };
 }
 
-/// The jobs of a job id.
+/// Selects the jobs with a job id.
 const JOBS: &str = of_keys!(
     "SELECT key, $1::text AS known_as FROM (
         SELECT key FROM drumline_claims_v2 WHERE job_id = $1 AND expires > clock_timestamp()
@@ -46,8 +47,8 @@ const JOBS: &str = of_keys!(
     limit "$2"
 );
 
-/// The jobs that changed last. The index on `expires` has claims in the order of their changes: those that are done apart from the
-/// others, since they are kept for another time.
+/// Selects the most recently changed jobs. The index on `expires` orders claims by their changes: done jobs separately from the
+/// others, because they have another retention.
 const RECENT: &str = of_keys!(
     "SELECT DISTINCT ON (key) key, job_id AS known_as FROM (
         (SELECT key, job_id, 1 AS rank FROM drumline_claims_v2
@@ -60,19 +61,19 @@ const RECENT: &str = of_keys!(
     limit "$1"
 );
 
-/// The claim of version 0.1: of several that a job had under different keys, the newest.
+/// Selects the claim of version 0.1: if a job had several under different keys, the newest.
 const OLD_CLAIM: &str = "SELECT state, key, job_id, job_type, queue, message_id, owner, attempts, verdict, result,
         floor(extract(epoch FROM claimed_until) * 1000)::bigint AS claimed_until_ms, NULL::bigint AS finished_at_ms,
         claimed_until > clock_timestamp() AS is_claimed
     FROM drumline_claims WHERE job_id = $1 AND expires > clock_timestamp() ORDER BY claimed_until DESC LIMIT 1";
 
-/// Its progress and its attempts.
+/// Selects its progress and its attempts.
 const OLD_HISTORY: &str = "SELECT
         (SELECT progress FROM drumline_jobs WHERE job_id = $1 AND expires > clock_timestamp()) AS progress,
         (SELECT array_agg(attempt ORDER BY id) FROM drumline_attempts
             WHERE job_id = $1 AND expires > clock_timestamp()) AS history";
 
-/// Returns the jobs of a job id. In three round trips, but this is for people.
+/// Returns the jobs with a job id. This takes three round trips, but it is only for people.
 pub(super) async fn jobs(connection: &mut PgConnection, job_id: &str) -> Result<Vec<JobRecord>, Error> {
     let most = i64::try_from(MAX_MATCHES).unwrap_or(i64::MAX);
     let found = sqlx::query(JOBS).bind(encode(job_id)).bind(most).fetch_all(&mut *connection).await?;
@@ -81,7 +82,7 @@ pub(super) async fn jobs(connection: &mut PgConnection, job_id: &str) -> Result<
 
     let mut matches = records(&found)?;
     let old_claim = old_claim.as_ref().map(claim_record).transpose()?;
-    // As the caller knows it, without what the old columns could not hold.
+    // With the job id as the caller knows it, because the old columns could not store every character.
     let old_claim = old_claim.map(|claim| ClaimRecord { job_id: job_id.to_owned(), ..claim });
     if let Some(old) = job(job_id, old_claim, &old_history)? {
         add_old(&mut matches, old);
@@ -89,7 +90,7 @@ pub(super) async fn jobs(connection: &mut PgConnection, job_id: &str) -> Result<
     Ok(in_order(matches))
 }
 
-/// Returns the jobs that changed last.
+/// Returns the most recently changed jobs.
 pub(super) async fn recent(connection: &mut PgConnection, limit: usize) -> Result<Vec<JobRecord>, Error> {
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
     let found = sqlx::query(RECENT).bind(most).fetch_all(connection).await?;

@@ -1,4 +1,4 @@
-//! The removal of what has expired: now and then, and little at a time.
+//! Removes expired rows at intervals, a limited number at a time.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 use super::connections::{Connections, PooledConnection};
 use crate::store::StoreError;
 
-/// How often a process looks for expired rows. They count as absent anyway.
+/// The interval at which a process removes expired rows. Expired rows count as absent anyway.
 pub(super) const EVERY: Duration = Duration::from_secs(60);
 
-/// How many rows a statement removes, so that none takes long.
+/// The number of rows that a statement removes, so that it takes a short time.
 const BATCH: u64 = 1_000;
 
-/// How many statements a table gets each time: together as many rows as a busy process makes in the meantime.
+/// The number of statements for each table at each time: together they remove as many rows as a busy process writes in the
+/// interval.
 const BATCHES: usize = 60;
 
-/// Rows that somebody uses in this moment are passed over.
+/// Rows that are currently locked are skipped.
 const STATEMENTS: [&str; 8] = [
     "DELETE FROM drumline_claims WHERE key = ANY(ARRAY(SELECT key FROM drumline_claims
         WHERE expires <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED))",
@@ -35,19 +36,19 @@ const STATEMENTS: [&str; 8] = [
         WHERE expires <= now() LIMIT 1000 FOR UPDATE SKIP LOCKED))",
 ];
 
-/// When the next removal is due.
+/// The time when the next removal is due.
 pub(crate) struct Due {
     next: Mutex<Instant>,
     every: Duration,
 }
 
 impl Due {
-    /// For the first time after a while of its own, because many processes may start at once.
+    /// Starts with a random delay, because many processes may start at once.
     pub(crate) fn new(every: Duration) -> Self {
         Self { next: Mutex::new(Instant::now() + every.mul_f64(fastrand::f64())), every }
     }
 
-    /// Whether it is due now; whoever is told so sees to it.
+    /// Returns true if a removal is due now; the caller must then perform it.
     pub(crate) fn is_now(&self) -> bool {
         let Ok(mut due) = self.next.try_lock() else { return false };
         let now = Instant::now();
@@ -59,12 +60,12 @@ impl Due {
     }
 }
 
-/// Removes what has expired, up to a bound. Each statement is a call of its own, so that others come in between.
+/// Removes expired rows, up to a limit. Each statement is a separate call, so that other calls can run in between.
 pub(super) async fn remove_expired(connections: &Connections) -> Result<(), StoreError> {
     remove(connections, &STATEMENTS).await
 }
 
-/// Makes statements each of which removes up to [`BATCH`] rows, until they find fewer.
+/// Runs statements that each remove up to [`BATCH`] rows, until they find fewer.
 pub(crate) async fn remove(connections: &Connections, statements: &[&'static str]) -> Result<(), StoreError> {
     for &statement in statements {
         for _ in 0..BATCHES {

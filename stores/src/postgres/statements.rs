@@ -1,4 +1,4 @@
-//! The statements, and their answers in the words of a store.
+//! The statements, and the conversion of their results.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -15,19 +15,20 @@ use super::text::{decode, encode, was_unambiguous, writable};
 use crate::record::MAX_ATTEMPTS_KEPT;
 use crate::store::{Retention, millis, takeover};
 
-/// SQL has no unsigned numbers.
+/// Converts a number, because SQL has no unsigned numbers.
 fn signed(number: u64) -> i64 {
     number.cast_signed()
 }
 
-/// The bits of a nonce that count how many claims of a message in a row were taken over without an ending, and those that
-/// mark a nonce as one that counts: workers before this one draw all of its bits.
+/// The bits of a nonce that count consecutive claims of a message that were taken over without an ending, and the bits that
+/// mark such a nonce: earlier workers use random bits for all of it.
 ///
-/// The count has no column of its own, since a role that may not change the tables would need help with an upgrade.
+/// The count has no column of its own, because a role that may not change the tables would then need help with an upgrade.
 const UNENDED: i64 = 0xffff_ffff;
 
-/// Asks for a claim. The row is read as it was before the statement: the function takes it over if the claim has expired,
-/// and then its state says if it was unended. Were it changed in between, the function would not take it over.
+/// Requests a claim. The statement reads the row in its state before the statement: the function takes it over if the claim has
+/// expired, and the earlier state then shows if it was unended. If the row changes in between, the function does not take it
+/// over.
 const CLAIM: &str = "
     SELECT asked.*, before.unended,
         CASE WHEN before.is_running AND before.rest <> $14 THEN before.owner END AS former_owner
@@ -118,7 +119,7 @@ pub(super) async fn claim(
     })
 }
 
-/// A call with the claim as its first five arguments.
+/// Returns a call with the claim as its first five arguments.
 fn under<'q>(function: &'static str, claim: &'q Claim) -> Query<'q, Postgres, PgArguments> {
     let lock = claim.lock.as_ref();
     sqlx::query(function)
@@ -154,13 +155,13 @@ pub(super) async fn finish(
     call.fetch_one(connection).await?.try_get(0)
 }
 
-/// Marks several jobs at once. They are locked in the order of their keys, in which all such statements lock them.
+/// Marks several jobs at once. All such statements lock their rows in the order of the keys.
 const FINISH_ALL: &str = "
     SELECT drumline_finish_v3(key, owner, counter, lock, lock_counter, result, $7, $8)
     FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::text[])
         AS job (key, owner, counter, lock, lock_counter, result)";
 
-/// As [`finish`], for several jobs. Returns the places of those whose claims are lost, in ascending order.
+/// Marks several jobs like [`finish`]. Returns the indexes of those whose claims are lost, in ascending order.
 pub(super) async fn finish_all(
     connection: &mut PgConnection,
     jobs: &[(&Claim, Option<&RawValue>)],
@@ -193,7 +194,7 @@ pub(super) async fn finish_all(
     Ok(lost)
 }
 
-/// As [`finish`], and adds the next jobs, which are rows of JSON.
+/// Marks a job like [`finish`], and adds the next jobs, which are JSON rows.
 pub(super) async fn finish_with(
     connection: &mut PgConnection,
     claim: &Claim,
@@ -260,7 +261,7 @@ pub(super) async fn attempted(
     attempt: &str,
     keep: Retention,
 ) -> Result<(), Error> {
-    // The new one is not among those that the second statement sees.
+    // The second statement does not see the row that the first one inserts.
     let call = sqlx::query(
         "WITH added AS (
             INSERT INTO drumline_attempts_v2 (key, job_id, attempt, expires)
@@ -280,7 +281,7 @@ fn raw(text: String) -> Result<Box<RawValue>, Error> {
     RawValue::from_string(text).map_err(|_| unreadable("JSON"))
 }
 
-/// Another program has written there, or a newer version of this one.
+/// Returns the error for a row that another program or a newer version has written.
 pub(super) fn unreadable(what: &str) -> Error {
     Error::Protocol(format!("a record's {what} cannot be read"))
 }

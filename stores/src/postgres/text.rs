@@ -1,21 +1,21 @@
-//! Texts as PostgreSQL takes them: it has none with the character NUL, which JSON can have.
+//! Encodes texts for PostgreSQL, which does not support the character NUL. JSON strings can contain it.
 
 use std::borrow::Cow;
 
-/// Announces a character that is written otherwise. Hardly any text has it.
+/// The escape character. Hardly any text contains it.
 const ESCAPE: char = '\u{1}';
 
-/// Replaces NUL by U+FFFD: for what only people read, and as version 0.1 wrote everything.
+/// Replaces NUL by U+FFFD, for texts that only people read, and because version 0.1 did so for all texts.
 pub(super) fn writable(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
-/// Returns true if version 0.1 wrote this text, and no other one, as it is.
+/// Returns true if version 0.1 wrote this text unchanged, and wrote no other text in the same way.
 pub(super) fn was_unambiguous(text: &str) -> bool {
     !text.contains(['\0', '\u{fffd}'])
 }
 
-/// Encodes a text that is compared: texts that differ stay different.
+/// Encodes a text that is compared: different texts stay different.
 pub(super) fn encode(text: &str) -> Cow<'_, str> {
     if text.contains(['\0', ESCAPE]) {
         Cow::Owned(text.replace(ESCAPE, "\u{1}1").replace('\0', "\u{1}0"))
@@ -24,7 +24,7 @@ pub(super) fn encode(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Decodes what [`encode`] has encoded.
+/// Decodes a text that [`encode`] has encoded.
 pub(super) fn decode(text: String) -> String {
     if text.contains(ESCAPE) { text.replace("\u{1}0", "\0").replace("\u{1}1", "\u{1}") } else { text }
 }

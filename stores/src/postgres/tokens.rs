@@ -1,4 +1,4 @@
-//! The statements about tokens of rates: of the part of the schema that jobs run without.
+//! The statements about tokens of rates: jobs run without this part of the schema.
 
 use sqlx::postgres::PgConnection;
 use sqlx::{Error, Row};
@@ -27,7 +27,7 @@ pub(super) async fn lease(
     Ok(TokenLease::answered(row.try_get(0)?, row.try_get(1)?))
 }
 
-/// Removes what is not used any more, up to a bound, unless the database lacks that part of the schema.
+/// Removes unused buckets, up to a limit. Does nothing if the database lacks this part of the schema.
 pub(super) async fn remove_unused(connections: &Connections) -> Result<(), StoreError> {
     match removal::remove(connections, &[REMOVE]).await {
         Err(error) if is_about_schema(&error) => Ok(()),
@@ -35,7 +35,8 @@ pub(super) async fn remove_unused(connections: &Connections) -> Result<(), Store
     }
 }
 
-/// Has a database without that part of the schema count as a store that cannot do this: asking again does not help.
+/// Explains the error of a database without this part of the schema: the store cannot do this, and repeating the call does not
+/// help.
 pub(super) fn explained(error: StoreError) -> StoreError {
     if !is_about_schema(&error) {
         return error;

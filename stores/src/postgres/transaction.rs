@@ -15,9 +15,9 @@ use crate::outbox::OutboxJob;
 use crate::outbox::postgres::adding::add_in;
 use crate::store::{Retention, StoreError};
 
-/// A transaction in which a handler writes its effect, and that also marks the job as done: both happen or neither.
+/// A transaction in which a handler writes its effect and marks the job as done: either both are written or neither.
 ///
-/// It derefs to a connection, for `sqlx`. What is dropped without [`commit`](Self::commit) is rolled back.
+/// It derefs to a connection for `sqlx`. If it is dropped without [`commit`](Self::commit), it is rolled back.
 ///
 /// ```no_run
 /// # use drumline::core::{Claim, Ownership};
@@ -27,13 +27,13 @@ use crate::store::{Retention, StoreError};
 /// sqlx::query("UPDATE accounts SET balance = balance - 10 WHERE id = 7").execute(&mut *transaction).await?;
 /// match transaction.commit(None).await? {
 ///     Ownership::Kept => Ok(()),
-///     // Somebody else does the job. Nothing was written here.
+///     // Another run has the job. Nothing was written here.
 ///     Ownership::Lost => Err("the claim was lost".into()),
 /// }
 /// # }
 /// ```
 ///
-/// The claim's row stays untouched until the commit, so that it can be renewed meanwhile.
+/// The transaction does not touch the claim's row until the commit, so that it can be renewed meanwhile.
 pub struct Transaction {
     loan: PooledConnection,
     connections: Arc<Connections>,
@@ -57,16 +57,16 @@ impl Transaction {
         Ok(Self { loan, connections, claim: claim.clone(), keep })
     }
 
-    /// Adds jobs to the outbox of the same database, as [`add_in`](crate::outbox::postgres::add_in) does: they are sent if and only if the
-    /// transaction is committed.
+    /// Adds jobs to the outbox of the same database, like [`add_in`](crate::outbox::postgres::add_in): they are sent if and
+    /// only if the transaction is committed.
     pub async fn add(&mut self, jobs: &[OutboxJob]) -> Result<(), StoreError> {
         add_in(&mut self.loan.connection, jobs).await
     }
 
-    /// Marks the job as done with its result and commits, if the claim is still ours; else rolls all of it back.
+    /// Marks the job as done with its result and commits if the worker still holds the claim; otherwise rolls back.
     ///
-    /// The runtime's own mark at the end of the run then finds that it has been made. After an error it is not known
-    /// whether the commit has happened: the next attempt will be told.
+    /// The runtime's own mark at the end of the run then finds the job already marked. After an error it is unknown if the
+    /// commit has happened: the next attempt finds out.
     pub async fn commit(mut self, result: Option<&RawValue>) -> Result<Ownership, StoreError> {
         let end = async {
             let connection = &mut self.loan.connection;
@@ -85,7 +85,7 @@ impl Transaction {
         }
     }
 
-    /// Takes back what was written. Dropping does the same, at the price of the connection.
+    /// Rolls back the transaction. Dropping it does the same, but closes the connection.
     pub async fn rollback(self) -> Result<(), StoreError> {
         roll_back(&self.connections, self.loan).await
     }
@@ -95,7 +95,7 @@ impl Transaction {
 pub(super) async fn begin_on(connections: &Connections) -> Result<PooledConnection, StoreError> {
     let begin = async {
         let mut loan = connections.lend().await?;
-        // One that was lost is found out here, where nothing has happened yet.
+        // A lost connection is detected here, where nothing has happened yet.
         if sqlx::raw_sql("BEGIN").execute(&mut loan.connection).await.is_err() {
             connections.forget_idle();
             drop(loan);
@@ -139,10 +139,11 @@ impl DerefMut for Transaction {
     }
 }
 
-/// Marks a job as done within a transaction of the handler's own, on the same database: `connection` has begun one, and
-/// commits it on [`Ownership::Kept`]. On [`Ownership::Lost`] it must be rolled back, because somebody else does the job.
+/// Marks a job as done within a transaction of the handler on the same database: the handler has begun it on `connection`, and
+/// commits it if the result is [`Ownership::Kept`]. If the result is [`Ownership::Lost`], the handler must roll it back,
+/// because another run has the job.
 ///
-/// Its `search_path` must find Drumline's functions. `keep` is for how long the store keeps things.
+/// The connection's `search_path` must find Drumline's functions. `keep` is the store's retention.
 pub async fn finish_in(
     connection: &mut PgConnection,
     claim: &Claim,

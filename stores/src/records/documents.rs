@@ -1,4 +1,5 @@
-//! Documents in a table of texts: each has one, and the list of its kind is another one, which alone decides what is there.
+//! Documents in a table of texts: each document has a text, and each kind has a list, which alone determines the existing
+//! documents.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::document_rules;
 use crate::rules::after;
 use crate::store::{StoreError, now_ms};
 
-/// A document in the list of its kind, where the one changed last is at the end.
+/// An entry in the list of a kind. The most recently changed document is at the end.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     name: String,
@@ -48,7 +49,7 @@ pub(super) async fn get(
     text(&snapshot, &entries(&snapshot, kind, now)?, kind, name, now)
 }
 
-/// The list first, and then all texts in one read.
+/// Reads the list first, and then all texts at once.
 pub(super) async fn list(records: &impl Records, kind: &str) -> Result<Vec<Document>, StoreError> {
     document_rules::check_kind(kind)?;
     let keys = [list_of(kind)];
@@ -98,7 +99,7 @@ fn entries(snapshot: &Snapshot, kind: &str, now: u64) -> Result<Vec<Entry>, Stor
     Ok(entries)
 }
 
-/// Returns the text of a document that is in the list.
+/// Returns the text of a listed document.
 fn text(
     snapshot: &Snapshot,
     entries: &[Entry],

@@ -1,4 +1,4 @@
-//! The texts that a call has read, and its changes to them.
+//! The texts that a call has read, and its changes.
 
 use std::collections::HashMap;
 use std::time::{Duration, UNIX_EPOCH};
@@ -27,12 +27,12 @@ pub(super) fn attempts_of(key: &str) -> String {
     format!("attempts:{key}")
 }
 
-/// The keys that a job id leads to.
+/// Returns the key under which the keys of a job id are kept.
 pub(super) fn ids_of(job_id: &str) -> String {
     format!("id:{job_id}")
 }
 
-/// A text, as it is kept.
+/// A stored text with its expiry.
 #[derive(Serialize, Deserialize)]
 struct Expiring<T> {
     expires: u64,
@@ -61,8 +61,8 @@ impl Snapshot {
         Ok(Self { texts: keys.iter().cloned().zip(texts).collect() })
     }
 
-    /// Returns a value and its expiry, which may be over. One that this version cannot read is an error: if it counted as absent, a
-    /// finished job would run again, and fencing tokens would begin anew.
+    /// Returns a value and its expiry, which may have passed. A value that this version cannot read is an error: if it counted
+    /// as absent, a finished job would run again, and fencing tokens would restart.
     fn kept<T: DeserializeOwned>(&self, key: &str) -> Result<Option<(T, u64)>, StoreError> {
         let text = self.texts.get(key);
         let current =
@@ -78,7 +78,7 @@ impl Snapshot {
         Ok(self.kept(key)?.filter(|(_, expires)| *expires > now).map(|(value, _)| value))
     }
 
-    /// Returns a part of a job's history. One that this version cannot read counts as absent: no decision depends on it.
+    /// Returns a part of a job's history. A part that this version cannot read counts as absent: no decision depends on it.
     pub(super) fn history<T: DeserializeOwned>(&self, key: &str, now: u64) -> Option<T> {
         self.current(key, now).unwrap_or_default()
     }
@@ -99,12 +99,12 @@ impl Snapshot {
         changed.collect()
     }
 
-    /// Returns the keys that a job id leads to.
+    /// Returns the keys of a job id.
     pub(super) fn linked(&self, job_id: &str, now: u64) -> Result<Vec<String>, StoreError> {
         Ok(self.current(&ids_of(job_id), now)?.unwrap_or_default())
     }
 
-    /// Returns what is known under a key.
+    /// Returns the record of a key.
     pub(super) fn job(&self, job_id: &str, key: String, now: u64) -> Result<Option<JobRecord>, StoreError> {
         let kept = self.current(&claim_of(&key), now)?;
         let progress = self.history(&progress_of(&key), now);
@@ -134,7 +134,7 @@ impl Rows for Snapshot {
         Ok(())
     }
 
-    /// A job id that was not read has led to its key since that ran under it.
+    /// Links a job id to a key. If the id was not read, it has had the link since the key ran under it.
     fn link(&mut self, job_id: &str, key: &str, now: u64, expires: u64) -> Result<(), StoreError> {
         let ids = ids_of(job_id);
         let mut keys = self.linked(job_id, now)?;
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_newer_version_wrote_is_an_error_for_decisions_and_absent_from_histories() {
+    fn a_newer_record_is_an_error_except_in_histories() {
         let keys = [claim_of("k"), lock_of("k"), ids_of("k"), progress_of("k"), attempts_of("k")];
         let newer = Some(r#"{"expires":9,"value":{"state":"paused"}}"#.to_owned());
         let mut snapshot = Snapshot::new(&keys, vec![newer; 5]).unwrap();

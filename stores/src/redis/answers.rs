@@ -1,4 +1,4 @@
-//! The answers of Redis, in the words of a store.
+//! Converts the results of Redis to those of a store.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -15,7 +15,7 @@ use crate::matches::{add_old, in_order};
 use crate::record::{AttemptRecord, ClaimRecord, JobRecord, JobState};
 use crate::store::{StoreError, takeover};
 
-/// The answer of `claim.lua`: a word, two numbers, a text, another number, the run of a job that is done, and the claim that
+/// The result of `claim.lua`: a word, two numbers, a text, another number, the run of a job that is done, and the claim that
 /// was taken over.
 pub(super) type ClaimReply = (String, u64, u32, Option<String>, u64, Vec<String>, u32, String);
 
@@ -65,9 +65,7 @@ pub(super) fn admission(
     })
 }
 
-/// The jobs of a job id: `found` are the claim, the progress and the attempts of each of its keys, `old` those of version
-/// 0.1.
-/// The answer of `forget.lua`.
+/// Converts the result of `forget.lua`.
 pub(super) fn forgotten(word: &str) -> Result<Forgotten, StoreError> {
     Ok(match word {
         "done" => Forgotten::Done,
@@ -91,7 +89,7 @@ pub(super) fn jobs(
         matches.extend(job(job_id, fields(claim)?, progress, attempts, now)?);
     }
     let [claim, progress, attempts] = old;
-    // Its key may have gone to another job.
+    // Its key may belong to another job now.
     let mut claim = fields(claim)?;
     if claim.get("job").is_none_or(|job| job != job_id) {
         claim.clear();
@@ -166,7 +164,7 @@ fn read<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|_| unreadable(what))
 }
 
-/// Somebody else has written there, or a newer version of this.
+/// Returns the error for a value that another program or a newer version has written.
 fn unreadable(what: &str) -> StoreError {
     StoreError::Refused(format!("Redis holds a record whose {what} cannot be read").into())
 }

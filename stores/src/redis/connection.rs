@@ -1,4 +1,4 @@
-//! The connection to Redis: one, shared by all calls, and made again when it was lost.
+//! The connection to Redis: all calls share one, which is replaced after it was lost.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,27 +13,27 @@ use url::Url;
 use crate::open::OpenError;
 use crate::store::{StoreError, StoreErrorText};
 
-/// How long the server may take to answer a call, or to accept a connection. It answers in less than a millisecond.
+/// The time limit for the server's response to a call, and for connecting. It usually responds in less than a millisecond.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// How long a call may take in all, also where a connection must be made for it first.
+/// The time limit of a call, including a connection that must be made for it first.
 const CALL: Duration = Duration::from_secs(3);
 
-/// How long the other side may leave what was sent unacknowledged, until the connection counts as lost. Without it, a
-/// server whose machine vanished would be waited for over minutes.
+/// The time after which a connection counts as lost if sent data is not acknowledged. Without this limit, calls to a server
+/// whose machine has vanished would wait for minutes.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(5);
 
-/// How often a lost connection is tried again before its callers are told. The next call begins anew.
+/// The number of attempts to reconnect before the callers get an error. The next call begins anew.
 const RECONNECTS: usize = 2;
 
-/// The longest wait between two of these.
+/// The longest wait between two attempts.
 const RECONNECT_DELAY: Duration = Duration::from_millis(500);
 
-/// How many calls may wait to be written: more than a worker has jobs, so that they share their writes.
+/// The largest number of calls that wait to be written: more than a worker has jobs, so that calls share writes.
 const QUEUED_CALLS: usize = 1_000;
 
-/// A connection is replaced this often at most, because of errors that the manager does not connect anew for.
+/// The shortest time between two replacements of a connection after errors for which the manager does not reconnect.
 const REPLACE_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Connection {
@@ -48,11 +48,11 @@ struct Current {
 }
 
 impl Connection {
-    /// Connects, and asks whether the server answers.
+    /// Connects, and checks that the server answers.
     pub(crate) async fn open(url: &Url) -> Result<Self, OpenError> {
         if matches!(url.scheme(), "rediss" | "valkeys") {
-            // The client takes whichever cryptography the process has chosen; this is the one that all of Drumline has,
-            // unless there is another already.
+            // The client uses the cryptography provider that the process has chosen; this sets the one that all of Drumline
+            // uses, unless another one is already set.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
         let client = ::redis::Client::open(info(url).map_err(OpenError::Url)?)
@@ -88,7 +88,7 @@ impl Connection {
         self.told(timeout(CALL, calls).await)
     }
 
-    /// Sends commands, and reads all their answers.
+    /// Sends commands, and reads all their results.
     pub(crate) async fn send<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T, StoreError> {
         let calls = async {
             let mut manager = self.manager();
@@ -111,9 +111,9 @@ impl Connection {
         }
     }
 
-    /// Replaces the connection after an error that may be that of its making. The manager connects anew after errors of
-    /// input and output only: it would keep a handshake that failed otherwise, such as with a server that is loading its
-    /// data, refuses a password for now, or is no Redis, and answer every call with it.
+    /// Replaces the connection after an error that may come from its handshake. The manager reconnects only after I/O errors:
+    /// if the handshake failed otherwise, for example because the server is loading its data, refuses a password for now, or is
+    /// not Redis, the manager would keep the failed handshake and return its error for every call.
     fn check(&self, error: &RedisError) {
         if error.is_io_error() {
             return;
@@ -136,7 +136,7 @@ impl Connection {
     }
 }
 
-/// What a URL says about the connection, without anything that would be sent to the server.
+/// Returns the connection parameters of a URL, without data that would be sent to the server.
 pub(super) fn info(url: &Url) -> Result<ConnectionInfo, String> {
     let tcp = TcpSettings::default().set_nodelay(true);
     #[cfg(target_os = "linux")]

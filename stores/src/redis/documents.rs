@@ -1,4 +1,4 @@
-//! Documents: a hash for each kind, in which each value begins with the times of its change and its expiry, in microseconds.
+//! Documents: a hash for each kind. Each value begins with the times of its change and its expiry in microseconds.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -59,7 +59,7 @@ fn micros((seconds, micros): Time) -> u64 {
     seconds * 1_000_000 + micros
 }
 
-/// Returns when a document changed and its text, unless it has expired. One that cannot be read counts as absent.
+/// Returns the time of a document's change and its text, unless it has expired. A value that cannot be read counts as absent.
 fn live(value: &str, now: u64) -> Option<(u64, String)> {
     let (changed, rest) = value.split_once(' ')?;
     let (expires, text) = rest.split_once(' ')?;

@@ -2,7 +2,7 @@
 
 use ::redis::Script;
 
-/// Part of all scripts that write what people look up.
+/// The part shared by all scripts that write data for lookups.
 const JOB_IDS: &str = include_str!("scripts/job_ids.lua");
 
 pub(super) struct Scripts {

@@ -1,4 +1,4 @@
-//! The buckets of rates: a number for each, which expires when the bucket is full.
+//! The buckets of rates: one number for each, which expires when the bucket is full.
 
 use super::RedisStore;
 use crate::store::StoreError;

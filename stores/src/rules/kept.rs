@@ -1,4 +1,4 @@
-//! The record of an identity, and the rules by which it changes.
+//! The record of an identity, and the rules for its changes.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::record::{AttemptRecord, ClaimRecord, JobRecord, JobState, ProgressRecord};
 use crate::store::takeover;
 
-/// The most claims in a row that are counted.
+/// The largest count of consecutive claims.
 const MAX_UNENDED: u32 = 255;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub(crate) struct Kept {
     pub(super) state: State,
     pub(super) owner: String,
     pub(super) token: u64,
-    /// Until when it is claimed; where it is not running, when it ended.
+    /// The end of the claim; if the job is not running, the time when it ended.
     pub(crate) until: u64,
     /// A hash of the type and the payload, in hexadecimal.
     pub(super) payload: String,
@@ -28,10 +28,10 @@ pub(crate) struct Kept {
     pub(super) queue: String,
     pub(crate) message_id: String,
     pub(super) attempts: u32,
-    /// Claims of this message in a row that were taken over without an ending.
+    /// The number of consecutive claims of this message that were taken over without an ending.
     pub(super) unended: u32,
     pub(super) verdict: Option<String>,
-    /// JSON, as it was given.
+    /// The checkpoint as JSON, unchanged.
     pub(super) checkpoint: Option<String>,
     pub(super) result: Option<String>,
 }
@@ -50,7 +50,7 @@ pub(super) fn payload(request: &ClaimRequest) -> String {
     format!("{:032x}", request.payload_hash)
 }
 
-/// A value of JSON that a store has kept.
+/// Parses a JSON value that a store has kept.
 pub(super) fn value(text: Option<&str>) -> Option<Box<RawValue>> {
     RawValue::from_string(text?.to_owned()).ok()
 }
@@ -60,7 +60,7 @@ impl Kept {
         self.state == State::Running && self.until > now
     }
 
-    /// The reason why a claim is not granted, as far as this record has one.
+    /// Returns the reason in this record why a claim is not granted, if there is one.
     pub(super) fn refusal(&self, request: &ClaimRequest, now: u64) -> Option<ClaimResult> {
         let is_claimed = self.is_claimed(now);
         if (is_claimed || self.state == State::Done) && self.payload != payload(request) {
@@ -84,7 +84,7 @@ impl Kept {
         is_claimed.then(|| ClaimResult::Busy(Duration::from_millis(self.until - now)))
     }
 
-    /// The record of the claim that is granted after this one.
+    /// Returns the record of the claim that is granted after this one.
     pub(super) fn granted(
         before: Option<&Self>,
         request: &ClaimRequest,
@@ -120,7 +120,7 @@ impl Kept {
         (record, former)
     }
 
-    /// The job as it is shown to people: this record, and its history. `None` if nothing is kept under the key.
+    /// Returns the job for people: this record and its history. Returns `None` if nothing is kept under the key.
     pub(crate) fn job(
         kept: Option<Self>,
         job_id: &str,
@@ -135,7 +135,7 @@ impl Kept {
         Some(JobRecord { scope, source, ..job })
     }
 
-    /// The claim as it is shown to people.
+    /// Returns the claim for people.
     fn shown(&self, key: String, now: u64) -> ClaimRecord {
         let state = match self.state {
             State::Done => JobState::Done,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::store::StoreError;
 
-/// A record that is there, and that this version cannot read.
+/// A record that exists, but that this version cannot read.
 #[derive(Debug)]
 pub(crate) struct Unreadable {
     key: String,

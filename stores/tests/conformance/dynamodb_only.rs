@@ -1,4 +1,4 @@
-//! What only DynamoDB does, and how a test reaches it.
+//! Behaviour that only DynamoDB has, and the setup of its tests.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -14,7 +14,7 @@ use drumline_store::{Location, OpenError, Retention};
 use crate::world::{LONG, World, again, fail, granted, json};
 use drumline_store::assert_claim_result;
 
-/// With settings of the test's own, where the environment's are shared by all tests of a process.
+/// Returns the settings for a test, because all tests of a process share the environment's settings.
 pub async fn config(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new("test", "test", None, None, "test");
     aws_config::defaults(BehaviorVersion::latest())
@@ -73,7 +73,7 @@ pub async fn items_look_like_those_of_powertools(world: World) {
     assert!(number(&item["expiration"]) <= (now + keep.done).as_secs() + 60);
 }
 
-/// A restart of the table's history: nobody may see what is over only because it is still there.
+/// Expired items that DynamoDB has not removed yet must not count.
 pub async fn items_that_only_wait_to_be_removed_do_not_count(world: World) {
     let store = world.worker("one").await;
     let request = world.locking("job", "lock");
@@ -88,7 +88,7 @@ pub async fn items_that_only_wait_to_be_removed_do_not_count(world: World) {
         .table_name(world.table())
         .key("id", AttributeValue::S(format!("job#{}", request.identity.key())))
         .update_expression("SET expiration = :past")
-        // Not so long ago that it would be removed at once.
+        // Recent enough that it is not removed immediately.
         .expression_attribute_values(":past", AttributeValue::N((now_secs() - 1).to_string()));
     expire.send().await.unwrap();
     assert_eq!(store.jobs(request.identity.job_id()).await, Ok(Vec::new()));

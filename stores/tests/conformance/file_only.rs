@@ -1,4 +1,4 @@
-//! The behaviour of files alone.
+//! Behaviour that only the file store has.
 
 use std::io::{BufRead, BufReader, Write};
 use std::num::NonZeroU32;
@@ -14,10 +14,10 @@ use drumline_store::{Location, OpenError, Retention, Store, TokenRequest, assert
 
 use crate::world::{LONG, SCOPE, TYPE, World, granted, json, request_of, text};
 
-/// Names the file to a process that is killed.
+/// The variable that names the file for a process that is killed.
 const FILE: &str = "DRUMLINE_TEST_FILE";
 
-/// So many jobs are done before the kill, and then some.
+/// The minimum number of jobs that are done before the kill.
 const JOBS: usize = 50;
 
 async fn open(path: &Path) -> Result<Arc<dyn Store>, OpenError> {
@@ -40,7 +40,7 @@ fn identity(index: usize) -> Identity {
     Identity::new(SCOPE, TYPE, None, format!("job {index}"))
 }
 
-/// The process that is killed: it reports what it has finished.
+/// Runs in the process that is killed, and reports each finished job.
 #[tokio::test]
 #[ignore = "is started by the test of a kill"]
 async fn works_until_it_is_killed() {
@@ -74,7 +74,7 @@ pub async fn a_kill_loses_nothing_that_was_answered(_: World) {
             finished = index.parse::<usize>().unwrap() + 1;
         }
         if finished == JOBS {
-            // In the middle of the next one; the lines that it had written by then are read to their end.
+            // In the middle of the next job; the lines written so far are read to their end.
             worker.kill().unwrap();
         }
     }
@@ -185,7 +185,7 @@ pub async fn a_file_that_was_made_before_documents_gets_their_table(_: World) {
     assert_eq!(version, 1, "workers of older versions open the file still");
 }
 
-pub async fn a_record_of_a_newer_version_is_neither_overwritten_nor_run_again(_: World) {
+pub async fn a_record_of_a_newer_version_is_not_overwritten_or_run(_: World) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let store = open(&path).await.unwrap();
@@ -205,7 +205,7 @@ pub async fn a_record_of_a_newer_version_is_neither_overwritten_nor_run_again(_:
     assert_eq!(state, "paused");
 }
 
-/// SQLite would take such a name as that of a database in memory, or of another file.
+/// SQLite would interpret such a name as a database in memory, or as another file.
 pub async fn a_name_that_means_something_to_sqlite_is_a_file(_: World) {
     for name in [":memory:", "file:jobs.db"] {
         let folder = tempfile::tempdir().unwrap();

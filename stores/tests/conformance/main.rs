@@ -1,4 +1,5 @@
-//! What every store does, run over all of them: `cargo test -p drumline-store --all-features`, with `-- redis::` for one.
+//! Runs the behaviour of every store over all stores: `cargo test -p drumline-store --all-features`, with `-- redis::` for one
+//! store.
 //!
 //! The servers come from the environment, as `cargo xtask test` sets it:
 //!
@@ -11,9 +12,9 @@
 //! | `DRUMLINE_TEST_POSTGRES_AS` | whom they run as where the tests are root's, `UID:GID` |
 //! | `DRUMLINE_TEST_DYNAMODB` | an endpoint, `http://127.0.0.1:PORT` |
 //!
-//! Tests of a store whose variable is missing are left out, and say so. Memory needs none, and its clock is paused.
+//! Tests of a store whose variable is missing are skipped, and print a note. Memory needs no variable, and its clock is paused.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
-#![allow(unreachable_pub, reason = "nobody is outside of a test")]
+#![allow(unreachable_pub, reason = "a test has no users outside")]
 #![cfg_attr(
     not(all(feature = "redis", feature = "postgres", feature = "dynamodb")),
     allow(
@@ -52,7 +53,7 @@ mod redis_outbox;
 mod servers;
 mod world;
 
-/// Runs a behaviour over a store, as a test.
+/// Runs a behaviour over a store as a test.
 macro_rules! over {
     ($store:ident: $($group:ident { $($behaviour:ident,)* })*) => {
         $($(
@@ -64,7 +65,7 @@ macro_rules! over {
     };
 }
 
-/// The behaviours of the stores that version 0.1 left something in.
+/// The behaviours of the stores that can contain data of version 0.1.
 #[cfg(any(feature = "redis", feature = "postgres", feature = "dynamodb"))]
 macro_rules! old_records {
     ($store:ident) => {
@@ -73,15 +74,15 @@ macro_rules! old_records {
                 an_old_done_job_answers_with_its_run,
                 an_old_running_job_is_held_until_it_expires,
                 an_old_verdict_is_about_its_message,
-                an_old_waiting_job_goes_on_where_it_was,
-                an_old_record_of_another_queue_type_or_payload_does_not_count,
+                an_old_waiting_job_continues_where_it_was,
+                an_old_record_of_another_queue_type_or_payload_is_ignored,
                 what_an_old_worker_does_beside_a_new_one_counts,
                 an_old_record_may_be_of_another_source,
                 an_old_record_does_not_count_if_none_is_asked_for,
                 an_old_record_does_not_count_after_its_time,
                 old_records_are_shown_among_the_jobs,
                 an_old_job_with_another_key_is_found_by_its_job_id,
-                old_workers_go_on_after_new_ones,
+                old_workers_continue_after_new_ones,
             }
         }
     };
@@ -106,7 +107,7 @@ mod file {
             a_file_that_stays_locked_fails_calls_until_it_is_free,
             expired_rows_are_removed,
             a_file_that_was_made_before_documents_gets_their_table,
-            a_record_of_a_newer_version_is_neither_overwritten_nor_run_again,
+            a_record_of_a_newer_version_is_not_overwritten_or_run,
             a_name_that_means_something_to_sqlite_is_a_file,
         }
     }
@@ -126,8 +127,8 @@ mod redis {
         outages {
             a_server_that_is_not_there_is_unavailable,
             a_server_that_does_not_answer_is_unavailable,
-            another_server_on_its_port_is_forgotten_once_the_right_one_is_back,
-            calls_fail_while_the_server_is_away_and_work_again_afterwards,
+            after_another_server_on_its_port_the_right_one_is_used,
+            calls_fail_during_an_outage_and_work_afterwards,
             a_claim_survives_a_restart,
         }
         redis_outbox {
@@ -163,8 +164,8 @@ mod postgres {
         outages {
             a_server_that_is_not_there_is_unavailable,
             a_server_that_does_not_answer_is_unavailable,
-            another_server_on_its_port_is_forgotten_once_the_right_one_is_back,
-            calls_fail_while_the_server_is_away_and_work_again_afterwards,
+            after_another_server_on_its_port_the_right_one_is_used,
+            calls_fail_during_an_outage_and_work_afterwards,
             a_claim_survives_a_restart,
         }
         postgres_only {
@@ -178,8 +179,8 @@ mod postgres {
             tables_are_made_once_by_all_who_start_at_once,
             a_database_of_version_0_1_gets_the_new_tables,
             a_database_of_version_2_gets_the_new_functions,
-            a_database_of_version_3_runs_jobs_and_gets_the_table_of_documents,
-            a_database_of_version_4_runs_jobs_and_gets_the_table_of_tokens,
+            a_database_of_version_3_runs_jobs_and_gets_documents,
+            a_database_of_version_4_runs_jobs_and_gets_tokens,
             a_role_without_rights_gets_along_with_tables_that_are_there,
             expired_rows_are_removed,
             urls_are_checked,
@@ -190,7 +191,7 @@ mod postgres {
             plain_sql_needs_a_type_and_a_payload_only,
             plain_sql_is_refused_at_once_and_stops_no_relay,
             relays_share_the_buckets,
-            a_bucket_with_jobs_in_hand_is_given_to_another_relay_afterwards,
+            a_bucket_with_jobs_in_hand_changes_its_relay_afterwards,
             conclusions_of_a_former_owner_are_refused,
             jobs_of_two_kinds_do_not_starve_each_other,
             a_group_of_both_kinds_is_taken_in_its_order,
@@ -201,7 +202,7 @@ mod postgres {
         }
         postgres_outbox_locks {
             a_locked_row_holds_up_no_conclusion_of_another,
-            a_conclusion_that_waited_for_a_lock_is_void_under_an_old_token,
+            a_conclusion_delayed_by_a_lock_is_void_under_an_old_token,
             a_bucket_that_changes_its_owner_is_not_concluded_meanwhile,
             too_many_locked_rows_are_an_error,
             a_locked_unique_job_holds_up_its_group_only,
@@ -209,7 +210,7 @@ mod postgres {
             a_huge_job_is_parked_and_not_read,
         }
         postgres_outbox_rights {
-            a_role_without_rights_is_told_what_to_do,
+            a_role_without_rights_gets_a_remedy,
             a_store_without_an_outbox_works_as_before,
         }
     }

@@ -1,5 +1,5 @@
-//! Workers of version 0.1, as far as their stores see them: Redis runs the scripts of that version and PostgreSQL its
-//! functions; items of DynamoDB are written as it did.
+//! Workers of version 0.1 as their stores see them: Redis runs the scripts of that version and PostgreSQL its functions; items
+//! of DynamoDB are written like that version wrote them.
 
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
@@ -35,7 +35,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// The same job as a request's.
+    /// Returns the job of a request.
     pub fn of(request: &ClaimRequest) -> Self {
         Self {
             key: request.identity.id().to_string(),
@@ -51,7 +51,7 @@ impl Job {
     }
 }
 
-/// An answer to a claim: a word, and the counter and the attempt if it was granted.
+/// The result of a claim: a word, and the counter and the attempt if it was granted.
 pub type Answer = (String, u64, u32);
 
 /// The owner of all claims.
@@ -66,7 +66,7 @@ pub enum Worker {
     DynamoDb(dynamodb::Worker),
 }
 
-/// Calls the same function of each.
+/// Calls the same function of each store.
 macro_rules! each {
     ($worker:expr, $each:ident => $call:expr) => {
         match $worker {
@@ -82,7 +82,7 @@ macro_rules! each {
 
 impl Worker {
     pub async fn start(world: &World) -> Self {
-        // It makes the tables.
+        // Opening the store creates the tables.
         world.worker("one").await;
         match world.kind {
             Kind::Memory => unreachable!("keeps nothing"),
@@ -101,7 +101,7 @@ impl Worker {
         each!(self, worker => worker.claim(job).await)
     }
 
-    /// Asks for a claim that is granted, and returns its counter.
+    /// Requests a claim that is granted, and returns its counter.
     pub async fn granted(&mut self, job: &Job) -> u64 {
         let (word, fencing_token, _) = self.claim(job).await;
         assert_eq!(word, "granted");

@@ -1,4 +1,4 @@
-//! Records of version 0.1: what they still decide, and that both versions may run beside each other.
+//! Records of version 0.1: the decisions that still depend on them, and both versions running beside each other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::world::{
     json, only, progress, request_of, short, text,
 };
 
-/// How an old record can be.
+/// The states of an old record.
 const STATES: [&str; 4] = ["running", "waiting", "condemned", "done"];
 
 async fn leave(old: &mut Worker, job: &Job, state: &str) {
@@ -29,7 +29,7 @@ async fn leave(old: &mut Worker, job: &Job, state: &str) {
     }
 }
 
-/// A request that nothing old counts for.
+/// Asserts that no old record affects a request.
 async fn is_granted_anew(world: &World, request: &ClaimRequest) {
     let store = world.worker("one").await;
     let grant = granted(&store, request).await;
@@ -42,7 +42,7 @@ pub async fn an_old_done_job_answers_with_its_run(world: World) {
     let (store, mut old) = (world.worker("one").await, Worker::start(&world).await);
     let request = world.request("job");
     leave(&mut old, &Job::of(&request), "done").await;
-    // Also where it is asked for under another job id.
+    // Also if the request has another job id.
     let duplicate = Identity::clone(&request.identity).with_job_id(world.name("duplicate"));
     let duplicate = ClaimRequest { message_id: "another".into(), ..request_of(duplicate) };
     for request in [&again(&request), &duplicate, &world.locking("job", "lock")] {
@@ -77,7 +77,7 @@ pub async fn an_old_verdict_is_about_its_message(world: World) {
     assert_eq!((grant.claim.fencing_token, grant.attempt.get()), (2, 1));
 }
 
-pub async fn an_old_waiting_job_goes_on_where_it_was(world: World) {
+pub async fn an_old_waiting_job_continues_where_it_was(world: World) {
     let (store, mut old) = (world.worker("one").await, Worker::start(&world).await);
     for (name, lock) in [("job", None), ("locking", Some(world.name("lock")))] {
         let request = ClaimRequest { lock, ..world.request(name) };
@@ -88,18 +88,18 @@ pub async fn an_old_waiting_job_goes_on_where_it_was(world: World) {
         assert_eq!((grant.claim.fencing_token, grant.attempt.get()), (3, 3));
         assert_eq!(text(grant.checkpoint.as_deref()), Some("[1]"));
         fail(&store, &grant.claim).await;
-        // From here on, the new record counts.
+        // From here on, the new record decides.
         let grant = granted(&store, &again(&again(&again(&request)))).await;
         assert_eq!((grant.claim.fencing_token, grant.attempt.get()), (4, 4));
         assert_eq!(text(grant.checkpoint.as_deref()), Some("[1]"));
         assert_eq!(store.finish(&grant.claim, None).await, Ok(Ownership::Kept));
         assert_claim_result!(store.claim(&request).await.unwrap(), ClaimResult::Done(run) if run.result.is_none());
-        // And the old one is as it was.
+        // The old record is unchanged.
         assert_eq!(old.granted(&job).await, 3);
     }
 }
 
-pub async fn an_old_record_of_another_queue_type_or_payload_does_not_count(world: World) {
+pub async fn an_old_record_of_another_queue_type_or_payload_is_ignored(world: World) {
     let mut old = Worker::start(&world).await;
     for state in STATES {
         let request = |what: &str| world.request(&format!("{what} {state}"));
@@ -116,7 +116,7 @@ pub async fn an_old_record_of_another_queue_type_or_payload_does_not_count(world
     }
 }
 
-/// A job that failed once in a new worker, and that an old one has taken over since.
+/// A job that failed once in a new worker, and that an old worker has taken over since.
 pub async fn what_an_old_worker_does_beside_a_new_one_counts(world: World) {
     let mut old = Worker::start(&world).await;
     let store = world.worker("one").await;
@@ -137,7 +137,7 @@ pub async fn what_an_old_worker_does_beside_a_new_one_counts(world: World) {
             _ => {
                 let ClaimResult::Granted(grant) = answer else { panic!("{answer:?}") };
                 assert_eq!(grant.claim.fencing_token, 5, "larger than those of both");
-                assert_eq!(grant.attempt.get(), 2, "those of the newer record go on");
+                assert_eq!(grant.attempt.get(), 2, "the attempts of the newer record continue");
             }
         }
         let done = store.claim(&request).await.unwrap();
@@ -199,7 +199,7 @@ pub async fn old_records_are_shown_among_the_jobs(world: World) {
     let claim = record.claim.unwrap();
     assert_eq!((claim.state, &*claim.job_type, &*claim.owner), (JobState::Waiting, TYPE, OWNER));
 
-    // With what is new of its queue and type. What is of another queue is another job's.
+    // Merged with the new data of its queue and type. Data of another queue belongs to another job.
     let claim = granted(&store, &again(&request)).await.claim;
     fail(&store, &claim).await;
     assert_eq!(store.attempted(&request.identity, &of_queue(QUEUE, 6)).await, Ok(()));
@@ -220,7 +220,7 @@ pub async fn an_old_job_with_another_key_is_found_by_its_job_id(world: World) {
     assert_eq!(claim.result, Some(serde_json::json!([7])));
 }
 
-pub async fn old_workers_go_on_after_new_ones(world: World) {
+pub async fn old_workers_continue_after_new_ones(world: World) {
     let (store, mut old) = (world.worker("one").await, Worker::start(&world).await);
     for state in STATES {
         let request = world.request(state);

@@ -1,4 +1,4 @@
-//! Servers that are away, for a while or altogether.
+//! Servers that are unavailable for a while or permanently.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,10 +12,10 @@ use crate::servers::{Server, free_port};
 use crate::world::{Kind, LONG, World, again, eventually, granted, json, short, text};
 use drumline_store::assert_claim_result;
 
-/// How long a call may take that gets no answer: three seconds, on a machine that may be slow.
+/// The time limit for a call that gets no answer: three seconds, plus a margin for a slow machine.
 const SOON: Duration = Duration::from_secs(6);
 
-/// A store of this kind somewhere on this machine.
+/// Returns the location of a store of this kind at a port of this machine.
 fn at_port(kind: Kind, port: u16) -> String {
     match kind {
         Kind::Memory => unreachable!("is nowhere"),
@@ -38,7 +38,7 @@ async fn fails_to_open(world: &World, port: u16) {
     assert!(begun.elapsed() < SOON, "after {:?}", begun.elapsed());
 }
 
-/// Without making what the store needs there.
+/// Opens the store without creating its tables there.
 async fn open_elsewhere(world: &World) -> Result<Arc<dyn Store>, OpenError> {
     #[cfg(feature = "dynamodb")]
     if world.kind == Kind::DynamoDb {
@@ -52,7 +52,7 @@ pub async fn a_server_that_is_not_there_is_unavailable(world: World) {
 }
 
 pub async fn a_server_that_does_not_answer_is_unavailable(world: World) {
-    // It accepts connections, and nothing else.
+    // It accepts connections, but never responds.
     let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
     fails_to_open(&world, mute.local_addr().unwrap().port()).await;
 }
@@ -63,7 +63,7 @@ async fn fails_soon<T>(what: &str, call: impl Future<Output = Result<T, drumline
     assert!(begun.elapsed() < SOON, "{what}: after {:?}", begun.elapsed());
 }
 
-/// Opens the store once its server has started.
+/// Opens the store when its server has started.
 async fn opened(world: &World, owner: &str) -> Arc<dyn Store> {
     let mut store = None;
     eventually("the server has started", async || {
@@ -74,14 +74,14 @@ async fn opened(world: &World, owner: &str) -> Arc<dyn Store> {
     store.unwrap()
 }
 
-pub async fn calls_fail_while_the_server_is_away_and_work_again_afterwards(world: World) {
+pub async fn calls_fail_during_an_outage_and_work_afterwards(world: World) {
     let Some(mut server) = Server::start(world.kind) else { return };
     let world = world.moved_to(server.url());
     let store = opened(&world, "one").await;
     let claim = granted(&store, &world.request("job")).await.claim;
     server.kill();
     let how = ReleaseClaim { count_attempt: true, failure_reason: None, dead: false };
-    // Twice, since the first call may be the one to find out.
+    // Twice, because the first call may be the one that detects the outage.
     for _ in 0..2 {
         fails_soon("claim", store.claim(&world.request("other"))).await;
         fails_soon("renew", store.renew(&claim, LONG)).await;
@@ -92,14 +92,14 @@ pub async fn calls_fail_while_the_server_is_away_and_work_again_afterwards(world
     }
     server.start_again();
     eventually("the store answers again", async || store.ping().await.is_ok()).await;
-    // All connections are good again, not only one.
+    // All connections work again, not just one.
     for index in 0..20 {
         granted(&store, &world.request(&format!("after {index}"))).await;
     }
 }
 
-/// As after a move of a server, a port that is given out again, or a proxy's own error page.
-pub async fn another_server_on_its_port_is_forgotten_once_the_right_one_is_back(world: World) {
+/// This happens after a server has moved, when a port is used again, or with a proxy's own error page.
+pub async fn after_another_server_on_its_port_the_right_one_is_used(world: World) {
     let Some(mut server) = Server::start(world.kind) else { return };
     let world = world.moved_to(server.url());
     let store = opened(&world, "one").await;
@@ -136,7 +136,7 @@ pub async fn a_claim_survives_a_restart(world: World) {
 
     assert_claim_result!(other.claim(&again(&request)).await.unwrap(), ClaimResult::Busy(_));
     assert_claim_result!(other.claim(&world.locking("other", "lock")).await.unwrap(), ClaimResult::Locked(_));
-    // The first call of its own that finds the connection closed.
+    // The first own call that finds the connection closed.
     assert_eq!(one.renew(&claim, LONG).await, Ok(Ownership::Kept));
     assert_eq!(one.finish(&claim, Some(&json("7"))).await, Ok(Ownership::Kept));
     let admission = other.claim(&again(&request)).await.unwrap();

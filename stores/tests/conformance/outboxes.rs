@@ -1,4 +1,4 @@
-//! The outboxes under test: each case has one of its own.
+//! The outboxes under test: each case has its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use drumline_store::outbox::{self, MemoryOutbox, Outbox};
 
 use crate::world::{Kind, place};
 
-/// The outbox of a kind, if there is one.
+/// Returns the outbox of a kind, if there is one.
 pub fn subject(kind: Kind) -> Option<OutboxSubject> {
     let at = place(kind)?;
     Some(match kind {
@@ -36,7 +36,7 @@ fn of_url(url: String) -> OutboxSubject {
     })
 }
 
-/// The tables are where the connection's `search_path` has its first schema.
+/// The tables are in the first schema of the connection's `search_path`.
 #[cfg(feature = "postgres")]
 fn in_schema(at: String) -> OutboxSubject {
     use drumline_store::postgres::sqlx::postgres::PgConnection;

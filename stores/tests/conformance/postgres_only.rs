@@ -1,4 +1,4 @@
-//! What only PostgreSQL does.
+//! Behaviour that only PostgreSQL has.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::world::{
     request_of, short, text,
 };
 
-/// A database of the test's own, which is dropped with the server.
+/// Creates a database for the test, which is dropped with the server.
 pub async fn own_database(world: &World) -> Url {
     let name = world.name("test").replace('-', "_");
     let mut connection = connect(&Url::parse(world.at()).unwrap()).await;
@@ -43,7 +43,7 @@ pub async fn count(connection: &mut PgConnection, table: &str) -> i64 {
     sqlx::query(AssertSqlSafe(query)).fetch_one(connection).await.unwrap().get(0)
 }
 
-/// A store in a database of its own, with a table `effects`.
+/// Opens a store in its own database, with a table `effects`.
 async fn store_with_effects(world: &World) -> (Arc<dyn Store>, PgConnection, Url) {
     let url = own_database(world).await;
     let location: Location = url.as_str().parse().unwrap();
@@ -85,7 +85,7 @@ pub async fn a_transaction_of_a_lost_claim_leaves_nothing(world: World) {
     assert_eq!(count(&mut connection, "effects").await, 0);
     assert_eq!(store.renew(&new, LONG).await, Ok(Ownership::Kept));
 
-    // The same where its lock was lost and the key was not.
+    // The same if its lock was lost but not its key.
     let old = granted(&store, &short(world.locking("locking", "lock"))).await.claim;
     let mut transaction = postgres(&store).begin(&old).await.unwrap();
     sqlx::query(EFFECT).execute(&mut *transaction).await.unwrap();
@@ -137,7 +137,7 @@ pub async fn a_transaction_that_is_dropped_leaves_nothing(world: World) {
             drop(transaction);
         }
     }
-    // Its locks are gone once the server has noticed.
+    // Its locks are released when the server has noticed.
     eventually("the transaction is gone", async || {
         let open =
             "pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
@@ -228,7 +228,7 @@ pub async fn a_role_without_rights_gets_along_with_tables_that_are_there(world: 
     );
 
     execute(&mut connection, SCHEMA).await;
-    // Again, as people do.
+    // Run again, as people do.
     execute(&mut connection, SCHEMA).await;
     let grants = format!(
         "GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_claims, drumline_locks, drumline_jobs, drumline_attempts,
@@ -249,7 +249,7 @@ pub async fn a_role_without_rights_gets_along_with_tables_that_are_there(world: 
     assert_eq!(store.lease_tokens(&request).await.map(|leased| leased.tokens), Ok(1));
 }
 
-/// Asks for a done job under another job id.
+/// Requests a done job under another job id.
 async fn duplicate(world: &World, store: &Arc<dyn Store>, identity: &Identity) {
     let duplicate = identity.clone().with_job_id(world.name("duplicate"));
     let admission = store.claim(&request_of(duplicate)).await.unwrap();
@@ -266,7 +266,7 @@ pub async fn a_database_of_version_0_1_gets_the_new_tables(world: World) {
     let fencing_token = old.granted(&job).await;
     old.finish(&job, fencing_token, "7").await;
 
-    // By a role that did not make what is there, and may make more.
+    // By a role that has not created the existing objects, and may create more.
     let role = world.name("role").replace('-', "_");
     let grants = format!(
         "CREATE ROLE {role} LOGIN; GRANT USAGE, CREATE ON SCHEMA public TO {role};
@@ -283,11 +283,11 @@ pub async fn a_database_of_version_0_1_gets_the_new_tables(world: World) {
         assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some("7"));
         fail(&store, &granted(&store, &new).await.claim).await;
     }
-    // Those of version 0.1 are there still.
+    // The tables of version 0.1 still exist.
     old.granted(&old_format::Job::of(&new)).await;
 }
 
-/// By a role that did not make what is there, and may make more.
+/// By a role that has not created the existing objects, and may create more.
 pub async fn a_database_of_version_2_gets_the_new_functions(world: World) {
     let mut url = own_database(&world).await;
     let mut connection = connect(&url).await;
@@ -311,8 +311,8 @@ pub async fn a_database_of_version_2_gets_the_new_functions(world: World) {
     }
 }
 
-/// By a role that may make nothing, and then by one that may, and by one that lacks rights.
-pub async fn a_database_of_version_4_runs_jobs_and_gets_the_table_of_tokens(world: World) {
+/// By a role that may create nothing, then by one that may, and by one that lacks rights.
+pub async fn a_database_of_version_4_runs_jobs_and_gets_tokens(world: World) {
     let mut url = own_database(&world).await;
     let mut connection = connect(&url).await;
     execute(&mut connection, SCHEMA).await;
@@ -338,7 +338,7 @@ pub async fn a_database_of_version_4_runs_jobs_and_gets_the_table_of_tokens(worl
         };
         let text = text.to_string();
         assert!(text.contains("run the schema again") && text.contains("drumline_tokens"), "{text}");
-        // The table is there the second time, and the role has no rights on it.
+        // The table exists the second time, and the role has no rights on it.
         open(&of_owner).await;
     }
     execute(&mut connection, &format!("GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_tokens TO {role}"))
@@ -346,8 +346,8 @@ pub async fn a_database_of_version_4_runs_jobs_and_gets_the_table_of_tokens(worl
     assert_eq!(store.lease_tokens(&request).await.map(|leased| leased.tokens), Ok(1));
 }
 
-/// By a role that may make nothing, and then by one that may.
-pub async fn a_database_of_version_3_runs_jobs_and_gets_the_table_of_documents(world: World) {
+/// By a role that may create nothing, and then by one that may.
+pub async fn a_database_of_version_3_runs_jobs_and_gets_documents(world: World) {
     let mut url = own_database(&world).await;
     let mut connection = connect(&url).await;
     execute(&mut connection, SCHEMA).await;

@@ -1,4 +1,4 @@
-//! What only the outbox in PostgreSQL does.
+//! Behaviour that only the outbox in PostgreSQL has.
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -24,7 +24,7 @@ pub async fn open(url: &Url) -> Arc<dyn Outbox> {
     outbox::open(url.as_str(), Duration::ZERO).await.unwrap()
 }
 
-/// An outbox in a database of its own, and a connection of the application.
+/// Opens an outbox in its own database, and a connection of the application.
 pub async fn outbox_and_application(world: &World) -> (Arc<dyn Outbox>, PgConnection, Url) {
     let url = own_database(world).await;
     let outbox = open(&url).await;
@@ -43,7 +43,7 @@ pub async fn a_transaction_that_commits_late_is_not_passed_over(world: World) {
     let mut transaction = late.begin().await.unwrap();
     add_in(&mut transaction, &[job("late"), grouped("late in group", "g")]).await.unwrap();
     add_in(&mut prompt, &[job("prompt"), grouped("prompt in group", "g")]).await.unwrap();
-    // As for minutes: all that has a higher position is sent and gone.
+    // As after minutes: all jobs with a higher position are sent and removed.
     let mut drained = drain(&outbox, "relay", 2).await;
     drained.sort();
     assert_eq!(drained, ["prompt", "prompt in group"]);
@@ -69,7 +69,7 @@ pub async fn rows_of_a_transaction_that_is_rolled_back_are_never_seen(world: Wor
     assert_nothing(&outbox, "relay").await;
     assert_eq!(row_ids(&outbox, None).await, [""; 0]);
     transaction.rollback().await.unwrap();
-    // Their ids are free.
+    // Their ids can be used again.
     add_in(&mut application, &in_group(&["2", "3"], "g")).await.unwrap();
     assert_eq!(drain(&outbox, "relay", 2).await, ["2", "3"]);
     assert_nothing(&outbox, "relay").await;
@@ -112,7 +112,7 @@ pub async fn plain_sql_is_refused_at_once_and_stops_no_relay(world: World) {
         let insert = format!("INSERT INTO drumline_outbox {row}");
         assert!(sqlx::raw_sql(sqlx::AssertSqlSafe(insert)).execute(&mut application).await.is_err(), "{row}");
     }
-    // In a table that others have changed, too.
+    // In a table that other programs have changed, too.
     let nested = format!("{{\"a\":{}{}}}", "[".repeat(500), "]".repeat(500));
     execute(
         &mut application,
@@ -142,13 +142,13 @@ pub async fn relays_share_the_buckets(world: World) {
     };
     assert_nothing(&one, "one").await;
     assert_eq!(has(&mut application, "one").await, 64);
-    // One that comes gets its share when the other one takes the next time.
+    // A new relay gets its share when the other one takes the next time.
     assert!(two.take("two", 10, lives).await.unwrap().is_empty());
     assert_eq!(has(&mut application, "two").await, 0);
     assert_nothing(&one, "one").await;
     assert!(two.take("two", 10, lives).await.unwrap().is_empty());
     assert_eq!((has(&mut application, "one").await, has(&mut application, "two").await), (32, 32));
-    // One that dies leaves its share when its lease ends, and not before.
+    // When a relay dies, its share becomes free when its lease ends, and not before.
     assert_nothing(&one, "one").await;
     assert_eq!(has(&mut application, "one").await, 32);
     eventually("the lease has ended", async || {
@@ -156,7 +156,7 @@ pub async fn relays_share_the_buckets(world: World) {
         has(&mut application, "one").await == 64
     })
     .await;
-    // One that leaves leaves it at once.
+    // When a relay leaves, its share becomes free at once.
     assert!(two.take("two", 10, LONG).await.unwrap().is_empty());
     assert_nothing(&one, "one").await;
     assert!(two.take("two", 10, LONG).await.unwrap().is_empty());
@@ -164,13 +164,13 @@ pub async fn relays_share_the_buckets(world: World) {
     two.leave("two").await.unwrap();
     assert_nothing(&one, "one").await;
     assert_eq!(has(&mut application, "one").await, 64);
-    // A table that was emptied by tests of an application is no obstacle.
+    // A table that an application's tests have emptied is not a problem.
     execute(&mut application, "TRUNCATE drumline_outbox_buckets, drumline_outbox_relays").await;
     add_in(&mut application, &[job("1")]).await.unwrap();
     assert_eq!(drain(&one, "one", 1).await, ["1"]);
 }
 
-pub async fn a_bucket_with_jobs_in_hand_is_given_to_another_relay_afterwards(world: World) {
+pub async fn a_bucket_with_jobs_in_hand_changes_its_relay_afterwards(world: World) {
     let (one, mut application, url) = outbox_and_application(&world).await;
     let two = open(&url).await;
     let names: Vec<String> = (0..300).map(|index| format!("{index:03}")).collect();
@@ -222,7 +222,7 @@ pub async fn conclusions_of_a_former_owner_are_refused(world: World) {
     assert_eq!(row_ids(&one, RowState::Waiting).await, ["1", "2"]);
     assert_eq!(two.conclude(&conclusions(&new)).await, Ok(0));
     assert_eq!(row_ids(&one, RowState::Parked).await, ["2"]);
-    // It cannot do so for a bucket that it gets again, either.
+    // Nor can it do so for a bucket that it gets again.
     let lost = one.conclude(&conclusions(&old)).await;
     assert_eq!(lost, Ok(2));
 }
@@ -246,7 +246,7 @@ pub async fn jobs_of_two_kinds_do_not_starve_each_other(world: World) {
 
 pub async fn a_group_of_both_kinds_is_taken_in_its_order(world: World) {
     let (outbox, mut application, _) = outbox_and_application(&world).await;
-    // Every third one has a time that has come, the last ones first; one more has none that has come.
+    // Every third job has a due time in the past, in reverse order; one more job is due in the future.
     execute(
         &mut application,
         "INSERT INTO drumline_outbox (id, type, payload, message_group, due)
@@ -330,7 +330,7 @@ pub async fn a_mark_and_the_next_jobs_are_made_together(world: World) {
     let claim = granted(&store, &world.locking("job", "lock")).await.claim;
     assert_eq!(store.finish_with(&claim, Some(&json("7")), &next).await, Ok(Ownership::Kept));
     assert_eq!(row_ids(&outbox, None).await, ["next 1", "next 2"]);
-    // After a lost answer, while the rows are there.
+    // After a lost answer, while the rows still exist.
     assert_eq!(store.finish_with(&claim, Some(&json("7")), &next).await, Ok(Ownership::Kept));
     assert_eq!(drain(&outbox, "relay", 2).await, ["next 1", "next 2"]);
 
@@ -343,7 +343,7 @@ pub async fn a_mark_and_the_next_jobs_are_made_together(world: World) {
     assert_eq!(store.finish_with(&claim, None, &[job("of the runtime")]).await, Ok(Ownership::Kept));
     assert_eq!(drain(&outbox, "relay", 2).await, ["of the handler", "of the runtime"]);
 
-    // A lost claim adds nothing, and neither does one that is released.
+    // A lost claim adds nothing, and neither does a released one.
     let old = granted(&store, &short(world.request("lost"))).await.claim;
     let new = granted_in_time(&store, &world.request("lost")).await.claim;
     assert_eq!(store.finish_with(&old, None, &next).await, Ok(Ownership::Lost));
@@ -351,7 +351,7 @@ pub async fn a_mark_and_the_next_jobs_are_made_together(world: World) {
     transaction.add(&next).await.unwrap();
     assert_eq!(transaction.commit(None).await, Ok(Ownership::Lost));
     assert_eq!(row_ids(&outbox, None).await, [""; 0]);
-    // What cannot be added takes the mark with it.
+    // If a job cannot be added, the mark is not made either.
     let refused = store.finish_with(&new, None, &[OutboxJob::new("1", "a", "no JSON")]).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
     assert_eq!(store.finish_with(&new, None, &[]).await, Ok(Ownership::Kept));

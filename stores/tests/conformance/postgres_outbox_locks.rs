@@ -17,7 +17,7 @@ use crate::postgres_only::{connect, count, execute};
 use crate::postgres_outbox::{open, outbox_and_application};
 use crate::world::{LONG, World, eventually};
 
-/// A transaction that holds the row of a job, as an operator's session does.
+/// Begins a transaction that holds the row of a job, as an operator's session does.
 async fn holding(url: &Url, id: &str) -> PgConnection {
     let mut operator = connect(url).await;
     execute(&mut operator, &format!("BEGIN; SELECT FROM drumline_outbox WHERE id = '{id}' FOR UPDATE")).await;
@@ -40,15 +40,15 @@ pub async fn a_locked_row_holds_up_no_conclusion_of_another(world: World) {
     assert!(begun.elapsed() < Duration::from_secs(2), "it waits for a lock");
     assert_eq!(row_ids(&outbox, RowState::Waiting).await, ["2", "4", "5"]);
     assert_eq!(row_ids(&outbox, RowState::Parked).await, ["3"]);
-    // The rest is still this relay's, and other jobs go on.
+    // The other jobs still belong to this relay, and other jobs continue.
     assert_nothing(&outbox, "relay").await;
     add_in(&mut application, &[job("6")]).await.unwrap();
     assert_eq!(drain(&outbox, "relay", 1).await, ["6"]);
-    // No session is left that waits for the lock.
+    // No session still waits for the lock.
     let waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     assert_eq!(count(&mut application, waiting).await, 0);
     execute(&mut operator, "COMMIT").await;
-    eventually("both are concluded, and the group goes on", async || {
+    eventually("both are concluded, and the group continues", async || {
         let taken = take(&outbox, "relay").await;
         let is_done = ids(&taken) == ["4", "5"];
         assert!(taken.is_empty() || is_done, "{:?}", ids(&taken));
@@ -60,7 +60,7 @@ pub async fn a_locked_row_holds_up_no_conclusion_of_another(world: World) {
     assert_eq!(row_ids(&outbox, None).await, ["3"]);
 }
 
-pub async fn a_conclusion_that_waited_for_a_lock_is_void_under_an_old_token(world: World) {
+pub async fn a_conclusion_delayed_by_a_lock_is_void_under_an_old_token(world: World) {
     let (one, mut application, url) = outbox_and_application(&world).await;
     let two = open(&url).await;
     add_in(&mut application, &in_group(&["1", "2"], "g")).await.unwrap();
@@ -76,7 +76,7 @@ pub async fn a_conclusion_that_waited_for_a_lock_is_void_under_an_old_token(worl
     .await;
     assert_eq!(ids(&new), ["1", "2"]);
     execute(&mut operator, "COMMIT").await;
-    // It is written with the next conclusion, or would be.
+    // It would be written with the next conclusion.
     assert_eq!(one.conclude(&[sent(old[1].clone())]).await, Ok(2));
     assert_eq!(row_ids(&one, RowState::Waiting).await, ["1", "2"]);
     all_sent(&two, new).await;
@@ -142,7 +142,7 @@ pub async fn a_migration_waits_for_no_open_transaction(world: World) {
     PostgresOutbox::migrate(&url).await.unwrap();
     execute(&mut application, MIGRATION).await;
     assert!(begun.elapsed() < Duration::from_secs(2), "it waits for a lock");
-    // What is missing needs the table: it gives up, and holds up nothing after that.
+    // The missing part needs the table: the call gives up, and blocks nothing after that.
     let mut other = connect(&url).await;
     transaction.commit().await.unwrap();
     execute(&mut other, "DROP INDEX drumline_outbox_parked").await;

@@ -12,7 +12,7 @@ use crate::postgres_only::{connect, execute, own_database};
 use crate::postgres_outbox::{open, store};
 use crate::world::{LONG, World, granted};
 
-/// The text with which an outbox is not opened for a relay.
+/// Returns the error text of opening an outbox for a relay.
 async fn refusal_of(url: &Url) -> String {
     match outbox::open(url.as_str(), Duration::ZERO).await {
         Err(OpenError::Unavailable(StoreError::Refused(text))) => text.to_string(),
@@ -21,7 +21,7 @@ async fn refusal_of(url: &Url) -> String {
     }
 }
 
-pub async fn a_role_without_rights_is_told_what_to_do(world: World) {
+pub async fn a_role_without_rights_gets_a_remedy(world: World) {
     let mut url = own_database(&world).await;
     let mut connection = connect(&url).await;
     let (relay, application) = (world.name("relay").replace('-', "_"), world.name("app").replace('-', "_"));
@@ -37,7 +37,7 @@ pub async fn a_role_without_rights_is_told_what_to_do(world: World) {
 
     for _ in 0..2 {
         PostgresOutbox::migrate(&owners).await.unwrap();
-        // Again, as people do.
+        // Run again, as people do.
         execute(&mut connection, MIGRATION).await;
     }
     let grants = format!(
@@ -46,7 +46,7 @@ pub async fn a_role_without_rights_is_told_what_to_do(world: World) {
         GRANT INSERT ON drumline_outbox TO {application}"
     );
     execute(&mut connection, &grants).await;
-    // A right that is missing is named, with what to run.
+    // The error names the missing right and the statement to run.
     execute(&mut connection, &format!("REVOKE UPDATE, DELETE ON drumline_outbox FROM {relay}")).await;
     let lacks = refusal_of(&url).await;
     assert!(lacks.contains("It lacks UPDATE, DELETE on drumline_outbox."), "{lacks}");
@@ -62,7 +62,7 @@ pub async fn a_role_without_rights_is_told_what_to_do(world: World) {
     assert_eq!(outbox.change("name", None, Some("a"), &[job("3")]).await, Ok(true));
     assert!(outbox.lead("name", "one", LONG).await.unwrap().is_some());
     outbox.leave("relay").await.unwrap();
-    // The application's role adds jobs, and is no relay's.
+    // The application's role can add jobs, but cannot be a relay's role.
     let lacks = refusal_of(&url).await;
     assert!(lacks.contains("It lacks SELECT, UPDATE, DELETE on drumline_outbox; SELECT, "), "{lacks}");
     assert!(lacks.contains("GRANT SELECT, INSERT, UPDATE, DELETE ON drumline_outbox, "), "{lacks}");
@@ -76,7 +76,7 @@ pub async fn a_store_without_an_outbox_works_as_before(world: World) {
     let mut url = own_database(&world).await;
     let mut connection = connect(&url).await;
     let role = world.name("role").replace('-', "_");
-    // As a database that was set up before there were outboxes.
+    // Like a database that was set up before there were outboxes.
     drop(store(&url, "owner").await);
     let grants = format!(
         "DROP TABLE drumline_outbox, drumline_outbox_relays, drumline_outbox_buckets, drumline_outbox_states, drumline_outbox_leases;

@@ -1,4 +1,4 @@
-//! How often a call goes to the server and back.
+//! The number of round trips of each call.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use drumline_store::{Forgotten, assert_claim_result};
 
 use crate::world::{LONG, World, again, attempt, granted, json, progress, request_of};
 
-/// A proxy that counts how often the direction of the talk turns to the server.
+/// A proxy that counts how often the client sends to the server after a response.
 struct Proxy {
     at: SocketAddr,
     turns: Arc<AtomicUsize>,
@@ -35,7 +35,7 @@ impl Proxy {
         Self { at, turns }
     }
 
-    /// Since the last time.
+    /// Returns the number since the last call.
     fn turns(&self) -> usize {
         self.turns.swap(0, Ordering::Relaxed)
     }
@@ -62,7 +62,7 @@ async fn pass(mut client: TcpStream, mut server: TcpStream, turns: Arc<AtomicUsi
     }
 }
 
-/// Once the connection is made, and what the server compiles or prepares is there.
+/// After the connection is made, and statements are compiled or prepared.
 pub async fn every_call_is_one_round_trip(world: World) {
     let url = Url::parse(world.at()).unwrap();
     let server = url.socket_addrs(|| None).unwrap()[0];
@@ -110,7 +110,7 @@ pub async fn every_call_is_one_round_trip(world: World) {
         let request = tokens::request(&world, "mail", "1/h", 10, 1);
         assert_eq!(store.lease_tokens(&request).await.map(|leased| leased.tokens), Ok(1));
         count("lease of tokens");
-        // Records of version 0.1 are looked for by all of these, and not by this one.
+        // All of these look for records of version 0.1, except this one.
         let request = ClaimRequest { legacy_key: None, ..world.request(&format!("new {round}")) };
         granted(&store, &request).await;
         count("claim without old records");

@@ -1,4 +1,4 @@
-//! What only the outbox in Redis does.
+//! Behaviour that only the outbox in Redis has.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ async fn opened(server: &Server) -> Arc<dyn Outbox> {
     outbox.unwrap()
 }
 
-/// Sends a command of an operator.
+/// Sends an operator's command.
 async fn command(server: &Server, words: &[&str]) -> redis::RedisResult<redis::Value> {
     let client = redis::Client::open(server.url()).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
@@ -52,7 +52,7 @@ pub async fn jobs_survive_kills_of_the_server(_: World) {
                 answered
             }
         });
-        // A relay works meanwhile, and has some in hand when the server dies.
+        // A relay works meanwhile, and has some jobs in hand when the server dies.
         for _ in 0..20 {
             let taken = outbox.take("relay", 7, LONG).await.unwrap();
             sent.extend(taken.iter().map(|taken| taken.job.id.clone()));
@@ -81,7 +81,7 @@ pub async fn jobs_survive_kills_of_the_server(_: World) {
     let known: HashSet<&str> = sent.iter().chain(&waiting).map(String::as_str).collect();
     let lost: Vec<_> = added.iter().filter(|id| !known.contains(id.as_str())).collect();
     assert!(lost.is_empty(), "lost: {lost:?}");
-    // All that is due has come, of each call whole or nothing.
+    // All due jobs have arrived; of each call, all or none.
     for id in &known {
         let (call, _) = id.rsplit_once('-').unwrap();
         let is_whole = [0, 1, 2].iter().all(|number| known.contains(&*format!("{call}-{number}")));
@@ -94,7 +94,7 @@ pub async fn a_full_server_refuses_new_jobs_and_is_emptied(_: World) {
     let Some(server) = Server::start(Kind::Redis) else { return };
     let outbox = opened(&server).await;
     let unique = Unique::new("key", LONG, OnConflict::Keep);
-    // The first take has a job without a group, and the second one a group.
+    // The first take gets a job without a group, and the second one a group.
     let in_group = [grouped("2", "group"), grouped("3", "group")].map(|job| due(job, Due::After(SHORT)));
     outbox.add(&[&[job("1")][..], &in_group].concat()).await.unwrap();
     command(&server, &["CONFIG", "SET", "maxmemory", "1"]).await.unwrap();
@@ -108,7 +108,7 @@ pub async fn a_full_server_refuses_new_jobs_and_is_emptied(_: World) {
         let text = refusal.unwrap().into_text();
         assert!(text.contains("maxmemory"), "{text}");
     }
-    // A job that is known needs no memory.
+    // A known job needs no memory.
     outbox.add(&[job("1")]).await.unwrap();
     assert_eq!(outbox.states().await, Ok(vec![]));
     assert_eq!(drain(&outbox, "relay", 3).await.len(), 3);
@@ -132,7 +132,7 @@ pub async fn a_server_that_evicts_jobs_is_refused(_: World) {
             Ok(_) => assert!(!is_refused, "{policy}"),
         }
     }
-    // One that does not show its settings is accepted.
+    // A server that does not show its settings is accepted.
     command(&server, &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await.unwrap();
     command(&server, &["ACL", "SETUSER", "default", "-info"]).await.unwrap();
     let outbox = opened(&server).await;
@@ -212,13 +212,13 @@ pub async fn jobs_that_cannot_be_read_hold_up_no_others(_: World) {
     }
     assert_eq!(serde_json::from_str::<String>(&parked[0].job.payload).unwrap(), newer);
 
-    // An operator who has updated the relay has it tried again.
+    // An operator who has updated the relay retries it.
     let readable = newer.replace(r#","due":{"atDawn":{}}"#, "");
     command(&server, &["HSET", jobs, "newer", &readable]).await.unwrap();
     assert_eq!(outbox.retry(&["newer".to_owned()]).await, Ok(1));
     assert_eq!(drain(&outbox, "relay", 1).await, ["newer"]);
 
-    // A row of a state that this version does not know is left out of lists.
+    // A row in a state that this version does not know is left out of lists.
     outbox.add(&[job("unknown"), job("3")]).await.unwrap();
     let row = r#"{"state":"paused","number":9,"added":0,"due":0,"failures":0}"#;
     command(&server, &["HSET", "{drumline}:outbox:rows", "unknown", row]).await.unwrap();
@@ -279,8 +279,8 @@ pub async fn the_work_of_a_call_is_bounded(_: World) {
     assert_nothing(&outbox, "relay").await;
 }
 
-/// The figures of the documentation, with the variables of `cargo xtask test`: `cargo test --workspace --release --test conformance --
-/// --ignored --nocapture redis_outbox::figures`.
+/// Measures the figures of the documentation, with the variables of `cargo xtask test`: `cargo test --workspace --release
+/// --test conformance -- --ignored --nocapture redis_outbox::figures`.
 #[allow(clippy::print_stdout, clippy::cast_precision_loss, reason = "a measurement")]
 #[tokio::test]
 #[ignore = "a measurement"]
@@ -325,7 +325,7 @@ async fn cpu_seconds(server: &Server) -> f64 {
     info(server, "cpu", &["used_cpu_user", "used_cpu_sys"]).await
 }
 
-/// The sum of some figures of the server.
+/// Returns the sum of some figures of the server.
 async fn info(server: &Server, section: &str, names: &[&str]) -> f64 {
     let info: String = redis::from_redis_value(command(server, &["INFO", section]).await.unwrap()).unwrap();
     let figures = info.lines().filter_map(|line| line.split_once(':'));

@@ -1,4 +1,4 @@
-//! Servers of a test's own, which it may stop.
+//! Servers of a test, which it can stop.
 
 use std::fs;
 use std::net::TcpListener;
@@ -12,11 +12,11 @@ use tempfile::TempDir;
 
 use crate::world::{Kind, variable};
 
-/// A server with its own files, which outlive its process. Both end with the test.
+/// A server with its own files, which outlive its process. Both are removed with the test.
 pub struct Server {
     kind: Kind,
     program: PathBuf,
-    /// Whom it runs as, where the tests are root's.
+    /// The account under which it runs if the tests run as root.
     account: Option<(u32, u32)>,
     arguments: &'static [&'static str],
     files: TempDir,
@@ -25,12 +25,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// One of this kind, if its program is known and the tests can stop such.
+    /// Starts a server of this kind, if its program is known and the tests can stop such servers.
     pub fn start(kind: Kind) -> Option<Self> {
         Self::start_with(kind, &[])
     }
 
-    /// The same, with more arguments.
+    /// Starts a server with additional arguments.
     pub fn start_with(kind: Kind, arguments: &'static [&'static str]) -> Option<Self> {
         let (program, account) = match kind {
             #[cfg(feature = "redis")]
@@ -54,13 +54,13 @@ impl Server {
         Some(server)
     }
 
-    /// With the files that it had.
+    /// Starts it again with its files.
     pub fn start_again(&mut self) {
         let mut command: Command = match self.kind {
             #[cfg(feature = "redis")]
             Kind::Redis => {
                 let mut command = Command::new(&self.program);
-                // Whatever was answered is on disk.
+                // Every answered write is on disk.
                 command.args([
                     "--bind",
                     "127.0.0.1",
@@ -89,12 +89,12 @@ impl Server {
         self.process = Some(command.stdin(Stdio::null()).stdout(log).stderr(log_too).spawn().unwrap());
     }
 
-    /// Ends it without notice: nothing is tidied up, and it has to recover when it starts again.
+    /// Kills it: it cannot clean up, and must recover when it starts again.
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
         let signal = match self.kind {
-            // Its "immediate shutdown". A kill would leave its other processes behind for a moment, during which none can
-            // start again: "pre-existing shared memory block is still in use".
+            // PostgreSQL's "immediate shutdown". A kill would leave its other processes running for a moment, during which no
+            // server can start: "pre-existing shared memory block is still in use".
             #[cfg(feature = "postgres")]
             Kind::Postgres => Signal::QUIT,
             _ => Signal::KILL,
@@ -103,7 +103,7 @@ impl Server {
         process.wait().unwrap();
     }
 
-    /// Where its store is.
+    /// Returns the port of its store.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -145,7 +145,7 @@ impl Drop for Server {
     }
 }
 
-/// `UID:GID`: PostgreSQL refuses to run as root.
+/// Returns `UID:GID`: PostgreSQL refuses to run as root.
 #[cfg(feature = "postgres")]
 fn account() -> Option<(u32, u32)> {
     let account = drumline_store::variable("DRUMLINE_TEST_POSTGRES_AS")?;

@@ -1,4 +1,4 @@
-//! The stores under test, and where they are.
+//! The stores under test and their locations.
 
 use std::future::Future;
 use std::io::Write;
@@ -22,7 +22,7 @@ pub enum Kind {
     DynamoDb,
 }
 
-/// The world of a case that knows what kind of store it is about, and where that is.
+/// The environment of a case, with the kind of its store and its location.
 #[derive(Clone)]
 pub struct World {
     pub kind: Kind,
@@ -48,7 +48,7 @@ pub fn run<F: Future<Output = ()>>(kind: Kind, case: impl FnOnce(World) -> F) {
     conformance::run(subject, |general| case(World { kind, at, table, general }));
 }
 
-/// The store of a kind, if there is one.
+/// Returns the store of a kind, if there is one.
 pub fn subject(kind: Kind) -> Option<Subject> {
     Some(subject_at(kind, &place(kind)?, &new_table()))
 }
@@ -116,7 +116,7 @@ fn of_url(url: String) -> Subject {
     })
 }
 
-/// Where the store of a kind is.
+/// Returns the location of the store of a kind.
 pub fn place(kind: Kind) -> Option<String> {
     match kind {
         Kind::Memory => Some("memory:".to_owned()),
@@ -131,7 +131,7 @@ pub fn place(kind: Kind) -> Option<String> {
     }
 }
 
-/// What the environment names; where it does not, says that the calling test is left out.
+/// Returns a variable of the environment. If it is not set, prints that the calling test is skipped.
 #[allow(clippy::explicit_write, reason = "`eprintln` is what the test runner keeps back")]
 pub fn variable(name: &str) -> Option<String> {
     let value = drumline_store::variable(name);
@@ -144,18 +144,18 @@ pub fn variable(name: &str) -> Option<String> {
 }
 
 impl World {
-    /// Where the server is, as the environment has it.
+    /// Returns the server's location from the environment.
     pub fn at(&self) -> &str {
         &self.at
     }
 
-    /// The name of its table.
+    /// Returns the name of its table.
     #[cfg(feature = "dynamodb")]
     pub fn table(&self) -> &str {
         &self.table
     }
 
-    /// The same, elsewhere.
+    /// Returns the same environment with another location.
     pub fn moved_to(&self, at: String) -> Self {
         let subject = subject_at(self.kind, &at, &self.table);
         Self { general: self.general.of(subject), at: at.into(), ..self.clone() }

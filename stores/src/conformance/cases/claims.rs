@@ -1,4 +1,4 @@
-//! Who gets a claim, and what the others are told.
+//! Which request gets a claim, and the results of the others.
 
 use drumline::core::{ClaimRequest, ClaimResult, Ownership};
 
@@ -33,7 +33,7 @@ pub async fn a_finished_job_answers_with_its_result(world: World) {
         let admission = store.claim(&again(&request)).await.unwrap();
         assert_claim_result!(admission, ClaimResult::Done(run) if text(run.result.as_deref()) == Some(result));
     }
-    // Another message of the job gets the same answer.
+    // Another message of the job gets the same result.
     let redriven = ClaimRequest { message_id: "another".into(), ..request };
     assert_claim_result!(other.claim(&redriven).await.unwrap(), ClaimResult::Done(run) if run.result.is_some());
 }
@@ -81,7 +81,7 @@ pub async fn another_payload_may_follow_what_failed(world: World) {
     let claim = granted(&store, &other).await.claim;
     assert_claim_result!(store.claim(&request).await.unwrap(), ClaimResult::Mismatch);
     assert_eq!(store.renew(&claim, SHORT).await, Ok(Ownership::Kept));
-    // Nor does one that has run out stand for its payload any more.
+    // An expired claim does not restrict the payload either.
     expired(&store, &claim).await;
     granted(&store, &request).await;
 }
@@ -97,7 +97,7 @@ pub async fn what_is_asked_first_is_answered_first(world: World) {
     };
     store.release_claim(&claim, &how).await.unwrap();
     granted(&store, &world.locking("other", "lock")).await;
-    // Condemned before locked, though both are so.
+    // A permanent failure has precedence over a lock.
     assert_claim_result!(store.claim(&again(&request)).await.unwrap(), ClaimResult::FailedPermanently(why) if why == "no");
     let redriven = ClaimRequest { message_id: "another".into(), ..request };
     assert_claim_result!(store.claim(&redriven).await.unwrap(), ClaimResult::Locked(_));

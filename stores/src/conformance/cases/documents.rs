@@ -9,13 +9,13 @@ use crate::{Document, MAX_DOCUMENT_BYTES, MAX_DOCUMENT_NAME_BYTES, MAX_DOCUMENTS
 
 const KEEP: Duration = Duration::from_secs(3600);
 
-/// A kind of documents that no other case has.
+/// Returns a kind of documents that no other case uses.
 pub fn kind(world: &World) -> String {
     let letter = |digit: char| char::from(b'a' + u8::try_from(digit.to_digit(16).unwrap()).unwrap());
     format!("test-{}", world.mark().chars().map(letter).collect::<String>())
 }
 
-/// A process's store, unless it keeps no documents.
+/// Opens a process's store. Returns `None` if it keeps no documents.
 async fn store(world: &World, owner: &str) -> Option<Arc<dyn Store>> {
     let store = world.worker(owner).await;
     match store.documents(&kind(world)).await {
@@ -39,10 +39,10 @@ pub async fn a_document_changes_only_for_those_who_have_read_it(world: World) {
     assert_eq!(other.put_document(kind, "name", None, "2", KEEP).await, Ok(false));
     assert_eq!(other.put_document(kind, "name", Some("1"), "2", KEEP).await, Ok(true));
     assert_eq!(one.put_document(kind, "name", Some("1"), "3", KEEP).await, Ok(false));
-    // The answer to that was lost, and it is made again.
+    // The answer was lost, and the call is repeated.
     assert_eq!(other.put_document(kind, "name", Some("1"), "2", KEEP).await, Ok(true));
     assert_eq!(one.documents(kind).await, Ok(vec![document("name", "2")]));
-    // Other kinds are not concerned, nor are other names.
+    // Other kinds and other names are not affected.
     assert_eq!(one.documents(&format!("{kind}-other")).await, Ok(vec![]));
     assert_eq!(one.document(kind, "Name").await, Ok(None));
 }

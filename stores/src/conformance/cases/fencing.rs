@@ -1,4 +1,4 @@
-//! Who may still write, and who not.
+//! Which claims may still write, and which may not.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub async fn an_owner_is_overtaken_by_its_own_process_too(world: World) {
     assert_eq!(store.finish(&newer, None).await, Ok(Ownership::Kept));
 }
 
-pub async fn an_expired_claim_that_nobody_took_can_be_renewed_and_written_to(world: World) {
+pub async fn an_expired_claim_without_a_taker_can_be_renewed(world: World) {
     let (one, other) = (world.worker("one").await, world.worker("other").await);
     let claim = granted(&one, &short(world.locking("job", "lock"))).await.claim;
     expired(&one, &claim).await;
@@ -49,7 +49,7 @@ pub async fn an_expired_claim_that_nobody_took_can_be_renewed_and_written_to(wor
     assert_claim_result!(admission, ClaimResult::Busy(left) if *left > MOST_OF_IT);
 }
 
-pub async fn an_expired_claim_that_nobody_took_can_be_finished(world: World) {
+pub async fn an_expired_claim_without_a_taker_can_be_finished(world: World) {
     let store = world.worker("one").await;
     let claim = granted(&store, &short(world.locking("job", "lock"))).await.claim;
     expired(&store, &claim).await;

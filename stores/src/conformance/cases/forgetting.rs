@@ -1,4 +1,4 @@
-//! Done jobs that are forgotten, so that they run again.
+//! Done jobs whose record is deleted, so that they run again.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::conformance::steps::{
 };
 use crate::{Forgotten, JobState, Store, StoreError, assert_claim_result};
 
-/// Asks a store to forget, if it can.
+/// Calls `forget` if the store supports it.
 async fn forget(store: &Arc<dyn Store>, request: &ClaimRequest) -> Option<Forgotten> {
     match store.forget(request.identity.key()).await {
         Err(StoreError::Refused(_)) => None,
@@ -26,15 +26,15 @@ pub async fn a_done_job_that_is_forgotten_runs_again(world: World) {
     assert_eq!(one.finish(&claim, Some(&json("7"))).await, Ok(Ownership::Kept));
     let Some(forgotten) = forget(&other, &request).await else { return };
     assert_eq!(forgotten, Forgotten::Done);
-    // The history stays, and so do the ways to it; the result goes.
+    // The history and its lookups stay; the result is removed.
     let job = only(&other, &world.name("job")).await;
     let shown = job.claim.unwrap();
     assert_eq!((shown.state, shown.result, job.attempts.len()), (JobState::Waiting, None, 1));
-    // The old run cannot mark it again, not even by repeating its call.
+    // The old run cannot mark the job again, not even by repeating its call.
     assert_eq!(one.finish(&claim, Some(&json("7"))).await, Ok(Ownership::Lost));
     assert_eq!(forget(&other, &request).await, Some(Forgotten::NotDone));
 
-    // Another payload in another message, as it was fixed on the way.
+    // A fixed payload in another message.
     let fixed = ClaimRequest { payload_hash: 1, message_id: "another".into(), ..request };
     let grant = granted(&other, &fixed).await;
     assert_eq!((grant.attempt.get(), grant.takeover.is_none()), (1, true));
@@ -62,6 +62,6 @@ pub async fn only_what_is_done_is_forgotten(world: World) {
     let claim = granted(&store, &brief).await.claim;
     expired(&store, &claim).await;
     assert_eq!(forget(&store, &brief).await, Some(Forgotten::NotDone));
-    // Its worker lives, and was only late.
+    // Its worker is alive, and was only late.
     assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
 }

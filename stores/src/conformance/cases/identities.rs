@@ -1,4 +1,4 @@
-//! Jobs that are the same, and jobs that only look alike.
+//! Jobs with the same identity, and jobs that only look alike.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::conformance::World;
 use crate::conformance::steps::{QUEUE, SCOPE, TYPE, again, fail, granted, json, only, request_of, text};
 use crate::conformance::steps::{attempt, progress};
 
-/// Identities that differ in one part each, or in a character that some store may not have.
+/// Returns identities that differ in one part each, or in a character that some store may not support.
 fn alike(world: &World) -> Vec<Identity> {
     let id = world.name("1");
     let mut alike = vec![
@@ -104,7 +104,7 @@ pub async fn jobs_of_one_id_are_listed_newest_first_and_bounded(world: World) {
     for scope in 0..MAX_MATCHES + 3 {
         let claim = granted(&store, &request(scope)).await.claim;
         assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
-        // They end in different milliseconds.
+        // So that they end in different milliseconds.
         tokio::time::sleep(Duration::from_millis(3)).await;
         let queues: Vec<_> =
             store.jobs(&id).await.unwrap().into_iter().map(|job| job.claim.unwrap().queue).collect();
@@ -113,7 +113,7 @@ pub async fn jobs_of_one_id_are_listed_newest_first_and_bounded(world: World) {
         if scope < MAX_MATCHES {
             assert_eq!(queues, expected);
         } else {
-            // DynamoDB begins again with the newest.
+            // DynamoDB keeps only the newest when its set is full.
             assert!(!queues.is_empty());
             assert_eq!(queues, expected[..queues.len()]);
         }
@@ -153,7 +153,7 @@ pub async fn a_duplicate_is_done_and_shows_what_it_duplicates(world: World) {
     assert_eq!((record.duplicate_of, record.claim.unwrap().job_id), (None, world.name("original")));
 }
 
-pub async fn another_message_of_the_identity_has_a_budget_of_its_own(world: World) {
+pub async fn another_message_of_the_identity_has_its_own_budget(world: World) {
     let store = world.worker("one").await;
     let request = world.request("job");
     let condemned = async |request: &ClaimRequest| {
@@ -165,7 +165,7 @@ pub async fn another_message_of_the_identity_has_a_budget_of_its_own(world: Worl
     };
     fail(&store, &granted(&store, &request).await.claim).await;
     assert_eq!(condemned(&again(&request)).await, 2);
-    // Also under another job id, and of messages whose ids are alike.
+    // Also under another job id, and for messages with similar ids.
     let identity = Identity::clone(&request.identity).with_job_id(world.name("other"));
     for message_id in ["another", "another\0", "another\u{fffd}", "another\u{1}"] {
         let another = ClaimRequest { message_id: message_id.into(), ..request_of(identity.clone()) };

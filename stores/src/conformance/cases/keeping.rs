@@ -1,4 +1,4 @@
-//! For how long things are kept, and what people are shown of them.
+//! The retention of data, and the data that is shown to people.
 
 use std::time::{Duration, SystemTime};
 
@@ -29,7 +29,7 @@ pub async fn a_done_job_is_forgotten_in_time(world: World) {
 }
 
 pub async fn a_failed_job_is_forgotten_in_time(world: World) {
-    // Long enough to look at what came after it.
+    // Long enough to check what was written after it.
     let keep = Retention { done: LONG_KEPT, history: Duration::from_secs(1) };
     let store = world.worker_keeping("one", keep).await;
     let request = world.request("job");
@@ -45,7 +45,7 @@ pub async fn a_failed_job_is_forgotten_in_time(world: World) {
     .await;
     let grant = granted(&store, &request).await;
     assert_eq!((grant.attempt.get(), grant.checkpoint.is_none()), (1, true));
-    // What came after that is not mixed up with what was before.
+    // The new history is not mixed with the old one.
     assert_eq!(store.attempted(&request.identity, &attempt(1)).await, Ok(()));
     let record = only(&store, request.identity.job_id()).await;
     assert_eq!((record.attempts.len(), record.progress), (1, None));
@@ -172,7 +172,7 @@ pub async fn the_jobs_that_changed_last_are_listed_if_there_is_a_list(world: Wor
     for name in ["first", "second"] {
         let claim = granted(&store, &world.request(name)).await.claim;
         assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
-        // They end in different milliseconds.
+        // So that they end in different milliseconds.
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
@@ -185,7 +185,7 @@ pub async fn the_jobs_that_changed_last_are_listed_if_there_is_a_list(world: Wor
     };
     assert_eq!(store.recent(1).await.unwrap().len(), 1);
     if listed.len() >= MAX_RECENT {
-        // Others use this store, too, and their jobs may have taken the place of these.
+        // Others use this store, too, and their jobs may have displaced these.
         return;
     }
     let own = listed.iter().filter(|job| job.job_id.ends_with(world.mark()));

@@ -1,4 +1,4 @@
-//! What no two jobs work on at once.
+//! Locks, which at most one job holds at a time.
 
 use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
 
@@ -32,7 +32,7 @@ pub async fn a_lock_is_free_after_the_end(world: World) {
     assert_eq!(one.finish(&first, None).await, Ok(Ownership::Kept));
     let second = granted(&other, &world.locking("other", "lock")).await.claim;
     assert!(second.lock.as_ref().unwrap().1 > first.lock.as_ref().unwrap().1);
-    // Finishing again does not take it away from the next one.
+    // Finishing again does not take the lock from its next owner.
     assert_eq!(one.finish(&first, None).await, Ok(Ownership::Kept));
     assert_claim_result!(one.claim(&world.locking("third", "lock")).await.unwrap(), ClaimResult::Locked(_));
 }
@@ -72,7 +72,7 @@ pub async fn who_lost_the_lock_finishes_nothing(world: World) {
     let new = granted(&heir, &world.locking("other", "lock")).await.claim;
     assert_eq!(late.renew(&old, LONG).await, Ok(Ownership::Lost));
     assert_eq!(late.finish(&old, None).await, Ok(Ownership::Lost));
-    // Its key is still its own to give back, but not the lock.
+    // The claim can still release its key, but not the lock.
     let how = ReleaseClaim { count_attempt: true, failure_reason: None, dead: false };
     assert_eq!(late.release_claim(&old, &how).await, Ok(Ownership::Kept));
     assert_claim_result!(late.claim(&world.locking("third", "lock")).await.unwrap(), ClaimResult::Locked(_));
@@ -86,7 +86,7 @@ pub async fn locks_of_other_names_do_not_matter(world: World) {
     granted(&store, &world.locking("job", "lock")).await;
     granted(&store, &world.locking("other", "another lock")).await;
     granted(&store, &world.request("third")).await;
-    // A key and a lock may have one name.
+    // A key and a lock may have the same name.
     granted(&store, &world.request("lock")).await;
 }
 

@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent calls.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::conformance::World;
 use crate::conformance::steps::{LONG, PATIENCE, SHORT, again, expired, fail, granted, json, text};
 
 const CLAIMERS: usize = 50;
-/// With connections of their own.
+/// The number of workers, each with its own connections.
 const WORKERS: usize = 5;
 const ROUNDS: usize = 10;
 
@@ -25,7 +25,7 @@ async fn workers(world: &World) -> Vec<Arc<dyn Store>> {
     workers
 }
 
-/// Lets all ask at once, and returns what was granted and to whom.
+/// Lets all workers request claims at once. Returns the grants with their owners.
 async fn race(
     workers: &[Arc<dyn Store>],
     request: impl Fn(usize) -> ClaimRequest,
@@ -84,7 +84,7 @@ pub async fn one_of_fifty_heirs_is_granted(world: World) {
         if round % 2 == 0 {
             fail(store, &grant.claim).await;
         } else {
-            // As if it had been asked for so long only; the race itself may take longer than that.
+            // Shortens the claim now, because the race itself may take longer than that.
             assert_eq!(store.renew(&grant.claim, SHORT).await, Ok(Ownership::Kept));
             expired(store, &grant.claim).await;
         }
@@ -117,7 +117,7 @@ pub async fn keys_do_not_hinder_each_other(world: World) {
             let (store, world) = (Arc::clone(&workers[task % WORKERS]), world.clone());
             tokio::spawn(async move {
                 for index in (task..KEYS).step_by(CLAIMERS) {
-                    // Some with a lock of their own; emulators take their time for that.
+                    // Some have their own lock; emulators take longer for that.
                     let (name, lock) = (format!("job {index}"), format!("lock {index}"));
                     let with_lock = world.is_in_process() || index % 10 == 0;
                     let request = if with_lock { world.locking(&name, &lock) } else { world.request(&name) };
@@ -135,8 +135,8 @@ pub async fn keys_do_not_hinder_each_other(world: World) {
     }
 }
 
-/// Has all write at once, unless the store keeps no documents: into documents of these names, each a text of its own. Returns which of
-/// them did.
+/// Lets all workers write at once into documents with these names, each its own text. Returns the successful ones. Does nothing
+/// if the store keeps no documents.
 async fn write_race(
     workers: &[Arc<dyn Store>],
     kind: &str,
@@ -195,7 +195,7 @@ pub async fn fifty_lessees_get_the_burst_together(world: World) {
                 loop {
                     let leased = store.lease_tokens(&request).await.unwrap();
                     tokens += leased.tokens;
-                    // Those that others were always ahead of are not to wait for an hour.
+                    // A worker that always lost the race must not have to wait for an hour.
                     if leased.tokens == 0 && leased.next_in > LONG {
                         return tokens;
                     }

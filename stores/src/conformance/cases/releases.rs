@@ -1,4 +1,4 @@
-//! What is left for the next attempt.
+//! The data that is left for the next attempt.
 
 use crate::JobState;
 use drumline::core::{ClaimRequest, ClaimResult, Ownership, ReleaseClaim};
@@ -10,7 +10,7 @@ use crate::conformance::steps::{again, fail, granted, granted_in_time, json, onl
 pub async fn attempts_are_counted_unless_spared(world: World) {
     let store = world.worker("one").await;
     let mut request = world.request("job");
-    // Whether the attempt is spared, and which one it is.
+    // If the attempt is not counted, and its number.
     for (spared, attempt) in [(false, 1), (true, 2), (true, 2), (false, 2), (false, 3), (true, 4), (false, 4)]
     {
         let grant = granted(&store, &request).await;
@@ -78,7 +78,7 @@ pub async fn a_job_is_dead_after_its_last_attempt_until_it_runs_again(world: Wor
     let state = async || only(&other, request.identity.job_id()).await.claim.unwrap().state;
     assert_eq!(state().await, JobState::Dead);
     assert_eq!(one.finish(&claim, None).await, Ok(Ownership::Lost));
-    // After a redrive it has a new message, or the old one if maxReceiveCount was raised.
+    // After a redrive the job has a new message, or the old one if maxReceiveCount was raised.
     let redriven = ClaimRequest { message_id: "another".into(), ..request.clone() };
     let claim = granted(&other, &redriven).await.claim;
     assert_eq!(state().await, JobState::Running);
@@ -101,7 +101,7 @@ pub async fn a_checkpoint_is_there_for_the_next_attempt(world: World) {
     fail(&one, &grant.claim).await;
     let grant = granted(&other, &again(&request)).await;
     assert_eq!(text(grant.checkpoint.as_deref()), Some(r#"{"row":  2, "sum": 1.50}"#));
-    // An attempt that tells nothing leaves it as it is, and so does another message.
+    // An attempt without a checkpoint keeps the old one, and so does another message.
     fail(&other, &grant.claim).await;
     let redriven = ClaimRequest { message_id: "another".into(), ..request };
     let grant = granted(&one, &redriven).await;
@@ -126,7 +126,7 @@ pub async fn a_checkpoint_is_not_for_another_payload(world: World) {
     let grant = granted(&store, &other).await;
     assert_eq!(text(grant.checkpoint.as_deref()), None);
     fail(&store, &grant.claim).await;
-    // It is gone then, not hidden.
+    // The checkpoint is removed, not just hidden.
     assert_eq!(text(granted(&store, &again(&request)).await.checkpoint.as_deref()), None);
 }
 

@@ -1,4 +1,4 @@
-//! Claims whose worker has died, or seems to have: they expire without being finished or released.
+//! Claims whose worker has died or seems dead: they expire without being finished or released.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use drumline::core::{ClaimRequest, Grant, Ownership, ReleaseClaim, Takeover};
 use crate::conformance::World;
 use crate::conformance::steps::{again, fail, granted, granted_in_time, short};
 
-/// The takeover of a grant as its owner and count; in memory there never is one.
+/// Returns the takeover of a grant as its owner and count. A store in memory has no takeovers.
 fn of(grant: &Grant) -> Option<(Option<&str>, u32)> {
     grant.takeover.as_ref().map(|Takeover { former_owner, unended }| (former_owner.as_deref(), *unended))
 }
 
-/// What a shared store says of a claim that `owner` has left.
+/// Returns the takeover that a shared store reports for a claim of `owner`.
 fn left_by(world: &World, owner: &str, unended: u32) -> Option<(Option<String>, u32)> {
     (!world.is_in_process()).then(|| (Some(world.name(owner)), unended))
 }
@@ -22,7 +22,7 @@ fn assert_takeover(grant: &Grant, expected: Option<&(Option<String>, u32)>) {
     assert_eq!(of(grant), expected.map(|(owner, unended)| (owner.as_deref(), *unended)));
 }
 
-/// The message is received again and again, and its worker dies each time.
+/// Receives the message again with a worker that dies.
 async fn dies(store: &Arc<dyn Store>, request: &ClaimRequest) -> Grant {
     granted_in_time(store, &short(request.clone())).await
 }
@@ -52,7 +52,7 @@ pub async fn an_ending_ends_the_count(world: World) {
     }
 }
 
-pub async fn another_message_of_the_job_begins_a_count_of_its_own(world: World) {
+pub async fn another_message_of_the_job_has_its_own_count(world: World) {
     let store = world.worker("one").await;
     let request = world.request("job");
     dies(&store, &request).await;

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::conformance::World;
 use crate::{Store, StoreError, TOKEN_VALIDITY, TokenLease, TokenRequest};
 
-/// A request of a bucket that no other case has.
+/// Returns a request for a bucket that no other case uses.
 pub fn request(world: &World, name: &str, rate: &str, burst: u32, most: u32) -> TokenRequest {
     TokenRequest {
         bucket: world.name(name),
@@ -19,7 +19,7 @@ pub fn request(world: &World, name: &str, rate: &str, burst: u32, most: u32) -> 
     }
 }
 
-/// A process's store, unless it leases no tokens.
+/// Opens a process's store. Returns `None` if it leases no tokens.
 pub async fn store(world: &World, owner: &str) -> Option<Arc<dyn Store>> {
     let store = world.worker(owner).await;
     match store.lease_tokens(&request(world, "none", "1/s", 1, 1)).await {
@@ -35,7 +35,7 @@ async fn lease(store: &Arc<dyn Store>, request: &TokenRequest) -> TokenLease {
     leased
 }
 
-/// The most tokens that come in this time at ten a second.
+/// Returns the largest number of tokens that arrive in this time at ten a second.
 fn at_ten(time: Duration) -> u32 {
     u32::try_from(time.as_millis() / 100).unwrap()
 }
@@ -51,7 +51,7 @@ pub async fn a_bucket_gives_its_burst_and_then_its_rate(world: World) {
         sleep(Duration::from_millis(150)).await;
         taken += lease(&store, &request).await.tokens;
     }
-    // The store's clock is read between the call and its answer.
+    // The store reads its clock between the call and its answer.
     let (least, most) =
         (at_ten(emptied.elapsed().saturating_sub(Duration::from_millis(100))), at_ten(begun.elapsed()) + 1);
     assert!((least.saturating_sub(1)..=most).contains(&taken), "{least}..={most}: {taken}");
@@ -136,7 +136,7 @@ pub async fn the_lowest_and_the_highest_rates_are_kept(world: World) {
     assert_eq!([lease(&store, &odd).await.tokens, lease(&store, &odd).await.tokens], [2, 1]);
 }
 
-/// Otherwise a rate that is raised from one an hour would begin in an hour.
+/// Without this, a rate that is raised from one an hour would take effect only after an hour.
 pub async fn another_rule_counts_within_seconds(world: World) {
     let Some(store) = store(&world, "one").await else { return };
     let slow = request(&world, "mail", "1/h", 1, 1);
@@ -148,7 +148,7 @@ pub async fn another_rule_counts_within_seconds(world: World) {
     assert!((4.0..=5.2).contains(&seconds), "{seconds}");
 }
 
-/// As if the answer was lost on its way.
+/// The answer is lost in transit.
 pub async fn a_lease_whose_answer_is_lost_takes_tokens_at_most(world: World) {
     let Some(store) = store(&world, "one").await else { return };
     let request = request(&world, "mail", "1/h", 10, 5);

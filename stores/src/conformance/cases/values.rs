@@ -1,4 +1,4 @@
-//! Large values, and odd ones.
+//! Large and unusual values.
 
 use drumline::core::{
     ClaimRequest, ClaimResult, MAX_CHECKPOINT_BYTES, MAX_KEY_BYTES, MAX_RESULT_BYTES, Ownership, ReleaseClaim,
@@ -9,7 +9,7 @@ use crate::assert_claim_result;
 use crate::conformance::World;
 use crate::conformance::steps::{SCOPE, TYPE, again, fail, granted, json, only, request_of, text};
 
-/// A text in JSON that is so long.
+/// Returns a JSON text of this length.
 fn json_of(bytes: usize) -> String {
     format!("\"{}\"", "x".repeat(bytes - 2))
 }

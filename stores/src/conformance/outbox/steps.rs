@@ -1,4 +1,4 @@
-//! The steps that cases take over and over: for tests of your own, too.
+//! Operations that cases repeat, also for your own tests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,59 +8,59 @@ use tokio::time::Instant;
 pub use crate::conformance::steps::{LONG, MOST_OF_IT, PATIENCE, SHORT, eventually};
 use crate::outbox::{Conclusion, Due, Outbox, OutboxJob, OutboxRow, RowState, Rows, TakenJob};
 
-/// The least of [`SHORT`] that a clock of milliseconds shows.
+/// The smallest part of [`SHORT`] that a clock with milliseconds may show.
 pub const MOST_OF_SHORT: Duration = Duration::from_millis(295);
-/// More jobs than any case has.
+/// More jobs than any case adds.
 pub const ALL: usize = 10_000;
 
-/// A job that is due at once.
+/// Returns a job that is due immediately.
 pub fn job(id: &str) -> OutboxJob {
     OutboxJob::new(id, "image.process", serde_json::json!({ "id": id }).to_string())
 }
 
-/// A job of a group.
+/// Returns a job in a group.
 pub fn grouped(id: &str, group: &str) -> OutboxJob {
     OutboxJob { group: Some(group.to_owned()), ..job(id) }
 }
 
-/// A job that is due then.
+/// Returns a job that is due at this time.
 pub fn due(job: OutboxJob, due: Due) -> OutboxJob {
     OutboxJob { due, ..job }
 }
 
-/// Jobs of these ids.
+/// Returns jobs with these ids.
 pub fn jobs(ids: &[&str]) -> Vec<OutboxJob> {
     ids.iter().map(|id| job(id)).collect()
 }
 
-/// Jobs of these ids, in a group.
+/// Returns jobs with these ids in a group.
 pub fn in_group(ids: &[&str], group: &str) -> Vec<OutboxJob> {
     ids.iter().map(|id| grouped(id, group)).collect()
 }
 
-/// The ids of taken jobs, as they were taken.
+/// Returns the ids of taken jobs in the order of taking.
 pub fn ids(taken: &[TakenJob]) -> Vec<&str> {
     taken.iter().map(|taken| &*taken.job.id).collect()
 }
 
-/// The ids of taken jobs, sorted: jobs without a group have no order.
+/// Returns the ids of taken jobs, sorted: jobs without a group have no order.
 pub fn sorted(taken: &[TakenJob]) -> Vec<&str> {
     let mut ids = ids(taken);
     ids.sort_unstable();
     ids
 }
 
-/// All that a relay can take now.
+/// Takes all jobs that a relay can take now.
 pub async fn take(outbox: &Arc<dyn Outbox>, relay: &str) -> Vec<TakenJob> {
     outbox.take(relay, ALL, LONG).await.unwrap()
 }
 
-/// All that a relay can take now, for a short time.
+/// Takes all jobs that a relay can take now, for a short time.
 pub async fn take_briefly(outbox: &Arc<dyn Outbox>, relay: &str) -> Vec<TakenJob> {
     outbox.take(relay, ALL, SHORT).await.unwrap()
 }
 
-/// Takes until so many jobs came.
+/// Takes jobs until `count` jobs were taken.
 pub async fn taken_in_time(outbox: &Arc<dyn Outbox>, relay: &str, count: usize) -> Vec<TakenJob> {
     let mut taken = Vec::new();
     let begun = Instant::now();
@@ -80,28 +80,28 @@ pub async fn assert_nothing(outbox: &Arc<dyn Outbox>, relay: &str) {
     assert_eq!(ids(&take(outbox, relay).await), [""; 0]);
 }
 
-/// A job that was sent.
+/// Returns the conclusion of a job that was sent.
 pub fn sent(taken: TakenJob) -> (TakenJob, Conclusion) {
     let message_id = format!("message of {}", taken.job.id);
     (taken, Conclusion::Sent { message_id })
 }
 
-/// A job that is put back for this time after a failure.
+/// Returns the conclusion of a job that is put back for this time after a failure.
 pub fn later(taken: TakenJob, after: Duration) -> (TakenJob, Conclusion) {
     (taken, Conclusion::Later { after, is_failure: true, reason: Some("it \"failed\"".to_owned()) })
 }
 
-/// A job that is put back for another one's failure.
+/// Returns the conclusion of a job that is put back because another job failed.
 pub fn held_up(taken: TakenJob) -> (TakenJob, Conclusion) {
     (taken, Conclusion::Later { after: Duration::ZERO, is_failure: false, reason: None })
 }
 
-/// A job that cannot be sent.
+/// Returns the conclusion of a job that cannot be sent.
 pub fn parked(taken: TakenJob) -> (TakenJob, Conclusion) {
     (taken, Conclusion::Parked { reason: "it's \"odd\"".to_owned() })
 }
 
-/// Reports what became of jobs that are the relay's.
+/// Reports conclusions of jobs that belong to the relay.
 pub async fn conclude(outbox: &Arc<dyn Outbox>, concluded: &[(TakenJob, Conclusion)]) {
     assert_eq!(outbox.conclude(concluded).await, Ok(0), "{concluded:?}");
 }
@@ -111,7 +111,7 @@ pub async fn all_sent(outbox: &Arc<dyn Outbox>, taken: Vec<TakenJob>) {
     conclude(outbox, &taken.into_iter().map(sent).collect::<Vec<_>>()).await;
 }
 
-/// Sends what is due, until so many jobs came. Returns their ids, as they were taken.
+/// Sends due jobs until `count` jobs were sent. Returns their ids in the order of taking.
 pub async fn drain(outbox: &Arc<dyn Outbox>, relay: &str, count: usize) -> Vec<String> {
     let mut drained = Vec::new();
     let begun = Instant::now();
@@ -127,17 +127,17 @@ pub async fn drain(outbox: &Arc<dyn Outbox>, relay: &str, count: usize) -> Vec<S
     drained
 }
 
-/// The rows of a state.
+/// Returns the rows in a state.
 pub async fn rows(outbox: &Arc<dyn Outbox>, state: impl Into<Option<RowState>>) -> Vec<OutboxRow> {
     outbox.rows(&Rows::new(state.into(), ALL)).await.unwrap()
 }
 
-/// The ids of the rows of a state.
+/// Returns the ids of the rows in a state.
 pub async fn row_ids(outbox: &Arc<dyn Outbox>, state: impl Into<Option<RowState>>) -> Vec<String> {
     rows(outbox, state).await.into_iter().map(|row| row.job.id).collect()
 }
 
-/// Some ids, as calls want them.
+/// Converts ids to the type that calls need.
 pub fn named(ids: &[&str]) -> Vec<String> {
     ids.iter().map(|id| (*id).to_owned()).collect()
 }

@@ -12,7 +12,7 @@ use crate::outbox::Outbox;
 
 type Opening = Pin<Box<dyn Future<Output = Result<Arc<dyn Outbox>, OpenError>> + Send>>;
 
-/// An outbox under test: how a case opens it.
+/// An outbox under test: contains the function by which a case opens it.
 pub struct OutboxSubject {
     open: Box<dyn Fn(Duration) -> Opening + Send + Sync>,
     in_process: bool,
@@ -20,8 +20,8 @@ pub struct OutboxSubject {
 }
 
 impl OutboxSubject {
-    /// An outbox that `open` opens, with the time for which jobs are kept after they were sent. A case calls it for every process that
-    /// it plays; all of them have to find the same jobs, and no jobs of another subject.
+    /// Creates a subject. `open` opens the outbox, with the time for which sent jobs are kept. A case calls it for every
+    /// process that it simulates; all these calls must open the same outbox, which no other subject shares.
     pub fn new<F>(open: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Arc<dyn Outbox>, OpenError>> + Send + 'static,
@@ -30,18 +30,18 @@ impl OutboxSubject {
         Self { open, in_process: false, paused: false }
     }
 
-    /// Declares that the outbox is lost with its process: a case opens it once only.
+    /// Declares that the outbox is lost with its process: a case opens it only once.
     pub fn in_process(self) -> Self {
         Self { in_process: true, ..self }
     }
 
-    /// Declares that the outbox goes by tokio's clock, so that no case waits.
+    /// Declares that the outbox follows tokio's clock, so that no case waits.
     pub fn paused(self) -> Self {
         Self { paused: true, ..self }
     }
 }
 
-/// One case's own outbox.
+/// The outbox of one case.
 #[derive(Clone)]
 pub struct OutboxWorld {
     subject: Arc<OutboxSubject>,
@@ -49,12 +49,12 @@ pub struct OutboxWorld {
 }
 
 impl OutboxWorld {
-    /// A process's own connection to the outbox, which keeps nothing that was sent.
+    /// Opens a process's own connection to the outbox. The outbox keeps no sent jobs.
     pub async fn outbox(&self) -> Arc<dyn Outbox> {
         self.outbox_keeping(Duration::ZERO).await
     }
 
-    /// The same, which keeps for this time what was sent.
+    /// Opens a process's own connection to the outbox, which keeps sent jobs for this time.
     pub async fn outbox_keeping(&self, keep_sent: Duration) -> Arc<dyn Outbox> {
         let open = || async { (self.subject.open)(keep_sent).await.unwrap() };
         if self.subject.in_process {

@@ -1,4 +1,4 @@
-//! The clock of an outbox in memory, which a test may set.
+//! The clock of an outbox in memory, which a test can set.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::store::{millis, now_ms};
 
-/// A clock that goes on with tokio's, from where it was set.
+/// A clock that continues with tokio's clock from the time to which it was set.
 #[derive(Debug)]
 pub(super) struct Clock {
     set_at: Instant,

@@ -19,7 +19,7 @@ impl Table {
                 return self.conflict(holder, job, unique, now);
             }
         }
-        // The call is made again, and the job has lost its key meanwhile.
+        // The call is repeated, and the job has lost its key meanwhile.
         if let Some(row) = self.get(&job.id) {
             let id = job.id.clone();
             return if row.state == RowState::Sent { Added::Sent { id } } else { Added::Waiting { id } };

@@ -8,12 +8,12 @@ pub(super) struct Row {
     pub(super) job: OutboxJob,
     pub(super) state: RowState,
     pub(super) added_ms: i64,
-    /// When it is due by its own wish.
+    /// The time for which the job itself is scheduled.
     pub(super) due_ms: i64,
-    /// It was put back until then, and holds up later rows of its group.
+    /// The time until which it was put back; until then it blocks later rows of its group.
     pub(super) put_back_until_ms: i64,
     pub(super) taken: Option<Taken>,
-    /// True once a relay has taken it: it may have been sent, also if it waits again.
+    /// True after a relay has taken it: it may have been sent, even if it waits again.
     pub(super) was_taken: bool,
     pub(super) sent_ms: Option<i64>,
     pub(super) message_id: Option<String>,
@@ -22,7 +22,7 @@ pub(super) struct Row {
     pub(super) unique_key: Option<String>,
 }
 
-/// The relay that has a row.
+/// A relay's hold on a row.
 #[derive(Debug)]
 pub(super) struct Taken {
     pub(super) relay: String,
@@ -48,7 +48,7 @@ impl Row {
         }
     }
 
-    /// Returns the row, for people.
+    /// Returns the row for people.
     pub(super) fn shown(&self) -> OutboxRow {
         OutboxRow {
             state: self.state,

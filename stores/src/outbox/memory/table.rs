@@ -10,7 +10,7 @@ use crate::outbox::rows::{Lag, OutboxRow, RowState, Rows};
 use crate::outbox::rules::{MAX_TAKEN_BYTES, due_ms, later};
 use crate::outbox::taken::{Lease, TakenJob};
 
-/// The number of a row: they are counted as they are added.
+/// The number of a row, in the order of adding.
 pub(super) type Number = u64;
 
 #[derive(Debug)]
@@ -19,11 +19,11 @@ pub(super) struct Table {
     rows: BTreeMap<Number, Row>,
     numbers: HashMap<String, Number>,
     next: Number,
-    /// The rows that wait, whether a relay has them or not.
+    /// The rows that wait, including those that relays have taken.
     waiting: BTreeSet<Number>,
-    /// The rows that relays have.
+    /// The rows that relays have taken.
     taken: BTreeSet<Number>,
-    /// The rows that were sent, by when they are removed.
+    /// The sent rows by the time of their removal.
     removals: BTreeSet<(i64, Number)>,
     fencing_token: i64,
     /// The holders of the unique keys, with the time until which they hold them.
@@ -65,7 +65,7 @@ impl Table {
         self.rows.insert(number, Row::new(job.clone(), now, due_ms(job.due, now)));
     }
 
-    /// Takes rows that are due, in the order in which they were added.
+    /// Takes due rows in the order in which they were added.
     pub(super) fn take(&mut self, relay: &str, max: usize, length: Duration, now: i64) -> Vec<TakenJob> {
         self.end_leases(now);
         let found = self.due(max, now);
@@ -95,7 +95,7 @@ impl Table {
             }
             let row = &self.rows[number];
             let group = row.job.group.as_deref();
-            // A row whose own time has not come holds up nothing.
+            // A row whose own time has not come blocks nothing.
             if row.taken.is_some() || row.due_ms > now || group.is_some_and(|group| stopped.contains(group)) {
                 continue;
             }
@@ -114,7 +114,7 @@ impl Table {
         !self.due(1, now).is_empty()
     }
 
-    /// Returns the next time at which a row may be due that is not now.
+    /// Returns the next time at which a further row may be due.
     pub(super) fn next_ms(&self, now: i64) -> Option<i64> {
         let times = self.waiting.iter().flat_map(|number| {
             let row = &self.rows[number];
@@ -123,12 +123,12 @@ impl Table {
         times.filter(|time| *time > now).min()
     }
 
-    /// Takes rows from relays whose leases have ended.
+    /// Takes back rows from relays whose leases have ended.
     pub(super) fn end_leases(&mut self, now: i64) {
         self.give_back(|taken| taken.until_ms <= now);
     }
 
-    /// Takes rows from relays.
+    /// Takes back rows from relays.
     pub(super) fn give_back(&mut self, is_meant: impl Fn(&Taken) -> bool) {
         let rows = &mut self.rows;
         self.taken.retain(|number| {
@@ -140,7 +140,7 @@ impl Table {
         });
     }
 
-    /// Returns false if the row is not this relay's any more.
+    /// Returns false if the row no longer belongs to this relay.
     pub(super) fn conclude(&mut self, job: &TakenJob, conclusion: &Conclusion, now: i64) -> bool {
         let Some(number) = self.numbers.get(&job.job.id).copied() else { return false };
         let Some(row) = self.rows.get_mut(&number) else { return false };
@@ -178,7 +178,7 @@ impl Table {
         true
     }
 
-    /// Removes rows that were sent and kept for their time.
+    /// Removes sent rows whose retention has ended.
     pub(super) fn remove_old(&mut self, now: i64) {
         while let Some((at, number)) = self.removals.first().copied().filter(|(at, _)| *at <= now) {
             self.removals.remove(&(at, number));
@@ -201,7 +201,7 @@ impl Table {
         self.taken.remove(&number);
         let Some(row) = self.rows.remove(&number) else { return };
         self.numbers.remove(&row.job.id);
-        // The key may be another job's by now.
+        // The key may belong to another job now.
         if let Some(key) = row.unique_key
             && self.keys.get(&key).is_some_and(|(holder, _)| *holder == row.job.id)
         {
@@ -209,7 +209,7 @@ impl Table {
         }
     }
 
-    /// Has a parked row wait again. Returns false if there is none.
+    /// Makes a parked row wait again. Returns false if there is none.
     pub(super) fn retry(&mut self, id: &str, now: i64) -> bool {
         let Some(number) = self.numbers.get(id).copied() else { return false };
         let Some(row) = self.rows.get_mut(&number).filter(|row| row.state == RowState::Parked) else {

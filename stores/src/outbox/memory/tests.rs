@@ -1,4 +1,4 @@
-//! The clock and the waits, which only this outbox has. The rest is in the conformance suite.
+//! The clock and the waits, which only this outbox has. The conformance suite covers the rest.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -37,7 +37,7 @@ async fn a_wait_ends_when_a_job_is_added() {
     outbox.add(&[job("1", Due::Now)]).await.unwrap();
     waiting.await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    // A job that is due already is not waited for.
+    // There is no wait if a job is already due.
     outbox.wait(LONG).await;
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert_eq!(taken(&outbox).await, ["1"]);
@@ -58,7 +58,7 @@ async fn a_wait_ends_when_a_job_is_due_and_when_a_lease_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_put_forward_makes_jobs_due_and_one_that_is_set_back_does_not() {
+async fn only_a_clock_moved_forward_makes_jobs_due() {
     let outbox = outbox();
     outbox.add(&[job("1", Due::AtMs(START + 1_000)), job("2", Due::AtMs(START + 2_000))]).await.unwrap();
     let waiting = tokio::spawn({

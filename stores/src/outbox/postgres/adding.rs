@@ -11,7 +11,7 @@ use super::missing::without_outbox;
 use crate::postgres::connections::failed;
 use crate::store::{StoreError, millis, to_json};
 
-/// A job as the functions of the schema take it.
+/// A job in the format of the schema's functions.
 #[derive(Serialize)]
 struct JobRow<'a> {
     id: &'a str,
@@ -24,7 +24,7 @@ struct JobRow<'a> {
     idempotency_key: Option<&'a str>,
     correlation_id: Option<&'a str>,
     traceparent: Option<&'a str>,
-    /// JSON in a text.
+    /// JSON as a text.
     message_attributes: String,
     after: Option<i64>,
     at: Option<i64>,
@@ -54,19 +54,20 @@ impl<'a> JobRow<'a> {
     }
 }
 
-/// Returns jobs as an array of JSON.
+/// Returns jobs as a JSON array.
 pub(crate) fn to_rows(jobs: &[OutboxJob]) -> Result<String, StoreError> {
     rules::check(jobs)?;
     Ok(to_json(&jobs.iter().map(JobRow::of).collect::<Vec<_>>()))
 }
 
-/// Adds jobs to the outbox within a transaction of the caller's, in one round trip: they are sent if and only if it is committed.
+/// Adds jobs to the outbox within the caller's transaction, in one round trip: they are sent if and only if it is committed.
 ///
-/// One whose id is known already is left as it is. The connection's `search_path` must find Drumline's tables and functions.
+/// A job whose id is already known is not changed. The connection's `search_path` must find Drumline's tables and functions.
 ///
 /// # Errors
-/// [`StoreError::Refused`] if a job cannot be kept: an id of more than 128 characters, a payload that is not JSON. The transaction has
-/// failed then, as after any error of PostgreSQL, and must be rolled back.
+///
+/// Returns [`StoreError::Refused`] if a job cannot be stored: an id of more than 128 characters, a payload that is not JSON.
+/// The transaction has then failed, as after any error of PostgreSQL, and must be rolled back.
 pub async fn add_in(connection: &mut PgConnection, jobs: &[OutboxJob]) -> Result<(), StoreError> {
     if jobs.is_empty() {
         return Ok(());

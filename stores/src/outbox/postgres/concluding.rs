@@ -1,4 +1,4 @@
-//! Concluding taken jobs.
+//! Writes the conclusions of taken jobs.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use super::super::{Conclusion, TakenJob};
 use super::taken_row::bucket_and_turn;
 use crate::store::millis;
 
-/// Writes what became of jobs, if the bucket is still leased under the token under which they were taken, and they have not been taken
-/// again. Answers with the ids of those whose row, or bucket, another transaction has locked, and with the number of those that are not
-/// the relay's any more. It waits for no lock. Buckets are held, so that none gets another owner before this is written.
+/// Writes conclusions of jobs if the bucket is still leased under the token under which they were taken, and they have not been
+/// taken again. Returns the ids of jobs whose row or bucket another transaction has locked, and the number of jobs that no
+/// longer belong to the relay. It waits for no lock. It locks the buckets, so that none gets another owner before the
+/// conclusions are written.
 const CONCLUDE: &str = "WITH jobs AS MATERIALIZED (
         SELECT * FROM unnest($1::text[], $2::integer[], $3::integer[], $4::bigint[], $5::text[], $6::text[], $7::bigint[],
             $8::boolean[]) AS job (id, bucket, turn, token, conclusion, words, after, is_failure)
@@ -59,8 +60,9 @@ const CONCLUDE: &str = "WITH jobs AS MATERIALIZED (
         cardinality($1::text[]) - (SELECT count(*) FROM locked) - (SELECT count(*) FROM removed) - (SELECT count(*) FROM kept)
             - (SELECT count(*) FROM put_back) - (SELECT count(*) FROM given_back) - (SELECT count(*) FROM parked) AS lost";
 
-/// Removes sent jobs, under the same conditions, and answers with the ids of those that it has removed if they are not all: the others are
-/// for [`CONCLUDE`]. This is the usual call, and costs a third: each row is looked up once, since nothing moves it while it is locked here.
+/// Removes sent jobs under the same conditions. Returns the ids of the removed jobs if these are not all: [`CONCLUDE`] handles
+/// the others. This is the usual call, and costs a third: each row is looked up once, because its bucket cannot move while it
+/// is locked here.
 const REMOVE: &str = "WITH leased AS MATERIALIZED (
         SELECT bucket, token FROM drumline_outbox_buckets WHERE bucket = ANY($2) FOR SHARE SKIP LOCKED
     ), ours AS MATERIALIZED (
@@ -75,16 +77,16 @@ const REMOVE: &str = "WITH leased AS MATERIALIZED (
     )
     SELECT CASE WHEN count(*) < cardinality($1) THEN coalesce(array_agg(id), '{}') END AS removed FROM removed";
 
-/// What was not written of conclusions.
+/// The conclusions that were not written.
 #[derive(Default)]
 pub(super) struct Unwritten {
-    /// The number of jobs that are not the relay's any more.
+    /// The number of jobs that no longer belong to the relay.
     pub(super) lost: usize,
-    /// The ids of jobs whose rows are locked: to be tried again.
+    /// The ids of jobs whose rows are locked and must be tried again.
     pub(super) locked: HashSet<String>,
 }
 
-/// The parts of taken jobs and their conclusions, by columns.
+/// Taken jobs and their conclusions, by column.
 #[derive(Default)]
 pub(super) struct Concluded<'a> {
     ids: Vec<&'a str>,
@@ -104,7 +106,7 @@ impl<'a> Concluded<'a> {
         for (job, conclusion) in concluded {
             let (name, words, after, is_failure) = match conclusion {
                 Conclusion::Sent { message_id } => ("sent", Some(message_id.as_str()), Duration::ZERO, false),
-                // As if it had not been taken.
+                // The job is treated as if it had not been taken.
                 Conclusion::Later { after, is_failure: false, .. } if after.is_zero() => {
                     ("given back", None, *after, false)
                 }
@@ -148,7 +150,7 @@ pub(super) async fn conclude(
     Ok(Unwritten { lost: usize::try_from(lost).unwrap_or_default(), locked: locked.into_iter().collect() })
 }
 
-/// Removes jobs that were sent. Returns the ids of those that it has removed; `None` if it has removed all.
+/// Removes sent jobs. Returns the ids of the removed jobs; `None` if all were removed.
 pub(super) async fn remove(
     connection: &mut PgConnection,
     parts: &Concluded<'_>,

@@ -1,4 +1,4 @@
-//! The jobs that relays of this process have taken and not concluded.
+//! The jobs that relays of this process have taken but not concluded.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -6,14 +6,15 @@ use std::time::Instant;
 use super::super::{Conclusion, TakenJob};
 use super::taken_row::TakenRow;
 
-/// The most conclusions that wait here for the locks of their rows.
+/// The largest number of conclusions that wait here for the locks of their rows.
 const MAX_LOCKED: usize = 1_000;
 
-/// The jobs that relays of this process have taken and not concluded. The table does not have them: that would be another write.
+/// The jobs that relays of this process have taken but not concluded. The table does not record them, because that would be
+/// another write.
 #[derive(Default)]
 pub(super) struct InHand {
     taken: HashMap<String, Taken>,
-    /// Conclusions that are not written, because their rows are locked. Their jobs have no payloads.
+    /// Conclusions that are not written because their rows are locked. Their jobs have no payloads.
     locked: Vec<(TakenJob, Conclusion)>,
 }
 
@@ -27,7 +28,7 @@ struct Taken {
     until: Instant,
 }
 
-/// The jobs that a call does not take.
+/// The jobs that a call must not take.
 #[derive(Default)]
 pub(super) struct Skipped {
     pub(super) positions: Vec<i64>,
@@ -36,10 +37,10 @@ pub(super) struct Skipped {
 }
 
 impl InHand {
-    /// Returns those of a relay, and forgets those whose time is over.
+    /// Returns the jobs of a relay, and removes those whose time is over.
     pub(super) fn of(&mut self, relay: &str, now: Instant) -> Skipped {
         let Self { taken, locked } = self;
-        // One whose conclusion waits has been in the hands of a relay, which would send it again.
+        // A job whose conclusion waits was already handled by a relay, which would send it again.
         let locked: HashSet<&str> = locked.iter().map(|(job, _)| &*job.job.id).collect();
         taken.retain(|id, taken| taken.until > now || locked.contains(&**id));
         let mut skipped = Skipped::default();
@@ -76,20 +77,20 @@ impl InHand {
         }
     }
 
-    /// Removes those of a relay.
+    /// Removes the jobs of a relay.
     pub(super) fn forget(&mut self, relay: &str) {
         let Self { taken, locked } = self;
         taken.retain(|_, taken| taken.relay != relay);
         locked.retain(|(job, _)| taken.contains_key(&job.job.id));
     }
 
-    /// Returns the conclusions that are not written, because their rows were locked.
+    /// Returns the conclusions that are not written because their rows were locked.
     pub(super) fn locked(&self) -> &[(TakenJob, Conclusion)] {
         &self.locked
     }
 
-    /// Removes concluded jobs, and keeps the conclusions of those whose rows are `locked`. Returns the number of those for which there
-    /// is no room.
+    /// Removes concluded jobs, and keeps the conclusions of those whose rows are `locked`. Returns the number of conclusions
+    /// for which there is no room.
     pub(super) fn concluded(
         &mut self,
         concluded: &[&(TakenJob, Conclusion)],

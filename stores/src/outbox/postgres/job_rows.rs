@@ -1,4 +1,4 @@
-//! Rows of the table, as jobs.
+//! Converts rows of the table to jobs.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use sqlx::{Error, Row};
 
 use super::super::{Due, OutboxJob};
 
-/// The columns of a job, for a row of the table, in the order in which taken rows have them. Its due time is `NULL` if it is due at once,
-/// its payload and attributes if they have more than 64 MiB.
+/// The columns of a job in the order in which taken rows have them. The due time is `NULL` if the job is due at once; the
+/// payload and the attributes are `NULL` if they have more than 64 MiB.
 pub(super) const COLUMNS: &str = "id, type,
     CASE WHEN octet_length(payload)::bigint + octet_length(message_attributes) <= 67108864 THEN payload END AS payload,
     schema_version, queue, message_group, idempotency_key, correlation_id, traceparent,
@@ -17,16 +17,16 @@ pub(super) const COLUMNS: &str = "id, type,
         AS message_attributes, CASE WHEN due > '-infinity' THEN floor(extract(epoch FROM due) * 1000)::bigint END AS due,
     floor(extract(epoch FROM added) * 1000)::bigint AS added, failures";
 
-/// A job of a row with these columns.
+/// The job of a row with these columns.
 pub(super) struct JobRow {
     pub(super) job: OutboxJob,
     pub(super) added_ms: i64,
     pub(super) failures: u32,
-    /// The part of it that cannot be read, if there is one.
+    /// The problem of a row that cannot be read.
     pub(super) problem: Option<String>,
 }
 
-/// Reads the columns by their places, since a name is looked up for each row.
+/// Reads the columns by position, because a lookup by name would be repeated for each row.
 pub(super) fn read(row: &PgRow) -> Result<JobRow, Error> {
     let (attributes, problem) = match row.try_get::<Option<&str>, _>(9)?.map(attributes) {
         Some(Ok(attributes)) => (attributes, None),
@@ -54,7 +54,8 @@ pub(super) fn read(row: &PgRow) -> Result<JobRow, Error> {
     Ok(JobRow { job, added_ms: row.try_get(11)?, failures, problem })
 }
 
-/// Reads the attributes of a row, which may be of any program: numbers and the like count as their texts, `null` as absent.
+/// Reads the attributes of a row, which any program may have written: numbers and the like count as their texts, `null` as
+/// absent.
 fn attributes(text: &str) -> Result<BTreeMap<String, String>, serde_json::Error> {
     let values: BTreeMap<String, Value> = serde_json::from_str(text)?;
     let texts = values.into_iter().filter_map(|(name, value)| match value {

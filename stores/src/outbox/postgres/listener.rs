@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 /// The channel that the table's trigger notifies.
 const CHANNEL: &str = "drumline_outbox";
 
-/// How long it waits before it connects again.
+/// The wait before it connects again.
 const RECONNECT: Duration = Duration::from_secs(1);
 
 /// A task that listens for new rows, and ends with this value.
@@ -21,13 +21,13 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Starts to listen, in the runtime of the caller.
+    /// Starts to listen on the caller's runtime.
     pub(super) fn start(options: PgConnectOptions) -> Self {
         let (sender, wake_ups) = watch::channel(0);
         let task = tokio::spawn(async move {
             loop {
                 if let Err(error) = listen(&options, &sender).await {
-                    // Nothing is lost: relays look again by themselves.
+                    // No job is lost: relays also check by themselves.
                     tracing::debug!(%error, "not listening for new rows of the outbox");
                 }
                 sleep(RECONNECT).await;
@@ -36,21 +36,21 @@ impl Listener {
         Self { wake_ups, task }
     }
 
-    /// Returns how often it was woken.
+    /// Returns the number of wake-ups.
     pub(super) fn wake_ups(&self) -> u64 {
         *self.wake_ups.borrow()
     }
 
-    /// Waits until it was woken more often than `seen`, for `longest` at most.
+    /// Waits until there were more wake-ups than `seen`, for `longest` at most.
     pub(super) async fn wait(&self, seen: u64, longest: Duration) {
         let mut wake_ups = self.wake_ups.clone();
         let woken = async {
             if wake_ups.wait_for(|wake_ups| *wake_ups != seen).await.is_err() {
-                // The task has ended, with its runtime.
+                // The task has ended with its runtime.
                 std::future::pending::<()>().await;
             }
         };
-        // The end of the time is as good an answer.
+        // The end of the time has the same effect.
         let _ = timeout(longest, woken).await;
     }
 }
@@ -68,7 +68,7 @@ async fn listen(options: &PgConnectOptions, wake_ups: &watch::Sender<u64>) -> Re
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.eager_reconnect(false);
     listener.listen(CHANNEL).await?;
-    // Rows may have been added before.
+    // Rows may have been added before the connection.
     wake_ups.send_modify(|wake_ups| *wake_ups += 1);
     while listener.try_recv().await?.is_some() {
         wake_ups.send_modify(|wake_ups| *wake_ups += 1);

@@ -1,7 +1,7 @@
 //! The schema of the outbox.
 
-/// The tables and functions of the outbox, as statements that may be run again. They give up if another transaction holds a table for
-/// two seconds, so that no others wait behind them for longer.
+/// The tables and functions of the outbox, as statements that can be run again. They fail if another transaction holds a table
+/// for two seconds, so that other transactions do not wait behind them for longer.
 pub const MIGRATION: &str = concat!(
     "SET lock_timeout = '2s';\n\n",
     include_str!("tables.sql"),

@@ -3,7 +3,8 @@
 use crate::postgres::schema;
 use crate::store::{StoreError, StoreErrorText};
 
-/// Says what to do if the tables or functions are missing, or the role may not use them: asking again does not help.
+/// Adds the remedy to the error if tables or functions are missing, or the role may not use them: repeating the call does not
+/// help.
 pub(crate) fn without_outbox(error: StoreError) -> StoreError {
     if !schema::is_about_schema(&error) {
         return error;

@@ -1,4 +1,4 @@
-//! What people ask of the outbox.
+//! Operators' requests to the outbox.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use sqlx::{AssertSqlSafe, Error, Row};
 use super::super::{Lag, OutboxRow, RowState, Rows};
 use super::job_rows;
 
-/// Counts by the indexes, so that the answer takes no longer than it may: up to a million jobs that are due, and up to 100,000 that are
-/// due later; of more of these, the statistics have the number. The oldest job is found by the indexes, too.
+/// Counts with the help of the indexes, so that the time is limited: up to a million due jobs, and up to 100,000 jobs that are
+/// due later; beyond these, the number comes from the table's statistics. The oldest job is found with the indexes, too.
 const LAG: &str = "WITH counted AS MATERIALIZED (
         SELECT
             (SELECT count(*) FROM (SELECT FROM drumline_outbox
@@ -47,7 +47,7 @@ pub(super) async fn lag(connection: &mut PgConnection) -> Result<Lag, Error> {
 }
 
 pub(super) async fn rows(connection: &mut PgConnection, rows: &Rows) -> Result<Vec<OutboxRow>, Error> {
-    // Each state by its name, for the sake of the indexes that have rows of one state only.
+    // A separate statement for each state, because some indexes contain only rows of one state.
     let of_state = match rows.state {
         None => "",
         Some(RowState::Waiting) => "AND state = 'waiting'",

@@ -24,7 +24,7 @@ pub(super) async fn change(
     call.bind(name).bind(before).bind(after).bind(rows).fetch_one(connection).await?.try_get(0)
 }
 
-/// Returns the token of the lease, if the owner has it now.
+/// Returns the token of the lease if the owner holds it now.
 pub(super) async fn lead(
     connection: &mut PgConnection,
     name: &str,

@@ -15,12 +15,12 @@ pub(super) struct TakenRow {
     pub(super) bucket: i32,
     pub(super) turn: i32,
     pub(super) token: i64,
-    /// The part of it that cannot be read, if there is one.
+    /// The problem of a row that cannot be read.
     pub(super) problem: Option<String>,
 }
 
 impl TakenRow {
-    /// Reads the columns in the order in which the function has them.
+    /// Reads the columns in the function's order.
     pub(super) fn read(row: &PgRow) -> Result<Self, Error> {
         let job_row = job_rows::read(row)?;
         Ok(Self {
@@ -35,18 +35,18 @@ impl TakenRow {
         })
     }
 
-    /// The name of the lease under which it was taken.
+    /// Returns the name of the lease under which it was taken.
     pub(super) fn lease_name(&self) -> String {
         lease_name(self.bucket, self.turn)
     }
 }
 
-/// Returns the name of a lease: of a bucket, for a turn of a job.
+/// Returns the name of a lease: a bucket, and the turn of a job.
 fn lease_name(bucket: i32, turn: i32) -> String {
     format!("bucket {bucket}, turn {turn}")
 }
 
-/// Reads such a name. That of a lease of something else is of no bucket.
+/// Parses such a name. The name of another kind of lease has no bucket.
 pub(super) fn bucket_and_turn(name: &str) -> (i32, i32) {
     let parts = name.strip_prefix("bucket ").and_then(|parts| parts.split_once(", turn "));
     let numbers = parts.and_then(|(bucket, turn)| Some((bucket.parse().ok()?, turn.parse().ok()?)));

@@ -1,4 +1,4 @@
-//! Taking jobs, under leases of buckets.
+//! Takes jobs under leases of buckets.
 
 use std::time::Duration;
 
@@ -22,9 +22,9 @@ pub(super) async fn take(
     call.fetch_all(connection).await?.iter().map(TakenRow::read).collect()
 }
 
-/// Gives the buckets of a relay back.
+/// Releases the buckets of a relay.
 pub(super) async fn leave(connection: &mut PgConnection, relay: &str) -> Result<(), Error> {
-    // Its buckets are free once it is not among those that are alive.
+    // Its buckets are free when it is no longer among the living relays.
     let call = sqlx::query(
         "WITH gone AS (DELETE FROM drumline_outbox_relays WHERE relay = $1 RETURNING relay)
         SELECT pg_notify('drumline_outbox', '') FROM gone",
@@ -33,7 +33,7 @@ pub(super) async fn leave(connection: &mut PgConnection, relay: &str) -> Result<
     Ok(())
 }
 
-/// Returns the time until a job is due that is not due yet, if there is one.
+/// Returns the time until the next job is due, if there is one.
 pub(super) async fn next_due(connection: &mut PgConnection) -> Result<Option<Duration>, Error> {
     let call = sqlx::query(
         "SELECT ceil(extract(epoch FROM due - now()) * 1000)::bigint FROM drumline_outbox

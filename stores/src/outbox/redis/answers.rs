@@ -1,4 +1,4 @@
-//! The arguments and the answers of scripts.
+//! The arguments and the results of scripts.
 
 use ::redis::ScriptInvocation;
 use serde::Deserialize;
@@ -10,13 +10,13 @@ use crate::outbox::rows::{OutboxRow, RowState};
 use crate::outbox::taken::{Lease, TakenJob};
 use crate::store::{StoreError, millis, to_json};
 
-/// A taken job: its id, its text, how often it failed, and when it was added.
+/// A taken job: its id, its text, the number of its failures, and the time when it was added.
 pub(super) type TakenReply = (String, String, u32, i64);
 
-/// A job for people: its id, its number in the order of adding, its text, and its row.
+/// A job for people: its id, its number in the order of adding, its text and its row.
 pub(super) type RowReply = (String, u64, String, String);
 
-/// A row, as the scripts keep it.
+/// A row in the scripts' format.
 #[derive(Deserialize)]
 struct Row {
     state: String,
@@ -46,7 +46,7 @@ pub(super) fn optional(text: Option<&str>) -> String {
     text.map(|text| format!("={text}")).unwrap_or_default()
 }
 
-/// Adds the arguments of a job that a relay reports.
+/// Adds the arguments of a job's conclusion.
 pub(super) fn add_conclusion(call: &mut ScriptInvocation<'_>, taken: &TakenJob, conclusion: &Conclusion) {
     call.arg(&taken.job.id).arg(&taken.lease.name).arg(taken.lease.fencing_token);
     match conclusion {
@@ -69,7 +69,7 @@ pub(super) fn added((word, id): (String, String)) -> Result<Added, StoreError> {
     })
 }
 
-/// Returns a taken job, and the reason if it cannot be read.
+/// Returns a taken job, and a reason if it cannot be read.
 pub(super) fn taken((id, text, failures, added_ms): TakenReply, lease: Lease) -> (TakenJob, Option<String>) {
     let (job, problem) = job(id, &text);
     (TakenJob { added_ms: Some(added_ms), ..TakenJob::new(job, lease, failures) }, problem)
@@ -103,7 +103,7 @@ fn read_row(text: &str) -> Option<(Row, RowState)> {
     Some((row, state))
 }
 
-/// The name of a state, for scripts.
+/// Returns the name of a state in the scripts.
 pub(super) fn word(state: Option<RowState>) -> &'static str {
     match state {
         Some(RowState::Waiting) => "waiting",
@@ -113,8 +113,8 @@ pub(super) fn word(state: Option<RowState>) -> &'static str {
     }
 }
 
-/// Returns a job, and the reason if it cannot be read: another program has written it, or a newer version of this. Its text stands in for
-/// its payload then. A job that has replaced another one's text has that one's id.
+/// Returns a job, and a reason if it cannot be read because another program or a newer version has written it. Its text then
+/// replaces its payload. A job that has replaced another job's text has that job's id.
 fn job(id: String, text: &str) -> (OutboxJob, Option<String>) {
     match serde_json::from_str::<OutboxJob>(text) {
         Ok(job) => (OutboxJob { id, ..job }, None),

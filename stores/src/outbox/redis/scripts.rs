@@ -2,7 +2,7 @@
 
 use ::redis::Script;
 
-/// Part of all scripts.
+/// The part that all scripts share.
 const COMMON: &str = include_str!("scripts/common.lua");
 
 pub(super) struct Scripts {

@@ -1,4 +1,4 @@
-//! The settings of a server that decide whether it keeps jobs.
+//! Checks the server settings that determine if it keeps jobs.
 
 use std::collections::HashMap;
 
@@ -6,8 +6,8 @@ use crate::open::OpenError;
 use crate::redis::connection::Connection;
 use crate::store::StoreError;
 
-/// Refuses a server that may remove jobs to make room, and warns of one that forgets them when it restarts. One that does not show its
-/// settings is accepted: the documentation says what they must be.
+/// Refuses a server that may remove jobs to free memory, and warns if it loses them when it restarts. A server that does not
+/// show its settings is accepted: the documentation lists the required settings.
 pub(super) async fn check(connection: &Connection) -> Result<(), OpenError> {
     let mut call = ::redis::pipe();
     call.cmd("INFO").arg("memory").cmd("INFO").arg("persistence");
@@ -30,7 +30,8 @@ fn settings<'a>(memory: &'a str, persistence: &'a str) -> HashMap<&'a str, &'a s
     memory.lines().chain(persistence.lines()).filter_map(|line| line.trim_end().split_once(':')).collect()
 }
 
-/// Returns the policy by which a server may evict the keys of an outbox. They do not expire, so that `volatile-…` leaves them alone.
+/// Returns the policy by which a server may evict the keys of an outbox. The keys do not expire, so `volatile-…` does not evict
+/// them.
 fn evicts<'a>(settings: &HashMap<&str, &'a str>) -> Option<&'a str> {
     let policy = settings.get("maxmemory_policy").filter(|policy| policy.starts_with("allkeys-"))?;
     settings.get("maxmemory").is_none_or(|maxmemory| *maxmemory != "0").then_some(*policy)

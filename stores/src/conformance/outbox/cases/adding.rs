@@ -1,4 +1,4 @@
-//! Jobs that are added.
+//! Adding jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::conformance::outbox::steps::*;
 use crate::outbox::{Due, OutboxJob, RowState};
 use tokio::time::Instant;
 
-/// A job that has everything.
+/// Returns a job with all fields set.
 fn whole(id: &str) -> OutboxJob {
     OutboxJob {
         schema_version: 3,
@@ -55,7 +55,7 @@ pub async fn a_job_that_is_added_twice_is_there_once(world: OutboxWorld) {
     let taken = take(&outbox, "relay").await;
     assert_eq!(ids(&taken), ["1"]);
     assert_eq!(taken[0].job.payload, job("1").payload);
-    // Taken, parked and sent, it is known as well.
+    // The job stays known after it was taken, parked or sent.
     outbox.add(std::slice::from_ref(&other)).await.unwrap();
     assert_nothing(&outbox, "relay").await;
     conclude(&outbox, &taken.into_iter().map(parked).collect::<Vec<_>>()).await;
@@ -116,7 +116,7 @@ pub async fn jobs_are_due_by_the_clock_of_the_outbox(world: OutboxWorld) {
     assert_eq!(due_of("at"), now + soon);
     let tomorrow = due_of("tomorrow") - now;
     assert!((86_400_000..86_460_000).contains(&tomorrow), "{tomorrow}");
-    // A job whose time has passed is not late by that.
+    // A job whose time has passed does not count as late for the time before it was added.
     assert!(due_of("past") >= now - 1_000, "{}", due_of("past"));
 }
 
@@ -141,7 +141,7 @@ pub async fn a_wait_ends_when_a_job_is_added(world: OutboxWorld) {
     });
     let mut taken = take(&outbox, "relay").await;
     while taken.is_empty() {
-        // It may end without reason.
+        // The wait may end without a reason.
         outbox.wait(PATIENCE).await;
         taken = take(&outbox, "relay").await;
     }

@@ -1,4 +1,4 @@
-//! What becomes of jobs that relays have taken.
+//! Conclusions of jobs that relays have taken.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ pub async fn a_job_that_was_sent_is_kept_for_its_time(world: OutboxWorld) {
     assert_nothing(&outbox, "relay").await;
     assert_eq!(outbox.remove(&named(&["1"])).await, Ok(0));
     eventually("jobs that were sent are removed", async || {
-        // The outbox removes them along with other calls.
+        // The outbox removes sent jobs during other calls.
         assert_nothing(&outbox, "relay").await;
         row_ids(&outbox, None).await.is_empty()
     })
@@ -87,11 +87,11 @@ pub async fn a_conclusion_that_is_repeated_changes_nothing(world: OutboxWorld) {
     let taken = take(&outbox, "relay").await;
     let put_back: Vec<_> = taken.clone().into_iter().map(|taken| later(taken, SHORT)).collect();
     conclude(&outbox, &put_back).await;
-    // The answer was lost; whether the count has these does not matter.
+    // The answer was lost; the count may or may not include these jobs.
     outbox.conclude(&put_back).await.unwrap();
     let again = taken_in_time(&outbox, "relay", 2).await;
     assert!(again.iter().all(|taken| taken.failures == 1), "{again:?}");
-    // The first conclusion comes late, once more: the jobs are in hand.
+    // The first conclusion arrives late and again: the jobs are now in hand.
     assert_eq!(outbox.conclude(&put_back).await, Ok(2));
     assert_nothing(&outbox, "relay").await;
     let all: Vec<_> = again.clone().into_iter().map(sent).collect();
@@ -113,7 +113,7 @@ pub async fn a_job_that_was_removed_is_not_concluded(world: OutboxWorld) {
         .unwrap();
     assert_nothing(&outbox, "relay").await;
     assert_eq!(row_ids(&outbox, None).await, [""; 0]);
-    // Its group goes on.
+    // The job's group continues.
     outbox.add(&[grouped("3", "group")]).await.unwrap();
     assert_eq!(drain(&outbox, "relay", 1).await, ["3"]);
 }

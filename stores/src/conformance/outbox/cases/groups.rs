@@ -1,4 +1,4 @@
-//! The order of the jobs of a group.
+//! The order of jobs within a group.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ pub async fn jobs_of_a_group_are_taken_in_order(world: OutboxWorld) {
     const JOBS: usize = 60;
     let outbox = world.outbox().await;
     let groups = ["a", "a:", "b"];
-    // Names whose own order is another one.
+    // Names whose alphabetical order differs from the order of adding.
     let name = |group: &str, index: usize| format!("{:02}-{group}-{index}", (index * 37) % JOBS);
     let mut added: Vec<OutboxJob> = Vec::new();
     for index in 0..JOBS {
         added.extend(groups.iter().map(|group| grouped(&name(group, index), group)));
     }
-    // Some in one call, and some in calls of their own.
+    // Some are added in one call, and some in separate calls.
     outbox.add(&added[..JOBS]).await.unwrap();
     for job in &added[JOBS..] {
         outbox.add(std::slice::from_ref(job)).await.unwrap();
@@ -36,9 +36,9 @@ pub async fn a_group_is_in_the_hands_of_one_relay(world: OutboxWorld) {
     let first = one.take("one", 1, LONG).await.unwrap();
     assert_eq!(ids(&first), ["1"]);
     assert_nothing(&other, "other").await;
-    // Nor does the same relay get more of it.
+    // The same relay does not get more of the group either.
     assert_nothing(&one, "one").await;
-    // A job that is added meanwhile waits too.
+    // A job that is added meanwhile waits, too.
     other.add(&in_group(&["4"], "group")).await.unwrap();
     assert_nothing(&other, "other").await;
     all_sent(&one, first).await;
@@ -56,7 +56,7 @@ pub async fn a_job_that_is_put_back_holds_up_its_group(world: OutboxWorld) {
     all_sent(&outbox, taken).await;
     assert_nothing(&outbox, "relay").await;
 
-    // Those behind it come once it is due and concluded.
+    // The jobs behind it follow when it is due and concluded.
     outbox.add(&in_group(&["6", "7", "8"], "third group")).await.unwrap();
     let taken = outbox.take("relay", 1, LONG).await.unwrap();
     assert_eq!(ids(&taken), ["6"]);
@@ -73,7 +73,7 @@ pub async fn jobs_that_are_put_back_together_keep_their_order(world: OutboxWorld
         assert_eq!(first.job.id, "1");
         let mut concluded = vec![later(first, SHORT)];
         concluded.extend(taken.map(held_up));
-        // In whichever order they are reported.
+        // The conclusions may be reported in any order.
         concluded.reverse();
         conclude(&outbox, &concluded).await;
         eventually("the first is due again", async || {
@@ -88,7 +88,7 @@ pub async fn jobs_that_are_put_back_together_keep_their_order(world: OutboxWorld
     assert_eq!(drain(&outbox, "relay", 4).await, ["1", "2", "3", "4"]);
 }
 
-pub async fn a_job_that_is_put_back_behind_another_holds_up_those_behind_it(world: OutboxWorld) {
+pub async fn a_job_put_back_blocks_those_behind_it(world: OutboxWorld) {
     let outbox = world.outbox().await;
     outbox.add(&in_group(&["1", "2", "3"], "group")).await.unwrap();
     let mut taken = take(&outbox, "relay").await.into_iter();
@@ -134,18 +134,18 @@ pub async fn a_job_whose_time_has_not_come_holds_up_nothing(world: OutboxWorld) 
     outbox.add(&[tomorrow, soon, grouped("now", "group")]).await.unwrap();
     let first = outbox.take("relay", 1, LONG).await.unwrap();
     if ids(&first) == ["soon"] {
-        // On a machine that took so long, it is its turn.
+        // If the machine was this slow, the job is already due.
         all_sent(&outbox, first).await;
         assert_eq!(drain(&outbox, "relay", 1).await, ["now"]);
         return;
     }
     assert_eq!(ids(&first), ["now"]);
     tokio::time::sleep(SHORT).await;
-    // It is due now, and its group is in hand.
+    // The job is due now, but its group is in hand.
     outbox.add(&[grouped("last", "group")]).await.unwrap();
     assert_nothing(&outbox, "relay").await;
     all_sent(&outbox, first).await;
-    // It takes its place by the order of adding.
+    // It keeps its place in the order of adding.
     assert_eq!(drain(&outbox, "relay", 2).await, ["soon", "last"]);
     assert_nothing(&outbox, "relay").await;
 }
@@ -162,14 +162,14 @@ pub async fn a_group_goes_to_another_relay_in_order(world: OutboxWorld) {
     })
     .await;
     assert_eq!(ids(&taken), ["1"]);
-    // Nothing of the group is the former relay's, also where the other one has not taken it yet.
+    // The former relay has no job of the group any more, even where the other relay has not taken it yet.
     let count = late.len();
     assert_eq!(one.conclude(&late.into_iter().map(sent).collect::<Vec<_>>()).await, Ok(count));
     all_sent(&other, taken).await;
     assert_eq!(drain(&other, "other", 3).await, ["2", "3", "4"]);
 }
 
-pub async fn a_group_that_was_in_hand_goes_on_after_its_relay_has_left(world: OutboxWorld) {
+pub async fn a_group_in_hand_continues_after_its_relay_has_left(world: OutboxWorld) {
     let (one, other) = (world.outbox().await, world.outbox().await);
     one.add(&in_group(&["1", "2", "3"], "group")).await.unwrap();
     let first = one.take("one", 1, LONG).await.unwrap();

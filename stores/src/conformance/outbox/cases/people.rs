@@ -1,4 +1,4 @@
-//! What people see of an outbox, and do with it.
+//! Operators' views of an outbox, and their operations.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub async fn lag_counts_what_is_due_and_what_is_not(world: OutboxWorld) {
         assert!(lag.oldest < PATIENCE, "{:?}", lag.oldest);
     };
     check().await;
-    // A job that a relay has counts until it was sent.
+    // A job that a relay has taken counts until it was sent.
     let taken = take(&outbox, "relay").await;
     check().await;
     all_sent(&outbox, taken).await;

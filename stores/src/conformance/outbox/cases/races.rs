@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent calls.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ async fn processes(world: &OutboxWorld) -> Vec<Arc<dyn Outbox>> {
     processes
 }
 
-/// Has all call at once, and returns their answers in the order of the callers.
+/// Makes all calls at once, and returns their results in the order of the callers.
 async fn race<T: Send + 'static, F: Future<Output = T> + Send>(
     processes: &[Arc<dyn Outbox>],
     call: impl Fn(Arc<dyn Outbox>, usize) -> F + Clone + Send + 'static,
@@ -68,7 +68,7 @@ pub async fn adders_of_one_id_add_it_once(world: OutboxWorld) {
     let processes = processes(&world).await;
     for round in 0..ROUNDS {
         race(&processes, move |outbox, caller| async move {
-            // Two jobs that all have, in different orders, and one of its own.
+            // Each caller has two jobs that all share, in different orders, and one own job.
             let own = job(&format!("{round}-{caller}"));
             let mut added = vec![job(&format!("{round}-a")), own, job(&format!("{round}-b"))];
             if caller % 2 == 0 {
@@ -83,7 +83,7 @@ pub async fn adders_of_one_id_add_it_once(world: OutboxWorld) {
     }
 }
 
-/// The jobs that relays have, and those that they have sent, in order.
+/// The jobs that relays hold, and those that they have sent, in order.
 #[derive(Default)]
 struct Hands {
     held: HashMap<String, usize>,
@@ -113,7 +113,8 @@ impl Hands {
     }
 }
 
-/// Has relays send all jobs while they are added, and returns the ids as they were sent. Every so many takes, a relay leaves.
+/// Lets relays send all jobs while they are being added. Returns the ids in the order of sending. After every `leave_every`
+/// takes, a relay leaves.
 async fn relayed(world: &OutboxWorld, added: Vec<OutboxJob>, leave_every: Option<usize>) -> Vec<String> {
     let (processes, count) = (processes(world).await, added.len());
     let hands: Arc<Mutex<Hands>> = Arc::default();
@@ -137,7 +138,7 @@ async fn relayed(world: &OutboxWorld, added: Vec<OutboxJob>, leave_every: Option
                 hands.lock().unwrap().take(relay, &taken);
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(..3))).await;
                 let leaves = leave_every.is_some_and(|every| round % every == 0);
-                // Before the call: once it is made, others may have them.
+                // Recorded before the call: once it is made, other relays may have the jobs.
                 hands.lock().unwrap().release(&taken, !leaves);
                 if leaves {
                     outbox.leave(&name).await.unwrap();

@@ -1,4 +1,4 @@
-//! Named states and leases: of timetables.
+//! Named states and leases, which timetables use.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub async fn a_state_changes_only_for_those_who_have_read_it(world: OutboxWorld)
     assert_eq!(one.states().await, Ok(vec![pair("name", "2")]));
 }
 
-pub async fn a_state_changes_with_its_jobs_or_not_at_all(world: OutboxWorld) {
+pub async fn a_state_changes_only_together_with_its_jobs(world: OutboxWorld) {
     let outbox = world.outbox().await;
     assert_eq!(outbox.change("name", None, Some("1"), &[job("1"), grouped("2", "group")]).await, Ok(true));
     assert_eq!(outbox.change("name", Some("0"), Some("2"), &[job("3")]).await, Ok(false));
@@ -31,7 +31,7 @@ pub async fn a_state_changes_with_its_jobs_or_not_at_all(world: OutboxWorld) {
     assert_eq!(outbox.states().await, Ok(vec![pair("name", "1")]));
     let taken = take(&outbox, "relay").await;
     assert_eq!(sorted(&taken), ["1", "2"]);
-    // A job that is known stays as it is, and the state changes nevertheless.
+    // A known job stays unchanged, and the state changes anyway.
     assert_eq!(outbox.change("name", Some("1"), Some("2"), &[job("1"), job("5")]).await, Ok(true));
     all_sent(&outbox, taken).await;
     assert_eq!(drain(&outbox, "relay", 1).await, ["5"]);
@@ -48,7 +48,7 @@ pub async fn a_change_that_is_repeated_adds_nothing(world: OutboxWorld) {
 
 pub async fn a_state_is_removed(world: OutboxWorld) {
     let outbox = world.outbox().await;
-    // It is absent, as it should be then.
+    // The state is already absent, as requested.
     assert_eq!(outbox.change("name", Some("1"), None, &[job("0")]).await, Ok(true));
     assert_eq!(outbox.change("name", None, Some(""), &[]).await, Ok(true));
     assert_eq!(outbox.states().await, Ok(vec![pair("name", "")]));
@@ -95,7 +95,7 @@ pub async fn a_renewed_lease_lasts(world: OutboxWorld) {
     let (one, other) = (world.outbox().await, world.outbox().await);
     let first = one.lead("name", "one", SHORT).await.unwrap().unwrap();
     if one.lead("name", "one", LONG).await.unwrap().unwrap().fencing_token != first.fencing_token {
-        // On a machine that took so long, it was another lease.
+        // If the machine was this slow, this was another lease.
         return;
     }
     tokio::time::sleep(SHORT * 2).await;
@@ -104,7 +104,7 @@ pub async fn a_renewed_lease_lasts(world: OutboxWorld) {
     assert_eq!(renewed.fencing_token, first.fencing_token);
 }
 
-pub async fn a_lease_is_given_back(world: OutboxWorld) {
+pub async fn a_lease_is_released(world: OutboxWorld) {
     let (one, other) = (world.outbox().await, world.outbox().await);
     let first = one.lead("name", "one", LONG).await.unwrap().unwrap();
     one.lead("name", "one", Duration::ZERO).await.unwrap();

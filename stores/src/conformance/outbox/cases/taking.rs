@@ -1,4 +1,4 @@
-//! Jobs that relays take, and the leases under which they have them.
+//! Taking jobs, and the leases of taken jobs.
 
 use std::collections::HashSet;
 
@@ -49,7 +49,7 @@ pub async fn a_lease_that_ends_gives_the_job_to_another_relay(world: OutboxWorld
     let concluded: Vec<_> = late.into_iter().map(parked).collect();
     assert_eq!(one.conclude(&concluded).await, Ok(2));
     assert_eq!(rows(&one, None).await.len(), 2);
-    // Some are still the relay's.
+    // Some jobs still belong to the relay.
     let mut mixed: Vec<_> = taken.into_iter().map(sent).collect();
     mixed.insert(1, concluded[0].clone());
     assert_eq!(other.conclude(&mixed).await, Ok(1));
@@ -85,7 +85,7 @@ pub async fn relays_share_the_jobs(world: OutboxWorld) {
     let added: Vec<OutboxJob> = (0..JOBS).map(|index| job(&format!("{index}"))).collect();
     one.add(&added).await.unwrap();
     let (mut came, mut shares) = (HashSet::new(), [0, 0]);
-    // One has some in hand while the other takes.
+    // One relay has some jobs in hand while the other takes.
     let mut in_hand = one.take("one", 10, LONG).await.unwrap();
     eventually("all jobs came", async || {
         let taken = other.take("other", 10, LONG).await.unwrap();

@@ -1,4 +1,4 @@
-//! Keys that one job holds at a time.
+//! Unique keys, which one job holds at a time.
 
 use std::sync::Arc;
 
@@ -43,14 +43,14 @@ pub async fn a_second_job_is_not_added_while_the_first_waits_or_is_sent(world: O
     let outbox = world.outbox().await;
     assert_eq!(add(&outbox, &job("1"), &keep()).await, Added::New);
     assert_eq!(add(&outbox, &job("2"), &keep()).await, waiting("1"));
-    // Other keys are not concerned.
+    // Other keys are not affected.
     let other = Unique::new("Key", LONG, OnConflict::Keep);
     assert_eq!(add(&outbox, &job("3"), &other).await, Added::New);
     let taken = take(&outbox, "relay").await;
     assert_eq!(sorted(&taken), ["1", "3"]);
     assert_eq!(add(&outbox, &job("2"), &keep()).await, waiting("1"));
     all_sent(&outbox, taken).await;
-    // Its row stays for that, though nothing else is kept.
+    // The job's row stays for the key, although no other row is kept.
     assert_eq!(add(&outbox, &job("2"), &keep()).await, was_sent("1"));
     assert_eq!(row_ids(&outbox, RowState::Sent).await, ["1", "3"]);
     assert_nothing(&outbox, "relay").await;
@@ -96,8 +96,8 @@ pub async fn a_job_that_a_relay_has_is_not_replaced(world: OutboxWorld) {
     assert_eq!(add(&outbox, &job("2"), &replace()).await, was_sent("1"));
 }
 
-/// Asserts that the job that holds a key is not replaced, and stays as it is: it may have been sent, and under its id another payload would
-/// count as a duplicate. A debounced job is added beside it, with the key.
+/// Asserts that the job that holds a key is not replaced and stays unchanged: it may have been sent, and under its id another
+/// payload would count as a duplicate. A debounced job is added beside it, with the key.
 async fn assert_not_replaced(outbox: &Arc<dyn Outbox>, first: &OutboxJob, key: &str) {
     let mut unique = Unique::new(key, LONG, OnConflict::Replace);
     let second = OutboxJob { id: format!("after {}", first.id), payload: "2".to_owned(), ..first.clone() };
@@ -108,7 +108,7 @@ async fn assert_not_replaced(outbox: &Arc<dyn Outbox>, first: &OutboxJob, key: &
     assert!(shown.contains(&(first.id.clone(), first.payload.clone())), "{shown:?}");
     unique.take_from = Some(first.id.clone());
     assert_eq!(add(outbox, &second, &unique).await, Added::New);
-    // No relay has had that one.
+    // No relay has had the replaced job.
     let third = OutboxJob { id: "third".to_owned(), payload: "3".to_owned(), ..first.clone() };
     assert_eq!(add(outbox, &third, &unique).await, replaced(&second.id));
     let shown = payloads(outbox).await;
@@ -116,7 +116,7 @@ async fn assert_not_replaced(outbox: &Arc<dyn Outbox>, first: &OutboxJob, key: &
     assert!(shown.contains(&(first.id.clone(), first.payload.clone())), "{shown:?}");
 }
 
-/// Two jobs, with and without a group, and their keys.
+/// Returns two jobs, with and without a group, and their keys.
 fn two_jobs() -> [(OutboxJob, &'static str); 2] {
     [(job("1"), "key"), (grouped("2", "group"), "other key")]
 }
@@ -131,7 +131,7 @@ pub async fn a_job_that_was_put_back_is_not_replaced(world: OutboxWorld) {
         assert_not_replaced(&other, &first, key).await;
         outbox.remove(&named(&[&first.id, &format!("after {}", first.id)])).await.unwrap();
     }
-    // Neither is one that was put back for another one's failure.
+    // A job that was put back because another one failed is not replaced either.
     assert_eq!(add(&outbox, &job("3"), &keep()).await, Added::New);
     let taken = taken_in_time(&outbox, "relay", 1).await;
     conclude(&outbox, &taken.into_iter().map(held_up).collect::<Vec<_>>()).await;
@@ -150,7 +150,7 @@ pub async fn a_job_whose_lease_has_ended_is_not_replaced(world: OutboxWorld) {
     }
 }
 
-pub async fn a_job_that_a_relay_has_given_back_is_not_replaced(world: OutboxWorld) {
+pub async fn a_job_that_a_relay_has_put_back_is_not_replaced(world: OutboxWorld) {
     let (one, other) = (world.outbox().await, world.outbox().await);
     for (first, key) in two_jobs() {
         let unique = Unique::new(key, LONG, OnConflict::Keep);
@@ -176,7 +176,7 @@ pub async fn a_job_is_replaced_into_another_group(world: OutboxWorld) {
     outbox.add(&[grouped("a1", "a")]).await.unwrap();
     assert_eq!(add(&outbox, &grouped("1", "a"), &keep()).await, Added::New);
     outbox.add(&in_group(&["b1", "b2"], "b")).await.unwrap();
-    // Both groups are held up.
+    // Both groups are blocked.
     for first in ["a1", "b1"] {
         let taken = outbox.take("relay", 1, LONG).await.unwrap();
         assert_eq!(ids(&taken), [first]);
@@ -188,12 +188,12 @@ pub async fn a_job_is_replaced_into_another_group(world: OutboxWorld) {
         drained.iter().filter(|id| group.contains(&&***id)).cloned().collect()
     };
     assert_eq!(of(&["a1"]), ["a1"]);
-    // It was added before the others of its new group.
+    // It was added before the other jobs of its new group.
     assert_eq!(of(&["b1", "b2"]), ["b1", "b2"]);
     assert_eq!(of(&["1"]), ["1"]);
     assert_eq!(row_ids(&outbox, RowState::Waiting).await, [""; 0]);
 
-    // Out of its group, it is held up no more.
+    // Outside its group, it is no longer blocked.
     let key = Unique::new("other key", LONG, OnConflict::Replace);
     outbox.add(&[grouped("c1", "c")]).await.unwrap();
     assert_eq!(add(&outbox, &grouped("3", "c"), &key).await, Added::New);
@@ -201,7 +201,7 @@ pub async fn a_job_is_replaced_into_another_group(world: OutboxWorld) {
     assert_eq!(ids(&taken), ["c1"]);
     assert_eq!(add(&outbox, &job("4"), &key).await, replaced("3"));
     assert_eq!(drain(&outbox, "relay", 1).await, ["3"]);
-    // And the group goes on without it.
+    // The group continues without it.
     outbox.add(&[grouped("c2", "c")]).await.unwrap();
     all_sent(&outbox, taken).await;
     assert_eq!(drain(&outbox, "relay", 1).await, ["c2"]);
@@ -215,7 +215,7 @@ pub async fn a_job_is_put_off_up_to_its_longest_wait(world: OutboxWorld) {
     let begun = Instant::now();
     assert_eq!(add(&outbox, &put_off("1"), &unique).await, Added::New);
     let mut last = "1".to_owned();
-    // It is put off again and again, and comes nevertheless.
+    // The job is postponed repeatedly, and arrives anyway.
     let mut taken = Vec::new();
     for index in 2.. {
         tokio::time::sleep(SHORT / 3).await;
@@ -251,7 +251,7 @@ pub async fn the_key_is_taken_from_a_job_that_waits(world: OutboxWorld) {
     let outbox = world.outbox().await;
     assert_eq!(add(&outbox, &job("1"), &keep()).await, Added::New);
     let taken = take(&outbox, "relay").await;
-    // A relay has it, so that it cannot be replaced: the second is another job.
+    // A relay has taken the job, so that it cannot be replaced: the second one is a new job.
     assert_eq!(add(&outbox, &job("2"), &from("1")).await, Added::New);
     assert_eq!(add(&outbox, &job("3"), &keep()).await, waiting("2"));
     all_sent(&outbox, taken).await;

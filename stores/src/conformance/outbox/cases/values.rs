@@ -1,4 +1,4 @@
-//! Odd and large values.
+//! Unusual and large values.
 
 use crate::StoreError;
 use crate::conformance::outbox::OutboxWorld;
@@ -60,7 +60,7 @@ pub async fn large_payloads_fit(world: OutboxWorld) {
     const MIB: usize = 1 << 20;
     let outbox = world.outbox().await;
     let large = OutboxJob { payload: format!("\"{}\"", "x".repeat(MIB - 2)), ..job("large") };
-    // Each byte of it is two, if it is kept as a text within a text.
+    // Each byte becomes two if it is stored as a text within a text.
     let odd = OutboxJob { payload: format!("\"{}\"", "\\\"".repeat(MIB / 2 - 1)), ..job("odd") };
     outbox.add(&[large.clone(), odd.clone()]).await.unwrap();
     let taken = taken_in_time(&outbox, "relay", 2).await;
