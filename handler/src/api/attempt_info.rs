@@ -96,7 +96,7 @@ impl AttemptInfo {
         traceparent(&self.message, &self.attributes)
     }
 
-    /// What ties the job to the request that caused it, else the job id.
+    /// The ID of the request that caused the job, else the job ID.
     pub fn correlation_id(&self) -> &str {
         self.correlation_id.as_deref().unwrap_or(self.job_id())
     }

@@ -15,7 +15,7 @@ const MAX_ITEMS: usize = 100;
 /// The wait for more items by default: short beside the time of a bulk insert.
 const LINGER: Duration = Duration::from_millis(50);
 
-/// How jobs are collected into batches. The default takes up to 100, and waits 50 ms for more.
+/// Options for collecting jobs into batches. The default takes up to 100, and waits 50 ms for more.
 ///
 /// ```
 /// use std::time::Duration;
@@ -58,7 +58,7 @@ impl BatchOptions {
 /// The end of a batch handler: what becomes of the items that it has not settled. An error, as by `?`, fails all of them.
 pub type BatchResult = Result<Rest, Failure>;
 
-/// What becomes of the items that a batch handler has not settled by itself.
+/// The outcome of the items that a batch handler has not settled itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
     /// They are done.

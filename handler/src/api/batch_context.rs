@@ -73,7 +73,7 @@ impl BatchContext {
         }
     }
 
-    /// What the host has for handlers besides, as [`Context::extension`].
+    /// Returns the host's extension, as [`Context::extension`] does.
     pub fn extension<T: Any>(&self) -> Option<&T> {
         self.0.first.extension()
     }

@@ -1,4 +1,4 @@
-//! What a handler is told about its run, and what it can say back.
+//! The context of one attempt: its facts, and what the handler reports.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -56,7 +56,7 @@ pub(crate) struct Inner {
     pub(crate) declared: Mutex<Declared>,
 }
 
-/// What a handler leaves, in case that it succeeds.
+/// The values that are stored if the handler succeeds.
 #[derive(Default)]
 pub(crate) struct Declared {
     pub(crate) result: Option<Box<RawValue>>,
@@ -89,8 +89,8 @@ impl Deref for Context {
 }
 
 impl Context {
-    /// Returns the attempt that the calling code belongs to: that of the handler, or of its [`blocking`](Self::blocking) work. `None`
-    /// elsewhere, also in tasks and threads that a handler has started: hand them the context.
+    /// Returns the context of the attempt that the calling code belongs to: inside a handler or its [`blocking`](Self::blocking) work.
+    /// `None` elsewhere, also in tasks and threads that a handler has started: pass the context to those.
     ///
     /// ```
     /// use drumline::Context;
@@ -110,38 +110,37 @@ impl Context {
         CURRENT.with_borrow_mut(|current| mem::swap(current, place));
     }
 
-    /// The receives after which the queue moves the message to its DLQ; `None` if the redrive policy is not known, or if there
-    /// is none. The message says how many there have been.
+    /// Returns the number of receives after which the queue moves the message to its DLQ; `None` if the redrive policy is unknown, or
+    /// if there is none. [`Message::receive_count`](crate::message::Message::receive_count) is the number of receives so far.
     pub fn max_receives(&self) -> Option<NonZeroU32> {
         self.0.host.max_receives()
     }
 
-    /// Whether the run is to stop. Long loops look here now and then.
+    /// Returns true if the handler must stop. Long loops check this now and then.
     pub fn is_cancelled(&self) -> bool {
         self.0.control.cancelled().is_some()
     }
 
-    /// Why the run is to stop, once it is.
+    /// Returns the reason why the handler must stop; `None` while it may continue.
     pub fn cancel_reason(&self) -> Option<CancelReason> {
         self.0.control.cancelled()
     }
 
-    /// Waits until the run is to stop. A handler that goes on regardless is dropped a second later, at an await
-    /// point. Cancel-safe.
+    /// Waits until the handler must stop. One that continues is dropped a second later, at an await point. Cancel-safe.
     pub async fn cancelled(&self) -> CancelReason {
         self.0.control.until_cancelled().await
     }
 
-    /// Tells how far the job is.
+    /// Reports the progress of the job.
     pub fn progress(&self, done: u64, total: u64, unit: impl Into<Cow<'static, str>>) {
         let progress = Progress { done, total, unit: unit.into() };
         self.0.host.observer().observe(&Event::Progress { attempt: self, progress: &progress });
     }
 
-    /// Keeps `value` for the next attempt, should this one not come to its end. The last value counts; it is written
+    /// Stores `value` for the next attempt, in case this one does not succeed. The last value replaces earlier ones; it is written
     /// within a second, and never after the claim was lost. At most [`MAX_CHECKPOINT_BYTES`] of JSON.
     ///
-    /// A process that is killed may lose the last second: keep what *has* happened, and the next attempt repeats a little.
+    /// A killed process may lose the values of the last second. Store what *has* happened; the next attempt then repeats a little.
     ///
     /// ```
     /// # use drumline::{Context, Failure};
@@ -158,15 +157,15 @@ impl Context {
     /// ```
     ///
     /// # Errors
-    /// Where the value is too large, or is no JSON: no attempt can succeed.
+    /// If the value is too large or not JSON. The failure is permanent.
     pub fn checkpoint<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
         let value = to_json(value, MAX_CHECKPOINT_BYTES, "checkpoint")?;
         self.0.host.checkpoint(self, value);
         Ok(())
     }
 
-    /// What an earlier attempt at this job kept with [`checkpoint`](Self::checkpoint). `None` where there was none, where
-    /// the payload was another one, or where it does not fit `T`: an older version may have kept it.
+    /// Returns the value that an earlier attempt at this job stored with [`checkpoint`](Self::checkpoint). `None` if there is none, if
+    /// the payload was different, or if the value does not deserialize as `T`, such as one that an older version stored.
     pub fn resume<T: DeserializeOwned>(&self) -> Option<T> {
         let kept = self.0.checkpoint.as_ref()?;
         let value = serde_json::from_str(kept.get());
@@ -176,11 +175,11 @@ impl Context {
         value.ok()
     }
 
-    /// What the job leaves for whoever asks for it: stored with the mark that it is done, once the handler has succeeded.
-    /// The last value counts. At most [`MAX_RESULT_BYTES`] of JSON: references, not data.
+    /// Sets the job's result, which `drumline jobs show` and the status endpoints return. It is stored together with the mark that the
+    /// job is done. The last value replaces earlier ones. At most [`MAX_RESULT_BYTES`] of JSON: references, not data.
     ///
     /// # Errors
-    /// Where the value is too large, or is no JSON: no attempt can succeed.
+    /// If the value is too large or not JSON. The failure is permanent.
     pub fn set_result<T: Serialize>(&self, value: &T) -> Result<(), Failure> {
         let value = to_json(value, MAX_RESULT_BYTES, "result")?;
         self.declared().result = Some(value);
@@ -191,17 +190,17 @@ impl Context {
         self.0.declared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the host has for handlers besides, where it is a `T`: its store, such as `PostgresStore` of `drumline-store`,
-    /// for an effect and its mark in one transaction.
+    /// Returns the host's extension if it is a `T`: its store, such as `PostgresStore` of `drumline-store`, to commit an effect and
+    /// its mark in one transaction.
     pub fn extension<T: Any>(&self) -> Option<&T> {
         self.0.host.extension()?.downcast_ref()
     }
 
-    /// Runs CPU-bound or blocking work on a thread made for that, inside this attempt's span.
+    /// Runs CPU-bound or blocking work on a thread for such work, inside this attempt's span.
     ///
-    /// No thread can be stopped from outside: where the attempt is cancelled, the work goes on to its end, and the
-    /// message stays ours until then. Long work therefore asks [`is_cancelled`](Self::is_cancelled) now and then. A
-    /// panic in the work is the handler's panic.
+    /// A thread cannot be stopped from outside: if the attempt is cancelled, the work still runs to its end, and the worker keeps the
+    /// message until then. Long work should check [`is_cancelled`](Self::is_cancelled) now and then. A panic in the work counts as the
+    /// handler's panic.
     ///
     /// ```
     /// # use drumline::{Context, Failure};

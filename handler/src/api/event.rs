@@ -26,7 +26,7 @@ pub enum Event<'a> {
     RunEnded {
         /// The attempt that runs.
         attempt: &'a AttemptInfo,
-        /// How its handler ended. The outcome follows from the ledger, as [`LedgerEvent::Decided`].
+        /// The ending of its handler. The ledger decides the outcome, reported as [`LedgerEvent::Decided`].
         ending: &'a Ending,
         /// The failure that its handler returned, with the error that it was made of.
         failure: Option<&'a Failure>,
@@ -67,7 +67,7 @@ pub enum Event<'a> {
         in_hand: usize,
         /// Handlers that run.
         running: usize,
-        /// How long they may continue.
+        /// The time for which they may continue.
         grace: Duration,
     },
     /// A queue's drain is over.

@@ -1,4 +1,4 @@
-//! The words with which a handler says why it did not succeed.
+//! Failures of handlers.
 
 use std::error::Error;
 use std::fmt::{self, Display, Write};
@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::core::reason::bounded;
 use crate::core::resources::is_out_of_resources;
 
-/// Why a handler did not succeed, and what it asks for: *retry*, *retry after a delay*, or *reject*.
+/// The failure of a handler: a reason, and a request to *retry*, to *retry after a delay*, or to *reject*.
 ///
-/// `?` on any error means *retry*, because most failures pass: a handler says *reject* only where it knows that no
-/// later attempt can succeed. Which SQS call follows is not the handler's to say.
+/// `?` on any error means *retry*, because most failures are transient. A handler returns *reject* only if it knows that no later
+/// attempt can succeed. The worker chooses the SQS calls that follow.
 ///
 /// ```
 /// use drumline::{Failure, OrReject};
@@ -52,23 +52,23 @@ pub struct Failure {
 /// An error of any type, as a failure is made of it.
 type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
-/// What a failed handler asks for.
+/// The request of a failed handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FailureKind {
-    /// Try again, after the queue's or the job type's backoff.
+    /// Retry after the backoff of the queue or the job type.
     Retry,
-    /// Try again after this long; the backoff policy is not asked.
+    /// Retry after this time instead of the backoff.
     RetryAfter(Duration),
-    /// Never try again: the message belongs into the DLQ.
+    /// Never retry: the message moves to the DLQ.
     Reject,
-    /// The payload does not fit the job type: permanent like a rejection, counted apart.
+    /// The payload does not fit the job type: permanent like a rejection, counted separately.
     InvalidPayload,
-    /// Try again once the process has the file descriptors or the memory that this run lacked; no attempt is counted.
+    /// Retry once the process has the file descriptors or the memory that this run lacked; no attempt is counted.
     OutOfResources,
-    /// Try again once the target that the handler calls is healthy; no attempt is counted.
+    /// Retry once the target that the handler calls is healthy; no attempt is counted.
     TargetUnhealthy,
-    /// Start no further job of this type before this long, or for pauses that grow, and try again then; no attempt is counted.
+    /// Start no other job of this type for this time, or for pauses that grow, and retry then; no attempt is counted.
     Throttled(Option<Duration>),
 }
 
@@ -80,36 +80,36 @@ impl Failure {
 
     /// Asks for another attempt after `delay`, such as a server's `Retry-After`.
     ///
-    /// SQS counts in whole seconds and to twelve hours: the delay is rounded up, and clamped to what remains.
+    /// SQS takes whole seconds, up to twelve hours from the receive: the delay is rounded up and clamped.
     pub fn retry_after(delay: Duration, reason: impl Display) -> Self {
         Self::new(FailureKind::RetryAfter(delay), &reason)
     }
 
-    /// Says that no attempt can ever succeed: the message goes to the DLQ without another run.
+    /// Reports that no attempt can succeed: the message moves to the DLQ without another run.
     pub fn reject(reason: impl Display) -> Self {
         Self::new(FailureKind::Reject, &reason)
     }
 
-    /// Says that the process, or its machine, lacks file descriptors or memory: the queue is paused until it has them, and
-    /// the run is no attempt. Every conversion from an error does so if one of its causes says so
+    /// Reports that the process or its machine lacks file descriptors or memory: the queue is paused until it has them, and
+    /// the run does not count as an attempt. Every conversion from an error does so if one of its causes is such a lack
     /// ([`is_out_of_resources`](crate::core::is_out_of_resources)); this is for errors that hide their causes.
     pub fn out_of_resources(reason: impl Display) -> Self {
         Self::new(FailureKind::OutOfResources, &reason)
     }
 
     /// Reports that the service which the handlers of the queue depend on is unhealthy as a whole, such as one that refuses
-    /// connections: the queue is paused until a run succeeds or fails otherwise, and the run is no attempt. Not for the failure
-    /// of one request, which may be the message's own.
+    /// connections: the queue is paused until a run succeeds or fails otherwise, and the run does not count as an attempt. Not for the
+    /// failure of one request, which this one message may have caused.
     pub fn target_unhealthy(reason: impl Display) -> Self {
         Self::new(FailureKind::TargetUnhealthy, &reason)
     }
 
     /// Reports that the service which this job type calls asks for a pause, such as by 429: with the time that it asks for (its
-    /// `Retry-After`), or with `None` if it says nothing of a time.
+    /// `Retry-After`), or with `None` if it names no time.
     ///
     /// No further job of the type starts in this process before that time is over; without one, pauses grow from 1 s to a minute.
-    /// Afterwards one job runs as a probe: if it is not throttled, the others start. The run is no attempt, and its message is tried
-    /// again once the type is open. Not for a limit that concerns this job alone, such as the quota of one customer: that is
+    /// Afterwards one job runs as a probe: if it is not throttled, the others start. The run does not count as an attempt, and its
+    /// message is retried once the type is open. Not for a limit that concerns this job alone, such as the quota of one customer: that is
     /// [`retry_after`](Self::retry_after).
     ///
     /// ```
@@ -139,12 +139,12 @@ impl Failure {
         Self { kind, reason: bounded(reason.to_string()), source: None }
     }
 
-    /// What the handler asks for.
+    /// Returns the request.
     pub fn kind(&self) -> FailureKind {
         self.kind
     }
 
-    /// The reason in words, at most [`MAX_REASON_BYTES`](crate::core::MAX_REASON_BYTES).
+    /// Returns the reason, at most [`MAX_REASON_BYTES`](crate::core::MAX_REASON_BYTES).
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -174,8 +174,8 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// Any error is a wish to retry; its whole chain becomes the reason. An error of the operating system that file descriptors or
-/// memory are used up is [`FailureKind::OutOfResources`], and so it is in [`OrReject`].
+/// Any error becomes a request to retry, with its whole chain as the reason. An error of the operating system that file descriptors
+/// or memory are used up becomes [`FailureKind::OutOfResources`], also in [`OrReject`].
 ///
 /// This is also why `Failure` is not itself an [`Error`].
 impl<E: Into<Box<dyn Error + Send + Sync + 'static>>> From<E> for Failure {
@@ -206,7 +206,7 @@ impl Display for Chain<'_> {
 /// Turns the error of a result into a rejection or a delayed retry, keeping the error with its chain as the reason. Takes the
 /// same kinds of errors as `?`.
 pub trait OrReject<T>: Sized {
-    /// No later attempt can succeed.
+    /// Rejects: no later attempt can succeed.
     fn or_reject(self) -> Result<T, Failure>
     where
         Self: WithError<T>,
@@ -214,7 +214,7 @@ pub trait OrReject<T>: Sized {
         self.or_fail(FailureKind::Reject)
     }
 
-    /// A later attempt may succeed, after `delay`.
+    /// Retries after `delay`.
     fn or_retry_after(self, delay: Duration) -> Result<T, Failure>
     where
         Self: WithError<T>,

@@ -37,11 +37,11 @@ pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send
     note = "shared state, such as a pool, is captured by a closure or held by a type that implements `Handler`"
 )]
 pub trait Handler<J>: Send + Sync + 'static {
-    /// Makes one attempt at the job. It may run again for the same job at any time: its effects have to bear that.
+    /// Makes one attempt at the job. It may run again for the same job at any time, so its effects must be safe to repeat.
     fn handle(&self, context: Context, job: J) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
-/// The future of a handler that is a function. A trait of its own, so that errors of the compiler say what a handler has to return.
+/// The future of a handler that is a function. A trait of its own, so that compiler errors explain what a handler must return.
 #[diagnostic::on_unimplemented(
     message = "a handler must be an `async fn` that returns `Result<(), Failure>`",
     label = "this one returns `{Self}`",
@@ -64,7 +64,7 @@ where
     }
 }
 
-/// A handler that is plain blocking code. A trait of its own, so that errors of the compiler say how an async one is added.
+/// A handler that is blocking code. A trait of its own, so that compiler errors explain how to add an async one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a blocking handler",
     label = "expected an `fn(Context, J) -> Result<(), Failure>` that is not async, where `J` implements `Job`",

@@ -1,4 +1,4 @@
-//! The payload contract: a job type's name, its version, and how older payloads become current ones.
+//! The payload contract: a job type's name, its version, and the upgrade of older payloads.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::core::retry::RetryPolicy;
 use crate::message::identity::KeyScope;
 use crate::message::objects::{from_json, from_value};
 
-/// A kind of work, and the payload of one job of it.
+/// A job type, and the payload of one job.
 ///
-/// Only `TYPE` is required. What a type says about its timeout, attempts and retries overrides the settings of the queue, and
-/// is overridden by the settings of the type (`handler_timeout_by_type` and so on). `drumline config` shows both.
+/// Only `TYPE` is required. The timeout, attempts and retries given here override the settings of the queue. The settings of the type
+/// (`handler_timeout_by_type` and so on) override these. `drumline config` shows both.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,10 +54,10 @@ pub trait Job: DeserializeOwned + Send + 'static {
     /// The `type` of the envelope, such as `image.process`: lower case, dots between words. A router has one handler for each
     /// type.
     const TYPE: &'static str;
-    /// The newest payload version this code understands, from 1. A newer message is retried, since a rolling
-    /// deploy may be under way; it is not rejected.
+    /// The newest payload version that this code understands, from 1. A newer message is retried, not rejected: a rolling deploy may be
+    /// in progress.
     const VERSION: u32 = 1;
-    /// The steps from older versions, each to the next one. A message older than the steps reach is undecodable.
+    /// The steps from older versions, each to the next one. A message of a version without a step fails permanently.
     const UPCASTERS: &'static [Upcaster] = &[];
     /// The jobs among which the [`idempotency_key`](Self::idempotency_key) is unique.
     const KEY_SCOPE: KeyScope = KeyScope::Job;
@@ -81,8 +81,8 @@ pub trait Job: DeserializeOwned + Send + 'static {
     }
 
     /// Returns the name of a lock that no two jobs may hold at once, regardless of their types and keys, such as `account:42`; an empty
-    /// one counts as none. A job whose lock is held waits in hand, for a minute at most before it is received again, and that is
-    /// no attempt. At most [`MAX_KEY_BYTES`](crate::core::MAX_KEY_BYTES).
+    /// one counts as none. A job whose lock is held waits in the worker, for a minute at most before it is received again; waiting does
+    /// not count as an attempt. At most [`MAX_KEY_BYTES`](crate::core::MAX_KEY_BYTES).
     fn lock(&self) -> Option<String> {
         None
     }
@@ -91,10 +91,10 @@ pub trait Job: DeserializeOwned + Send + 'static {
     /// [`UPCASTERS`](Self::UPCASTERS) read. `None` means that this version has no schema.
     ///
     /// `drumline schema` prints the schemas as the contract with producers, and `drumline schema check` compares two contracts: see
-    /// `docs/contracts.md`. The runtime itself does not validate by it; a payload has to fit the type's `Deserialize`.
+    /// `docs/contracts.md`. The runtime does not validate payloads with it; a payload must fit the type's `Deserialize`.
     ///
     /// A crate such as `schemars` derives a schema from the type, in the form that serde reads. Keep the types of older versions for
-    /// theirs, since messages of those versions still wait:
+    /// their schemas, because messages of those versions may still be in the queue:
     ///
     /// ```
     /// use drumline::{Job, Upcaster};
@@ -140,11 +140,11 @@ pub trait Job: DeserializeOwned + Send + 'static {
 pub struct Upcaster {
     /// The version it takes; it gives `from + 1`.
     pub from: u32,
-    /// The change itself; its error is the reason the message is undecodable.
+    /// The change. If it fails, the message fails permanently with this reason.
     pub up: fn(Value) -> Result<Value, String>,
 }
 
-/// Reads a payload of `version` as a `J`. A newer version is the router's to refuse before.
+/// Reads a payload of `version` as a `J`. The router has refused newer versions before.
 pub(crate) fn decode<J: Job>(version: u32, payload: &RawValue) -> Result<J, Failure> {
     let error = |e: serde_json::Error| {
         Failure::invalid_payload(format_args!("the payload does not fit {}: {e}", J::TYPE))

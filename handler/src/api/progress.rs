@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
-/// How far a handler is, in units of its own work.
+/// The progress of a handler, in units of its own work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// Units done.
     pub done: u64,
     /// Units in all.
     pub total: u64,
-    /// What is counted, such as `images` or `records`.
+    /// The unit that is counted, such as `images` or `records`.
     pub unit: Cow<'static, str>,
 }

@@ -1,4 +1,4 @@
-//! From a job's type to its handler.
+//! Finds the handler of a job type.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -23,7 +23,7 @@ use crate::api::job_type::{JobType, problems_of};
 use crate::message::envelope::TYPE_ATTRIBUTE;
 use crate::message::sqs_message::Message;
 
-/// The type of messages that a router takes as they are, if nothing names another.
+/// The type of messages of a [passthrough](Router::passthrough) router if nothing names another.
 pub const RAW_TYPE: &str = "raw";
 
 /// One attempt on its way to a handler, as tower layers receive it.
@@ -75,7 +75,7 @@ impl fmt::Debug for Invocation {
 
 type Erased = Arc<dyn Fn(Invocation) -> HandlerFuture + Send + Sync>;
 
-/// A handler as a [`tower_service::Service`], always ready: what layers wrap.
+/// A handler as a [`tower_service::Service`] for layers to wrap. It is always ready.
 #[derive(Clone)]
 pub struct HandlerService(Erased);
 
@@ -123,7 +123,7 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Decodes a payload, for the handler and for the keys that only the job itself knows.
+    /// Decodes a payload, for the handler and for the keys that are derived from it.
     pub(crate) fn decode(&self, version: u32, payload: &RawValue) -> Result<Decoded, Panic> {
         (self.decode)(version, payload)
     }
@@ -165,15 +165,16 @@ impl fmt::Display for InvalidRouter {
 impl std::error::Error for InvalidRouter {}
 
 impl Router {
-    /// A router without any handler.
+    /// Returns a router without handlers.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Calls this hook for each dead job: one after whose failure no attempt follows, so that its message moves to the DLQ.
+    /// Calls this hook for each dead job: a job whose last attempt failed, so that its message moves to the DLQ.
     ///
-    /// It is called at least once for each, always with the same [key](DeadJob::key), under which its effect should happen once. While
-    /// the worker or the function lives, it is called before the message moves, which is renewed meanwhile; it has three tries of 10 s.
+    /// The hook is called at least once for each dead job, always with the same [key](DeadJob::key), which should make its effect happen
+    /// once. While the worker or the function lives, the hook is called before the message moves; the message stays invisible meanwhile.
+    /// The hook has three tries of 10 s.
     /// If the process is killed on the last receive, a worker with `dlq_watch = on` calls it once the message is in the DLQ.
     ///
     /// ```
@@ -198,14 +199,14 @@ impl Router {
         Self { dead_job_hook: Some(DeadJobHook::new(hook)), ..self }
     }
 
-    /// The hook for dead jobs, for hosts.
+    /// Returns the hook for dead jobs. Hosts call it.
     pub fn dead_job_hook(&self) -> Option<&DeadJobHook> {
         self.dead_job_hook.as_ref()
     }
 
-    /// A router whose every message goes to `handler` as it is, whatever its body holds: for forwarding.
+    /// Returns a router that passes every message to `handler` without decoding its body: for forwarding.
     ///
-    /// If the body happens to be an envelope, the context has its type and ids. Otherwise the type is the message attribute
+    /// If the body is an envelope, the context has its type and ids. Otherwise the type is the message attribute
     /// `messageType`, the queue's default type, or [`RAW_TYPE`].
     pub fn passthrough<F, Fut>(handler: F) -> Self
     where
@@ -218,8 +219,8 @@ impl Router {
         Self { passthrough: Some(route), ..Self::default() }
     }
 
-    /// Adds the handler of `J`. A second handler of the same type is a mistake in the program, and so is a `J` with impossible
-    /// values: hosts refuse to start then, see [`check`](Self::check).
+    /// Adds the handler of `J`. Hosts refuse to start if a type has two handlers, or if `J` has impossible values: see
+    /// [`check`](Self::check).
     pub fn handle<J: Job, H: Handler<J>>(mut self, handler: H) -> Self {
         let handler = Arc::new(handler);
         let decode: Decode =
@@ -257,7 +258,7 @@ impl Router {
         if self.problems.is_empty() { Ok(()) } else { Err(InvalidRouter(self.problems.clone())) }
     }
 
-    /// Adds a handler of `J` that is plain blocking code, such as image work. It runs on a thread made for that; see
+    /// Adds a handler of `J` that is blocking code, such as image work. It runs on a thread for such work; see
     /// [`Context::blocking`].
     pub fn handle_blocking<J: Job, F: BlockingHandler<J>>(self, handler: F) -> Self {
         let handler = Arc::new(handler);
@@ -272,11 +273,10 @@ impl Router {
 
     /// Wraps every handler added so far in a tower layer: limits, timing, tracing.
     ///
-    /// Around a [batch handler](crate::batch), a layer wraps each item by itself: its wait for the batch, and the batch's run. One
-    /// that holds jobs back keeps them from joining.
+    /// Around a [batch handler](crate::batch), a layer wraps each item by itself: its wait for the batch, and the batch's run. A layer
+    /// that holds jobs back keeps them out of the batch.
     ///
-    /// A layer that fails a request by an error of its own (a limit, say) fails the attempt with it: as with `?`, any error means
-    /// *retry*.
+    /// An error of the layer (a limit, say) fails the attempt: as with `?`, any error means *retry*.
     #[allow(clippy::needless_pass_by_value, reason = "layers are values, as everywhere in tower")]
     pub fn layer<L>(mut self, layer: L) -> Self
     where
@@ -292,14 +292,14 @@ impl Router {
         self
     }
 
-    /// The job types that have a handler, in order.
+    /// Returns the job types that have a handler, in order.
     pub fn types(&self) -> impl Iterator<Item = &str> {
         let mut types: Vec<&str> = self.routes.keys().map(|name| &**name).collect();
         types.sort_unstable();
         types.into_iter()
     }
 
-    /// The job types that have a handler, with what their code sets, in the order of their names.
+    /// Returns the job types that have a handler, with the values that their code sets, in the order of their names.
     pub fn job_types(&self) -> impl Iterator<Item = &JobType> {
         let mut types: Vec<&JobType> = self.routes.values().map(|route| &route.job_type).collect();
         types.sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -314,7 +314,7 @@ impl Router {
         self.routes.get(job_type)
     }
 
-    /// Why there is no handler for a type, in the words of whoever has to fix it.
+    /// Returns the reason why a type has no handler, with what to do about it.
     pub(crate) fn missing(&self, job_type: &str) -> String {
         let known: Vec<&str> = self.types().collect();
         format!("no handler for type {job_type:?}; there are handlers for {}", known.join(", "))
@@ -330,7 +330,7 @@ where
     service.call(invocation).await.map_err(Into::into)
 }
 
-/// The type of a message that is not decoded: what its attribute says.
+/// Returns the type of a message that is not decoded, from its attribute.
 pub(crate) fn passthrough_type(message: &Message, route: &Route) -> Arc<str> {
     message.attribute(TYPE_ATTRIBUTE).map_or_else(|| Arc::clone(&route.job_type.name), Arc::from)
 }

@@ -53,7 +53,7 @@ impl fmt::Display for NextError {
 
 impl std::error::Error for NextError {}
 
-/// What a host lends to the handlers it runs.
+/// The services that a host provides to the handlers it runs.
 ///
 /// All but the blocking work may be left out: then no events are observed, and jobs run without a claim.
 pub trait RunEnvironment: Send + Sync + 'static {

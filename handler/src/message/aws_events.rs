@@ -74,7 +74,7 @@ pub(crate) fn sns(kind: &str, body: &str) -> Result<Notification, InvalidPayload
     })
 }
 
-/// What is kept of an EventBridge event's frame. See
+/// The fields of an EventBridge event that are kept. See
 /// [Event structure](https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html).
 pub(crate) struct EventFrame {
     pub(crate) id: Option<String>,

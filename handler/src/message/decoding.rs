@@ -68,7 +68,7 @@ struct Keys<'a> {
 }
 
 impl Keys<'_> {
-    /// Whether it is the message that S3 sends once when a notification is set up. See
+    /// Returns true if this is the message that S3 sends once when a notification is set up. See
     /// [the test event](https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html).
     fn is_s3_test(&self) -> bool {
         let is = |value: Option<&RawValue>, text: &str| value.is_some_and(|value| value.get() == text);
@@ -92,7 +92,7 @@ impl Intake {
     /// Decodes a message by these rules.
     ///
     /// # Errors
-    /// Why the message is no job.
+    /// The reason why the message is not a job.
     pub fn decode(&self, message: &Message) -> Result<Envelope, InvalidPayload> {
         decode(self, message, self.default_type.as_deref())
     }

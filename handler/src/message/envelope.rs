@@ -43,11 +43,11 @@ pub struct Envelope {
     pub created_at: Option<String>,
     /// The attributes of an SNS notification, and the extensions of a `CloudEvent`.
     pub attributes: BTreeMap<String, Attribute>,
-    /// Whether the event comes from an archive's replay (SNS, EventBridge).
+    /// True if the event comes from an archive's replay (SNS, EventBridge).
     pub is_replay: bool,
-    /// Whether it is S3's test event, which names no work.
+    /// True if it is S3's test event, which contains no work.
     pub(crate) is_s3_test: bool,
-    /// Whether the producer named the job, by `jobId` or a `CloudEvent`'s `id`; AWS's own ids are not the producer's.
+    /// True if the producer named the job, by `jobId` or a `CloudEvent`'s `id`; AWS's own ids are not the producer's.
     pub(crate) is_named: bool,
     /// The payload, as JSON text.
     pub payload: Box<RawValue>,

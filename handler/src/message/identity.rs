@@ -117,7 +117,7 @@ impl Identity {
         &self.job_type
     }
 
-    /// Where the event originated: `source` of a `CloudEvent` or an EventBridge event, the ARN of an SNS topic, the bucket of
+    /// The origin of the event: `source` of a `CloudEvent` or an EventBridge event, the ARN of an SNS topic, the bucket of
     /// an S3 event.
     pub fn source(&self) -> Option<&Arc<str>> {
         self.source.as_ref()

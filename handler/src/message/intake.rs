@@ -30,7 +30,7 @@ pub struct Intake {
     pub require: RequiredFields,
     /// The fields that messages of single job types must have instead, by type.
     pub require_by_type: HashMap<String, RequiredFields>,
-    /// Whether claims that were kept by version 0.1 are looked up.
+    /// True if claims of version 0.1 are looked up too.
     pub legacy_keys: bool,
 }
 

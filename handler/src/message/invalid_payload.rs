@@ -1,6 +1,6 @@
 //! The error of a message that is no job.
 
-/// Why a body is not a job, in words for those who fix the producer.
+/// The reason why a body is not a job, worded for the owner of the producer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidPayload(pub(crate) String);
 

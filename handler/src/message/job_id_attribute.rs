@@ -28,7 +28,7 @@ pub const MAX_JOB_ID_BYTES: usize = 1024;
 pub struct JobIdAttribute<'a> {
     /// The id of the message that the job first came in.
     pub id: &'a str,
-    /// Whether the body differs from that message's.
+    /// True if the body differs from that message's.
     pub is_changed: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What SQS takes as a message.
+//! The limits of SQS for messages.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
 /// [Message attributes](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
 pub const MAX_ATTRIBUTES: usize = 10;
 
-/// Whether a character may stand in a body or an attribute: those of XML 1.0. See
+/// Returns true if a body or an attribute may contain the character: those of XML 1.0. See
 /// [SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
 pub fn is_allowed(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)

@@ -1,4 +1,4 @@
-//! Whether two payloads are the same, however they were written.
+//! A hash that is equal for payloads with the same values, regardless of how they were written.
 //!
 //! A producer that sends a job twice may order its keys differently; what a payload passes on its way may write it anew
 //! (escapes, blanks, `1.0` for `1`). So values are hashed, not texts: the entries of an object in any order.
@@ -21,7 +21,7 @@ pub fn payload_hash(job_type: &str, payload: &str) -> u128 {
     pair(Kind::Whole, leaf(Kind::Text, job_type.as_bytes()), value)
 }
 
-/// What is hashed is told apart by its kind, so that `"1"` is not `1`. The numbers are part of the hash: never change one.
+/// The kind of a value is hashed with it, so that `"1"` differs from `1`. The numbers are part of the hash: never change one.
 #[derive(Clone, Copy)]
 enum Kind {
     Whole = 0,

@@ -1,4 +1,4 @@
-//! What SQS stores, as a host received it.
+//! A message as a host received it from SQS.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub struct Message {
     pub receipt: String,
     /// The body, at most 1 MiB.
     pub body: String,
-    /// How often the message has been received, this time included. Counts receives, not failures.
+    /// The number of receives of this message, including this one. Counts receives, not failures.
     pub receive_count: u32,
     /// When the producer sent it, since the Unix epoch.
     pub sent_at: Option<Duration>,

@@ -1,4 +1,4 @@
-//! What a tester's runs share: the router, the settings, and the memory from run to run.
+//! The state that a tester's runs share: the router, the settings, and the memory from run to run.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ pub(super) struct Bench {
     memory: Arc<Mutex<Memory>>,
 }
 
-/// What a worker, its queue and its store remember.
+/// The memory of a worker, its queue and its store.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     pub(super) claims: TestClaims,

@@ -120,7 +120,7 @@ pub(super) async fn run_one(bench: Bench, delivery: Received) -> TestRun {
     }
 }
 
-/// How far the stop of a run is.
+/// The state of a stop of a run.
 enum Stopping {
     No,
     /// The handler has been polled since it was asked to stop.

@@ -33,7 +33,7 @@ pub(super) struct TestHost {
     pub(super) recorded: Mutex<Recorded>,
 }
 
-/// What a run has reported so far.
+/// The reports of a run so far.
 #[derive(Debug, Default)]
 pub(super) struct Recorded {
     pub(super) started: bool,
