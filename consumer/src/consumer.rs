@@ -484,7 +484,7 @@ impl Consumer {
     }
 }
 
-/// What has been started.
+/// The parts that have been started.
 struct Started {
     claim_store: ClaimStoreClient,
     /// The outbox of the store, if the consumer relays it.

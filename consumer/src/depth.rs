@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 /// Figures younger than this are not asked for again, however many scrapers there are.
 const FRESH: Duration = Duration::from_secs(15);
 
-/// How long a scrape waits for SQS or the outbox: the other metrics matter most while it does not answer.
+/// The time that a scrape waits for SQS or the outbox. Short, because the other metrics matter most while these do not respond.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The attributes that hold the numbers.

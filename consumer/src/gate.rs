@@ -15,7 +15,7 @@ use tracing::warn;
 use crate::depth::Depths;
 use crate::metrics::Metrics;
 
-/// How old a depth may be if SQS does not report a newer one. Then the gate opens: producers learn from SQS itself if it is down.
+/// The maximum age of a depth if SQS does not report a newer one. Then the gate opens: producers see for themselves if SQS is down.
 const STALE: Duration = Duration::from_secs(60);
 
 /// The gates of all queues of a process.

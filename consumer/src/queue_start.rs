@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use crate::start_error::StartError;
 
-/// How long a start waits out transient errors: a machine's network and DNS, its role's credentials, an endpoint that starts beside
+/// The time for which a start retries transient errors: a machine's network and DNS, its role's credentials, an endpoint that starts beside
 /// the worker.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -17,7 +17,7 @@ const START_PATIENCE: Duration = Duration::from_secs(60);
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// How often a missing queue is asked for while the worker consumes others.
+/// The interval at which the worker looks for a missing queue while it consumes others.
 pub(crate) const MISSING_QUEUE_CHECK: Duration = Duration::from_secs(10);
 
 /// Asks for a queue's facts, again after transient errors for [`START_PATIENCE`].

@@ -1,4 +1,4 @@
-//! What a process shows of the outbox that it relays: its endpoint, and metrics for CloudWatch.
+//! The endpoint and the CloudWatch metrics of a process that relays an outbox.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What is checked of a queue at the start, and is an error or a warning.
+//! Checks of a queue at the start. A failed check is an error or a warning.
 
 use std::time::Duration;
 

@@ -33,7 +33,7 @@ pub(crate) use headers::read_headers;
 use job_endpoint::JobEndpoint;
 use target::Target;
 
-/// How long after a closed connection a dead application may still accept another: its sockets are closed one by one.
+/// The time for which a dead application may still accept connections after it closed one: its sockets are closed one by one.
 const DIES_WITHIN: Duration = Duration::from_millis(100);
 
 /// Options of forward mode.

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 /// The jobs of a type that have to start while a message of its queue lives, or a backlog of any size expires.
 const FEW_JOBS: u64 = 1000;
 
-/// What limits make of the worker that has them.
+/// Diagnoses the limits of a worker.
 ///
 /// | id | told where |
 /// |---|---|
@@ -47,7 +47,7 @@ pub fn diagnose_limits(settings: &Settings) -> Vec<Diagnostic> {
     found
 }
 
-/// What the rates of job types make of a queue: R09.
+/// Diagnoses the rates of job types for a queue: R09.
 pub fn diagnose_rates(limits: &LimitRules, facts: &QueueFacts) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (name, rules) in by_name(limits) {

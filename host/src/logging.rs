@@ -72,7 +72,7 @@ fn capped(filter: &str) -> Targets {
     Targets::new().with_default(LevelFilter::TRACE).with_targets(capped).with_targets(named)
 }
 
-/// What says levels and targets only, as nearly all filters do. A filter that may look at spans takes a lock whenever one is
+/// Returns a filter of levels and targets only, which nearly all are. A filter that may look at spans takes a lock whenever one is
 /// made, entered, left or closed: several times an attempt, on every thread the same one.
 fn by_target(filter: &str) -> Option<Targets> {
     // What the two read differently, or one of them only, is for the other.

@@ -26,7 +26,7 @@ pub use compression::{compress, decompress};
 pub use settings::{AllowedBuckets, PayloadPlace, PayloadSettings};
 pub(crate) use settings::{allowed_buckets, byte_size};
 
-/// How long one request for an object may take. It is sent four times at most, while the message's lease is renewed.
+/// The time limit of one request for an object. It is sent four times at most, while the message's lease is renewed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The number of objects that a process reads and decodes at once. Each takes up to three times `max_payload_size`, as base64, as compressed

@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::start_error::StartError;
 
-/// How often each is asked at the start, and the wait between: long enough for a container's network to come up, short enough for a
+/// The number of requests to each at the start, and the wait between: long enough for a container's network to come up, short enough for a
 /// wrong setting to show.
 const START_TRIES: u32 = 3;
 const START_WAIT: Duration = Duration::from_secs(1);

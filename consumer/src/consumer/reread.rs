@@ -47,7 +47,7 @@ async fn follow(mut hangups: Signal, read: Reread, reload: Reload) {
     }
 }
 
-/// What new settings are compared with, and what they change.
+/// The values that new settings are compared with, and the parts that they change.
 pub(super) struct Reload {
     /// The settings of the start.
     pub(super) settings: Settings,

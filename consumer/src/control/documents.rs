@@ -3,5 +3,5 @@
 /// The kind of the documents: one for each target, and one for all orders about jobs.
 pub(super) const KIND: &str = "control";
 
-/// How often a change is tried, if others change the document at once.
+/// The number of tries of a change, if others change the document at the same time.
 pub(super) const TRIES: u32 = 5;

@@ -20,7 +20,7 @@ use super::worker::{Control, now_ms};
 /// The time within which workers follow an order in the store.
 pub const FOLLOWED_WITHIN: Duration = Duration::from_secs(5);
 
-/// How often a worker reads all orders, in one request.
+/// The interval at which a worker reads all orders, in one request.
 const READ_EVERY: Duration = Duration::from_millis(2_500);
 
 /// The longest time for which an answer is waited for: with [`READ_EVERY`] within [`FOLLOWED_WITHIN`].

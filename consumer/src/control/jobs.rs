@@ -31,7 +31,7 @@ const MAX_ID: usize = 1024;
 /// The most messages of one job.
 const MAX_MESSAGES: usize = 10;
 
-/// What is asked for a job.
+/// An action on a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobVerb {
@@ -50,7 +50,7 @@ pub struct JobRequest {
     /// The ids of the messages that it came in, as far as they are known.
     #[serde(default)]
     pub message_ids: Vec<String>,
-    /// What is asked for.
+    /// The requested action.
     pub action: JobVerb,
     /// Who asks for it.
     pub by: String,
@@ -65,14 +65,14 @@ pub struct JobRequest {
 pub struct JobReply {
     /// The worker's name.
     pub worker: String,
-    /// What has become of the order.
+    /// The result of the order.
     pub result: JobResultKind,
     /// The reason why it has failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// What has become of an order about a job.
+/// The result of an order about a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum JobResultKind {

@@ -22,7 +22,7 @@ pub const MAX_LASTING: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// The most bytes of the name of a queue or a type.
 const MAX_NAME: usize = 240;
 
-/// What an order is about.
+/// The target of an order.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// A queue, by its name.
@@ -74,7 +74,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// What an operator asks for.
+/// An action that an operator requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// Nothing of it is received, or started.
@@ -85,7 +85,7 @@ pub enum Action {
     Concurrency(NonZeroUsize),
     /// Jobs start so often.
     Rate(RateOrder),
-    /// What the settings say holds again.
+    /// Restore the values of the settings.
     Reset,
 }
 
@@ -114,9 +114,9 @@ impl Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "OrderJson", into = "OrderJson")]
 pub struct Order {
-    /// What it is about.
+    /// The target.
     pub target: Target,
-    /// What is asked for.
+    /// The requested action.
     pub action: Action,
     /// Who gives it.
     pub by: String,

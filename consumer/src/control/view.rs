@@ -1,4 +1,4 @@
-//! What a worker shows of the orders that it follows: the answer of `/control`.
+//! The orders that a worker follows, as `/control` returns them.
 
 use serde::{Deserialize, Serialize};
 

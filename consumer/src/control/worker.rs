@@ -53,7 +53,7 @@ struct Queue {
 
 #[derive(Default)]
 struct State {
-    /// What the settings say, by queue.
+    /// The concurrency of the settings, by queue.
     concurrency: BTreeMap<String, NonZeroUsize>,
     here: ByTarget,
     everywhere: ByTarget,
@@ -266,7 +266,7 @@ impl Control {
         self.0.changed.notified()
     }
 
-    /// What is shown of all orders, or of those for one target.
+    /// Returns all orders, or those for one target.
     pub(crate) fn view(&self, only: Option<&Target>) -> ControlView {
         let state = self.state();
         let is_shown = |target: &Target| only.is_none_or(|only| only == target);

@@ -27,7 +27,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::job_list::{ListQuery, find};
 use crate::job_view::{JobFilter, JobView};
 
-/// How often a watcher's job is looked at. Workers write progress once a second, so that half of it shows every step soon;
+/// The interval at which a watcher's job is read. Workers write progress once a second, so that half of it shows every step soon;
 /// with [`MAX_WATCHERS`] it is at most 200 small reads a second.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -128,7 +128,7 @@ impl Jobs {
 struct Watcher {
     store: Arc<dyn Store>,
     job_id: String,
-    /// What is to be sent next, or was sent last.
+    /// The view that is sent next, or was sent last.
     job: JobView,
     filter: JobFilter,
     looks: Interval,

@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::job_view::examples::attempt;
 
-/// What should happen at once, on a machine that does much else.
+/// The time for things that happen at once on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn memory() -> Arc<MemoryStore> {

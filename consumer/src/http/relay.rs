@@ -1,4 +1,4 @@
-//! Whether a relay should be counted on.
+//! The readiness of a relay.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use drumline_store::outbox::Outbox;
 use tokio::time::timeout;
 
-/// How long a probe waits for the outbox.
+/// The time that a probe waits for the outbox.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A relay is ready while its outbox answers and it does not drain. SQS does not count: what it does not take waits in the outbox, and

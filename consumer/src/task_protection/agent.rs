@@ -19,7 +19,7 @@ use super::protector::{EXPIRES_IN_MINUTES, ProtectError, Protector};
 /// The variable in which ECS passes the agent's address to a container.
 const AGENT_URI: &str = "ECS_AGENT_URI";
 
-/// How long an answer may take. The agent asks ECS itself before it answers.
+/// The time limit of a response. The agent calls ECS before it responds.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Answers are a few hundred bytes.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How long a task is protected by one request, in minutes: what a task that hangs can hold up a scale-in. ECS takes 1 to
+/// The minutes for which one request protects a task. A task that hangs can delay a scale-in for so long. ECS takes 1 to
 /// 2,880.
 pub(super) const EXPIRES_IN_MINUTES: u64 = 20;
 

@@ -25,13 +25,13 @@ use crate::sqs::SqsError;
 /// SQS's name in the SDK's settings.
 const SERVICE: &str = "SQS";
 
-/// How long connecting may take.
+/// The time limit of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The variables that name a region.
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
-/// How long the name of the credentials' provider is waited for: a profile's process or a role may take some seconds.
+/// The time to wait for the name of the credentials' provider: a profile's process or a role may take some seconds.
 const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The same for an error message.

@@ -1,4 +1,4 @@
-//! What a consumer has to know of its queue before it starts.
+//! The facts about its queue that a consumer needs before it starts.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const DEFAULT_VISIBILITY_SECS: u64 = 30;
 /// The same for the retention period: four days.
 const DEFAULT_RETENTION_SECS: u64 = 345_600;
 
-/// What SQS says of a queue.
+/// The facts that SQS reports about a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueFacts {
     /// The queue's ARN; `None` from an emulator that does not tell it.
@@ -113,7 +113,7 @@ pub async fn url_by_arn(client: &Client, arn: &str) -> Result<String, SqsError> 
     Ok(reply.queue_url.unwrap_or_default())
 }
 
-/// Whether a queue of this name or URL is FIFO. The suffix alone decides; SQS reserves it. See
+/// Returns true if a queue of this name or URL is FIFO. The suffix alone decides; SQS reserves it. See
 /// [FIFO queue naming](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-message-identifiers.html).
 #[allow(
     clippy::case_sensitive_file_extension_comparisons,

@@ -13,7 +13,7 @@ use super::credentials;
 use crate::sqs::SqsError;
 use drumline_aws::with_causes;
 
-/// What an error of `action` is.
+/// Classifies an SDK error of `action`.
 pub fn explain<E>(action: &str, error: &SdkError<E, HttpResponse>) -> SqsError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -57,7 +57,7 @@ fn retry_after<E>(error: &SdkError<E, HttpResponse>) -> Option<Duration> {
     value.trim().parse().ok().map(Duration::from_millis)
 }
 
-/// What an error of the lean client is.
+/// Classifies an error of the lean client.
 pub(super) fn explain_lean(action: &str, error: &RequestError) -> SqsError {
     let (kind, retry_after) = match &error.kind {
         ErrorKind::Service { code, message, status, retry_after } => {
@@ -149,7 +149,7 @@ fn by_signature(message: &str) -> SqsErrorKind {
     }
 }
 
-/// How SQS says that a message is visible again, deleted, or received by somebody else, where it has no code for it.
+/// The text with which SQS reports that a message is visible again, deleted, or received by another consumer, if it sends no code.
 const NOT_OURS: &str = "Message does not exist or is not available for visibility timeout change";
 
 /// Returns true if an error of SQS says that a receipt handle is no longer valid.

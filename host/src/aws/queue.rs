@@ -16,7 +16,7 @@ use super::errors::explain;
 use super::translate;
 use crate::sqs::{BoxFuture, Queue, SqsError};
 
-/// What the ledger and the handlers need of a message; every further attribute would be sent and parsed for nothing.
+/// The attributes that the ledger and the handlers need. Others would be sent and parsed without use.
 const SYSTEM_ATTRIBUTES: [&str; 8] = [
     "ApproximateReceiveCount",
     "SentTimestamp",
@@ -39,7 +39,7 @@ pub struct AwsQueue {
     wait_time: Duration,
     visibility: Duration,
     system_attributes: &'static [&'static str],
-    /// Where copies of permanent failures go, once it was needed.
+    /// The URL of the DLQ for copies of permanent failures, once it was needed.
     dead_letter_url: Arc<OnceCell<String>>,
     observer: Arc<dyn Observer>,
 }
@@ -83,7 +83,7 @@ impl AwsQueue {
     /// The URL of the queue's DLQ: asked for once, when a copy is to be sent there, or before.
     ///
     /// # Errors
-    /// Where the queue has none, or it may not be asked for.
+    /// If the queue has no DLQ, or if the permission to look it up is missing.
     pub async fn dead_letter_url(&self) -> Result<&str, SqsError> {
         let find = async || {
             let Some(redrive) = self.describe().await?.redrive else {

@@ -1,4 +1,4 @@
-//! How settings name a queue: by its URL, its ARN, or its name.
+//! The names of queues in settings: URL, ARN, or name.
 
 use url::Url;
 

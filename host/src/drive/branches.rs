@@ -1,4 +1,4 @@
-//! What the loop waits for, each cancel-safe.
+//! The futures that the loop waits for. Each is cancel-safe.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ pub(super) async fn answer(lease: &mut Option<BoxFuture<Option<Duration>>>) -> O
     }
 }
 
-/// Whether the store answers, once that has changed.
+/// Waits for a change, and returns true if the store responds.
 pub(super) async fn change(store: &mut Option<watch::Receiver<bool>>) -> bool {
     let Some(answers) = store else { return std::future::pending().await };
     match answers.changed().await {

@@ -1,4 +1,4 @@
-//! What a loop is told.
+//! The inputs of a loop.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::job_order::JobRequest;
 use crate::sqs::SqsError;
 
-/// What happened outside.
+/// An event outside the loop.
 pub(crate) enum Input {
     Received(ReceiveId, Instant, Result<Vec<Message>, SqsError>),
     Ended(DeliveryId, RunReport),

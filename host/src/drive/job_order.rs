@@ -9,11 +9,11 @@ pub struct JobOrder {
     pub job_id: String,
     /// The ids of the messages that it came in.
     pub message_ids: Vec<String>,
-    /// What is asked for.
+    /// The requested action.
     pub action: JobAction,
 }
 
-/// What is asked for a job.
+/// An action on a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobAction {
     /// If it waits hidden for its next attempt, it becomes visible now.
@@ -25,7 +25,7 @@ pub enum JobAction {
     },
 }
 
-/// What has become of an order about a job.
+/// The result of an order about a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobAnswer {
     /// It is not known here. A cancelled one does not run here if it is received later.

@@ -1,4 +1,4 @@
-//! What a loop is made of, and how long its drain takes.
+//! The parts of a loop, and the time limits of its drain.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::payload::Payloads;
 use crate::sqs::Queue;
 use crate::status::QueueStatus;
 
-/// What a loop works with.
+/// The parts that a loop works with.
 pub struct DriverConfig {
     /// The queue's name, for logs and metrics.
     pub name: Arc<str>,
     /// The rules by which its messages become jobs.
     pub intake: Arc<Intake>,
-    /// What it decides by.
+    /// Makes the decisions.
     pub ledger: Ledger,
     /// The queue itself.
     pub queue: Arc<dyn Queue>,
@@ -29,7 +29,7 @@ pub struct DriverConfig {
     pub router: Arc<Router>,
     /// The observer of the loop and its runs: metrics, logs. The driver adds the writer of histories if there is a claim store.
     pub observer: Arc<dyn Observer>,
-    /// What is kept of the queue from one loop to the next.
+    /// The state of the queue that outlives a loop.
     pub status: Arc<QueueStatus>,
     /// Where claims and histories are kept; without, jobs run without claims. The ledger's policy says the same.
     pub claim_store: Option<ClaimStoreClient>,
@@ -39,14 +39,14 @@ pub struct DriverConfig {
     pub next_jobs: Option<NextJobRoute>,
     /// The limits of the process's jobs; without, nothing is limited.
     pub limits: Option<Limits>,
-    /// Where handlers run. Apart from this loop, so that a handler that blocks its thread delays no renewal.
+    /// The runtime of the handlers. Separate from this loop, so that a handler that blocks its thread delays no renewal.
     pub handlers: Handle,
 }
 
-/// How long a drain takes.
+/// The time limits of a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grace {
-    /// How long running handlers may go on.
+    /// The time for which running handlers may continue.
     pub finish: Duration,
     /// When everything is over, from the drain's beginning; no longer than that and [`SETTLE_TIME`].
     pub end: Duration,

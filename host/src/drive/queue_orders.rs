@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-/// What holds for one queue while the process runs.
+/// The orders for one queue while the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueOrders {
     /// The queue is not received from. What is in hand runs to its end.

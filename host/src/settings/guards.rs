@@ -6,7 +6,7 @@ use super::reader::Reader;
 pub const GUARD_KINDS: [&str; 6] =
     ["secret", "secret_name", "jwt", "card_number", "personal_data", "long_text"];
 
-/// What happens on a finding.
+/// The reaction to a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GuardMode {
@@ -18,13 +18,13 @@ pub enum GuardMode {
     Off,
 }
 
-/// How payloads are guarded.
+/// The settings of the payload guards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardSettings {
-    /// What happens on findings. Secrets are refused in all modes, and personal data and long texts are no more than warnings unless
+    /// The reaction to findings. Secrets are refused in all modes, and personal data and long texts are no more than warnings unless
     /// [`by_kind`](Self::by_kind) has them.
     pub mode: GuardMode,
-    /// What happens on findings of single kinds, by names of [`GUARD_KINDS`].
+    /// The reaction to findings of single kinds, by names of [`GUARD_KINDS`].
     pub by_kind: Vec<(&'static str, GuardMode)>,
     /// The fields that may have what the guards find.
     pub allow: Vec<GuardAllowance>,
@@ -56,7 +56,7 @@ impl Reader<'_> {
     }
 }
 
-/// What happens on all findings, and on those of single kinds.
+/// The reaction to all findings, and to those of single kinds.
 type Modes = (GuardMode, Vec<(&'static str, GuardMode)>);
 
 /// Reads `warn`, `deny` or `off`, then any number of `KIND=MODE`.

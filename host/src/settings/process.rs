@@ -30,7 +30,7 @@ use crate::shown::Shown;
 /// The URL of no queue: stands for all queues that the settings do not list.
 const NO_QUEUE: &str = "http://localhost/none";
 
-/// What a process is set to.
+/// The settings of a process.
 ///
 /// ```
 /// use drumline_runtime::Settings;
@@ -46,25 +46,25 @@ pub struct Settings {
     pub queues: Vec<QueueSettings>,
     /// The slots that the queues share; `None` if each has its own.
     pub shared_slots: Option<NonZeroUsize>,
-    /// What holds for queues that are not among them.
+    /// The settings of queues that are not among them.
     pub(super) other_queues: QueueSettings,
     /// The queues that jobs of single types are sent to. A producer sends all others to the only one of `queues`.
     pub queue_by_type: HashMap<String, Url>,
     /// The jobs that are added at set times.
     pub schedules: Vec<ScheduleSettings>,
-    /// What limits the jobs of this process.
+    /// The limits on the jobs of this process.
     pub limits: LimitRules,
     /// The name of their timetable.
     pub timetable: String,
-    /// How payloads are guarded before they are sent.
+    /// The guards of payloads before they are sent.
     pub guards: GuardSettings,
-    /// How long running handlers may go on after a SIGTERM.
+    /// The time for which running handlers may continue after a SIGTERM.
     pub shutdown_grace: Duration,
-    /// How long before a Lambda function's timeout its response is out.
+    /// The time before a Lambda function's timeout by which its response is sent.
     pub deadline_margin: Duration,
-    /// What a failed FIFO message takes back with it in a Lambda batch.
+    /// The messages of a Lambda batch that a failed FIFO message returns with it.
     pub fifo_stop: FifoStop,
-    /// What a Lambda batch is in which every message failed.
+    /// The response to a Lambda batch in which every message failed.
     pub all_failed: AllFailed,
     /// The client that makes the requests of the hot path.
     pub sqs_client: SqsClientChoice,

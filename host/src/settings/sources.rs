@@ -1,4 +1,4 @@
-//! Where a setting's text comes from: flags over environment over file over default.
+//! The source of a setting's text: flags over environment over file over default.
 
 use std::collections::BTreeMap;
 

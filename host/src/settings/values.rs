@@ -13,7 +13,7 @@ use url::Url;
 use crate::aws::SqsClientChoice;
 use crate::claims::StoreOutage;
 
-/// Where permanent failures go.
+/// The destination of permanent failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PermanentFailures {
@@ -23,7 +23,7 @@ pub enum PermanentFailures {
     DeadLetter,
 }
 
-/// What a failed FIFO message takes back with it in a Lambda batch.
+/// The messages of a Lambda batch that a failed FIFO message returns with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FifoStop {
@@ -33,7 +33,7 @@ pub enum FifoStop {
     Batch,
 }
 
-/// What a Lambda batch is in which every message failed.
+/// The response to a Lambda batch in which every message failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AllFailed {
@@ -43,7 +43,7 @@ pub enum AllFailed {
     Error,
 }
 
-/// How logs look.
+/// The format of logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LogFormat {
@@ -109,7 +109,7 @@ pub(super) fn positive_duration(text: &str) -> Parsed<Duration> {
     Ok(duration)
 }
 
-/// How often a depth is asked for, or for how long a breaker looks back or pauses.
+/// The interval at which a depth is read, or the time for which a breaker looks back or pauses.
 pub(super) fn up_to_an_hour(text: &str) -> Parsed<Duration> {
     const LONGEST: Duration = Duration::from_secs(60 * 60);
     let every = duration(text)?;
@@ -242,7 +242,7 @@ pub(super) fn outbox_url(text: &str) -> Parsed<SecretUrl> {
     }
 }
 
-/// How long sent jobs stay in an outbox.
+/// The time for which sent jobs stay in an outbox.
 pub(super) fn outbox_keep(text: &str) -> Parsed<Duration> {
     let keep = duration(text)?;
     if keep <= LONGEST_KEEP {
@@ -252,7 +252,7 @@ pub(super) fn outbox_keep(text: &str) -> Parsed<Duration> {
     }
 }
 
-/// How long a store keeps things. DynamoDB and Redis count in whole seconds.
+/// The time for which a store keeps records. DynamoDB and Redis count in whole seconds.
 pub(super) fn ttl(text: &str) -> Parsed<Duration> {
     let right = "must be a duration from 1m to 365d, such as 7d";
     let ttl = humantime::parse_duration(text).map_err(|_| right.to_owned())?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a probe may take.
+/// The time limit of a probe.
 pub(super) const PROBE_TIME: Duration = Duration::from_secs(5);
 
 /// The wait after `last`, within the first and the longest one.
