@@ -1,4 +1,4 @@
-//! An application behind the forward mode: it answers as the test says, and writes down what it was asked.
+//! An application behind forward mode. It answers as the test defines, and records the requests.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// What the application answers.
+/// An answer of the application.
 #[derive(Debug, Clone)]
 pub struct Answer {
     status: u16,
@@ -25,33 +25,33 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A status with an empty body.
+    /// Returns a status with an empty body.
     pub fn status(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: String::new() }
     }
 
-    /// Done.
+    /// Returns status 200.
     pub fn ok() -> Self {
         Self::status(200)
     }
 
-    /// The same with a body.
+    /// Sets the body.
     pub fn body(mut self, body: &str) -> Self {
         body.clone_into(&mut self.body);
         self
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self
     }
 }
 
-/// How a request ended.
+/// The end of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// With this answer's status.
+    /// The application answered with this status.
     Answered(u16),
     /// The worker closed the connection before there was an answer.
     Dropped,
@@ -64,15 +64,15 @@ pub struct Call {
     pub line: String,
     /// The message's id.
     pub message_id: String,
-    /// How often the message has been received.
+    /// The number of receives of the message.
     pub receive_count: u32,
     /// The message's body.
     pub body: String,
     /// All headers.
     pub headers: HeaderMap,
-    /// When it came in.
+    /// The time at which it arrived.
     pub begun: Instant,
-    /// How and when it ended, once it has.
+    /// Its end, with the time, after it has ended.
     pub ended: Option<(Instant, Ended)>,
 }
 
@@ -90,7 +90,7 @@ impl Call {
         }
     }
 
-    /// A header's text.
+    /// Returns the text of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -105,7 +105,7 @@ impl Record {
     }
 }
 
-/// Notes a request as dropped unless it was answered before: HTTP servers drop the work for a closed connection.
+/// Records a request as dropped unless it was answered before: HTTP servers drop the work for a closed connection.
 struct Open {
     record: Arc<Record>,
     index: usize,
@@ -117,7 +117,7 @@ impl Drop for Open {
     }
 }
 
-/// The application; it ends when dropped.
+/// The application. It ends when dropped.
 pub struct App {
     addr: SocketAddr,
     record: Arc<Record>,
@@ -151,38 +151,38 @@ impl App {
         Self { addr, record, server }
     }
 
-    /// An application that has done everything at once.
+    /// Starts an application that answers every request with 200.
     pub async fn always_ok() -> Self {
         Self::start(|_| async { Answer::ok() }).await
     }
 
-    /// Ends it as a process does: its connections are closed, and its port is free.
+    /// Ends it like a process: closes its connections and frees its port.
     pub async fn shut_down(mut self) {
         self.server.abort();
         drop((&mut self.server).await);
     }
 
-    /// Where to forward to.
+    /// Returns the URL for forward mode.
     pub fn url(&self) -> String {
         format!("{}/jobs", self.root())
     }
 
-    /// Its address as a URL.
+    /// Returns its address as a URL.
     pub fn root(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// All requests so far, in the order in which they came.
+    /// Returns all requests so far, in the order of their arrival.
     pub fn calls(&self) -> Vec<Call> {
         self.record.0.lock().unwrap().clone()
     }
 
-    /// How many requests there were so far.
+    /// Returns the number of requests so far.
     pub fn count(&self) -> usize {
         self.record.0.lock().unwrap().len()
     }
 
-    /// The ids of the messages of all requests, in order.
+    /// Returns the IDs of the messages of all requests, in order.
     pub fn ids(&self) -> Vec<String> {
         self.calls().into_iter().map(|call| call.message_id).collect()
     }
@@ -202,7 +202,7 @@ where
             let (record, answer) = (Arc::clone(&record), Arc::clone(&answer));
             async move { Ok::<_, Infallible>(respond(request, record, &*answer).await) }
         });
-        // A worker that goes away is what some tests are about, so a broken connection is no error here.
+        // Some tests end the worker on purpose, so a broken connection is not an error here.
         connections.spawn(async move {
             drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });

@@ -1,4 +1,4 @@
-//! AWS's APIs on `LocalStack` in plain requests: SDKs for them take minutes to compile, and the tests ask little.
+//! AWS's APIs on `LocalStack` through plain requests: SDKs for them take minutes to compile, and the tests use little of them.
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -9,14 +9,14 @@ use url::form_urlencoded::Serializer;
 use crate::http::exchange;
 use crate::queues::{REGION, localstack};
 
-/// `LocalStack` does not look at signatures, only at the service and the region that they name.
+/// `LocalStack` does not check signatures. It reads only the service and the region from them.
 pub(crate) fn authorization(service: &str) -> String {
     let scope = format!("20260101/{REGION}/{service}/aws4_request");
     format!("AWS4-HMAC-SHA256 Credential=test/{scope}, SignedHeaders=host, Signature=none")
 }
 
-/// What an action of a service with the query protocol answers: parameters as a form, the answer as JSON. An error is what
-/// the service says.
+/// Calls an action of a service with the query protocol: parameters as a form, the response as JSON. The error is the service's
+/// text.
 pub(crate) async fn query(
     service: &str,
     version: &str,
@@ -40,7 +40,7 @@ pub(crate) async fn query(
     Ok(answer[format!("{action}Response")][format!("{action}Result")].clone())
 }
 
-/// The answer of a service with the JSON protocol. `target` names the action.
+/// Calls an action of a service with the JSON protocol. `target` names the action.
 pub(crate) async fn call(service: &str, target: &str, parameters: &Value) -> Value {
     let request = Request::post(localstack())
         .header("content-type", "application/x-amz-json-1.1")
@@ -53,14 +53,14 @@ pub(crate) async fn call(service: &str, target: &str, parameters: &Value) -> Val
     serde_json::from_str(&text).unwrap_or_default()
 }
 
-/// Puts a file into a bucket of its own, and returns the bucket's name.
+/// Puts a file into a new bucket, and returns the bucket's name.
 pub(crate) async fn put_object(key: &str, content: Vec<u8>) -> String {
     let bucket = create_bucket().await;
     s3(Method::PUT, &format!("{bucket}/{key}"), content).await;
     bucket
 }
 
-/// Makes a bucket with a name of its own, and returns that.
+/// Creates a bucket with a unique name, and returns the name.
 pub async fn create_bucket() -> String {
     let bucket = format!("test-{:x}-{:x}", std::process::id(), fastrand::u32(..));
     let region = format!(
@@ -75,7 +75,7 @@ pub async fn put(bucket: &str, key: &str, content: impl Into<Vec<u8>>) {
     s3(Method::PUT, &format!("{bucket}/{key}"), content.into()).await;
 }
 
-/// Has S3 report each new object of a bucket to a queue, and puts an object with this key into the bucket.
+/// Makes S3 report each new object of a bucket to a queue, and puts an object with this key into the bucket.
 pub async fn report_object(bucket: &str, queue_arn: &str, key: &str) {
     let configuration = format!(
         "<NotificationConfiguration><QueueConfiguration><Queue>{queue_arn}</Queue><Event>s3:ObjectCreated:*</Event>\
@@ -85,12 +85,12 @@ pub async fn report_object(bucket: &str, queue_arn: &str, key: &str) {
     s3(Method::PUT, &format!("{bucket}/{key}"), b"an object".to_vec()).await;
 }
 
-/// A setting of a bucket, such as `lifecycle`, as S3 answers it.
+/// Returns a setting of a bucket, such as `lifecycle`, as S3 responds.
 pub async fn bucket_setting(bucket: &str, name: &str) -> String {
     s3(Method::GET, &format!("{bucket}?{name}"), Vec::new()).await
 }
 
-/// The objects of a bucket that has no more than a thousand: keys and texts.
+/// Returns the objects of a bucket with at most a thousand: keys and texts.
 pub async fn objects(bucket: &str) -> Vec<(String, String)> {
     let listed = s3(Method::GET, &format!("{bucket}?list-type=2"), Vec::new()).await;
     let keys = listed.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
@@ -113,7 +113,7 @@ async fn s3(method: Method, path: &str, content: Vec<u8>) -> String {
     text
 }
 
-/// The members of a list of such an answer: JSON made of XML, where a list of one looks like its member.
+/// Returns the members of a list in such a response: JSON converted from XML, where a list of one looks like its member.
 pub(crate) fn members(list: &Value) -> Vec<Value> {
     match &list["member"] {
         Value::Array(members) => members.clone(),

@@ -1,12 +1,12 @@
-//! Finding the project's own binaries.
+//! Finds the project's own binaries.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// The binary `name` of `package` beside the test's own: `target/PROFILE/deps/TEST` and `target/PROFILE/NAME`. Where
-/// only this crate was built, it is built first.
+/// Returns the path of the binary `name` of `package` beside the test's own: `target/PROFILE/deps/TEST` and
+/// `target/PROFILE/NAME`. If only this crate was built, builds the binary first.
 pub fn binary(package: &str, name: &str) -> PathBuf {
-    // The tests of a suite run side by side and all need the same binary: one of them builds it.
+    // The tests of a suite run concurrently and all need the same binary: one of them builds it.
     static BUILDING: Mutex<()> = Mutex::new(());
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).expect("tests lie in target/PROFILE/deps");

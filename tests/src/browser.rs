@@ -1,4 +1,4 @@
-//! A real browser: Chromium, driven by chromedriver over the `WebDriver` protocol.
+//! A real browser: Chromium, controlled by chromedriver over the `WebDriver` protocol.
 
 use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -14,10 +14,10 @@ use crate::eventually::eventually;
 use crate::http::{get, post};
 use crate::worker::free_address;
 
-/// The time that a browser has to close.
+/// The time limit for closing a browser.
 const CLOSING: Duration = Duration::from_secs(10);
 
-/// A window of a browser with a profile of its own. It closes when this is dropped.
+/// A browser window with a separate profile. It closes when dropped.
 pub struct Browser {
     driver: SocketAddr,
     session: String,
@@ -26,7 +26,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Opens a window. `None` if the browser or its driver is not on this machine; then `test` is reported as skipped.
+    /// Opens a window. `None` if the browser or its driver is not installed; then `test` is reported as skipped.
     pub async fn open(test: &str) -> Option<Self> {
         let (Some(chromium), Some(driver)) = (program("chromium"), program("chromedriver")) else {
             #[allow(clippy::explicit_write, reason = "a report of a skipped test is no debug output")]
@@ -65,12 +65,12 @@ impl Browser {
         Some(Self { driver: addr, session, _process: process, _profile: profile })
     }
 
-    /// Goes to a page, and waits until it is loaded.
+    /// Opens a page, and waits until it is loaded.
     pub async fn go(&self, url: &str) {
         self.command("url", &json!({ "url": url })).await;
     }
 
-    /// Runs a function body in the page; returns its value, or what its promise resolves to.
+    /// Runs a function body in the page. Returns its value, or the resolved value of its promise.
     pub async fn run(&self, script: &str) -> Value {
         self.command("execute/sync", &json!({ "script": script, "args": [] })).await
     }
@@ -79,7 +79,7 @@ impl Browser {
         command(&format!("http://{}/session/{}/{name}", self.driver, self.session), body).await
     }
 
-    /// Ends the session, with which the driver ends its browser.
+    /// Ends the session, which makes the driver end its browser.
     fn close(&self) -> std::io::Result<()> {
         let mut stream = TcpStream::connect(self.driver)?;
         stream.set_read_timeout(Some(CLOSING))?;
@@ -93,13 +93,13 @@ impl Browser {
 impl Drop for Browser {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
-            // The test has its result already, and a test that fails panics: this must not panic once more.
+            // The test already has its result, and a failed test panics: this must not panic again.
             drop(writeln!(std::io::stderr(), "the browser of session {} may be left: {error}", self.session));
         }
     }
 }
 
-/// A POST to the driver; the value of its response.
+/// POSTs to the driver and returns the value of its response.
 async fn command(url: &str, body: &Value) -> Value {
     let (status, answer) = post(url, "application/json", body.to_string()).await;
     assert_eq!(status, 200, "{url}: {answer}");
@@ -107,7 +107,7 @@ async fn command(url: &str, body: &Value) -> Value {
     answer["value"].take()
 }
 
-/// A program in the folders of `PATH`.
+/// Returns the path of a program in the folders of `PATH`.
 fn program(name: &str) -> Option<PathBuf> {
     let path = drumline_store::variable("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())

@@ -1,4 +1,5 @@
-//! An HTTPS proxy that leads nowhere: it notes which host each client asks for, and which the client then expects behind TLS.
+//! An HTTPS proxy that forwards nothing: it records the host that each client requests, and the host that the client then
+//! expects behind TLS.
 
 use std::io::Cursor;
 use std::net::SocketAddr;
@@ -9,10 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// A tunnel that a client asked for.
+/// A tunnel requested by a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tunnel {
-    /// Host and port, by `CONNECT`.
+    /// The host and port of the `CONNECT` request.
     pub target: String,
     /// The server name in the client's first TLS message.
     pub server_name: Option<String>,
@@ -20,7 +21,7 @@ pub struct Tunnel {
     pub authorization: Option<String>,
 }
 
-/// The proxy; it ends when dropped.
+/// The proxy. It ends when dropped.
 pub struct ConnectProxy {
     addr: SocketAddr,
     seen: Arc<Mutex<Vec<Tunnel>>>,
@@ -34,7 +35,7 @@ impl Drop for ConnectProxy {
 }
 
 impl ConnectProxy {
-    /// A proxy on a free port of the loopback interface.
+    /// Starts a proxy on a free port of the loopback interface.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -43,17 +44,17 @@ impl ConnectProxy {
         Self { addr, seen, server }
     }
 
-    /// The address for `HTTPS_PROXY`, without a protocol.
+    /// Returns the address for `HTTPS_PROXY`, without a protocol.
     pub fn address(&self) -> String {
         self.addr.to_string()
     }
 
-    /// The URL for `HTTPS_PROXY`.
+    /// Returns the URL for `HTTPS_PROXY`.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// The tunnels so far.
+    /// Returns the tunnels so far.
     pub fn seen(&self) -> Vec<Tunnel> {
         self.seen.lock().unwrap().clone()
     }
@@ -70,7 +71,7 @@ async fn serve(listener: TcpListener, seen: Arc<Mutex<Vec<Tunnel>>>) {
     }
 }
 
-/// Agrees to a tunnel, and closes it after the client's first message.
+/// Accepts a tunnel, and closes it after the client's first message.
 async fn open(mut stream: TcpStream) -> std::io::Result<Tunnel> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

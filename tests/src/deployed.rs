@@ -23,23 +23,23 @@ use crate::eventually::eventually;
 use crate::http::exchange;
 use crate::queues::{TestQueue, localstack};
 
-/// Where Lambda's API has its functions and its mappings.
+/// The paths of functions and mappings in Lambda's API.
 const FUNCTIONS: &str = "/2015-03-31/functions";
 const MAPPINGS: &str = "/2015-03-31/event-source-mappings";
 
-/// `LocalStack` asks for a role, and gives each the same rights.
+/// `LocalStack` requires a role, and gives the same permissions to each.
 const ROLE: &str = "arn:aws:iam::000000000000:role/function";
 
-/// Whether functions can be deployed here; where not, says that the calling test is left out.
+/// Returns true if functions can be deployed here. Otherwise prints that the calling test is skipped.
 ///
-/// They cannot where `LocalStack` runs in Docker: it would need an engine of its own, and could not reach the servers of
-/// the tests. `cargo xtask test` sets `DRUMLINE_TEST_LAMBDA` where they can.
+/// They cannot if `LocalStack` runs in Docker: it would need its own engine, and could not reach the servers of the tests.
+/// `cargo xtask test` sets `DRUMLINE_TEST_LAMBDA` if they can.
 #[allow(clippy::explicit_write, reason = "`eprintln` is what the test runner keeps back")]
 pub fn can_deploy() -> bool {
     let can = drumline_store::variable("DRUMLINE_TEST_LAMBDA").is_some();
     if !can {
-        // The test runner names threads after their tests. It keeps back what a test prints that succeeds, but not what
-        // goes straight to the stream.
+        // The test runner names threads after their tests. It hides the output of tests that succeed, except for output written
+        // directly to the stream.
         let thread = std::thread::current();
         let test = thread.name().unwrap_or("a test");
         writeln!(std::io::stderr(), "skipped: {test}, as this LocalStack runs no functions").unwrap();
@@ -47,7 +47,7 @@ pub fn can_deploy() -> bool {
     can
 }
 
-/// A function, being prepared.
+/// A function that is being prepared.
 #[derive(Debug, Clone)]
 pub struct Deployment {
     bootstrap: PathBuf,
@@ -56,24 +56,24 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// The project's own function, forwarding to `app`. It retries without chance.
+    /// Returns the project's own function, forwarding to `app`. It retries without jitter.
     pub fn forwarding_to(app: &App) -> Self {
         Self::of(binary("drumline-lambda", "drumline-lambda")).env("DRUMLINE_FORWARD_TO", &app.url())
     }
 
-    /// A function with this binary as its `bootstrap`.
+    /// Returns a function with this binary as its `bootstrap`.
     pub fn of(bootstrap: PathBuf) -> Self {
         let deployment = Self { bootstrap, env: HashMap::new(), timeout_secs: 10 };
         deployment.env("DRUMLINE_RETRY_JITTER", "none").env("RUST_BACKTRACE", "1")
     }
 
-    /// The same with a variable set.
+    /// Sets a variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// The same with another time limit than 10 s.
+    /// Sets the time limit. The default is 10 s.
     pub fn timeout_secs(mut self, secs: i32) -> Self {
         self.timeout_secs = secs;
         self
@@ -102,15 +102,15 @@ impl Deployment {
     }
 }
 
-/// A function on `LocalStack`; it is removed when dropped, with its mappings.
+/// A function on `LocalStack`. It is removed with its mappings when dropped.
 pub struct DeployedFunction {
     name: String,
     mappings: Mutex<Vec<String>>,
 }
 
 impl DeployedFunction {
-    /// Has Lambda feed it from `queue`, up to `batch_size` messages at a time, with failures reported by message. Waits
-    /// until it does. What is sent before makes whole batches, as far as it is there.
+    /// Makes Lambda invoke it with messages of `queue`, up to `batch_size` at a time, with failures reported by message. Waits
+    /// until it does. Messages sent before that form whole batches, as far as possible.
     pub async fn feed_from(&self, queue: &TestQueue, batch_size: i32) {
         let create = json!({
             "FunctionName": self.name,
@@ -127,7 +127,7 @@ impl DeployedFunction {
         .await;
     }
 
-    /// Invokes it with an event and waits for its answer; an error is what AWS returns as one.
+    /// Invokes it with an event and waits for its response. The error is what AWS returns as one.
     pub async fn invoke(&self, event: impl Into<Vec<u8>>) -> Result<Value, Value> {
         let path = format!("{FUNCTIONS}/{}/invocations", self.name);
         let answer = ask(Method::POST, &path, event.into()).await;
@@ -135,12 +135,12 @@ impl DeployedFunction {
         if answer.headers().contains_key("x-amz-function-error") { Err(payload) } else { Ok(payload) }
     }
 
-    /// The lines of its log so far, with those that Lambda writes itself. A line comes some time after its invocation.
+    /// Returns the lines of its log so far, including those of Lambda. A line appears some time after its invocation.
     pub async fn log(&self) -> Vec<String> {
         log_of(&self.name).await
     }
 
-    /// How often it has been invoked, as far as the log tells yet.
+    /// Returns the number of invocations that the log shows so far.
     pub async fn invocations(&self) -> usize {
         self.log().await.iter().filter(|line| line.starts_with("REPORT ")).count()
     }
@@ -152,7 +152,7 @@ impl Drop for DeployedFunction {
         let name = self.name.clone();
         let mappings = std::mem::take(self.mappings.get_mut().unwrap());
         let failed = std::thread::panicking();
-        // A thread and a runtime of its own, since the test's stand still meanwhile.
+        // A separate thread and runtime, because the test's runtime is blocked here.
         let removal = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
@@ -177,7 +177,7 @@ async fn remove(name: &str, mappings: &[String]) {
     assert!(answer.status().is_success(), "{}", answer.status());
 }
 
-/// The answer of Lambda's API, which is to be a success. Plain requests, since AWS's SDK for it takes minutes to compile.
+/// Calls Lambda's API and expects a success. Uses plain requests because AWS's SDK for it takes minutes to compile.
 async fn lambda(method: Method, path: &str, body: String) -> Value {
     let answer = ask(method, path, body).await;
     let said = String::from_utf8_lossy(answer.body()).into_owned();
@@ -195,9 +195,9 @@ async fn ask(method: Method, path: &str, body: impl Into<Bytes>) -> Response<Byt
     exchange(request.unwrap()).await.unwrap()
 }
 
-/// An archive with this file as its `bootstrap`.
+/// Returns an archive with this file as its `bootstrap`.
 fn archive(bootstrap: &Path) -> Vec<u8> {
-    // Packing takes seconds, and the tests of a suite mostly deploy the same binary.
+    // Packing takes seconds, and most tests of a suite deploy the same binary.
     static ARCHIVES: Mutex<Option<HashMap<PathBuf, Vec<u8>>>> = Mutex::new(None);
     let mut archives = ARCHIVES.lock().unwrap();
     let pack = || zip_of(&std::fs::read(bootstrap).unwrap());
@@ -205,7 +205,7 @@ fn archive(bootstrap: &Path) -> Vec<u8> {
 }
 
 fn zip_of(bootstrap: &[u8]) -> Vec<u8> {
-    // A package has 50 MiB at most, which a binary with debug information passes at quicker levels.
+    // A package has 50 MiB at most. A binary with debug information exceeds that at faster levels.
     let options = SimpleFileOptions::default().compression_level(Some(6)).unix_permissions(0o755);
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     archive.start_file("bootstrap", options).unwrap();
@@ -213,8 +213,8 @@ fn zip_of(bootstrap: &[u8]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-/// Uploads the project's own function for a template to deploy, forwarding to `app`: a script in its place sets what the
-/// template does not. Tells the bucket and the key.
+/// Uploads the project's own function for a template to deploy, forwarding to `app`: a script in its place sets the variables
+/// that the template does not. Returns the bucket and the key.
 pub async fn upload_function_forwarding_to(app: &App) -> (String, String) {
     const KEY: &str = "function.zip";
     let function = binary("drumline-lambda", "drumline-lambda");
@@ -223,7 +223,7 @@ pub async fn upload_function_forwarding_to(app: &App) -> (String, String) {
     (put_object(KEY, zip_of(script.as_bytes())).await, KEY.to_owned())
 }
 
-/// The function's log as `CloudWatch` Logs has it; empty before its first invocation.
+/// Returns the function's log in `CloudWatch` Logs. Empty before its first invocation.
 async fn log_of(function: &str) -> Vec<String> {
     let body = json!({ "logGroupName": format!("/aws/lambda/{function}") });
     let request = Request::post(localstack())

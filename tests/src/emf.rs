@@ -1,21 +1,22 @@
-//! Lines of CloudWatch's embedded metric format, read as CloudWatch reads them and checked against
-//! [the specification](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
+//! Parses lines of CloudWatch's embedded metric format and checks them against
+//! [the
+//! specification](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value};
 
-/// The most metrics of a directive, and the most values of a metric.
+/// The maximum number of metrics in a directive, and of values of a metric.
 const MOST: usize = 100;
 
-/// The most dimensions of a metric.
+/// The maximum number of dimensions of a metric.
 const MOST_DIMENSIONS: usize = 30;
 
-/// The most bytes of a line: CloudWatch Logs cuts longer ones.
+/// The maximum length of a line in bytes. CloudWatch Logs cuts longer lines.
 const MOST_BYTES: usize = 256 * 1024;
 
-/// The longest name of a metric or value of a dimension.
+/// The maximum length of a metric's name or a dimension's value.
 const LONGEST_NAME: usize = 255;
 const LONGEST_VALUE: usize = 1024;
 
@@ -30,12 +31,12 @@ pub struct EmfMetric {
     pub values: Vec<(f64, f64)>,
 }
 
-/// Reads lines of standard output, each of which must conform to the specification.
+/// Parses lines of standard output. Each must conform to the specification.
 pub fn emf_metrics(lines: &[String]) -> Vec<EmfMetric> {
     lines.iter().flat_map(|line| metrics_of(line)).collect()
 }
 
-/// The sum of a metric's values where its labels are these.
+/// Returns the sum of a metric's values with these labels.
 pub fn emf_sum(metrics: &[EmfMetric], name: &str, labels: &[(&str, &str)]) -> f64 {
     let is_such = |metric: &&EmfMetric| {
         let has = |(label, value): &(&str, &str)| metric.labels.get(*label).is_some_and(|has| has == value);
@@ -76,7 +77,7 @@ fn metrics_of(text: &str) -> Vec<EmfMetric> {
     metrics
 }
 
-/// An object with exactly these members, as the specification has it.
+/// Returns an object with exactly these members, as the specification requires.
 fn object<'a>(value: &'a Value, members: &[&str], text: &str) -> &'a Map<String, Value> {
     let object = value.as_object().unwrap_or_else(|| panic!("no object: {value} in {text}"));
     let (found, expected): (BTreeSet<_>, BTreeSet<_>) =
@@ -96,7 +97,7 @@ fn labels(dimensions: &[Value], line: &Map<String, Value>, text: &str) -> BTreeM
     dimensions.iter().map(label).collect()
 }
 
-/// A number, an array of numbers, or numbers with their counts.
+/// Returns a number, an array of numbers, or numbers with their counts.
 fn values(target: &Value, text: &str) -> Vec<(f64, f64)> {
     let number = |value: &Value| value.as_f64().unwrap_or_else(|| panic!("no number: {value} in {text}"));
     let numbers = |value: &Value| -> Vec<f64> {

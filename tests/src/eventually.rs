@@ -1,25 +1,25 @@
-//! Waiting for what has to happen, and no longer.
+//! Waits for conditions.
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take that should happen at once: a machine that also compiles and runs other tests is slow.
+/// The time limit for anything that should happen at once. A machine that also compiles and runs other tests is slow.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How often a condition is looked at.
+/// The interval between two checks of a condition.
 const LOOK: Duration = Duration::from_millis(25);
 
 /// Waits until `condition` holds, for [`PATIENCE`] at most.
 ///
 /// # Panics
-/// When it does not come to hold, naming `what` was waited for.
+/// If it does not hold in time. The message contains `what`.
 pub async fn eventually(what: &str, condition: impl AsyncFnMut() -> bool) {
     eventually_within(PATIENCE, what, condition).await;
 }
 
-/// As [`eventually`], for what takes its time.
+/// Does the same as [`eventually`], for conditions that take longer.
 ///
 /// # Panics
-/// When it does not come to hold within `patience`, naming `what` was waited for.
+/// If it does not hold within `patience`. The message contains `what`.
 pub async fn eventually_within(patience: Duration, what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !condition().await {

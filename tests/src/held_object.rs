@@ -1,4 +1,4 @@
-//! An S3 with one object, which arrives as far as the test lets it.
+//! An S3 with one object, which arrives as far as the test allows.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// The object: whatever is asked for, it is the answer, from the byte on that was asked for. It ends when dropped.
+/// The object. It is the response to every request, from the requested byte on. The server ends when dropped.
 pub struct HeldObject {
     addr: SocketAddr,
     arrived: watch::Sender<usize>,
@@ -22,7 +22,7 @@ impl Drop for HeldObject {
 }
 
 impl HeldObject {
-    /// An object of which nothing arrives yet, on a free port of the loopback interface.
+    /// Serves an object of which no bytes arrive yet, on a free port of the loopback interface.
     pub async fn serve(bytes: Vec<u8>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -36,18 +36,18 @@ impl HeldObject {
         Self { addr, arrived, server }
     }
 
-    /// For `AWS_ENDPOINT_URL_S3`.
+    /// Returns the value for `AWS_ENDPOINT_URL_S3`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Lets the first `bytes` of the object arrive, for this request and all that follow.
+    /// Lets the first `bytes` of the object arrive, for this request and all later ones.
     pub fn let_arrive(&self, bytes: usize) {
         self.arrived.send_replace(bytes);
     }
 }
 
-/// Answers the one request of a connection; `None` where the other side closes it first.
+/// Responds to the one request of a connection. `None` if the client closes it first.
 async fn answer(mut stream: TcpStream, bytes: Arc<[u8]>, mut arriving: watch::Receiver<usize>) -> Option<()> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {

@@ -1,5 +1,4 @@
-//! The `drumline-lambda` binary as the process of a function: between a Runtime API, an application and a queue of the
-//! test's own.
+//! The `drumline-lambda` binary as the process of a function, with a Runtime API, an application and a queue of the test.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +20,7 @@ use crate::queues::REGION;
 use crate::runtime_api::{Answered, Invocation, Pending, RuntimeApi};
 use crate::worker::{Finished, send_signal};
 
-/// A start of the function, being prepared. Nothing of the test's own environment reaches it.
+/// A start of the function that is being prepared. The test's own environment does not reach it.
 pub struct FunctionLaunch {
     env: BTreeMap<String, String>,
     home: TempDir,
@@ -35,7 +34,7 @@ impl Default for FunctionLaunch {
 }
 
 impl FunctionLaunch {
-    /// The function with what Lambda's environment holds for every function, and no setting of its own.
+    /// Returns the function with Lambda's environment for every function, and no other setting.
     ///
     /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
     pub fn new() -> Self {
@@ -60,8 +59,8 @@ impl FunctionLaunch {
             .env("RUST_BACKTRACE", "1")
     }
 
-    /// The function that forwards to `app` and has its requests to SQS go to the endpoint of `queue`. It retries without
-    /// chance, so that delays can be foretold.
+    /// Returns the function that forwards to `app` and sends its SQS requests to the endpoint of `queue`. It retries without
+    /// jitter, so that delays can be predicted.
     pub fn forwarding(app: &App, queue: &LocalQueue) -> Self {
         Self::new()
             .env("DRUMLINE_FORWARD_TO", &app.url())
@@ -70,29 +69,29 @@ impl FunctionLaunch {
             .env("AWS_ENDPOINT_URL_SQS", &queue.endpoint_url())
     }
 
-    /// The same with a variable set.
+    /// Sets a variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// The same with another program: a function around handlers of its own.
+    /// Sets another program: a function with its own handlers.
     pub fn program(self, binary: PathBuf) -> Self {
         Self { binary: Some(binary), ..self.without("DRUMLINE_SAMPLE_JOBS") }
     }
 
-    /// The same without a variable.
+    /// Removes a variable.
     pub fn without(mut self, name: &str) -> Self {
         self.env.remove(name);
         self
     }
 
-    /// The folder that the process runs in.
+    /// Returns the folder in which the process runs.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// Starts the process, with a Runtime API of its own.
+    /// Starts the process, with its own Runtime API.
     pub async fn spawn(self) -> FunctionProcess {
         let api = RuntimeApi::start().await;
         let program = self.binary.unwrap_or_else(|| binary("drumline-lambda", "drumline-lambda"));
@@ -112,7 +111,7 @@ impl FunctionLaunch {
     }
 }
 
-/// A running function; it is killed when dropped, as Lambda does with an environment that it needs no more.
+/// A running function. It is killed when dropped, like an environment that Lambda no longer needs.
 pub struct FunctionProcess {
     api: RuntimeApi,
     begun: Instant,
@@ -125,7 +124,7 @@ pub struct FunctionProcess {
 }
 
 impl FunctionProcess {
-    /// Invokes the function and waits for the end of that.
+    /// Invokes the function and waits for the end of the invocation.
     pub async fn invoke(&self, invocation: Invocation) -> Answered {
         let answered = self.begin(invocation).answered().await;
         let faults = self.api.faults();
@@ -138,33 +137,33 @@ impl FunctionProcess {
         self.api.invoke(invocation)
     }
 
-    /// Waits until the process asks for its first invocation, and tells how long after its start it did.
+    /// Waits until the process requests its first invocation. Returns the time since its start.
     pub async fn until_ready(&self) -> Duration {
         eventually("it asks for an invocation", async || !self.api.asked().is_empty()).await;
         self.api.asked()[0] - self.begun
     }
 
-    /// The service that it talks to.
+    /// Returns its Runtime API.
     pub fn api(&self) -> &RuntimeApi {
         &self.api
     }
 
-    /// The log entries so far that carry this message.
+    /// Returns the log entries so far with this message.
     pub fn logged(&self, message: &str) -> Vec<Value> {
         self.stderr.logged(|text| text == message)
     }
 
-    /// All log entries so far.
+    /// Returns all log entries so far.
     pub fn log(&self) -> Vec<Value> {
         self.stderr.logged(|_| true)
     }
 
-    /// What it has written to standard output so far.
+    /// Returns its standard output so far.
     pub fn stdout(&self) -> Vec<String> {
         self.stdout.all()
     }
 
-    /// What it has written to standard error so far, line by line.
+    /// Returns its standard error so far, line by line.
     pub fn stderr(&self) -> Vec<String> {
         self.stderr.all()
     }
@@ -174,12 +173,12 @@ impl FunctionProcess {
         send_signal(&self.child, signal);
     }
 
-    /// Waits for the end of the process, which it is to find by itself.
+    /// Waits for the end of the process, which must end by itself.
     pub async fn finish(mut self) -> (Finished, RuntimeApi) {
         let Ok(status) = tokio::time::timeout(PATIENCE, self.child.wait()).await else {
             panic!("it does not end");
         };
-        // Its pipes close with it, so what it wrote is complete once they have been read to the end.
+        // Its pipes close with it, so its output is complete when they have been read to the end.
         for reader in self.readers {
             reader.await.unwrap();
         }

@@ -1,5 +1,5 @@
-//! What end-to-end tests are made of: queues on LocalStack and in the test itself, the `drumline` and `drumline-lambda`
-//! binaries as processes, Lambda's Runtime API and events, an application to forward to, and a proxy that makes SQS fail.
+//! The parts of end-to-end tests: queues on LocalStack and in the test itself, the `drumline` and `drumline-lambda` binaries as
+//! processes, Lambda's Runtime API and events, an application for forward mode, and a proxy that makes SQS fail.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod app;

@@ -1,4 +1,4 @@
-//! A queue in the test's own process, seen from the inside: who hides what and until when.
+//! A queue in the test's process, with access to its inner state, such as hidden messages.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use crate::queues::Setup;
 use crate::runtime_api::{Answered, End};
 use crate::sqs_event::Record;
 
-/// The most messages of one receive.
+/// The maximum number of messages of one receive.
 const RECEIVE: usize = 10;
 
 /// The longest wait of one receive.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
-/// A queue of the embedded endpoint, and its DLQ where it has one. Both end when this is dropped.
+/// A queue of the embedded endpoint, and its DLQ if it has one. Both end when dropped.
 pub struct LocalQueue {
     server: Server,
     /// The queue's name.
@@ -30,7 +30,7 @@ pub struct LocalQueue {
 }
 
 impl LocalQueue {
-    /// An endpoint of its own with one queue.
+    /// Creates an endpoint with one queue.
     pub async fn create(setup: Setup) -> Self {
         let server = Server::bind("127.0.0.1:0").await.unwrap();
         let endpoint = server.endpoint();
@@ -51,12 +51,12 @@ impl LocalQueue {
         Self { name: name.to_owned(), url, arn, dead_letter_url, fifo: setup.fifo, server }
     }
 
-    /// Where its endpoint is.
+    /// Returns the URL of its endpoint.
     pub fn endpoint_url(&self) -> String {
         self.server.endpoint_url()
     }
 
-    /// Its queues.
+    /// Returns its endpoint.
     pub fn endpoint(&self) -> &Endpoint {
         self.server.endpoint()
     }
@@ -68,7 +68,7 @@ impl LocalQueue {
 
     /// Sends a message of a group and returns its id.
     pub fn send_grouped(&self, body: &str, group: &str) -> String {
-        // Bodies may repeat, and standard queues know no such id.
+        // Bodies can repeat, and standard queues have no such ID.
         let deduplication_id = self.fifo.then(|| fastrand::u64(..).to_string());
         let request = SendMessage {
             message_group_id: Some(group.to_owned()),
@@ -78,19 +78,19 @@ impl LocalQueue {
         self.send_with(body, request)
     }
 
-    /// Sends a message with whatever else this request says, and returns its id.
+    /// Sends a message with the other parts of this request, and returns its ID.
     pub fn send_with(&self, body: &str, request: SendMessage) -> String {
         let request = SendMessage { queue_url: self.url.clone(), message_body: body.to_owned(), ..request };
         self.server.endpoint().call(|sqs, now| sqs.send_message(now, request)).unwrap().message_id.to_string()
     }
 
-    /// Where its DLQ is.
+    /// Returns the URL of its DLQ.
     pub fn dead_letter_url(&self) -> &str {
         self.dead_letter_url.as_deref().expect("it has a DLQ")
     }
 
-    /// Sends messages and has them die at once: each is received as often as the redrive policy allows, and once more. Returns their
-    /// ids.
+    /// Sends messages and moves them to the DLQ at once: each is received as often as the redrive policy allows, and once more.
+    /// Returns their IDs.
     pub fn bury(&self, messages: impl IntoIterator<Item = SendMessage>) -> Vec<String> {
         let ids = messages.into_iter().map(|request| {
             let request = SendMessage { queue_url: self.url.clone(), ..request };
@@ -114,7 +114,7 @@ impl LocalQueue {
         ids
     }
 
-    /// Sends messages with these bodies and receives them: the records of a batch in the order of the bodies.
+    /// Sends messages with these bodies and receives them. Returns the records of a batch in the order of the bodies.
     pub async fn batch<S: AsRef<str>>(&self, bodies: &[S]) -> Vec<Record> {
         for body in bodies {
             self.send(body.as_ref());
@@ -122,7 +122,7 @@ impl LocalQueue {
         self.receive(bodies.len()).await
     }
 
-    /// Receives this many messages, waiting until they are there, as the records of a batch.
+    /// Receives this many messages, waiting until they are there. Returns the records of a batch.
     pub async fn receive(&self, count: usize) -> Vec<Record> {
         let mut records: Vec<Record> = Vec::new();
         while records.len() < count {
@@ -133,14 +133,14 @@ impl LocalQueue {
         records
     }
 
-    /// Receives what is there, ten messages at most, waiting until it is one at least: as the mapping does.
+    /// Receives up to ten messages, waiting until there is at least one, like the mapping.
     pub async fn receive_some(&self) -> Vec<Record> {
         let received = self.receive_once(RECEIVE, LONGEST_WAIT).await;
-        assert!(!received.is_empty(), "nothing came within {LONGEST_WAIT:?}");
+        assert!(!received.is_empty(), "no message arrived within {LONGEST_WAIT:?}");
         received
     }
 
-    /// Asks for messages and expects none. SQS moves what was received too often to the DLQ when somebody asks.
+    /// Receives and expects no message. SQS moves a message that was received too often to the DLQ during a receive.
     pub async fn receive_nothing(&self) {
         let received = self.receive_once(RECEIVE, Duration::ZERO).await;
         assert!(received.is_empty(), "{received:?}");
@@ -159,8 +159,8 @@ impl LocalQueue {
         messages.iter().map(|message| Record::received(message, &self.arn)).collect()
     }
 
-    /// Does what the event source mapping does after an invocation: deletes what is not listed as failed. After an error
-    /// that is nothing.
+    /// Does the same as the event source mapping after an invocation: deletes the messages that are not listed as failed. After
+    /// an error it deletes none.
     pub fn settle(&self, batch: &[Record], answered: &Answered) {
         if answered.end == End::Error {
             return;
@@ -176,18 +176,18 @@ impl LocalQueue {
         self.server.endpoint().call(|sqs, now| sqs.delete_message(now, &request)).unwrap();
     }
 
-    /// A message as it stands in the queue; `None` where it is not there any more.
+    /// Returns a message in the queue. `None` if it is no longer there.
     pub fn find(&self, id: &str) -> Option<PeekedMessage> {
         self.server.endpoint().peek(&self.url).unwrap().into_iter().find(|message| *message.message_id == *id)
     }
 
-    /// How much longer a message of the queue is hidden; nothing where it can be received.
+    /// Returns the remaining time for which a message is hidden. Zero if it can be received.
     pub fn hidden_for(&self, id: &str) -> Duration {
         let message = self.find(id).unwrap_or_else(|| panic!("{id} has left the queue"));
         self.left(message.state)
     }
 
-    /// How much longer each message of the queue is hidden, by its id.
+    /// Returns the remaining hidden time of each message of the queue, by its ID.
     pub fn hidden(&self) -> BTreeMap<String, Duration> {
         let messages = self.server.endpoint().peek(&self.url).unwrap();
         messages
@@ -205,12 +205,12 @@ impl LocalQueue {
         }
     }
 
-    /// How many messages the queue holds, in whatever state.
+    /// Returns the number of messages in the queue, in all states.
     pub fn count(&self) -> usize {
         self.server.endpoint().peek(&self.url).unwrap().len()
     }
 
-    /// The messages in the DLQ.
+    /// Returns the messages in the DLQ.
     pub fn dead(&self) -> Vec<PeekedMessage> {
         let url = self.dead_letter_url.as_ref().expect("the queue was made with a DLQ");
         self.server.endpoint().peek(url).unwrap()

@@ -33,7 +33,7 @@ impl MailServer {
             async move {
                 while let Ok((stream, _)) = listener.accept().await {
                     let mails = Arc::clone(&mails);
-                    // A client that hangs up has no more mail.
+                    // A client that closes its connection has no more mail.
                     tokio::spawn(async move { drop(converse(stream, &mails).await) });
                 }
             }
@@ -41,18 +41,18 @@ impl MailServer {
         Self { url, mails, server }
     }
 
-    /// The value of `DRUMLINE_SMTP_URL`.
+    /// Returns the value for `DRUMLINE_SMTP_URL`.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The mails that were accepted so far, in order.
+    /// Returns the mails accepted so far, in order.
     pub fn mails(&self) -> Vec<String> {
         self.mails.lock().unwrap().clone()
     }
 }
 
-/// The server's side of [SMTP](https://www.rfc-editor.org/rfc/rfc5321), as far as one mail after the other needs it.
+/// The server's side of [SMTP](https://www.rfc-editor.org/rfc/rfc5321), as far as sending one mail after the other needs it.
 async fn converse(stream: TcpStream, mails: &Mails) -> std::io::Result<()> {
     let mut lines = BufReader::new(stream);
     lines.write_all(b"220 test\r\n").await?;

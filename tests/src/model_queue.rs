@@ -25,7 +25,7 @@ use url::Url;
 /// An arbitrary wall-clock time at which every test starts.
 const START: u64 = 1_700_000_000_000;
 
-/// The model and what is wrong with it today.
+/// The model, and its current faults.
 #[derive(Clone)]
 pub struct ModelQueue {
     sqs: Arc<Mutex<Sqs>>,
@@ -37,40 +37,40 @@ pub struct ModelQueue {
     wait_time: Duration,
     /// The queue's visibility timeout.
     pub visibility: Duration,
-    /// What was asked of it.
+    /// The requests to it.
     pub requests: Arc<Requests>,
-    /// The next so many of a kind of call fail, each of their entries.
+    /// The number of further delete calls that fail, with all their entries.
     pub failing_deletes: Arc<AtomicUsize>,
-    /// Like [`failing_deletes`](Self::failing_deletes), of visibility changes.
+    /// The same as [`failing_deletes`](Self::failing_deletes), for visibility changes.
     pub failing_renewals: Arc<AtomicUsize>,
-    /// The next so many sendings of next jobs fail.
+    /// The number of further sends of next jobs that fail.
     pub failing_sends: Arc<AtomicUsize>,
-    /// The next so many receives fail.
+    /// The number of further receives that fail.
     pub failing_receives: Arc<AtomicUsize>,
-    /// Whether the process on this end still lives: a dead one receives no more.
+    /// True while the process on this end lives. A dead process receives no messages.
     alive: Arc<AtomicBool>,
-    /// The next so many receives never end.
+    /// The number of further receives that never end.
     pub hanging_receives: Arc<AtomicUsize>,
 }
 
 /// Requests by action.
 #[derive(Default)]
 pub struct Requests {
-    /// Of `ReceiveMessage`.
+    /// The number of `ReceiveMessage` requests.
     pub receives: AtomicUsize,
-    /// Of `DeleteMessageBatch`.
+    /// The number of `DeleteMessageBatch` requests.
     pub deletes: AtomicUsize,
-    /// Of `ChangeMessageVisibilityBatch`.
+    /// The number of `ChangeMessageVisibilityBatch` requests.
     pub visibilities: AtomicUsize,
 }
 
 impl ModelQueue {
-    /// A queue called `name` with a DLQ, whose messages are moved after `max_receive_count` receives.
+    /// Creates a queue called `name` with a DLQ, to which messages move after `max_receive_count` receives.
     pub fn new(name: &str, visibility: Duration, max_receive_count: u32) -> Self {
         Self::seeded(1, name, visibility, max_receive_count)
     }
 
-    /// As [`new`](Self::new). Queues of different seeds have different message ids, as all queues of SQS have.
+    /// Does the same as [`new`](Self::new). Queues of different seeds have different message IDs, as in SQS.
     pub fn seeded(seed: u64, name: &str, visibility: Duration, max_receive_count: u32) -> Self {
         let mut sqs = Sqs::new(Identity::at("http://model"), seed);
         let fifo = is_fifo(name);
@@ -106,7 +106,7 @@ impl ModelQueue {
         }
     }
 
-    /// The way of the jobs that follow on those of this queue: into it.
+    /// Returns the route for the next jobs of this queue: into the queue itself.
     pub fn next_jobs(&self) -> NextJobRoute {
         let queue_url = Url::parse(&self.queue_url).unwrap();
         NextJobRoute { sender: Arc::new(self.clone()), queue_url, with_mark: false }
@@ -133,14 +133,14 @@ impl ModelQueue {
         Ok(())
     }
 
-    /// The same queue for another process, and what that process dies by: none of its receives is answered any more once
-    /// the flag is false.
+    /// Returns the same queue for another process, and a flag that kills this process: while it is false, its receives return
+    /// nothing.
     pub fn for_a_process(&self) -> (Self, Arc<AtomicBool>) {
         let alive = Arc::new(AtomicBool::new(true));
         (Self { alive: Arc::clone(&alive), ..self.clone() }, alive)
     }
 
-    /// Sends a message, of a group or of none, and returns its id.
+    /// Sends a message, with or without a group, and returns its ID.
     pub fn send(&self, body: &str, group: Option<&str>) -> String {
         self.send_with(
             body,
@@ -154,7 +154,7 @@ impl ModelQueue {
         )
     }
 
-    /// Sends a message with whatever else this request says, and returns its id.
+    /// Sends a message with the other parts of this request, and returns its ID.
     pub fn send_with(&self, body: &str, request: SendMessage) -> String {
         let request =
             SendMessage { queue_url: self.queue_url.clone(), message_body: body.to_owned(), ..request };
@@ -164,13 +164,13 @@ impl ModelQueue {
         id
     }
 
-    /// What is in the queue.
+    /// Returns the messages in the queue.
     pub fn left(&self) -> Vec<PeekedMessage> {
         let now = self.now();
         self.lock().peek(now, &self.queue_url).unwrap()
     }
 
-    /// What is in its DLQ.
+    /// Returns the messages in its DLQ.
     pub fn dead(&self) -> Vec<PeekedMessage> {
         let now = self.now();
         self.lock().peek(now, &self.dead_letter_url).unwrap()
@@ -192,12 +192,12 @@ impl ModelQueue {
         Timestamp::from_millis(START + passed)
     }
 
-    /// Waits until the queue is empty, and tells whether it was in time.
+    /// Waits until the queue is empty. Returns true if it was in time.
     pub async fn drained_within(&self, time: Duration) -> bool {
         tokio::time::timeout(time, self.drained()).await.is_ok()
     }
 
-    /// What a receive finds at once.
+    /// Returns the messages that a receive finds at once.
     pub fn messages_now(&self, max: usize) -> Vec<Message> {
         self.receive_now(max).into_iter().map(message).collect()
     }
@@ -244,7 +244,7 @@ impl ModelQueue {
         }
     }
 
-    /// Deletes these, as Lambda does after a response.
+    /// Deletes these messages, as Lambda does after a response.
     pub fn delete_receipts(&self, receipts: &[&str]) {
         let now = self.now();
         for receipt in receipts {

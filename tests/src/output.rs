@@ -1,4 +1,4 @@
-//! What a process writes, line by line as it comes.
+//! The output of a process, read line by line.
 
 use std::sync::{Arc, Mutex};
 
@@ -26,19 +26,19 @@ impl Lines {
         self.0.lock().unwrap().clone()
     }
 
-    /// The log entries with such a message.
+    /// Returns the log entries with such a message.
     pub(crate) fn logged(&self, is_such: impl Fn(&str) -> bool) -> Vec<Value> {
         entries(&self.0.lock().unwrap(), is_such)
     }
 }
 
-/// The log entries with such a message, among all lines of a log.
+/// Returns the log entries with such a message, among all lines of a log.
 pub(crate) fn entries(lines: &[String], is_such: impl Fn(&str) -> bool) -> Vec<Value> {
     let entries = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     entries.filter(|entry| entry["message"].as_str().is_some_and(&is_such)).collect()
 }
 
-/// Shows what a process has logged where its test fails: the reason is more often there than in the test.
+/// Prints the log of a process if its test fails, because the reason is more often there than in the test.
 pub(crate) struct ShownOnFailure(pub(crate) Lines);
 
 impl Drop for ShownOnFailure {

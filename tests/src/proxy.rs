@@ -1,4 +1,4 @@
-//! A proxy before SQS that lets chosen actions fail, in the ways in which they fail in the field. Requests to S3 pass, too: they are of
+//! A proxy before SQS that makes chosen actions fail as they do in practice. Requests to S3 pass through it too: they belong to
 //! [every action](EVERY_ACTION).
 
 use std::collections::{HashMap, VecDeque};
@@ -20,62 +20,63 @@ use tokio::task::JoinHandle;
 
 use crate::http::exchange;
 
-/// In place of an action's name: all actions.
+/// A name that stands for all actions.
 pub const EVERY_ACTION: &str = "*";
 
-/// How a request fails.
+/// A kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// SQS wants fewer requests: status 400, `RequestThrottled`.
+    /// SQS throttles: status 400, `RequestThrottled`.
     Throttled,
     /// Status 500.
     Internal,
     /// No permission for this action: status 403, `AccessDeniedException`.
     Denied,
-    /// The connection is closed without an answer, and SQS has not seen the request.
+    /// The connection is closed without a response, and SQS has not seen the request.
     Dropped,
-    /// SQS does what it was asked to, but its answer is lost with the connection.
+    /// SQS carries out the request, and its response is lost with the connection.
     AnswerLost,
-    /// No answer, ever.
+    /// There is never a response.
     Hangs,
     /// Status 200, and every entry of the batch in its `Failed` list.
     EntriesFail,
-    /// The same, and SQS refuses them for good.
+    /// The same, and SQS refuses them permanently.
     EntriesRefused,
-    /// Status 200, and the answer mentions no entry of the batch.
+    /// Status 200, and the response mentions no entry of the batch.
     EntriesOmitted,
-    /// SQS takes all entries of the batch but the last, which is in the `Failed` list.
+    /// SQS accepts all entries of the batch except the last, which is in the `Failed` list.
     LastEntryFails,
     /// The same with the first one.
     FirstEntryFails,
-    /// SQS takes every second entry of the batch, and the others are in the `Failed` list.
+    /// SQS accepts every second entry of the batch. The others are in the `Failed` list.
     EverySecondEntryFails,
-    /// Each entry fails with even chances: half of these in passing, half by the sender's fault. SQS takes the others.
+    /// Each entry fails with a probability of one half: half of these with a transient error, half by the sender's fault. SQS
+    /// accepts the others.
     HalfOfEntriesFail,
-    /// The answer comes a second late.
+    /// The response arrives one second late.
     SlowAnswer,
-    /// Status 200 and a page, to the lean client alone: a fault of its own, as far as a worker can see.
+    /// Status 200 and a page, only for the lean client: to a worker this looks like a fault of that client.
     PageToLeanClient,
 }
 
-/// The delay of a slow answer: well above that of any other.
+/// The delay of a slow response: well above that of any other.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// Changes a successful answer's JSON.
+/// Changes the JSON of a successful response.
 type Rewrite = Box<dyn Fn(&mut Value) + Send>;
 
-/// What becomes of the requests of one action.
+/// The treatment of the requests of one action.
 #[derive(Default)]
 struct Plan {
-    /// The next requests fail so, or are let through.
+    /// The faults of the next requests. `None` lets a request pass.
     next: VecDeque<Option<Fault>>,
     always: Option<Fault>,
-    /// The percentage of requests that fail, by chance.
+    /// The percentage of requests that fail at random.
     share: Option<(Fault, u8)>,
     rewrite: Option<Rewrite>,
     seen: Vec<(Instant, Value)>,
-    /// Requests that SQS has carried out, with its answers, also of those whose answer was lost.
+    /// The requests that SQS has carried out, with their responses, including lost ones.
     answered: Vec<(Value, Value)>,
 }
 
@@ -91,7 +92,7 @@ impl Plan {
 #[derive(Default)]
 struct Plans {
     by_action: Mutex<HashMap<String, Plan>>,
-    /// Keeps no requests, and ends failed connections by a reset.
+    /// Keeps no requests, and ends failed connections with a reset.
     is_long_running: bool,
 }
 
@@ -100,7 +101,7 @@ impl Plans {
         change(self.by_action.lock().unwrap().entry(action.to_owned()).or_default())
     }
 
-    /// Records a request, and returns how it fails: by the plan for its action, else by that for every action.
+    /// Records a request, and returns its fault: by the plan for its action, or else by that for every action.
     fn next_fault(&self, action: &str, request: &Value) -> Option<Fault> {
         let fault = self.with(action, |plan| {
             if !self.is_long_running {
@@ -112,7 +113,7 @@ impl Plans {
     }
 }
 
-/// The proxy; it ends when dropped.
+/// The proxy. It ends when dropped.
 pub struct Proxy {
     addr: SocketAddr,
     plans: Arc<Plans>,
@@ -126,12 +127,12 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    /// A proxy before the SQS endpoint at `upstream`, on a free port of the loopback interface.
+    /// Starts a proxy before the SQS endpoint at `upstream`, on a free port of the loopback interface.
     pub async fn start(upstream: &str) -> Self {
         Self::start_with(upstream, Plans::default()).await
     }
 
-    /// The same for runs of hours: it keeps no requests, and connections end by a reset.
+    /// Does the same for runs of hours: it keeps no requests, and connections end with a reset.
     pub async fn start_long_running(upstream: &str) -> Self {
         Self::start_with(upstream, Plans { is_long_running: true, ..Plans::default() }).await
     }
@@ -144,32 +145,32 @@ impl Proxy {
         Self { addr, plans, server }
     }
 
-    /// Where the worker should believe SQS to be.
+    /// Returns the URL that the worker should use for SQS.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Has the next `times` requests of `action` fail.
+    /// Makes the next `times` requests of `action` fail.
     pub fn fail(&self, action: &str, fault: Fault, times: usize) {
         self.plans.with(action, |plan| plan.next.extend(std::iter::repeat_n(Some(fault), times)));
     }
 
-    /// Lets the next `times` requests of `action` through, before further faults.
+    /// Lets the next `times` requests of `action` pass, before further faults.
     pub fn pass(&self, action: &str, times: usize) {
         self.plans.with(action, |plan| plan.next.extend(std::iter::repeat_n(None, times)));
     }
 
-    /// Has all further requests of `action` fail.
+    /// Makes all further requests of `action` fail.
     pub fn fail_always(&self, action: &str, fault: Fault) {
         self.plans.with(action, |plan| plan.always = Some(fault));
     }
 
-    /// Has further requests of `action` fail by chance, `percent` of a hundred.
+    /// Makes further requests of `action` fail at random, `percent` of a hundred.
     pub fn fail_share(&self, action: &str, fault: Fault, percent: u8) {
         self.plans.with(action, |plan| plan.share = Some((fault, percent)));
     }
 
-    /// Lets requests of `action` through again.
+    /// Lets requests of `action` pass again.
     pub fn heal(&self, action: &str) {
         self.plans.with(action, |plan| {
             plan.next.clear();
@@ -178,29 +179,29 @@ impl Proxy {
         });
     }
 
-    /// Changes what SQS answers to `action`.
+    /// Changes SQS's responses to `action`.
     pub fn rewrite(&self, action: &str, rewrite: impl Fn(&mut Value) + Send + 'static) {
         self.plans.with(action, |plan| plan.rewrite = Some(Box::new(rewrite)));
     }
 
-    /// When requests of `action` came, and what they said.
+    /// Returns the times and bodies of the requests of `action`.
     pub fn requests(&self, action: &str) -> Vec<(Instant, Value)> {
         self.plans.with(action, |plan| plan.seen.clone())
     }
 
-    /// Returns the requests of `action` that SQS has carried out with its answers, in the order of the answers. Those of which a plan let
-    /// some entries fail are without these.
+    /// Returns the requests of `action` that SQS has carried out, with its responses, in the order of the responses. Requests
+    /// without the entries that a plan made fail.
     pub fn answers(&self, action: &str) -> Vec<(Value, Value)> {
         self.plans.with(action, |plan| plan.answered.clone())
     }
 
-    /// How many requests of `action` came.
+    /// Returns the number of requests of `action`.
     pub fn count(&self, action: &str) -> usize {
         self.plans.with(action, |plan| plan.seen.len())
     }
 }
 
-/// Ends a connection without an answer.
+/// Ends a connection without a response.
 #[derive(Debug)]
 struct Closed;
 
@@ -219,7 +220,7 @@ async fn serve(listener: TcpListener, upstream: String, plans: Arc<Plans>) {
             stream.set_zero_linger().unwrap();
         }
         let service = service_fn(move |request| pass(request, upstream.clone(), Arc::clone(&plans)));
-        // Closing connections is what this proxy is for.
+        // Closing connections is the purpose of this proxy.
         tokio::spawn(async move {
             drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
         });
@@ -294,25 +295,25 @@ async fn pass(
         return Ok(answer(200, &said));
     }
     let mut response = response.map(Full::from);
-    // The body was read whole: how it was framed counts no longer.
+    // The body was read whole, so its framing no longer matters.
     for name in [header::CONNECTION, header::CONTENT_LENGTH, header::TRANSFER_ENCODING] {
         response.headers_mut().remove(name);
     }
     Ok(response)
 }
 
-/// The SDK names itself first.
+/// Returns true for the lean client. The SDK names itself first.
 fn is_lean(headers: &HeaderMap) -> bool {
     headers.get(header::USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"drumline/"))
 }
 
-/// `DeleteMessageBatch` of `X-Amz-Target: AmazonSQS.DeleteMessageBatch`.
+/// Returns `DeleteMessageBatch` for `X-Amz-Target: AmazonSQS.DeleteMessageBatch`.
 fn action(headers: &HeaderMap) -> String {
     let target = headers.get("x-amz-target").map_or("", |target| target.to_str().unwrap_or_default());
     target.rsplit('.').next().unwrap_or_default().to_owned()
 }
 
-/// Takes the entries that fail out of a request, as SQS lists them in its answer.
+/// Removes the failing entries from a request, and returns them as SQS lists them in its response.
 fn take_failing(fault: Fault, request: &mut Value) -> Vec<Value> {
     let Some(entries) = request["Entries"].as_array_mut() else { return Vec::new() };
     match fault {

@@ -1,4 +1,4 @@
-//! Queues on LocalStack, each test its own.
+//! Queues on LocalStack, separate for each test.
 
 use std::collections::HashMap;
 
@@ -13,17 +13,17 @@ use aws_sdk_sqs::types::{
 /// The region of all tests' queues.
 pub const REGION: &str = "eu-central-1";
 
-/// The URL of a running LocalStack.
+/// Returns the URL of a running LocalStack.
 ///
 /// # Panics
-/// Where `DRUMLINE_TEST_LOCALSTACK` does not tell it.
+/// If `DRUMLINE_TEST_LOCALSTACK` is not set.
 pub fn localstack() -> String {
     drumline_store::variable("DRUMLINE_TEST_LOCALSTACK").expect(
         "DRUMLINE_TEST_LOCALSTACK must be the URL of a running LocalStack: `cargo xtask test` starts one",
     )
 }
 
-/// An SQS client for an endpoint that does not check credentials.
+/// Returns an SQS client for an endpoint that does not check credentials.
 pub fn client(endpoint_url: &str) -> Client {
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -35,14 +35,14 @@ pub fn client(endpoint_url: &str) -> Client {
     Client::from_conf(config.build())
 }
 
-/// How a queue is set up.
+/// The configuration of a queue.
 #[derive(Debug, Clone, Copy)]
 pub struct Setup {
-    /// Whether it is a FIFO queue.
+    /// True for a FIFO queue.
     pub fifo: bool,
     /// Its visibility timeout, in seconds.
     pub visibility_secs: u32,
-    /// After how many receives a message goes to the DLQ; `None` for a queue without one.
+    /// The number of receives after which a message moves to the DLQ. `None` for a queue without a DLQ.
     pub max_receive_count: Option<u32>,
 }
 
@@ -52,23 +52,23 @@ impl Default for Setup {
     }
 }
 
-/// A queue, and its DLQ where it has one.
+/// A queue, and its DLQ if it has one.
 #[derive(Debug, Clone)]
 pub struct TestQueue {
     /// The queue's name.
     pub name: String,
     /// The queue's URL.
     pub url: String,
-    /// The DLQ's URL, empty where there is none.
+    /// The DLQ's URL. Empty without a DLQ.
     pub dead_letter_url: String,
-    /// A client of the test's own, straight to LocalStack.
+    /// The test's own client, directly to LocalStack.
     pub client: Client,
 }
 
-/// How many messages a queue holds, by their state.
+/// The number of messages in a queue, by their state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
-    /// To be received.
+    /// Can be received.
     pub visible: u32,
     /// Received and not deleted.
     pub in_flight: u32,
@@ -77,12 +77,12 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// None at all.
+    /// No messages.
     pub const NONE: Self = Self { visible: 0, in_flight: 0, delayed: 0 };
 }
 
 impl TestQueue {
-    /// A new queue with `name` in its name.
+    /// Creates a queue with `name` in its name.
     pub async fn create(name: &str, setup: Setup) -> Self {
         let client = client(&localstack());
         let unique = format!("{name}-{:x}-{:x}", std::process::id(), fastrand::u32(..));
@@ -101,7 +101,7 @@ impl TestQueue {
         Self { name, url, dead_letter_url, client }
     }
 
-    /// The queue's ARN, in the account that `LocalStack` gives to everybody.
+    /// Returns the queue's ARN, in the account that `LocalStack` uses for all clients.
     pub fn arn(&self) -> String {
         format!("arn:aws:sqs:{REGION}:000000000000:{}", self.name)
     }
@@ -160,27 +160,27 @@ impl TestQueue {
         }
     }
 
-    /// How many messages the queue holds.
+    /// Returns the number of messages in the queue.
     pub async fn counts(&self) -> Counts {
         counts(&self.client, &self.url).await
     }
 
-    /// Whether the queue holds nothing, in no state.
+    /// Returns true if the queue has no messages in any state.
     ///
-    /// `LocalStack` counts what a receive is just taking, or what just comes back, in no state at all: two looks of 417
-    /// during 200 receives found ten messages nowhere. So wait for what must have happened too, as in
-    /// `app.count() >= jobs && queue.is_empty().await`; what is left then is in flight until it is deleted.
+    /// `LocalStack` does not count messages during a receive or a redelivery: two of 417 checks during 200 receives missed ten
+    /// messages. So also wait for something that must have happened, as in `app.count() >= jobs && queue.is_empty().await`. A
+    /// remaining message is then in flight until it is deleted.
     pub async fn is_empty(&self) -> bool {
         self.counts().await == Counts::NONE
     }
 
-    /// How many messages the DLQ holds.
+    /// Returns the number of messages in the DLQ.
     pub async fn dead_count(&self) -> u32 {
         let Counts { visible, in_flight, delayed } = counts(&self.client, &self.dead_letter_url).await;
         visible + in_flight + delayed
     }
 
-    /// Takes the DLQ's messages out of it, with everything SQS tells of them.
+    /// Receives and deletes the DLQ's messages. Returns them with all their attributes.
     pub async fn take_dead(&self) -> Vec<Message> {
         let mut all = Vec::new();
         loop {
@@ -192,7 +192,7 @@ impl TestQueue {
         }
     }
 
-    /// One receive that hides nothing.
+    /// Receives once without hiding messages.
     pub async fn peek(&self) -> Vec<Message> {
         let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(10);
         let receive = receive.message_attribute_names("All");

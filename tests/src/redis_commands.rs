@@ -1,4 +1,4 @@
-//! A minimal Redis client, for records that an earlier version of a store wrote.
+//! A minimal Redis client, for records written by an earlier version of a store.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;

@@ -1,6 +1,6 @@
-//! Lambda's Runtime API with the patience and the expectations of a test.
+//! Lambda's Runtime API with the timeouts and expectations of a test.
 //!
-//! The service is `drumline_lambda_local`'s. It does not kill a process that is late: a test looks at how long it took.
+//! The server is that of `drumline_lambda_local`. It does not kill a process that is late: a test checks the time itself.
 
 use std::ops::Deref;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 pub use drumline_lambda_local::runtime_api::{End, InitError, Invocation};
 
-/// How long an invocation may take in a test: thousands of jobs on a slow machine, and then some.
+/// The time limit of an invocation in a test: enough for thousands of jobs on a slow machine.
 const LONGEST: Duration = Duration::from_secs(120);
 
 /// The ARN in the headers of invocations.
@@ -31,12 +31,12 @@ impl Deref for Answered {
 }
 
 impl Answered {
-    /// The body's text.
+    /// Returns the body's text.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("what functions answer is UTF-8")
     }
 
-    /// Expects exactly the batch response that lists these messages, in this order: byte by byte what
+    /// Expects exactly the batch response that lists these messages, in this order, with the bytes that
     /// [Lambda documents](https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html).
     #[track_caller]
     pub fn expect_failed<S: AsRef<str>>(&self, ids: &[S]) {
@@ -45,7 +45,7 @@ impl Answered {
         assert_eq!((self.end, self.text()), (End::Response, &*response));
     }
 
-    /// Expects exactly the batch response of a batch that went well.
+    /// Expects exactly the response of a successful batch.
     #[track_caller]
     pub fn expect_all_done(&self) {
         self.expect_failed::<&str>(&[]);
@@ -53,8 +53,7 @@ impl Answered {
 
     /// Expects an error of this type, and returns its message.
     ///
-    /// The type is looked for in the body, which is what callers see: the header is one word for all errors in
-    /// `lambda_runtime`.
+    /// The type is read from the body, which callers see: `lambda_runtime` sends the same header for all errors.
     #[track_caller]
     pub fn expect_error(&self, error_type: &str) -> String {
         assert_eq!(self.end, End::Error, "{}", self.text());
@@ -70,7 +69,7 @@ impl Answered {
 pub struct Pending(runtime_api::Pending);
 
 impl Pending {
-    /// The id that the process gets.
+    /// Returns the ID that the process gets.
     pub fn request_id(&self) -> &str {
         self.0.request_id()
     }
@@ -78,14 +77,14 @@ impl Pending {
     /// Waits for the end.
     ///
     /// # Panics
-    /// When there is none for two minutes.
+    /// If the invocation does not end within two minutes.
     pub async fn answered(mut self) -> Answered {
         let end = tokio::time::timeout(LONGEST, self.0.ended()).await;
         Answered(end.unwrap_or_else(|_| panic!("invocation {} does not end", self.request_id())).unwrap())
     }
 }
 
-/// The service; it ends when dropped.
+/// The server. It ends when dropped.
 pub struct RuntimeApi(runtime_api::RuntimeApi);
 
 impl RuntimeApi {
@@ -94,43 +93,43 @@ impl RuntimeApi {
         Self(runtime_api::RuntimeApi::start(FUNCTION_ARN).await.unwrap())
     }
 
-    /// The value of `AWS_LAMBDA_RUNTIME_API`: host and port.
+    /// Returns the value of `AWS_LAMBDA_RUNTIME_API`: host and port.
     pub fn address(&self) -> String {
         self.0.address()
     }
 
-    /// Hands out an invocation as soon as the process asks for the next one.
+    /// Delivers an invocation when the process requests the next one.
     pub fn invoke(&self, invocation: Invocation) -> Pending {
         Pending(self.0.invoke(invocation))
     }
 
-    /// Answers one request for an invocation with this in place of one.
+    /// Responds to one request for an invocation with this instead.
     pub fn answer_oddly(&self, answer: Response<&'static str>) {
         self.0.answer_next_with(answer.map(|body| Bytes::from_static(body.as_bytes())));
     }
 
-    /// Answers what processes post with this status, and takes it all the same.
+    /// Responds to posted results with this status, and still accepts them.
     pub fn answer_posts_with(&self, status: u16) {
         self.0.answer_posts_with(StatusCode::from_u16(status).unwrap());
     }
 
-    /// When the process asked for the next invocation, each time.
+    /// Returns the times at which the process requested the next invocation.
     pub fn asked(&self) -> Vec<Instant> {
         self.0.asked()
     }
 
-    /// The errors posted about the start.
+    /// Returns the errors posted about the start.
     pub fn init_errors(&self) -> Vec<InitError> {
         self.0.init_errors()
     }
 
-    /// The requests that the interface does not allow: answers to nothing, unknown paths.
+    /// Returns the requests that the interface does not allow: results for no invocation, and unknown paths.
     pub fn faults(&self) -> Vec<String> {
         self.0.faults()
     }
 }
 
-/// A random UUID, as message ids are.
+/// Returns a random UUID, like those of message IDs.
 pub(crate) fn uuid() -> String {
     let hex = format!("{:032x}", fastrand::u128(..));
     format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])

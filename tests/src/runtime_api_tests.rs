@@ -1,4 +1,4 @@
-//! The Runtime API as a function's process sees it.
+//! Tests of the Runtime API from the view of a function's process.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::runtime_api::uuid;
 
-/// The queue of records that are made by hand. Nobody serves it.
+/// The queue of records made by hand. No server has it.
 pub const HAND_MADE_QUEUE: &str = "arn:aws:sqs:eu-central-1:000000000000:hand-made";
 
 /// One record of an event.
@@ -18,7 +18,7 @@ pub const HAND_MADE_QUEUE: &str = "arn:aws:sqs:eu-central-1:000000000000:hand-ma
 pub struct Record(Map<String, Value>);
 
 impl Record {
-    /// A record made by hand, with every field that Lambda sends. No queue holds its message.
+    /// Returns a record made by hand, with every field that Lambda sends. No queue contains its message.
     pub fn hand_made(body: &str) -> Self {
         let sent = "1763800000000";
         Self::of(json!({
@@ -39,7 +39,7 @@ impl Record {
         }))
     }
 
-    /// The record of a message that was received from the queue with this ARN.
+    /// Returns the record of a message that was received from the queue with this ARN.
     pub fn received(message: &ReceivedMessage, queue_arn: &str) -> Self {
         Self(sqs_record(message, queue_arn))
     }
@@ -49,38 +49,38 @@ impl Record {
         Self(fields)
     }
 
-    /// The same with another value for a field, or with one more.
+    /// Sets a field.
     pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.0.insert(field.to_owned(), value.into());
         self
     }
 
-    /// The same with another system attribute, such as `MessageGroupId`.
+    /// Sets a system attribute, such as `MessageGroupId`.
     pub fn attribute(mut self, name: &str, value: &str) -> Self {
         self.0["attributes"][name] = json!(value);
         self
     }
 
-    /// The same without a field.
+    /// Removes a field.
     ///
     /// # Panics
-    /// Where it has none: a test that leaves nothing out would show nothing.
+    /// If it has no such field: a test that removes nothing would prove nothing.
     pub fn without(mut self, field: &str) -> Self {
         assert!(self.0.remove(field).is_some(), "a record has no {field:?}");
         self
     }
 
-    /// The message's id.
+    /// Returns the message's ID.
     pub fn id(&self) -> String {
         self.text("messageId")
     }
 
-    /// The handle of its receive.
+    /// Returns the handle of its receive.
     pub fn receipt_handle(&self) -> String {
         self.text("receiptHandle")
     }
 
-    /// The message's body.
+    /// Returns the message's body.
     pub fn body(&self) -> String {
         self.text("body")
     }
@@ -95,13 +95,13 @@ pub fn md5(text: &str) -> String {
     format!("{:032x}", u128::from_be_bytes(Md5::digest(text).into()))
 }
 
-/// The event with these records.
+/// Returns the event with these records.
 pub fn sqs_event<'a>(records: impl IntoIterator<Item = &'a Record>) -> Bytes {
     let records: Vec<&Map<String, Value>> = records.into_iter().map(|record| &record.0).collect();
     json!({ "Records": records }).to_string().into()
 }
 
-/// The ids of records, in order.
+/// Returns the IDs of records, in order.
 pub fn ids<'a>(records: impl IntoIterator<Item = &'a Record>) -> Vec<String> {
     records.into_iter().map(Record::id).collect()
 }

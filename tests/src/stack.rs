@@ -1,4 +1,4 @@
-//! A template of `infra/cloudformation`, deployed to `LocalStack` as it is.
+//! A template of `infra/cloudformation`, deployed unchanged to `LocalStack`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,13 +12,13 @@ use crate::queues::{REGION, TestQueue, client, localstack};
 pub(crate) const CLOUDFORMATION: &str = "2010-05-15";
 const SNS: &str = "2010-03-31";
 
-/// A stack; it is removed when dropped. LocalStack also deletes the queues, which AWS retains.
+/// A stack. It is removed when dropped. LocalStack also deletes the queues, which AWS retains.
 pub struct Stack {
     name: String,
     outputs: BTreeMap<String, String>,
 }
 
-/// A resource that no CloudFormation can make, after all queues of a template.
+/// A resource that no CloudFormation can create, after all queues of a template.
 const BROKEN: &str = "
   Broken:
     Type: AWS::SNS::Subscription
@@ -27,12 +27,13 @@ const BROKEN: &str = "
 ";
 
 impl Stack {
-    /// Deploys a template under a name of its own and waits until it is complete. Reports what failed if it does not.
+    /// Deploys a template with a unique stack name and waits until it is complete. Reports the failures if it does not
+    /// complete.
     pub async fn deploy(template: &str, parameters: &[(&str, &str)]) -> Self {
         Self::deploy_as(&unique_name(), template, parameters).await
     }
 
-    /// The same under this name.
+    /// Does the same with this stack name.
     pub async fn deploy_as(name: &str, template: &str, parameters: &[(&str, &str)]) -> Self {
         let body = read_template(template);
         query("cloudformation", CLOUDFORMATION, "CreateStack", &form(name, &body, parameters)).await.unwrap();
@@ -41,8 +42,8 @@ impl Stack {
         stack
     }
 
-    /// Deploys a template whose last resource cannot be made, and deletes the failed stack, as an operator has to. Returns the
-    /// name that it had. LocalStack does not roll a failed stack back by itself, as AWS does.
+    /// Deploys a template whose last resource cannot be created, and deletes the failed stack, as an operator has to. Returns
+    /// its name. LocalStack does not roll back a failed stack by itself, as AWS does.
     pub async fn fail(template: &str, parameters: &[(&str, &str)]) -> String {
         let name = unique_name();
         let body = read_template(template);
@@ -71,7 +72,7 @@ impl Stack {
             query("cloudformation", CLOUDFORMATION, "DescribeStacks", &form).await.is_err()
         })
         .await;
-        // It is gone already.
+        // It is already deleted.
         std::mem::forget(stack);
         name
     }
@@ -90,7 +91,7 @@ impl Stack {
             status == "CREATE_COMPLETE"
         })
         .await;
-        // LocalStack answers with nothing for an empty text.
+        // LocalStack returns nothing for an empty text.
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         self.outputs = members(&described["Outputs"])
             .iter()
@@ -98,12 +99,12 @@ impl Stack {
             .collect();
     }
 
-    /// The output with this name.
+    /// Returns the output with this name.
     pub fn output(&self, name: &str) -> &str {
         self.outputs.get(name).unwrap_or_else(|| panic!("no output {name} in {:?}", self.outputs))
     }
 
-    /// A queue of the stack and its DLQ. `prefix` is what its outputs begin with.
+    /// Returns a queue of the stack and its DLQ. Its outputs start with `prefix`.
     pub fn queue(&self, prefix: &str) -> TestQueue {
         let output = |name: &str| self.output(&format!("{prefix}{name}")).to_owned();
         TestQueue {
@@ -128,12 +129,12 @@ pub(crate) fn unique_name() -> String {
 pub(crate) fn read_template(template: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/cloudformation").join(template);
     let text = std::fs::read_to_string(path).unwrap();
-    // LocalStack 4.14 takes an empty value of a parameter without a default for none.
+    // LocalStack 4.14 treats an empty value of a parameter without a default as missing.
     let required = "\n  StoreTableName:\n    Type: String\n";
     text.replace(required, &format!("{required}    Default: \"\"\n"))
 }
 
-/// The form that creates or updates a stack. Every template has its values for the parameters that tests have no choice about.
+/// Returns the form that creates or updates a stack. Every template has values for the parameters that tests do not choose.
 pub(crate) fn form(name: &str, body: &str, parameters: &[(&str, &str)]) -> Vec<(String, String)> {
     // The topic has no subscribers, but the alarms have to name one.
     let alarm_topic = format!("arn:aws:sns:{REGION}:000000000000:alarms");
@@ -171,7 +172,7 @@ impl Drop for Stack {
     #[allow(clippy::print_stderr, reason = "the test runner shows it with the failed test")]
     fn drop(&mut self) {
         let name = self.name.clone();
-        // A thread and a runtime of its own, since the test's stand still meanwhile.
+        // A separate thread and runtime, because the test's runtime is blocked here.
         let removal = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(delete(&name));
@@ -205,7 +206,7 @@ pub async fn publish_typed(topic_arn: &str, message: &str, message_type: &str) {
     sns("Publish", &form).await;
 }
 
-/// A topic whose messages come to `queue` in SNS's own envelope.
+/// Creates a topic whose messages reach `queue` in SNS's own envelope.
 pub async fn topic_before(queue: &TestQueue) -> String {
     let topic = sns("CreateTopic", &[("Name", &queue.name)]).await;
     let topic = topic["TopicArn"].as_str().unwrap().to_owned();
@@ -213,7 +214,7 @@ pub async fn topic_before(queue: &TestQueue) -> String {
     topic
 }
 
-/// Has the messages of a topic come to `queue` as well.
+/// Makes the messages of a topic reach `queue` as well.
 pub async fn subscribe(topic_arn: &str, queue: &TestQueue) {
     sns("Subscribe", &[("TopicArn", topic_arn), ("Protocol", "sqs"), ("Endpoint", &queue.arn())]).await;
 }
@@ -223,7 +224,7 @@ async fn sns(action: &str, form: &[(&str, &str)]) -> Value {
     query("sns", SNS, action, &form).await.unwrap()
 }
 
-/// A rule of `EventBridge` whose events come to all of these queues. Returns the source of its events.
+/// Creates an `EventBridge` rule whose events reach all of these queues. Returns the source of its events.
 pub async fn rule_before(queues: &[&TestQueue]) -> String {
     let source = format!("test.{}", queues[0].name);
     let pattern = json!({ "source": [source] }).to_string();

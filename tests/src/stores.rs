@@ -1,4 +1,4 @@
-//! The servers of shared stores: those that `cargo xtask test` has started, and a Redis of a test's own that can be killed.
+//! The servers of shared stores: those started by `cargo xtask test`, and a Redis for one test that can be killed.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -13,8 +13,8 @@ use crate::aws_api::authorization;
 use crate::http::exchange;
 use crate::worker::free_address;
 
-/// The URL of a store that several processes share, by the variable that tells its server; where there is none, says that
-/// the calling test is left out.
+/// Returns the URL of a store that several processes share, from the variable with its server. Without one, prints that the
+/// calling test is skipped.
 #[allow(clippy::explicit_write, reason = "`eprintln` is what the test runner keeps back")]
 pub fn shared_store(variable: &str) -> Option<String> {
     let url = drumline_store::variable(variable);
@@ -26,7 +26,7 @@ pub fn shared_store(variable: &str) -> Option<String> {
     url
 }
 
-/// Makes a table for claims in the DynamoDB at `endpoint`.
+/// Creates a table for claims in the DynamoDB at `endpoint`.
 pub async fn create_table(endpoint: &str, name: &str) {
     let table = serde_json::json!({
         "TableName": name,
@@ -43,7 +43,7 @@ pub async fn create_table(endpoint: &str, name: &str) {
     assert!(answer.status().is_success(), "{}", String::from_utf8_lossy(answer.body()));
 }
 
-/// A Redis server of one test, which remembers what it was told when it is killed.
+/// A Redis server for one test. It keeps its data when it is killed.
 pub struct StoreServer {
     program: PathBuf,
     port: u16,
@@ -52,7 +52,7 @@ pub struct StoreServer {
 }
 
 impl StoreServer {
-    /// Starts one; `None`, and says so, where none is installed.
+    /// Starts a server. `None`, with a message, if none is installed.
     pub fn start() -> Option<Self> {
         let program = shared_store("DRUMLINE_TEST_REDIS_SERVER")?.into();
         let folder = tempfile::tempdir().unwrap();
@@ -61,12 +61,12 @@ impl StoreServer {
         Some(server)
     }
 
-    /// Where it is.
+    /// Returns its URL.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Starts it again, after it was killed. It answers some time later.
+    /// Starts it again after a kill. It responds some time later.
     pub fn restart(&mut self) {
         let mut command = Command::new(&self.program);
         command.args(["--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "always", "--save", ""]);

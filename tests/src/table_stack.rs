@@ -1,4 +1,4 @@
-//! Templates with resources that `LocalStack` does not have (tables, tasks, schedules), deployed to ministack as they are.
+//! Templates with resources that `LocalStack` lacks (tables, tasks, schedules), deployed unchanged to ministack.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ impl TableStack {
     /// Deploys a template, with its table if it has one, and waits until it is complete.
     pub async fn deploy(endpoint: &str, template: &str, parameters: &[(&str, &str)]) -> Self {
         let (name, body) = (unique_name(), read_template(template));
-        // Tests on LocalStack leave the table out.
+        // Tests on LocalStack leave out the table.
         let table = [("Store", "table")].into_iter().filter(|_| body.contains("\n  Store:\n"));
         let parameters: Vec<_> = table.chain(parameters.iter().copied()).collect();
         call(endpoint, "CreateStack", &form(&name, &body, &parameters)).await;
@@ -40,13 +40,13 @@ impl TableStack {
         Self { outputs: outputs.collect() }
     }
 
-    /// The output with this name.
+    /// Returns the output with this name.
     pub fn output(&self, name: &str) -> &str {
         self.outputs.get(name).unwrap_or_else(|| panic!("no output {name} in {:?}", self.outputs))
     }
 }
 
-/// The answer of CloudFormation, in XML.
+/// Calls CloudFormation, and returns its response in XML.
 async fn call(endpoint: &str, action: &str, parameters: &[(String, String)]) -> String {
     let mut form = Serializer::new(String::new());
     form.append_pair("Action", action).append_pair("Version", CLOUDFORMATION).extend_pairs(parameters);
@@ -60,7 +60,7 @@ async fn call(endpoint: &str, action: &str, parameters: &[(String, String)]) -> 
     text
 }
 
-/// The text of the first element with this name.
+/// Returns the text of the first element with this name.
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     Some(rest.split_once(&format!("</{name}>"))?.0)

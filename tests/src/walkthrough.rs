@@ -1,4 +1,4 @@
-//! The comment at the top of an example: its commands are run, and its output is what the example has to print.
+//! The comment at the top of an example: its commands are run, and its output is compared.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::eventually::eventually;
 use crate::local_queue::LocalQueue;
 use crate::worker::{Launch, Worker};
 
-/// The address of the queue in comments, for which a test's own queue stands in.
+/// The address of the queue in comments, which is replaced by that of the test's queue.
 const DEV: &str = "http://127.0.0.1:9324";
 
 /// The commands and the output in the comment of an example in Rust.
@@ -28,7 +28,7 @@ pub fn examples_folder() -> PathBuf {
 }
 
 impl Walkthrough {
-    /// The comment of the example `name`.
+    /// Returns the comment of the example `name`.
     pub fn of(name: &'static str) -> Self {
         let source = std::fs::read_to_string(examples_folder().join(format!("{name}.rs"))).unwrap();
         let comment = source.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim);
@@ -44,7 +44,7 @@ impl Walkthrough {
         Self { name, commands, output, env: BTreeMap::new(), one_by_one: false }
     }
 
-    /// The same with another text in place of `from`, in the commands and in the output.
+    /// Replaces a text, in the commands and in the output.
     pub fn replace(mut self, from: &str, to: &str) -> Self {
         for line in self.commands.iter_mut().chain(&mut self.output) {
             *line = line.replace(from, to);
@@ -52,24 +52,24 @@ impl Walkthrough {
         self
     }
 
-    /// The same with a variable of the example set, which replaces an export of the comment.
+    /// Sets a variable of the example, which replaces an export of the comment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// The same with each job sent once the one before has left the queue: a duplicate of a running job waits for half a minute.
+    /// Sends each job after the one before has left the queue: a duplicate of a running job would wait for half a minute.
     pub fn one_by_one(self) -> Self {
         Self { one_by_one: true, ..self }
     }
 
-    /// The lines of the output.
+    /// Returns the lines of the output.
     pub fn output(&self) -> &[String] {
         &self.output
     }
 
-    /// Starts the example on this queue and sends the jobs, as the comment does. Other commands, such as those that serve the queue,
-    /// are the test's own part.
+    /// Starts the example on this queue and sends the jobs, like the comment. The test replaces other commands, such as those
+    /// that serve the queue.
     pub async fn begin(&self, queue: &LocalQueue) -> Worker {
         let (mut exported, mut worker) = (BTreeMap::new(), None);
         for command in &self.commands {

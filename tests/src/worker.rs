@@ -1,4 +1,4 @@
-//! The `drumline` binary as a process: with surroundings of its own, real signals, and its log read as it comes.
+//! The `drumline` binary as a process, with a separate environment, real signals, and its log read line by line.
 
 use std::collections::BTreeMap;
 use std::io::{PipeReader, PipeWriter, Write};
@@ -30,7 +30,7 @@ enum Reader {
     Stalls,
 }
 
-/// A start of the binary, being prepared. Nothing of the test's own environment reaches it.
+/// A start of the binary that is being prepared. The test's own environment does not reach it.
 pub struct Launch {
     args: Vec<String>,
     env: BTreeMap<String, String>,
@@ -43,7 +43,7 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// `drumline ARGS…` with LocalStack's credentials and nothing else.
+    /// Returns `drumline ARGS…` with only LocalStack's credentials.
     pub fn new(args: &[&str]) -> Self {
         let launch = Self {
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
@@ -56,7 +56,7 @@ impl Launch {
             reader: Reader::Reads,
         };
         let home = launch.home.path().display().to_string();
-        // That of `cargo xtask test --sqs-client`; most tests are about no client.
+        // The client of `cargo xtask test --sqs-client`; most tests do not depend on the client.
         let launch = match sqs_client() {
             Some(client) => launch.env("DRUMLINE_SQS_CLIENT", &client),
             None => launch,
@@ -72,12 +72,12 @@ impl Launch {
             .env("RUST_BACKTRACE", "1")
     }
 
-    /// A worker on `queue` that notices soon when it should stop, serves its metrics, and retries soon and without chance.
+    /// Returns a worker on `queue` that soon notices a stop, serves its metrics, and retries soon and without jitter.
     pub fn run(queue: &TestQueue) -> Self {
         Self::run_at(&queue.url).env("AWS_ENDPOINT_URL", &localstack())
     }
 
-    /// The same on a queue that the test serves itself.
+    /// Does the same for a queue that the test serves.
     pub fn on(queue: &LocalQueue) -> Self {
         let launch = Self::run_at(&queue.url);
         launch.env("AWS_ENDPOINT_URL", &queue.endpoint_url())
@@ -95,73 +95,73 @@ impl Launch {
         Self { http: Some(addr), ..launch }
     }
 
-    /// The same with an HTTP endpoint at an address of its own.
+    /// Adds an HTTP endpoint at a free address.
     pub fn serving(self) -> Self {
         let addr = free_address();
         Self { http: Some(addr), ..self.env("DRUMLINE_HTTP_ADDR", &addr.to_string()) }
     }
 
-    /// The same with another program: one of the same commands around handlers of its own.
+    /// Sets another program with the same commands and its own handlers.
     pub fn program(self, binary: PathBuf) -> Self {
         Self { binary: Some(binary), ..self.without("DRUMLINE_SAMPLE_JOBS") }
     }
 
-    /// The same with another argument.
+    /// Adds an argument.
     pub fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.to_owned());
         self
     }
 
-    /// The same with a variable set.
+    /// Sets a variable.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    /// The same without a variable.
+    /// Removes a variable.
     pub fn without(mut self, name: &str) -> Self {
         self.env.remove(name);
         self
     }
 
-    /// The same with something to read on standard input.
+    /// Sets the content of standard input.
     pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
         self.input = input.into();
         self
     }
 
-    /// The same with at most so many file descriptors.
+    /// Limits the number of file descriptors.
     pub fn descriptors(self, limit: u32) -> Self {
         self.shell(&format!("ulimit -n {limit} && exec \"$0\" \"$@\""))
     }
 
-    /// The same, started by this script of a shell as `"$0" "$@"`.
+    /// Starts it from this shell script, as `"$0" "$@"`.
     pub fn shell(self, script: &str) -> Self {
         Self { script: Some(script.to_owned()), ..self }
     }
 
-    /// The same with files of at most so many KiB, as on a disk that is nearly full.
+    /// Limits the size of files to this many KiB, as on a disk that is nearly full.
     pub fn largest_file(self, kib: u32) -> Self {
         // In blocks of 512 bytes, and without the signal that would kill the process.
         self.shell(&format!("trap '' XFSZ && ulimit -f {} && exec \"$0\" \"$@\"", kib * 2))
     }
 
-    /// The same with a standard output whose reader has left, as `head` leaves when it has seen enough.
+    /// Sets a standard output whose reader has ended, like `head` after its last line.
     pub fn without_reader(self) -> Self {
         Self { reader: Reader::HasLeft, ..self }
     }
 
-    /// The same with a standard output that is full, and whose reader stalls until the [`Worker`] is dropped.
+    /// Sets a standard output that is full, and whose reader stalls until the [`Worker`] is dropped.
     pub fn with_stalled_reader(self) -> Self {
         Self { reader: Reader::Stalls, ..self }
     }
 
-    /// The address of its HTTP endpoint.
+    /// Returns the address of its HTTP endpoint.
     pub fn http_addr(&self) -> SocketAddr {
         self.http.expect("its HTTP endpoint is on")
     }
 
-    /// The folder that the process takes for its user's home, and runs in.
+    /// Returns the folder that the process uses as its home, and in which it runs.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
@@ -189,7 +189,7 @@ impl Launch {
             command.stdout(writer);
         }
         let mut child = command.spawn().unwrap();
-        // It has the writing end of such a pipe too.
+        // This process also has the writing end of such a pipe.
         drop(command);
         let (stdout, stderr) = (Lines::default(), Lines::default());
         let readers = child.stdout.take().map(|pipe| stdout.follow(pipe));
@@ -197,7 +197,7 @@ impl Launch {
             readers.into_iter().chain(child.stderr.take().map(|pipe| stderr.follow(pipe))).collect();
         let mut stdin = child.stdin.take().expect("it is piped");
         let input = self.input;
-        // A process that does not want its input closes it; what it says instead is what the test looks at.
+        // A process that does not read its input closes it. The test checks its output.
         tokio::spawn(async move { drop(stdin.write_all(&input).await) });
         let log = ShownOnFailure(stderr.clone());
         Worker {
@@ -218,7 +218,7 @@ impl Launch {
     }
 }
 
-/// A running process; it is killed when dropped.
+/// A running process. It is killed when dropped.
 pub struct Worker {
     child: Child,
     stdout: Lines,
@@ -233,7 +233,7 @@ pub struct Worker {
 /// A process that has ended.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its exit status; `None` where a signal ended it.
+    /// Its exit status. `None` if a signal ended it.
     pub status: Option<i32>,
     /// The lines of its standard output.
     pub stdout: Vec<String>,
@@ -242,13 +242,13 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// Its standard error as one text.
+    /// Returns its standard error as one text.
     pub fn errors(&self) -> String {
         self.stderr.join("\n")
     }
 }
 
-/// Fills a pipe that nothing is read from.
+/// Fills a pipe that has no active reader.
 fn fill(pipe: &PipeWriter) {
     let flags = fcntl_getfl(pipe).unwrap();
     fcntl_setfl(pipe, flags | OFlags::NONBLOCK).unwrap();
@@ -270,7 +270,7 @@ impl Worker {
         send_signal(&self.child, signal);
     }
 
-    /// The most memory that it has had so far, in KiB; `None` once it has ended.
+    /// Returns its peak memory so far, in KiB. `None` after it has ended.
     #[cfg(target_os = "linux")]
     pub fn peak_memory_kib(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
@@ -278,12 +278,12 @@ impl Worker {
         line.trim().trim_end_matches(" kB").parse().ok()
     }
 
-    /// Kills the process: no signal handler runs, nothing is given back.
+    /// Kills the process: no signal handler runs, and no message is released.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// Kills the process, and returns all that it has written to standard output.
+    /// Kills the process, and returns its standard output.
     pub async fn kill_and_read(mut self) -> Vec<String> {
         self.child.kill().await.unwrap();
         for reader in self.readers {
@@ -305,34 +305,34 @@ impl Worker {
         self.finish_within(PATIENCE).await
     }
 
-    /// Waits for the end of a process that may take its time.
+    /// Waits for the end of a process that may take longer.
     pub async fn finish_within(mut self, patience: Duration) -> Finished {
         let Ok(status) = tokio::time::timeout(patience, self.child.wait()).await else {
             panic!("it does not end:\n{}", self.stderr.all().join("\n"));
         };
-        // Its pipes close with it, so what it wrote is complete once they have been read to the end.
+        // Its pipes close with it, so its output is complete when they have been read to the end.
         for reader in self.readers {
             reader.await.unwrap();
         }
         Finished { status: status.unwrap().code(), stdout: self.stdout.all(), stderr: self.stderr.all() }
     }
 
-    /// What it has written to standard output so far.
+    /// Returns its standard output so far.
     pub fn stdout(&self) -> Vec<String> {
         self.stdout.all()
     }
 
-    /// What it has written to standard error so far.
+    /// Returns its standard error so far.
     pub fn stderr(&self) -> Vec<String> {
         self.stderr.all()
     }
 
-    /// The log entries so far that carry this message.
+    /// Returns the log entries so far with this message.
     pub fn logged(&self, message: &str) -> Vec<Value> {
         self.stderr.logged(|text| text == message)
     }
 
-    /// The log entries so far whose message begins like this.
+    /// Returns the log entries so far whose message begins like this.
     pub fn logged_beginning(&self, beginning: &str) -> Vec<Value> {
         self.stderr.logged(|message| message.starts_with(beginning))
     }
@@ -346,13 +346,13 @@ impl Worker {
         self.logged(message)
     }
 
-    /// A URL of its HTTP endpoint.
+    /// Returns a URL of its HTTP endpoint.
     pub fn endpoint(&self, path: &str) -> String {
         format!("http://{}{path}", self.http.expect("its HTTP endpoint is on"))
     }
 
-    /// A counter's or gauge's value by the beginning of its line: its name, with labels as far as they matter. Lines are
-    /// summed; none at all are 0.
+    /// Returns the value of a counter or gauge by the beginning of its line: its name, with labels as far as they matter. Lines
+    /// are summed; without any the result is 0.
     pub async fn metric(&self, beginning: &str) -> u64 {
         let Some((_, text)) = get(&self.endpoint("/metrics")).await else { return 0 };
         let lines = text.lines().filter(|line| line.starts_with(beginning));
@@ -361,17 +361,17 @@ impl Worker {
 }
 
 impl Finished {
-    /// The log entries that carry this message.
+    /// Returns the log entries with this message.
     pub fn logged(&self, message: &str) -> Vec<Value> {
         entries(&self.stderr, |text| text == message)
     }
 }
 
-/// Ports for servers of processes that are about to start. Below those that systems give to outgoing connections, of
-/// which the tests make many.
+/// Ports for servers of processes that are about to start. Below those that systems use for outgoing connections, of which the
+/// tests open many.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
 
-/// An address of the loopback interface that nothing listens on.
+/// Returns an unused address of the loopback interface.
 pub fn free_address() -> SocketAddr {
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
     let port =
@@ -379,7 +379,7 @@ pub fn free_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-/// The client that `cargo xtask test --sqs-client` asks for.
+/// Returns the client chosen by `cargo xtask test --sqs-client`.
 #[allow(clippy::disallowed_methods, reason = "what a test run passes to its tests")]
 fn sqs_client() -> Option<String> {
     std::env::var("DRUMLINE_TEST_SQS_CLIENT").ok()

@@ -1,1 +1,1 @@
-//! No code: of this package, its dependencies matter.
+//! Contains no code: this package exists for its dependencies.

@@ -1,5 +1,6 @@
-//! A program that sends jobs in the background, from many callers, and prints a line for each answer: the state of the job, its number,
-//! and the reason of a failure. SIGTERM shuts the sender down: then it prints `shut down`, when every accepted job is answered.
+//! A program that sends jobs in the background, from many callers, and prints a line for each result: the state of the job, its
+//! number, and the reason of a failure. SIGTERM shuts the sender down: it prints `shut down` after the results of all accepted
+//! jobs.
 #![allow(clippy::print_stdout, reason = "printing is how this program answers")]
 
 use std::error::Error;
@@ -11,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 
-/// Callers beside each other; each is a message group on a FIFO queue.
+/// The number of concurrent callers. Each is a message group on a FIFO queue.
 const CALLERS: u64 = 16;
 
-/// The jobs that one caller has on their way.
+/// The maximum number of unfinished jobs of one caller.
 const PIPELINED: usize = 16;
 
 #[derive(Serialize, Deserialize)]
@@ -48,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(())
 }
 
-/// Sends every sixteenth job, some at a time.
+/// Sends every sixteenth job, several at a time.
 async fn call(producer: Producer, sender: Sender, caller: u64, jobs: u64) {
     let mut pending = std::collections::VecDeque::new();
     for number in (caller..jobs).step_by(usize::try_from(CALLERS).unwrap_or(1)) {

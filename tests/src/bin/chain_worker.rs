@@ -1,4 +1,4 @@
-//! A worker whose jobs are chains of steps: each step writes down its effect, and declares the next one.
+//! A worker whose jobs are chains of steps: each step records its effect, and declares the next one.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use drumline_consumer::{BoxError, variable};
 use drumline_store::postgres::sqlx::{self, PgPool, postgres::PgPoolOptions};
 use serde::{Deserialize, Serialize};
 
-/// Before the effect and after it, so that kills come at any point.
+/// The pause before the effect and after it, so that kills happen at any point.
 const WORK: Duration = Duration::from_millis(15);
 
 #[expect(clippy::struct_field_names, reason = "the payload's own words")]
@@ -18,11 +18,11 @@ const WORK: Duration = Duration::from_millis(15);
 struct Step {
     chain: u32,
     step: u32,
-    /// The steps that follow.
+    /// The remaining steps.
     left: u32,
-    /// The file of effects: a line each.
+    /// The file of effects, one per line.
     log: String,
-    /// Another one in each attempt: as data that the steps before have fetched may be.
+    /// Different in each attempt, like data that an earlier step has fetched.
     fetched: u64,
 }
 
@@ -52,7 +52,7 @@ fn write_down(ctx: &Context, job: &Step) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes the effect with the claim's token: a row for each run.
+/// Writes the effect with the claim's token, one row for each run.
 async fn insert(ctx: &Context, job: &Step, database: &PgPool) -> Result<(), Failure> {
     const INSERT: &str = "INSERT INTO effects (chain, step, job, token) VALUES ($1, $2, $3, $4)";
     let claim = ctx.claim().ok_or_else(|| Failure::retry("there is no claim"))?;

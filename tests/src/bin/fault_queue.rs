@@ -25,17 +25,17 @@ const COUNTS: [&str; 3] = [
 #[derive(Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
 enum Command {
-    /// Creates a queue with a DLQ; answers with their URLs.
+    /// Creates a queue with a DLQ. The response has their URLs.
     Create { name: String, max_receive_count: u32, visibility_secs: u32 },
-    /// Sends messages; answers how many.
+    /// Sends messages. The response has their number.
     Send { url: String, bodies: Vec<String> },
-    /// Answers how many messages a queue has, whatever their state.
+    /// Counts the messages of a queue in all states.
     Count { url: String },
-    /// Answers the bodies of a queue's messages.
+    /// Returns the bodies of a queue's messages.
     Peek { url: String },
-    /// Has `percent` of a hundred requests of an action fail.
+    /// Makes `percent` of a hundred requests of an action fail.
     Fail { action: String, fault: Fault, percent: u8 },
-    /// Lets requests of an action through again.
+    /// Lets requests of an action succeed again.
     Heal { action: String },
 }
 

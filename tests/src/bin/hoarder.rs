@@ -1,4 +1,4 @@
-//! A worker that has nearly all its file descriptors taken away while a test wants it to, and a job that needs some.
+//! A worker that loses nearly all its file descriptors while a test wants it to, and a job that needs some.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -9,14 +9,14 @@ use std::thread;
 use drumline::{Context, Failure, Job, Router};
 use serde::Deserialize;
 
-/// The address of the test: it writes a byte for the descriptors to be taken, reads one when they are, and has them back by
-/// closing the connection.
+/// The address of the test. The test writes a byte to take the descriptors, reads one when they are taken, and closes the
+/// connection to return them.
 const HOARDS_FOR: &str = "HOARDS_FOR";
 
-/// Left to the worker, for SQS and its HTTP endpoint.
+/// The number of descriptors left to the worker, for SQS and its HTTP endpoint.
 const LEFT: usize = 8;
 
-/// What one job needs: more than is left.
+/// The number of descriptors that one job needs: more than are left.
 const NEEDED: usize = 12;
 
 #[derive(Deserialize)]

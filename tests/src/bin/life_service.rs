@@ -1,5 +1,5 @@
-//! A service whose jobs fail as their payload says, as a worker, a function or a producer, with a hook for dead jobs that keeps a row a
-//! key and a line a call.
+//! A service whose jobs fail as their payload says, as a worker, a function or a producer. Its hook for dead jobs writes one
+//! row per key and one line per call.
 
 use std::error::Error;
 use std::fs::{File, OpenOptions};
@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 /// The folder of rows and calls.
 const FOLDER: &str = "LIFE_FOLDER";
 
-/// Has the program send one job with this correlation id.
+/// Makes the program send one job with this correlation ID.
 const SENDS: &str = "LIFE_SENDS";
 
-/// A job that fails in so many attempts, is rejected, or has its process killed by itself.
+/// A job that fails in this many attempts, is rejected, or kills its process.
 #[derive(Serialize, Deserialize)]
 struct Life {
     #[serde(default)]
@@ -37,7 +37,7 @@ impl Job for Life {
 
 async fn handle(context: Context, life: Life) -> Result<(), Failure> {
     if life.kills {
-        // As by the kernel: without a destructor.
+        // Ends the process like the kernel does, without destructors.
         std::process::abort();
     }
     if life.is_rejected {
@@ -47,8 +47,8 @@ async fn handle(context: Context, life: Life) -> Result<(), Failure> {
     if context.attempt().get() <= life.failures { Err(Failure::retry("no route")) } else { Ok(()) }
 }
 
-/// Writes a row under the key, once, and a line each time that it is called. The first call has its process killed between the two if
-/// the folder says so.
+/// Writes a row under the key, once, and a line for each call. If the folder says so, the first call kills its process between
+/// the two.
 async fn bury(job: DeadJob) -> Result<(), std::io::Error> {
     let folder = folder();
     append(&folder.join("calls"), &format!("{} {} {}", job.key, job.correlation_id, job.reason))?;

@@ -1,4 +1,4 @@
-//! A worker, and a function, whose jobs write a row each: the row and the mark that it is written are one transaction. A batch has one
+//! A worker, and a function, whose jobs each write a row: the row and the job's mark are one transaction. A batch has one
 //! transaction for all of its rows.
 
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use drumline::{Context, Failure, Job, Router};
 use drumline_store::postgres::{BatchCommit, PostgresStore, sqlx};
 use serde::Deserialize;
 
-/// Long enough for a kill to come in between.
+/// Long enough for a kill in between.
 const WORK: Duration = Duration::from_millis(200);
 
 #[derive(Deserialize)]
@@ -22,7 +22,7 @@ impl Job for RowWrite {
     const TYPE: &'static str = "row.write";
 }
 
-/// The same, in a batch of jobs with the same table.
+/// The same, for a batch of jobs with the same table.
 #[derive(Deserialize)]
 struct RowInsert {
     table: String,
@@ -42,7 +42,7 @@ async fn write(ctx: Context, job: RowWrite) -> Result<(), Failure> {
     tokio::time::sleep(WORK).await;
     match transaction.commit(None).await? {
         drumline::core::Ownership::Kept => Ok(()),
-        drumline::core::Ownership::Lost => Err(Failure::retry("somebody else has the claim by now")),
+        drumline::core::Ownership::Lost => Err(Failure::retry("another run has the claim by now")),
     }
 }
 

@@ -1,5 +1,5 @@
-//! A service whose handlers share a connection, as a worker with a command line or as a function: an async factory opens it, a hook
-//! closes it. The other end is a test, which answers each line and so decides how long everything takes.
+//! A service whose handlers share a connection, as a worker with a command line or as a function: an async factory opens it,
+//! and a hook closes it. The other end is a test, which answers each line and so controls the time of everything.
 
 use std::fmt;
 use std::io;
@@ -16,20 +16,20 @@ use tokio::sync::{mpsc, oneshot};
 /// The address of the test.
 const DATABASE_ADDR: &str = "DATABASE_ADDR";
 
-/// Has the factory panic if it is set.
+/// If set, the factory panics.
 const FACTORY_PANICS: &str = "FACTORY_PANICS";
 
-/// Has the factory refuse its settings before it waits for anything, if it is set.
+/// If set, the factory refuses its settings before its first await point.
 const FACTORY_REFUSES: &str = "FACTORY_REFUSES";
 
-/// Gives the program a store of its own if it is set.
+/// If set, the program has its own store.
 const OWN_STORE: &str = "OWN_STORE";
 
 static DATABASE: OnceLock<Database> = OnceLock::new();
 
 type Asked = (String, oneshot::Sender<io::Result<()>>);
 
-/// The connection: kept by a task, as those of pools are, which lives as long as the runtime that it was spawned on.
+/// The connection. A task keeps it, like those of pools, and lives as long as the runtime on which it was spawned.
 struct Database(mpsc::Sender<Asked>);
 
 impl Database {
@@ -44,7 +44,7 @@ impl Database {
         Ok(Self(requests))
     }
 
-    /// Sends a line, and waits until it is answered.
+    /// Sends a line, and waits for the answer.
     async fn execute(&self, line: String) -> io::Result<()> {
         let (answer, answered) = oneshot::channel();
         self.0.send((line, answer)).await.map_err(io::Error::other)?;
@@ -60,7 +60,7 @@ async fn ask(stream: &mut BufReader<TcpStream>, line: &str) -> io::Result<()> {
     }
 }
 
-/// The database cannot be used. Its cause is the source.
+/// The database cannot be used. The source has the cause.
 #[derive(Debug)]
 struct NoDatabase {
     addr: String,

@@ -1,5 +1,4 @@
-//! A function with a handler of its own, as a team writes one. Its jobs get into trouble at their first attempt, as far as
-//! they are told to.
+//! A function with its own handler, as a team would write it. The jobs fail at their first attempt if their payload says so.
 #![allow(clippy::panic, reason = "it is what a test wants to see survived")]
 
 use std::fs::OpenOptions;
@@ -18,9 +17,9 @@ const BLOCKED: Duration = Duration::from_mins(1);
 
 #[derive(Deserialize)]
 struct Errand {
-    /// What the diary calls it.
+    /// The job's name in the diary.
     name: String,
-    /// A file that tells what has run.
+    /// The file that records the runs.
     diary: PathBuf,
     trouble: Option<Trouble>,
 }
@@ -30,7 +29,7 @@ struct Errand {
 enum Trouble {
     /// The handler panics.
     Panic,
-    /// The handler blocks a thread, and no cancelling ends it.
+    /// The handler blocks a thread, and cancellation does not end it.
     Block,
     /// The process ends.
     Abort,
@@ -42,7 +41,7 @@ impl Job for Errand {
 
 async fn run(context: Context, errand: Errand) -> Result<(), Failure> {
     let mut diary = OpenOptions::new().append(true).create(true).open(&errand.diary)?;
-    // One write for a whole line: jobs run side by side.
+    // One write for a whole line, because jobs run concurrently.
     diary.write_all(format!("{} {}\n", errand.name, context.attempt()).as_bytes())?;
     if context.attempt().get() > 1 {
         return Ok(());
