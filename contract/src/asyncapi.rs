@@ -20,14 +20,14 @@ pub struct Queue {
     pub name: String,
     /// The server that has it, if that is known.
     pub server: Option<Server>,
-    /// The job types that are sent to it. `None` means that it may have all of them.
+    /// The job types that are sent to it. `None` means that all types may be sent to it.
     pub types: Option<Vec<String>>,
 }
 
 /// An endpoint of SQS with the queues of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// The host, with the port if it has one.
+    /// The host, with the port if there is one.
     pub host: String,
     /// The path before the name of a queue, such as `/123456789012`.
     pub path: String,
@@ -35,8 +35,8 @@ pub struct Server {
 
 /// Returns the AsyncAPI document of a service of this title and version.
 ///
-/// The payload of a message is the native envelope around the job's payload. Schemas are put into the form of AsyncAPI's own ones, which
-/// are those of JSON Schema draft 7. Without a queue there is one channel whose address is not known.
+/// The payload of a message is the native envelope around the job's payload. Schemas are converted to AsyncAPI's own format,
+/// which is JSON Schema draft 7. Without a queue, there is one channel without a known address.
 ///
 /// ```
 /// use drumline_contract::asyncapi::{Queue, Server, document};
@@ -109,7 +109,7 @@ fn receives(queue: &Queue, of: &TypeContract) -> bool {
     queue.types.as_ref().is_none_or(|types| types.contains(&of.name))
 }
 
-/// Returns the servers of the queues, each once.
+/// Returns the servers of the queues without duplicates.
 fn servers(queues: &[Queue]) -> Vec<&Server> {
     let mut servers = Vec::new();
     for server in queues.iter().filter_map(|queue| queue.server.as_ref()) {
@@ -173,7 +173,7 @@ fn message(of: &TypeContract, version: &VersionContract) -> Value {
     })
 }
 
-/// The native envelope. A message without `schemaVersion` is of version 1.
+/// Returns the schema of the native envelope. A message without `schemaVersion` has version 1.
 fn envelope(name: &str, version: u32, schema: &str) -> Value {
     let optional = |description: &str| json!({ "type": ["string", "null"], "description": description });
     let mut required = vec!["type", "payload"];

@@ -1,8 +1,8 @@
-//! Insert clients for other languages: one source file each, made of a contract.
+//! Clients that send jobs from other languages: one source file each, generated from a contract.
 //!
-//! A client file is complete in itself: the types of the payloads, the checks that a producer in Rust makes, packing into batches and
-//! retries per entry. Its run-time part is a real file of its language ([`python.py`], [`typescript.ts`]) with an example contract
-//! between two marks; a generator replaces what is between them.
+//! A client file is self-contained: it has the types of the payloads, the checks that a Rust producer makes, packing into
+//! batches and retries per entry. Its run-time part is a real source file of its language ([`python.py`], [`typescript.ts`])
+//! with an example contract between two marks; the generator replaces the text between the marks.
 //!
 //! [`python.py`]: https://github.com/drumline/drumline/blob/main/contract/src/clients/python.py
 //! [`typescript.ts`]: https://github.com/drumline/drumline/blob/main/contract/src/clients/typescript.ts
@@ -25,7 +25,7 @@ use crate::Contract;
 pub use checked::with_integer_bounds;
 pub use client_file::{Client, NoClient};
 
-/// The language of an insert client.
+/// The language of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// Python 3.9 or newer, with boto3.
@@ -35,7 +35,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// Returns the client for a contract. Its header names `command` as the one that makes it again.
+    /// Returns the client for a contract. Its header names `command` as the command that generates it again.
     ///
     /// ```
     /// use drumline_contract::{Contract, clients::Language};
@@ -48,7 +48,7 @@ impl Language {
     /// ```
     ///
     /// # Errors
-    /// If the contract has no types, or a schema refers to something outside itself, or to itself without an end.
+    /// Returns an error if the contract has no types, or a schema refers to something outside itself, or to itself without end.
     pub fn client(self, contract: &Contract, command: &str) -> Result<Client, NoClient> {
         if contract.types().is_empty() {
             return Err(NoClient("the contract has no job types, so there is nothing to send".to_owned()));

@@ -1,9 +1,9 @@
-//! The check whether a changed contract breaks what is running or waiting.
+//! Checks if a changed contract breaks running workers or waiting messages.
 //!
-//! Two things meet messages of the other side of a deploy. Running workers of the old contract receive messages of new producers
-//! until the deploy ends. Messages that old producers wrote wait in the queue, or for up to 14 days in its DLQ, and new workers
-//! receive them. Both are the same question about two schemas: does a reader's schema accept everything that a writer's
-//! [produces](mismatches)?
+//! During and after a deploy, old and new versions meet. Running workers with the old contract receive messages of new
+//! producers until the deploy ends. Messages that old producers wrote wait in the queue, or for up to 14 days in its DLQ, and
+//! new workers receive them. Both cases are the same question about two schemas: does a reader's schema accept everything that
+//! a writer's [produces](mismatches)?
 
 mod array;
 mod disjoint;
@@ -24,8 +24,8 @@ pub use finding::{Affected, Finding, Severity};
 pub use mismatch::{Mismatch, MismatchKind};
 pub use schema::mismatches;
 
-/// Returns what changes from the old contract to the new one: first what breaks, then what could not be compared, then notes; each in
-/// the order of types and versions.
+/// Compares the old contract with the new one. Returns first the findings that break something, then those that could not be
+/// compared, then notes; each in the order of types and versions.
 ///
 /// ```
 /// use drumline_contract::Contract;
@@ -93,7 +93,7 @@ fn compare_type(old: &TypeContract, new: &TypeContract, findings: &mut Vec<Findi
     }
     let Some(writer) = new.find(new.version) else { return };
     match old.find(new.version) {
-        // Without schemas, the comparison above has said so.
+        // Missing schemas were reported by the comparison above.
         Some(reader) if writer.schema.is_some() && reader.schema.is_some() => {
             findings.extend(Pair { of: new, writer, reader, affected: Affected::RunningWorkers }.compare());
         }
@@ -109,7 +109,7 @@ fn compare_type(old: &TypeContract, new: &TypeContract, findings: &mut Vec<Findi
     }
 }
 
-/// Returns what a raised or lowered version means by itself.
+/// Returns the finding about a raised or lowered version itself.
 fn version_change(old: &TypeContract, new: &TypeContract) -> Option<Finding> {
     let (before, now) = (old.version, new.version);
     if now > before {
@@ -145,9 +145,9 @@ fn dropped(old: &TypeContract, version: u32) -> Finding {
     }
 }
 
-/// A version as one side writes it and as the other reads it.
+/// A version that one side writes and the other reads.
 struct Pair<'a> {
-    /// The new contract's type.
+    /// The type in the new contract.
     of: &'a TypeContract,
     writer: &'a VersionContract,
     reader: &'a VersionContract,
@@ -197,7 +197,7 @@ impl Pair<'_> {
         }
     }
 
-    /// Says how to make the change without breaking anything.
+    /// Returns how to make the change without breaking anything.
     fn fix(&self, mismatch: &Mismatch) -> String {
         let (version, current) = (self.writer.version, self.of.version);
         let of_version = if version < current {

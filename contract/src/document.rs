@@ -21,7 +21,7 @@ pub const FORMAT: &str = "contract/1";
 /// ```
 ///
 /// `version` is the version that producers write, and `versions` are those that workers read, the oldest first. A version
-/// without a schema has `"schema":null`. Unknown fields are ignored, since later releases may add some.
+/// without a schema has `"schema":null`. Unknown fields are ignored, because later releases may add some.
 ///
 /// ```
 /// use drumline::{Context, Failure, Job, Router};
@@ -77,7 +77,7 @@ pub struct VersionContract {
     pub schema: Option<Value>,
 }
 
-/// The reason why a document is no contract.
+/// The reason why a document is not a contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidContract(String);
 
@@ -102,7 +102,7 @@ struct Written<T> {
 }
 
 impl Contract {
-    /// Returns the contract of the handlers of a router. One that forwards messages as they are has no types.
+    /// Returns the contract of a router's handlers. A router that forwards messages unchanged has no types.
     pub fn of(router: &Router) -> Self {
         let version_of = |job_type: &drumline::run::JobType, version: u32| VersionContract {
             version,
@@ -119,12 +119,13 @@ impl Contract {
     /// Reads a document as `drumline schema` prints it.
     ///
     /// # Errors
-    /// If it is no contract, or one in a format of another release.
+    ///
+    /// Returns an error if it is not a contract, or has the format of another release.
     pub fn parse(json: &[u8]) -> Result<Self, InvalidContract> {
         let invalid = |error: serde_json::Error| {
             InvalidContract(format!("it is no contract, as `drumline schema` prints it: {error}"))
         };
-        // A contract nests as deep as its schemas, and what nests deeper than serde_json reads is no schema of a payload.
+        // A contract nests as deep as its schemas, and anything nested deeper than serde_json reads is not a payload's schema.
         let document: Value = serde_json::from_slice(without_mark(json)).map_err(invalid)?;
         Self::from_document(document)
     }
@@ -149,7 +150,7 @@ impl Contract {
         Self::checked(written.types)
     }
 
-    /// Brings types and versions into order, and refuses what no program prints.
+    /// Sorts types and versions, and refuses contracts that no program prints.
     fn checked(mut types: Vec<TypeContract>) -> Result<Self, InvalidContract> {
         types.sort_by(|a, b| a.name.cmp(&b.name));
         if let Some(twice) = types.windows(2).find(|pair| pair[0].name == pair[1].name) {
@@ -163,10 +164,11 @@ impl Contract {
         Ok(contract)
     }
 
-    /// Checks what a program says about its types, as reading the document does.
+    /// Checks the types that a program declares, like reading the document does.
     ///
     /// # Errors
-    /// If a schema is not valid, or the versions do not go together.
+    ///
+    /// Returns an error if a schema is not valid, or the versions are inconsistent.
     pub fn check(&self) -> Result<(), InvalidContract> {
         for of in &self.types {
             let problem = |text: String| Err(InvalidContract(format!("type {:?}: {text}", of.name)));

@@ -57,7 +57,7 @@ fn documents() -> Vec<Value> {
     queues.map(|queues| document(&contract(), "shop", "1.2.3", &queues)).into()
 }
 
-/// Every value below, with each reference in it.
+/// Collects the references in a value and in all values below it.
 fn references(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(node) => {
@@ -72,7 +72,7 @@ fn references(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// The rules of the specification: required fields, keys, and where references may lead.
+/// Checks the rules of the specification: required fields, keys, and the targets of references.
 #[test]
 fn a_document_keeps_to_the_specification() {
     for document in documents() {
@@ -105,14 +105,14 @@ fn a_document_keeps_to_the_specification() {
             let channel = operation["channel"]["$ref"].as_str().unwrap();
             assert!(channel.starts_with("#/channels/"));
             for message in operation["messages"].as_array().unwrap() {
-                // The messages are those of the channel, not of the components.
+                // References to messages go through the channel, not through the components.
                 assert!(message["$ref"].as_str().unwrap().starts_with(&format!("{channel}/messages/")));
             }
         }
     }
 }
 
-/// A payload that fits a schema fits the message that carries it, and only that one.
+/// A payload that fits a schema fits only the message that carries it.
 #[test]
 fn a_message_is_its_envelope() {
     let document = documents().remove(1);

@@ -1,10 +1,10 @@
-//! Names as the keys of an AsyncAPI document may be: letters, digits, `.`, `-` and `_`.
+//! Names as keys of an AsyncAPI document: letters, digits, `.`, `-` and `_`.
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-/// Returns a name as a key. A character that no key may have becomes its number.
+/// Returns a name as a key. A character that is not allowed in keys becomes its number.
 pub(super) fn key(name: &str) -> String {
     let mut key = String::with_capacity(name.len());
     for character in name.chars() {
@@ -17,7 +17,7 @@ pub(super) fn key(name: &str) -> String {
     key
 }
 
-/// Returns the key, with a number behind it if it is taken.
+/// Returns the key, with a number appended if it is taken.
 pub(super) fn unique(key: &str, taken: &Map<String, Value>) -> String {
     let numbered = (2..).map(|number| format!("{key}-{number}"));
     let mut keys = std::iter::once(key.to_owned()).chain(numbered);

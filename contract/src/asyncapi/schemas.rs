@@ -1,4 +1,4 @@
-//! JSON Schemas in the form of AsyncAPI's Schema Objects: draft 7, with their definitions among the document's components.
+//! Converts JSON Schemas to AsyncAPI's Schema Objects: draft 7, with their definitions among the document's components.
 
 use serde_json::{Map, Value, json};
 
@@ -23,13 +23,13 @@ const OF_SCHEMA: [&str; 12] = [
 /// Keywords whose value is a list of schemas.
 const OF_SCHEMAS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 
-/// Keywords whose value has schemas by names.
+/// Keywords whose value is a map from names to schemas.
 const OF_NAMED_SCHEMAS: [&str; 3] = ["properties", "patternProperties", "dependentSchemas"];
 
-/// Keywords whose value has definitions by names.
+/// Keywords whose value is a map from names to definitions.
 const DEFINITIONS: [&str; 2] = ["$defs", "definitions"];
 
-/// Adds a schema to those of the components, and with it its definitions as `NAME.DEFINITION`. Without a schema, every value fits.
+/// Adds a schema to the components, and its definitions as `NAME.DEFINITION`. A missing schema accepts every value.
 pub(super) fn add_schema(schemas: &mut Map<String, Value>, name: &str, schema: Option<&Value>) {
     for definitions in DEFINITIONS {
         let entries = schema.and_then(|schema| schema.get(definitions)).and_then(Value::as_object);
@@ -66,13 +66,13 @@ fn converted(schema: &Value, name: &str) -> Value {
         };
         new.insert(keyword.clone(), converted);
     }
-    // Draft 7 has the first items in `items`.
+    // Draft 7 has the schemas of the first items in `items`.
     if let Some(first) = new.remove("prefixItems")
         && let Some(rest) = new.insert("items".to_owned(), first)
     {
         new.insert("additionalItems".to_owned(), rest);
     }
-    // In draft 7 nothing counts beside a reference.
+    // Draft 7 ignores keywords beside a reference.
     if new.len() > 1
         && let Some(reference) = new.remove("$ref")
         && let Value::Array(all) = new.entry("allOf").or_insert_with(|| json!([]))
@@ -82,7 +82,7 @@ fn converted(schema: &Value, name: &str) -> Value {
     Value::Object(new)
 }
 
-/// Returns the reference in the whole document.
+/// Returns the reference within the whole document.
 fn target(reference: &str, name: &str) -> String {
     let Some(pointer) = reference.strip_prefix('#') else { return reference.to_owned() };
     for definitions in DEFINITIONS {

@@ -1,4 +1,4 @@
-//! A schema reduced to what a client checks.
+//! Reduces a schema to the keywords that a client checks.
 
 use serde_json::{Map, Number, Value};
 
@@ -8,7 +8,7 @@ const SCHEMA: [&str; 4] = ["not", "items", "propertyNames", "additionalPropertie
 const LIST: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
 /// The keywords whose value is a table of schemas.
 const TABLE: [&str; 4] = ["$defs", "definitions", "properties", "patternProperties"];
-/// The keywords that are kept as they are.
+/// The keywords that are kept unchanged.
 const PLAIN: [&str; 16] = [
     "$ref",
     "type",
@@ -27,7 +27,7 @@ const PLAIN: [&str; 16] = [
     "minProperties",
     "maxProperties",
 ];
-/// The keywords that describe and do not check.
+/// The keywords that describe values without restricting them.
 const ANNOTATIONS: [&str; 13] = [
     "$schema",
     "$id",
@@ -56,7 +56,7 @@ const INTEGERS: [(&str, i128, i128); 8] = [
     ("uint64", 0, u64::MAX as i128),
 ];
 
-/// Returns a schema in which integers have the bounds of their format: a worker refuses what is outside.
+/// Returns a schema in which integers have the bounds of their format: a worker refuses values outside these bounds.
 ///
 /// ```
 /// use drumline_contract::clients::with_integer_bounds;
@@ -69,13 +69,13 @@ pub fn with_integer_bounds(schema: &Value) -> Value {
     Reduction { keeps_all: true, unchecked: &mut |_, _| {} }.schema(schema, "")
 }
 
-/// Returns the part of a schema that clients check, and reports each keyword that they do not, with the place of its schema.
+/// Returns the part of a schema that clients check. Reports each keyword that they do not check, with its place in the schema.
 pub(super) fn checked(schema: &Value, unchecked: &mut dyn FnMut(&str, &str)) -> Value {
     Reduction { keeps_all: false, unchecked }.schema(schema, "")
 }
 
 struct Reduction<'a> {
-    /// Keywords that clients do not check are kept, too.
+    /// True if keywords that clients do not check are kept, too.
     keeps_all: bool,
     unchecked: &'a mut dyn FnMut(&str, &str),
 }
@@ -93,7 +93,7 @@ impl Reduction<'_> {
         Value::Object(kept)
     }
 
-    /// The value of a keyword that is kept.
+    /// Returns the value of a keyword that is kept.
     fn keyword(&mut self, keyword: &str, value: &Value, at: &str) -> Option<Value> {
         let inner = |part: &str| format!("{at}/{part}");
         match value {
@@ -132,7 +132,7 @@ impl Reduction<'_> {
     }
 }
 
-/// Gives an integer the bounds of its format, where it has no closer ones.
+/// Gives an integer the bounds of its format, unless it has narrower ones.
 fn bound(schema: &mut Map<String, Value>, format: Option<&Value>) {
     let is_integer = schema.get("type").is_some_and(|named| match named {
         Value::Array(types) => types.iter().any(|named| named == "integer"),
@@ -157,7 +157,8 @@ fn number(integer: i128) -> Value {
     Value::Number(Number::from_i128(integer).expect("bounds of 64 bits are numbers of JSON"))
 }
 
-/// Returns true if a regular expression means the same in Rust, Python and JavaScript, as far as a quick check can decide.
+/// Returns true if a regular expression has the same meaning in Rust, Python and JavaScript, as far as a quick check can
+/// determine.
 fn is_portable(pattern: &str) -> bool {
     let special = [r"(?", "[[", "[:", "&&", "--", "~~"];
     if special.iter().any(|part| pattern.replace("(?:", "(").contains(part)) {

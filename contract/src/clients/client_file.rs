@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-/// An insert client.
+/// A client file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Client {
     /// The source text of the file.
     pub text: String,
-    /// The parts of schemas that the client does not check, such as a keyword that it does not know. A producer in Rust checks them; a
-    /// worker decodes the payload and does not check by the schema.
+    /// The parts of schemas that the client does not check, for example unknown keywords. A Rust producer checks them; a worker
+    /// decodes the payload without checking the schema.
     pub unchecked: Vec<String>,
 }
 

@@ -1,4 +1,5 @@
-//! Schemas that refer to themselves for the same value: no check of a value by them ends, and no type can be made of them.
+//! Finds schemas that refer to themselves for the same value: checking a value against them would not end, and no type can be
+//! generated for them.
 
 use std::collections::HashSet;
 
@@ -6,8 +7,8 @@ use serde_json::Value;
 
 use super::objects::resolve;
 
-/// Returns a reference of the schema that leads back to itself for the same value, if there is one. A field or an item that refers to
-/// the schema around it is none: values end.
+/// Returns a reference in the schema that leads back to itself for the same value, if there is one. A field or an item that
+/// refers to the schema around it does not count, because values end.
 pub(super) fn reference(root: &Value) -> Option<String> {
     let mut search = Search { root, open: Vec::new(), ended: HashSet::new() };
     search.anywhere(root)
@@ -15,9 +16,9 @@ pub(super) fn reference(root: &Value) -> Option<String> {
 
 struct Search<'a> {
     root: &'a Value,
-    /// The schemas that are applied to one value, each because of the one before.
+    /// The schemas that are applied to one value, in the order of their references.
     open: Vec<*const Value>,
-    /// The schemas that end.
+    /// The schemas that are known to end.
     ended: HashSet<*const Value>,
 }
 
@@ -33,7 +34,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Follows what applies to the same value as this schema.
+    /// Follows the schemas that apply to the same value as this schema.
     fn follow(&mut self, schema: &'a Value) -> Option<String> {
         let Value::Object(keywords) = schema else { return None };
         let place = std::ptr::from_ref(schema);

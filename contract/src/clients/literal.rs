@@ -1,19 +1,19 @@
-//! JSON values as literals of a language.
+//! Writes JSON values as literals of a language.
 
 use serde_json::{Number, Value};
 
-/// Longer lines are broken.
+/// The line length from which values are broken into several lines.
 const LINE: usize = 100;
 
-/// The words of a language for what JSON has.
+/// A language's notation of JSON values.
 pub(super) struct Dialect {
     pub(super) null: &'static str,
     pub(super) yes: &'static str,
     pub(super) no: &'static str,
     pub(super) indent: &'static str,
-    /// Around a list.
+    /// The brackets of a list.
     pub(super) brackets: (&'static str, &'static str),
-    /// Around an object on one line.
+    /// The brackets of an object on one line.
     pub(super) braces: (&'static str, &'static str),
     /// Writes the name of a field.
     pub(super) key: fn(&str) -> String,
@@ -21,7 +21,7 @@ pub(super) struct Dialect {
 }
 
 impl Dialect {
-    /// Returns a literal whose first line is indented by the caller, and which has a lasting comma and further lines at `depth`.
+    /// Returns a literal. The caller indents its first line; its further lines are at `depth`, with a trailing comma.
     pub(super) fn write(&self, value: &Value, depth: usize) -> String {
         let on_one_line = self.on_one_line(value);
         if depth * self.indent.len() + on_one_line.len() <= LINE {
@@ -55,7 +55,7 @@ impl Dialect {
             Value::Array(items) => {
                 let items: Vec<String> = items.iter().map(|item| self.on_one_line(item)).collect();
                 let (open, close) = self.brackets;
-                // A tuple of one would be what is in it.
+                // Without a comma, a tuple of one element would be the element itself.
                 let end = if open == "(" && items.len() == 1 { "," } else { "" };
                 format!("{open}{}{end}{close}", items.join(", "))
             }
@@ -72,13 +72,13 @@ impl Dialect {
     }
 }
 
-/// Returns the lines of a text, each with this beginning.
+/// Returns the lines of a text, each with this prefix.
 pub(super) fn lines_with(beginning: &str, text: &str) -> String {
     let line = |line: &str| format!("{beginning}{line}").trim_end().to_owned() + "\n";
     text.lines().fold(String::new(), |lines, next| lines + &line(next))
 }
 
-/// Returns a text in double quotes, with the escapes that JSON and both languages have in common.
+/// Returns a text in double quotes, with escapes that JSON and both languages share.
 pub(super) fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a text is JSON")
 }

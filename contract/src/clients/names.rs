@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-/// Names that are given once.
+/// A set of names in which each name is used once.
 pub(super) struct Names {
     taken: BTreeSet<String>,
 }
 
 impl Names {
-    /// Begins with the names that are taken already.
+    /// Creates the set with names that are already taken.
     pub(super) fn new(taken: BTreeSet<String>) -> Self {
         Self { taken }
     }
 
-    /// Returns this name, with a number if it is taken.
+    /// Returns this name, with a number appended if it is taken.
     pub(super) fn take(&mut self, name: &str) -> String {
         let numbered = (2_u32..).map(|number| format!("{name}{number}"));
         let mut all = std::iter::once(name.to_owned()).chain(numbered);
@@ -31,7 +31,7 @@ pub(super) fn pascal(text: &str) -> String {
     if name.starts_with(|c: char| c.is_ascii_alphabetic()) { name } else { format!("Type{name}") }
 }
 
-/// Returns true if a text is an identifier of both languages; some are keywords.
+/// Returns true if a text is an identifier in both languages; some identifiers are keywords.
 pub(super) fn is_identifier(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

@@ -1,8 +1,8 @@
-//! Schemas of objects whose fields are described in several places, such as those of `serde(flatten)`.
+//! Schemas of objects whose fields are described in several places, for example through `serde(flatten)`.
 
 use serde_json::{Map, Value, json};
 
-/// Finds what a local reference refers to.
+/// Returns the target of a local reference.
 pub(super) fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value> {
     match reference.strip_prefix('#')? {
         "" => Some(root),
@@ -10,7 +10,7 @@ pub(super) fn resolve<'a>(root: &'a Value, reference: &str) -> Option<&'a Value>
     }
 }
 
-/// Returns a schema with the fields of both. Of all else the second one wins.
+/// Returns a schema with the fields of both. For other keywords, the second schema wins.
 fn merged(base: &Map<String, Value>, more: &Map<String, Value>) -> Map<String, Value> {
     let mut merged = base.clone();
     for (keyword, value) in more {
@@ -33,7 +33,7 @@ fn merged(base: &Map<String, Value>, more: &Map<String, Value>) -> Map<String, V
     merged
 }
 
-/// Returns the alternatives of a schema that also has fields of its own, each with these fields, and what it is known by.
+/// Returns the alternatives of a schema that also has its own fields: each with these fields, and with a hint for its name.
 pub(super) fn alternatives(
     root: &Value,
     schema: &Map<String, Value>,
@@ -46,7 +46,7 @@ pub(super) fn alternatives(
     parts.map(|part| (hint(part), if has_fields { with(root, &base, part) } else { part.clone() })).collect()
 }
 
-/// Returns a schema whose parts of `allOf` are one object, or `None` if one of them is none.
+/// Returns a schema that merges the parts of `allOf` into one object, or `None` if a part is not an object.
 pub(super) fn united(root: &Value, schema: &Map<String, Value>) -> Option<Value> {
     let mut base = schema.clone();
     let Some(Value::Array(parts)) = base.remove("allOf") else { return None };
@@ -70,10 +70,10 @@ fn with(root: &Value, base: &Map<String, Value>, part: &Value) -> Value {
     }
 }
 
-/// The most references in a row. More are a circle.
+/// The largest number of consecutive references. A longer chain is a cycle.
 const MOST_REFERENCES: usize = 32;
 
-/// Follows references that stand alone.
+/// Follows references without other keywords.
 fn target<'a>(root: &'a Value, schema: &'a Value, depth: usize) -> &'a Value {
     let reference = schema.get("$ref").and_then(Value::as_str);
     match reference.and_then(|reference| resolve(root, reference)) {
@@ -82,7 +82,7 @@ fn target<'a>(root: &'a Value, schema: &'a Value, depth: usize) -> &'a Value {
     }
 }
 
-/// Returns the value that an alternative is known by: the title, the constant that distinguishes it, or its only field.
+/// Returns a hint for the name of an alternative: its title, the constant that distinguishes it, or its only field.
 fn hint(alternative: &Value) -> Option<String> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     if let Some(title) = alternative.get("title").and_then(text) {

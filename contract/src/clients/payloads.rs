@@ -1,4 +1,4 @@
-//! What both languages make of a contract: types and versions, their names, their types and their schemas.
+//! The parts of a contract that both languages need: types and versions, with their names, types and schemas.
 
 use std::collections::BTreeSet;
 
@@ -10,22 +10,22 @@ use super::names::{Names, pascal};
 use super::shape::{Definition, Shape, Shapes};
 use crate::Contract;
 
-/// The payload of a type in one version.
+/// The payload of a job type in one version.
 pub(super) struct Payload {
     pub(super) job_type: String,
     pub(super) version: u32,
-    /// It is the version that producers write.
+    /// True if it is the version that producers write.
     pub(super) is_newest: bool,
-    /// The name of the type of jobs.
+    /// The name of the job type in the client.
     pub(super) job: String,
     pub(super) shape: Shape,
     pub(super) definitions: Vec<Definition>,
-    /// What is checked of the schema; null if there is none.
+    /// The checked part of the schema; null if there is no schema.
     pub(super) schema: Value,
 }
 
 impl Payload {
-    /// What is said about the type of jobs.
+    /// Returns the documentation of the job type.
     pub(super) fn doc(&self) -> String {
         let Self { job_type, version, .. } = self;
         if self.is_newest {
@@ -38,14 +38,14 @@ impl Payload {
     }
 }
 
-/// Returns all types in all versions, the newest of each first. Adds what clients do not check.
+/// Returns all types in all versions, the newest version of each first. Adds the parts that clients do not check to the list.
 pub(super) fn payloads(
     contract: &Contract,
     taken: BTreeSet<String>,
     unchecked: &mut Vec<String>,
 ) -> Result<Vec<Payload>, NoClient> {
     let mut names = Names::new(taken);
-    // The names that are written most often are taken first.
+    // The most frequently used names are taken first.
     let jobs: Vec<String> = contract.types().iter().map(|of| names.take(&pascal(&of.name))).collect();
     let mut payloads = Vec::new();
     for (of, newest) in contract.types().iter().zip(jobs) {
@@ -76,7 +76,7 @@ pub(super) fn payloads(
     Ok(payloads)
 }
 
-/// What a client file says about itself.
+/// Returns the header of a client file.
 pub(super) fn header(command: &str) -> String {
     format!(
         "Made by Drumline {}; do not edit it. To make it again:\n\n    {command}",

@@ -1,4 +1,4 @@
-//! The Python client: `TypedDict`s of payloads, a class for each type and version, and the table of schemas.
+//! Generates the Python client: `TypedDict`s for payloads, a class for each type and version, and the table of schemas.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ use crate::Contract;
 
 const TEMPLATE: &str = include_str!("python.py");
 
-/// What cannot name a field in a class body: keywords, and what stands for types there.
+/// Names that cannot be fields in a class body: keywords, and the names of types.
 const NO_FIELDS: [&str; 49] = [
     "False",
     "None",
@@ -79,7 +79,7 @@ const LITERALS: Dialect = Dialect {
     number: Number::to_string,
 };
 
-/// Tables do not change.
+/// The tables are tuples, because they do not change.
 const TUPLES: Dialect = Dialect { brackets: ("(", ")"), ..LITERALS };
 
 const ALLOWING: &str = "pass Guards(allow=[\"{allow}\"])";
@@ -134,7 +134,7 @@ fn definition(definition: &Definition, names: &[&str]) -> String {
     }
 }
 
-/// A class, and one more for its optional fields: Python knows no `NotRequired` before 3.11.
+/// Returns a class, and another one for its optional fields: Python has no `NotRequired` before 3.11.
 fn object(name: &str, doc: Option<&str>, fields: &[Field], names: &[&str]) -> String {
     let (required, optional): (Vec<&Field>, Vec<&Field>) = fields.iter().partition(|field| field.is_required);
     let is_plain = |field: &&Field| {
@@ -192,12 +192,12 @@ fn in_class(field: &Field) -> String {
     format!("    {}: {}\n{doc}", field.name, of(&field.shape))
 }
 
-/// A type in an annotation, which is not evaluated.
+/// Returns a type in an annotation, which is not evaluated.
 fn of(shape: &Shape) -> String {
     typed(shape, str::to_owned)
 }
 
-/// A type that is evaluated: names may be defined later.
+/// Returns a type that is evaluated: names may be defined later.
 fn alias(shape: &Shape) -> String {
     match shape {
         Shape::Named(name) => format!("Union[{}]", quoted(name)),

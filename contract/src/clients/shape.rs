@@ -1,4 +1,4 @@
-//! The types of payloads, in no language yet.
+//! The types of payloads, independent of a language.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use super::endless;
 use super::names::{Names, pascal};
 use super::objects;
 
-/// The most that integers of JavaScript hold exactly: 2^53 - 1.
+/// The largest integer that JavaScript holds exactly: 2^53 - 1.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// A type.
@@ -17,12 +17,12 @@ const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 pub(super) enum Shape {
     /// Any value of JSON.
     Any,
-    /// No value at all.
+    /// No value.
     Never,
     Null,
     Bool,
     Integer {
-        /// It may be more than JavaScript holds exactly.
+        /// True if it may be larger than JavaScript holds exactly.
         is_big: bool,
     },
     Number,
@@ -31,7 +31,7 @@ pub(super) enum Shape {
     Literals(Vec<Value>),
     List(Box<Shape>),
     Tuple(Vec<Shape>),
-    /// An object of which the names are not known.
+    /// An object whose field names are not known.
     Map(Box<Shape>),
     /// A value of any of these types.
     Union(Vec<Shape>),
@@ -66,15 +66,15 @@ pub(super) struct Field {
 pub(super) struct Shapes<'a> {
     root: &'a Value,
     names: &'a mut Names,
-    /// The beginning of all names.
+    /// The prefix of all names.
     prefix: String,
-    /// The names of what references refer to.
+    /// The names of the types that references refer to.
     by_reference: HashMap<String, String>,
     definitions: Vec<Definition>,
 }
 
 impl<'a> Shapes<'a> {
-    /// Returns the types of a payload, of which the last one is the payload's own. It has this name, or one like it.
+    /// Returns the types of a payload. The last one is the payload's own type, with this name or a similar one.
     pub(super) fn of_payload(
         root: &'a Value,
         prefix: &str,
@@ -150,7 +150,7 @@ impl<'a> Shapes<'a> {
             let part = |one: &Value| {
                 let mut part = schema.clone();
                 part.insert("type".to_owned(), one.clone());
-                // At most one of them has a name: the object.
+                // At most one part has a name: the object.
                 (Some(String::new()), Value::Object(part))
             };
             return self.union(&types.iter().map(part).collect::<Vec<_>>(), hint);
@@ -174,7 +174,7 @@ impl<'a> Shapes<'a> {
         }
     }
 
-    /// The type that a reference refers to, which is defined once.
+    /// Returns the type of a reference's target, which is defined only once.
     fn referred(&mut self, reference: &str) -> Result<Shape, NoClient> {
         if let Some(name) = self.by_reference.get(reference) {
             return Ok(Shape::Named(name.clone()));
@@ -255,12 +255,12 @@ impl<'a> Shapes<'a> {
     }
 }
 
-/// The keyword that lists alternatives, if a schema has any.
+/// Returns the keyword that lists alternatives, if a schema has one.
 fn alternatives(schema: &Map<String, Value>) -> Option<&'static str> {
     ["oneOf", "anyOf"].into_iter().find(|keyword| schema.get(*keyword).is_some_and(Value::is_array))
 }
 
-/// Returns true if the names of an object's fields are known, or if it has none.
+/// Returns true if the names of an object's fields are known, or if it has no fields.
 fn is_object(schema: &Map<String, Value>) -> bool {
     let has_fields = schema.get("properties").is_some_and(Value::is_object);
     let is_empty = schema.get("additionalProperties") == Some(&Value::Bool(false))
@@ -281,7 +281,7 @@ fn is_big(schema: &Map<String, Value>) -> bool {
     !(is_small || (within("minimum") && within("maximum")))
 }
 
-/// A type of its values, or the type of each where a language cannot name it.
+/// Returns a type of these values, or the type of each value if a language cannot name it.
 fn literals(values: &[Value]) -> Shape {
     let is_nameable = |value: &Value| match value {
         Value::Number(number) => {

@@ -1,4 +1,4 @@
-//! The tables of the guards, as constants of a client file: the same ones that the producer in Rust finds by.
+//! The tables of the guards as constants of a client file: the same tables that the Rust producer uses.
 
 use serde_json::{Value, json};
 
@@ -10,12 +10,12 @@ const SETTING: &str = "set guard_allow to \"{allow}\"";
 
 /// A constant of a client file.
 pub(super) struct Constant {
-    /// In upper case, with underscores.
+    /// The name in upper case, with underscores.
     pub(super) name: &'static str,
     pub(super) value: Value,
 }
 
-/// Returns the constants. `allowing` is how a program allows a field, with `{allow}` for it.
+/// Returns the constants. `allowing` is the text that explains how a program allows a field, with `{allow}` as the placeholder.
 pub(super) fn constants(allowing: &str) -> Vec<Constant> {
     let all = [
         (
@@ -80,7 +80,7 @@ pub(super) fn constants(allowing: &str) -> Vec<Constant> {
     all.into_iter().map(|(name, value)| Constant { name, value }).collect()
 }
 
-/// A token as a regular expression of all languages.
+/// Returns a token as a regular expression for all languages.
 fn pattern(token: &tables::Token) -> String {
     let class = token.alphabet.class();
     let least = token.length;
@@ -88,14 +88,14 @@ fn pattern(token: &tables::Token) -> String {
     format!("{}[{class}]{{{least}}}{end}", escaped(token.prefix))
 }
 
-/// A text that stands for itself in a regular expression.
+/// Escapes a literal text for a regular expression.
 fn escaped(text: &str) -> String {
     text.chars()
         .flat_map(|c| (r".+*?()|[]{}^$\".contains(c)).then_some('\\').into_iter().chain([c]))
         .collect()
 }
 
-/// The same between the brackets of a class.
+/// Escapes characters for a character class.
 fn in_class(characters: &str) -> String {
     characters.chars().flat_map(|c| (r"[]\^-".contains(c)).then_some('\\').into_iter().chain([c])).collect()
 }
@@ -111,7 +111,7 @@ fn texts(allowing: &str) -> Value {
     Value::Object(FindingKind::ALL.into_iter().map(text).collect())
 }
 
-/// Returns the lines of constants. `statement` writes one of its name and its value.
+/// Returns the lines of constants. `statement` formats one from its name and its value.
 pub(super) fn lines(allowing: &str, dialect: &Dialect, statement: fn(&str, &str) -> String) -> String {
     let line = |constant: Constant| statement(constant.name, &dialect.write(&constant.value, 0));
     format!("\n{}\n", constants(allowing).into_iter().map(line).collect::<String>())

@@ -1,4 +1,4 @@
-//! The run-time part of a client file, and where the generated parts go.
+//! The run-time part of a client file, and the places for the generated parts.
 
 use std::collections::BTreeSet;
 
@@ -12,20 +12,20 @@ impl Template {
         Self { text: text.to_owned() }
     }
 
-    /// Returns the words of the file outside of a section: the names that generated types may not have.
+    /// Returns the words of the file outside of a section: generated types must not have these names.
     pub(super) fn words_without(&self, section: &str) -> BTreeSet<String> {
         let (before, after) = self.around(section);
         let words = before.split(not_in_a_name).chain(after.split(not_in_a_name));
         words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 
-    /// Replaces what is between the marks of a section.
+    /// Replaces the text between the marks of a section.
     pub(super) fn section(&mut self, section: &str, with: &str) {
         let (before, after) = self.around(section);
         self.text = format!("{before}{}\n{after}", with.trim_end());
     }
 
-    /// Replaces a line that consists of `mark`, indented or not. Its indentation stands before each line of the text.
+    /// Replaces a line that consists of `mark`, indented or not. Each line of the text gets the same indentation.
     pub(super) fn line(&mut self, mark: &str, with: &str) {
         let mut lines = Vec::new();
         for line in self.text.lines() {
@@ -45,7 +45,7 @@ impl Template {
         self.text
     }
 
-    /// The text up to the end of the first mark's line, and from the beginning of the second mark's.
+    /// Returns the text up to the end of the first mark's line, and the text from the beginning of the second mark's line.
     fn around(&self, section: &str) -> (&str, &str) {
         let line_with = |mark: &str| {
             let at = self.text.find(mark).expect("a template has its marks");

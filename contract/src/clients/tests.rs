@@ -11,7 +11,7 @@ use super::shape::Shapes;
 use super::tables::constants;
 use crate::Contract;
 
-/// A job whose schema refers to something that it does not have.
+/// A job whose schema refers to a definition that does not exist.
 #[derive(serde::Deserialize)]
 struct Dangling {}
 
@@ -73,7 +73,7 @@ fn a_type_has_a_class_or_an_interface_for_each_version() {
 }
 
 #[test]
-fn fields_keep_their_names_whatever_they_are() {
+fn fields_keep_their_names() {
     let any = json!({ "type": "integer", "format": "uint8" });
     let names = ["class", "str", "a-b", "__proto__", "", "plain"];
     let properties: serde_json::Map<String, Value> =
@@ -107,7 +107,7 @@ fn schemas_of_serde_have_the_types_that_they_mean() {
                 { "type": "object", "properties": { "type": { "const": "on" }, "n": { "type": "integer" } }, "required": ["type"] },
                 { "type": "object", "properties": { "type": { "const": "off" } }, "required": ["type"] },
             ] },
-            // As of serde(flatten).
+            // As generated for serde(flatten).
             "both": {
                 "type": "object",
                 "properties": { "id": { "type": "string" } },
@@ -175,7 +175,7 @@ fn what_is_not_checked_is_said_and_what_cannot_be_is_refused() {
         let error = language.client(&Contract::default(), "x").unwrap_err().to_string();
         assert!(error.contains("no job types"), "{error}");
     }
-    // The type has the name that it has in the contract.
+    // The error names the type as the contract does.
     let endless = one(&json!({ "anyOf": [{ "$ref": "#" }, { "type": "null" }] }));
     let dangling = Contract::of(&Router::new().handle(|_: Context, _: Dangling| async { Ok(()) }));
     for language in LANGUAGES {
@@ -183,7 +183,7 @@ fn what_is_not_checked_is_said_and_what_cannot_be_is_refused() {
         assert!(error(&endless).starts_with("a.b version 1: its schema \"#\" refers to itself"));
         assert!(error(&dangling).starts_with("n version 1: its schema refers to \"#/$defs/A\""));
     }
-    // A program's own schemas have not been read as those of a document are.
+    // A program's own schemas were not parsed as part of a document.
     let outside =
         json!({ "type": "object", "properties": { "a": { "$ref": "https://example.com/a.json" } } });
     let error =

@@ -1,4 +1,4 @@
-//! The TypeScript client: interfaces of payloads and jobs, and the table of schemas.
+//! Generates the TypeScript client: interfaces for payloads and jobs, and the table of schemas.
 
 use std::fmt::Write as _;
 
@@ -15,7 +15,7 @@ use crate::Contract;
 
 const TEMPLATE: &str = include_str!("typescript.ts");
 
-/// Global types that the generated ones use, and words that are no names of types.
+/// Global types that the generated ones use, and words that are not valid type names.
 const TAKEN: [&str; 6] = ["Record", "Readonly", "Array", "Object", "String", "Number"];
 
 const LITERALS: Dialect = Dialect {
@@ -57,7 +57,7 @@ pub(super) fn client(contract: &Contract, command: &str) -> Result<Client, NoCli
     template.section("contract", &text);
     let statement = |name: &str, value: &str| match name {
         "TEXTS" => format!("const TEXTS: Readonly<Record<string, string>> = {value};\n"),
-        // Their place distinguishes their parts.
+        // Their parts are identified by position.
         "TOKENS" | "CARD_ISSUERS" | "CARD_GROUPS" | "CARD_DIGITS" => {
             format!("const {name} = {value} as const;\n")
         }
@@ -85,7 +85,7 @@ fn definition(definition: &Definition) -> String {
     let doc = doc.as_deref().map(|doc| comment(doc, "")).unwrap_or_default();
     match kind {
         Kind::Alias(shape) => format!("{doc}export type {name} = {};\n\n", of(shape)),
-        // An interface without fields would take anything.
+        // An interface without fields would accept any value.
         Kind::Object(fields) if fields.is_empty() => {
             format!("{doc}export type {name} = Record<string, never>;\n\n")
         }
@@ -137,7 +137,7 @@ fn of(shape: &Shape) -> String {
     }
 }
 
-/// The name of a field in an object. `__proto__` would be its prototype.
+/// Returns the name of a field in an object. A plain `__proto__` would set the prototype.
 fn key(name: &str) -> String {
     match name {
         "__proto__" => format!("[{}]", quoted(name)),
@@ -146,7 +146,7 @@ fn key(name: &str) -> String {
     }
 }
 
-/// A number; an integer that JavaScript would round is written so that it does not.
+/// Returns a number. An integer that JavaScript would round is written in another form.
 fn number(number: &Number) -> String {
     let is_big = number.as_i128().is_some_and(|integer| integer.unsigned_abs() >= 1 << 53);
     if is_big { format!("{number}n") } else { number.to_string() }
@@ -164,7 +164,7 @@ fn comment(text: &str, indentation: &str) -> String {
     }
 }
 
-/// A text that cannot end its comment.
+/// Returns a text that cannot end the comment.
 fn in_comment(text: &str) -> String {
     text.replace("*/", "* /")
 }

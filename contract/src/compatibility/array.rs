@@ -9,9 +9,9 @@ use super::text::{length, misfits_of_length};
 /// The arrays that fit a schema.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ArrayShape<'a> {
-    /// The first items, each with a schema of its own.
+    /// The first items, each with its own schema.
     first: Vec<Term<'a>>,
-    /// All further items.
+    /// The schema of all further items.
     rest: Term<'a>,
     min: u64,
     max: Option<u64>,
@@ -20,7 +20,7 @@ pub(super) struct ArrayShape<'a> {
 
 impl<'a> ArrayShape<'a> {
     pub(super) fn read(node: &'a Map<String, Value>) -> Self {
-        // Before 2020-12, `items` had the first ones, and `additionalItems` the rest.
+        // Before 2020-12, `items` contained the first ones, and `additionalItems` the rest.
         let (first, rest) = match (node.get("prefixItems"), node.get("items")) {
             (None, Some(Value::Array(first))) => (Some(first), node.get("additionalItems")),
             (first, rest) => (first.and_then(Value::as_array), rest),
@@ -28,7 +28,7 @@ impl<'a> ArrayShape<'a> {
         let first: Vec<Term<'a>> = first.into_iter().flatten().map(Term::one).collect();
         let rest = rest.map(Term::one).unwrap_or_default();
         let max = length(node, "maxItems");
-        // Nothing may follow what is first.
+        // No item may follow the first ones.
         let end = rest.is_never().then_some(first.len() as u64);
         Self {
             rest,
@@ -51,7 +51,7 @@ impl<'a> ArrayShape<'a> {
         met.max.is_none_or(|max| met.min <= max).then_some(met)
     }
 
-    /// Returns the schemas of the item at this place.
+    /// Returns the schemas of the item at this index.
     pub(super) fn item(&self, at: usize) -> &Term<'a> {
         self.first.get(at).unwrap_or(&self.rest)
     }
@@ -61,22 +61,22 @@ impl<'a> ArrayShape<'a> {
         &self.rest
     }
 
-    /// Returns how many items have a schema of their own.
+    /// Returns the number of items with their own schemas.
     pub(super) fn first(&self) -> usize {
         self.first.len()
     }
 
-    /// Returns true if an array may have an item at this place.
+    /// Returns true if an array may have an item at this index.
     pub(super) fn reaches(&self, at: usize) -> bool {
         self.max.is_none_or(|max| (at as u64) < max)
     }
 
-    /// Returns true if every array has an item at this place.
+    /// Returns true if every array has an item at this index.
     pub(super) fn has(&self, at: usize) -> bool {
         (at as u64) < self.min
     }
 
-    /// Returns what of the writer's arrays does not fit this reader, apart from the items.
+    /// Returns the mismatches between the writer's arrays and this reader, except those of the items.
     pub(super) fn misfits(&self, writer: &Self) -> Vec<Misfit> {
         let lengths = ((self.min, self.max), (writer.min, writer.max));
         let mut misfits =

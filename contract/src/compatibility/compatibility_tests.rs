@@ -24,7 +24,7 @@ fn contract(types: &[(&str, Type<'_>)]) -> Contract {
     serde_json::from_value(document).unwrap()
 }
 
-/// Each finding as `severity affected type version pointer`.
+/// Returns each finding as `severity affected type version pointer`.
 fn found(old: &[(&str, Type<'_>)], new: &[(&str, Type<'_>)]) -> Vec<String> {
     let text = |of: &Finding| {
         let json = serde_json::to_value(of).unwrap();
@@ -100,14 +100,14 @@ fn types_come_and_go() {
     let one: Type<'_> = (1, &[(1, A)]);
     assert_eq!(found(&[("a", one)], &[("a", one), ("b", one)]), ["note running-workers b 1"]);
     assert_eq!(found(&[("a", one), ("b", one)], &[("b", one)]), ["breaking waiting-messages a 1"]);
-    // A renamed type is both, and what breaks comes first.
+    // A renamed type results in both findings, the breaking one first.
     assert_eq!(
         found(&[("b", one)], &[("a", one)]),
         ["breaking waiting-messages b 1", "note running-workers a 1"]
     );
 }
 
-/// Every finding says what to do, and never to raise a version that is not the newest.
+/// Every finding has a fix, which never raises a version that is not the newest.
 #[test]
 fn a_finding_says_what_to_do() {
     let fix = |old: Type<'_>, new: Type<'_>| {

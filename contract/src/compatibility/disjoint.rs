@@ -1,4 +1,4 @@
-//! Two alternatives that no value fits together: the variants of an enum.
+//! Two alternatives without a common value: the variants of an enum.
 
 use super::document::TooLarge;
 use super::object::Side;
@@ -6,11 +6,11 @@ use super::schema::Comparison;
 use super::shape::{Alternative, Shape};
 use super::term::Term;
 
-/// The deepest look into the fields of two variants for a difference.
+/// The largest depth to which the fields of two variants are searched for a difference.
 const MAX_LOOK: usize = 12;
 
 impl<'a> Comparison<'a> {
-    /// Returns true if certainly no value fits both. A look too deep finds nothing out.
+    /// Returns true if certainly no value fits both. If the limit of the depth is reached, the result is false.
     pub(super) fn is_disjoint(
         &mut self,
         reader: &Alternative<'a>,

@@ -1,4 +1,4 @@
-//! A schema with its definitions, and the ways in which a value can fit it.
+//! A schema with its definitions, and the alternatives by which a value can fit it.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::shape::{Alternative, Shape};
 use super::term::Term;
 use super::text::TextShape;
 
-/// The most ways in which a value may fit one place: far more than an enum has variants.
+/// The largest number of alternatives for one place: far more than an enum has variants.
 const MAX_ALTERNATIVES: usize = 4_096;
 
 /// The deepest nesting of schemas for one place, through references.
@@ -43,11 +43,12 @@ pub(super) struct TooLarge;
 pub(super) struct Document<'a> {
     root: &'a Value,
     side: Side,
-    /// Beside `$ref`, nothing counts: so it was until draft 7.
+    /// True if keywords beside `$ref` are ignored, as until draft 7.
     has_lone_references: bool,
 }
 
-/// The versions of JSON Schema that are compared, each with true if nothing counts beside `$ref`. Without `$schema`, it is the newest.
+/// The supported versions of JSON Schema, each with true if keywords beside `$ref` are ignored. Without `$schema`, the newest
+/// one applies.
 const DIALECTS: [(&str, bool); 3] = [
     ("https://json-schema.org/draft/2020-12/schema", false),
     ("https://json-schema.org/draft/2019-09/schema", false),
@@ -56,7 +57,8 @@ const DIALECTS: [(&str, bool); 3] = [
 
 impl<'a> Document<'a> {
     /// # Errors
-    /// If the schema is in a dialect that is not compared: its name.
+    ///
+    /// Returns the name of the schema's dialect if it is not supported.
     pub(super) fn new(root: &'a Value, side: Side) -> Result<Self, &'a str> {
         let dialect = root.get("$schema").and_then(Value::as_str).unwrap_or(DIALECTS[0].0);
         let known = DIALECTS.iter().find(|(name, _)| dialect.trim_end_matches('#') == *name);
@@ -64,13 +66,13 @@ impl<'a> Document<'a> {
         Ok(Self { root, side, has_lone_references: *has_lone_references })
     }
 
-    /// Returns true if all that a reference can name is the same in both.
+    /// Returns true if all possible targets of references are the same in both.
     pub(super) fn has_definitions_of(&self, other: &Self) -> bool {
         let of = |document: &Self, key: &str| document.root.get(key).cloned();
         ["$schema", "$defs", "definitions"].iter().all(|key| of(self, key) == of(other, key))
     }
 
-    /// Returns the ways in which a value can fit all schemas of a place.
+    /// Returns the alternatives by which a value can fit all schemas of a place.
     pub(super) fn alternatives(&self, term: &Term<'a>) -> Result<Vec<Alternative<'a>>, TooLarge> {
         let mut met = any();
         for schema in term.schemas() {
@@ -95,7 +97,7 @@ impl<'a> Document<'a> {
         bounded(single)
     }
 
-    /// Follows what is nothing but a reference, so that a recursive type is recognised.
+    /// Follows schemas that consist only of a reference, so that recursive types are recognized.
     pub(super) fn resolved(&self, term: &Term<'a>) -> Term<'a> {
         let follow = |schema: &&'a Value| {
             let mut schema = *schema;
@@ -144,7 +146,7 @@ impl<'a> Document<'a> {
         for key in NOT_COMPARED.iter().filter(|key| node.contains_key(**key)) {
             ignore(&mut met, key);
         }
-        // OpenAPI's word for a type beside `null`.
+        // OpenAPI's keyword for a type that also allows `null`.
         if node.get("nullable") == Some(&Value::Bool(true)) {
             met.push(Alternative::new(Shape::Null));
         }
@@ -172,10 +174,10 @@ impl<'a> Document<'a> {
         bounded(all)
     }
 
-    /// Returns the schema that a reference names, if it is in this document.
+    /// Returns the target of a reference, if it is in this document.
     fn target(&self, reference: &Value) -> Option<&'a Value> {
         let fragment = reference.as_str()?.strip_prefix('#')?;
-        // What a URI has to escape is not among the names of types.
+        // Names of types contain no characters that a URI must escape.
         if fragment.contains('%') { None } else { self.root.pointer(fragment) }
     }
 }
@@ -193,7 +195,7 @@ fn any<'a>() -> Vec<Alternative<'a>> {
     shapes.into_iter().map(Alternative::new).collect()
 }
 
-/// Returns what the keywords of a schema allow, apart from those that name other schemas for the same value.
+/// Returns the alternatives that the keywords of a schema allow, without those that refer to other schemas for the same value.
 fn of_types<'a>(node: &'a Map<String, Value>) -> Vec<Alternative<'a>> {
     let types: Option<Vec<&str>> = match node.get("type") {
         Some(Value::String(name)) => Some(vec![name]),
@@ -234,7 +236,7 @@ fn of_types<'a>(node: &'a Map<String, Value>) -> Vec<Alternative<'a>> {
     shapes.into_iter().flatten().filter_map(alternative).collect()
 }
 
-/// Returns the values that `not` excludes, as that of a number other than zero does.
+/// Returns the values that `not` excludes, for example zero.
 fn excluded(node: &Map<String, Value>) -> Option<Vec<&Value>> {
     let not = node.get("not")?.as_object().filter(|not| not.len() == 1)?;
     match (not.get("const"), not.get("enum")) {
@@ -244,7 +246,7 @@ fn excluded(node: &Map<String, Value>) -> Option<Vec<&Value>> {
     }
 }
 
-/// Returns the ways to fit both.
+/// Returns the alternatives that fit both.
 fn meet<'a>(a: &[Alternative<'a>], b: &[Alternative<'a>]) -> Result<Vec<Alternative<'a>>, TooLarge> {
     let mut met = Vec::new();
     for alternative in a {
@@ -266,8 +268,8 @@ fn ignore(alternatives: &mut [Alternative<'_>], keyword: &str) {
     }
 }
 
-/// Restricts the fields that no other keyword of the schema has evaluated. An object that fits two branches of `anyOf` may have the
-/// fields of both, and no single alternative has them.
+/// Restricts the fields that no other keyword of the schema has evaluated. An object that fits two branches of `anyOf` may have
+/// the fields of both, which no single alternative has.
 fn restrict_rest<'a>(alternatives: &mut [Alternative<'a>], schema: &'a Value) {
     let objects = alternatives.iter().filter(|of| matches!(of.shape, Shape::Object(_))).count();
     for alternative in alternatives {

@@ -1,16 +1,16 @@
-//! What a comparison of two contracts has found.
+//! A finding of a comparison of two contracts.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// One difference between two contracts that matters.
+/// A relevant difference between two contracts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// Whether it breaks something. Findings are sorted by it.
+    /// The severity. Findings are sorted by it.
     pub severity: Severity,
-    /// Who meets the difference; `None` if nothing is known about either.
+    /// The side that is affected; `None` if it is not known.
     #[serde(rename = "affects")]
     pub affected: Option<Affected>,
     /// The job type.
@@ -21,25 +21,25 @@ pub struct Finding {
     /// The place in the payload, as a JSON pointer (RFC 6901) in which `*` stands for each item of an array and each entry of a
     /// map. Empty for the payload as a whole.
     pub pointer: String,
-    /// What does not fit.
+    /// The problem.
     pub problem: String,
-    /// How to make the change without it.
+    /// How to make the change without the problem.
     pub fix: String,
 }
 
-/// How much a finding matters.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Some message will not be read.
+    /// Some messages cannot be read.
     Breaking,
-    /// The schemas say too little, or more than this crate compares. It may break something.
+    /// The schemas contain too little information, or more than this crate compares. The change may break something.
     Unknown,
-    /// Nothing breaks, but something is good to know.
+    /// Nothing breaks, but the information is useful.
     Note,
 }
 
-/// The side of a deploy that meets messages of the other side.
+/// The side that receives messages of the other version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Affected {
@@ -76,7 +76,7 @@ impl fmt::Display for Affected {
     }
 }
 
-/// Such as `breaks waiting messages: email.send version 2 at /userId: ...`, on one line and without the fix.
+/// Formats the finding on one line without its fix, such as `breaks waiting messages: email.send version 2 at /userId: ...`.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { severity, affected, job_type, version, pointer, problem, fix: _ } = self;

@@ -1,32 +1,32 @@
-//! A place at which a reader may refuse what a writer produces.
+//! A place where a reader may refuse a writer's value.
 
 use super::finding::Affected;
 
-/// A place at which a reader may refuse what a writer produces.
+/// A place where a reader may refuse a writer's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
     /// The place in the payload: a JSON pointer in which `*` stands for each item or entry.
     pub pointer: String,
-    /// What does not fit there.
+    /// The kind of the mismatch.
     pub kind: MismatchKind,
-    /// The reason why it may fit nevertheless. `None` if it certainly does not.
+    /// The reason why the value may fit after all. `None` if it certainly does not fit.
     pub doubt: Option<String>,
 }
 
-/// What does not fit.
+/// The kind of a mismatch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MismatchKind {
     /// The reader requires a field that the writer may leave out.
     MissingField,
-    /// The reader refuses unknown fields, and the writer writes this one.
+    /// The reader refuses unknown fields, and the writer writes this field.
     UnknownField,
     /// The writer may write a value or variant that the reader does not know.
     UnknownValue(String),
     /// The reader accepts less than the writer may write.
     Narrower {
-        /// What the writer may write.
+        /// The values that the writer may write.
         written: String,
-        /// What the reader accepts.
+        /// The values that the reader accepts.
         accepted: String,
     },
     /// The two cannot be compared here.
@@ -34,7 +34,7 @@ pub enum MismatchKind {
 }
 
 impl MismatchKind {
-    /// Says what does not fit, for those that meet it.
+    /// Returns a sentence about the problem for the affected side.
     pub(super) fn problem(&self, affected: Affected) -> String {
         let (readers, writers) = match affected {
             Affected::WaitingMessages => ("new workers", "old producers"),
@@ -51,7 +51,7 @@ impl MismatchKind {
         }
     }
 
-    /// Says how to make the change fit, if there is a way besides a new version.
+    /// Returns how to avoid the mismatch, if there is a way other than a new version.
     pub(super) fn fix(&self, affected: Affected) -> Option<&'static str> {
         match (affected, self) {
             (_, Self::NotCompared) => None,
@@ -77,7 +77,7 @@ impl MismatchKind {
     }
 }
 
-/// What of a writer's shape does not fit a reader's, at their own place.
+/// A difference between a writer's shape and a reader's at one place.
 #[derive(Debug)]
 pub(super) struct Misfit {
     pub(super) kind: MismatchKind,

@@ -1,4 +1,4 @@
-//! Models of schemas for tests: each has a schema, and writes values of it.
+//! Models of schemas for tests: each has a schema, and generates values that fit it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-/// The schema of a payload, as serde and `schemars` make them and as people write them.
+/// The schema of a payload, as serde and `schemars` generate them and as people write them.
 #[derive(Debug, Clone)]
 pub(super) enum Model {
     Any,
-    /// An object of which nothing is known.
+    /// An object without known fields.
     Object,
     Null,
     Bool,
-    /// A format and bounds.
+    /// An integer with a format and bounds.
     Integer(Option<&'static str>, Option<i64>, Option<i64>),
-    /// Not zero.
+    /// An integer other than zero.
     NonZero,
     Number(Option<f64>),
     Text(u64, Option<u64>),
@@ -192,7 +192,8 @@ impl Draws {
     }
 }
 
-/// Writes a value by a model, as a serializer does: with no field that it does not name. `None` if it nests too deep.
+/// Generates a value for a model, as a serializer does: without fields that the model does not name. Returns `None` if it nests
+/// too deep.
 #[allow(clippy::too_many_lines, reason = "a line or two for each kind of model")]
 pub(super) fn write(model: &Model, definitions: &[Model], draws: &mut Draws, depth: usize) -> Option<Value> {
     if depth > 12 {
@@ -307,7 +308,7 @@ pub(super) fn write(model: &Model, definitions: &[Model], draws: &mut Draws, dep
             map.insert(name, inner(&model, draws)?);
             Value::Object(map)
         }
-        // Either would refuse the fields of the other.
+        // Each would refuse the fields of the other.
         Model::Both(a, b) if a.is_strict || b.is_strict => return None,
         Model::Both(a, b) => {
             let mut map = write_fields(a, definitions, draws, depth)?;

@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value};
 
 use super::mismatch::{Misfit, MismatchKind};
 
-/// The ranges of the formats that `schemars` gives to integers. It states no bounds for the wide ones, but serde has them.
+/// The ranges of the integer formats of `schemars`. `schemars` states no bounds for the wide ones, but serde enforces them.
 const INTEGER_FORMATS: [(&str, i128, i128); 10] = [
     ("int8", i8::MIN as i128, i8::MAX as i128),
     ("int16", i16::MIN as i128, i16::MAX as i128),
@@ -28,7 +28,7 @@ const EXACT: f64 = 1e38;
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Exact {
     Whole(i128),
-    /// With a fraction, or too large for the other.
+    /// A number with a fraction, or one that is too large for the other variant.
     Float(f64),
 }
 
@@ -81,7 +81,7 @@ impl fmt::Display for Exact {
     }
 }
 
-/// A number that a schema lists, as it is spelled: a worker whose type is an integer does not read `1.0`.
+/// A number listed in a schema, as it is spelled: a worker whose type is an integer does not read `1.0`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Listed {
     number: Exact,
@@ -117,7 +117,7 @@ impl Bound {
         [bound(inclusive, false), bound(exclusive, true)]
     }
 
-    /// Compares two ends by how far the range reaches, where `Greater` is further up.
+    /// Compares two ends by their reach; `Greater` means higher.
     fn compare(self, other: Self, is_low: bool) -> Ordering {
         let beyond = if is_low { Ordering::Greater } else { Ordering::Less };
         self.at.compare(other.at).then(match (self.is_exclusive, other.is_exclusive) {
@@ -127,7 +127,7 @@ impl Bound {
         })
     }
 
-    /// The same end among whole numbers.
+    /// Returns the same end for whole numbers.
     #[allow(clippy::cast_possible_truncation, reason = "a fraction is below 2^53")]
     fn of_whole(self, is_low: bool) -> Self {
         let at = match self.at {
@@ -191,7 +191,7 @@ impl NumberShape {
         if self.is_whole {
             self.low = self.low.map(|low| low.of_whole(true));
             self.high = self.high.map(|high| high.of_whole(false));
-            // The type of such a field is an integer, which serde writes without a point.
+            // Such a field has an integer type, which serde writes without a decimal point.
             for value in self.values.iter_mut().flatten() {
                 value.has_point = false;
             }
@@ -234,7 +234,7 @@ impl NumberShape {
         met.tightened().sound()
     }
 
-    /// Removes values that do not fit otherwise. Returns `None` if nothing fits.
+    /// Removes values that do not fit the other restrictions. Returns `None` if nothing is left.
     fn sound(mut self) -> Option<Self> {
         if let Some(values) = self.values.take() {
             let fitting: Vec<_> = values.into_iter().filter(|value| self.contains(value.number)).collect();
@@ -292,7 +292,7 @@ impl NumberShape {
         }
     }
 
-    /// Returns what of the writer's numbers does not fit this reader.
+    /// Returns the mismatches between the writer's numbers and this reader.
     pub(super) fn misfits(&self, writer: &Self) -> Vec<Misfit> {
         let mut misfits = Vec::new();
         if let Some(values) = &writer.values {
@@ -326,7 +326,7 @@ impl NumberShape {
         misfits
     }
 
-    /// Returns why this reader does not accept a listed number, if so.
+    /// Returns the reason why this reader does not accept a listed number, if there is one.
     fn misfit_of_value(&self, value: Listed) -> Option<Misfit> {
         if !self.contains(value.number) {
             return Some(Misfit::certain(MismatchKind::UnknownValue(value.to_string())));

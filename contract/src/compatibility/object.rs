@@ -24,7 +24,7 @@ const KEYWORDS: [&str; 7] = [
 pub(super) enum Side {
     /// Accepts fields that its schema does not name, unless the schema refuses them.
     Reader,
-    /// Writes no field that its schema does not name, unless the schema says which, or names none at all.
+    /// Writes no field that its schema does not name, unless the schema describes further fields, or names none.
     Writer,
 }
 
@@ -33,22 +33,22 @@ pub(super) enum Side {
 pub(super) struct ObjectShape<'a> {
     pub(super) fields: BTreeMap<&'a str, Term<'a>>,
     pub(super) required: BTreeSet<&'a str>,
-    /// Fields by a pattern of their names.
+    /// The schemas of fields whose names match a pattern.
     pub(super) patterns: BTreeMap<&'a str, Term<'a>>,
-    /// The fields that are not named, if the schema says something about them.
+    /// The schema of fields that are not named, if there is one.
     rest: Option<Term<'a>>,
     /// The names of fields.
     pub(super) names: Term<'a>,
     min: u64,
     max: Option<u64>,
-    /// The schema is about objects in particular, not about any value.
+    /// True if the schema describes objects in particular, not any value.
     is_described: bool,
-    /// The schema says by `properties` or `patternProperties` which fields there are.
+    /// True if the schema lists the fields with `properties` or `patternProperties`.
     names_fields: bool,
 }
 
 impl<'a> ObjectShape<'a> {
-    /// Reads a schema that says that it is about objects, or says nothing about types.
+    /// Reads a schema that declares the type object, or no type.
     pub(super) fn read(node: &'a Map<String, Value>, has_type: bool) -> Self {
         let entries = |key: &str| node.get(key).and_then(Value::as_object).into_iter().flatten();
         let terms = |key: &str| entries(key).map(|(name, schema)| (&**name, Term::one(schema))).collect();
@@ -66,7 +66,7 @@ impl<'a> ObjectShape<'a> {
         }
     }
 
-    /// Returns the objects that fit both. `ignored` says if that is not known of all of them.
+    /// Returns the objects that fit both. Keywords that are not compared are added to `ignored`.
     pub(super) fn meet(&self, other: &Self, ignored: &mut BTreeSet<String>) -> Option<Self> {
         if (!self.patterns.is_empty() && other.is_described)
             || (!other.patterns.is_empty() && self.is_described)
@@ -102,10 +102,10 @@ impl<'a> ObjectShape<'a> {
         met.max.is_none_or(|max| met.min <= max).then_some(met)
     }
 
-    /// Returns the shape once nothing more restricts it, or `None` if no object fits.
+    /// Returns the final shape, or `None` if no object fits.
     pub(super) fn completed(mut self) -> Option<Self> {
         for name in &self.required {
-            // A field may be required and have no schema.
+            // A field may be required without having a schema.
             if !self.fields.contains_key(name) && self.patterns.is_empty() {
                 self.fields.insert(name, self.rest.clone().unwrap_or_default());
             }
@@ -122,13 +122,13 @@ impl<'a> ObjectShape<'a> {
         self.is_described = true;
     }
 
-    /// Returns true if the schema is about objects and does not say which fields they have, such as `{"type":"object"}`. That is what
-    /// `schemars` makes of a struct without fields, and what people write for any object.
+    /// Returns true if the schema describes objects but does not list their fields, such as `{"type":"object"}`. `schemars`
+    /// generates such a schema for a struct without fields, and people write it for any object.
     pub(super) fn is_bare(&self) -> bool {
         self.is_described && !self.names_fields && self.rest.is_none()
     }
 
-    /// Returns the shape of objects that have none but the known fields.
+    /// Returns the shape of objects that have only the known fields.
     pub(super) fn closed(&self) -> Self {
         Self { names_fields: true, ..self.clone() }
     }
@@ -138,7 +138,7 @@ impl<'a> ObjectShape<'a> {
         Self { rest: Some(Term::default()), ..self.clone() }
     }
 
-    /// Returns the schemas of the fields that are not named. `None` if there are no such fields.
+    /// Returns the schemas of the fields that are not named, or `None` if there are no such fields.
     pub(super) fn rest(&self, side: Side) -> Option<Term<'a>> {
         match &self.rest {
             Some(rest) => (!rest.is_never()).then(|| rest.clone()),
@@ -146,7 +146,7 @@ impl<'a> ObjectShape<'a> {
         }
     }
 
-    /// Returns the schemas of a field. `None` if there is no such field.
+    /// Returns the schemas of a field, or `None` if there is no such field.
     pub(super) fn field(&self, name: &str, side: Side) -> Option<Term<'a>> {
         match self.fields.get(name) {
             Some(term) => (!term.is_never()).then(|| term.clone()),
@@ -156,7 +156,7 @@ impl<'a> ObjectShape<'a> {
         }
     }
 
-    /// Returns what of the writer's objects does not fit this reader, apart from the fields.
+    /// Returns the mismatches between the writer's objects and this reader, except those of the fields.
     pub(super) fn misfits(&self, writer: &Self) -> Vec<Misfit> {
         let is_open = writer.rest(Side::Writer).is_some() || !writer.patterns.is_empty();
         let most = (!is_open).then_some(writer.fields.len() as u64);

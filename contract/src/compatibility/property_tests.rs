@@ -1,4 +1,5 @@
-//! What is called compatible is compatible: pairs of schemas, and values that the one writes, by the validator of another crate.
+//! Checks with another crate's validator that schemas found compatible are compatible, for pairs of schemas and values that one
+//! of them writes.
 
 #![allow(clippy::unwrap_used)]
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use super::mismatches;
 use super::models::{Document, Draws, Fields, Model, write};
 
-/// How many definitions a document has.
+/// The number of definitions in a document.
 const DEFINITIONS: usize = 2;
 
 fn leaf() -> impl Strategy<Value = Model> {
@@ -40,7 +41,7 @@ fn leaf() -> impl Strategy<Value = Model> {
     ]
 }
 
-/// An integer of at least one value: bounds that the format does not reach are left out.
+/// Returns an integer model with at least one value: bounds outside the format are left out.
 fn integer(format: Option<&'static str>, min: Option<i64>, max: Option<i64>) -> Model {
     let is_small = matches!(format, Some("uint8" | "int8"));
     let min = min.filter(|min| !is_small || *min <= 1);
@@ -95,7 +96,7 @@ fn document() -> impl Strategy<Value = Document> {
         .prop_map(|(model, definitions)| Document { model, definitions })
 }
 
-/// Changes a model a little, as a release does.
+/// Changes a model slightly, as a release does.
 fn change(model: &mut Model, draws: &mut Draws) {
     match model {
         Model::Struct(fields) | Model::Flattened(fields, _) | Model::Both(fields, _) if draws.flip() => {
@@ -147,7 +148,7 @@ fn change_fields(fields: &mut Fields, draws: &mut Draws) {
     }
 }
 
-/// The second of a pair: a change of the first, or another one.
+/// Returns a pair of documents: the second one is a change of the first, or an independent one.
 fn pair() -> impl Strategy<Value = (Document, Document, u64)> {
     (document(), document(), any::<u64>(), 0..4_u8).prop_map(|(one, other, seed, how)| {
         if how == 0 {
@@ -173,7 +174,7 @@ fn written(document: &Document, schema: &Value, seed: u64) -> Vec<Value> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// The claim that matters: without a mismatch, the reader accepts each value.
+    /// The main property: without a mismatch, the reader accepts each value.
     #[test]
     fn what_is_compatible_is_accepted((writer, reader, seed) in pair()) {
         let (writes, reads) = (writer.schema(), reader.schema());
@@ -197,8 +198,8 @@ proptest! {
     }
 }
 
-/// The check neither refuses everything nor is in doubt about everything, and what it refuses for certain is mostly refused by a value
-/// that can be drawn.
+/// The check neither refuses everything nor is in doubt about everything, and for most certain mismatches a value can be
+/// generated that the reader refuses.
 #[test]
 fn the_check_decides() {
     use proptest::strategy::ValueTree as _;

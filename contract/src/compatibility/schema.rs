@@ -1,7 +1,8 @@
 //! Compares two JSON Schemas: does a reader accept everything that a writer produces?
 //!
-//! A schema is taken apart into the [alternatives](Alternative) by which a value can fit it, each of one JSON type. Every alternative
-//! of the writer must fit one of the reader. What the comparison does not understand is reported as a doubt, never passed over.
+//! A schema is split into the [alternatives](Alternative) by which a value can fit it, each of one JSON type. Every alternative
+//! of the writer must fit one of the reader's. Parts that the comparison does not understand are reported as a doubt, never
+//! ignored.
 
 use std::collections::HashSet;
 
@@ -16,22 +17,22 @@ use super::term::Term;
 use super::text::TextShape;
 use super::variant::{is_same_variant, no_candidate, nouns};
 
-/// The most places that are compared. A schema of a payload has hundreds.
+/// The largest number of places to compare. A payload's schema has hundreds.
 const MAX_STEPS: usize = 100_000;
 
-/// The deepest place that is compared: deeper than `serde_json` reads.
+/// The largest depth to compare: deeper than `serde_json` reads.
 const MAX_DEPTH: usize = 200;
 
-/// The doubt about what a bare object may have.
+/// The doubt about the fields of a bare object.
 const ANY_FIELDS: &str = "the writer's schema names no fields of the object, so it may have any; `\"properties\": {}` says that it has none";
 
-/// Returns the places at which `reader` may refuse what `writer` produces; none if it accepts all of it.
+/// Returns the places where `reader` may refuse a value of `writer`; none if it accepts all values.
 ///
-/// A writer produces the values that its schema describes, each object with the fields that the schema names and with no others, as a
-/// serializer does. Further fields it writes only if the schema mentions them by `additionalProperties`, `patternProperties` or
-/// `unevaluatedProperties`, or says nothing about the value at all. If the schema names no fields, as `{"type":"object"}` does, the writer
-/// may write any or none, and what does not fit because of them is in doubt. A reader accepts unknown fields unless its schema refuses
-/// them. Integer formats such as `uint32` bound the values of both.
+/// A writer produces the values that its schema describes. Like a serializer, it writes each object with the fields that the
+/// schema names and no others. It writes further fields only if the schema mentions them with `additionalProperties`,
+/// `patternProperties` or `unevaluatedProperties`, or does not describe the value. If the schema names no fields, like
+/// `{"type":"object"}`, the writer may write any fields or none, and resulting mismatches are doubts. A reader accepts unknown
+/// fields unless its schema refuses them. Integer formats such as `uint32` bound the values of both.
 ///
 /// ```
 /// use drumline_contract::compatibility::{MismatchKind, mismatches};
@@ -56,10 +57,10 @@ pub fn mismatches(reader: &Value, writer: &Value) -> Vec<Mismatch> {
     }
 }
 
-/// Returns the comparison of two schemas, or why they cannot be compared.
+/// Returns the comparison of two schemas, or the reason why they cannot be compared.
 fn comparison<'a>(reader: &'a Value, writer: &'a Value) -> Result<Comparison<'a>, String> {
     let document = |schema, side, whose: &str| {
-        // Keywords with values that they cannot have would be passed over.
+        // Without this check, keywords with invalid values would be ignored.
         jsonschema::options()
             .offline()
             .build(schema)
@@ -72,14 +73,14 @@ fn comparison<'a>(reader: &'a Value, writer: &'a Value) -> Result<Comparison<'a>
     Ok(Comparison::new(reader, document(writer, Side::Writer, "writer")?))
 }
 
-/// A comparison of two schemas, at one of their places.
+/// A comparison of two schemas at one of their places.
 pub(super) struct Comparison<'a> {
     pub(super) reader: Document<'a>,
     pub(super) writer: Document<'a>,
     has_same_definitions: bool,
     /// The segments of the pointer.
     path: Vec<String>,
-    /// The pairs that are being compared, which recursive types come to again.
+    /// The pairs that are being compared. A recursive type reaches them again.
     open: HashSet<(Vec<usize>, Vec<usize>)>,
     steps: usize,
 }
@@ -117,7 +118,7 @@ impl<'a> Comparison<'a> {
             return Vec::new();
         }
         let pair = (self.reader.resolved(reader).key(), self.writer.resolved(writer).key());
-        // Inside of itself, a recursive type holds if it holds outside: any mismatch is found there.
+        // A recursive type fits inside itself if it fits outside: any mismatch is found there.
         if !self.open.insert(pair.clone()) {
             return Vec::new();
         }
@@ -128,7 +129,7 @@ impl<'a> Comparison<'a> {
         mismatches
     }
 
-    /// Returns true if both have the same text and mean the same by it.
+    /// Returns true if both have the same text with the same meaning.
     fn are_same(&self, reader: &Term<'a>, writer: &Term<'a>) -> bool {
         reader == writer && reader.schemas().iter().all(|schema| self.means_the_same(schema))
     }
@@ -149,7 +150,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    /// Counts a step. A bound of them ends what would take too long.
+    /// Counts a step. The limit of steps ends comparisons that would take too long.
     pub(super) fn step(&mut self) -> Result<(), TooLarge> {
         self.steps += 1;
         if self.steps > MAX_STEPS || self.path.len() > MAX_DEPTH { Err(TooLarge) } else { Ok(()) }
@@ -172,7 +173,7 @@ impl<'a> Comparison<'a> {
         Ok(all)
     }
 
-    /// Returns why no alternative of the reader accepts this one of the writer.
+    /// Returns the reason why no alternative of the reader accepts this one of the writer.
     fn alternative(
         &mut self,
         readers: &[Alternative<'a>],
@@ -197,12 +198,12 @@ impl<'a> Comparison<'a> {
         let like: Vec<_> = readers.iter().filter(|reader| reader.shape.is_like(&writer.shape)).collect();
         let mut candidates = like.clone();
         if like.len() > 1 {
-            // Any of them has to accept an object without further fields, which a bare one may be.
+            // Any of them must accept an object without further fields, which a bare object may be.
             let fewest = writer.closed();
             candidates.retain(|reader| !self.is_disjoint(reader, &fewest, 0));
         }
         if candidates.is_empty() {
-            // One of the same name says best what has changed.
+            // A variant with the same name shows best what has changed.
             let changed = like.iter().find(|reader| is_same_variant(&reader.shape, &writer.shape));
             let mismatches = changed.map(|reader| self.pair(reader, writer)).transpose()?.unwrap_or_default();
             if !mismatches.is_empty() {
@@ -218,7 +219,7 @@ impl<'a> Comparison<'a> {
             }
             tried.push(mismatches);
         }
-        // What every candidate refuses is refused.
+        // A value that every candidate refuses is refused.
         let (first, others) = tried.split_first().expect("there is a candidate");
         let common = first.iter().filter(|of| others.iter().all(|other| other.contains(of)));
         let common: Vec<Mismatch> = common.cloned().collect();
@@ -297,7 +298,7 @@ impl<'a> Comparison<'a> {
         Ok(mismatches)
     }
 
-    /// Compares objects of which the writer's schema says which fields they have.
+    /// Compares objects whose fields the writer's schema lists.
     fn known_objects(
         &mut self,
         reader: &ObjectShape<'a>,
@@ -312,7 +313,7 @@ impl<'a> Comparison<'a> {
         for (name, written) in &writer.fields {
             mismatches.extend(self.field(reader, name, name, written)?);
         }
-        // Fields whose names are not known may have any name that the reader knows, and any that it does not.
+        // Fields with unknown names may have any name, known or unknown to the reader.
         let open = writer.rest(Side::Writer).into_iter().chain(writer.patterns.values().cloned());
         for written in open {
             for (name, accepted) in &reader.fields {
@@ -336,7 +337,7 @@ impl<'a> Comparison<'a> {
         Ok(mismatches)
     }
 
-    /// Compares a field that the writer writes. `name` is empty for one whose name is not known.
+    /// Compares a field that the writer writes. `name` is empty if it is not known.
     fn field(
         &mut self,
         reader: &ObjectShape<'a>,
@@ -349,7 +350,7 @@ impl<'a> Comparison<'a> {
             Some(accepted) => Some(accepted.clone()),
             None => reader.rest(Side::Reader),
         };
-        // A field that has no value is not written.
+        // A field without a possible value is not written.
         if self.writer.alternatives(written)?.is_empty() {
             return Ok(Vec::new());
         }
@@ -362,7 +363,7 @@ impl<'a> Comparison<'a> {
             vec![refused]
         };
         if !reader.patterns.is_empty() {
-            // A pattern may match the name, and then decides in place of the rest, or beside the field.
+            // A pattern may match the name, and then applies instead of the rest, or in addition to the field.
             for pattern in reader.patterns.values() {
                 mismatches.extend(self.below(segment, pattern, written));
             }

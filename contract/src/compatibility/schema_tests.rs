@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Each mismatch as `/pointer kind`, with `?` before it if it is a doubt.
+/// Returns each mismatch as `/pointer kind`, with `?` before it if it is a doubt.
 fn found(reader: &Value, writer: &Value) -> Vec<String> {
     let text = |mismatch: Mismatch| {
         let kind = match mismatch.kind {
@@ -52,7 +52,7 @@ types! {
     struct NestedBoth { inner: Both, list: Vec<Both>, map: BTreeMap<String, Both> }
     enum Unit { A, B }
     enum UnitMore { A, B, C }
-    /// With a text for each variant, `schemars` lists them one by one.
+    /// If variants have documentation, `schemars` lists them one by one.
     enum Documented {
         /// One.
         A,
@@ -88,7 +88,7 @@ types! {
     enum WideList { Nil, Cons(u16, Box<WideList>) }
 }
 
-/// A change, and what it breaks: new workers with messages of old producers, and running workers with messages of new ones.
+/// A change, and its effects on new workers with messages of old producers, and on running workers with messages of new ones.
 struct Case {
     change: &'static str,
     old: Value,
@@ -273,7 +273,7 @@ fn what_is_not_understood_is_a_doubt() {
         let found = found(&reader, &plain);
         assert_eq!(found, [expected.replace("?  ", "? ")], "{reader}");
     }
-    // What a writer's schema restricts by such a keyword makes a mismatch doubtful.
+    // If a writer's schema has such a keyword, a mismatch is in doubt.
     let writer = object(json!({ "if": { "required": ["a"] }, "then": { "required": ["b"] } }));
     assert_eq!(found(&object(json!({ "required": ["a"] })), &writer), ["?/a missing"]);
 }
@@ -305,7 +305,7 @@ fn a_bare_object_may_have_any_fields() {
         (&optional, &without, vec![]),
         (&strict, &without, vec![]),
         (&few, &without, vec![]),
-        // A required field is not all that there may be.
+        // A required field does not exclude others.
         (&optional, &json!({ "type": "object", "required": ["b"] }), vec!["?/a narrower"]),
         (&optional, &json!({ "type": "object", "allOf": [without] }), vec![]),
         (&nested(&optional), &nested(&bare), vec!["?/*/a narrower"]),
@@ -314,7 +314,7 @@ fn a_bare_object_may_have_any_fields() {
     for (reader, writer, expected) in table {
         assert_eq!(found(reader, writer), expected, "reader {reader}\nwriter {writer}");
     }
-    // With a field of a branch, the object may fit both.
+    // With a field of a branch, the object may fit both branches.
     let either = json!({ "oneOf": [required, { "type": "object", "properties": { "b": true } }] });
     assert_eq!(found(&either, &bare), ["? not-compared"]);
 }

@@ -22,15 +22,15 @@ pub(super) enum Shape<'a> {
     Object(ObjectShape<'a>),
 }
 
-/// One way in which a value can fit a schema.
+/// One alternative by which a value can fit a schema.
 #[derive(Debug, Clone)]
 pub(super) struct Alternative<'a> {
     pub(super) shape: Shape<'a>,
-    /// The other branches of a reader's `oneOf`, which a value must not fit too.
+    /// The other branches of a reader's `oneOf`, which a value must not fit.
     pub(super) others: Vec<Term<'a>>,
-    /// Keywords that hold too, but are not compared.
+    /// Keywords that also apply but are not compared.
     pub(super) ignored: BTreeSet<String>,
-    /// More values may fit than the shape says.
+    /// True if more values may fit than the shape describes.
     pub(super) is_partial: bool,
 }
 
@@ -75,7 +75,8 @@ impl<'a> Shape<'a> {
         (allowed != [false; 2]).then_some(Self::Bool(allowed))
     }
 
-    /// Returns the values of this shape that are among `values`. Arrays and objects are not looked into: `ignored` says so.
+    /// Returns the values of this shape that are among `values`. Arrays and objects are not compared: this is recorded in
+    /// `ignored`.
     pub(super) fn only(self, values: &[&'a Value], ignored: &mut BTreeSet<String>) -> Option<Self> {
         match self {
             Self::Null => values.contains(&&Value::Null).then_some(Self::Null),
@@ -122,7 +123,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Returns a shape for each single value, where they are few.
+    /// Returns a shape for each single value, if there are few.
     pub(super) fn split(self) -> Vec<Self> {
         match self {
             Self::Bool([true, true]) => vec![Self::Bool([true, false]), Self::Bool([false, true])],
@@ -144,7 +145,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Returns the text of the one value of this shape.
+    /// Returns the text of the value, if the shape has only one.
     pub(super) fn single(&self) -> Option<String> {
         match self {
             Self::Null => Some("null".to_owned()),

@@ -1,8 +1,8 @@
-//! The schemas that hold at one place.
+//! The schemas that apply to one place.
 
 use serde_json::Value;
 
-/// The schemas that all hold at one place. Without any, every value fits.
+/// The schemas that all apply to one place. Without a schema, every value fits.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Term<'a>(Vec<&'a Value>);
 
@@ -24,12 +24,12 @@ impl<'a> Term<'a> {
         &self.0
     }
 
-    /// Returns true if every value fits, as is plain without looking into references.
+    /// Returns true if every value fits, as far as that is clear without following references.
     pub(super) fn is_any(&self) -> bool {
         self.0.iter().all(|schema| **schema == Value::Bool(true))
     }
 
-    /// Returns true if no value fits, as is plain without looking into references.
+    /// Returns true if no value fits, as far as that is clear without following references.
     pub(super) fn is_never(&self) -> bool {
         self.0.iter().any(|schema| **schema == Value::Bool(false))
     }

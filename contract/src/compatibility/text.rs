@@ -32,7 +32,7 @@ impl<'a> TextShape<'a> {
         }
     }
 
-    /// The one text.
+    /// Returns the shape with only this text.
     pub(super) fn literal(text: &'a str) -> Self {
         Self { values: Some(BTreeSet::from([text])), ..Self::default() }
     }
@@ -61,7 +61,7 @@ impl<'a> TextShape<'a> {
         met.sound()
     }
 
-    /// Removes values that do not fit otherwise. Returns `None` if nothing fits.
+    /// Removes values that do not fit the other restrictions. Returns `None` if nothing is left.
     fn sound(mut self) -> Option<Self> {
         if let Some(values) = self.values.take() {
             let fitting: BTreeSet<_> = values.into_iter().filter(|value| self.contains(value)).collect();
@@ -102,7 +102,7 @@ impl<'a> TextShape<'a> {
         if values.len() == 1 { values.first().copied() } else { None }
     }
 
-    /// Returns what of the writer's texts does not fit this reader.
+    /// Returns the mismatches between the writer's texts and this reader.
     pub(super) fn misfits(&self, writer: &Self) -> Vec<Misfit> {
         let mut misfits = Vec::new();
         if let Some(values) = &writer.values {
@@ -140,12 +140,12 @@ impl<'a> TextShape<'a> {
 /// Returns a length or a count of a schema.
 pub(super) fn length(node: &Map<String, Value>, key: &str) -> Option<u64> {
     let number = node.get(key)?;
-    // `3.0` is a whole number too.
+    // `3.0` is a whole number, too.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "lengths are not negative")]
     number.as_u64().or_else(|| number.as_f64().map(|float| float as u64))
 }
 
-/// Returns what does not fit if a reader accepts lengths of one range, and a writer writes those of another.
+/// Returns the mismatches between the lengths that a reader accepts and those that a writer writes.
 pub(super) fn misfits_of_length(
     (min, max): (u64, Option<u64>),
     (written_min, written_max): (u64, Option<u64>),

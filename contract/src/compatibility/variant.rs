@@ -6,7 +6,7 @@ use super::mismatch::{Misfit, MismatchKind};
 use super::object::ObjectShape;
 use super::shape::{Alternative, Shape};
 
-/// Says why nothing of the reader is like this alternative of the writer.
+/// Returns the reason why no alternative of the reader is similar to this one of the writer.
 pub(super) fn no_candidate(
     readers: &[Alternative<'_>],
     like: &[&Alternative<'_>],

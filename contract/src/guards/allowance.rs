@@ -1,17 +1,18 @@
-//! Fields that may have what a guard finds.
+//! Fields in which a guard's findings are allowed.
 
 use std::str::FromStr;
 
 use super::kind::FindingKind;
 use super::pointer::ANY;
 
-/// A field of a job type that may have what a guard finds, of one kind or of all.
+/// A field of a job type in which a guard's findings are allowed, of one kind or of all.
 ///
-/// As a text: `TYPE:/pointer` or `TYPE:/pointer=KIND`. `TYPE` may be `*` for all types. In the pointer, `*` stands for one index or one
-/// name; `TYPE:` alone is the payload itself. It is about the payload alone: a secret in an attribute or beside the payload is always refused.
+/// As a text: `TYPE:/pointer` or `TYPE:/pointer=KIND`. `TYPE` may be `*` for all types. In the pointer, `*` means any index or
+/// name; `TYPE:` alone means the payload itself. It applies only to the payload: a secret in an attribute or beside the payload
+/// is always refused.
 ///
-/// Lower-case letters and `_` behind the last `=` are meant as a kind, so that a misspelt one is refused. A pointer that ends like that is
-/// written with a kind, or with `*` for its last name.
+/// Lower-case letters and `_` after the last `=` are read as a kind, so that a misspelt kind is refused. A pointer with such an
+/// ending must be written with a kind, or with `*` for its last name.
 ///
 /// ```
 /// use drumline_contract::guards::Allowance;
@@ -27,13 +28,13 @@ pub struct Allowance {
     kind: Option<FindingKind>,
 }
 
-/// The reason for which a text is no [`Allowance`].
+/// The reason why a text is not an [`Allowance`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidAllowance {
     /// It has no type, or no pointer.
     Form,
-    /// It ends with the name of no kind.
+    /// It ends with an unknown kind.
     UnknownKind(String),
 }
 
@@ -43,7 +44,7 @@ impl Allowance {
         Self { job_type: job_type.into(), pointer: pointer.into(), kind: None }
     }
 
-    /// Allows findings of this kind alone.
+    /// Allows only findings of this kind.
     pub fn of_kind(self, kind: FindingKind) -> Self {
         Self { kind: Some(kind), ..self }
     }
@@ -65,7 +66,7 @@ fn matches(pattern: &str, pointer: &str) -> bool {
     }
 }
 
-/// Returns the text before the last `=`, and what is behind it, if that is meant as a kind.
+/// Returns the text before the last `=` and the text after it, if that is read as a kind.
 pub(super) fn with_kind(text: &str) -> Option<(&str, &str)> {
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     text.rsplit_once('=').filter(|(_, name)| is_name(name))
@@ -82,7 +83,7 @@ impl FromStr for Allowance {
             }
             None => (text, None),
         };
-        // A type may be a URI, so the last colon before a slash counts.
+        // A type may be a URI, so the last colon before a slash separates it.
         let (job_type, pointer) = match text.strip_suffix(':') {
             Some(job_type) => (job_type, ""),
             None => {

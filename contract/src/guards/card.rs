@@ -1,8 +1,8 @@
-//! Numbers of payment cards, alone or inside a longer text.
+//! Payment card numbers, alone or inside a longer text.
 
 use super::tables::{CARD_DIGITS, CARD_GROUPS, CARD_ISSUERS, CardIssuer, NO_CARD_NAME_ENDINGS};
 
-/// The most groups of digits in a card number.
+/// The largest number of groups of digits in a card number.
 const MOST_GROUPS: usize = 5;
 
 /// A group of digits in a text.
@@ -12,14 +12,14 @@ struct Group {
     to: usize,
 }
 
-/// Returns true if a field of this name, as normalised, may have a card number.
+/// Returns true if a field with this normalised name may contain a card number.
 pub(super) fn may_have_card(normalized_name: &str) -> bool {
     !NO_CARD_NAME_ENDINGS.iter().any(|ending| normalized_name.ends_with(ending))
 }
 
-/// Returns true if a text has a card number: digits without separators, or [groups](CARD_GROUPS) with one space or one hyphen between
-/// them, with an issuer's [first digits](CARD_ISSUERS) and a check digit that is right. Nothing that a letter, a digit, an underscore or a hyphen
-/// adjoins is one, so that parts of ids and decimal fractions are none.
+/// Returns true if a text contains a card number: digits without separators, or [groups](CARD_GROUPS) separated by one space or
+/// one hyphen, with an issuer's [first digits](CARD_ISSUERS) and a correct check digit. Digits that are adjacent to a letter, a
+/// digit, an underscore or a hyphen do not count, so that parts of ids and decimal fractions are not card numbers.
 pub(super) fn has_card_number(text: &str) -> bool {
     let text = text.as_bytes();
     if text.iter().filter(|byte| byte.is_ascii_digit()).count() < CARD_DIGITS.0 {
@@ -45,7 +45,7 @@ pub(super) fn has_card_number(text: &str) -> bool {
     false
 }
 
-/// Returns true if nothing but one separator is between the groups.
+/// Returns true if there is only one separator between the groups.
 fn is_joined(text: &[u8], last: Group, next: Group) -> bool {
     next.from == last.to + 1 && matches!(text[last.to], b' ' | b'-')
 }
@@ -95,7 +95,8 @@ impl CardIssuer {
     }
 }
 
-/// The check of [ISO/IEC 7812](https://en.wikipedia.org/wiki/Luhn_algorithm): every second digit from the right counts twice.
+/// Checks the digit of [ISO/IEC 7812](https://en.wikipedia.org/wiki/Luhn_algorithm): every second digit from the right counts
+/// twice.
 fn has_check_digit(digits: &[u8]) -> bool {
     let values = digits.iter().rev().map(|digit| u32::from(digit - b'0')).enumerate();
     let sum: u32 = values
@@ -172,10 +173,10 @@ mod tests {
         assert!(may_have_card(&normalized("number")) && may_have_card(""));
     }
 
-    /// A share of one in a thousand warns about ids once a type; more would be noise.
+    /// At one in a thousand, a warning about an id appears about once per type; more would be noise.
     #[test]
     fn random_ids_seldom_look_like_cards() {
-        // An xorshift generator: the same ids in each run.
+        // An xorshift generator: it generates the same ids in each run.
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;
         let mut next = || {
             state ^= state << 13;
@@ -217,7 +218,7 @@ mod tests {
                 0.0,
             ),
             ("13 digits", share(&|a, _| format!("{:013}", a % 10_000_000_000_000)), 0.0),
-            // A tenth of the issuers' numbers has the right check digit.
+            // A tenth of the numbers with an issuer's first digits has a correct check digit.
             ("16 digits", share(&|a, _| format!("{:016}", a % 10_000_000_000_000_000)), 0.03),
         ];
         for (ids, share, most) in shares {

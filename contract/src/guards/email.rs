@@ -2,12 +2,12 @@
 
 use super::tables::{EMAIL_LOCAL_CLASS, MAX_EMAIL_DOMAIN, MAX_EMAIL_LOCAL, NO_PERSONS};
 
-/// Returns true if a text has an e-mail address: ASCII characters before an `@`, and a domain of at least two labels, the last of which has
-/// two letters or more.
+/// Returns true if a text contains an e-mail address: ASCII characters before an `@`, and a domain of at least two labels, the
+/// last with at least two letters.
 pub(super) fn has_email_address(text: &str) -> bool {
     let text = text.as_bytes();
     let ats = text.iter().enumerate().filter(|(_, byte)| **byte == b'@').map(|(at, _)| at);
-    // What stands between two of them is read twice at most, and no more than an address has.
+    // The text between two of them is read at most twice, and never more than an address can have.
     ats.into_iter().any(|at| is_local(local(&text[..at])) && is_domain(domain(&text[at + 1..])))
 }
 
@@ -17,7 +17,7 @@ fn local(before: &[u8]) -> &[u8] {
 }
 
 fn is_of_local(byte: u8) -> bool {
-    // The class's other characters are single ones, and its last is the hyphen.
+    // The class's other characters are single ones, and the last is the hyphen.
     byte.is_ascii_alphanumeric() || EMAIL_LOCAL_CLASS.as_bytes()["A-Za-z0-9".len()..].contains(&byte)
 }
 
@@ -30,7 +30,7 @@ fn domain(after: &[u8]) -> &[u8] {
     let is_of_domain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
     let length = after.iter().take(MAX_EMAIL_DOMAIN).take_while(|&&byte| is_of_domain(byte)).count();
     let domain = &after[..length];
-    // A period behind it ends the sentence.
+    // A trailing period ends the sentence.
     domain.strip_suffix(b".").unwrap_or(domain)
 }
 

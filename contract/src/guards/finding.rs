@@ -9,28 +9,28 @@ use super::pointer::{field, pattern};
 /// The setting in a kind's template.
 const SETTING: &str = "set guard_allow to";
 
-/// The same, with the flag of `drumline send`.
+/// The same text with the flag of `drumline send`.
 const SETTING_OR_FLAG: &str = "set guard_allow (--allow) to";
 
-/// Something in a payload that should not wait in a queue. Its text names the field and what to do, never the value.
+/// A part of a payload that should not wait in a queue. Its text names the field and the remedy, never the value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
     /// The type of the job.
     pub job_type: String,
-    /// The field in the payload ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)); empty for the payload itself. A name that is itself
-    /// a secret, a token, a card number or an address is `*` in it.
+    /// The field in the payload ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)); empty for the payload itself. A name that
+    /// is itself a secret, a token, a card number or an address is replaced by `*`.
     pub pointer: String,
     /// The kind.
     pub kind: FindingKind,
     /// The severity.
     pub severity: Severity,
-    /// What the field has, with an article, such as `a GitHub app token`.
+    /// The content of the field with an article, such as `a GitHub app token`.
     pub what: &'static str,
 }
 
 impl Finding {
-    /// Returns true if the payload may not be sent.
+    /// Returns true if the payload must not be sent.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -40,14 +40,14 @@ impl Finding {
         field("payload", &self.pointer)
     }
 
-    /// Returns the reason and what to do, as a sentence about the field.
+    /// Returns the reason and the remedy, as a sentence about the field.
     pub fn reason(&self) -> String {
         let text = self.to_string();
         let reason = text.strip_prefix(&*self.field()).unwrap_or(&text);
         format!("it{reason}")
     }
 
-    /// Returns the pointer with `*` in place of each index: what the findings in one list have in common.
+    /// Returns the pointer with `*` instead of each index: findings in one list share it.
     pub fn pattern(&self) -> String {
         pattern(&self.pointer)
     }

@@ -1,4 +1,4 @@
-//! One inspection of a payload.
+//! The inspection of a payload.
 
 use serde_json::Value;
 
@@ -15,14 +15,15 @@ use super::shown_names::{CARD_NUMBER, EMAIL_ADDRESS, JWT, value_in};
 use super::tables::{MAX_FINDINGS_PER_KIND, MAX_TEXT_BYTES};
 use super::walk::{Field, Visitor, walk};
 
-/// The smallest number that may be a card's, as a JSON number.
+/// The smallest JSON number that may be a card number.
 const SMALLEST_CARD: u64 = 10_u64.pow(13);
 
 impl Guards {
-    /// Returns the findings in the payload of a job of this type, at most [`MAX_FINDINGS_PER_KIND`](super::tables::MAX_FINDINGS_PER_KIND) of each
-    /// kind, in the order of the payload. A field with a secret or a JSON Web Token is not reported for its name as well.
+    /// Returns the findings in the payload of a job of this type, at most
+    /// [`MAX_FINDINGS_PER_KIND`](super::tables::MAX_FINDINGS_PER_KIND) of each kind, in the order of the payload. A field with
+    /// a secret or a JSON Web Token is not also reported for its name.
     ///
-    /// Names of fields are inspected like values: a map may have addresses or tokens as its keys.
+    /// Field names are inspected like values: the keys of a map may be addresses or tokens.
     pub fn inspect(&self, job_type: &str, payload: &Value) -> Vec<Finding> {
         if FindingKind::ALL.iter().all(|kind| self.action(*kind) == Action::Off) {
             return Vec::new();
@@ -32,8 +33,8 @@ impl Guards {
         inspection.findings
     }
 
-    /// Returns the secrets in an object of what is sent beside a payload, by name: fields of its envelope, or message attributes. No
-    /// [`Allowance`](super::Allowance) is about these, and no other kind is looked for.
+    /// Returns the secrets in an object of values that are sent beside a payload, by name: fields of its envelope, or message
+    /// attributes. No [`Allowance`](super::Allowance) applies to them, and other kinds are not inspected.
     ///
     /// ```
     /// use drumline_contract::guards::Guards;
@@ -45,7 +46,8 @@ impl Guards {
         Self::secrets_only().on(FindingKind::Secret, action).inspect("", beside)
     }
 
-    /// Returns true if [`inspect_beside`](Self::inspect_beside) finds something in an object with this field alone, at less cost.
+    /// Returns true if [`inspect_beside`](Self::inspect_beside) would find something in an object with only this field, at
+    /// lower cost.
     pub fn finds_beside(&self, name: &str, text: &str) -> bool {
         let is_secret = || secret(name).or_else(|| secret(text)).is_some();
         let is_named_secret = || named_secret(&normalized(name), text).is_some();
@@ -65,7 +67,7 @@ impl<'a> Inspection<'a> {
         Self { guards, job_type, counts: [0; FindingKind::ALL.len()], findings: Vec::new() }
     }
 
-    /// Returns true if findings of this kind are still looked for.
+    /// Returns true if findings of this kind are still needed.
     fn seeks(&self, kind: FindingKind) -> bool {
         self.guards.action(kind) != Action::Off && self.counts[kind.index()] < MAX_FINDINGS_PER_KIND
     }

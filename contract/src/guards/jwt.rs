@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::tables::{Alphabet, JWT_BEGINNING, MAX_JWT_HEADER};
 
-/// Producers of tokens differ in the bits that the last character leaves over.
+/// Issuers of tokens use different values for the unused bits of the last character.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::URL_SAFE,
     GeneralPurposeConfig::new()
@@ -16,14 +16,14 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(base64::engine::DecodePaddingMode::RequireNone),
 );
 
-/// Returns true if a text has three base64url parts with periods between them, the first of which is a JSON object with `alg`.
+/// Returns true if a text contains three base64url parts separated by periods, the first of which is a JSON object with `alg`.
 pub(super) fn has_jwt(text: &str) -> bool {
     if !text.contains(JWT_BEGINNING) {
         return false;
     }
     let is_part = |byte: u8| Alphabet::Base64Url.contains(byte) || byte == b'.';
     text.as_bytes().split(|&byte| !is_part(byte)).any(|run| {
-        // Each part is decoded once at most, whatever stands around it.
+        // Each part is decoded at most once, independent of its context.
         let parts = || run.split(|&byte| byte == b'.');
         let three = parts().zip(parts().skip(1)).zip(parts().skip(2));
         three.into_iter().any(|((header, claims), signature)| {

@@ -1,4 +1,4 @@
-//! The kinds of findings, and what happens on one.
+//! The kinds of findings, and the action for each.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use std::fmt;
 pub enum FindingKind {
     /// A value that identifies itself as a secret: an AWS key, a private key, a known token, a URL with a password.
     Secret,
-    /// A name of a secret, with a text as its value.
+    /// A field name that suggests a secret, with a text as its value.
     SecretName,
     /// A JSON Web Token.
     Jwt,
-    /// The number of a payment card.
+    /// A payment card number.
     CardNumber,
     /// An e-mail address.
     PersonalData,
@@ -20,12 +20,12 @@ pub enum FindingKind {
     LongText,
 }
 
-/// What happens on a finding of a kind.
+/// The action for findings of a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// It is not looked for.
+    /// The kind is not inspected.
     Off,
-    /// It is reported, and the payload is sent.
+    /// The finding is reported, and the payload is sent.
     Warn,
     /// The payload is not sent.
     Deny,
@@ -62,8 +62,8 @@ impl FindingKind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// Returns the text of a finding. `{field}` stands for the field, `{what}` for what a secret is, and `{allow}` for the text by
-    /// which the setting `guard_allow` allows the field.
+    /// Returns the template of a finding's text. `{field}` is the field, `{what}` the kind of secret, and `{allow}` the text
+    /// with which the setting `guard_allow` allows the field.
     pub const fn template(self) -> &'static str {
         match self {
             Self::Secret => {
@@ -87,7 +87,7 @@ impl FindingKind {
         }
     }
 
-    /// Returns the place in a table by kind.
+    /// Returns the index in a table by kind.
     pub(super) const fn index(self) -> usize {
         self as usize
     }

@@ -1,8 +1,9 @@
-//! The guards that a payload passes before it is sent: secrets, personal data and long texts do not belong in a queue, which keeps them for
-//! days, shows them in consoles, and copies them into dead letters and exports. References belong into payloads.
+//! The guards that check a payload before it is sent. Secrets, personal data and long texts do not belong in a queue, which
+//! keeps them for days, shows them in consoles, and copies them into dead letters and exports. Payloads should contain
+//! references.
 //!
-//! They are pure functions of a job type and a payload. Their [tables] are constants, from which the clients in other languages are
-//! generated.
+//! Guards are pure functions of a job type and a payload. Their [tables] are constants, from which the clients in other
+//! languages are generated.
 
 mod allowance;
 mod card;

@@ -1,11 +1,11 @@
-//! Names of fields that have secrets.
+//! Names of fields that contain secrets.
 
 use std::borrow::Cow;
 
 use super::tables::{MAX_NAME_BYTES, REFERENCE_BEGINNINGS, SECRET_NAME_ENDINGS, SECRET_NAMES};
 
-/// Returns the name's ASCII letters and digits in lower case, in which `apiKey`, `API_KEY` and `x-api-key` end alike. The name of nothing is
-/// longer than [`MAX_NAME_BYTES`]; such a one becomes empty.
+/// Returns the name's ASCII letters and digits in lower case, so that `apiKey`, `API_KEY` and `x-api-key` have the same ending.
+/// A name longer than [`MAX_NAME_BYTES`] is not a field name and becomes empty.
 pub fn normalized(name: &str) -> Cow<'_, str> {
     if name.len() > MAX_NAME_BYTES {
         return Cow::Borrowed("");
@@ -17,8 +17,8 @@ pub fn normalized(name: &str) -> Cow<'_, str> {
     Cow::Owned(kept.map(|c| c.to_ascii_lowercase()).collect())
 }
 
-/// Returns true if a field of this name, as [`normalized`], with this text has a secret: not if the text is empty, refers to a secret, or is
-/// blotted out.
+/// Returns true if a field with this [`normalized`] name and this text contains a secret. It does not if the text is empty,
+/// refers to a secret, or is masked.
 pub(super) fn is_secret_by_name(normalized_name: &str, text: &str) -> bool {
     let is_named = SECRET_NAMES.contains(&normalized_name)
         || SECRET_NAME_ENDINGS.iter().any(|ending| normalized_name.ends_with(ending));

@@ -1,11 +1,11 @@
-//! JSON pointers ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), and fields as people write them.
+//! JSON pointers ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), and the readable form of fields.
 
 use super::tables::MAX_NAME_BYTES;
 
-/// Stands for any name or index in a pattern, and in a pointer for a name that is not shown.
+/// Means any name or index in a pattern, and replaces a hidden name in a pointer.
 pub(super) const ANY: &str = "*";
 
-/// Appends a name to a pointer. A name that is longer than names of fields is not shown.
+/// Appends a name to a pointer. A name that is too long for a field name is hidden.
 pub(super) fn push_name(pointer: &mut String, name: &str) {
     pointer.push('/');
     if name.len() > MAX_NAME_BYTES {
@@ -21,7 +21,7 @@ pub(super) fn push_name(pointer: &mut String, name: &str) {
     }
 }
 
-/// Returns the pointer with `*` in place of each index, by which findings of one list are one.
+/// Returns the pointer with `*` instead of each index, so that findings in one list are equal.
 pub(super) fn pattern(pointer: &str) -> String {
     let parts = pointer.split('/').map(|part| if is_index(part) { ANY } else { part });
     parts.collect::<Vec<_>>().join("/")

@@ -1,9 +1,9 @@
-//! What happens on findings: by kind, and by field.
+//! The actions on findings, by kind and by field.
 
 use super::allowance::Allowance;
 use super::kind::{Action, FindingKind};
 
-/// What a payload may have.
+/// The rules for the content of payloads.
 ///
 /// By default secrets are errors, and all other findings are warnings.
 ///
@@ -34,30 +34,31 @@ impl Default for Guards {
 }
 
 impl Guards {
-    /// Refuses payloads with names of secrets, JSON Web Tokens and card numbers, too. Personal data and long texts are warnings.
+    /// Also refuses payloads with names of secrets, JSON Web Tokens and card numbers. Personal data and long texts remain
+    /// warnings.
     pub fn deny() -> Self {
         let denied = [FindingKind::SecretName, FindingKind::Jwt, FindingKind::CardNumber];
         denied.into_iter().fold(Self::default(), |guards, kind| guards.on(kind, Action::Deny))
     }
 
-    /// Finds nothing but secrets, which stay errors.
+    /// Inspects only secrets, which remain errors.
     pub fn secrets_only() -> Self {
         let off = FindingKind::ALL.into_iter().filter(|kind| *kind != FindingKind::Secret);
         off.fold(Self::default(), |guards, kind| guards.on(kind, Action::Off))
     }
 
-    /// Finds nothing at all.
+    /// Inspects nothing.
     pub fn none() -> Self {
         Self { actions: [Action::Off; FindingKind::ALL.len()], allowances: Vec::new() }
     }
 
-    /// Sets what happens on findings of a kind.
+    /// Sets the action for findings of a kind.
     pub fn on(mut self, kind: FindingKind, action: Action) -> Self {
         self.actions[kind.index()] = action;
         self
     }
 
-    /// Lets a field have what the guards would find in it.
+    /// Allows findings in a field.
     pub fn allow(mut self, allowance: Allowance) -> Self {
         self.allowances.push(allowance);
         self

@@ -1,4 +1,4 @@
-//! The check of a payload against the JSON Schema of its type.
+//! Checks a payload against the JSON Schema of its type.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use super::pointer::field;
 use super::shown_names::push_name;
 use crate::clients::with_integer_bounds;
 
-/// The most problems that are reported of one payload.
+/// The largest number of problems that are reported for one payload.
 const MAX_PROBLEMS: usize = 20;
 
-/// The most choices that a text lists.
+/// The largest number of choices that a text lists.
 const MAX_CHOICES: usize = 10;
 
-/// A JSON Schema that payloads are checked against. Its draft is that of `$schema`, else 2020-12.
+/// A JSON Schema for checking payloads. Its draft is that of `$schema`, otherwise 2020-12.
 ///
 /// ```
 /// use drumline_contract::guards::SchemaGuard;
@@ -33,7 +33,7 @@ pub struct SchemaGuard {
     validator: Validator,
 }
 
-/// A schema that no payload can be checked against.
+/// The reason why a schema cannot be used to check payloads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidSchema(String);
 
@@ -41,21 +41,22 @@ pub struct InvalidSchema(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchemaProblem {
-    /// The field in the payload ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), also one that is missing. A name that is itself a
-    /// secret, a token, a card number or an address is `*` in it.
+    /// The field in the payload ([RFC 6901](https://www.rfc-editor.org/rfc/rfc6901)), which may be missing. A name that is
+    /// itself a secret, a token, a card number or an address is replaced by `*`.
     pub pointer: String,
-    /// The keyword of the schema that the field does not fit, such as `required`.
+    /// The schema keyword that the field does not satisfy, such as `required`.
     pub keyword: String,
     /// The reason, as the end of a sentence about the field.
     pub reason: String,
 }
 
 impl SchemaGuard {
-    /// Reads a schema. References are followed inside it alone: none is fetched. Integers have the bounds of their format, such as those of
-    /// `uint32`, as a worker's types have.
+    /// Reads a schema. References are followed only inside it: no document is fetched. Integers have the bounds of their
+    /// format, such as `uint32`, like a worker's types.
     ///
     /// # Errors
-    /// If it is no schema, or refers to another document.
+    ///
+    /// Returns an error if it is not a schema, or refers to another document.
     pub fn new(schema: &Value) -> Result<Self, InvalidSchema> {
         let validator = jsonschema::options().offline().build(&with_integer_bounds(schema));
         validator.map(|validator| Self { validator }).map_err(|error| InvalidSchema(error.to_string()))
@@ -64,7 +65,8 @@ impl SchemaGuard {
     /// Accepts a payload that fits.
     ///
     /// # Errors
-    /// The fields that do not fit, at most 20.
+    ///
+    /// Returns the fields that do not fit, at most 20.
     pub fn check(&self, payload: &Value) -> Result<(), Vec<SchemaProblem>> {
         let problems: Vec<_> =
             self.validator.iter_errors(payload).take(MAX_PROBLEMS).map(|error| problem(&error)).collect();
@@ -93,7 +95,7 @@ fn problem(error: &ValidationError<'_>) -> SchemaProblem {
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => &**context,
         _ => &[],
     };
-    // The alternative whose errors are all inside of the value is the one that was meant: `Option<Address>` is null or an address.
+    // The alternative whose errors are all inside the value is the intended one: `Option<Address>` is null or an address.
     let depth = |error: &ValidationError<'_>| pointer(error).matches('/').count();
     let is_meant = |errors: &&Vec<ValidationError<'static>>| {
         !errors.is_empty() && errors.iter().all(|inner| is_inside(inner, depth(inner), depth(error)))
@@ -112,13 +114,13 @@ fn problem(error: &ValidationError<'_>) -> SchemaProblem {
     SchemaProblem { pointer, keyword: error.kind().keyword().to_owned(), reason: reason(error) }
 }
 
-/// Returns true if a schema that knows no fields at all met an object with some.
+/// Returns true if a schema without fields was applied to an object with fields.
 fn is_unknown_field(error: &ValidationError<'_>) -> bool {
     let is_false = matches!(error.kind(), ValidationErrorKind::FalseSchema);
     is_false && error.schema_path().as_str().ends_with("/additionalProperties")
 }
 
-/// Returns true if a value has the right type, and what is in it does not fit.
+/// Returns true if a value has the right type, but its content does not fit.
 fn is_inside(error: &ValidationError<'_>, depth: usize, outside: usize) -> bool {
     let is_about_fields = matches!(
         error.kind(),
@@ -127,7 +129,7 @@ fn is_inside(error: &ValidationError<'_>, depth: usize, outside: usize) -> bool 
     depth > outside || is_about_fields
 }
 
-/// Returns the pointer to the value, without names that are not shown.
+/// Returns the pointer to the value, without hidden names.
 fn pointer(error: &ValidationError<'_>) -> String {
     let mut pointer = String::new();
     for part in error.instance_path().as_str().split('/').skip(1) {
@@ -192,7 +194,7 @@ fn reason(error: &ValidationError<'_>) -> String {
         | ValidationErrorKind::RegexEngineFailure { .. } => {
             "could not be matched with the schema's pattern".to_owned()
         }
-        // Their own texts may have the value.
+        // Their own texts may contain the value.
         ValidationErrorKind::Custom { .. } | ValidationErrorKind::Referencing(_) => {
             "does not fit the schema".to_owned()
         }
@@ -231,7 +233,7 @@ fn with_article(name: &str) -> &'static str {
     }
 }
 
-/// `a, b or c`.
+/// Joins texts: `a, b or c`.
 fn joined(texts: impl Iterator<Item = String>, last_word: &str) -> String {
     let texts: Vec<String> = texts.collect();
     match texts.split_last() {
@@ -240,7 +242,7 @@ fn joined(texts: impl Iterator<Item = String>, last_word: &str) -> String {
     }
 }
 
-/// A name as it stands in a pointer that is shown.
+/// Returns a name as it appears in a pointer.
 fn shown(name: &str) -> String {
     let mut pointer = String::new();
     push_name(&mut pointer, name);

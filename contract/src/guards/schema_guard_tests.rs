@@ -1,4 +1,4 @@
-//! The words of each keyword, and what is never shown or fetched.
+//! The text of each keyword, and the values and documents that are never shown or fetched.
 #![allow(clippy::unwrap_used)]
 use super::*;
 use serde_json::json;
@@ -123,7 +123,7 @@ fn each_keyword_has_its_words() {
 }
 
 #[test]
-fn no_reference_leaves_the_schema_and_names_that_are_values_are_not_shown() {
+fn no_reference_leaves_the_schema_and_values_are_hidden() {
     for outside in ["https://example.com/schema.json", "file:///etc/passwd", "other.json#/a"] {
         let error = SchemaGuard::new(&json!({"$ref": outside})).unwrap_err().to_string();
         assert!(error.starts_with("the schema cannot be used: "), "{error}");

@@ -14,13 +14,13 @@ static BY_FIRST_BYTE: LazyLock<[Vec<&'static Token>; 128]> = LazyLock::new(|| {
     std::array::from_fn(|first| of(first).collect())
 });
 
-/// Returns what secret a text has: the first token in it, else a private key, else a URL's password.
+/// Returns the kind of secret in a text: the first token in it, otherwise a private key, otherwise a URL's password.
 pub(super) fn secret(text: &str) -> Option<&'static str> {
     let token = token(text.as_bytes());
     token.or_else(|| private_key(text)).or_else(|| url_password(text))
 }
 
-/// Returns what secret a value is by its name: AWS secret access keys are like any other base64 text.
+/// Returns the kind of secret that a value is according to its name: AWS secret access keys look like any other base64 text.
 pub(super) fn named_secret(normalized_name: &str, text: &str) -> Option<&'static str> {
     let is_key = text.len() == AWS_SECRET_KEY_LENGTH
         && AWS_SECRET_KEY_NAMES.iter().any(|name| normalized_name.ends_with(name))
@@ -43,7 +43,7 @@ fn token(text: &[u8]) -> Option<&'static str> {
 }
 
 impl Token {
-    /// Looks at no more than the prefix and one character more than the length, so that a text is searched in linear time.
+    /// Reads at most the prefix and one character more than the length, so that a text is searched in linear time.
     fn begins(&self, text: &[u8]) -> bool {
         let Some(rest) = text.strip_prefix(self.prefix.as_bytes()) else { return false };
         let Some((value, after)) = rest.split_at_checked(self.length) else { return false };
@@ -53,7 +53,7 @@ impl Token {
 }
 
 fn private_key(text: &str) -> Option<&'static str> {
-    // Nearly no text has one. The search for all of them is costly to begin.
+    // Hardly any text contains one, and starting the search for all of them is expensive.
     if !text.contains(PEM_BEGIN) {
         return None;
     }
@@ -68,7 +68,7 @@ fn private_key(text: &str) -> Option<&'static str> {
     text.match_indices(PEM_BEGIN).any(is_private).then_some("a private key")
 }
 
-/// Finds `://user:password@host`. A password that is filled in later, or blotted out, is none.
+/// Finds `://user:password@host`. A placeholder or a masked password does not count.
 fn url_password(text: &str) -> Option<&'static str> {
     if !text.contains("://") {
         return None;
@@ -91,7 +91,7 @@ fn url_password(text: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// A token that fits the rule, so that no whole token stands in the source.
+    /// Generates a token that fits the rule, so that the source contains no whole token.
     fn made(token: &Token) -> String {
         let sample = match token.alphabet {
             Alphabet::UpperAlphanumeric => "7AQ2",
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn each_token_is_found_alone_and_inside_a_text_and_no_shorter_one() {
+    fn each_token_is_found_alone_and_in_a_text_if_long_enough() {
         for token in TOKENS {
             let value = made(token);
             let short = &value[..value.len() - 1];

@@ -1,4 +1,4 @@
-//! Names that are themselves values, and are not shown.
+//! Names that are values themselves, and are hidden.
 
 use super::card::has_card_number;
 use super::email::has_email_address;
@@ -11,7 +11,7 @@ pub(super) const JWT: &str = "a JSON Web Token";
 pub(super) const CARD_NUMBER: &str = "a card number";
 pub(super) const EMAIL_ADDRESS: &str = "an e-mail address";
 
-/// Returns what a name is that is itself a value: names of fields are shown, and values never.
+/// Returns the kind of value that a name contains, if it is one: field names are shown, but values never.
 pub(super) fn value_in(name: &str) -> Option<(FindingKind, &'static str)> {
     secret(name)
         .map(|what| (FindingKind::Secret, what))
@@ -20,8 +20,8 @@ pub(super) fn value_in(name: &str) -> Option<(FindingKind, &'static str)> {
         .or_else(|| has_email_address(name).then_some((FindingKind::PersonalData, EMAIL_ADDRESS)))
 }
 
-/// Appends a name to a JSON pointer that is shown. A name that is itself a secret, a token, a card number or an address becomes `*`, and so
-/// does one that is longer than names of fields are.
+/// Appends a name to a JSON pointer for display. A name that is itself a secret, a token, a card number or an address becomes
+/// `*`, and so does a name that is too long for a field name.
 ///
 /// ```
 /// let mut pointer = "/readers".to_owned();

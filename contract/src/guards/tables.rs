@@ -1,4 +1,4 @@
-//! The tables and limits of the guards, in plain texts, so that clients in other languages are generated from the same ones.
+//! The tables and limits of the guards as plain texts, so that clients in other languages are generated from the same ones.
 
 /// A set of ASCII characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,14 +15,15 @@ pub enum Alphabet {
     Base64Url,
     /// Letters, digits, plus signs and slashes: base64.
     Base64,
-    /// As [`Base64Url`](Self::Base64Url), and periods and equals signs.
+    /// The characters of [`Base64Url`](Self::Base64Url), plus periods and equals signs.
     Dotted,
     /// Letters, digits and hyphens.
     Hyphenated,
 }
 
 impl Alphabet {
-    /// Returns the characters as the inside of a character class, which reads the same in every dialect of regular expressions.
+    /// Returns the characters as the content of a character class, in a notation that all dialects of regular expressions
+    /// share.
     pub const fn class(self) -> &'static str {
         match self {
             Self::UpperAlphanumeric => "A-Z0-9",
@@ -53,20 +54,20 @@ impl Alphabet {
 
 /// A secret that identifies itself by its first characters, its alphabet and its length.
 ///
-/// It is found in a text where no ASCII letter or digit stands before `prefix`, and `length` characters of `alphabet` follow it. If
-/// `exact`, no further character of the alphabet follows those. As a regular expression:
-/// `(?<![A-Za-z0-9])PREFIX[CLASS]{LENGTH}(?![CLASS])`, the last part only if `exact`.
+/// It is found in a text if no ASCII letter or digit precedes `prefix`, and `length` characters of `alphabet` follow it. If
+/// `exact` is true, no further character of the alphabet may follow. As a regular expression:
+/// `(?<![A-Za-z0-9])PREFIX[CLASS]{LENGTH}(?![CLASS])`, with the last part only if `exact` is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token {
     /// The name with its article, for people.
     pub what: &'static str,
     /// The first characters.
     pub prefix: &'static str,
-    /// The characters behind the prefix.
+    /// The characters after the prefix.
     pub alphabet: Alphabet,
-    /// The number of these characters; if not `exact`, the smallest one.
+    /// The number of these characters; the smallest number unless `exact` is true.
     pub length: usize,
-    /// There are no more of them.
+    /// True if there must be no more of them.
     pub exact: bool,
 }
 
@@ -78,8 +79,8 @@ const fn at_least(what: &'static str, prefix: &'static str, alphabet: Alphabet, 
     Token { what, prefix, alphabet, length, exact: false }
 }
 
-/// The secrets that identify themselves, by the formats that their issuers document. Test keys (`sk_test_`), publishable keys (`pk_`)
-/// and ids without a secret (Twilio's `SK…`) are none.
+/// The secrets that identify themselves, in the formats that their issuers document. Test keys (`sk_test_`), publishable keys
+/// (`pk_`) and ids without a secret (Twilio's `SK…`) are not among them.
 pub const TOKENS: &[Token] = &[
     // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
     exact("an AWS access key ID", "AKIA", Alphabet::UpperAlphanumeric, 16),
@@ -166,33 +167,33 @@ pub const PEM_BEGIN: &str = "-----BEGIN ";
 /// The end of that line.
 pub const PEM_END: &str = "-----";
 
-/// How the label of a private key ends, in all forms (`RSA PRIVATE KEY`, `OPENSSH PRIVATE KEY`, `PGP PRIVATE KEY BLOCK`). Labels of
-/// certificates and public keys end otherwise.
+/// The endings of private key labels in all forms (`RSA PRIVATE KEY`, `OPENSSH PRIVATE KEY`, `PGP PRIVATE KEY BLOCK`). Labels
+/// of certificates and public keys have other endings.
 pub const PRIVATE_KEY_ENDINGS: &[&str] = &["PRIVATE KEY", "PRIVATE KEY BLOCK"];
 
-/// The characters of a label, and the most of them.
+/// The characters of a label.
 pub const PEM_LABEL_CLASS: &str = "A-Z0-9 ";
 
-/// The most characters of a label.
+/// The largest number of characters in a label.
 pub const MAX_PEM_LABEL: usize = 64;
 
-/// The most bytes of a URL's part before the host. More is no URL that a program connects to.
+/// The largest size in bytes of a URL's part before the host. A program does not connect to longer URLs.
 pub const MAX_URL_AUTHORITY: usize = 1_024;
 
 /// The characters at which a URL's part with user, password and host ends.
 pub const URL_AUTHORITY_ENDINGS: &str = "/?#\\\"'<>`,; \t\r\n";
 
-/// The first characters of passwords in URLs that are filled in later, or blotted out.
+/// The first characters of placeholders and masked passwords in URLs.
 pub const PLACEHOLDER_BEGINNINGS: &str = "$*<{%[";
 
-/// Names, as [normalised](super::normalized), of fields whose value of [this length](AWS_SECRET_KEY_LENGTH) and
-/// [alphabet](Alphabet::Base64) is an AWS secret access key. By its value alone it is like any other base64 text.
+/// [Normalised](super::normalized) names of fields whose value with [this length](AWS_SECRET_KEY_LENGTH) and
+/// [alphabet](Alphabet::Base64) is an AWS secret access key. The value alone looks like any other base64 text.
 pub const AWS_SECRET_KEY_NAMES: &[&str] = &["secretaccesskey", "awssecretaccesskey", "awssecretkey"];
 
 /// The length of an AWS secret access key.
 pub const AWS_SECRET_KEY_LENGTH: usize = 40;
 
-/// Names of secrets, as [normalised](super::normalized): the whole name.
+/// [Normalised](super::normalized) names of secrets, as whole names.
 pub const SECRET_NAMES: &[&str] = &[
     "authorization",
     "proxyauthorization",
@@ -204,8 +205,8 @@ pub const SECRET_NAMES: &[&str] = &[
     "credentials",
 ];
 
-/// Ends of the names of secrets, as [normalised](super::normalized), such as of `newPassword` or `stripe_api_key`. `token` alone is
-/// none: page tokens, device tokens and the like are references.
+/// Endings of [normalised](super::normalized) names of secrets, such as `newPassword` or `stripe_api_key`. `token` alone is not
+/// among them: page tokens, device tokens and the like are references.
 pub const SECRET_NAME_ENDINGS: &[&str] = &[
     "password",
     "passwd",
@@ -231,10 +232,10 @@ pub const SECRET_NAME_ENDINGS: &[&str] = &[
     "encryptionkey",
 ];
 
-/// The longest name that is compared, in bytes. A longer one is no field's name.
+/// The longest name that is compared, in bytes. Field names are not longer.
 pub const MAX_NAME_BYTES: usize = 128;
 
-/// The first characters of values that refer to a secret, and are none: what a field with such a name should have.
+/// The first characters of values that only refer to a secret: a field with such a name should contain one of these.
 pub const REFERENCE_BEGINNINGS: &[&str] =
     &["arn:", "ssm:", "secretsmanager:", "vault:", "op://", "env:", "${", "{{"];
 
@@ -266,8 +267,8 @@ const fn cards(
     CardIssuer { name, from, to, lengths }
 }
 
-/// The issuers of payment cards. Visa's numbers of 13 and 19 digits are missing: hardly any exists, and each tenth EAN that begins
-/// with 4, and each hundredth random number of 19 digits, would be one.
+/// The issuers of payment cards. Visa's numbers with 13 and 19 digits are left out: hardly any exist, and a tenth of all EANs
+/// that begin with 4, and a hundredth of all random numbers with 19 digits, would match.
 pub const CARD_ISSUERS: &[CardIssuer] = &[
     cards("Visa", "4", "4", &[16]),
     cards("Mastercard", "51", "55", &[16]),
@@ -284,35 +285,36 @@ pub const CARD_ISSUERS: &[CardIssuer] = &[
     cards("UnionPay", "62", "62", &[16, 17, 18, 19]),
 ];
 
-/// The digits of the groups in which card numbers are written, with one separator (a space or a hyphen) between them all.
+/// The lengths of the groups in which card numbers are written, with the same separator (a space or a hyphen) between them.
 pub const CARD_GROUPS: &[&[usize]] = &[&[4, 4, 4, 4], &[4, 4, 4, 4, 3], &[4, 6, 5], &[4, 6, 4]];
 
-/// The fewest and most digits of a card number.
+/// The smallest and largest number of digits in a card number.
 pub const CARD_DIGITS: (usize, usize) = (14, 19);
 
-/// Ends of names, as [normalised](super::normalized), of fields that have numbers of their own with check digits, or ids: none of them
-/// is inspected for card numbers.
+/// Endings of [normalised](super::normalized) names of fields with ids or with other numbers that have check digits: these
+/// fields are not inspected for card numbers.
 pub const NO_CARD_NAME_ENDINGS: &[&str] =
     &["id", "ids", "uuid", "uuids", "imei", "ean", "gtin", "isbn", "iban", "phone", "timestamp"];
 
 /// The characters of an e-mail address before its `@`.
 pub const EMAIL_LOCAL_CLASS: &str = "A-Za-z0-9.!#$%&'*+/=?^_`{|}~-";
 
-/// The most characters of an e-mail address before its `@`. See [RFC 5321](https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3).
+/// The largest number of characters in an e-mail address before its `@`. See [RFC
+/// 5321](https://www.rfc-editor.org/rfc/rfc5321#section-4.5.3).
 pub const MAX_EMAIL_LOCAL: usize = 64;
 
-/// The characters of the domain of an e-mail address. Its last label has two letters or more, and nothing but letters.
+/// The characters of an e-mail address's domain. Its last label has at least two letters, and only letters.
 pub const EMAIL_DOMAIN_CLASS: &str = "A-Za-z0-9.-";
 
-/// The most characters of a domain.
+/// The largest number of characters in a domain.
 pub const MAX_EMAIL_DOMAIN: usize = 253;
 
-/// What stands before an `@` that belongs to no person: `git@github.com`.
+/// Local parts that belong to no person: `git@github.com`.
 pub const NO_PERSONS: &[&str] = &["git"];
 
-/// The most bytes (UTF-8) of a text in a payload, 20 kB. A longer one waits in the queue, is received again with each retry, and is
-/// copied with each dead letter.
+/// The largest size of a text in a payload in bytes (UTF-8), 20 kB. A longer text waits in the queue, is received again with
+/// each retry, and is copied with each dead letter.
 pub const MAX_TEXT_BYTES: usize = 20_000;
 
-/// The most findings of one kind that are reported of one payload.
+/// The largest number of findings of one kind that are reported for one payload.
 pub const MAX_FINDINGS_PER_KIND: usize = 20;

@@ -73,7 +73,7 @@ fn each_finding_names_the_field_and_what_to_do() {
         assert_eq!(findings.len(), 1, "{payload:.100}: {findings:?}");
         assert_eq!(findings[0].to_string(), text);
         assert_eq!(findings[0].is_error(), findings[0].kind == FindingKind::Secret);
-        // The text's own advice works.
+        // The remedy in the text works.
         let allow = text.rsplit('"').nth(1).unwrap().parse().unwrap();
         assert_eq!(Guards::default().allow(allow).inspect("a.b", &payload), []);
     }
@@ -98,7 +98,7 @@ fn what_belongs_into_a_payload_is_no_finding() {
 }
 
 #[test]
-fn one_field_may_have_several_kinds_and_a_token_is_more_than_its_name() {
+fn a_field_may_have_several_kinds_and_a_token_hides_its_name() {
     let long = format!("{} ada@example.com 4111111111111111 {KEY_ID}", "x".repeat(MAX_TEXT_BYTES));
     let kinds: Vec<_> = found(&json!({"password": long})).into_iter().map(|(_, kind)| kind).collect();
     assert_eq!(kinds, ["secret", "card_number", "personal_data", "long_text"]);
@@ -157,7 +157,7 @@ fn fields_and_kinds_can_be_allowed() {
 }
 
 #[test]
-fn beside_the_payload_secrets_alone_are_found_and_none_is_allowed() {
+fn beside_the_payload_only_secrets_are_found_and_never_allowed() {
     let beside = json!({"correlationId": KEY_ID, "note": {"password": "hunter2", "to": "ada@example.com"}});
     let inspect = |guards: Guards| -> Vec<String> {
         let findings = guards.inspect_beside(&beside);
@@ -239,7 +239,7 @@ fn texts_made_to_be_slow_are_not() {
     assert_eq!(Guards::default().inspect("a.b", &deep).len(), 1);
     let wide: Map<String, Value> = (0..50_000).map(|n| (format!("a{n}"), json!("x"))).collect();
     assert_eq!(Guards::default().inspect("a.b", &Value::Object(wide)), []);
-    // Linear, it takes seconds in a debug build. Any quadratic one would take an hour, and a busy machine takes minutes at most.
+    // A linear search takes seconds in a debug build, and minutes on a busy machine. A quadratic one would take an hour.
     assert!(started.elapsed() < std::time::Duration::from_secs(600), "{:?}", started.elapsed());
 }
 
@@ -271,7 +271,7 @@ fn any_payload() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A value that some guard finds, with a part of it that no name and no text of a finding has.
+/// Returns a value that some guard finds, with a part of it that no name and no finding's text contains.
 fn any_found_value() -> impl Strategy<Value = (String, String)> {
     let token = (prop::sample::select(TOKENS), any::<u64>()).prop_map(|(token, seed)| {
         let mut seed = seed;

@@ -1,4 +1,4 @@
-//! The vectors that clients in all languages share: `vectors.json`.
+//! The test vectors that clients in all languages share: `vectors.json`.
 #![allow(clippy::unwrap_used)]
 
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Guards, SchemaGuard};
 
-/// Tokens are written with escapes (`ghp\u005f…`), so that no scanner of repositories takes a made one for a leaked one.
+/// Tokens are written with escapes (`ghp\u005f…`), so that secret scanners do not report the generated ones.
 const VECTORS: &str = include_str!("../../vectors.json");
 
 #[derive(Deserialize)]

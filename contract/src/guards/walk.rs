@@ -1,4 +1,4 @@
-//! A walk over a payload, without recursion: a payload that a program builds may be nested more deeply than a parser allows.
+//! Walks over a payload without recursion: a payload that a program builds may be nested more deeply than a parser allows.
 
 use std::iter::Enumerate;
 use std::slice;
@@ -8,20 +8,20 @@ use serde_json::map;
 
 use super::pointer::{ANY, push_name};
 
-/// A field on the way.
+/// A visited field.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Field<'a, 'p> {
     /// Its pointer.
     pub(super) pointer: &'p str,
-    /// The name of it, or of the nearest list around it that has one.
+    /// Its name, or the name of the nearest list around it that has one.
     pub(super) name: &'a str,
-    /// Its value: no object and no list.
+    /// Its value, which is not an object or a list.
     pub(super) value: &'a Value,
 }
 
-/// What a walk calls.
+/// The callbacks of a walk.
 pub(super) trait Visitor {
-    /// Visits a name in the object at the pointer. Returns false if the name may not be shown.
+    /// Visits a name in the object at the pointer. Returns false if the name must be hidden.
     fn name(&mut self, object: &str, name: &str) -> bool;
     /// Visits a field.
     fn field(&mut self, field: Field<'_, '_>);
@@ -34,7 +34,7 @@ enum Children<'a> {
 
 struct Level<'a> {
     children: Children<'a>,
-    /// The length of the pointer to it.
+    /// The length of its pointer.
     pointer: usize,
 }
 
