@@ -61,6 +61,7 @@ use schemas::Schemas;
 
 use crate::format::note;
 use crate::interrupt::interrupted;
+use crate::telemetry::Telemetry;
 
 /// Sends the jobs that the arguments name. `handlers_optional` is true for a program that may run without its own handlers.
 pub(crate) fn send(
@@ -100,10 +101,13 @@ pub(crate) fn send(
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        match &args.payload {
+        let telemetry = Telemetry::start();
+        let sent = match &args.payload {
             Some(payload) => one(maker, &settings, payload).await,
             None => Box::pin(many(maker, &settings)).await,
-        }
+        };
+        telemetry.flush().await;
+        sent
     })
 }
 

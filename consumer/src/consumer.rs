@@ -43,6 +43,7 @@ use crate::queue_start::{
 use crate::start_checks::{check_dead_letter_queue, warn_of_settings};
 use crate::start_error::StartError;
 use crate::task_protection::TaskProtection;
+use crate::telemetry::Telemetry;
 use opening::{open_outbox, open_store};
 use relay::InProcessRelay;
 pub(crate) use reread::Reread;
@@ -77,6 +78,7 @@ pub struct Consumer {
     reread: Option<Reread>,
     /// The slots that its queues share, if they do.
     slots: Option<SlotPool>,
+    telemetry: Telemetry,
 }
 
 impl Consumer {
@@ -109,6 +111,7 @@ impl Consumer {
             limits,
             reread: None,
             slots,
+            telemetry: Telemetry::default(),
         }
     }
 
@@ -172,7 +175,8 @@ impl Consumer {
             self.settings = settings.map_err(|problems| StartError::Settings(problems.to_string()))?;
         }
         self.settings.log_warnings(&self.router);
-        self.sqs_client = self.sqs_client.clone().observed_by(self.of_the_process());
+        self.telemetry = Telemetry::start(self.settings.trace_parent);
+        self.observers.extend(self.telemetry.observer());
         if self.router.dead_job_hook().is_some() && !self.settings.dlq_watch.is_on {
             warn!(
                 "a job whose worker is killed on the last receive is not reported to the dead job hook without dlq_watch = on"
@@ -239,6 +243,7 @@ impl Consumer {
             depths.watch_outbox(Arc::clone(&outbox));
             InProcessRelay::start(outbox, consumer.settings.clone(), consumer.metrics.relay())
         });
+        consumer.telemetry.export_metrics(&consumer.metrics, &depths);
         let emf = consumer.settings.emf.then(|| Emf::start(consumer.metrics.clone(), depths.clone()));
         let mut running = Vec::new();
         for StartedQueue { name, settings, status, found } in queues {
@@ -286,7 +291,8 @@ impl Consumer {
             let summary = driver.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
             summaries.push((name, summary));
         }
-        stop::stop(&consumer.watches, &claim_store, relay, emf.map(|emf| (emf, depths))).await;
+        let stop = stop::stop(&consumer.watches, &claim_store, relay, emf.map(|emf| (emf, depths)));
+        tokio::join!(stop, consumer.telemetry.flush(stop::AFTER_DRAIN));
         Ok(summaries)
     }
 
@@ -457,7 +463,8 @@ impl Consumer {
             dead_letter_arn,
         };
         let payloads = Payloads::new(self.settings.payloads.clone(), clients.config);
-        let queue = queue.receiving(settings.wait_time, policy.lease);
+        let queue = Arc::new(queue.receiving(settings.wait_time, policy.lease));
+        let queue = self.telemetry.trace_queue(queue, &name, &settings.url);
         let mut ledger =
             Ledger::new(policy).map_err(|error| StartError::Settings(format!("{name}: {error}")))?;
         if let Some(slots) = &self.slots {
@@ -467,7 +474,7 @@ impl Consumer {
             name,
             intake: Arc::new(intake),
             ledger,
-            queue: Arc::new(queue),
+            queue,
             router: Arc::clone(&self.router),
             observer,
             status: Arc::clone(status),

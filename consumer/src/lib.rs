@@ -22,6 +22,7 @@ mod signals;
 mod start_checks;
 mod start_error;
 mod task_protection;
+mod telemetry;
 
 pub use app::{App, run, run_rereading, run_with};
 pub use consumer::Consumer;

@@ -32,6 +32,7 @@ mod program;
 mod redact;
 mod refill;
 mod resources;
+mod send_tracer;
 mod service;
 mod settings;
 mod shown;
@@ -72,6 +73,7 @@ pub use port::{PORT_PATIENCE, when_free};
 pub use program::program;
 pub use redact::redacted;
 pub use refill::Refill;
+pub use send_tracer::{SendSpan, SendTracer, SentMessage, send_tracer, set_send_tracer};
 pub use service::{BoxError, FactoryError, RouterFactory, Service, Shutdown, ShutdownHook, make_on};
 pub use settings::{
     AllFailed, DlqWatchSettings, Effective, EffectiveType, Environment, FifoStop, GUARD_KINDS,
@@ -86,6 +88,7 @@ pub use sqs::{BoxFuture, Queue, SqsError};
 pub use status::{QueueStatus, ReceiveProblem};
 pub use target::TargetHealth;
 pub use tenant_labels::{MAX_TENANTS, OTHER_TENANT, TenantLabels, TenantStart};
+pub use trace::TraceParent;
 pub use type_labels::{MAX_TYPES, OTHER_TYPE, TypeLabels, UNKNOWN_TYPE};
 pub use unseen::{is_unseen, write_json};
 pub use waiting_for::waiting_for;

@@ -19,6 +19,7 @@ use tracing::error;
 
 use crate::deadline::Deadline;
 use crate::queue::{BatchQueue, KnownQueue};
+use crate::telemetry::Telemetry;
 
 /// The time that a batch waits to confirm the backoff of its failures if the queue did not respond to the last call: enough for
 /// one call, and short because the function's time costs money.
@@ -38,6 +39,7 @@ pub(crate) struct BatchContext {
     pub(crate) store_outage: StoreOutage,
     /// The limits of the process, shared by all of its batches.
     pub(crate) limits: Limits,
+    pub(crate) telemetry: Telemetry,
 }
 
 /// The part of an invocation with the messages of one queue.
@@ -54,7 +56,7 @@ pub(crate) struct Batch {
 impl Batch {
     /// Runs the messages, and returns the IDs of those that Lambda may delete.
     pub(crate) async fn run(&self, messages: Vec<Message>) -> Result<HashSet<Arc<str>>, InvalidPolicy> {
-        let queue =
+        let queue: Arc<dyn Queue> =
             Arc::new(BatchQueue { queue: Arc::clone(&self.queue), observer: Arc::clone(&self.observer) });
         let (drain_at, end_at) = (self.begun + self.deadline.drain, self.begun + self.deadline.end);
         self.queue.ask_for_retries(&messages, drain_at, Arc::clone(&self.observer)).await;
@@ -68,7 +70,7 @@ impl Batch {
             name: Arc::clone(&self.queue.name),
             intake: Arc::clone(&self.queue.intake),
             ledger: Ledger::recalling(batch_policy(policy, self.common.fifo_stop), past)?,
-            queue: queue as Arc<dyn Queue>,
+            queue: self.common.telemetry.trace_queue(queue, &self.queue.name, &self.queue.settings.url),
             router: Arc::clone(&self.common.router),
             observer: Arc::clone(&self.observer),
             status: Arc::clone(&self.queue.status),

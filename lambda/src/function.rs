@@ -12,6 +12,7 @@ use crate::emf::Emf;
 use crate::event::{Event, Record};
 use crate::queue::KnownQueue;
 use crate::source::Source;
+use crate::telemetry::Telemetry;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use drumline::Router;
 use drumline::core::Limits;
@@ -97,6 +98,7 @@ impl Function {
             next_jobs: Arc::new(NextJobProducer::new(&settings, None, &sqs_client)),
             store_outage,
             limits: Limits::new(settings.limits.clone()),
+            telemetry: Telemetry::start(settings.trace_parent),
         };
         let limit_watch = Mutex::new(LimitWatch::new(common.limits.clone()));
         let (queues, is_cold, refill) = (Mutex::default(), AtomicBool::new(true), OnceLock::new());
@@ -161,6 +163,8 @@ impl Function {
             emf.absorb(&self.of_process);
             emf.print();
         }
+        let left = (begun + deadline.end).saturating_duration_since(Instant::now());
+        self.common.telemetry.flush(left).await;
         result
     }
 
@@ -228,6 +232,7 @@ impl Function {
     ) -> Result<HashSet<Arc<str>>, InvocationError> {
         let queue = self.queue(arn);
         let mut observers = vec![Arc::clone(&queue.logs) as Arc<dyn Observer>];
+        observers.extend(self.common.telemetry.observer());
         if self.settings.emf {
             let counts_tenants = self.settings.tenant_metrics && !is_fifo(&queue.name);
             let tenants = counts_tenants.then_some(&queue.tenants);

@@ -15,6 +15,7 @@ mod function;
 mod queue;
 mod silence;
 mod source;
+mod telemetry;
 
 pub use app::App;
 pub use batch::{batch_policy, run_batch};

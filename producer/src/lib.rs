@@ -38,6 +38,7 @@ mod send;
 mod send_all;
 mod send_batch;
 mod send_job;
+mod send_span;
 mod sender;
 mod sqs_rules;
 mod target_queue;

@@ -27,7 +27,11 @@ impl Origin {
         let attempt = Context::current();
         let of_attempt = || Traceparent::parse(&attempt.as_ref()?.traceparent()?);
         let of_function = || Traceparent::from_xray(&variable(LAMBDA_TRACE)?);
-        let trace = traceparent_of_span().or_else(of_attempt).or_else(of_function);
+        // The attempt's `tracing` span holds the trace of its message; one that is recorded of the attempt itself is nearer.
+        let of_message =
+            || attempt.as_ref().filter(|attempt| attempt.trace().is_some())?.message_traceparent();
+        let of_span = traceparent_of_span().filter(|trace| of_message().as_deref() != Some(trace.as_str()));
+        let trace = of_span.or_else(of_attempt).or_else(of_function);
         Self { trace, correlation_id: attempt.map(|attempt| attempt.correlation_id().to_owned()) }
     }
 }

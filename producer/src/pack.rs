@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use drumline_runtime::SendSpan;
 use drumline_runtime::limits::MAX_MESSAGE_BYTES;
 
 use crate::attributes::{Attributes, size};
@@ -37,6 +38,8 @@ pub struct Outgoing {
     pub job_id: Option<Arc<str>>,
     /// The correlation id of the job in it, for the log.
     pub correlation_id: Option<Arc<str>>,
+    /// The span of its sending, if one is recorded.
+    pub span: Option<SendSpan>,
 }
 
 impl Outgoing {

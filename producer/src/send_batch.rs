@@ -7,6 +7,7 @@ use crate::delivery::{Done, Stopped, TryOnce, deliver};
 use crate::enqueued::enqueued;
 use crate::pack::Outgoing;
 use crate::send::{NotTaken, Reply, SendOptions, SentBy, Why, lost_answer, try_once};
+use crate::send_span::{answer_of, end_span};
 
 /// A batch that could not be sent to its end.
 #[derive(Debug)]
@@ -43,10 +44,21 @@ pub async fn send_batch(
     options: &SendOptions,
     batch: Vec<Outgoing>,
 ) -> Result<Vec<Sent>, SendError> {
-    sent(
-        deliver(&Target { sent_by: SentBy::Own(client), queue_url, options: *options }, *options, batch)
-            .await,
-    )
+    let target = Target { sent_by: SentBy::Own(client), queue_url, options: *options };
+    let delivered = deliver(&target, *options, batch).await;
+    end_spans(queue_url, &delivered);
+    sent(delivered)
+}
+
+fn end_spans(queue_url: &str, delivered: &Result<Vec<Done>, Stopped>) {
+    let done = match delivered {
+        Ok(done) => done,
+        Err(Stopped { error, done, left }) => {
+            left.iter().for_each(|message| end_span(queue_url, message, Err(&error.text)));
+            done
+        }
+    };
+    done.iter().for_each(|(message, result)| end_span(queue_url, message, answer_of(result)));
 }
 
 /// Returns the result of a batch for callers that keep journals: a message in doubt is left, and not answered.

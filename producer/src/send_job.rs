@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use drumline::Job;
-use drumline::message::limits::{MAX_ATTRIBUTES, MAX_MESSAGE_BYTES};
 use drumline::message::{Attribute, Traceparent};
 use drumline_store::outbox::{Due, OutboxJob};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::attributes::{Attributes, TRACEPARENT, attributes, check_attribute, size};
+use crate::attributes::{Attributes, TRACEPARENT, attributes, check_attribute};
 use crate::encode::encode;
 use crate::error::{ProduceError, Refusal, Refused};
 #[cfg(feature = "scheduler")]
@@ -175,22 +174,25 @@ impl SendJob {
             }
             _ => None,
         };
-        let mut attributes = parts.attributes;
-        if let Some(trace) = &parts.trace {
-            add_trace(&mut attributes, parts.body.len(), trace);
-        }
-        let outgoing = Outgoing {
+        let mut outgoing = Outgoing {
             line: 0,
             body: parts.body,
-            attributes: Arc::new(attributes),
+            attributes: Arc::new(parts.attributes),
             deduplication_id: parts.deduplication_id,
             group: parts.group,
             delay_secs: if let Destination::Queue { delay_secs } = place { delay_secs } else { None },
-            trace_header: parts.trace.map(|trace| trace.to_xray()),
+            trace_header: None,
             job_type: self.job_type.to_owned(),
             job_id: Some(parts.job_id.into()),
             correlation_id: parts.correlation_id.map(Into::into),
+            span: None,
         };
+        if row.is_some() {
+            // Its row has the trace, and the relay's sending the span.
+            outgoing.carry(parts.trace);
+        } else {
+            outgoing.begin_span(parts.trace);
+        }
         let wait = match place {
             #[cfg(feature = "scheduler")]
             Destination::Scheduler { scheduler, due } => {
@@ -372,17 +374,6 @@ pub(crate) fn allowed(body: String) -> String {
     ESCAPED
         .iter()
         .fold(body, |body, &(c, escape)| if body.contains(c) { body.replace(c, escape) } else { body })
-}
-
-/// Adds the trace as an attribute if there is room. Workers know it by the X-Ray header too, which takes none.
-pub(crate) fn add_trace(attributes: &mut Attributes, body_bytes: usize, trace: &Traceparent) {
-    if attributes.len() >= MAX_ATTRIBUTES || attributes.contains_key(TRACEPARENT) {
-        return;
-    }
-    attributes.insert(TRACEPARENT.to_owned(), Attribute::text(trace.as_str()));
-    if body_bytes + size(attributes) > MAX_MESSAGE_BYTES {
-        attributes.remove(TRACEPARENT);
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::BehaviorVersion;
+use drumline::message::limits::MAX_MESSAGE_BYTES;
 use drumline::message::{AttributeValue, Envelope, Message};
 
 use super::*;
@@ -229,9 +230,9 @@ fn a_full_message_keeps_its_bytes_for_itself() {
     // "traceparent", "String", and 55 characters.
     let room = 11 + 6 + 55;
     for (body_bytes, is_added) in [(MAX_MESSAGE_BYTES - room, true), (MAX_MESSAGE_BYTES - room + 1, false)] {
-        let mut attributes = Attributes::new();
-        add_trace(&mut attributes, body_bytes, &trace);
-        assert_eq!(attributes.contains_key(TRACEPARENT), is_added, "{body_bytes}");
+        let mut outgoing = Outgoing { body: "x".repeat(body_bytes), ..Outgoing::default() };
+        outgoing.carry(Some(trace.clone()));
+        assert_eq!(outgoing.attributes.contains_key(TRACEPARENT), is_added, "{body_bytes}");
     }
 }
 

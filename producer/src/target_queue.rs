@@ -15,6 +15,7 @@ use crate::payload::PayloadStore;
 use crate::receipt::Receipt;
 use crate::send::{InDoubt, NotTaken, Reply, SendOptions, SentBy, Taken, Why};
 use crate::send_batch::Target;
+use crate::send_span::{answer_of, end_span};
 
 /// A queue that jobs are sent to. Cheap to clone; equal if the URLs are.
 #[derive(Clone)]
@@ -97,6 +98,7 @@ impl TargetQueue {
         results
             .into_iter()
             .map(|(message, result)| {
+                end_span(self.url(), &message, answer_of(&result));
                 let result = self.receipt(message.job_id.as_deref(), result);
                 (Outgoing { line: lines[message.line], ..message }, result)
             })

@@ -6,13 +6,14 @@ use std::io::Write as _;
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
+use drumline::message::{Attribute, Traceparent};
 use drumline_consumer::ExitError;
 use drumline_dlq::pace::Pace;
 use drumline_producer::{
     MAX_BATCH_ENTRIES, OffloadError, Outgoing, Packer, PayloadStore, SendError, SendOptions, send_batch,
 };
-use drumline_runtime::Settings;
 use drumline_runtime::aws::queue_name;
+use drumline_runtime::{Settings, send_tracer};
 
 use super::input::Records;
 use super::journal::Journal;
@@ -241,10 +242,17 @@ impl Run<'_> {
     async fn small(&self, made: Made) -> Result<(usize, Outgoing), OffloadError> {
         let Made { message, queue, warnings, .. } = made;
         self.warn(warnings);
-        match &self.store {
-            Some(store) => Ok((queue, store.offload(message).await?)),
-            None => Ok((queue, message)),
+        let mut message = match &self.store {
+            Some(store) => store.offload(message).await?,
+            None => message,
+        };
+        if send_tracer().is_some() {
+            // Before it joins a batch, whose bytes are counted.
+            let own = message.attributes.get("traceparent").and_then(Attribute::as_text);
+            let parent = own.and_then(Traceparent::parse);
+            message.begin_span(parent);
         }
+        Ok((queue, message))
     }
 
     fn refuse(&mut self, record: &Record, error: &str) -> Result<(), ExitError> {

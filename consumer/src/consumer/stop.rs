@@ -11,7 +11,7 @@ use crate::dlq_watch::Watches;
 use crate::emf::Emf;
 
 /// The time for everything after the drain. Part of what ends a process within its grace: see `LEAST_FOR_HOOK` in `app.rs`.
-const AFTER_DRAIN: Duration = Duration::from_secs(1);
+pub(super) const AFTER_DRAIN: Duration = Duration::from_secs(1);
 
 /// The part of [`AFTER_DRAIN`] before the last metrics. The rest is enough to write to a pipe, which standard output may be.
 const BEFORE_METRICS: Duration = Duration::from_millis(700);

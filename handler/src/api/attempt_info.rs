@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use tracing::Span;
 
 use crate::core::claim::Claim;
 use crate::message::identity::Identity;
 use crate::message::sqs_message::{Attribute, Message, text_of};
-use crate::message::trace::traceparent;
+use crate::message::trace::{Traceparent, traceparent, tracestate};
 
 /// The facts of one attempt at one job: its message, its type, its identity, its deadline. A handler reads them from its
 /// [`Context`](crate::Context).
@@ -27,6 +27,16 @@ pub struct AttemptInfo {
     pub(crate) attributes: BTreeMap<String, Attribute>,
     pub(crate) correlation_id: Option<Arc<str>>,
     pub(crate) claim: Option<Arc<Claim>>,
+    pub(crate) traced: OnceLock<AttemptTrace>,
+}
+
+/// The span that an observer records of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptTrace {
+    /// The trace context of the span.
+    pub traceparent: Traceparent,
+    /// The start of the span, since the Unix epoch.
+    pub started_at: Duration,
 }
 
 impl AttemptInfo {
@@ -90,13 +100,38 @@ impl AttemptInfo {
         &self.attributes
     }
 
-    /// The W3C `traceparent` of the job: the message's, else the one inside the envelope. See
-    /// [`Message::traceparent`].
+    /// Returns the W3C `traceparent` for what the handler calls: that of the attempt's own span if one is recorded, else the one that came
+    /// with the message. See [`message_traceparent`](Self::message_traceparent).
     pub fn traceparent(&self) -> Option<String> {
+        match self.traced.get() {
+            Some(trace) => Some(trace.traceparent.as_str().to_owned()),
+            None => self.message_traceparent(),
+        }
+    }
+
+    /// Returns the W3C `traceparent` that came with the message: its own, else the one inside the envelope. See
+    /// [`Message::traceparent`].
+    pub fn message_traceparent(&self) -> Option<String> {
         traceparent(&self.message, &self.attributes)
     }
 
-    /// The ID of the request that caused the job, else the job ID.
+    /// Returns the W3C `tracestate` that came with the message's `traceparent`.
+    pub fn tracestate(&self) -> Option<&str> {
+        tracestate(&self.message, &self.attributes)
+    }
+
+    /// Sets the span that an observer records of this attempt, at its [start](crate::run::Event::RunStarted). Only the first one counts.
+    pub fn begin_trace(&self, trace: AttemptTrace) {
+        // A second observer's span would split the trace.
+        let _ = self.traced.set(trace);
+    }
+
+    /// Returns the span that an observer records of this attempt.
+    pub fn trace(&self) -> Option<&AttemptTrace> {
+        self.traced.get()
+    }
+
+    /// What ties the job to the request that caused it, else the job id.
     pub fn correlation_id(&self) -> &str {
         self.correlation_id.as_deref().unwrap_or(self.job_id())
     }

@@ -30,21 +30,48 @@ impl Traceparent {
         from_xray(header).map(Self)
     }
 
+    /// Returns the trace context of a span with these ids.
+    ///
+    /// ```
+    /// use drumline::message::Traceparent;
+    /// let trace = Traceparent::new(0x5759_e988_bd86_2e3f_e1be_46a9_9427_2793, 0x5399_5c3f_42cd_8ad8, true);
+    /// assert_eq!(trace.as_str(), "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
+    /// assert_eq!((trace.trace_id(), trace.is_sampled()), (0x5759_e988_bd86_2e3f_e1be_46a9_9427_2793, true));
+    /// assert_eq!(trace.span_id(), 0x5399_5c3f_42cd_8ad8);
+    /// ```
+    pub fn new(trace_id: u128, span_id: u64, is_sampled: bool) -> Self {
+        Self(format!("00-{trace_id:032x}-{span_id:016x}-{:02x}", u8::from(is_sampled)))
+    }
+
     /// Returns the text of the header.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// Returns the id of the trace.
+    pub fn trace_id(&self) -> u128 {
+        // The lengths of the parts are checked: 2, 32, 16 and 2 digits.
+        u128::from_str_radix(&self.0[3..35], 16).unwrap_or_default()
+    }
+
+    /// Returns the id of the span.
+    pub fn span_id(&self) -> u64 {
+        u64::from_str_radix(&self.0[36..52], 16).unwrap_or_default()
+    }
+
+    /// Returns true if the span is recorded.
+    pub fn is_sampled(&self) -> bool {
+        u8::from_str_radix(&self.0[53..], 16).is_ok_and(|flags| flags & 1 == 1)
+    }
+
     /// Returns the same trace context as an X-Ray header.
     pub fn to_xray(&self) -> String {
-        // The lengths of the parts are checked: 2, 32, 16 and 2 digits.
-        let (trace_id, parent, flags) = (&self.0[3..35], &self.0[36..52], &self.0[53..]);
-        let is_sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & 1 == 1);
+        let (trace_id, parent) = (&self.0[3..35], &self.0[36..52]);
         format!(
             "Root=1-{}-{};Parent={parent};Sampled={}",
             &trace_id[..8],
             &trace_id[8..],
-            u8::from(is_sampled)
+            u8::from(self.is_sampled())
         )
     }
 }
@@ -68,15 +95,33 @@ impl Message {
 /// The `traceparent` of a message, whose envelope has these attributes: the message's own attribute, the envelope's, or the
 /// X-Ray header.
 pub(crate) fn traceparent(message: &Message, inside: &BTreeMap<String, Attribute>) -> Option<String> {
+    w3c(message, inside).map(str::to_owned).or_else(|| message.trace_header.as_deref().and_then(from_xray))
+}
+
+/// The attribute `traceparent` of a message, or of its envelope, if it is one.
+fn w3c<'a>(message: &'a Message, inside: &'a BTreeMap<String, Attribute>) -> Option<&'a str> {
     let texts = [message.attribute("traceparent"), text_of(inside, "traceparent")];
-    let own = texts.into_iter().flatten().find(|text| is_traceparent(text)).map(str::to_owned);
-    own.or_else(|| message.trace_header.as_deref().and_then(from_xray))
+    texts.into_iter().flatten().find(|text| is_traceparent(text))
+}
+
+/// The attribute `tracestate` that came with the `traceparent`. The X-Ray header has none.
+pub(crate) fn tracestate<'a>(
+    message: &'a Message,
+    inside: &'a BTreeMap<String, Attribute>,
+) -> Option<&'a str> {
+    w3c(message, inside)?;
+    let state = message.attribute("tracestate").or_else(|| text_of(inside, "tracestate"));
+    state.filter(|state| !state.trim().is_empty())
 }
 
 /// The ids are none if all their digits are 0, and the version `ff` is none.
 fn is_traceparent(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let [version, trace_id, parent, flags] = parts[..] else { return false };
+    let mut parts = text.split('-');
+    let (Some(version), Some(trace_id), Some(parent), Some(flags), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
     let is_id = |part: &str, digits| is_hex(part, digits) && part.bytes().any(|byte| byte != b'0');
     is_hex(version, 2) && version != "ff" && is_id(trace_id, 32) && is_id(parent, 16) && is_hex(flags, 2)
 }

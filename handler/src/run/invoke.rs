@@ -4,7 +4,7 @@ use std::mem;
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -264,6 +264,7 @@ fn context(
         attributes: work.attributes,
         correlation_id: work.correlation_id,
         claim,
+        traced: OnceLock::new(),
     };
     let inner = Inner { info, control, host, checkpoint, declared: Mutex::default() };
     (Context(Arc::new(inner)), work.payload)

@@ -13,7 +13,7 @@ pub(crate) mod next_jobs;
 pub(crate) mod precheck;
 
 pub use crate::api::arrivals::Arrival;
-pub use crate::api::attempt_info::AttemptInfo;
+pub use crate::api::attempt_info::{AttemptInfo, AttemptTrace};
 pub use crate::api::dead_job::{DeadJob, DeadJobAttempt, DeadJobHook};
 pub use crate::api::event::Event;
 pub use crate::api::failure::FailureKind;

@@ -124,6 +124,7 @@ fn headers(context: &Context, job_url: Option<&str>) -> HeaderMap {
     headers.add_some("x-drumline-job-url", job_url);
     headers.add_some("x-drumline-group", message.group.as_deref());
     headers.add("traceparent", &traceparent(context));
+    headers.add_some("tracestate", context.tracestate());
     let left = context.deadline().saturating_duration_since(Instant::now());
     headers.add("x-drumline-deadline", &rfc3339(since_epoch() + left));
     if let Some(notification) = notification(&message.body) {

@@ -24,6 +24,7 @@ use crate::aws::{SqsClientChoice, name_of, queue_name};
 use crate::claims::StoreSettings;
 use crate::forward::{ForwardOptions, read_headers};
 use crate::logs::JobLog;
+use crate::trace::TraceParent;
 use crate::payload::PayloadSettings;
 use crate::shown::Shown;
 
@@ -102,6 +103,8 @@ pub struct Settings {
     pub log: String,
     /// The level of the lines `started` and `done` of each job.
     pub job_log: JobLog,
+    /// The parent of an attempt's span.
+    pub trace_parent: TraceParent,
     /// Every setting's text without secrets and where it came from, for `drumline config`.
     pub effective: Vec<Effective>,
     /// Variables that look like settings and are none, in the order of their names. Misspelt ones only in a Lambda function.
@@ -180,6 +183,7 @@ impl Reader<'_> {
         let log_format = self.get("log_format", None, values::log_format);
         let log = self.get("log", None, log_filter);
         let job_log = self.get("job_log", None, str::parse::<JobLog>);
+        let trace_parent = self.get("trace_parent", None, str::parse::<TraceParent>);
         Some(Settings {
             queues: queues?,
             shared_slots,
@@ -211,6 +215,7 @@ impl Reader<'_> {
             log_format: log_format?,
             log: log?,
             job_log: job_log?,
+            trace_parent: trace_parent?,
             effective: Vec::new(),
             unknown_variables: Vec::new(),
         })

@@ -458,6 +458,13 @@ pub const SETTINGS: &[Setting] = &[
         "info|debug|1/N",
         "The level of the lines `started` and `done` of each job; 1/N logs those of one job in N at info and the others at debug. The other lines of a job's life keep their levels",
     ),
+    setting(
+        "trace_parent",
+        Some("message"),
+        false,
+        "message|none",
+        "OpenTelemetry: the parent of an attempt's span. message continues the sender's trace; none gives each attempt a trace of its own. With either, the span links to the sender's. Traces are exported if OTEL_EXPORTER_OTLP_ENDPOINT is set",
+    ),
 ];
 
 /// `DRUMLINE_WAIT_TIME` of `wait_time`.

@@ -12,7 +12,7 @@ use crate::check::Checks;
 use crate::new_job::NewJob;
 use crate::options::Options;
 use crate::pack::Outgoing;
-use crate::send_job::{add_trace, allowed};
+use crate::send_job::allowed;
 use crate::unsendable::Unsendable;
 
 /// Makes the message of a job that was created at this time, and checks it as any other that is sent. Warnings are logged.
@@ -52,12 +52,10 @@ pub(crate) fn message(
         job_type: job.job_type.clone(),
         job_id: Some(job.id.as_str().into()),
         correlation_id: new.correlation_id.map(Arc::from),
+        span: None,
     };
     checks.check_message(&outgoing, is_fifo)?.log_warnings();
-    if let Some(trace) = &trace {
-        let bytes = outgoing.body.len();
-        add_trace(Arc::make_mut(&mut outgoing.attributes), bytes, trace);
-    }
+    outgoing.begin_span(trace);
     Ok(outgoing)
 }
 

@@ -18,6 +18,7 @@ use crate::pack::Outgoing;
 use crate::prepared::Prepared;
 use crate::requests::Requests;
 use crate::send::{NotTaken, Reply, Taken, Why};
+use crate::send_span::{answer_of, end_span};
 use crate::target_queue::TargetQueue;
 
 /// A request to the background task.
@@ -60,6 +61,15 @@ struct Held {
     /// `None` while it is in flight.
     message: Option<Outgoing>,
     ticket: Ticket,
+}
+
+impl Held {
+    fn answer(self, queue: &TargetQueue, result: Result<Taken, NotTaken>) {
+        if let Some(message) = &self.message {
+            end_span(queue.url(), message, answer_of(&result));
+        }
+        self.ticket.answer(result);
+    }
 }
 
 /// A batch in flight.
@@ -204,7 +214,7 @@ impl Task {
 
     fn give_up(&mut self, queue: &TargetQueue, number: Number) {
         if let Some(held) = self.held.remove(&number) {
-            held.ticket.answer(Err(NotTaken { why: Why::InDoubt, text: FORGOTTEN.to_owned() }));
+            held.answer(queue, Err(NotTaken { why: Why::InDoubt, text: FORGOTTEN.to_owned() }));
         }
         self.forget_if_empty(queue);
     }
@@ -247,7 +257,7 @@ impl Task {
         let mut results = Results::of(reply);
         for (number, place, end) in ended {
             if let Some(held) = self.held.remove(&number) {
-                held.ticket.answer(results.take(place, end));
+                held.answer(&queue, results.take(place, end));
             }
         }
     }

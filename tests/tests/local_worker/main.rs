@@ -34,6 +34,7 @@ mod last_attempt;
 mod life;
 mod limits;
 mod night;
+mod otel;
 mod pipes;
 mod preflight;
 mod resources;

@@ -1,0 +1,99 @@
+//! OpenTelemetry, if the feature `otel` is there and the variables `OTEL_*` ask for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use drumline::run::Observer;
+#[cfg(feature = "otel")]
+use drumline_otel::{MetricSeries, MetricValue};
+use drumline_runtime::{Queue, TraceParent};
+use url::Url;
+
+use crate::depth::Depths;
+use crate::metrics::Metrics;
+#[cfg(feature = "otel")]
+use crate::metrics::distribution::Distribution;
+#[cfg(feature = "otel")]
+use crate::metrics::series::{Key, SeriesValue, read};
+
+/// The exports of a consumer.
+#[derive(Clone, Default)]
+pub(crate) struct Telemetry {
+    #[cfg(feature = "otel")]
+    exports: Option<drumline_otel::Telemetry>,
+}
+
+#[cfg(feature = "otel")]
+impl Telemetry {
+    /// Starts what the environment asks for.
+    pub(crate) fn start(parent: TraceParent) -> Self {
+        let exports = drumline_otel::Telemetry::start(parent);
+        if let Some(exports) = &exports {
+            exports.trace_sends();
+        }
+        Self { exports }
+    }
+
+    /// Returns the observer of attempts.
+    pub(crate) fn observer(&self) -> Option<Arc<dyn Observer>> {
+        self.exports.as_ref()?.observer()
+    }
+
+    /// Exports these metrics from now on, with depths that are as new as those at `/metrics`.
+    pub(crate) fn export_metrics(&self, metrics: &Metrics, depths: &Depths) {
+        let Some(exports) = &self.exports else { return };
+        let (metrics, depths) = (metrics.clone(), depths.clone());
+        exports.export_metrics(Arc::new(move || {
+            let (metrics, depths) = (metrics.clone(), depths.clone());
+            Box::pin(async move {
+                depths.refresh().await;
+                let all = read(&metrics.encode()).into_iter();
+                all.map(|(Key { name, labels }, value)| MetricSeries { name, labels, value: of(value) }).collect()
+            })
+        }));
+    }
+
+    /// Returns a queue whose requests are recorded.
+    pub(crate) fn trace_queue(&self, queue: Arc<dyn Queue>, name: &str, url: &Url) -> Arc<dyn Queue> {
+        match &self.exports {
+            Some(exports) => exports.trace_queue(queue, name, url.as_str()),
+            None => queue,
+        }
+    }
+
+    /// Exports what is recorded.
+    pub(crate) async fn flush(&self, within: Duration) {
+        if let Some(exports) = &self.exports {
+            exports.flush(within).await;
+        }
+    }
+}
+
+#[cfg(feature = "otel")]
+fn of(value: SeriesValue) -> MetricValue {
+    match value {
+        SeriesValue::Counter(value) => MetricValue::Counter(value),
+        SeriesValue::Gauge(value) => MetricValue::Gauge(value),
+        SeriesValue::Histogram(Distribution { sum, buckets }) => MetricValue::Histogram { sum, buckets },
+    }
+}
+
+#[cfg(not(feature = "otel"))]
+#[allow(clippy::unused_async, clippy::unused_self, reason = "as with the feature")]
+impl Telemetry {
+    pub(crate) fn start(_: TraceParent) -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn observer(&self) -> Option<Arc<dyn Observer>> {
+        None
+    }
+
+    pub(crate) fn export_metrics(&self, _: &Metrics, _: &Depths) {}
+
+    pub(crate) fn trace_queue(&self, queue: Arc<dyn Queue>, _: &str, _: &Url) -> Arc<dyn Queue> {
+        queue
+    }
+
+    pub(crate) async fn flush(&self, _: Duration) {}
+}

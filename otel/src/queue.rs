@@ -1,0 +1,209 @@
+//! The spans of requests to SQS: what is received, and how messages with a recorded attempt are settled.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use drumline::core::{Action, CallError, Replies};
+use drumline::message::{Message, Traceparent};
+use drumline_runtime::{BoxFuture, Queue, SqsError};
+use opentelemetry::KeyValue;
+
+use crate::names::{BATCH_COUNT, MESSAGE_ID, QUEUE_URL};
+use crate::spans::{Ended, Operation, Spans, link, now};
+
+/// The most recorded attempts whose messages are not settled yet. More are forgotten: their settling has no span.
+const MAX_UNSETTLED: usize = 4_096;
+
+/// The messages of recorded attempts that have ended, by their receipts.
+#[derive(Debug, Default)]
+pub(crate) struct Unsettled {
+    attempts: Mutex<HashMap<Box<str>, Attempt>>,
+    /// The number of them: most requests settle none, and take no lock.
+    count: AtomicUsize,
+}
+
+#[derive(Debug, Clone)]
+struct Attempt {
+    traceparent: Traceparent,
+    /// It is to be deleted: a change of its visibility is a renewal.
+    is_done: bool,
+}
+
+impl Unsettled {
+    /// Keeps an attempt that has ended.
+    pub(crate) fn ran(&self, receipt: &str, traceparent: &Traceparent, is_done: bool) {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        if attempts.len() >= MAX_UNSETTLED {
+            attempts.clear();
+        }
+        attempts.insert(receipt.into(), Attempt { traceparent: traceparent.clone(), is_done });
+        self.count.store(attempts.len(), Ordering::Release);
+    }
+
+    /// Returns the attempts that an action settles, with the places of their entries.
+    fn settled_by(&self, action: &Action) -> Vec<(usize, Box<str>, Traceparent)> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return Vec::new();
+        }
+        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let find = |(place, receipt): (usize, &str), of_done: bool| {
+            let attempt = attempts.get(receipt).filter(|attempt| of_done || !attempt.is_done)?;
+            Some((place, receipt.into(), attempt.traceparent.clone()))
+        };
+        match action {
+            Action::Delete(entries) => {
+                let receipts = entries.iter().map(|entry| &*entry.receipt).enumerate();
+                receipts.filter_map(|entry| find(entry, true)).collect()
+            }
+            Action::ChangeVisibility(entries) => {
+                let receipts = entries.iter().map(|entry| &*entry.receipt).enumerate();
+                receipts.filter_map(|entry| find(entry, false)).collect()
+            }
+            Action::DeadLetter { message, .. } => find((0, &message.receipt), true).into_iter().collect(),
+        }
+    }
+
+    fn forget(&self, receipt: &str) {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.remove(receipt);
+        self.count.store(attempts.len(), Ordering::Release);
+    }
+}
+
+/// A queue whose requests are recorded.
+pub(crate) struct TracedQueue {
+    pub(crate) inner: Arc<dyn Queue>,
+    pub(crate) requests: Arc<Requests>,
+}
+
+/// What the spans of a queue's requests need.
+pub(crate) struct Requests {
+    pub(crate) spans: Arc<Spans>,
+    pub(crate) unsettled: Arc<Unsettled>,
+    pub(crate) queue: String,
+    pub(crate) url: String,
+}
+
+impl TracedQueue {
+    fn received(
+        &self,
+        receiving: BoxFuture<Result<Vec<Message>, SqsError>>,
+    ) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+        // A receive belongs to no trace but its own.
+        let Some(own) = self.requests.spans.begin(None) else { return receiving };
+        let requests = Arc::clone(&self.requests);
+        Box::pin(async move {
+            let started_at = now();
+            let result = receiving.await;
+            requests.received(&own, started_at, &result);
+            result
+        })
+    }
+}
+
+impl Queue for TracedQueue {
+    fn receive(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+        self.received(self.inner.receive(max))
+    }
+
+    fn receive_now(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
+        self.received(self.inner.receive_now(max))
+    }
+
+    fn perform(&self, action: Action) -> BoxFuture<Replies> {
+        let settled = self.requests.unsettled.settled_by(&action);
+        if settled.is_empty() {
+            return self.inner.perform(action);
+        }
+        let name = match &action {
+            Action::Delete(_) => "DeleteMessageBatch",
+            Action::ChangeVisibility(_) => "ChangeMessageVisibilityBatch",
+            Action::DeadLetter { .. } => "SendMessage",
+        };
+        let count = action.deliveries().len();
+        let performing = self.inner.perform(action);
+        let requests = Arc::clone(&self.requests);
+        Box::pin(async move {
+            let started_at = now();
+            let replies = performing.await;
+            for (place, receipt, attempt) in settled {
+                let reply = replies.get(place);
+                requests.settled(name, count, started_at, &attempt, reply);
+                if reply.is_some_and(Result::is_ok) {
+                    requests.unsettled.forget(&receipt);
+                }
+            }
+            replies
+        })
+    }
+}
+
+impl Requests {
+    /// Records a receive that has brought something or has failed. One that brought nothing is no operation on a message.
+    fn received(&self, own: &Traceparent, started_at: Duration, result: &Result<Vec<Message>, SqsError>) {
+        let messages = result.as_ref().map_or(&[][..], |messages| &messages[..]);
+        if messages.is_empty() && result.is_ok() {
+            return;
+        }
+        let links = messages.iter().filter_map(|message| {
+            let sender = Traceparent::parse(&message.traceparent()?)?;
+            let state = message.attribute("tracestate");
+            Some(link(&sender, state, vec![KeyValue::new(MESSAGE_ID, message.id.to_string())]))
+        });
+        let error = result.as_ref().err();
+        self.spans.end(Ended {
+            operation: Operation::Receive,
+            name: "ReceiveMessage",
+            queue: &self.queue,
+            own,
+            parent: None,
+            state: None,
+            started_at,
+            links: links.collect(),
+            attributes: vec![self.url(), batch_count(messages.len())],
+            error: error.map(|error| (Cow::Borrowed(SqsError::result_of(result).label()), &*error.text)),
+        });
+    }
+
+    /// Records how a message of a recorded attempt was settled, in that attempt's trace.
+    fn settled(
+        &self,
+        name: &'static str,
+        count: usize,
+        started_at: Duration,
+        attempt: &Traceparent,
+        reply: Option<&Result<(), CallError>>,
+    ) {
+        let Some(own) = self.spans.begin(Some(attempt)) else { return };
+        let error = match reply {
+            Some(Ok(())) => None,
+            Some(Err(CallError::Gone(text))) => Some(("gone", &**text)),
+            Some(Err(CallError::Refused(text))) => Some(("refused", &**text)),
+            Some(Err(CallError::Failed(text))) => Some(("failed", &**text)),
+            None => Some(("failed", "the answer does not mention this message")),
+        };
+        self.spans.end(Ended {
+            operation: Operation::Settle,
+            name,
+            queue: &self.queue,
+            own: &own,
+            parent: Some(attempt),
+            state: None,
+            started_at,
+            links: Vec::new(),
+            attributes: vec![self.url(), batch_count(count)],
+            error: error.map(|(kind, text)| (Cow::Borrowed(kind), text)),
+        });
+    }
+
+    fn url(&self) -> KeyValue {
+        KeyValue::new(QUEUE_URL, self.url.clone())
+    }
+}
+
+fn batch_count(count: usize) -> KeyValue {
+    KeyValue::new(BATCH_COUNT, i64::try_from(count).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,160 @@
+//! Spans: begun as a pair of ids, and built when they end.
+//!
+//! A span is data here and no guard: between its start and its end an attempt moves between threads, and a span that is not recorded must
+//! cost nothing.
+
+use std::borrow::Cow;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use drumline::message::Traceparent;
+use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{InstrumentationScope, KeyValue};
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanEvents, SpanLinks, SpanProcessor};
+
+use crate::names::{DESTINATION, ERROR_TYPE, OPERATION, OPERATION_TYPE, SQS, SYSTEM};
+use crate::sampler::Sampler;
+
+/// The most bytes of an error's text.
+const MAX_STATUS_BYTES: usize = 1024;
+
+/// The recorder of spans: the sampler, and the SDK's batches.
+#[derive(Debug)]
+pub(crate) struct Spans {
+    pub(crate) sampler: Sampler,
+    processor: BatchSpanProcessor,
+    scope: InstrumentationScope,
+    /// Spans have ended since the last flush.
+    has_new: AtomicBool,
+}
+
+/// A kind of operation with its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Send,
+    Receive,
+    Process,
+    Settle,
+}
+
+impl Operation {
+    /// The operation's type, which begins the name of its span.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Receive => "receive",
+            Self::Process => "process",
+            Self::Settle => "settle",
+        }
+    }
+
+    fn kind(self) -> SpanKind {
+        match self {
+            Self::Send => SpanKind::Producer,
+            Self::Process => SpanKind::Consumer,
+            Self::Receive | Self::Settle => SpanKind::Client,
+        }
+    }
+}
+
+/// A span that has ended.
+pub(crate) struct Ended<'a> {
+    pub(crate) operation: Operation,
+    /// The system's own name of the operation, such as an action of SQS's API.
+    pub(crate) name: &'static str,
+    pub(crate) queue: &'a str,
+    pub(crate) own: &'a Traceparent,
+    pub(crate) parent: Option<&'a Traceparent>,
+    /// The W3C `tracestate` that came with the parent.
+    pub(crate) state: Option<&'a str>,
+    /// Since the Unix epoch.
+    pub(crate) started_at: Duration,
+    pub(crate) links: Vec<Link>,
+    pub(crate) attributes: Vec<KeyValue>,
+    /// The type of the error and its text.
+    pub(crate) error: Option<(Cow<'static, str>, &'a str)>,
+}
+
+impl Spans {
+    pub(crate) fn new(sampler: Sampler, processor: BatchSpanProcessor) -> Self {
+        let scope = InstrumentationScope::builder("drumline").with_version(env!("CARGO_PKG_VERSION")).build();
+        Self { sampler, processor, scope, has_new: AtomicBool::new(false) }
+    }
+
+    /// Returns the trace context of a new span if it is recorded: in its parent's trace, else in one of its own.
+    pub(crate) fn begin(&self, parent: Option<&Traceparent>) -> Option<Traceparent> {
+        let trace_id = parent.map_or_else(|| fastrand::u128(1..), Traceparent::trace_id);
+        let is_recorded = self.sampler.records(parent, trace_id);
+        is_recorded.then(|| Traceparent::new(trace_id, fastrand::u64(1..), true))
+    }
+
+    /// Records a span that ends now.
+    pub(crate) fn end(&self, ended: Ended<'_>) {
+        let Ended { operation, name, queue, own, parent, state, started_at, links, attributes, error } =
+            ended;
+        let mut all = vec![
+            KeyValue::new(SYSTEM, SQS),
+            KeyValue::new(DESTINATION, queue.to_owned()),
+            KeyValue::new(OPERATION, name),
+            KeyValue::new(OPERATION_TYPE, operation.label()),
+        ];
+        all.extend(attributes);
+        let mut status = Status::Unset;
+        if let Some((kind, text)) = error {
+            all.push(KeyValue::new(ERROR_TYPE, kind));
+            status = Status::error(bounded(text).to_owned());
+        }
+        let mut span_links = SpanLinks::default();
+        span_links.links = links;
+        self.processor.on_end(SpanData {
+            span_context: context(own, state, false),
+            parent_span_id: parent.map_or(SpanId::INVALID, |parent| SpanId::from(parent.span_id())),
+            // Of the spans here, only that of a message's settling has a parent of this process.
+            parent_span_is_remote: parent.is_some() && operation != Operation::Settle,
+            span_kind: operation.kind(),
+            name: format!("{} {queue}", operation.label()).into(),
+            start_time: UNIX_EPOCH + started_at,
+            end_time: SystemTime::now(),
+            attributes: all,
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: span_links,
+            status,
+            instrumentation_scope: self.scope.clone(),
+        });
+        self.has_new.store(true, Ordering::Release);
+    }
+
+    /// Returns true if spans have ended since the last flush.
+    pub(crate) fn has_new(&self) -> bool {
+        self.has_new.load(Ordering::Acquire)
+    }
+
+    /// Exports what has ended. It blocks its thread until the collector has answered.
+    pub(crate) fn flush(&self) -> Result<(), String> {
+        self.has_new.store(false, Ordering::Release);
+        self.processor.force_flush().map_err(|error| error.to_string())
+    }
+}
+
+/// Returns the present time, since the Unix epoch.
+pub(crate) fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Returns a link to the span that a message was sent in.
+pub(crate) fn link(to: &Traceparent, state: Option<&str>, attributes: Vec<KeyValue>) -> Link {
+    Link::new(context(to, state, true), attributes, 0)
+}
+
+fn context(trace: &Traceparent, state: Option<&str>, is_remote: bool) -> SpanContext {
+    let flags = if trace.is_sampled() { TraceFlags::SAMPLED } else { TraceFlags::NOT_SAMPLED };
+    // A state that is malformed is left out, as W3C demands.
+    let state = state.and_then(|state| TraceState::from_str(state).ok()).unwrap_or_default();
+    SpanContext::new(TraceId::from(trace.trace_id()), SpanId::from(trace.span_id()), flags, is_remote, state)
+}
+
+fn bounded(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_STATUS_BYTES)]
+}
