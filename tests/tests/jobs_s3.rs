@@ -21,11 +21,11 @@ use drumline_jobs::{Settings, samples};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// Where LocalStack listens, as `http://127.0.0.1:PORT`.
+/// The variable with LocalStack's URL, as `http://127.0.0.1:PORT`.
 const LOCALSTACK: &str = "DRUMLINE_TEST_LOCALSTACK";
 
-/// The SDK takes its endpoint from the environment, which a running test must not change. So the test runs itself
-/// once more, in a process that has it.
+/// The SDK takes its endpoint from the environment, which a running test must not change. So the test runs itself again, in a
+/// process with that environment.
 fn within_localstack(test: &str, body: impl Future<Output = ()>) {
     let endpoint = drumline_store::variable(LOCALSTACK)
         .unwrap_or_else(|| panic!("{LOCALSTACK} is not set: run this test by `cargo xtask test`"));
@@ -82,7 +82,7 @@ async fn run_under(
     router.run(attempt).await.ending
 }
 
-/// Keeps checkpoints from one attempt to the next, and stops an attempt once it has told of progress.
+/// Keeps checkpoints from one attempt to the next, and stops an attempt after it has reported progress.
 #[derive(Default)]
 struct KeepingHost {
     checkpoint: Mutex<Option<Box<RawValue>>>,
@@ -128,7 +128,7 @@ impl Observer for KeepingHost {
     }
 }
 
-/// A client of the test's own, and a bucket of its own with one photo in it.
+/// Returns the test's own client, and a bucket with one photo in it.
 async fn bucket(folder: &std::path::Path) -> (Client, String) {
     samples::prepare(folder).unwrap();
     let http = aws_smithy_http_client::Builder::new().build_http();
@@ -161,7 +161,7 @@ fn images_go_from_s3_to_s3() {
         let source = format!("s3://{bucket}/in/a photo+ü.jpg");
         let outputs =
             ["webp", "jpeg"].map(|format| resize(&format!("s3://{bucket}/out/96 {format}"), format)).to_vec();
-        // Twice: what a duplicate delivery does is the same again.
+        // Twice: a duplicate delivery does the same again.
         for _ in 0..2 {
             assert_eq!(run(&router, json!({ "source": source, "outputs": outputs })).await, Ending::Done);
         }
@@ -220,7 +220,7 @@ fn what_is_not_in_s3_is_rejected() {
     });
 }
 
-/// A table of about three megabytes: some pieces' worth.
+/// Returns a table of about three megabytes, which is several pieces.
 fn sales() -> String {
     let mut text = String::from("id,country,amount\r\n");
     for id in 0..150_000 {
@@ -280,7 +280,7 @@ fn a_report_from_s3_is_gone_on_with() {
             assert_eq!(output(&format!("whole.{ending}")).await, output(&format!("broken.{ending}")).await);
         }
 
-        // Its last checkpoint is behind the end, which is a place to go on from too.
+        // Its last checkpoint is behind the end, from which a job can resume too.
         assert_eq!(attempt("once more", &host, RunControl::new()).await, Ending::Done);
         assert_eq!(*host.begun_at.lock().unwrap(), Some(150_000));
         assert_eq!(output("once more.csv").await, output("whole.csv").await);

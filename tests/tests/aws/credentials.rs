@@ -1,4 +1,4 @@
-//! Where a worker's credentials come from, and that it goes on while they are rotated.
+//! The sources of a worker's credentials, and that it keeps running while they are rotated.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,8 +12,8 @@ use crate::sources::{
 };
 use crate::{QUEUE, UNAVAILABLE};
 
-/// A worker of a queue at `sqs` that has no credentials yet.
-pub(crate) fn run(sqs: &App) -> Launch {
+/// Returns a worker on a queue at `sqs` without credentials.
+fn run(sqs: &App) -> Launch {
     Launch::new(&["run"])
         .without("AWS_ACCESS_KEY_ID")
         .without("AWS_SECRET_ACCESS_KEY")
@@ -34,8 +34,8 @@ async fn empty_sqs() -> App {
     .await
 }
 
-/// The access key that a request was signed with.
-pub(crate) fn key_of(call: &Call) -> Option<String> {
+/// Returns the access key with which a request was signed.
+fn key_of(call: &Call) -> Option<String> {
     let (_, credential) = call.header("authorization")?.split_once("Credential=")?;
     credential.split('/').next().map(str::to_owned)
 }
@@ -50,8 +50,8 @@ pub(crate) fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-/// A worker whose home has this as its AWS config file.
-pub(crate) fn with_config(launch: Launch, text: &str) -> Launch {
+/// Returns a worker whose home has this AWS config file.
+fn with_config(launch: Launch, text: &str) -> Launch {
     write(&launch.home().join(".aws/config"), text);
     launch
 }
@@ -96,7 +96,7 @@ async fn a_service_account_s_credentials_by_web_identity() {
 async fn an_instance_s_credentials() {
     let metadata = metadata(&Key::new("ASIAEC2")).await;
     let sqs = empty_sqs().await;
-    // The metadata of an instance is not behind the proxy.
+    // The metadata of an instance is requested without the proxy.
     let worker = run(&sqs)
         .without("AWS_EC2_METADATA_DISABLED")
         .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &metadata.root())
@@ -153,7 +153,7 @@ async fn a_worker_goes_on_while_its_credentials_are_rotated() {
     static ISSUED: AtomicUsize = AtomicUsize::new(0);
     let agent = App::start(async |_| {
         let number = ISSUED.fetch_add(1, Ordering::Relaxed) + 1;
-        // The SDK asks for others ten seconds before the end.
+        // The SDK requests new ones ten seconds before the end.
         Answer::ok().body(&issued(&format!("ASIA{number}"), &at(SystemTime::now() + Duration::from_secs(13))))
     })
     .await;

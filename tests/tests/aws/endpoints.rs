@@ -1,4 +1,4 @@
-//! The host that each program sends its requests to, by the name in the TLS message that it opens with.
+//! The host to which each program sends its requests, by the name in its first TLS message.
 
 use drumline_tests::{
     Answer, App, ConnectProxy, FunctionLaunch, Invocation, Launch, Record, eventually, sqs_event,
@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use crate::{UNAVAILABLE, USAGE};
 
-/// A queue's URL with AWS's settings around it, and the host that is asked about it.
+/// A queue's URL with AWS's settings, and the host that receives its requests.
 struct Case {
     queue: &'static str,
     env: &'static [(&'static str, &'static str)],
@@ -41,7 +41,7 @@ const OWN: (&str, &str) = ("AWS_ENDPOINT_URL_SQS", "https://own.example");
 
 const VPC: &str = "vpce-0a1b-xyz.sqs.eu-west-1.vpce.amazonaws.com";
 
-/// The region's usual host, which is replaced by nothing but settings.
+/// The region's usual host, which only settings replace.
 const USUAL: &str = "sqs.eu-west-1.amazonaws.com";
 
 const CASES: [Case; 22] = [
@@ -69,7 +69,7 @@ const CASES: [Case; 22] = [
     case("sqs.internal.example", "sqs.internal.example"),
 ];
 
-/// The region of a function is always set, so it may differ from the one in a URL, which is then the one that counts.
+/// A function's region is always set, so it may differ from the one in a URL, which then counts.
 const REGION_WARNING: &str = "the queue's URL is of another region than";
 const FIPS_WARNING: &str = "AWS_USE_FIPS_ENDPOINT has no effect";
 
@@ -123,7 +123,7 @@ async fn a_function_asks_the_same_endpoints() {
             launch = launch.env(name, value);
         }
         let function = launch.spawn().await;
-        // The failed message gets its backoff, which is the function's request to SQS.
+        // The backoff of the failed message is the function's request to SQS.
         let record = Record::hand_made("a").with("eventSourceARN", "arn:aws:sqs:eu-west-1:123456789012:jobs");
         let answered = function.begin(Invocation::new(sqs_event([&record])));
         expect_host(&proxy, case).await;

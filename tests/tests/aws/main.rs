@@ -1,6 +1,6 @@
-//! Drumline's binaries in the environments that AWS's settings describe: endpoints, proxies, credentials, errors at the start.
+//! Drumline's binaries in environments with AWS's settings: endpoints, proxies, credentials, errors at the start.
 //!
-//! Needs no server but those that the tests start themselves.
+//! Needs no servers except those that the tests start themselves.
 #![allow(clippy::unwrap_used)]
 
 mod credentials;

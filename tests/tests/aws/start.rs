@@ -1,4 +1,4 @@
-//! Errors of AWS at the start of a worker: what it waits out, what ends it, and what it says.
+//! AWS's errors at the start of a worker: which it waits out, which end it, and the texts.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{QUEUE, UNAVAILABLE};
 
-/// As many runs as `doctor` judges a handler by.
+/// The number of runs by which `doctor` judges a handler.
 const ENOUGH: usize = 20;
 
 const NOT_YET: &str = "the queue does not answer yet";
@@ -24,7 +24,7 @@ fn run(queue_url: &str) -> Launch {
         .env("DRUMLINE_ALLOW_UNBOUNDED", "true")
 }
 
-/// An SQS that answers every request with this error.
+/// Starts an SQS that responds to every request with this error.
 async fn sqs_with(status: u16, code: &'static str, message: &'static str) -> App {
     App::start(move |_| async move {
         Answer::status(status).body(&json!({ "__type": code, "message": message }).to_string())
@@ -138,7 +138,7 @@ async fn a_missing_queue_is_named_and_consumed_when_it_is_created() {
     assert_eq!(missing[0]["queue"], "late", "{missing:?}");
     assert_eq!(status_of(&ready).await, Some(503));
     server.endpoint().create_queue("late", &[]).unwrap();
-    // It is asked for every ten seconds.
+    // It is requested every ten seconds.
     let patience = Duration::from_secs(30);
     eventually_within(patience, "the other is consumed too", async || is_consuming(&worker, "late")).await;
     eventually_within(patience, "it is ready", async || status_of(&ready).await == Some(200)).await;
@@ -272,7 +272,7 @@ async fn queues_of_one_name_are_told_apart_and_jobs_see_the_name() {
     worker.stop().await;
 }
 
-/// A command about these queues and the worker at `address`.
+/// Returns a command about these queues and the worker at `address`.
 fn launch_on(command: &[&str], urls: &[String], address: &str) -> Launch {
     Launch::new(command)
         .env("DRUMLINE_QUEUE_URL", &urls.join(","))

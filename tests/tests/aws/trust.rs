@@ -1,4 +1,4 @@
-//! `AWS_CA_BUNDLE`: a proxy that opens TLS, as those of companies do, with a certificate of an authority of its own.
+//! `AWS_CA_BUNDLE`: a proxy that decrypts TLS, like those of companies, with a certificate of its own authority.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use crate::{QUEUE, UNAVAILABLE};
 
 const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/aws/certificates/ca.pem");
 
-/// The server's answer to whatever it is asked.
+/// The server's response to every request.
 const NO_QUEUE: &str = r#"{"__type":"com.amazonaws.sqs#QueueDoesNotExist","message":"behind TLS"}"#;
 
 fn config() -> Arc<ServerConfig> {
@@ -31,7 +31,7 @@ fn opening_proxy() -> String {
     let config = config();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            // A client that does not trust the certificate goes away.
+            // A client that does not trust the certificate disconnects.
             drop(serve(stream.unwrap(), &config));
         }
     });

@@ -1,4 +1,4 @@
-//! Applications that a message itself tells how to answer, and what many tests begin with.
+//! Applications whose answer the message defines, and the common start of many tests.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use tokio::sync::Barrier;
 /// A body that gets no answer.
 pub(crate) const HANGS: &str = "hang";
 
-/// Answers with the status that the body begins with, `Retry-After` where a second number follows; [`HANGS`] gets no
-/// answer, and anything else is done.
+/// Answers with the status at the beginning of the body, and with `Retry-After` if a second number follows. [`HANGS`] gets no
+/// answer, and all other bodies get 200.
 pub(crate) async fn obedient() -> App {
     App::start(answer).await
 }
@@ -27,7 +27,7 @@ async fn answer(call: Call) -> Answer {
     }
 }
 
-/// Answers once this many requests are there.
+/// Answers when this many requests have arrived.
 pub(crate) async fn meeting(count: usize) -> App {
     let barrier = Arc::new(Barrier::new(count));
     App::start(move |_| {
@@ -40,7 +40,7 @@ pub(crate) async fn meeting(count: usize) -> App {
     .await
 }
 
-/// An application that does as told, a queue with a DLQ, and the function between them.
+/// Returns an obedient application, a queue with a DLQ, and the function between them.
 pub(crate) async fn scene(setup: Setup) -> (App, LocalQueue, FunctionProcess) {
     let (app, queue) = (obedient().await, LocalQueue::create(setup).await);
     let function = FunctionLaunch::forwarding(&app, &queue).spawn().await;
@@ -52,19 +52,19 @@ pub(crate) async fn run(function: &FunctionProcess, batch: &[Record]) -> Answere
     function.invoke(Invocation::new(sqs_event(batch))).await
 }
 
-/// The bodies that the application got, in order of their arrival.
+/// Returns the bodies that the application got, in order of their arrival.
 pub(crate) fn bodies(app: &App) -> Vec<String> {
     app.calls().into_iter().map(|call| call.body).collect()
 }
 
-/// The same in the order of the alphabet: jobs beside each other arrive in any order.
+/// Returns the same bodies sorted: concurrent jobs arrive in any order.
 pub(crate) fn sorted_bodies(app: &App) -> Vec<String> {
     let mut bodies = bodies(app);
     bodies.sort();
     bodies
 }
 
-/// The ids of the records with such a body.
+/// Returns the IDs of the records with such a body.
 pub(crate) fn ids_where(batch: &[Record], is_such: impl Fn(&str) -> bool) -> Vec<String> {
     batch.iter().filter(|record| is_such(&record.body())).map(Record::id).collect()
 }

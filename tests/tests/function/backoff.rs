@@ -1,4 +1,4 @@
-//! When a failed message comes back: the function itself tells the queue, before it answers.
+//! The redelivery of a failed message: the function sets its delay at the queue before it responds.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use drumline_tests::{Record, Setup, ids, sqs_event};
 
 use crate::apps::{ids_where, obedient, run, scene};
 
-/// What the visibility is changed with.
+/// The request that changes the visibility.
 const CHANGE: &str = "ChangeMessageVisibilityBatch";
 
-/// What may pass between a visibility's change and the look at it.
+/// The time allowed between a change of visibility and the check of it.
 const SLACK: Duration = Duration::from_secs(4);
 
-/// The visibility timeout of the queues here: far from every delay, so that a delay cannot be mistaken for it.
+/// The visibility timeout of the queues: far from every delay, so that a delay cannot be confused with it.
 const VISIBILITY_SECS: u32 = 600;
 
 fn hidden() -> Setup {
     Setup { visibility_secs: VISIBILITY_SECS, ..Setup::default() }
 }
 
-/// Expects that a message comes back after this delay, counted from about now.
+/// Expects that a message is redelivered after this delay, counted from about now.
 #[track_caller]
 fn expect_back_in(queue: &LocalQueue, record: &Record, secs: u64) {
     let delay = Duration::from_secs(secs);
@@ -45,7 +45,7 @@ async fn a_delay_beyond_what_sqs_allows_is_the_longest_that_it_does() {
     let batch = queue.batch(&["503 9999999", "503 43200"]).await;
     run(&function, &batch).await.expect_failed(&ids(&batch));
     for record in &batch {
-        // Twelve hours in all, counted from the receive.
+        // Twelve hours in total, counted from the receive.
         let hidden = queue.hidden_for(&record.id()).as_secs();
         assert!((42_900..=43_200).contains(&hidden), "{}: {hidden} s", record.body());
     }
@@ -58,13 +58,13 @@ async fn a_429_closes_the_type_for_the_function_and_not_for_one_batch() {
     let batch = queue.batch(&["429 4000"]).await;
     run(&function, &batch).await.expect_failed(&ids(&batch));
     let hidden = queue.hidden_for(&batch[0].id());
-    // Spread by a quarter.
+    // With a jitter of a quarter.
     let longest = Duration::from_secs(5000);
     assert!(hidden <= longest && hidden + SLACK >= Duration::from_secs(4000), "hidden for {hidden:?}");
 
     let later = queue.batch(&["200 a", "200 b"]).await;
     run(&function, &later).await.expect_failed(&ids(&later));
-    assert_eq!(app.count(), 1, "the application is left alone");
+    assert_eq!(app.count(), 1, "the application gets no request");
     for record in &later {
         let hidden = queue.hidden_for(&record.id());
         assert!(hidden > Duration::from_secs(66), "{}: hidden for {hidden:?}", record.body());
@@ -124,7 +124,7 @@ async fn a_message_comes_back_and_is_done_then() {
     let answered = run(&function, &batch).await;
     answered.expect_failed(&[batch[0].id()]);
     queue.settle(&batch, &answered);
-    // Waits for it: it is the only one left.
+    // Waits for it, because it is the only one left.
     let again = queue.receive(1).await.remove(0);
     assert_eq!(again.id(), batch[0].id());
     let answered = run(&function, &[again.with("body", "200 now")]).await;
@@ -142,7 +142,7 @@ async fn of_two_deliveries_the_newer_receipt_counts() {
     assert_eq!(app.count(), 1);
 }
 
-/// A function whose requests go through a proxy.
+/// Returns a function whose requests go through a proxy.
 async fn proxied(setting: &str, value: &str) -> (LocalQueue, Proxy, FunctionProcess, drumline_tests::App) {
     let (app, queue) = (obedient().await, LocalQueue::create(hidden()).await);
     let proxy = Proxy::start(&queue.endpoint_url()).await;
@@ -181,7 +181,7 @@ async fn a_missing_permission_is_logged_once_with_the_same_response() {
     assert_eq!(said[0]["level"], "ERROR");
     assert_eq!(said[0]["queue"], *queue.name);
     assert!(said[0].to_string().contains("AccessDenied"), "SQS's own words are there too: {}", said[0]);
-    // With it, everything is as it should be.
+    // With it, there is no error.
     proxy.heal(CHANGE);
     let batch = queue.batch(&["503 x", "200 b"]).await;
     run(&function, &batch).await.expect_failed(&ids(&batch[..1]));
@@ -215,7 +215,7 @@ async fn a_queue_that_does_not_answer_does_not_hold_up_the_answer() {
         answered.expect_failed(&ids_where(&batch, |body| body != "200 b"));
         assert!(answered.after < timeout, "{fault:?}: {:?}", answered.after);
         assert_eq!(app.count(), 3, "{fault:?}");
-        // The next one is none the worse for it.
+        // The next invocation is not affected.
         let answered = run(&function, &[Record::hand_made("200 d")]).await;
         assert_eq!((answered.end, app.count()), (End::Response, 4), "{fault:?}");
     }
@@ -242,7 +242,7 @@ async fn the_default_backoff_fits_the_redrive_policy_of_the_queue() {
     }
 }
 
-/// The messages are in the response all the same: waiting for their backoff longer than that buys nothing.
+/// The response has the messages in any case, so a longer wait for their backoff would gain nothing.
 #[tokio::test]
 async fn an_unreachable_queue_delays_the_first_batch_most() {
     for fault in [Fault::Hangs, Fault::Internal, Fault::Dropped] {
@@ -256,7 +256,7 @@ async fn an_unreachable_queue_delays_the_first_batch_most() {
             answered.expect_failed(&ids_where(&batch, |body| body != "200 b"));
             assert!(answered.after < Duration::from_millis(longest), "{fault:?}: {:?}", answered.after);
         }
-        // Whether the queue is back is found out with the next failure.
+        // The next failure shows if the queue is reachable again.
         for action in [CHANGE, "GetQueueAttributes", "GetQueueUrl"] {
             proxy.heal(action);
         }

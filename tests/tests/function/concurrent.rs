@@ -14,7 +14,7 @@ use crate::logs::field;
 #[tokio::test]
 async fn they_run_beside_each_other() {
     let queue = LocalQueue::create(Setup::default()).await;
-    // Neither job is answered before the other has begun.
+    // Neither job gets its answer before the other has started.
     let app = meeting(2).await;
     let launch = FunctionLaunch::forwarding(&app, &queue).env("AWS_LAMBDA_MAX_CONCURRENCY", "2");
     let function = launch.spawn().await;

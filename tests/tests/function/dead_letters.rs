@@ -1,4 +1,4 @@
-//! Messages that no attempt can mend.
+//! Messages that fail permanently.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ async fn a_copy_with_the_reason_is_in_the_dlq_and_the_original_goes() {
     assert_eq!(text(&dead[0], "DrumlineMessageId"), batch[1].id());
     assert_eq!(text(&dead[0], "DrumlineSourceQueue"), queue.name);
 
-    // The deletion is Lambda's, and may get lost: then the message is back, and is not copied again.
+    // Lambda's deletion can be lost. The message is then redelivered, and is not copied again.
     run(&function, &batch[1..2]).await.expect_all_done();
     assert_eq!(queue.dead().len(), 1);
     assert_eq!(sorted_bodies(&app), ["200 a", "422 b", "503 c"]);

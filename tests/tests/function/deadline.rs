@@ -1,4 +1,4 @@
-//! The answer is out before Lambda's timeout, and what was done by then stays done.
+//! The response is sent before Lambda's timeout, and jobs done by then stay done.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,7 +24,7 @@ async fn a_slow_record_is_listed_in_time_and_others_are_done_once() {
     assert!(answered.after + Duration::from_millis(500) < TIMEOUT, "{:?}", answered.after);
     assert!(answered.after > Duration::from_secs(2), "it had its time: {:?}", answered.after);
     assert_eq!(sorted_bodies(&app), ["200 a", "200 b", "200 c", "200 d", HANGS]);
-    eventually("the application is told to stop", async || {
+    eventually("the application's request ends", async || {
         app.calls()
             .iter()
             .any(|call| call.body == HANGS && call.ended.is_some_and(|end| end.1 == Ended::Dropped))
@@ -72,7 +72,7 @@ async fn a_wider_margin_is_kept() {
 #[tokio::test]
 async fn a_timeout_of_a_second_is_enough_for_short_jobs() {
     let (app, queue, function) = scene(long_hidden()).await;
-    // Lambda's start of the process does not count, so neither does it here.
+    // Lambda does not count the start of the process, so this test does not either.
     function.until_ready().await;
     run(&function, &queue.batch(&["200 first"]).await).await.expect_all_done();
     let batch = queue.batch(&["200 a", HANGS, "200 b"]).await;
@@ -105,7 +105,7 @@ async fn after_a_passed_deadline_undone_messages_return_at_once() {
         let invocation =
             Invocation::new(sqs_event(&batch)).deadline_header(&deadline.as_millis().to_string());
         let answered = function.invoke(invocation).await;
-        // A short job may have been done all the same, or have been cut off.
+        // A short job may have been done in spite of this, or may have been cut off.
         let done = app.calls().iter().any(|call| call.message_id == batch[1].id());
         if done && !answered.text().contains(&batch[1].id()) {
             answered.expect_failed(&ids(&batch[..1]));
@@ -159,7 +159,7 @@ async fn the_applications_deadline_leaves_time_for_the_response() {
     assert!(left > Duration::from_secs(30), "{left:?}");
 }
 
-/// Messages that were received before have the queue asked about its redrive policy before they run.
+/// For messages received before, the function requests the queue's redrive policy before they run.
 #[tokio::test]
 async fn an_unanswered_request_costs_jobs_no_time_and_is_not_repeated() {
     const DESCRIBE: &str = "GetQueueAttributes";
@@ -167,7 +167,7 @@ async fn an_unanswered_request_costs_jobs_no_time_and_is_not_repeated() {
     let proxy = Proxy::start(&queue.endpoint_url()).await;
     proxy.fail_always(DESCRIBE, Fault::Hangs);
     let launch = FunctionLaunch::forwarding(&app, &queue).env("AWS_ENDPOINT_URL_SQS", &proxy.url());
-    // With it, a slow batch does not ask for the length of leases.
+    // With this setting, a slow batch does not request the length of leases.
     let function = launch.env("DRUMLINE_VISIBILITY_TIMEOUT", "600s").spawn().await;
     function.until_ready().await;
     for runs in 1..=2 {
@@ -187,7 +187,7 @@ async fn no_batch_waits_for_a_queue_that_does_not_answer() {
     let proxy = Proxy::start(&queue.endpoint_url()).await;
     proxy.fail_always(CHANGE, Fault::Internal);
     let launch = FunctionLaunch::forwarding(&app, &queue).env("AWS_ENDPOINT_URL_SQS", &proxy.url());
-    // With it, a slow batch does not ask for the length of leases.
+    // With this setting, a slow batch does not request the length of leases.
     let function = launch.env("DRUMLINE_VISIBILITY_TIMEOUT", "600s").spawn().await;
     let batch = queue.batch(&["503 a"]).await;
     run(&function, &batch).await.expect_failed(&ids(&batch));
@@ -195,7 +195,7 @@ async fn no_batch_waits_for_a_queue_that_does_not_answer() {
     let batch = queue.batch(&["200 b"]).await;
     run(&function, &again(&batch[0])).await.expect_all_done();
     assert_eq!(proxy.count(DESCRIBE), 0);
-    // The next call shows that the queue answers again.
+    // The next call shows that the queue responds again.
     proxy.heal(CHANGE);
     let batch = queue.batch(&["503 c"]).await;
     run(&function, &batch).await.expect_failed(&ids(&batch));

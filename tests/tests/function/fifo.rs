@@ -1,6 +1,6 @@
-//! Message groups: the order within one is never broken, and others are none the worse for a failure.
+//! Message groups: the order within a group is never broken, and a failure does not affect other groups.
 //!
-//! A message that is left out of the response is deleted, so everything behind a failure has to be listed with it.
+//! A message that is missing in the response is deleted, so everything behind a failure must be listed with it.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn fifo() -> Setup {
     Setup { fifo: true, visibility_secs: 600, ..Setup::default() }
 }
 
-/// Sends the bodies, each to the group that is its last letter's, and receives them all.
+/// Sends the bodies, each to the group of its last letter, and receives them all.
 async fn batch(queue: &LocalQueue, bodies: &[&str]) -> Vec<Record> {
     for body in bodies {
         queue.send_grouped(body, group(body));
@@ -27,7 +27,7 @@ fn group(body: &str) -> &str {
     &body[body.len() - 1..]
 }
 
-/// The requests of one group, in the order of their arrival.
+/// Returns the requests of one group, in the order of their arrival.
 fn of_group(app: &drumline_tests::App, name: &str) -> Vec<String> {
     bodies(app).into_iter().filter(|body| group(body) == name).collect()
 }
@@ -65,8 +65,8 @@ async fn what_is_behind_a_failure_does_not_come_back_before_it() {
     );
 }
 
-/// Hands in what the queue has, as the mapping does, until it is empty. What was received before succeeds where it
-/// failed for the time being.
+/// Delivers the queue's messages, like the mapping, until it is empty. A message that was received before succeeds if it had a
+/// temporary failure.
 async fn until_empty(function: &FunctionProcess, queue: &LocalQueue) {
     while queue.count() > 0 {
         let received = queue.receive_some().await;
@@ -111,7 +111,7 @@ async fn a_bad_message_leaves_its_group_and_takes_no_innocent_with_it() {
 #[tokio::test]
 async fn groups_run_beside_each_other_and_never_two_of_one() {
     let queue = LocalQueue::create(fifo()).await;
-    // Three at a time, each of another group, or there is no answer.
+    // Three concurrent requests, each of another group, or there is no answer.
     let app = meeting(3).await;
     let function = FunctionLaunch::forwarding(&app, &queue).spawn().await;
     let sent = ["0a", "0b", "0c", "1a", "1b", "1c", "2a", "2b", "2c"];
@@ -123,7 +123,7 @@ async fn groups_run_beside_each_other_and_never_two_of_one() {
     expect_no_overlap(&app, |one, other| group(one) == group(other));
 }
 
-/// Requests of which `never_together` holds do not overlap.
+/// Expects that no two requests overlap for which `never_together` holds.
 fn expect_no_overlap(app: &drumline_tests::App, never_together: impl Fn(&str, &str) -> bool) {
     let calls = app.calls();
     for (n, later) in calls.iter().enumerate() {
@@ -149,7 +149,7 @@ async fn with_the_setting_the_batch_stops_at_the_first_failure() {
         let answered = run(&function, &records).await;
         answered.expect_failed(&ids(&records[position..]));
         let ran: Vec<String> = records[..=position].iter().map(Record::body).collect();
-        assert_eq!(bodies(&app), ran, "in the order of the records, and nothing behind it");
+        assert_eq!(bodies(&app), ran, "in the order of the records, without those behind it");
         expect_no_overlap(&app, |_, _| true);
     }
 }
@@ -192,7 +192,7 @@ async fn a_record_without_a_group_has_its_own_answer() {
         *record = record.clone().with("attributes", attributes.clone());
     }
     let answered = run(&function, &records).await;
-    // Whose successors they are is not known, so nothing behind the failure may be deleted.
+    // Their groups are unknown, so no message behind the failure may be deleted.
     answered.expect_failed(&ids(&records[1..]));
     assert_eq!(bodies(&app), ["200 0a", "503 0b"]);
 }

@@ -1,4 +1,5 @@
-//! Events of other services, and what is no event at all: an error that says so, and the process lives on.
+//! Events of other services, and payloads that are not events: the function returns a descriptive error, and the process
+//! continues.
 
 use drumline_tests::{End, Invocation, Record, Setup};
 use serde_json::{Value, json};
@@ -62,10 +63,10 @@ async fn they_are_errors_in_clear_words_and_nothing_runs() {
         assert_eq!(answered.end, End::Error, "{what}: {}", answered.text());
         let message = answered.expect_error("NotAnSqsEvent");
         assert!(message.contains("not an SQS event"), "{what}: {message}");
-        assert!(message.contains("event source mapping"), "{what}: it tells the way out: {message}");
+        assert!(message.contains("event source mapping"), "{what}: it has advice: {message}");
         assert!(!message.contains("serde") && !message.contains("panicked"), "{what}: {message}");
         assert_eq!(app.count(), count, "{what}");
-        // The process is the same, and works.
+        // The same process still works.
         run(&function, &[Record::hand_made("200 a")]).await.expect_all_done();
     }
     let errors: Vec<String> = function.stderr();

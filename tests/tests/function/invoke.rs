@@ -1,4 +1,4 @@
-//! `drumline invoke`: a function's process, given events from files.
+//! `drumline invoke`: a function's process that gets events from files.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ fn launch(events: &[&str], more: &[&str]) -> Launch {
     let events: Vec<String> = events.iter().map(|name| sample(name).display().to_string()).collect();
     let events = events.iter().map(String::as_str);
     let args: Vec<&str> = ["invoke"].into_iter().chain(events).chain(["--bootstrap", &bootstrap]).collect();
-    // Without credentials and a region of the test's own, so that it gets those of `invoke`.
+    // Without the test's own credentials and region, so that the function gets those of `invoke`.
     let launch = Launch::new(&[&args, more].concat());
     launch.without("AWS_ACCESS_KEY_ID").without("AWS_SECRET_ACCESS_KEY").without("AWS_REGION")
 }
@@ -24,7 +24,7 @@ fn rows(finished: &Finished) -> Vec<Value> {
     finished.stdout.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A bootstrap in bash, which speaks TCP by itself.
+/// Returns a bootstrap in bash, which can use TCP itself.
 fn script(folder: &Path, text: &str) -> String {
     use std::os::unix::fs::PermissionsExt;
     let path = folder.join("bootstrap");
@@ -70,7 +70,7 @@ async fn errors_time_outs_and_crashes_are_failures_in_words() {
     std::fs::write(&event, r#"{"Records":"none"}"#).unwrap();
     let event = event.display().to_string();
     let own = binary("drumline-lambda", "drumline-lambda").display().to_string();
-    // It asks for an event, and takes more time over it than it has; with `exit`, it ends in place of an answer.
+    // It requests an event, and takes longer than its timeout. With `exit`, it ends instead of answering.
     let ask = "exec 3<>\"/dev/tcp/${AWS_LAMBDA_RUNTIME_API/://}\"\n\
                printf 'GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\nHost: runtime\\r\\n\\r\\n' >&3\n\
                read -r status <&3";

@@ -1,4 +1,4 @@
-//! The binary's own jobs in place of an application.
+//! The binary's own jobs, instead of an application.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Slow jobs keep their messages hidden: Lambda itself never extends a visibility.
+//! Slow jobs keep their messages hidden: Lambda never extends a visibility timeout.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::apps::obedient;
 
 const CHANGE: &str = "ChangeMessageVisibilityBatch";
 
-/// Done at once, except for `slow`, which waits to be let go.
+/// Answers at once, except to `slow`, which waits for the semaphore.
 async fn gated() -> (App, Arc<Semaphore>) {
     let gate = Arc::new(Semaphore::new(0));
     let app = App::start({
@@ -51,7 +51,7 @@ async fn renewed_until_done(lease_setting: Option<&str>) {
         proxy.count(CHANGE) >= 3
     })
     .await;
-    assert!(!seen_visible, "nobody else could receive it meanwhile");
+    assert!(!seen_visible, "no other client could receive it in that time");
     gate.add_permits(1);
     let answered = pending.answered().await;
     answered.expect_all_done();
@@ -61,7 +61,7 @@ async fn renewed_until_done(lease_setting: Option<&str>) {
     for (_, request) in proxy.requests(CHANGE) {
         let entries = request["Entries"].as_array().unwrap();
         let handles: Vec<_> = entries.iter().map(|entry| entry["ReceiptHandle"].as_str().unwrap()).collect();
-        assert_eq!(handles, [batch[1].receipt_handle()], "what is done is left alone");
+        assert_eq!(handles, [batch[1].receipt_handle()], "a done message is not changed");
         assert_eq!(entries[0]["VisibilityTimeout"], 4);
     }
 }
@@ -107,7 +107,7 @@ async fn a_lease_that_cannot_be_renewed_is_lost_and_listed() {
     proxy.fail_always(CHANGE, Fault::EntriesFail);
     let batch = queue.batch(&["slow", "fast"]).await;
     let answered = function.invoke(Invocation::new(sqs_event(&batch)).timeout(Duration::from_secs(60))).await;
-    // Somebody else may have it by now: not even a success of this run could be told to anybody.
+    // Another client may have it by now, so even a success of this run could not be reported.
     answered.expect_failed(&ids(&batch[..1]));
     assert!(answered.after < Duration::from_secs(30), "{:?}", answered.after);
     assert_eq!(function.logged("lease lost: the message may be somebody else's by now").len(), 1);

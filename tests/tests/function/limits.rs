@@ -1,4 +1,4 @@
-//! Jobs with limits in a function: a batch holds them while its time allows it, and returns the others until their turn.
+//! Jobs with limits in a function: a batch holds them while its time allows, and returns the others until their turn.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,8 @@ use drumline_tests::{
 
 const MAIL: &str = r#"{"type":"mail.send","payload":{}}"#;
 
-/// A function that sends one mail at a time, by an application that takes so long for each. Returns the most at once, too.
+/// Returns a function that sends one mail at a time, through an application that takes this long for each, and the peak of
+/// concurrent mails.
 async fn scene(takes: Duration) -> (App, Arc<AtomicUsize>, LocalQueue, FunctionProcess) {
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let at_most = Arc::clone(&most);
@@ -46,7 +47,8 @@ async fn a_batch_waits_for_its_limit_while_it_has_time() {
 async fn what_has_no_time_left_is_returned_until_its_turn() {
     let (app, most, queue, function) = scene(Duration::from_secs(1)).await;
     let batch = queue.batch(&[MAIL; 8]).await;
-    // A second before the timeout the response is sent, 3.5 s before that the drain begins, and 2 s before that what is held goes back.
+    // The response is sent one second before the timeout, the drain begins 3.5 s before that, and held messages return 2 s
+    // before that.
     let timeout = Duration::from_secs(9);
     let answered = function.invoke(Invocation::new(sqs_event(&batch)).timeout(timeout)).await;
     assert!(answered.after < timeout, "{:?}", answered.after);

@@ -1,4 +1,4 @@
-//! The log: lines of JSON that tell which invocation they belong to.
+//! The log: lines of JSON that name their invocation.
 
 use drumline_tests::{FunctionLaunch, Invocation, LocalQueue, Record, Setup, eventually, sqs_event};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use crate::apps::{obedient, run, scene};
 
 const RETRY: &str = "failed, trying again later";
 
-/// A field of an entry or of one of the spans that it is in.
+/// Returns a field of an entry or of one of its spans.
 pub(crate) fn field<'a>(entry: &'a Value, name: &str) -> &'a Value {
     let spans = entry["spans"].as_array().into_iter().flatten();
     let places = [entry, &entry["span"]].into_iter().chain(spans);

@@ -1,7 +1,7 @@
 //! The `drumline-lambda` binary as Lambda runs it: a real process between a Runtime API, a queue and an application of the
-//! test's own, with the exact bytes of its answers checked.
+//! test. The tests check the exact bytes of its responses.
 //!
-//! What the answers mean to Lambda:
+//! The meaning of the responses to Lambda:
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>.
 #![allow(clippy::unwrap_used)]
 

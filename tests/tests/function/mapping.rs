@@ -85,7 +85,7 @@ async fn an_error_returns_the_batch_after_the_visibility_timeout() {
     let setup = Setup { visibility_secs: 1, ..Setup::default() };
     let (app, queue) = (obedient().await, LocalQueue::create(setup).await);
     queue.send("200 a");
-    // Its settings are wrong, so that it never starts.
+    // Its settings are invalid, so it never starts.
     let function = forwarding(&app, &queue).env("DRUMLINE_CONCURRENCY", "none");
     let id = queue.endpoint().peek(&queue.name).unwrap()[0].message_id.clone();
     let verdicts = run_until(mapping(10, false), &queue, function, async || {

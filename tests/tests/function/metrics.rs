@@ -102,7 +102,7 @@ async fn they_can_be_switched_off() {
     let (app, queue) = (obedient().await, LocalQueue::create(Setup::default()).await);
     let function = FunctionLaunch::forwarding(&app, &queue).env("DRUMLINE_EMF", "off").spawn().await;
     run(&function, &queue.batch(&["200 a", "503 b"]).await).await;
-    // A second answer is proof that whatever belonged to the first one is written.
+    // A second response proves that the metrics of the first one have been written.
     run(&function, &[]).await.expect_all_done();
     assert_eq!(function.stdout(), Vec::<String>::new());
 }

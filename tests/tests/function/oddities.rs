@@ -1,4 +1,4 @@
-//! A Runtime API that answers oddly, and a SIGTERM.
+//! A Runtime API with invalid responses, and SIGTERM.
 
 use drumline_tests::{
     Answer, App, FunctionLaunch, Invocation, LocalQueue, Record, Setup, Signal, eventually, sqs_event,
@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::apps::{obedient, run};
 
-/// An answer with some of the headers of an invocation.
+/// Returns a response with some of the headers of an invocation.
 fn answer(status: u16, headers: &[(&str, &str)], body: &'static str) -> Response<&'static str> {
     let answer = Response::builder().status(status);
     headers.iter().fold(answer, |answer, (name, value)| answer.header(*name, *value)).body(body).unwrap()

@@ -1,4 +1,4 @@
-//! Payloads in S3 and compressed ones, of a function.
+//! Payloads in S3 and compressed payloads in a function.
 
 use drumline::message::ContentEncoding;
 use drumline_runtime::payload::compress;
@@ -19,7 +19,7 @@ fn in_s3(key: &str) -> Record {
     record(&POINTER.replace("KEY", key), "ExtendedPayloadSize", "Number", "300000")
 }
 
-/// An S3 with one object, and one that it cannot find while it is out of order.
+/// Starts an S3 with one object, and one that it cannot find while it has a failure.
 async fn s3() -> App {
     App::start(|call| async move {
         match &*call.line {

@@ -1,4 +1,4 @@
-//! Records in every shape in which they are seen: with fields missing, null, unknown or of another type.
+//! Records in every form that occurs: with fields missing, null, unknown or of another type.
 
 use drumline_tests::{Record, Setup, ids};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ const OPTIONAL: [&str; 7] = [
     "awsRegion",
 ];
 
-/// Each record runs, and a failed one is listed, whatever it lacks.
+/// Expects that each record runs and a failed one is listed, even if fields are missing.
 async fn expect_handled(make: impl Fn(Record) -> Record) {
     let (app, queue, function) = scene(Setup::default()).await;
     let batch: Vec<Record> =
@@ -89,7 +89,7 @@ async fn a_body_that_is_no_text_is_passed_on_as_its_json() {
     assert!(bodies(&app).iter().any(|sent| serde_json::from_str::<Value>(sent).ok() == Some(body.clone())));
 }
 
-/// The record of which the crate `aws_lambda_events` has its example.
+/// Returns the example record of the crate `aws_lambda_events`.
 fn example() -> Record {
     let record = Record::hand_made("Message Body");
     record

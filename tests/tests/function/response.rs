@@ -1,4 +1,4 @@
-//! Which messages the response lists, and how.
+//! The messages in the response, and its form.
 
 use drumline_tests::{
     End, FunctionLaunch, HAND_MADE_QUEUE, Invocation, LocalQueue, Record, Setup, ids, sqs_event,
@@ -47,7 +47,7 @@ async fn an_event_without_records_is_an_empty_list() {
 #[tokio::test]
 async fn a_message_that_is_there_twice_runs_once_and_is_listed_once() {
     for (body, is_listed) in [("503 a", true), ("422 a", true), ("200 a", false)] {
-        // After a second SQS takes the first delivery for lost.
+        // After one second SQS considers the first delivery lost.
         let setup = Setup { visibility_secs: 1, ..Setup::default() };
         let (app, queue, function) = scene(setup).await;
         let mut batch = queue.batch(&[body]).await;
@@ -79,7 +79,7 @@ async fn any_mixture_lists_exactly_what_failed() {
         answered.expect_failed(&ids_where(&batch, |body| !body.starts_with("20")));
         count += size;
         assert_eq!(app.count(), count, "{sent:?}");
-        // What failed may come back within the test, and is not what the next round is about.
+        // Failed messages may be redelivered during the test. Their next round is not tested here.
         for record in &batch {
             queue.delete(record);
         }
@@ -111,11 +111,11 @@ async fn where_all_failed_a_setting_makes_it_an_error() {
         assert_eq!(answered.end, end, "{setting:?}: {}", answered.text());
         if end == End::Error {
             let message = answered.expect_error("AllFailed");
-            assert!(message.contains('3'), "it tells how many: {message}");
+            assert!(message.contains('3'), "it has the number: {message}");
         } else {
             answered.expect_failed(&ids(&batch));
         }
-        // Either way the messages come back as their own outcomes say.
+        // In both cases the messages are redelivered by their own outcomes.
         assert!(queue.hidden_for(&batch[0].id()).as_secs() >= 35);
         assert!(queue.hidden_for(&batch[1].id()).is_zero());
         assert_eq!(app.count(), 3);

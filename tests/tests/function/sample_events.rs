@@ -1,4 +1,4 @@
-//! The sample events of `lambda/events`, each given to the function with the sample jobs.
+//! The sample events of `lambda/events`, each passed to the function with the sample jobs.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

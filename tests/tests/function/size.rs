@@ -1,4 +1,4 @@
-//! Batches as large as Lambda sends them: 10,000 records, or 6 MB.
+//! Batches of the maximum size that Lambda sends: 10,000 records, or 6 MB.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>
 
@@ -14,7 +14,7 @@ use crate::apps::{HANGS, bodies, ids_where, obedient, run, scene};
 /// The most records of a batch.
 const MOST_RECORDS: usize = 10_000;
 
-/// What messages are given back with.
+/// The request that releases messages.
 const CHANGE: &str = "ChangeMessageVisibilityBatch";
 
 /// The largest event.
@@ -56,7 +56,7 @@ async fn six_megabytes_are_passed_on_whole() {
     assert!(distinct_bodies(&app) == expected);
     assert_eq!(app.count(), 6);
 
-    // Characters that JSON escapes, and those of two to four bytes.
+    // Characters that JSON escapes, and characters of two to four bytes.
     let text = "\"\\/\n\t€ß\u{10FFFF}\u{85}".repeat(20_000);
     run(&function, &[Record::hand_made(&text)]).await.expect_all_done();
     assert!(app.calls()[6].body == text);
@@ -96,7 +96,7 @@ async fn thousands_that_were_not_started_do_not_delay_the_answer() {
 
 #[tokio::test]
 async fn a_large_batch_does_not_have_its_calls_in_the_air_all_at_once() {
-    // More would exceed the 1,024 files that a process on Lambda may have open, and what SQS answers in time.
+    // More would exceed the 1,024 files that a process on Lambda may open, and the requests that SQS answers in time.
     const MOST_CALLS: usize = 100;
     let (app, queue) =
         (obedient().await, LocalQueue::create(Setup { visibility_secs: 600, ..Setup::default() }).await);

@@ -1,4 +1,4 @@
-//! The start: quick, without a word to anybody, or an end with all that is wrong.
+//! The start: quick and without output, or an end with all problems.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -18,7 +18,7 @@ async fn refused(launch: FunctionLaunch) -> (Finished, RuntimeApi) {
     (finished, api)
 }
 
-/// Expects all of these words in the log and in what Lambda is told.
+/// Expects all of these words in the log and in the error that Lambda gets.
 fn expect_told(finished: &Finished, api: &RuntimeApi, words: &[&str]) {
     let errors = api.init_errors();
     assert_eq!(errors.len(), 1, "{errors:?}");
@@ -118,7 +118,7 @@ async fn outside_of_lambda_it_says_where_it_belongs() {
 
 #[tokio::test]
 async fn a_queue_of_the_settings_is_used_for_its_records() {
-    // The same account and name at another address: what the settings say goes.
+    // The same account and name at another address: the settings take precedence.
     let (app, queue) = (obedient().await, LocalQueue::create(Setup::default()).await);
     let launch = FunctionLaunch::forwarding(&app, &queue)
         .without("AWS_ENDPOINT_URL_SQS")

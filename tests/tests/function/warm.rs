@@ -1,4 +1,4 @@
-//! One process for many invocations: what it has learnt is remembered, and nothing else is carried over.
+//! One process for many invocations: it keeps known facts, and carries over nothing else.
 
 use drumline_tests::{FunctionLaunch, LocalQueue, Record, Setup, ids};
 
@@ -25,7 +25,7 @@ async fn a_rejected_message_is_not_run_again_and_still_listed() {
     assert_eq!(ids(&again), ids(&batch[..1]));
     let other = [again[0].clone(), Record::hand_made("200 c")];
     run(&function, &other).await.expect_failed(&ids(&again));
-    assert!(queue.hidden_for(&again[0].id()).is_zero(), "it goes on its way to the DLQ");
+    assert!(queue.hidden_for(&again[0].id()).is_zero(), "it moves on to the DLQ");
     assert_eq!(bodies(&app)[2..], ["200 c"], "the rejected one did not run again");
 }
 

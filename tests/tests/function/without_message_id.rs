@@ -1,5 +1,5 @@
-//! Records without a message id. Lambda never sends them, tools and tests of other people do. They cannot be listed: an
-//! empty id or a wrong one makes Lambda take the whole batch for failed, and a missing one has the message deleted.
+//! Records without a message ID. Lambda never sends them, but tools and tests of other projects do. They cannot be listed: for
+//! an empty or wrong ID Lambda fails the whole batch, and a message with a missing one is deleted.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ async fn records_without_id_run_first_so_errors_cost_others_nothing() {
     batch.insert(1, without_message_id("503 n"));
     let message = run(&function, &batch).await.expect_error("NoMessageId");
     assert!(message.contains("messageId"), "{message}");
-    assert_eq!(bodies(&app), ["503 n"], "nothing is settled when there is an error");
+    assert_eq!(bodies(&app), ["503 n"], "no message is settled after an error");
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn an_id_that_is_empty_or_no_text_is_none() {
 
 #[tokio::test]
 async fn on_a_fifo_queue_it_is_refused_before_anything_runs() {
-    // Which messages are behind it cannot be told to Lambda either.
+    // The messages behind it cannot be listed either.
     let (app, queue, function) = scene(Setup { fifo: true, ..Setup::default() }).await;
     queue.send_grouped("200 a", "g");
     queue.send_grouped("200 b", "g");

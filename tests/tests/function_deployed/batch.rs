@@ -1,4 +1,4 @@
-//! What becomes of the messages of a batch when some of them fail.
+//! The messages of a batch in which some fail.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use drumline_tests::{
 
 const BATCH: i32 = 10;
 
-/// A queue that holds these messages already, so that they make one batch.
+/// Returns a queue that already contains these messages, so that they form one batch.
 async fn queue_with(name: &str, bodies: &[&str]) -> (TestQueue, Vec<String>) {
     let queue = TestQueue::create(name, Setup::default()).await;
     let mut ids = Vec::new();
@@ -23,7 +23,7 @@ fn sorted(mut texts: Vec<String>) -> Vec<String> {
     texts
 }
 
-/// The calls for messages with this body.
+/// Returns the calls for messages with this body.
 fn calls_for(app: &App, body: &str) -> Vec<Call> {
     app.calls().into_iter().filter(|call| call.body == body).collect()
 }
@@ -93,7 +93,7 @@ async fn a_slow_message_is_listed_in_time_and_others_run_once() {
     assert_eq!(how, Ended::Dropped, "the function has cancelled it");
     let timeout = Duration::from_secs(TIMEOUT_SECS.into());
     assert!(ended - slow[0].begun < timeout, "it was cancelled after {:?}", ended - slow[0].begun);
-    // Had the function been over time, the whole batch would have stayed hidden for 30 s.
+    // If the function had exceeded its time, the whole batch would have stayed hidden for 30 s.
     assert!(slow[1].begun - slow[0].begun < timeout + Duration::from_secs(5), "{slow:?}");
     assert_eq!(app.count(), ids.len() + 1, "the slow one twice, the others once");
     assert_eq!(queue.dead_count().await, 0);
@@ -102,7 +102,7 @@ async fn a_slow_message_is_listed_in_time_and_others_run_once() {
     assert!(!log.contains("timed out after"), "{log}");
 }
 
-/// An application that falls over at one job: its connection ends without an answer.
+/// An application that crashes on one job: its connection ends without an answer.
 #[tokio::test]
 async fn a_crash_at_one_message_leaves_the_others_alone() {
     if !can_deploy() {
@@ -126,7 +126,7 @@ async fn a_crash_at_one_message_leaves_the_others_alone() {
     assert_eq!(queue.dead_count().await, 0);
 }
 
-/// Lambda deletes nothing that was listed, however often.
+/// Lambda deletes no listed message, however often it is listed.
 #[tokio::test]
 async fn a_batch_in_which_all_fail_comes_back_as_a_whole() {
     if !can_deploy() {

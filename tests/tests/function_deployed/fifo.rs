@@ -1,4 +1,4 @@
-//! Message groups keep their order, whatever fails.
+//! Message groups keep their order through all failures.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -7,17 +7,17 @@ use drumline_tests::{Answer, App, Deployment, Setup, TestQueue, can_deploy, even
 
 const GROUPS: [&str; 3] = ["a", "b", "c"];
 const PER_GROUP: usize = 3;
-/// The largest that Lambda allows for a FIFO queue. All messages of a test fit: where `LocalStack` has only some messages
-/// of a group in flight, it hands out those behind them.
+/// The maximum that Lambda allows for a FIFO queue. All messages of a test fit: if only some messages of a group are in flight,
+/// `LocalStack` delivers those behind them.
 const BATCH: i32 = 10;
 
-/// The messages of all groups, mixed: a0 b0 c0 a1 …
+/// Returns the messages of all groups, mixed: a0 b0 c0 a1 …
 fn messages() -> Vec<(String, String)> {
     let all = (0..PER_GROUP).flat_map(|n| GROUPS.map(|group| (format!("{group}{n}"), group.to_owned())));
     all.collect()
 }
 
-/// The bodies of a group, in the order in which they ran.
+/// Returns the bodies of a group, in the order in which they ran.
 fn order(app: &App, group: &str) -> Vec<String> {
     let bodies = app.calls().into_iter().map(|call| call.body);
     bodies.filter(|body| body.starts_with(group)).collect()
@@ -33,8 +33,8 @@ async fn groups_keep_their_order_under_failures() {
         return;
     }
     let queue = TestQueue::create("ordered", fifo()).await;
-    // The first two of a group fail once. Not twice: where a head fails again, `LocalStack` lets the rest of its group
-    // overtake it as soon as that is no longer hidden, although the head is in flight.
+    // The first two of a group fail once. Not twice: if a head fails again, `LocalStack` lets the rest of its group overtake it
+    // as soon as the rest is visible, although the head is in flight.
     let failed = Arc::new(Mutex::new(HashSet::new()));
     let app = App::start(move |call| {
         let failed = Arc::clone(&failed);
@@ -53,7 +53,7 @@ async fn groups_keep_their_order_under_failures() {
 
     for group in GROUPS {
         let expected = [0, 0, 1, 1, 2].map(|n| format!("{group}{n}"));
-        assert_eq!(order(&app, group), expected, "failures included, nothing overtakes");
+        assert_eq!(order(&app, group), expected, "no message overtakes, including after failures");
     }
     assert_eq!(queue.dead_count().await, 0);
 }

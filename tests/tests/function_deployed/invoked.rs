@@ -1,4 +1,4 @@
-//! What somebody sees who invokes the function, or looks into its log.
+//! The view of a caller of the function, and of a reader of its log.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ async fn an_event_that_is_not_from_sqs_is_an_error_and_runs_nothing() {
     assert_eq!(app.count(), 0);
     let good = Record::hand_made("good");
     let answer = function.invoke(sqs_event([&good])).await;
-    assert_eq!(answer, Ok(json!({ "batchItemFailures": [] })), "the function goes on");
+    assert_eq!(answer, Ok(json!({ "batchItemFailures": [] })), "the function continues");
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn invocations_at_once_run_side_by_side() {
     if !can_deploy() {
         return;
     }
-    // Neither job ends before the other has begun.
+    // Neither job ends before the other has started.
     let barrier = Arc::new(Barrier::new(2));
     let app = App::start(move |_| {
         let barrier = Arc::clone(&barrier);

@@ -1,12 +1,12 @@
-//! The `drumline-lambda` binary deployed to `LocalStack` and fed by a real event source mapping, so that the way from a
-//! queue through Lambda and back is the one of the field: batches, deletion, redelivery and the redrive policy are
-//! `LocalStack`'s doing, and each job is answered by an application of the test.
+//! The `drumline-lambda` binary deployed to `LocalStack` behind a real event source mapping. The path from a queue through
+//! Lambda and back is therefore realistic: `LocalStack` does the batching, deletion, redelivery and redrive, and an application
+//! of the test answers each job.
 //!
-//! Set `DRUMLINE_TEST_LOCALSTACK` to the URL of a running `LocalStack` and `DRUMLINE_TEST_LAMBDA` to anything where it
-//! runs functions; `cargo xtask test` does. Without the latter all tests say that they are left out.
+//! Set `DRUMLINE_TEST_LOCALSTACK` to the URL of a running `LocalStack`, and set `DRUMLINE_TEST_LAMBDA` if it runs functions;
+//! `cargo xtask test` does both. Without the latter all tests print that they are skipped.
 //!
-//! `LocalStack` makes a batch of each message group, where Lambda mixes groups in a batch, and it runs one batch of a
-//! mapping at a time.
+//! `LocalStack` makes a batch of each message group, while Lambda mixes groups in a batch, and it runs one batch of a mapping
+//! at a time.
 #![allow(clippy::unwrap_used)]
 
 mod batch;

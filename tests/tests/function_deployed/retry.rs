@@ -1,4 +1,4 @@
-//! A failed message comes back when its backoff has passed: neither at once, nor when the queue's visibility timeout has.
+//! A failed message is redelivered when its backoff has passed: not at once, and not only after the queue's visibility timeout.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ async fn a_retry_waits_for_its_backoff_not_the_visibility_timeout() {
     let app = App::start(|call| async move {
         match call.receive_count {
             1 => Answer::status(503),
-            // The application's own wish comes before the schedule.
+            // The application's own delay takes precedence over the schedule.
             2 => Answer::status(429).header("retry-after", "3"),
             _ => Answer::ok(),
         }

@@ -1,4 +1,4 @@
-//! Handlers that panic, block, or take the process with them.
+//! Handlers that panic, block, or end the process.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 const TIMEOUT_SECS: i32 = 6;
 
-/// A function with handlers of its own, and a queue that holds a batch of its jobs.
+/// A function with its own handlers, and a queue with a batch of its jobs.
 struct Errands {
     queue: TestQueue,
     function: DeployedFunction,
@@ -16,9 +16,9 @@ struct Errands {
 }
 
 impl Errands {
-    /// Sends three jobs, of which the one called like the trouble gets into it, and has the function run them.
+    /// Sends three jobs, of which the one named like the failure has it, and makes the function run them.
     async fn begin(trouble: &str) -> Self {
-        // Lambda asks for a visibility timeout that is not below the function's. A short one brings a lost batch back soon.
+        // Lambda requires a visibility timeout of at least the function's timeout. A short one redelivers a lost batch soon.
         let setup = Setup { visibility_secs: 8, ..Setup::default() };
         let (queue, folder) = (TestQueue::create(trouble, setup).await, tempfile::tempdir().unwrap());
         for name in ["before", trouble, "after"] {
@@ -45,7 +45,7 @@ impl Errands {
         errands
     }
 
-    /// Names and attempts of what has run, sorted.
+    /// Returns names and attempts of the runs, sorted.
     fn ran(&self) -> Vec<String> {
         let text = std::fs::read_to_string(diary(self.folder.path())).unwrap_or_default();
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -84,8 +84,7 @@ async fn an_unstoppable_handler_delays_no_response_and_no_other_job() {
     assert!(!log.contains("Task timed out"), "{log}");
 }
 
-/// A batch whose process is gone has been answered by nobody, so all of it comes back, when its visibility timeout has
-/// passed.
+/// A batch whose process has ended has no response, so all of it is redelivered when its visibility timeout has passed.
 #[tokio::test]
 async fn a_process_that_ends_loses_nothing() {
     if !can_deploy() {

@@ -1,4 +1,4 @@
-//! Batch handlers in both hosts: which items come together, and what becomes of each.
+//! Batch handlers in both hosts: the items of each batch, and their outcomes.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -32,7 +32,7 @@ fn send_rows(queue: &ModelQueue, rows: impl IntoIterator<Item = usize>) -> Vec<S
     rows.into_iter().map(|number| queue.send(&body(number), None)).collect()
 }
 
-/// A handler that takes a second for each of its batches.
+/// Returns a handler that takes one second for each batch.
 fn slow(options: BatchOptions, seen: &Seen) -> Router {
     let seen = Arc::clone(seen);
     Router::new().handle_batch(options, move |_: BatchContext, items: Vec<Item<Row>>| {
@@ -65,7 +65,7 @@ async fn a_batch_takes_the_slots_that_there_are() {
     let queue = ModelQueue::new("jobs", VISIBILITY, 3);
     send_rows(&queue, 0..64);
     let seen = Seen::default();
-    // It would time out if the batch waited for more than can come.
+    // It would time out if the batch waited for more messages than can arrive.
     let options = BatchOptions::new().linger(Duration::from_secs(20));
     let consumer = Consumer::start(&queue, slow(options, &seen), |policy| {
         change(policy);
@@ -94,7 +94,7 @@ async fn the_linger_bounds_the_wait_for_more() {
     assert_eq!(seen.lock().unwrap().iter().map(Vec::len).collect::<Vec<_>>(), [10]);
 }
 
-/// Settles rows by their numbers: every third is rejected, every third is forgotten at first, the others are done.
+/// Settles rows by their numbers: every third is rejected, every third is not settled at first, and the others are done.
 async fn picky(_: BatchContext, items: Vec<Item<Row>>) -> BatchResult {
     for item in &items {
         match item.job.number % 3 {
@@ -121,8 +121,8 @@ async fn each_row_has_its_own_outcome() {
     assert!(rejected.into_iter().all(|id| dead.contains(id)), "{dead:?}");
 }
 
-/// Each item of a batch has the next turn of its message. One for a panic is forgotten by the handler: its own panic would be that of every
-/// item in the batch, and which come together is not the same in both hosts.
+/// Gives each item of a batch the next turn of its message. The handler does not settle an item whose turn is a panic: its own
+/// panic would be that of every item in the batch, and the items of a batch differ between the hosts.
 fn by_turns(script: &Script) -> Router {
     let turns = Turns::of(script);
     Router::new().handle_batch(BatchOptions::new(), move |_: BatchContext, items: Vec<Item<Work>>| {
@@ -220,7 +220,8 @@ async fn a_fifo_batch_has_one_message_of_each_group_in_order() {
     assert_eq!(of_group(2).collect::<Vec<_>>(), [2, 5, 8, 11]);
 }
 
-/// A handler that is done with even rows and then ends in some way, at the first attempt. At the second it is done with all.
+/// Returns a handler that, at the first attempt, is done with even rows and then ends in some way. At the second attempt it is
+/// done with all.
 fn half<F>(seen: &Seen, end: fn() -> F) -> Router
 where
     F: Future<Output = BatchResult> + Send + 'static,
@@ -238,7 +239,7 @@ where
     })
 }
 
-/// What ran at the second attempt: the odd rows.
+/// Expects that the odd rows run at the second attempt.
 async fn odd_rows_run_again<F>(end: fn() -> F)
 where
     F: Future<Output = BatchResult> + Send + 'static,

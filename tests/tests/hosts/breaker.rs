@@ -1,4 +1,4 @@
-//! A type whose jobs fail one after the other: it is paused, one job at a time tries, and it resumes by itself.
+//! A type whose jobs fail one after the other: it is paused, one job at a time is a probe, and it resumes by itself.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ async fn an_outage_meets_only_the_tripping_runs_and_few_probes() {
     let consumer = Consumer::limited(&queue, service.router(), slots, limits());
     sleep(Duration::from_secs(600)).await;
     let runs = service.runs.load(Ordering::SeqCst);
-    // Probes after 30, 60, 120 and 240 s, and those that ran when the fifth failed.
+    // Probes after 30, 60, 120 and 240 s, and the jobs that ran at the fifth failure.
     assert!((5 + 4..=5 + SLOTS + 4).contains(&runs), "{runs}");
     service.is_down.store(false, Ordering::SeqCst);
     assert!(

@@ -1,4 +1,4 @@
-//! What the consumer does over time, on a paused clock.
+//! The consumer's behaviour over time, on a paused clock.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -25,7 +25,7 @@ fn job(name: &str) -> String {
     format!(r#"{{"type":"work","payload":{{"name":"{name}"}}}}"#)
 }
 
-/// What handlers did, in order.
+/// The actions of handlers, in order.
 #[derive(Clone, Default)]
 struct Diary(Arc<Mutex<Vec<(String, Instant)>>>);
 
@@ -43,7 +43,7 @@ impl Diary {
     }
 }
 
-/// A router whose handler writes its job's name and then does `work`.
+/// Returns a router whose handler records its job's name and then does `work`.
 fn router<F, Fut>(diary: &Diary, work: F) -> Router
 where
     F: Fn(Context, String) -> Fut + Clone + Send + Sync + 'static,
@@ -322,7 +322,7 @@ async fn failed_renewals_cancel_the_handler_when_the_lease_is_lost() {
     while reasons.entries().is_empty() {
         sleep(Duration::from_millis(10)).await;
     }
-    assert!(begun.elapsed() < LEASE, "before anybody else can have it");
+    assert!(begun.elapsed() < LEASE, "before another client can receive it");
     assert_eq!(reasons.entries(), ["LeaseLost"]);
     assert!(consumer.metrics.encode().contains(r#"drumline_leases_lost_total{queue="jobs"} 1"#));
     consumer.kill();

@@ -1,4 +1,4 @@
-//! A function in the test's own process, and Lambda's part around it.
+//! A function in the test's process, and Lambda's actions around it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use drumline_tests::ModelQueue;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 
-/// Longer than ten jobs of a message group take one after the other, since what the deadline interrupts has no like in the
-/// consumer. The queue's visibility is six times that, as AWS advises.
+/// Longer than ten jobs of a message group take one after the other, because an interruption by the deadline has no counterpart
+/// in the consumer. The queue's visibility timeout is six times that, as AWS recommends.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A function with one event source mapping.
@@ -40,7 +40,7 @@ pub(crate) struct Response {
     pub(crate) failed_permanently: bool,
 }
 
-/// What is kept between invocations.
+/// The state that is kept between invocations.
 struct Process {
     name: Arc<str>,
     function: TestFunction,
@@ -50,8 +50,8 @@ struct Process {
 }
 
 impl TestFunction {
-    /// Lambda's part until the queue is empty: receives batches, invokes, deletes what is not listed. Returns the responses
-    /// in the order of their invocations.
+    /// Does Lambda's part until the queue is empty: receives batches, invokes, deletes messages that are not listed. Returns
+    /// the responses in the order of their invocations.
     pub(crate) async fn until_drained(self) -> Vec<Response> {
         let begun = Instant::now();
         let name = self.queue.queue_url.rsplit('/').next().unwrap();

@@ -1,4 +1,4 @@
-//! What passes the checks of a producer is accepted by the queue, and what the queue refuses does not pass.
+//! A message that passes a producer's checks is accepted by the queue, and a message that the queue refuses does not pass.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-/// The message in the words of the queue's API, as the producer sends it.
+/// Converts the message to the queue's API, as the producer sends it.
 fn entry(message: &Outgoing, is_fifo: bool) -> SendMessageBatchEntry {
     let value = |attribute: &Attribute| match attribute.value() {
         AttributeValue::Text(text) => (Some(text.clone()), None),
@@ -36,7 +36,7 @@ fn entry(message: &Outgoing, is_fifo: bool) -> SendMessageBatchEntry {
     }
 }
 
-/// Returns the queue's answer: the reason for which it refuses the message.
+/// Sends the message. Returns the reason if the queue refuses it.
 fn send(message: &Outgoing, is_fifo: bool) -> Result<(), String> {
     let now = Timestamp::from_secs(1);
     let mut sqs = Sqs::new(Identity::at("http://localhost"), 1);
@@ -56,7 +56,7 @@ fn send(message: &Outgoing, is_fifo: bool) -> Result<(), String> {
     }
 }
 
-/// Characters that SQS takes and those that it does not, raw and as JSON escapes.
+/// Returns characters that SQS accepts and characters that it does not, raw and as JSON escapes.
 fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         8 => "[ -!#-\\[\\]-~]{0,12}",
@@ -127,7 +127,7 @@ fn any_message() -> impl Strategy<Value = Outgoing> {
     )
 }
 
-/// The properties below would hold of messages that are all refused, or all sound.
+/// The properties below would hold if all messages were refused, or all were valid.
 #[test]
 fn the_messages_of_the_properties_are_of_both_kinds() {
     let mut runner = TestRunner::deterministic();
@@ -139,7 +139,7 @@ fn the_messages_of_the_properties_are_of_both_kinds() {
     assert!((60..340).contains(&sound), "{sound} of 400 messages pass");
 }
 
-/// A message that passes all checks.
+/// Returns a message that passes all checks.
 fn sound() -> Outgoing {
     Outgoing {
         body: r#"{"type":"a.b","payload":{}}"#.to_owned(),
@@ -159,20 +159,20 @@ proptest! {
         }
     }
 
-    /// The other way round, where SQS's rule is known: of a job that a worker can decode, what the queue accepts passes.
+    /// The converse, if SQS's rule is known: a job that a worker can decode and that the queue accepts passes.
     #[test]
     fn what_is_refused_is_refused_by_the_queue(message in any_message(), is_fifo: bool) {
         let Err(refused) = Checks::default().check_message(&message, is_fifo) else { return Ok(()) };
-        // Not SQS's: a body that is no job.
+        // Not a rule of SQS: a body that is not a job.
         let is_ours = refused.field == "message";
-        // SQS takes more names and numbers than it documents.
+        // SQS accepts more names and numbers than it documents.
         let is_stricter = refused.field.starts_with("attribute ");
         if !is_ours && !is_stricter {
             prop_assert!(send(&message, is_fifo).is_err(), "{}", refused);
         }
     }
 
-    /// JSON has no raw tabs and line ends in texts, and SQS takes them.
+    /// JSON has no raw tabs and line ends in texts, and SQS accepts them.
     #[test]
     fn every_character_passes_if_and_only_if_the_queue_accepts_it(c in any::<char>().prop_filter("is no JSON", |c| !"\t\n\r".contains(*c))) {
         let text = if matches!(c, '"' | '\\') { format!("\\{c}") } else { c.to_string() };
@@ -192,7 +192,7 @@ fn control_and_plane_end_characters_pass_as_in_the_queue() {
     for c in all.filter_map(char::from_u32).filter(|c| !matches!(c, '"' | '\\')) {
         let message = Outgoing { body: format!(r#"{{"type":"a.b","payload":"{c}"}}"#), ..sound() };
         let (checked, sent) = (Checks::default().check_message(&message, false), send(&message, false));
-        // JSON has no raw control characters in texts; SQS takes three of them.
+        // JSON has no raw control characters in texts; SQS accepts three of them.
         let is_json = !matches!(c, '\t' | '\n' | '\r');
         assert_eq!(checked.is_ok(), sent.is_ok() && is_json, "U+{:04X}: {checked:?} {sent:?}", u32::from(c));
     }

@@ -1,6 +1,6 @@
-//! No message is deleted without its own run, in both hosts and on every store: for any messages in any queues, one is
-//! deleted unrun only if a run of the same identity has succeeded. Exceptions: S3's test events, which name no work, and
-//! originals whose copy the DLQ has confirmed.
+//! No message is deleted without its own run, in both hosts and on every store: for any messages in any queues, one is deleted
+//! without a run only if a run of the same identity has succeeded. Exceptions: S3's test events, which contain no job, and
+//! originals whose copy in the DLQ is confirmed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
@@ -32,21 +32,21 @@ use crate::running::{Consumer, in_memory};
 /// Scripts with the memory store, whose clock is paused.
 const CASES: u32 = 150;
 
-/// Scripts with each shared store, all at once, since they mostly wait.
+/// Scripts with each shared store, all concurrent, because they mostly wait.
 const SHARED_CASES: usize = 12;
 
-/// The lease of a message. A job that finds its identity claimed waits for as long as the claim lasts, which is most of a
-/// lease: short on a real clock. A lapsed lease is another test's subject.
+/// The lease of a message. A job that finds its identity claimed waits as long as the claim lasts, which is most of a lease:
+/// short on a real clock. Other tests cover a lapsed lease.
 const PAUSED_LEASE: Duration = Duration::from_secs(3600);
 const REAL_LEASE: Duration = Duration::from_secs(3);
 
-/// A message that waits for one of the same identity is received again and again.
+/// A message that waits for one of the same identity is received repeatedly.
 const MAX_RECEIVE_COUNT: u32 = 100;
 
 /// The owner of all claims.
 const WORKER: &str = "worker-1";
 
-/// Two queues of one scope, and one of another.
+/// Two queues with the same scope, and one with another.
 const QUEUES: [(&str, &str); 3] = [("a", "arn:a"), ("b", "shared"), ("c", "shared")];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,7 @@ enum Kind {
     CloudEvent,
     Sns,
     EventBridge,
-    /// A replay of a message without an id of its own.
+    /// A replay of a message without its own ID.
     Replay,
 }
 
@@ -76,11 +76,11 @@ struct Planned {
     source: &'static str,
     id: &'static str,
     first: First,
-    /// Whether the payload is another one than that of its identity.
+    /// True if the payload differs from that of its identity.
     differs: bool,
 }
 
-/// An identity as this test understands it; an absent id is the message's own.
+/// An identity as this test computes it. An absent ID is the message's own.
 type Parts = (&'static str, &'static str, &'static str, String);
 
 impl Planned {
@@ -97,7 +97,7 @@ impl Planned {
         (QUEUES[self.queue].1, self.job_type, source, id)
     }
 
-    /// The id in an attribute, where SQS takes no control characters.
+    /// Returns the ID in an attribute, in which SQS accepts no control characters.
     fn replayed(&self) -> String {
         self.id.replace(char::is_control, "?")
     }
@@ -148,7 +148,7 @@ fn planned() -> impl Strategy<Value = Planned> {
     let first = prop_oneof![5 => Just(First::Done), 2 => Just(First::Retry), 1 => Just(First::Reject), 1 => Just(First::Panic)];
     let job_type = prop_oneof![Just("one"), Just("other")];
     let source = prop_oneof![Just("/a"), Just("/b")];
-    // One looks like a part of a key; two differ in a character that some stores do not take.
+    // One looks like a part of a key. Two differ in a character that some stores do not accept.
     let id = prop_oneof![Just(""), Just("x"), Just("x\u{0}"), Just("x\u{1}"), Just("1:x,0:"), Just("%{0}")];
     let differs = prop_oneof![9 => Just(false), 1 => Just(true)];
     (0..QUEUES.len(), kind, job_type, source, id, first, differs).prop_map(
@@ -159,7 +159,7 @@ fn planned() -> impl Strategy<Value = Planned> {
             source,
             id,
             first,
-            // Without an id of its own, a message's payload is its own too.
+            // A message without its own ID has its own payload too.
             differs: differs || id.is_empty(),
         },
     )
@@ -183,10 +183,10 @@ impl Job for Other {
     const TYPE: &'static str = "other";
 }
 
-/// What the handlers of a script have done.
+/// The actions of a script's handlers.
 #[derive(Default)]
 struct Done {
-    /// By message id, since that is what a handler knows.
+    /// By message ID, because a handler knows that.
     indices: Mutex<HashMap<String, usize>>,
     runs: Mutex<BTreeMap<usize, u32>>,
     succeeded: Mutex<Vec<usize>>,
@@ -234,7 +234,7 @@ enum Host {
     Function,
 }
 
-/// Runs a script, whose scopes begin with `prefix`, and returns what was wrong.
+/// Runs a script, whose scopes start with `prefix`, and returns the violations.
 async fn run(
     host: Host,
     script: Vec<Planned>,
@@ -315,7 +315,7 @@ fn check(
             }
         }
     }
-    // On a real clock a lease may lapse on a busy machine, and its job runs again.
+    // On a real clock a lease may lapse on a busy machine, and its job then runs again.
     if lease == PAUSED_LEASE {
         for (identity, count) in effects.iter().filter(|(_, count)| **count > 1) {
             let _ = writeln!(wrong, "{identity:?} had its effect {count} times");
@@ -355,7 +355,7 @@ fn claims_of(store: Arc<dyn Store>) -> ClaimStoreClient {
     ClaimStoreClient::new(store, WORKER.into(), Arc::new(NoopObserver), Handle::current())
 }
 
-/// Half of the scripts in each host, all at once.
+/// Runs half of the scripts in each host, all concurrent.
 async fn on_a_shared_store(claim_store: ClaimStoreClient) {
     let mut runner = TestRunner::new(Config::default());
     let unique = fastrand::u64(..);

@@ -16,7 +16,7 @@ use crate::function::TestFunction;
 use crate::running::{Consumer, in_memory};
 
 const LEASE: Duration = Duration::from_secs(30);
-/// More than any of the types is attempted.
+/// More than the attempts of any type.
 const RECEIVES: u32 = 8;
 
 #[derive(serde::Deserialize)]
@@ -41,7 +41,7 @@ impl Job for Plain {
     const TYPE: &'static str = "plain";
 }
 
-/// Quick jobs never end by themselves, and plain ones fail five times.
+/// Returns a router whose quick jobs never end by themselves, and whose plain ones fail five times.
 fn router() -> Router {
     let hangs = |context: Context, _: Quick| async move {
         assert!(context.deadline() <= Instant::now().into_std() + Duration::from_secs(5));
@@ -69,7 +69,7 @@ fn as_set(policy_of_test: &mut Policy) {
     policy_of_test.retry_by_type = set.retry_by_type;
 }
 
-/// What became of each run: the type, the attempt, how long it took, and the outcome.
+/// The type, the attempt, the duration and the outcome of each run.
 #[derive(Default)]
 struct Runs(Mutex<Vec<(String, u32, u64, Outcome)>>);
 
@@ -88,7 +88,7 @@ impl Observer for Runs {
 #[tokio::test(start_paused = true)]
 async fn a_types_code_sets_timeout_attempts_and_waits_in_both_hosts() {
     let wait = |secs| Outcome::RetryAfter(Duration::from_secs(secs));
-    // A second after its timeout a handler that does not stop is dropped.
+    // One second after its timeout a handler that does not stop is dropped.
     let quick = |attempt, outcome| ("quick".to_owned(), attempt, 6, outcome);
     let plain = |attempt, outcome| ("plain".to_owned(), attempt, 0, outcome);
     for host in ["consumer", "function"] {

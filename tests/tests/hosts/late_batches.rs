@@ -1,4 +1,4 @@
-//! Batches that begin late in their invocation, on a paused clock.
+//! Batches that start late in their invocation, on a paused clock.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ impl Job for Slow {
     const TYPE: &'static str = "slow";
 }
 
-/// SQS that never answers.
+/// An SQS that never responds.
 struct Hanging;
 
 impl Queue for Hanging {

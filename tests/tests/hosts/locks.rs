@@ -34,7 +34,7 @@ fn job(number: usize, lock: &str, ms: u64) -> String {
     format!(r#"{{"jobId":"j-{number}","type":"locked","payload":{{"lock":"{lock}","ms":{ms}}}}}"#)
 }
 
-/// What the handlers did: how many ran at once, and when the last one ended.
+/// The handlers' peak concurrency, and the time at which the last one ended.
 #[derive(Default)]
 struct Seen {
     at_once: AtomicUsize,

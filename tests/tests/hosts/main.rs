@@ -1,5 +1,5 @@
-//! The loops of both hosts on a model of SQS and a paused clock, without any process or network. Only a whole consumer with an
-//! observer, and the producer, are run on the embedded endpoint.
+//! The loops of both hosts on a model of SQS and a paused clock, without a process or network. Only a whole consumer with an
+//! observer, and the producer, run on the embedded endpoint.
 #![allow(clippy::unwrap_used)]
 
 mod batches;

@@ -1,5 +1,5 @@
-//! The jobs that follow on others, by whole hosts with the stores of one process: sent to the queues that are meant, before their own
-//! job's message is deleted.
+//! Next jobs in whole hosts, with the stores of one process: they are sent to the intended queues before their own job's
+//! message is deleted.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -127,11 +127,11 @@ async fn a_consumer_sends_each_step_to_its_queue() {
     }
 }
 
-/// A job that makes itself into others: as often as it says, each time with a failure before.
+/// A job that sends itself this many times as a next job, each time after a failure.
 #[derive(Serialize, Deserialize)]
 struct Forks {
     left: u32,
-    /// In the payloads of the others: one with a key of AWS is refused.
+    /// Part of the payloads of next jobs: one with an AWS key is refused.
     note: String,
 }
 
@@ -150,7 +150,7 @@ fn forks() -> Router {
     })
 }
 
-/// Every run, by its job: its ending and its outcome.
+/// The ending and the outcome of every run, by its job.
 #[derive(Default)]
 struct Runs(Mutex<Vec<(String, String, String)>>);
 
@@ -198,7 +198,7 @@ async fn jobs_that_follow_fare_the_same_in_both_hosts() {
         function.until_drained().await;
         assert_eq!(by_consumer, sorted(&runs), "{name}");
 
-        // One job, two, and four of them; the other one was refused.
+        // One job, then two, then four; the other one was refused.
         let count = |ending: &str| by_consumer.iter().filter(|(_, of_run, _)| of_run == ending).count();
         assert_eq!((count("done"), count("rejected")), (7, 1), "{name}: {by_consumer:?}");
         assert!(count("retry_asked") > 0, "{name}: {by_consumer:?}");

@@ -1,4 +1,4 @@
-//! Observers of both hosts: what an observer of a service receives, and what is kept in the store although none is given.
+//! Observers of both hosts: the events that a service's observer receives, and the records in the store without one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ impl Job for Work {
 
 const BODY: &str = r#"{"type":"work","jobId":"j-1","payload":{}}"#;
 
-/// Names the events that it receives.
+/// Records the names of the events that it receives.
 struct Names {
     seen: Mutex<BTreeSet<String>>,
     drained: watch::Sender<bool>,
@@ -40,7 +40,7 @@ impl Observer for Names {
             Event::Drained { summary, .. } => format!("drained, {} abandoned", summary.abandoned),
             Event::SqsRequest { action, result } => format!("{} {}", action.label(), result.label()),
             Event::StoreRequest { operation, result } => format!("{} {}", operation.label(), result.label()),
-            // The ledger's notes, deliveries in hand, the begin of a drain.
+            // The ledger's events, deliveries in hand, the start of a drain.
             _ => return,
         };
         let deleted = matches!(
@@ -92,7 +92,7 @@ async fn an_observer_receives_the_events_of_runs_queues_and_requests() {
     }
 }
 
-/// A job that fails once.
+/// Returns a job that fails once.
 fn fails_once() -> Router {
     Router::new().handle(|ctx: Context, _: Work| async move {
         if ctx.attempt().get() == 1 { Err(Failure::retry("password=hunter2")) } else { Ok(()) }

@@ -1,5 +1,5 @@
-//! Same messages, same clock, same outcomes in both hosts: scripts of messages and of how each attempt ends, run by the
-//! consumer's loop and by Lambda's, on two queues that start alike.
+//! The same messages on the same clock have the same outcomes in both hosts: scripts of messages and of the ending of each
+//! attempt, run by the consumer's loop and by Lambda's, on two queues with the same start.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -18,15 +18,15 @@ use tokio::time::sleep;
 use crate::function::TestFunction;
 use crate::running::{Consumer, in_memory};
 
-/// Six times the function's timeout, as AWS advises.
+/// Six times the function's timeout, as AWS recommends.
 pub(crate) const VISIBILITY: Duration = Duration::from_secs(3600);
 const MAX_RECEIVE_COUNT: u32 = 6;
-/// On a FIFO queue what waits behind a failed message is received without being run, and how often depends on the
-/// moment: a count that this could reach would decide who gets into the DLQ.
+/// On a FIFO queue, messages behind a failed one are received without a run, and how often depends on timing. A count that they
+/// could reach would decide which of them move to the DLQ.
 const MAX_RECEIVE_COUNT_FIFO: u32 = 60;
 const CASES: u32 = 400;
 
-/// How one attempt goes.
+/// The behaviour of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turn {
     Done,
@@ -82,7 +82,7 @@ impl Job for Work {
     const TYPE: &'static str = "work";
 }
 
-/// The turns of a script's messages, as they are taken; after its last turn a message succeeds.
+/// The turns of a script's messages. After its last turn a message succeeds.
 pub(crate) struct Turns {
     turns: Vec<Vec<Turn>>,
     taken: Mutex<BTreeMap<usize, usize>>,
@@ -103,7 +103,7 @@ impl Turns {
     }
 }
 
-/// A handler that does what the script says.
+/// Returns a handler that follows the script.
 pub(crate) fn router(script: &Script) -> Router {
     let turns = Turns::of(script);
     Router::new().handle(move |_: Context, work: Work| {
@@ -144,7 +144,7 @@ pub(crate) fn max_receive_count(name: &str) -> u32 {
 
 pub(crate) fn change(policy: &mut Policy) {
     if policy.fifo {
-        // It would be tried until the count is reached.
+        // Otherwise it would be retried until the count is reached.
         policy.unknown_type = UnknownType::Reject;
     }
     policy.handler_timeout = Duration::from_secs(25);
@@ -152,14 +152,14 @@ pub(crate) fn change(policy: &mut Policy) {
     policy.retry = retry.with_jitter(JitterMode::None);
 }
 
-/// What became of a message: its runs' endings and outcomes in order, and where it is now.
+/// The history of a message: the endings and outcomes of its runs in order, and its place now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Story {
     runs: Vec<(String, String)>,
     dead: bool,
 }
 
-/// Hears of outcomes.
+/// Records outcomes.
 #[derive(Default)]
 struct Scribe(Mutex<BTreeMap<String, Vec<(String, String)>>>);
 
@@ -169,7 +169,7 @@ impl Observer for Scribe {
             *event
         {
             let ending = run.ending.class().map_or("done", FailureClass::label).to_owned();
-            // The backoff grows with the receives, so on a FIFO queue it depends on the moment too.
+            // The backoff grows with the receives, so on a FIFO queue it also depends on timing.
             let outcome = if is_fifo(queue) { outcome.label().to_owned() } else { format!("{outcome:?}") };
             self.0.lock().unwrap().entry(message.id.to_string()).or_default().push((ending, outcome));
         }
@@ -186,7 +186,7 @@ impl Scribe {
     }
 }
 
-/// Makes the handler of a script.
+/// Creates the handler of a script.
 type MakeRouter = fn(&Script) -> Router;
 
 async fn by_the_consumer(name: &str, script: &Script, router: MakeRouter) -> Vec<Story> {

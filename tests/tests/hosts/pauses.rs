@@ -1,4 +1,4 @@
-//! Queues are not received from while the store is down, if jobs need it.
+//! Nothing is received while the store is down, if jobs need the store.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,7 +24,7 @@ use crate::running::Consumer;
 
 const LEASE: Duration = Duration::from_secs(30);
 
-/// A store in memory that can be out of reach.
+/// A store in memory that can become unreachable.
 struct Unreliable {
     store: MemoryStore,
     down: AtomicBool,
@@ -122,7 +122,7 @@ impl Job for Work {
     const TYPE: &'static str = "work";
 }
 
-/// A queue, its handlers, and a store that can be out of reach.
+/// A queue, its handlers, and a store that can become unreachable.
 struct Site {
     queue: ModelQueue,
     store: Arc<Unreliable>,
@@ -130,7 +130,7 @@ struct Site {
     runs: Arc<AtomicUsize>,
     pauses: Arc<Pauses>,
     claims: Claims,
-    /// How long each handler takes.
+    /// The time that each handler takes.
     takes: Duration,
 }
 
@@ -207,7 +207,7 @@ async fn no_message_is_received_while_the_store_is_down() {
     let consumer = site.consumer();
     site.is_down(true);
     site.send(1);
-    // The claim fails at once; what was open brings nothing for 20 s at most.
+    // The claim fails at once. An open receive returns nothing for 20 s at most.
     sleep(Duration::from_secs(25)).await;
     assert_eq!(site.pauses(), [BEGUN]);
     assert!(consumer.metrics.encode().contains(&format!("{GAUGE} 1")));
@@ -215,7 +215,7 @@ async fn no_message_is_received_while_the_store_is_down() {
     site.send(3);
     sleep(Duration::from_secs(600)).await;
     assert_eq!(site.queue.requests.receives.load(Ordering::SeqCst), receives);
-    assert_eq!(site.runs(), 0, "nothing runs without a claim");
+    assert_eq!(site.runs(), 0, "no job runs without a claim");
 
     site.is_down(false);
     assert!(site.queue.drained_within(Duration::from_secs(120)).await);
@@ -226,7 +226,7 @@ async fn no_message_is_received_while_the_store_is_down() {
     consumer.stop().await;
 }
 
-/// A claim lasts 27 s under this lease, and would have expired.
+/// With this lease a claim lasts 27 s, and would have expired.
 #[tokio::test(start_paused = true)]
 async fn a_job_done_in_an_outage_is_marked_after_it_and_runs_once() {
     for outage in [15, 45, 90, 600].map(Duration::from_secs) {

@@ -1,4 +1,4 @@
-//! Typed jobs at their handlers, in both hosts on a paused clock.
+//! Typed jobs and their handlers, in both hosts on a paused clock.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl Job for Invoice {
     }
 }
 
-/// What a handler has seen.
+/// The jobs that a handler has seen.
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {
     after: u64,
@@ -92,7 +92,7 @@ impl Shop {
             let shop = orders.clone();
             async move {
                 shop.saw(&context);
-                // Made where the context is not at hand.
+                // Created outside the reach of the context.
                 let invoice = || shop.producer.prepare(&Invoice { order: order.id }).map_err(Failure::reject);
                 tokio::task::yield_now().await;
                 shop.put(&invoice()?);
@@ -158,7 +158,7 @@ async fn typed_jobs_and_those_that_their_handlers_send_arrive_whole() {
         assert_eq!(of("order.place", "order:7"), expected, "{host}");
         let first = of("order.place", plain.job_id());
         assert_eq!((first.after, &first.trace, &*first.correlation), (0, &None, plain.job_id()), "{host}");
-        // Sent twice, and run once by its key.
+        // Sent twice, and run once because of its key.
         let invoice = of("invoice.send", "invoice:7");
         assert_eq!((&*invoice.correlation, invoice.trace), ("request-1", text(TRACE)), "{host}");
         let invoice = of("invoice.send", "invoice:8");

@@ -1,4 +1,4 @@
-//! The producer on the embedded queue, by HTTP.
+//! The producer on the embedded queue, over HTTP.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub(crate) fn producer(queue: &LocalQueue) -> Producer {
     Producer::new(client(&queue.endpoint_url()), &queue.url)
 }
 
-/// The request that sends a message to a queue without a network.
+/// Returns the request that sends a message to a queue without a network.
 pub(crate) fn request(outgoing: &Outgoing) -> SendMessage {
     let value = |attribute: &Attribute| MessageAttributeValue {
         data_type: attribute.data_type().to_owned(),
@@ -90,7 +90,7 @@ async fn jobs_of_several_queues_are_packed_and_answered_in_order() {
         const TYPE: &'static str = "mail";
     }
     let (jobs, mails) = (queue(false).await, queue(true).await);
-    // Another endpoint's queue, which takes its name in any URL's path.
+    // A queue of another endpoint, which accepts its name in the path of any URL.
     let other = jobs.endpoint().create_queue("mails.fifo", &[("FifoQueue", "true")]).unwrap();
     let producer = producer(&jobs).queue_for("mail", &*other);
     drop(mails);
@@ -175,7 +175,7 @@ impl Draft {
     }
 }
 
-/// Mostly sound options, since one that is refused leaves nothing to try.
+/// Returns mostly valid options, because a refused job leaves nothing to test.
 fn draft(fifo: bool) -> impl Strategy<Value = Draft> {
     let text = prop_oneof![
         8 => any::<String>(),

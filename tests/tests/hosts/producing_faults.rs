@@ -1,4 +1,4 @@
-//! The producer while SQS fails: per entry, as a whole, and with lost answers.
+//! The producer while SQS fails: per entry, as a whole, and with lost responses.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ async fn start(fifo: bool) -> (LocalQueue, Proxy, Producer) {
     (queue, proxy, producer)
 }
 
-/// How often each job is in the queue, by its id.
+/// Returns the number of messages of each job in the queue, by its ID.
 fn jobs_of(queue: &LocalQueue) -> BTreeMap<String, usize> {
     let mut jobs = BTreeMap::new();
     for message in queue.endpoint().peek(&queue.url).unwrap() {
@@ -51,7 +51,7 @@ async fn entries_that_sqs_refuses_are_reported_one_by_one() {
     proxy.fail(SEND, Fault::EntriesRefused, 1);
     let all = (0..13).map(|n| producer.send(&note(format!("{n}"))));
     let failure = producer.send_all(all).await.unwrap_err();
-    // Batches to a standard queue are sent at once: either may have been the first.
+    // Batches to a standard queue are sent concurrently: either may have been first.
     let (failed, sent) = (failure.failed.len(), failure.sent.len());
     assert!(failed == 10 || failed == 3, "{failure}");
     assert_eq!((failed + sent, queue.count()), (13, sent));
@@ -163,7 +163,7 @@ async fn an_overtaken_fifo_job_is_reported_and_not_sent_behind_others() {
     assert!(text.contains("later jobs of its group are in the queue"), "{text}");
     assert_eq!((queue.count(), proxy.count(SEND)), (9, 1));
 
-    // Jobs of other groups have overtaken nothing.
+    // Jobs of other groups have overtaken none.
     let (queue, proxy, producer) = start(true).await;
     proxy.fail(SEND, Fault::FirstEntryFails, 1);
     let all = (0..10).map(|n| producer.send(&note(format!("{n}"))).group(format!("g{n}")));

@@ -1,4 +1,4 @@
-//! Jobs of a type start as often as its rate says, by one worker or by several together.
+//! Jobs of a type start as often as its rate allows, in one worker or in several together.
 
 use std::any::Any;
 use std::num::NonZeroUsize;
@@ -37,7 +37,7 @@ impl Job for Mail {
     const TYPE: &'static str = "mail";
 }
 
-/// When jobs started, and for whom.
+/// The starts of jobs: the time and the worker.
 #[derive(Clone)]
 struct Starts {
     begun: Instant,
@@ -121,7 +121,7 @@ async fn keys_are_counted_apart_and_those_without_one_together() {
     consumer.stop().await;
 }
 
-/// A store that several workers share, and that can be out of reach.
+/// A store that several workers share and that can become unreachable.
 struct Shared {
     store: MemoryStore,
     is_down: AtomicBool,

@@ -1,4 +1,4 @@
-//! Retries on a paused clock: the default backoff and an outage of what all jobs depend on, and the last attempt.
+//! Retries on a paused clock: the default backoff, an outage of a dependency of all jobs, and the last attempt.
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
@@ -32,7 +32,7 @@ fn auto(max_receive_count: u32) -> RetryPolicy {
     RetryPolicy::auto().fitted(&RetryLimits { receives, ..RetryLimits::default() })
 }
 
-/// Runs `MESSAGES` jobs whose dependency is down for this long from the beginning. Returns the times at which they are done.
+/// Runs `MESSAGES` jobs whose dependency is down for this long from the start. Returns the times at which they are done.
 async fn done_after(outage: Duration, max_receive_count: u32, model: &ModelQueue) -> Vec<Duration> {
     for _ in 0..MESSAGES {
         model.send(r#"{"type":"depends","payload":{}}"#, None);
@@ -61,7 +61,7 @@ async fn jobs_recover_within_a_minute_of_a_short_outage() {
     for max_receive_count in [5, 6, 8, 10, 100] {
         let model = ModelQueue::new("jobs", LEASE, max_receive_count);
         let done = done_after(OUTAGE, max_receive_count, &model).await;
-        assert_eq!(done.len(), MESSAGES, "maxReceiveCount {max_receive_count}: none is dead");
+        assert_eq!(done.len(), MESSAGES, "maxReceiveCount {max_receive_count}: no message is dead");
         let last = done.iter().max().unwrap();
         assert!(*last <= OUTAGE + Duration::from_secs(60), "maxReceiveCount {max_receive_count}: {last:?}");
     }
@@ -72,7 +72,7 @@ async fn an_outage_of_ten_minutes_kills_no_message() {
     for max_receive_count in [2, 3, 5, 10, 100] {
         let model = ModelQueue::new("jobs", LEASE, max_receive_count);
         let done = done_after(Duration::from_secs(600), max_receive_count, &model).await;
-        assert_eq!(done.len(), MESSAGES, "maxReceiveCount {max_receive_count}: none is dead");
+        assert_eq!(done.len(), MESSAGES, "maxReceiveCount {max_receive_count}: no message is dead");
     }
 }
 
@@ -88,7 +88,7 @@ fn always_fails() -> Router {
     Router::new().handle(|_: Context, _: Depends| async { Err(Failure::retry("the dependency is down")) })
 }
 
-/// The attempts of each message that were the last one, as an observer is told.
+/// Each message's attempts that were the last one, as reported to an observer.
 #[derive(Default)]
 struct LastAttempts(Mutex<Vec<u32>>);
 

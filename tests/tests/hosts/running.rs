@@ -1,4 +1,4 @@
-//! A consumer in the test's own process.
+//! A consumer in the test's process.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// A consumer that runs.
+/// A running consumer.
 pub(crate) struct Consumer {
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<drumline::core::DrainSummary>,
@@ -28,12 +28,12 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    /// Starts one on `model`; the lease is the model's.
+    /// Starts a consumer on `model`, with the model's lease.
     pub(crate) fn start(model: &ModelQueue, router: Router, change: impl FnOnce(&mut Policy)) -> Self {
         Self::watched(model, router, change, Arc::new(NoopObserver))
     }
 
-    /// As [`start`](Self::start), with an observer besides the metrics.
+    /// Does the same as [`start`](Self::start), with an observer besides the metrics.
     pub(crate) fn watched(
         model: &ModelQueue,
         router: Router,
@@ -43,7 +43,7 @@ impl Consumer {
         Self::of_service(model, router, change, observer, in_memory(), Intake::new("arn:test"))
     }
 
-    /// As [`start`](Self::start), with these limits of the process.
+    /// Does the same as [`start`](Self::start), with these limits of the process.
     pub(crate) fn limited(
         model: &ModelQueue,
         router: Router,
@@ -54,7 +54,7 @@ impl Consumer {
         Self::with_limits(model, router, change, Arc::new(NoopObserver), in_memory(), intake, Some(limits))
     }
 
-    /// As [`watched`](Self::watched), with a claim store that several queues and processes may share.
+    /// Does the same as [`watched`](Self::watched), with a claim store that several queues and processes can share.
     pub(crate) fn of_service(
         model: &ModelQueue,
         router: Router,
@@ -67,7 +67,7 @@ impl Consumer {
         Self::with_limits(model, router, change, observer, claim_store, intake, Some(limits))
     }
 
-    /// As [`of_service`](Self::of_service), with limits of the process, which are among the metrics.
+    /// Does the same as [`of_service`](Self::of_service), with limits of the process, which are among the metrics.
     pub(crate) fn with_limits(
         model: &ModelQueue,
         router: Router,
@@ -111,25 +111,25 @@ impl Consumer {
         Self { stop: Some(stop), running, metrics, alive }
     }
 
-    /// As SIGTERM does.
+    /// Starts a stop, like SIGTERM.
     pub(crate) fn begin_stop(&mut self) {
         drop(self.stop.take());
     }
 
-    /// Stops it and tells how the drain went.
+    /// Stops the consumer and returns the result of the drain.
     pub(crate) async fn stop(mut self) -> drumline::core::DrainSummary {
         self.begin_stop();
         self.running.await.unwrap()
     }
 
-    /// As SIGKILL does: nothing is said to anybody.
+    /// Kills the consumer, like SIGKILL: it releases and reports nothing.
     pub(crate) fn kill(self) {
         self.alive.store(false, Ordering::SeqCst);
         self.running.abort();
     }
 }
 
-/// The claim store client of one process, in its memory.
+/// Returns the claim store client of one process, with a store in its memory.
 pub(crate) fn in_memory() -> ClaimStoreClient {
     let settings =
         StoreSettings { location: Location::Memory, outage: StoreOutage::Retry, keep: Retention::default() };

@@ -1,4 +1,4 @@
-//! Handlers whose target is unhealthy as a whole: the queue waits, one message at a time tries, and no attempt is counted.
+//! Handlers whose whole target is unhealthy: the queue waits, one message at a time is a probe, and no attempt is counted.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,10 +15,10 @@ const MAX_RECEIVE_COUNT: u32 = 3;
 
 #[derive(serde::Deserialize)]
 struct Work {
-    /// Its run alone says that the target is unhealthy.
+    /// True if only its run reports an unhealthy target.
     #[serde(default)]
     is_bad: bool,
-    /// How long its run takes, if the target was healthy at its beginning.
+    /// The time of its run, if the target was healthy at its start.
     #[serde(default)]
     secs: u64,
 }
@@ -27,7 +27,7 @@ impl Job for Work {
     const TYPE: &'static str = "work";
 }
 
-/// A target that can be unhealthy, and what its handlers have seen.
+/// A target that can become unhealthy, and the records of its handlers.
 #[derive(Clone, Default)]
 struct Target {
     is_down: Arc<AtomicBool>,

@@ -1,5 +1,5 @@
-//! Responses and settlements do not depend on telemetry: the same script is run with an observer of everything, and with all
-//! telemetry discarded.
+//! Responses and settlements do not depend on telemetry: the same script runs with an observer of all events, and without any
+//! telemetry.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +28,7 @@ impl Observer for Counter {
     }
 }
 
-/// All that SQS has seen of a run, by the positions of the messages in the script.
+/// Everything that SQS has seen of a run, by the positions of the messages in the script.
 #[derive(Debug, PartialEq)]
 struct Seen {
     took: Duration,

@@ -1,4 +1,4 @@
-//! Tenants of one queue: a noisy one has its share of the slots, and the others the rest.
+//! Tenants of one queue: a noisy one gets its share of the slots, and the others the rest.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -21,7 +21,7 @@ impl Job for Work {
     const TYPE: &'static str = "work";
 }
 
-/// What the handlers have seen of each tenant: how many run, at most ran at once, and are done; and when the last one began.
+/// The running, peak and done jobs of each tenant, and the time of the last start.
 #[derive(Default)]
 struct Seen(Mutex<HashMap<String, OfTenant>>);
 
@@ -81,7 +81,7 @@ fn send(queue: &ModelQueue, tenant: Option<&str>, count: usize) {
 #[tokio::test(start_paused = true)]
 async fn a_noisy_tenant_leaves_room_for_a_quiet_one() {
     let (queue, seen) = (ModelQueue::new("jobs", LEASE, 5), Arc::<Seen>::default());
-    // As many as are in hand. SQS hands out the messages of quiet tenants before those that are left; the model does not.
+    // As many as are in hand. SQS delivers the messages of quiet tenants before the remaining ones; the model does not.
     send(&queue, Some("noisy"), 12);
     let consumer = start(&queue, &seen, Some("25%"));
     sleep(Duration::from_secs(3)).await;

@@ -1,4 +1,4 @@
-//! A service that asks for pauses: only those that run already call it meanwhile, and one afterwards to see if it is over.
+//! A service that asks for pauses: during a pause only running jobs call it, and afterwards one job as a probe.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
@@ -29,10 +29,10 @@ impl Job for Report {
     const TYPE: &'static str = "report";
 }
 
-/// A service that takes so many requests in each minute, and refuses the rest.
+/// A service that accepts a number of requests in each minute, and refuses the rest.
 struct Provider {
     quota: usize,
-    /// It says when the minute is over.
+    /// True if it reports the end of the minute.
     says_when: bool,
     began: Instant,
     /// The minute of each request, and the answer.
@@ -79,7 +79,7 @@ impl Provider {
         Router::new().handle(mail).handle(report)
     }
 
-    /// The refusals of each minute in which there were some.
+    /// Returns the refusals of each minute with refusals.
     fn refusals(&self) -> Vec<usize> {
         let requests = self.requests.lock().unwrap();
         let last = requests.last().map_or(0, |(minute, _)| *minute);
@@ -148,7 +148,7 @@ async fn other_types_go_on_meanwhile() {
     assert!(queue.dead().is_empty());
 }
 
-/// No time at all, for an hour: a message that few receives are left of outlives it.
+/// Accepts no request for an hour: a message with few receives left survives it.
 #[tokio::test(start_paused = true)]
 async fn an_hour_without_the_service_kills_no_message() {
     let (queue, provider) = (ModelQueue::new("jobs", LEASE, MAX_RECEIVE_COUNT), Provider::new(0, false));

@@ -1,4 +1,4 @@
-//! Jobs that wait for a limit are seen: in metrics, in events, and in the sentence of `/readyz`.
+//! Jobs that wait for a limit are visible: in metrics, in events, and in the sentence of `/readyz`.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ impl Job for Slow {
     const TYPE: &'static str = "slow";
 }
 
-/// The classes that began to wait.
+/// The classes that started to wait.
 #[derive(Default)]
 struct Waits(Mutex<Vec<(JobClass, LimitReason)>>);
 
@@ -35,7 +35,7 @@ impl Observer for Waits {
     }
 }
 
-/// A queue with so many jobs of ten seconds, of which one runs at once.
+/// Returns a queue with this many jobs of ten seconds, of which one runs at a time.
 fn start(jobs: usize) -> (ModelQueue, Consumer, Limits, Arc<Waits>) {
     let model = ModelQueue::new("jobs", LEASE, 5);
     for number in 0..jobs {

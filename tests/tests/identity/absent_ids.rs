@@ -1,4 +1,4 @@
-//! Ids that are empty or null are no ids: such messages have nothing in common.
+//! Empty or null IDs are not IDs: such messages have nothing in common.
 
 use drumline_tests::{App, FunctionLaunch, Invocation, LocalQueue, Record, Setup, TestQueue, sqs_event};
 use serde_json::{Value, json};
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::envelopes::{event, notification};
 use crate::{UNRUN, forwarding, runs, stores, until_settled};
 
-/// How often each body is sent.
+/// The number of copies of each body.
 const COPIES: usize = 10;
 
-/// Jobs of each envelope whose ids are all empty, or all null.
+/// Returns jobs of each envelope whose IDs are all empty, or all null.
 fn bodies() -> Vec<String> {
     let mut bodies = Vec::new();
     for absent in [json!(""), Value::Null] {

@@ -1,4 +1,4 @@
-//! JSON arrays are never envelopes, however well their items fit.
+//! JSON arrays are never envelopes, even if their items match one.
 
 use drumline_tests::{App, Launch, Setup, TestQueue, eventually};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::{forwarding, identity_of, runs};
 /// The longest list.
 const MOST: usize = 20;
 
-/// A list of this many items, the first of which are what an envelope holds, in the order of its fields.
+/// Returns a list of this many items. The first ones are the values of an envelope, in the order of its fields.
 fn list(length: usize) -> String {
     let fields = [
         json!("email.send"),
@@ -34,7 +34,7 @@ fn typed(queue: &TestQueue) -> Launch {
     launch.env("DRUMLINE_MAIL_OUTBOX", &outbox)
 }
 
-/// The reasons for which these messages went to the DLQ, in their order.
+/// Returns the reasons for which these messages moved to the DLQ, in order.
 async fn reasons(queue: &TestQueue, launch: Launch, bodies: &[String]) -> Vec<String> {
     let ids = queue.send_all(bodies).await;
     let worker = launch.spawn();
@@ -115,7 +115,7 @@ async fn a_list_inside_an_envelope_is_a_dead_letter() {
     }
 }
 
-/// A list is a payload like any other where the envelope around it is one.
+/// A list is a normal payload if its envelope is an object.
 #[tokio::test]
 async fn a_list_as_a_payload_reaches_the_application() {
     let (queue, app) = (TestQueue::create("payload", Setup::default()).await, App::always_ok().await);

@@ -9,7 +9,7 @@ use drumline_tests::{
 
 const IMAGE: [u8; 3] = [0, 159, 255];
 
-/// Name, data type and text; the image is beside them.
+/// Name, data type and text. The image is separate.
 const TEXTS: [(&str, &str, &str); 4] = [
     ("Tenant", "String", "ada"),
     ("Locale", "String.bcp47", "de-DE"),

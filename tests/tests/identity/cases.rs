@@ -1,4 +1,4 @@
-//! Messages that are one job, and messages that only look like one.
+//! Messages that are the same job, and messages that only look like it.
 
 use std::fmt::Write as _;
 
@@ -16,7 +16,7 @@ struct Case {
     name: &'static str,
     shares_scope: bool,
     messages: Vec<(usize, String)>,
-    /// How often each message is run.
+    /// The number of runs of each message.
     runs: Vec<usize>,
 }
 
@@ -84,7 +84,7 @@ async fn one_job_runs_once_and_different_jobs_all_run() {
         std::fs::write(launch.home().join("cases.toml"), file).unwrap();
         let worker = launch.env("DRUMLINE_CONFIG", "cases.toml").spawn();
 
-        // A case's next message is sent once the one before has been run or deleted.
+        // A case's next message is sent when the one before has run or has been deleted.
         let mut ids = vec![Vec::new(); cases.len()];
         let rounds = cases.iter().map(|case| case.messages.len()).max().unwrap();
         for round in 0..rounds {
@@ -125,7 +125,7 @@ async fn a_delivery_sent_under_three_job_ids_is_one_mail() {
         let originals: Vec<_> =
             worker.logged(UNRUN).iter().map(|entry| entry["original_job_id"].clone()).collect();
         assert_eq!(originals, ["j1", "j1"], "{store}");
-        // Each of the ids finds the job, and those of duplicates say so.
+        // Each of the IDs finds the job, and those of duplicates are marked as such.
         for (job_id, original) in [("j1", None), ("j2", Some("j1")), ("j3", Some("j1"))] {
             let (_, text) =
                 get(&worker.endpoint(&format!("/jobs/{job_id}?queue={}", queue.name))).await.unwrap();

@@ -1,4 +1,4 @@
-//! The envelopes around jobs, as their services write them.
+//! The envelopes of jobs, as their services write them.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The type of a job whose body does not say it, or says another one than the message does.
+//! The type of a job whose body does not name it, or names another one than the message does.
 
 use drumline_tests::{App, MailServer, Setup, TestQueue, eventually};
 use serde_json::json;

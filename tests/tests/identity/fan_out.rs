@@ -1,4 +1,4 @@
-//! One event in two queues: it runs once in each, and each queue's duplicates are its own.
+//! One event in two queues runs once in each, and each queue has its own duplicates.
 
 use drumline_tests::{
     App, Setup, TestQueue, create_bucket, get, publish, put_event, report_object, rule_before, subscribe,
@@ -37,7 +37,7 @@ async fn an_event_in_two_queues_runs_in_both_of_their_workers() {
         }
         let (first, again) = ids.split_at(2 * bodies.len());
         assert_eq!(runs(&app, first), vec![1; first.len()], "each once in each queue with {store}");
-        assert_eq!(runs(&app, again), vec![0; again.len()], "none again with {store}");
+        assert_eq!(runs(&app, again), vec![0; again.len()], "no job runs again with {store}");
         for queue in queues {
             let url = workers[0].endpoint(&format!("/jobs/event-1?queue={}", queue.name));
             let job: Value = serde_json::from_str(&get(&url).await.unwrap().1).unwrap();
@@ -80,7 +80,7 @@ async fn what_sns_and_eventbridge_fan_out_runs_in_every_queue() {
     worker.stop().await;
 }
 
-/// Real events of S3, which begin with a test event for every new notification.
+/// Real events of S3, which start with a test event for every new notification.
 #[tokio::test]
 async fn what_s3_reports_reaches_the_handler_of_its_bucket() {
     let (queue, app) = (TestQueue::create("reported", Setup::default()).await, App::always_ok().await);

@@ -24,7 +24,7 @@ fn arn(name: &str) -> String {
     format!("arn:aws:sqs:eu-central-1:000000000000:{name}")
 }
 
-/// Invokes the function with messages of a queue, all of which are to be deleted, and returns their ids.
+/// Invokes the function with messages of a queue, expects all to be deleted, and returns their IDs.
 async fn done(function: &FunctionProcess, arn: &str, bodies: &[String]) -> Vec<String> {
     let records: Vec<Record> =
         bodies.iter().map(|body| Record::hand_made(body).with("eventSourceARN", arn)).collect();

@@ -1,7 +1,7 @@
-//! The identity of jobs, on the binaries: no two jobs are taken for one, one job runs once, and a message that is deleted
-//! without a run says why.
+//! Tests of the identity of jobs with the binaries: no two jobs are confused, each job runs once, and a message that is deleted
+//! without a run has a reason in the log.
 //!
-//! `cargo xtask test` starts the servers; a test runs with the store in memory and with each shared store that is there.
+//! `cargo xtask test` starts the servers. A test runs with the store in memory and with each available shared store.
 #![allow(clippy::unwrap_used)]
 
 mod absent_ids;
@@ -32,7 +32,7 @@ fn shared_stores() -> Vec<String> {
     [REDIS, POSTGRES].into_iter().filter_map(shared_store).collect()
 }
 
-/// The same, and the memory of a process.
+/// Returns the shared stores, and the memory of a process.
 fn stores() -> Vec<String> {
     ["memory:".to_owned()].into_iter().chain(shared_stores()).collect()
 }
@@ -54,7 +54,7 @@ fn mailing(queue: &TestQueue, server: &MailServer, store: &str) -> Launch {
         .env("DRUMLINE_STORE_URL", store)
 }
 
-/// Waits until `sent` messages have been run or deleted unrun, and nothing is left of them.
+/// Waits until `sent` messages have been run or deleted without a run, and the queue is empty.
 async fn until_settled(queues: &[&TestQueue], workers: &[&Worker], app: &App, sent: usize) {
     eventually("all messages are run or deleted unrun", async || {
         let unrun: usize = workers.iter().map(|worker| worker.logged(UNRUN).len()).sum();
@@ -71,17 +71,17 @@ async fn until_settled(queues: &[&TestQueue], workers: &[&Worker], app: &App, se
     .await;
 }
 
-/// How often each of these messages was run.
+/// Returns the number of runs of each of these messages.
 fn runs(app: &App, ids: &[String]) -> Vec<usize> {
     let ran = app.ids();
     ids.iter().map(|id| ran.iter().filter(|ran| *ran == id).count()).collect()
 }
 
-/// The identity that the application was given: scope, type, source and id.
+/// Returns the identity that the application received: scope, type, source and ID.
 fn identity_of(call: &Call) -> [String; 4] {
     let mut rest = call.header("x-drumline-identity").expect("every request has it");
     std::array::from_fn(|_| {
-        // The id of a message is marked.
+        // The ID of a message has a mark.
         let marked = rest.strip_prefix('m').unwrap_or(rest);
         let (length, tail) = marked.split_once(':').expect("a part begins with its length");
         let (part, tail) = tail.split_at(length.parse().unwrap());
@@ -90,7 +90,7 @@ fn identity_of(call: &Call) -> [String; 4] {
     })
 }
 
-/// A name that no other test uses.
+/// Returns a name that no other test uses.
 fn unique(name: &str) -> String {
     format!("{name}-{:016x}", fastrand::u64(..))
 }

@@ -1,4 +1,4 @@
-//! Records that version 0.1 left in a store: they count for the same job of the same queue, and for no other.
+//! Records of version 0.1 in a store: they count for the same job of the same queue, and for no other.
 
 use drumline_store::postgres::sqlx;
 use drumline_tests::{App, Setup, TestQueue, Worker, redis_command, shared_store};
@@ -62,7 +62,7 @@ async fn write(variable: &str, url: &str, old: &Old<'_>) {
     if variable == REDIS { old.write_to_redis(url) } else { old.write_to_postgres(url).await }
 }
 
-/// A job of each kind of record, with the type and the hash of its record, and how often it should run if old records are
+/// Returns a job for each kind of record, with the type and the hash of its record, and the number of runs if old records are
 /// read.
 fn jobs() -> [(&'static str, &'static str, &'static str, usize); 5] {
     [
@@ -70,7 +70,7 @@ fn jobs() -> [(&'static str, &'static str, &'static str, usize); 5] {
         ("other-queue", "order.placed", HASH, 1),
         ("other-type", "order.paid", HASH, 1),
         ("other-payload", "order.placed", "cacce539b26fd1f589ba14be3a3dd0fc", 1),
-        // Version 0.1 did not keep sources, so its record may be another source's.
+        // Version 0.1 did not store sources, so its record may be that of another source.
         ("with-source", "order.placed", HASH, 1),
     ]
 }
@@ -85,7 +85,7 @@ fn body(name: &str, key: &str) -> String {
     body.to_string()
 }
 
-/// Runs a duplicate of each job with such a setting, and returns how often each ran.
+/// Runs a duplicate of each job with this setting, and returns the number of runs of each.
 async fn duplicates(variable: &str, store: &str, setting: &str) -> (Vec<usize>, Worker, TestQueue) {
     let (queue, app) = (TestQueue::create("old", Setup::default()).await, App::always_ok().await);
     let worker = forwarding(&queue, &app, store).env("DRUMLINE_LEGACY_RECORDS", setting).spawn();
@@ -131,7 +131,7 @@ async fn old_records_do_not_count_where_they_are_ignored() {
     }
 }
 
-/// Its delete was lost in the moment of the upgrade.
+/// Its delete was lost at the time of the upgrade.
 #[tokio::test]
 async fn a_message_that_version_0_1_has_run_is_deleted_unrun() {
     for variable in [REDIS, POSTGRES] {

@@ -74,7 +74,7 @@ async fn no_reason_of_another_message_condemns_a_job_sent_again() {
     }
 }
 
-/// Moves the messages of the DLQ back to the queue. SQS gives them new ids, which `LocalStack`'s move task does not.
+/// Moves the messages of the DLQ back to the queue. SQS gives them new IDs, which `LocalStack`'s move task does not do.
 async fn redrive(queue: &TestQueue) {
     for dead in queue.take_dead().await {
         queue.send(dead.body().unwrap()).await;
@@ -181,7 +181,7 @@ async fn a_changed_letter_replaces_a_job_that_is_not_done() {
         eventually("it is dead", async || queue.dead().len() == 1).await;
         answer.store(200, Ordering::SeqCst);
         let changed = body.replace("17", "7");
-        // Sent twice, as a replay that is killed between a send and its answer may do.
+        // Sent twice, as by a replay that is killed between a send and its response.
         for _ in 0..2 {
             replay(&queue, &changed, &died, CHANGED_DATA_TYPE);
             eventually("it is gone", async || queue.count() == 0).await;

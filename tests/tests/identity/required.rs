@@ -1,4 +1,4 @@
-//! Fields that a queue or a type requires: without them a message is a dead letter, unrun.
+//! Fields that a queue or a type requires: a message without them is a dead letter, without a run.
 
 use drumline_tests::{
     App, FunctionLaunch, Invocation, LocalQueue, Record, Setup, TestQueue, eventually, sqs_event,
@@ -8,10 +8,10 @@ use serde_json::json;
 use crate::envelopes::{cloud_event, native, notification};
 use crate::{forwarding, runs};
 
-/// An id that AWS has assigned, in place of a field.
+/// An ID that AWS has assigned, instead of a field.
 const ASSIGNED_BY_AWS: &str = "an id of AWS's";
 
-/// The reason of a message without a field.
+/// Returns the reason of a message without a field.
 fn missing(field: &str) -> String {
     if field == ASSIGNED_BY_AWS {
         return format!("{}: AWS assigned the id that it has", missing("jobId"));
@@ -27,7 +27,7 @@ fn job(job_type: &str, fields: &[&str]) -> String {
     body.to_string()
 }
 
-/// Sends bodies to a worker with this file of settings; those with a missing field have to be dead, the others have to run.
+/// Sends bodies to a worker with this settings file. Those with a missing field must be dead letters, and the others must run.
 async fn expect(file: &str, table: &[(String, Option<&str>)]) {
     let queue = TestQueue::create("required", Setup { max_receive_count: Some(2), ..Setup::default() }).await;
     let app = App::always_ok().await;

@@ -1,4 +1,4 @@
-//! Scopes that settings name, and the one of a queue without such a setting.
+//! Scopes in the settings, and the scope of a queue without such a setting.
 
 use drumline_tests::{App, LocalQueue, Proxy, Setup, TestQueue, localstack};
 use serde_json::Value;

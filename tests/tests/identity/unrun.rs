@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::envelopes::{event, native, notification};
 use crate::{UNRUN, forwarding, runs, shared_stores, stores, unique, until_settled};
 
-/// Expects the log entry of a deletion to have this cause, and to name the run that did the job.
+/// Expects that the log entry of a deletion has this cause, and names the run that did the job.
 #[track_caller]
 fn expect_original(entry: &Value, cause: &str, original: &str, queue: &str) {
     assert_eq!((&entry["level"], &entry["cause"]), (&json!("INFO"), &json!(cause)), "{entry}");
@@ -29,7 +29,7 @@ async fn counted(worker: &Worker, queue: &TestQueue, cause: &str) -> u64 {
     lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
-/// A worker whose messages stay in the queue although their jobs are done.
+/// Returns a worker whose messages stay in the queue although their jobs are done.
 async fn undeleting(queue: &TestQueue, app: &App, store: &str) -> (Proxy, Worker) {
     let proxy = Proxy::start(&localstack()).await;
     proxy.fail_always("DeleteMessageBatch", Fault::Throttled);
@@ -109,7 +109,7 @@ async fn duplicates_and_replays_have_causes_of_their_own() {
         until_settled(&[&queue], &[&worker], &app, 4).await;
         let mut again = Vec::new();
         for (_, body, _) in &table {
-            // Raw delivery has no envelope, and the mark is an attribute of the message.
+            // Raw delivery has no envelope, so the mark is an attribute of the message.
             let mark = body.contains(RAW).then_some(("Replayed", "String", "true"));
             again.push(queue.send_with(body, mark.as_slice()).await);
         }

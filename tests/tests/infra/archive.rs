@@ -1,5 +1,5 @@
-//! The archive's template: its task, as the template writes it, is run on a real queue and a real bucket. LocalStack has neither
-//! ECS nor a scheduler that fires.
+//! The archive's template: its task, as written in the template, runs on a real queue and a real bucket. LocalStack has no ECS,
+//! and its scheduler does not fire.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,7 +33,7 @@ fn template(values: &[(&str, &str)]) -> Judged {
     Template::load(&path).unwrap().stack(&values)
 }
 
-/// Runs the container of the task definition with what its role may do.
+/// Runs the container of the task definition with the permissions of its role.
 async fn run(archive: &Judged) -> Finished {
     let container = &archive.resources["TaskDefinition"].properties["ContainerDefinitions"][0];
     let command: Vec<&str> =
@@ -54,7 +54,7 @@ async fn run(archive: &Judged) -> Finished {
     launch.finish().await
 }
 
-/// Has these messages fail permanently.
+/// Makes these messages fail permanently.
 async fn bury(queue: &TestQueue, bodies: &[&str]) {
     let app = App::start(|_| async { Answer::status(422).body("no such customer") }).await;
     let worker = Launch::run(queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
@@ -89,7 +89,7 @@ async fn its_task_moves_dead_letters_into_the_bucket() {
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     assert_eq!(queue.dead_count().await, 0);
     let written = objects(&bucket).await;
-    assert_eq!(written.len(), 2, "a run of its own writes an object of its own");
+    assert_eq!(written.len(), 2, "each run writes a separate object");
     for (key, text) in &written {
         assert!(key.starts_with("dead-letters/jobs/export-"), "{key}");
         let found: Vec<String> = text
@@ -103,7 +103,7 @@ async fn its_task_moves_dead_letters_into_the_bucket() {
         );
     }
 
-    // A run with nothing to do is no failure, and a young letter is left.
+    // A run without letters is not a failure, and a young letter is left.
     bury(&queue, &bodies[..1]).await;
     let finished = run(&template(&parameters[..4])).await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());

@@ -1,4 +1,4 @@
-//! `drumline doctor`: nothing to say about the project's own templates and queues, and enough about others.
+//! `drumline doctor`: it finds no problem in the project's own templates and queues, and the expected ones in others.
 
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ fn findings(finished: &Finished) -> Vec<Value> {
     finished.stdout.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The rules that found something, each once, in order.
+/// Returns the rules with findings, each once, in order.
 fn rules(finished: &Finished) -> Vec<String> {
     let mut rules: Vec<String> =
         findings(finished).iter().map(|finding| finding["rule"].as_str().unwrap().to_owned()).collect();
@@ -117,7 +117,7 @@ async fn a_queue_made_in_a_hurry_is_told_what_it_lacks() {
     let finished = doctor(&queue).env("DRUMLINE_RETRY", "schedule(1m,5m)").finish().await;
     assert_eq!(finished.status, Some(1), "{}", finished.errors());
     let told = rules(&finished);
-    // No policy against plain HTTP, short polling, too few receives, a DLQ that forgets first and takes from anybody, a
+    // No policy against plain HTTP, short polling, too few receives, a DLQ that deletes first and is open to all queues, a
     // schedule longer than the receives, and a DLQ before a deploy has ended.
     for rule in ["P01", "Q11", "Q03", "Q04", "Q07", "R01", "R03"] {
         assert!(told.iter().any(|found| found == rule), "{rule} in {told:?}");
@@ -152,7 +152,7 @@ async fn the_mappings_of_a_queue_are_judged_with_it() {
     function.feed_from(&queue, 10).await;
     let finished = doctor(&queue).finish().await;
     assert_eq!(finished.status, Some(1), "{}", finished.errors());
-    // Six times the function's timeout is more than the queue's 900 s; and it may take all of the account's concurrency.
+    // Six times the function's timeout is more than the queue's 900 s, and it can use all of the account's concurrency.
     assert_eq!(rules(&finished), ["L01", "L03"], "{:#?}", findings(&finished));
 }
 

@@ -1,4 +1,4 @@
-//! The topic's template: each queue gets what its filter lets through, as it was published.
+//! The topic's template: each queue gets the messages that pass its filter, unchanged.
 
 use drumline_jobs::samples;
 use drumline_tests::{
@@ -21,7 +21,7 @@ fn three_queues(stack: &Stack) -> [TestQueue; 3] {
     ["First", "Second", "Third"].map(|prefix| stack.queue(prefix))
 }
 
-/// One worker of all queues, so that only the scope of an identity keeps the copies of a job apart.
+/// Starts one worker for all queues, so that only the scope of an identity keeps the copies of a job apart.
 fn worker_of(queues: &[TestQueue; 3], app: &App) -> Worker {
     let urls = queues.each_ref().map(|queue| queue.url.as_str()).join(",");
     Launch::run(&queues[0]).env("DRUMLINE_QUEUE_URL", &urls).env("DRUMLINE_FORWARD_TO", &app.url()).spawn()
@@ -91,7 +91,7 @@ async fn a_type_in_several_lists_runs_once_in_each_of_their_queues() {
     ];
     expected.sort();
     assert_eq!(runs(&app), expected);
-    // The same job again is done already in each queue.
+    // The same job is already done in each queue.
     publish(stack.output("TopicArn"), &critical).await;
     worker.until_logged("already done: deleted without a run", 3).await;
     until_done(&queues, &app, 5).await;
@@ -109,7 +109,7 @@ async fn type_attributes_choose_the_queues_of_bodies_without_json() {
     publish_typed(topic, "the disk is full", "app.critical").await;
     publish_typed(topic, "a user logged in", "app.info").await;
     publish_typed(topic, "nothing", "app.debug").await;
-    // The type in the body is not what this topic filters by.
+    // This topic does not filter by the type in the body.
     publish(topic, r#"{"type":"app.critical","payload":{}}"#).await;
     until_done(&queues, &app, 5).await;
     let bodies: Vec<String> = runs(&app).into_iter().map(|(_, body)| body).collect();

@@ -1,4 +1,4 @@
-//! The function's template: its mapping feeds the function, and what fails comes back by the rules.
+//! The function's template: its mapping invokes the function, and failed messages are redelivered by the rules.
 
 use drumline_tests::{Answer, App, Stack, can_deploy, eventually, upload_function_forwarding_to};
 

@@ -1,4 +1,4 @@
-//! The API's template: what it answers, and what it puts into the queue for a worker.
+//! The API's template: its responses, and the messages that it sends to the queue for a worker.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,14 +21,14 @@ impl Intake {
     async fn deploy() -> Self {
         let queues = Stack::deploy("queue.yaml", &[]).await;
         let api = Stack::deploy("intake.yaml", &[("QueueArn", queues.output("QueueArn"))]).await;
-        // The host name of an API does not resolve offline, so LocalStack's other address of it is used.
+        // The host name of an API does not resolve offline, so the test uses LocalStack's other address for it.
         let path = format!("_aws/execute-api/{}/{}/jobs", api.output("ApiId"), api.output("StageName"));
         assert!(api.output("JobsUrl").ends_with("/v1/jobs"));
         let url = format!("{}/{path}", localstack());
         Self { queue: queues.queue(""), url, _stacks: [queues, api] }
     }
 
-    /// Status and body of the answer to a request.
+    /// Returns status and body of the response to a request.
     async fn send(&self, body: &str) -> (u16, Value) {
         let (status, text) = post(&self.url, JSON, body.to_owned()).await;
         (status, serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}")))
@@ -111,7 +111,7 @@ async fn what_is_no_job_is_refused_and_nothing_is_queued() {
         r#"{"type":"a.b","payload":{},"jobId":"of the client"}"#,
         r#"{"type":"a.b","payload":{},"idempotencykey":"misspelt"}"#,
         "{\"type\":\"a.b\",\"payload\":\"\u{1}\"}",
-        // SQS takes the characters of XML 1.0 only.
+        // SQS accepts only the characters of XML 1.0.
         "{\"type\":\"a.b\",\"payload\":\"\u{ffff}\"}",
     ] {
         let (status, answer) = intake.send(body).await;
@@ -129,7 +129,7 @@ async fn what_is_no_job_is_refused_and_nothing_is_queued() {
     assert_eq!(intake.queue.counts().await, Counts { visible: 1, ..Counts::NONE });
 }
 
-/// The model and the template of an API need not match the same content types, so that a body could reach the queue unvalidated.
+/// The model and the template of an API can match different content types, so that a body could reach the queue unvalidated.
 #[tokio::test]
 async fn what_is_no_job_is_refused_under_every_content_type() {
     let intake = Intake::deploy().await;
@@ -170,8 +170,8 @@ async fn what_sqs_does_not_accept_is_no_success() {
     assert!(answer["message"].as_str().unwrap().contains("not queued"), "{answer}");
 }
 
-/// A deployment of an API is a copy of it: the stage has to get another one, or an API that was open would stay open. LocalStack
-/// does not update stages.
+/// A deployment of an API is a copy of it: the stage has to get another one, or an API that was open would stay open.
+/// LocalStack does not update stages.
 #[test]
 fn a_change_of_the_authorization_reaches_the_stage() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../infra/cloudformation/intake.yaml");

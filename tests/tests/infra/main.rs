@@ -1,4 +1,4 @@
-//! The templates of `infra/cloudformation` deployed to `LocalStack` as they are, with the real binaries at their queues.
+//! The templates of `infra/cloudformation` deployed unchanged to `LocalStack`, with the real binaries at their queues.
 //!
 //! Set `DRUMLINE_TEST_LOCALSTACK` to the URL of a running `LocalStack`; `cargo xtask test` does.
 #![allow(clippy::unwrap_used)]

@@ -1,4 +1,4 @@
-//! The template of a bucket for payloads: what it makes is used by a producer and a worker.
+//! The template of a bucket for payloads: a producer and a worker use its resources.
 
 use drumline_tests::{App, Launch, Setup, Stack, TestQueue, bucket_setting, eventually, objects};
 
@@ -6,7 +6,7 @@ use drumline_tests::{App, Launch, Setup, Stack, TestQueue, bucket_setting, event
 async fn its_bucket_takes_payloads() {
     let stack = Stack::deploy("payload-bucket.yaml", &[("RetentionDays", "30")]).await;
     let bucket = stack.output("PayloadBucketName");
-    // Its lifecycle is checked by rule B01: LocalStack makes none by CloudFormation.
+    // Rule B01 checks its lifecycle: LocalStack creates none through CloudFormation.
     let policy = bucket_setting(bucket, "policy").await;
     assert!(policy.contains("aws:SecureTransport"), "{policy}");
 

@@ -1,4 +1,4 @@
-//! The queues' templates: what they create, and a worker at it.
+//! The queues' templates: their resources, and a worker on them.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use aws_sdk_sqs::types::QueueAttributeName as Name;
 use drumline_tests::{Answer, App, Launch, Stack, TestQueue, client, eventually, localstack};
 use serde_json::{Value, json};
 
-/// The least that the templates take, so that the end comes soon.
+/// The minimum that the templates accept, so that the end comes soon.
 const MAX_RECEIVE_COUNT: u32 = 5;
 const FEW_RECEIVES: (&str, &str) = ("MaxReceiveCount", "5");
 
@@ -19,7 +19,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// What both kinds of queue are to be.
+/// Expects the attributes of both kinds of queue.
 async fn expect_attributes(queue: &TestQueue, fifo: bool) {
     let source = attributes(queue, &queue.url).await;
     let dead = attributes(queue, &queue.dead_letter_url).await;
@@ -47,7 +47,7 @@ async fn expect_attributes(queue: &TestQueue, fifo: bool) {
     }
 }
 
-/// Answers by the body: what is poisoned has failed for good.
+/// Answers by the body: poisoned messages fail permanently.
 async fn tasting_app() -> App {
     App::start(|call| async move {
         if call.body == "poison" { Answer::status(422).body("inedible") } else { Answer::ok() }
@@ -114,13 +114,13 @@ async fn a_deployed_fifo_queue_keeps_the_order_of_its_groups() {
     assert_eq!(worker.stop().await.status, Some(0));
 }
 
-/// The names of the queues that begin with a stack's.
+/// Returns the names of the queues that start with a stack's name.
 async fn queues_of(name: &str) -> Vec<String> {
     let found = client(&localstack()).list_queues().queue_name_prefix(name).send().await.unwrap();
     found.queue_urls.unwrap_or_default()
 }
 
-/// LocalStack can show that nothing is left to be in the way; that AWS refuses to make a queue that is there, it cannot.
+/// LocalStack shows that no resource is left in the way. It cannot show that AWS refuses to create a queue that exists.
 #[tokio::test]
 async fn a_failed_first_deployment_can_be_repeated_with_its_name() {
     for (template, parameters, queues) in [

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 const DYNAMODB: &str = "DRUMLINE_TEST_DYNAMODB";
 
-/// The table that the template makes, a worker that uses it by the stack's output, and an operator after the worker's end.
+/// The table that the template creates, a worker that uses it through the stack's output, and an operator after the worker's
+/// end.
 #[tokio::test]
 async fn a_stacks_table_keeps_the_reasons_after_its_worker() {
     let Some(endpoint) = shared_store(DYNAMODB) else { return };

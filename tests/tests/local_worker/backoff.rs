@@ -1,4 +1,4 @@
-//! The default backoff, as the process asks SQS for it and as it shows it.
+//! The default backoff, as the process requests it from SQS and as it shows it.
 
 use std::time::Duration;
 

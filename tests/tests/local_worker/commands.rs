@@ -1,11 +1,11 @@
-//! The commands as people type them, one after the other.
+//! The commands as users type them, one after the other.
 
 use std::net::TcpListener;
 
 use drumline_tests::{Answer, App, Finished, Launch, LocalQueue, Setup, Worker, eventually, status_of};
 use serde_json::{Value, json};
 
-/// A command beside a worker on this queue.
+/// Returns a command beside a worker on this queue.
 fn beside(worker: &Worker, queue: &LocalQueue, args: &[&str]) -> Launch {
     let endpoint = worker.endpoint("");
     Launch::new(args)
@@ -30,7 +30,7 @@ fn only_line(finished: &Finished) -> &str {
 async fn the_id_that_send_prints_is_the_one_that_jobs_watch_takes() {
     let (queue, app) = (LocalQueue::create(Setup::default()).await, App::always_ok().await);
     let worker = worker(&queue, &app).await;
-    // A new job, one with an id of its own, and two that have none: a job, and a body that is none.
+    // A new job, one with its own ID, and two without one: a job, and a body that is not a job.
     let table: [(&[&str], &str, Option<&str>); 4] = [
         (&["--type", "a.b", "--payload", "{}"], "", None),
         (&[], r#"{"type":"a.b","jobId":"order-42","payload":1}"#, Some("order-42")),

@@ -1,4 +1,4 @@
-//! An operator's orders to a worker that runs.
+//! An operator's orders to a running worker.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn job(job_type: &str, number: u32) -> String {
     json!({ "type": job_type, "payload": number }).to_string()
 }
 
-/// The most calls that were open at once.
+/// Returns the maximum number of calls that were open at once.
 fn most_at_once(calls: &[Call]) -> usize {
     let open_at = |call: &Call| {
         let at = call.begun;
@@ -158,7 +158,7 @@ async fn orders_that_cannot_be_followed_are_refused_with_what_to_do() {
     worker.stop().await;
 }
 
-/// An application that fails once, and asks for ten minutes, and then has done everything.
+/// Returns an application that fails once, with a delay of ten minutes, and then answers every request with 200.
 async fn failing_once() -> App {
     let asked = std::sync::atomic::AtomicUsize::new(0);
     App::start(move |_| {
@@ -213,7 +213,7 @@ async fn a_cancelled_job_moves_to_the_dlq_with_the_reason() {
         std::future::pending::<()>().await;
         Answer::ok()
     });
-    // One job waits hidden when it is cancelled, the other runs.
+    // One job waits hidden when it is cancelled, and the other runs.
     for (app, runs) in [(failing_once().await, false), (forever.await, true)] {
         let queue = LocalQueue::create(setup()).await;
         let worker = worker(&queue, &app).await;

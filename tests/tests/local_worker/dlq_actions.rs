@@ -1,4 +1,4 @@
-//! `drumline dlq actions` and `undo`: operators see what others do with dead letters, and put back what was deleted.
+//! `drumline dlq actions` and `undo`: operators see each other's actions on dead letters, and restore deleted ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ impl World {
         let queue = LocalQueue::create(Setup { max_receive_count: Some(1), ..Setup::default() }).await;
         queue.bury((0..letters).map(letter));
         let world = Self { queue, folder: tempfile::tempdir().unwrap() };
-        // A worker has made it.
+        // A worker has created it.
         std::fs::File::create(world.store()).unwrap();
         world
     }
@@ -44,7 +44,7 @@ impl World {
         self.without_store(args).env("DRUMLINE_STORE_URL", &format!("file:{}", self.store().display()))
     }
 
-    /// The same with `memory:`.
+    /// Does the same with `memory:`.
     fn without_store(&self, args: &[&str]) -> Launch {
         Launch::new(&[&["dlq"], args].concat())
             .env("DRUMLINE_QUEUE_URL", &self.queue.url)
@@ -64,7 +64,7 @@ impl World {
         result(&shown)
     }
 
-    /// The bodies of the DLQ, each as often as it is there.
+    /// Returns the bodies of the DLQ, with the number of their copies.
     fn bodies(&self) -> BTreeMap<String, usize> {
         let mut bodies = BTreeMap::new();
         for letter in self.queue.dead() {
@@ -78,7 +78,7 @@ impl World {
     }
 }
 
-/// Every third job has no id of its own.
+/// Every third job has no ID of its own.
 fn letter(n: usize) -> SendMessage {
     let id = if n.is_multiple_of(3) { String::new() } else { format!(r#""jobId":"j-{n}","#) };
     let job_type = if n.is_multiple_of(2) { "mail.out" } else { "picture.make" };
@@ -139,13 +139,13 @@ async fn deleted_letters_are_put_back_with_their_origin_and_their_job() {
             assert_eq!(letter.attributes["b"].binary_value.as_deref(), Some(&[0, 255, 10][..]));
         }
     }
-    // A second time finds nothing to do.
+    // The second time there is nothing to do.
     let again = world.dlq(&["undo", "INC-42", "--yes"]).finish().await;
     assert_eq!((again.status, world.bodies()), (Some(0), bodies), "{}", again.errors());
     let listed: Vec<Value> = world.actions().await.iter().map(|action| action["name"].clone()).collect();
     assert_eq!(listed, [json!("back"), json!("INC-42")]);
 
-    // What was put back is replayed as what died by itself.
+    // Restored letters are replayed like others.
     let replay = ["replay", "--type", "mail.out", "--expect", "15", "--name", "on", "--output", "json"];
     let finished = world.dlq(&replay).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
@@ -170,7 +170,7 @@ async fn an_undo_says_why_it_cannot_be() {
         ),
         (&["undo", "gone", "--yes"], 64, "gone has no export"),
         (&["undo", "never", "--yes"], 1, "has no action never"),
-        // A name that is not known is reported before the consent that is missing.
+        // An unknown name is reported before the missing consent.
         (&["undo", "never"], 1, "has no action never"),
         (&["export", &world.folder.path().join("a.jsonl").display().to_string(), "--name", "kept"], 0, ""),
         (&["undo", "kept", "--yes"], 64, "the export kept has deleted nothing"),
@@ -198,7 +198,7 @@ async fn an_undo_waits_for_letters_hidden_by_a_killed_delete() {
     let delete = ["delete", "--yes", "--expect", "2", "--type", "mail.out", "--name", "INC-7"];
     let finished = world.without_store(&delete).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
-    // The record that a kill leaves, a minute later; one of the letters is hidden by it.
+    // The record that a kill leaves, a minute later. It hides one of the letters.
     let records = std::fs::read_dir(world.state("dlq-actions")).unwrap();
     for record in records.map(|entry| entry.unwrap().path()) {
         let text = std::fs::read_to_string(&record).unwrap();
@@ -227,7 +227,7 @@ async fn without_a_shared_store_actions_are_known_where_they_ran() {
     let delete = ["delete", "--yes", "--expect", "4", "--name", "INC-7"];
     let finished = world.without_store(&delete).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
-    assert!(world.actions().await.is_empty(), "the store of others has none of it");
+    assert!(world.actions().await.is_empty(), "the other operators' store has no record of it");
     let listed = world.without_store(&["actions"]).finish().await;
     assert!(listed.stdout[0].starts_with("INC-7\tdelete\tdone\t"), "{:?}", listed.stdout);
     let finished = world.without_store(&["undo", "INC-7", "--yes"]).finish().await;
@@ -242,7 +242,7 @@ async fn an_operator_sees_aborts_and_waits_for_the_replay_of_another() {
     let running = world.dlq(&replay).spawn();
     eventually("some are sent", async || world.queue.count() > 0).await;
     let delete = world.dlq(&["delete", "--yes", "--expect", "60", "--no-export"]).finish().await;
-    // What the replay holds is hidden from it, so that the count may be the reason, too.
+    // Letters held by the replay are hidden from it, so the count can be the reason too.
     assert_eq!(delete.status, Some(1), "{}", delete.errors());
     let second = world.dlq(&["replay", "--yes", "--name", "second"]).finish().await;
     assert_eq!(second.status, Some(1), "{}", second.errors());
@@ -324,7 +324,7 @@ async fn a_changed_letter_of_a_done_job_is_left_without_again() {
     assert_eq!((&summary["sent"], &summary["left"]), (&json!(1), &json!({ "done": 1 })));
     assert_eq!(world.action("first").await["counts"], json!({ "sent": 1, "left: done": 1 }));
 
-    // Without a change, its worker answers that it is done; with --again it has no mark any more.
+    // Without a change, the worker reports that the job is done; with `--again` it no longer has a mark.
     let without = world.without_store(&["replay", "--yes", "--again"]).finish().await;
     assert!(
         without.status == Some(64) && without.errors().contains("DRUMLINE_STORE_URL"),

@@ -1,4 +1,4 @@
-//! Sends whose answers are not known: a batch is sent once more, and letters whose jobs are done since are not sent again, although they
+//! Sends with lost responses: a batch is sent once more, and letters whose jobs are done since are not sent again, even if they
 //! are changed on the way and no longer match.
 
 use drumline_tests::{Answer, App, Fault, Launch, LocalQueue, Proxy, Setup, eventually, status_of};
@@ -41,7 +41,7 @@ async fn a_changed_letter_whose_job_is_done_since_is_deleted() {
     eventually("the sent jobs are done", async || app.count() >= 1 && queue.count() == 0).await;
     assert_eq!(queue.dead().len(), LETTERS);
 
-    // The process was killed before SQS's last answer was written down.
+    // The process was killed before it recorded SQS's last response.
     let path = folder.path().join("drumline/dlq/doubt.journal");
     let text = std::fs::read_to_string(&path).unwrap();
     let plans = text.rfind("\"record\":\"sent\"").map(|at| text[..at].rfind('\n').unwrap() + 1).unwrap();
@@ -56,7 +56,7 @@ async fn a_changed_letter_whose_job_is_done_since_is_deleted() {
     worker.stop().await;
 }
 
-/// A queue with these dead letters, and the arguments of a replay behind a proxy that loses answers.
+/// Returns a queue with these dead letters, and the arguments of a replay behind a proxy that loses responses.
 pub(super) async fn behind_a_proxy(fifo: bool, letters: usize) -> (LocalQueue, Proxy, tempfile::TempDir) {
     let queue = LocalQueue::create(Setup { fifo, max_receive_count: Some(1), ..Setup::default() }).await;
     for n in 0..letters {
@@ -94,7 +94,7 @@ async fn a_batch_with_a_lost_response_is_sent_only_once_more() {
     assert_eq!(queue.dead().len(), 0);
     assert!((LETTERS + 1..=LETTERS + 10).contains(&queue.count()), "one batch twice: {}", queue.count());
 
-    // Every answer is lost: two sends of one batch, and nothing is deleted.
+    // Every response is lost: two sends of one batch, and no delete.
     let (queue, proxy, folder) = behind_a_proxy(false, LETTERS).await;
     proxy.fail_always("SendMessageBatch", Fault::AnswerLost);
     let finished = run(&queue, &proxy, &folder, &["--yes", "--no-check", "--name", "lost"]).await;
@@ -113,7 +113,7 @@ async fn a_batch_with_a_lost_response_is_sent_only_once_more() {
 async fn confirmed_letters_are_not_sent_again_with_their_batch() {
     const LETTERS: usize = 10;
     let (queue, proxy, folder) = behind_a_proxy(false, LETTERS).await;
-    // The pace allows a whole batch after a pause.
+    // The rate allows a whole batch after a pause.
     proxy.fail("ReceiveMessage", Fault::Throttled, 2);
     proxy.fail("SendMessageBatch", Fault::LastEntryFails, 1);
     proxy.fail("SendMessageBatch", Fault::AnswerLost, 1);

@@ -1,4 +1,5 @@
-//! `drumline dlq export` and `delete`: letters to the byte on disk before any is deleted, and nothing else deleted.
+//! `drumline dlq export` and `delete`: letters are on disk to the byte before any of them is deleted, and no others are
+//! deleted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
@@ -137,13 +138,14 @@ async fn a_killed_export_resumes_without_a_loss_or_a_duplicate() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jsonl");
     let target = path.display().to_string();
-    // What a process leaves that was killed while it wrote: whole lines, of letters that are still in the DLQ, and a torn one.
+    // The file of a process that was killed while it wrote: whole lines, of letters that are still in the DLQ, and an
+    // incomplete one.
     let finished = dlq(&queue, &["export", &target, "--limit", "12"]).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     let length = path.metadata().unwrap().len();
     std::fs::File::options().write(true).open(&path).unwrap().set_len(length - 7).unwrap();
 
-    // The letters that are in it count for the limit: it takes one more, and deletes all of them.
+    // The letters in the file count for the limit: it takes one more, and deletes all of them.
     let resume = ["export", &target, "--delete", "--resume", "--output", "json"];
     let finished = dlq(&queue, &[&resume[..], &["--limit", "12"]].concat()).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
@@ -247,7 +249,7 @@ async fn a_full_disk_ends_an_export_and_releases_the_letters() {
     assert!(queue.dead().len() == 5 && all_are_visible(&queue));
 }
 
-/// The same through a proxy that lets requests fail.
+/// Does the same through a proxy that makes requests fail.
 fn dlq_through(proxy: &Proxy, queue: &LocalQueue, args: &[&str]) -> Launch {
     dlq(queue, args).env("AWS_ENDPOINT_URL", &proxy.url())
 }
@@ -300,7 +302,7 @@ async fn a_signal_ends_an_export_with_whole_lines_and_a_release() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.jsonl");
         let target = path.display().to_string();
-        // The delete behind the last line is never answered.
+        // The delete after the last line never gets a response.
         proxy.fail_always("DeleteMessageBatch", Fault::Hangs);
         let process = dlq_through(&proxy, &queue, &["export", &target, "--delete"]).spawn();
         eventually("it deletes", async || proxy.count("DeleteMessageBatch") > 0).await;
@@ -324,7 +326,7 @@ async fn an_interrupted_delete_says_how_much_it_has_deleted() {
     let finished = process.finish().await;
     assert_eq!(finished.status, Some(130), "{}", finished.errors());
     let summary: Value = serde_json::from_str(&finished.stdout[0]).unwrap();
-    // Answers that are on their way when it ends are not counted.
+    // Responses in flight at its end are not counted.
     let [deleted, left] = ["deleted", "left"].map(|field| summary[field].as_u64().unwrap());
     assert!(deleted <= 30 && deleted + left == 40, "{summary}");
     assert!(queue.dead().len() == 10 && all_are_visible(&queue));

@@ -1,4 +1,4 @@
-//! `drumline dlq replay` with changes: letters are fixed on their way, and what a change does not name stays.
+//! `drumline dlq replay` with changes: letters are changed on their way, and parts that a change does not name stay.
 
 use drumline_queue::MessageState;
 use drumline_queue::api::{MessageAttributeValue, SendMessage};

@@ -1,4 +1,4 @@
-//! `drumline dlq replay --from`: letters that were exported and deleted go back to their queues to the byte.
+//! `drumline dlq replay --from`: exported and deleted letters return to their queues to the byte.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::dlq_replay::{bury, replay, result};
 
-/// A message with attributes of each kind, and a body whose bytes JSON would write otherwise.
+/// Returns a message with attributes of each kind, and a body whose bytes JSON would write differently.
 fn message(n: usize) -> SendMessage {
     let attributes = [
         (

@@ -1,4 +1,4 @@
-//! `drumline dlq replay` of letters whose hold ends before their turn comes.
+//! `drumline dlq replay` of letters whose hold ends before their turn.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::dlq_replay::{buried, job, replay, result};
 
-/// Sends letters that a filter by the type `mail.test` leaves out.
+/// Sends letters that a filter by the type `mail.test` does not choose.
 pub(super) fn send_others(queue: &LocalQueue, letters: usize) {
     (0..letters).for_each(|n| drop(queue.send(&format!(r#"{{"type":"other","payload":{n}}}"#))));
 }

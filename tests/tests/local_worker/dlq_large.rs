@@ -8,11 +8,12 @@ use drumline_queue::MessageState;
 use drumline_queue::api::{MessageAttributeValue, SendMessage};
 use drumline_tests::{Finished, Launch, LocalQueue, Setup};
 
-/// Letters of the larger DLQ, ten times those of the smaller one. All of them with `DRUMLINE_TEST_FULL`.
+/// Letters of the larger DLQ, ten times those of the smaller one. Set `DRUMLINE_TEST_FULL` to use all of them.
 const FULL: usize = 200_000;
 const IN_CI: usize = 2_000;
 
-/// How much more memory ten times as many letters may need: 16 bytes for each id, several times, and receipts are on disk.
+/// The additional memory that ten times as many letters may need: 16 bytes for each ID, several times, and receipts are on
+/// disk.
 const GROWTH_KIB: u64 = 24 * 1024;
 
 fn letters() -> usize {
@@ -37,7 +38,7 @@ async fn dead(letters: usize) -> LocalQueue {
     queue
 }
 
-/// Runs `drumline dlq ARGS…` to its end, and returns the most memory that it had, in KiB.
+/// Runs `drumline dlq ARGS…` to its end, and returns its peak memory in KiB.
 async fn run(queue: &LocalQueue, args: &[&str]) -> (Finished, u64, Duration) {
     let args: Vec<&str> = ["dlq"].iter().chain(args).copied().collect();
     let launch = Launch::new(&args).env("DRUMLINE_QUEUE_URL", &queue.url);

@@ -1,4 +1,4 @@
-//! `drumline dlq replay --native` while SQS does not answer.
+//! `drumline dlq replay --native` while SQS does not respond.
 
 use drumline_tests::{Fault, Launch};
 

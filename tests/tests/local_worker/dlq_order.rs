@@ -1,5 +1,5 @@
-//! `drumline dlq replay` of one message group: the order is kept beyond the ten letters that a FIFO queue shows, over a refusal and a
-//! resume.
+//! `drumline dlq replay` of one message group: the order is kept beyond the ten letters that a FIFO queue shows, through a
+//! refusal and a resume.
 
 use drumline_tests::{Fault, LocalQueue, Proxy, Setup};
 use serde_json::json;

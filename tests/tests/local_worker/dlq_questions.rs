@@ -1,4 +1,4 @@
-//! `drumline dlq` on a terminal: what ends a command while it asks.
+//! `drumline dlq` on a terminal: events that end a command while it asks.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,8 @@ use drumline_queue::api::SendMessage;
 use drumline_tests::{Launch, LocalQueue, Setup, Worker, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Starts the program on a terminal of its own, which util-linux's `script` has, and writes down its process id. An input that is a pipe
+/// Starts the program on a separate terminal, that of util-linux's `script`, and records its process ID. An input that is a
+/// pipe
 /// opened for both directions never ends.
 const ON_A_TERMINAL: &str = r#"/usr/bin/mkfifo "$HOME/input" && exec /usr/bin/script -qefc \
 "echo \$\$ >\"$HOME/pid\"; exec \"$0\" $*" "$HOME/terminal" <>"$HOME/input""#;
@@ -32,7 +33,7 @@ fn dlq(queue: &LocalQueue, state: &Path, args: &[&str]) -> Launch {
         .env("XDG_STATE_HOME", &state.display().to_string())
 }
 
-/// A command that asks.
+/// A command that asks a question.
 struct Asking {
     terminal: Worker,
     home: PathBuf,
@@ -57,7 +58,7 @@ impl Asking {
         kill_process(Pid::from_raw(pid.trim().parse().unwrap()).unwrap(), signal).unwrap();
     }
 
-    /// Waits for its end. Returns its exit status.
+    /// Waits until it ends. Returns its exit status.
     async fn end(self) -> Option<i32> {
         self.terminal.finish().await.status
     }
@@ -117,7 +118,7 @@ async fn a_replay_whose_terminal_is_closed_releases_its_letters() {
     let args = ["replay", "--yes", "--no-check", "--rate", "5/s", "--name", "closed"];
     let running = Asking::start(&queue, state.path(), &args, "the journal is").await;
     eventually("some are sent", async || queue.count() > 0).await;
-    // The terminal ends with the process that has it.
+    // The terminal ends with its process.
     running.terminal.kill().await;
     let show = ["actions", "show", "closed"];
     eventually("it has ended", async || {

@@ -1,4 +1,4 @@
-//! `drumline dlq ls` and `stats` on a DLQ of any size: everything is seen once, and nothing stays hidden.
+//! `drumline dlq ls` and `stats` on a DLQ of any size: each letter is seen once, and none stays hidden.
 
 use std::collections::HashSet;
 
@@ -58,7 +58,7 @@ async fn a_limit_is_kept_and_the_rest_is_counted() {
     expect_all_visible(&queue, 20);
 }
 
-/// A letter that says its reason, as a worker's copy does.
+/// Returns a letter with its reason, like a worker's copy.
 fn rejected(job_type: &str, reason: &str) -> SendMessage {
     let attribute = MessageAttributeValue::string(reason);
     SendMessage {

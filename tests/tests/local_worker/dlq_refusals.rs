@@ -1,4 +1,4 @@
-//! What `drumline dlq replay` refuses, and what it says when it cannot do its work: nothing is lost then.
+//! The refusals of `drumline dlq replay`, and its texts when it cannot work: no letter is lost then.
 
 use std::path::Path;
 use std::time::Duration;
@@ -19,13 +19,13 @@ async fn buried(letters: usize) -> LocalQueue {
     queue
 }
 
-/// The same command behind a proxy.
+/// Returns the same command behind a proxy.
 fn behind(proxy: &Proxy, queue: &LocalQueue, folder: &Path, args: &[&str]) -> Launch {
     let url = queue.url.replace(&queue.endpoint_url(), &proxy.url());
     replay(queue, folder, args).env("DRUMLINE_QUEUE_URL", &url).env("AWS_ENDPOINT_URL", &proxy.url())
 }
 
-/// All letters can be received.
+/// Returns true if all letters can be received.
 fn are_visible(queue: &LocalQueue, count: usize) -> bool {
     let dead = queue.dead();
     dead.len() == count && dead.iter().all(|letter| matches!(letter.state, MessageState::Visible))

@@ -1,4 +1,4 @@
-//! `drumline dlq replay`: letters go back to their queues, once, and none is lost wherever the process is killed.
+//! `drumline dlq replay`: letters return to their queues, once, and none is lost at any point of a kill.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,7 +10,7 @@ use drumline_tests::{Answer, App, Finished, Launch, LocalQueue, Setup, Worker, e
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-/// A queue with these messages in its DLQ. The DLQ knows which queue they died in.
+/// Returns a queue with these messages in its DLQ. The DLQ knows the queue in which they died.
 pub(super) async fn buried(setup: Setup, send: impl FnOnce(&LocalQueue)) -> LocalQueue {
     let queue = LocalQueue::create(Setup { max_receive_count: Some(1), ..setup }).await;
     send(&queue);
@@ -172,7 +172,7 @@ async fn the_order_in_each_group_is_kept_over_kills() {
     let process = replay(&queue, folder.path(), &["--resume", "fifo", "--no-check", "--hold", "10s"]).spawn();
     eventually("some more are sent", async || queue.count() >= 60).await;
     process.kill().await;
-    // What the killed processes have hidden without a trace is visible again.
+    // Letters hidden by killed processes without a record are visible again.
     queue.endpoint().advance(Duration::from_secs(10));
     let finished =
         replay(&queue, folder.path(), &["--resume", "fifo", "--no-check", "--no-wait"]).finish().await;
@@ -191,7 +191,7 @@ async fn the_order_in_each_group_is_kept_over_kills() {
     }
 }
 
-/// Deletes nothing, but holds letters as another operator's command does.
+/// Holds letters like another operator's command, and deletes none.
 pub(super) async fn hold_some(queue: &LocalQueue, dlq: &str) -> Vec<DeleteMessage> {
     let request = ReceiveMessage {
         queue_url: dlq.to_owned(),
@@ -217,7 +217,7 @@ async fn letters_that_another_holds_are_left_to_it() {
     assert_eq!((queue.count(), queue.dead().len()), (20, 10));
 }
 
-/// A queue, its dead letters, and a worker whose application answers with this status.
+/// Returns a queue, its dead letters, and a worker whose application answers with this status.
 pub(super) async fn with_worker(letters: usize, status: u16) -> (LocalQueue, Worker, String) {
     let queue = buried(Setup::default(), |queue| (0..letters).for_each(|n| drop(queue.send(&job(n))))).await;
     let app = App::start(move |_| async move { Answer::status(status) }).await;

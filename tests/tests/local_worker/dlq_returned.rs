@@ -53,11 +53,11 @@ async fn letters_that_die_again_after_all_receives_are_counted() {
         assert!(result["sent"].as_u64().unwrap() < 60, "{result}");
         worker.stop().await;
 
-        // The cause is gone: no further letter dies.
+        // The cause is fixed: no further letter dies.
         let resume =
             async || replay(&queue, folder.path(), &["--resume", "again", "--no-check"]).finish().await;
         let mut finished = resume().await;
-        // Some died after the stop: the first process to see them reports them.
+        // Some died after the stop. The first process that sees them reports them.
         if finished.status == Some(1) {
             finished = resume().await;
         }
@@ -73,7 +73,7 @@ async fn letters_that_die_again_after_all_receives_are_counted() {
     }
 }
 
-/// Receives the messages of the queue until they are dead, again and again.
+/// Receives the messages of the queue repeatedly until they are dead.
 async fn have_all_die(queue: &LocalQueue) {
     loop {
         queue.bury([]);

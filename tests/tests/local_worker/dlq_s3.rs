@@ -1,4 +1,4 @@
-//! `drumline dlq export s3://…`: letters are deleted once S3 has their object, and no object is written over another.
+//! `drumline dlq export s3://…`: letters are deleted after S3 has their object, and no object is overwritten.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Exports to S3 that are continued, and letters that come back from them.
+//! Exports to S3 that are resumed, and letters that are restored from them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -39,14 +39,14 @@ impl World {
             .env("XDG_STATE_HOME", &self.state.path().display().to_string())
     }
 
-    /// Runs it to its end with this status.
+    /// Runs it to its end and expects this status.
     async fn run(&self, args: &[&str], status: i32) -> Finished {
         let finished = self.dlq(args).finish().await;
         assert_eq!(finished.status, Some(status), "{args:?}: {}", finished.errors());
         finished
     }
 
-    /// The numbers in the bodies of the DLQ, each as often as it is there.
+    /// Returns the numbers in the bodies of the DLQ, with their copies.
     fn numbers(&self) -> Vec<usize> {
         let number = |body: &str| {
             let body: Value = serde_json::from_str(body).unwrap();
@@ -61,7 +61,7 @@ impl World {
         self.objects.lock().unwrap().keys().cloned().collect()
     }
 
-    /// The numbers in the file of an undo.
+    /// Returns the numbers in the file of an undo.
     fn put_back_lines(&self) -> BTreeSet<usize> {
         let files = std::fs::read_dir(self.state.path().join("drumline/dlq")).unwrap();
         let paths = files.map(|file| file.unwrap().path());
@@ -102,7 +102,7 @@ async fn an_export_resumes_at_its_next_object_and_can_be_undone() {
     assert!(world.queue.dead().is_empty());
     assert_eq!(world.paths(), [1, 2].map(|n| format!("{FOLDER}{n:06}.jsonl")));
 
-    // Once more by the place that the result has named, when three letters have come.
+    // Again with the place that the result has named, after three more letters.
     world.queue.bury((15..18).map(letter));
     let place = summary["file"].as_str().unwrap();
     let resumed = world.run(&["export", place, "--delete", "--resume", "--output=json"], 0).await;
@@ -122,7 +122,7 @@ async fn an_export_resumes_at_its_next_object_and_can_be_undone() {
     world.run(&undo, 0).await;
     assert_eq!(world.numbers().len(), 18, "the second time finds nothing to do");
 
-    // What was sent is known on the first host.
+    // The first host knows the sent letters.
     let elsewhere = world.dlq(&undo).env("HOSTNAME", "elsewhere").finish().await;
     assert_eq!(elsewhere.status, Some(64), "{}", elsewhere.errors());
     assert!(elsewhere.errors().contains("run it on that host"), "{}", elsewhere.errors());
@@ -246,7 +246,7 @@ async fn an_export_to_a_file_that_deletes_is_undone() {
     let path = world.state.path().join("letters.jsonl").display().to_string();
     world.run(&["export", &path, "--delete", "--name", "INC-42"], 0).await;
     assert!(world.queue.dead().is_empty());
-    // A kill has left a part of a line; its letter was not deleted.
+    // A kill has left a part of a line. Its letter was not deleted.
     let mut content = std::fs::read_to_string(&path).unwrap();
     content.push_str(r#"{"messageId":"#);
     std::fs::write(&path, content).unwrap();

@@ -1,4 +1,4 @@
-//! The watch over a DLQ: each new reason is reported once, to people and to a webhook, without payloads.
+//! The watch over a DLQ: each new reason is reported once, in the log and to a webhook, without payloads.
 
 use std::collections::BTreeSet;
 

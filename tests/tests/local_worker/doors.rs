@@ -1,4 +1,4 @@
-//! The HTTP endpoint beyond the loopback interface.
+//! The HTTP endpoint outside the loopback interface.
 
 use std::net::SocketAddr;
 

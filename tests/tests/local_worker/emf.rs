@@ -94,7 +94,7 @@ async fn written_metrics_add_up_to_those_of_the_endpoint() {
         } else {
             continue;
         };
-        // The worker goes on with these until it is stopped.
+        // The worker continues with these until it is stopped.
         let goes_on =
             ["drumline_sqs_requests_total", "drumline_empty_receives_total", "drumline_store_requests_total"]
                 .contains(&&*name);
@@ -172,7 +172,7 @@ async fn a_full_standard_output_delays_neither_jobs_nor_the_end() {
         .spawn();
     queue.send("200");
     eventually("it is done", async || app.count() == 1 && queue.count() == 0).await;
-    // The lines of the first minute are stuck, and jobs run all the same.
+    // The lines of the first minute are blocked, and jobs still run.
     tokio::time::sleep(Duration::from_secs(62)).await;
     queue.send("200");
     eventually("the second one is done", async || app.count() == 2 && queue.count() == 0).await;

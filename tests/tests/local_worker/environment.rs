@@ -1,4 +1,4 @@
-//! The start of the real binaries in environments as they are: blank, misspelt, injected, with nothing to run.
+//! The start of the real binaries in various environments: blank, misspelt and injected variables, and nothing to run.
 
 use drumline_tests::sqs_event;
 use drumline_tests::{App, Finished, FunctionLaunch, Invocation, Launch, LocalQueue, Proxy, Record, Setup};
@@ -30,7 +30,7 @@ const WRONG: [(&str, &str, &[&str]); 8] = [
     ("DRUMLINE_SAMPLE_JOBS", "yes", &["DRUMLINE_SAMPLE_JOBS", "on, off"]),
 ];
 
-/// Expects that SQS was asked for nothing. The last action is that of a request that names none.
+/// Expects that SQS received no request. The last action is that of a request without a target.
 fn expect_no_request(proxy: &Proxy) {
     for action in ["GetQueueAttributes", "GetQueueUrl", "ReceiveMessage", "ListQueues", ""] {
         assert_eq!(proxy.count(action), 0, "{action}");
@@ -88,7 +88,7 @@ async fn a_function_warns_of_a_misspelt_name_and_fails_no_batch() {
         let message = entry["message"].as_str().unwrap();
         assert!(message.contains(words[words.len() - 1]), "{message}");
     }
-    // Without anything to run the name that was meant is part of the error.
+    // If there is nothing to run, the error includes the name that was meant.
     let (name, value, words) = MISSPELT[0];
     let launch = FunctionLaunch::new().env("DRUMLINE_SAMPLE_JOBS", "").env(name, value);
     let (finished, api) = launch.spawn().await.finish().await;
@@ -112,7 +112,7 @@ async fn without_handlers_no_message_is_touched_and_advice_is_given() {
     }
     expect_no_request(&proxy);
     assert_eq!(queue.find(&id).unwrap().receive_count, 0);
-    // A wrong setting beside forward mode is the only problem: forward mode has no handlers.
+    // An invalid setting beside forward mode is the only problem: forward mode has no handlers.
     let launch = Launch::on(&queue).env("DRUMLINE_SAMPLE_JOBS", "").env("DRUMLINE_CONCURRENCY", "0");
     let finished = launch.env("DRUMLINE_FORWARD_TO", "http://127.0.0.1:9/").finish().await;
     expect_refused(&finished, &["DRUMLINE_CONCURRENCY"]);

@@ -1,5 +1,5 @@
-//! The examples of forward mode, each in its own language: progress is seen while a job runs, and its checkpoint is used after a
-//! kill. An example whose interpreter or package is not on this machine is skipped.
+//! The examples of forward mode, each in its own language: progress is visible while a job runs, and a checkpoint is used after
+//! a kill. An example whose interpreter or package is missing is skipped.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -11,10 +11,10 @@ use drumline_tests::{Launch, LocalQueue, Setup, Worker, eventually, free_address
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// How an example is started.
+/// The start of an example.
 struct Example {
     program: &'static str,
-    /// Succeeds if the program and its packages are there.
+    /// Succeeds if the program and its packages are installed.
     check: &'static [&'static str],
     args: fn(SocketAddr) -> Vec<String>,
 }
@@ -74,7 +74,7 @@ struct Application {
 }
 
 impl Application {
-    /// Where each of its runs has begun.
+    /// Returns the record at which each of its runs has started.
     fn beginnings(&self) -> Vec<u32> {
         let lines = self.lines.lock().unwrap();
         lines.iter().filter_map(|line| line.strip_prefix("begins at ")?.parse().ok()).collect()
@@ -104,7 +104,7 @@ async fn works(example: Example) {
         watching.stdout().iter().any(|line| line.contains(" of 60 records"))
     })
     .await;
-    // It may have been paused once already, until the application listened.
+    // It may have been paused once before, until the application listened.
     let pauses = worker.logged("receiving paused").len();
     application.child.kill().await.unwrap();
     worker.until_logged("receiving paused", pauses + 1).await;

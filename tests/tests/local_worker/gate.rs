@@ -1,4 +1,4 @@
-//! `GET /gate` of a worker: whether producers should send.
+//! `GET /gate` of a worker: advice to producers if they should send.
 
 use drumline_queue::api::SendMessage;
 use drumline_tests::{Answer, App, Launch, LocalQueue, Setup, eventually, get};

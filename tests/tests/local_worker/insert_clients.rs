@@ -1,5 +1,5 @@
-//! Insert clients in Python and TypeScript: made from a contract, checked by the languages' own type checkers, and used by real programs
-//! with AWS's SDKs. Both languages have to do the same.
+//! Insert clients in Python and TypeScript: generated from a contract, checked by the languages' own type checkers, and used by
+//! real programs with AWS's SDKs. Both languages must behave the same.
 
 mod language;
 mod refusals;
@@ -63,12 +63,12 @@ impl Setting {
         Self { queue, proxy }
     }
 
-    /// The queue's URL as it is seen through the proxy: an SDK may send to the host that it names.
+    /// Returns the queue's URL behind the proxy: an SDK may send to the host in the URL.
     fn queue_url(&self) -> String {
         self.queue.url.replace(&self.queue.endpoint_url(), &self.proxy.url())
     }
 
-    /// Has a program send these entries.
+    /// Makes a program send these entries.
     async fn send(&self, programs: &Programs, entries: Vec<Value>, more: Value) -> Value {
         let mut asked = json!({
             "client": "orders", "does": "send", "endpoint": self.proxy.url(), "queueUrl": self.queue_url(), "entries": entries,
@@ -79,7 +79,7 @@ impl Setting {
         programs.drive(&asked).await
     }
 
-    /// The jobs in the queue.
+    /// Returns the jobs in the queue.
     fn envelopes(&self) -> Vec<Envelope> {
         let messages = self.queue.endpoint().peek(&self.queue.url).unwrap();
         let decode =
@@ -87,7 +87,7 @@ impl Setting {
         messages.iter().map(|message| decode(&message.body)).collect()
     }
 
-    /// The ids of the jobs in the queue.
+    /// Returns the IDs of the jobs in the queue.
     fn job_ids(&self) -> Vec<String> {
         let mut ids: Vec<String> =
             self.envelopes().iter().filter_map(|one| one.job_id.as_deref()).map(str::to_owned).collect();
@@ -95,7 +95,7 @@ impl Setting {
         ids
     }
 
-    /// How many entries each request had.
+    /// Returns the number of entries of each request.
     fn batches(&self) -> Vec<usize> {
         self.proxy
             .requests(SEND)
@@ -113,7 +113,7 @@ fn notes(count: usize) -> Vec<Value> {
     (0..count).map(note).collect()
 }
 
-/// The values of one field.
+/// Returns the values of one field.
 fn all<'a>(list: &'a Value, field: &str) -> Vec<&'a Value> {
     list.as_array().unwrap_or_else(|| panic!("{list}")).iter().map(|one| &one[field]).collect()
 }

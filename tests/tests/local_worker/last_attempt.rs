@@ -1,4 +1,4 @@
-//! The last attempt that a queue allows, as the process logs it and as `drumline jobs` shows it.
+//! The last attempt that a queue allows, as logged by the process and as shown by `drumline jobs`.
 
 use drumline_tests::{Answer, App, Launch, LocalQueue, Setup};
 

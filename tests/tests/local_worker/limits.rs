@@ -1,4 +1,4 @@
-//! Job types with limits: what waits for them dies of no receives, and keeps no other type from running.
+//! Job types with limits: messages that wait for them do not move to the DLQ, and do not block other types.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use drumline_tests::{Answer, App, Launch, LocalQueue, Setup, eventually};
 use tokio::sync::Semaphore;
 
-/// A flood of messages, and the most of them that a limit may hide at a time: those that run, those that are held, and those that
-/// were received before the worker had seen that no others come.
+/// A large number of messages, and the maximum of them that a limit may hide at a time: those that run, those that are held,
+/// and those that were received before the worker had seen that no others come.
 const FLOOD: usize = 5_000;
 const MOST_HIDDEN: usize = 150;
 
@@ -27,8 +27,8 @@ fn send(queue: &LocalQueue, job_type: &str) {
     queue.send(&format!(r#"{{"type":"{job_type}","payload":{{}}}}"#));
 }
 
-/// Sends the flood, has a worker with these limits take nearly all of it, and returns the time that it took. The queue moves messages to the DLQ
-/// after five receives.
+/// Sends the messages, lets a worker with these limits receive nearly all of them, and returns the time that it took. The queue
+/// moves messages to the DLQ after five receives.
 async fn takes_the_flood(app: &App, limits: &str) -> Duration {
     let queue = LocalQueue::create(Setup { visibility_secs: 5, ..Setup::default() }).await;
     for _ in 0..FLOOD {
@@ -37,7 +37,7 @@ async fn takes_the_flood(app: &App, limits: &str) -> Duration {
     let worker = launch(&queue, app, limits).spawn();
     eventually("it begins", async || app.count() > 0).await;
     let (begun, mut most_hidden) = (Instant::now(), 0);
-    // One in a hundred may have come twice when there was no place for it, and waits for ten minutes.
+    // One in a hundred may have been received twice without a free place, and waits for ten minutes.
     while queue.count() > FLOOD / 100 {
         most_hidden = most_hidden.max(hidden(&queue));
         assert!(begun.elapsed() < Duration::from_secs(240), "{} are left", queue.count());
@@ -110,7 +110,7 @@ async fn a_type_at_its_limit_keeps_no_other_from_running() {
     eventually("all others run", async || count("fast") == 400).await;
     assert_eq!(count("slow"), 2);
     eventually("all others are done", async || queue.count() == 200).await;
-    // What is held starts, in its order and without another receive.
+    // Held jobs start, in their order and without another receive.
     gate.add_permits(11);
     eventually("the next ones run", async || count("slow") >= 12).await;
     let first: Vec<u32> = app

@@ -1,4 +1,4 @@
-//! The worker as a process, on a queue that the test serves itself.
+//! The worker as a process, on a queue served by the test.
 #![allow(clippy::unwrap_used)]
 
 mod activity;

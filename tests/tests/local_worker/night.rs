@@ -1,4 +1,4 @@
-//! The runbook at three in the morning: an alert, and its commands in their order, as they stand there.
+//! The runbook in an incident: an alert, and the runbook's commands in their order, unchanged.
 
 use std::path::Path;
 
@@ -44,12 +44,12 @@ async fn the_runbooks_commands_find_fix_and_replay_dead_letters() {
         queue.send(&format!(r#"{{"type":"email.send","payload":{{"userId":{n},"template":"wellcome"}}}}"#));
     }
     eventually("all are dead", async || queue.dead().len() == LETTERS).await;
-    eventually("somebody is woken up", async || webhook.count() > 0).await;
+    eventually("an alert is sent", async || webhook.count() > 0).await;
     let alert = webhook.calls()[0].body.clone();
     assert!(alert.contains("email.send") && alert.contains("no template"), "{alert}");
 
     let drumline = binary("drumline-cli", "drumline");
-    // What an operator reads in the output of one command and writes into the next.
+    // The values that an operator reads in the output of one command and writes into the next.
     let (mut reason, mut id, mut count) = (String::new(), String::new(), String::new());
     let mut shown: Vec<String> = Vec::new();
     for command in commands() {

@@ -1,4 +1,4 @@
-//! A command whose reader has left, as `head` does, ends without a word.
+//! A command whose reader has ended, like `head`, ends without an error message.
 
 use drumline_tests::{App, Launch, LocalQueue, Setup, eventually, status_of};
 

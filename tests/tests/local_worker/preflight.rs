@@ -1,4 +1,4 @@
-//! `drumline config --check`: a verdict on each thing that a worker needs, at no message's cost.
+//! `drumline config --check`: a verdict on each requirement of a worker, without touching a message.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ async fn a_sound_configuration_passes_and_touches_no_message() {
     ] {
         assert_eq!(verdicts[name].0, verdict, "{name}: {}", verdicts[name].1);
     }
-    assert!(queue.hidden_for(&id).is_zero() && app.calls().is_empty(), "its message was left alone");
+    assert!(queue.hidden_for(&id).is_zero() && app.calls().is_empty(), "its message was not touched");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! A worker with few file descriptors: what it lacks itself is no failure of any message.
+//! A worker with few file descriptors: its own lack is not a failure of any message.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Few enough to be used up by a test, whose own limit is not small.
+/// Few enough for a test to use up, whose own limit is larger.
 const DESCRIPTORS: u32 = 256;
 
 async fn queue() -> LocalQueue {

@@ -1,11 +1,11 @@
-//! The examples in Rust: each does what the comment at its top says. The commands in that comment are run, and its output is compared.
+//! The examples in Rust: the commands in the comment at the top of each are run, and its output is compared.
 
 use drumline_tests::{
     FunctionLaunch, Invocation, LocalQueue, Setup, Walkthrough, binary, eventually, examples_folder,
     free_address, get,
 };
 
-/// Does all that a comment says, stops the example, and expects exactly the output.
+/// Runs all commands of a comment, stops the example, and expects exactly the output.
 async fn holds(walkthrough: Walkthrough) -> LocalQueue {
     let queue = LocalQueue::create(Setup { max_receive_count: Some(5), ..Setup::default() }).await;
     let worker = walkthrough.begin(&queue).await;

@@ -1,4 +1,4 @@
-//! S3 as far as exports ask it: objects that are written once, read, and listed.
+//! S3 as far as exports use it: objects that are written once, read, and listed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,10 +12,10 @@ pub(crate) type Objects = Arc<Mutex<BTreeMap<String, (String, String)>>>;
 /// The objects on a page of a listing. S3 has 1,000.
 const PAGE: usize = 1;
 
-/// The beginning of the token by which a page is asked for, of characters that a query has to encode.
+/// The beginning of the token of a page, with characters that a query has to encode.
 const TOKEN: &str = "1+/=&";
 
-/// S3, which loses the answer to its first request.
+/// Starts an S3 that can lose the response to its first request.
 pub(crate) async fn s3(objects: &Objects, loses_an_answer: bool) -> App {
     let objects = Arc::clone(objects);
     let lost = Arc::new(Mutex::new(!loses_an_answer));

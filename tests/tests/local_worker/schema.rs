@@ -1,4 +1,4 @@
-//! `drumline schema` and `schema check`, as people and CI use them.
+//! `drumline schema` and `schema check`, as users and CI run them.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ async fn contract() -> Contract {
     Contract::parse(&printed(&["schema"]).await).unwrap()
 }
 
-/// The contract of a type with one version, whose payload is an object of texts.
+/// Returns the contract of a type with one version, whose payload is an object of texts.
 fn document(version: u32, required: &[&str]) -> Value {
     let properties: serde_json::Map<_, _> =
         required.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" }))).collect();
@@ -144,7 +144,7 @@ async fn what_breaks_is_told_with_its_place_and_the_way_around_it() {
     assert_eq!(json!(fields), json!(["breaking", "waiting-messages", "mail", 1, "/subject"]));
     assert!(finding["fix"].is_string() && finding["problem"].is_string(), "{finding}");
 
-    // The way around it: a new version that still reads the old one. It only has a note.
+    // The alternative: a new version that still reads the old one. It only causes a note.
     let mut raised = document(2, &["to", "subject"]);
     raised["types"][0]["versions"].as_array_mut().unwrap().push(old["types"][0]["versions"][0].clone());
     let finished = folder.check(&old, &raised, &[]).await;
@@ -162,7 +162,7 @@ async fn incomparable_changes_are_incompatible_unless_allowed() {
     assert!(strict.stdout[0].contains("neither contract has a schema"), "{strict:?}");
     let allowed = folder.check(&old, &old, &["--allow-unknown"]).await;
     assert_eq!((allowed.status, &allowed.stdout), (Some(0), &strict.stdout));
-    // What breaks is not unknown.
+    // A breaking change is not unknown.
     let breaks = folder.check(&document(1, &["to"]), &document(1, &["a"]), &["--allow-unknown"]).await;
     assert_eq!(breaks.status, Some(1), "{breaks:?}");
 }

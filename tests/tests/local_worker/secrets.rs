@@ -1,4 +1,4 @@
-//! Secrets in settings and in messages: no output of any command holds one, at any level of the log.
+//! Secrets in settings and in messages: no output of any command contains one, at any level of the log.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use drumline_tests::{Answer, App, FunctionLaunch, Launch, LocalQueue, Setup, eve
 /// In settings.
 const SET: &str = "S3cr3tOfSettings9f2b";
 
-/// In a message, where a handler's own words repeat it.
+/// In a message, and repeated in the handler's own text.
 const SENT: &str = "S3cr3tOfMessages4e1c";
 
 fn expect_hidden(output: &str, secrets: &[&str], from: &str) {
@@ -17,7 +17,7 @@ fn expect_hidden(output: &str, secrets: &[&str], from: &str) {
     }
 }
 
-/// Every setting that may hold a secret, of the runtime, of the jobs and of AWS.
+/// Sets every setting of the runtime, the jobs and AWS that may contain a secret.
 fn with_secrets(launch: Launch, forward_to: &str) -> Launch {
     launch
         .env(
@@ -75,7 +75,7 @@ async fn no_output_of_a_worker_or_its_commands_has_a_secret() {
         (&["doctor", "queue"], &[SET, SENT]),
         (&["dlq", "ls"], &[SET, SENT]),
         (&["dlq", "ls", "--output", "json"], &[SET, SENT]),
-        // The body itself is what it is asked for.
+        // This command prints the body on request.
         (&["dlq", "show", "j-secret"], &[SET]),
         (&["health"], &[SET, SENT]),
         (&["status"], &[SET, SENT]),
@@ -147,7 +147,7 @@ async fn a_wrong_setting_is_reported_without_its_secret() {
     for (name, value) in &wrong {
         let run = Launch::new(&["run"]).env("DRUMLINE_QUEUE_URL", "http://127.0.0.1:9/1/jobs");
         let config = Launch::new(&["config"]).env("DRUMLINE_QUEUE_URL", "http://127.0.0.1:9/1/jobs");
-        // A misspelt name alone stops no function, and is part of the error of one that has nothing to run.
+        // A misspelt name alone stops no function, and is part of the error of one without anything to run.
         let jobs = if *name == "DRUMLINE_FORWARD_URL" { "off" } else { "on" };
         let function = FunctionLaunch::new().env("DRUMLINE_SAMPLE_JOBS", jobs);
         if *name != "DRUMLINE_PASSWORDS" {

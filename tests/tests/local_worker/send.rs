@@ -12,7 +12,7 @@ async fn queue(fifo: bool) -> LocalQueue {
     LocalQueue::create(Setup { fifo, ..Setup::default() }).await
 }
 
-/// A file with this content, in a folder that is the home of states, too.
+/// Writes a file with this content, in a folder that is also the home of states.
 fn file(folder: &Path, name: &str, content: &str) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, content).unwrap();
@@ -39,7 +39,7 @@ fn assert_says(finished: &Finished, status: i32, says: &[&str]) {
     }
 }
 
-/// Jobs for which there is no handler, one in a line.
+/// Returns jobs without a handler, one per line.
 fn jobs(count: usize) -> String {
     (0..count).map(|n| format!("{}\n", json!({ "n": n }))).collect::<Vec<_>>().concat()
 }
@@ -73,7 +73,7 @@ async fn rows_of_csv_become_jobs_and_rows_that_are_wrong_are_left() {
     let groups: Vec<_> = peeked.iter().map(|message| message.message_group_id.as_deref().unwrap()).collect();
     assert_eq!(groups, ["acme", "beta"]);
 
-    // What was left is sent by the same command, once it is right.
+    // The same command sends the rest after it was corrected.
     let text = std::fs::read_to_string(&left).unwrap();
     assert!(text.starts_with("tenant,user.id,user.name,zip,after\n") && text.lines().count() == 4, "{text}");
     let fixed =
@@ -81,7 +81,7 @@ async fn rows_of_csv_become_jobs_and_rows_that_are_wrong_are_left() {
     let fixed = file(folder.path(), "fixed.csv", &fixed);
     let finished = send(&queue, &fixed, &args).finish().await;
     assert_says(&finished, 0, &["3 sent, 0 not taken by SQS, 0 refused"]);
-    // With the file of what was left, the send is over: resumed, it would send that file's jobs twice.
+    // With the file of the rest, the send is finished: if resumed, it would send that file's jobs twice.
     let again = send(&queue, &users, &[&args[..], &["--resume"]].concat()).finish().await;
     assert_says(&again, 64, &["this send is over", "left.csv: correct and send that file"]);
     let ids: BTreeSet<String> = messages(&queue).iter().map(|body| body["jobId"].to_string()).collect();
@@ -104,7 +104,7 @@ async fn a_thrice_killed_send_sends_all_lines_with_stable_ids() {
         tokio::time::sleep(Duration::from_millis(fastrand::u64(0..20))).await;
         process.kill().await;
     }
-    // Without --resume nothing is sent, since most of it was.
+    // Without --resume nothing is sent, because most of it was sent.
     let refused = send(&queue, &lines, &begin).finish().await;
     assert_says(&refused, 64, &["--resume sends the others"]);
     let finished = send(&queue, &lines, &resume).finish().await;
@@ -118,12 +118,8 @@ async fn a_thrice_killed_send_sends_all_lines_with_stable_ids() {
     assert!(ids.values().all(|ids| ids.len() == 1), "doubles have the same job id");
     let twice = queue.count() - LINES;
     assert!(twice <= KILLS * 10, "{twice} were sent twice");
-    assert_eq!(
-        ids.values().flatten().collect::<BTreeSet<_>>().len(),
-        LINES,
-        "each line has an id of its own"
-    );
-    // It is over: the same file once more is new work.
+    assert_eq!(ids.values().flatten().collect::<BTreeSet<_>>().len(), LINES, "each line has a separate id");
+    // It is finished: the same file again is new work.
     assert_says(&send(&queue, &lines, &resume).finish().await, 0, &["0 sent", "5000 sent before"]);
 }
 
@@ -175,7 +171,7 @@ async fn a_file_or_a_command_that_has_changed_is_not_resumed() {
     assert_says(&changed, 64, &["the file was"]);
     let anew = send(&queue, &lines, &["--type", "no.handler"]).finish().await;
     assert_says(&anew, 64, &["the file has changed since"]);
-    assert_eq!(queue.count(), sent, "nothing was sent meanwhile");
+    assert_eq!(queue.count(), sent, "no message was sent in that time");
 
     file(folder.path(), "jobs.jsonl", &jobs(400));
     let resumed = send(&queue, &lines, &["--type", "no.handler", "--resume"]).finish().await;
@@ -298,7 +294,7 @@ async fn a_repeated_job_id_and_a_repeated_header_are_refused() {
     let says = [
         "line 3 is not sent: it is the header row once more",
         "line 4 is not sent: line 2 has the same jobId",
-        // The key of the refused record is the same, too.
+        // The key of the refused record is also the same.
         "line 5 has the idempotencyKey of line 2",
         "2 sent, 0 not taken by SQS, 2 refused",
         "--resume --failed NEW_FILE",
@@ -307,14 +303,14 @@ async fn a_repeated_job_id_and_a_repeated_header_are_refused() {
     let payloads: Vec<Value> = messages(&queue).into_iter().map(|body| body["payload"].clone()).collect();
     assert_eq!(payloads, [json!({ "n": 1 }), json!({ "n": "1234567890123456" })]);
 
-    // Resumed, the second record is still the one that is refused, and the rest has it once.
+    // When resumed, the second record is still the refused one, and the rest contains it once.
     let left = folder.path().join("left.txt");
     let failed = [&args[..], &["--resume", "--failed", left.to_str().unwrap()]].concat();
     let resumed = send(&queue, &csv, &failed).finish().await;
     assert_says(&resumed, 64, &["line 2 has the same jobId", "with this FILE and --format csv"]);
     let refused = "key,id,n\nkey,id,n\nk,a,2\n";
     assert_eq!(std::fs::read_to_string(&left).unwrap(), refused);
-    // Killed before its end, it is resumed with the same file only, which then has each record once.
+    // Killed before its end, it can be resumed only with the same file, which then has each record once.
     let journals = std::fs::read_dir(folder.path().join("drumline/send")).unwrap();
     let journal = journals.map(|entry| entry.unwrap().path()).next().unwrap();
     let text = std::fs::read_to_string(&journal).unwrap();
@@ -366,7 +362,7 @@ async fn types_go_to_their_own_queues_and_such_a_send_resumes() {
     assert_says(&resumed, 0, &["30 sent, 0 not taken by SQS, 0 refused before sending, 10 sent before"]);
     assert_eq!(count(&mail), 10, "SQS drops the others");
 
-    // Of several queues without an entry for the type, none is taken.
+    // With several queues and no entry for the type, none is used.
     let several = format!("{},{mail}", queue.url);
     let refused = launch(&columns, Some(&several)).finish().await;
     assert_says(&refused, 64, &["names several queues (jobs, mail.fifo)", "\"other\" = \"URL\"", "10 sent"]);

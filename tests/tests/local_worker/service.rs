@@ -1,4 +1,4 @@
-//! A service of its own around the runtime: the factory of its router, its shutdown hook, and its name.
+//! A service built around the runtime: the factory of its router, its shutdown hook, and its name.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
@@ -24,16 +24,16 @@ fn program() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_stateful_service"))
 }
 
-/// How the database takes a line.
+/// The database's reaction to a line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Manner {
     Answers,
-    /// The line is answered once the test releases it.
+    /// The line is answered when the test releases it.
     Waits,
     HangsUp,
 }
 
-/// Decides how the database takes a line.
+/// Decides about the database's reaction to a line.
 type TakeLine = fn(&str) -> Manner;
 
 /// The database of the service. It records the lines of all connections.
@@ -190,7 +190,11 @@ async fn an_interrupt_while_the_factory_waits_ends_the_process() {
     database.until("hello from drumline-job").await;
     worker.signal(Signal::INT);
     expect(&worker.finish().await, 0, &[]);
-    assert_eq!(database.lines(), ["hello from drumline-job"], "nothing is closed that was not opened");
+    assert_eq!(
+        database.lines(),
+        ["hello from drumline-job"],
+        "the hook does not close an unopened connection"
+    );
     assert_eq!(queue.find(&id).unwrap().receive_count, 0);
 }
 
@@ -277,7 +281,7 @@ async fn commands_that_run_no_handler_work_without_a_router() {
             finished.errors()
         );
     }
-    // The settings are shown all the same, with the reason why there are no types.
+    // The settings are still shown, with the reason for the missing types.
     let finished = launch(&["config"]).finish().await;
     expect(
         &finished,
@@ -296,7 +300,7 @@ async fn commands_that_run_no_handler_work_without_a_router() {
 async fn dev_runs_a_plain_router_where_it_cannot_keep_histories() {
     for once in [true, false] {
         let database = Database::answering().await;
-        // No folder can be below a device.
+        // No folder can exist below a device.
         let arguments = ["dev", "--sqs-addr", "127.0.0.1:0", "--dir", "/dev/null/drumline-dev"];
         let mut launch = Launch::new(&arguments).program(program()).env(ADDR, &database.addr);
         if once {

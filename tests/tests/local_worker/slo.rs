@@ -1,4 +1,5 @@
-//! The rules of `drumline slo`, judged by Prometheus's own tools: on series that must ring and others that must not, and on a worker.
+//! The rules of `drumline slo`, tested with Prometheus's own tools: on series for which alerts must fire or must not, and on a
+//! worker.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -21,11 +22,11 @@ const GROW: &str = "DrumlineDeadLettersGrow";
 const STALLED: &str = "DrumlinePollingStalled";
 const MISSING: &str = "DrumlineWorkerMissing";
 
-/// Samples are this far apart.
+/// The time between two samples.
 const INTERVAL: &str = "15s";
 const PER_MINUTE: usize = 4;
 
-/// Returns whether a program is installed; writes that the test is skipped if it is not.
+/// Returns true if a program is installed. Otherwise prints that the test is skipped.
 async fn is_installed(program: &str) -> bool {
     let version =
         Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().await;
@@ -39,7 +40,7 @@ async fn is_installed(program: &str) -> bool {
     is_there
 }
 
-/// The output of `drumline slo`.
+/// Returns the output of `drumline slo`.
 async fn slo(args: &[&str]) -> String {
     let finished = Launch::new(&[&["slo", "--target", TARGET], args].concat()).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
@@ -52,11 +53,11 @@ async fn run(program: &str, args: &[&str], folder: &Path) -> Result<(), String> 
     if output.status.success() { Ok(()) } else { Err(text.into_owned()) }
 }
 
-/// The steps of the series: for so many minutes, these steps between samples.
+/// A phase of the series: for this many minutes, these steps between samples.
 #[derive(Clone, Copy)]
 struct Phase {
     minutes: usize,
-    /// Jobs that succeed in time, and that succeed late.
+    /// Jobs that succeed in time, and jobs that succeed late.
     done: usize,
     late: usize,
     failed: usize,
@@ -66,13 +67,13 @@ struct Phase {
     is_paused: bool,
 }
 
-/// A hundred attempts between two samples, all of which succeed.
+/// A hundred attempts between two samples, which all succeed.
 const HEALTHY: Phase =
     Phase { minutes: 60, done: 100, late: 0, failed: 0, dead: 0, visible: 0, in_hand: 5, is_paused: false };
 /// Nothing happens.
 const IDLE: Phase = Phase { done: 0, in_hand: 0, ..HEALTHY };
 
-/// A counter's samples.
+/// Returns a counter's samples.
 fn counter(phases: &[Phase], step: impl Fn(&Phase) -> usize) -> String {
     let mut value = 0;
     let part = |phase: &Phase| {
@@ -88,7 +89,7 @@ fn gauge(phases: &[Phase], value: impl Fn(&Phase) -> usize) -> String {
     phases.iter().map(part).collect::<Vec<_>>().join(" ")
 }
 
-/// A test of `promtool`: after the phases exactly these alerts ring.
+/// Returns a test of `promtool`: after the phases exactly these alerts fire.
 fn case(name: &str, phases: &[Phase], silent_minutes: usize, ringing: &[&str]) -> Value {
     let of_type = r#"queue="emails",type="email.send""#;
     let input: Vec<(String, String)> = vec![
@@ -185,7 +186,7 @@ async fn rules_ring_for_series_that_must_ring_and_for_no_others() {
     }
 }
 
-/// A Prometheus that scrapes a worker each second; it ends with the test.
+/// A Prometheus that scrapes a worker each second. It ends with the test.
 struct Prometheus {
     addr: SocketAddr,
     _process: Child,
@@ -217,7 +218,7 @@ impl Prometheus {
         Self { addr, _process: process, _folder: folder }
     }
 
-    /// The labels and values of a query's series.
+    /// Returns the labels and values of a query's series.
     async fn query(&self, query: &str) -> Vec<(Value, f64)> {
         let base = format!("http://{}/api/v1/query", self.addr);
         let url = Url::parse_with_params(&base, [("query", query)]).unwrap();
@@ -249,7 +250,7 @@ async fn a_prometheus_that_scrapes_a_worker_alerts_on_dead_letters() {
     };
     let patience = Duration::from_secs(60);
 
-    // A counter has to be there before it grows.
+    // A counter must exist before it grows.
     send(200);
     send(422);
     eventually_within(patience, "both outcomes are scraped", async || {

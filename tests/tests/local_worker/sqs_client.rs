@@ -1,4 +1,4 @@
-//! The client of SQS that a worker uses: the lean one, the SDK's, or the SDK's once only the lean one fails.
+//! The SQS client of a worker: the lean one, the SDK's, or the SDK's after a request that only the lean one fails to make.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The example `status`: a page of one process that shows the progress of a job that another one runs, in a real browser.
+//! The example `status`: a page of one process shows the progress of a job in another process, in a real browser.
 
 use std::time::{Duration, Instant};
 
@@ -60,7 +60,7 @@ async fn a_real_browser_shows_the_progress_of_another_processs_job() {
     assert!(between >= 2, "the bar moves: {positions:?}");
     assert!(positions.last().is_some_and(|&last| last > 0.99), "{positions:?}");
 
-    // Loaded again, the page still shows the report; another user's page does not.
+    // After a reload the page still shows the report. Another user's page does not.
     let address = browser.run("return location.href").await;
     let address = address.as_str().unwrap();
     browser.go("about:blank").await;

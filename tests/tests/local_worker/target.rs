@@ -1,4 +1,4 @@
-//! An application that is unwell as a whole: the worker waits for it, and no message pays for that.
+//! An application that is unhealthy as a whole: the worker waits for it, and the outage costs no message its life.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -11,7 +11,7 @@ use drumline_tests::{
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// How long outages last here. Longer than the waits before the first probes.
+/// The length of outages here. Longer than the waits before the first probes.
 const OUTAGE: Duration = Duration::from_secs(4);
 
 async fn queue(max_receive_count: u32) -> LocalQueue {
@@ -42,10 +42,10 @@ async fn until_paused(worker: &Worker, problem: &str) {
     assert_eq!(worker.metric(r#"drumline_paused{queue="jobs",reason="target_unhealthy"}"#).await, 1);
 }
 
-/// In place of a status: no answer at all.
+/// Stands for no answer, instead of a status.
 const HANGS: u16 = 0;
 
-/// An application that answers with this status, until the test says otherwise.
+/// Starts an application that answers with this status, until the test changes it.
 async fn answering(status: u16) -> (App, Arc<AtomicU16>) {
     let answer = Arc::new(AtomicU16::new(status));
     let shared = Arc::clone(&answer);
@@ -115,7 +115,7 @@ async fn goes_away_for(outage: Duration) {
     worker.stop().await;
 }
 
-/// Lets an outage last that the worker has noticed, and ends it: no message has died, or spent more receives than that.
+/// Waits through an outage that the worker has noticed, and ends it: no message has died, or used more receives than that.
 async fn outlasts(outage: Duration, most: u32, ids: &[String], queue: &LocalQueue, answer: &AtomicU16) {
     tokio::time::sleep(outage).await;
     assert!(most_receives(queue, ids) <= most, "messages stay in hand for a minute");
@@ -183,7 +183,7 @@ async fn its_own_health_check_ends_the_pause() {
     let launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url());
     let worker = launch.env("DRUMLINE_FORWARD_HEALTH", "/health?deep").spawn();
     until_paused(&worker, "its health check answers 500 Internal Server Error").await;
-    assert!(app.calls().iter().all(|call| call.line == "GET /health?deep"), "nothing was received before");
+    assert!(app.calls().iter().all(|call| call.line == "GET /health?deep"), "no message was received before");
     answer.store(200, Ordering::SeqCst);
     until_done(&queue).await;
     worker.stop().await;
@@ -229,7 +229,7 @@ async fn one_route_that_fails_is_that_types_failure() {
     worker.stop().await;
 }
 
-/// Answers each connection with this text, which stays open after it. Returns its URL and the number of connections.
+/// Answers each connection with this text, and keeps it open. Returns its URL and the number of connections.
 async fn hanging(text: &'static str) -> (String, Arc<AtomicU16>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());

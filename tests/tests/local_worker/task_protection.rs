@@ -1,4 +1,4 @@
-//! A worker as a task on ECS has its task protected while a handler runs for longer than the shutdown grace.
+//! A worker as a task on ECS protects its task while a handler runs for longer than the shutdown grace.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use drumline_tests::{Answer, App, Launch, LocalQueue, Setup, eventually};
 
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A worker on ECS in forward mode, whose agent is `agent`.
+/// Returns a worker on ECS in forward mode, with the agent at `agent`.
 fn on_ecs(queue: &LocalQueue, app: &App, agent: &str) -> Launch {
     Launch::on(queue)
         .env("DRUMLINE_FORWARD_TO", &app.url())
@@ -15,7 +15,7 @@ fn on_ecs(queue: &LocalQueue, app: &App, agent: &str) -> Launch {
         .env("ECS_AGENT_URI", agent)
 }
 
-/// Takes as long as the message says, in milliseconds.
+/// Starts an application that takes the message's number of milliseconds.
 async fn app() -> App {
     App::start(async |call| {
         tokio::time::sleep(Duration::from_millis(call.body.parse().unwrap())).await;

@@ -1,4 +1,5 @@
-//! A service that answers 429 for a while: the worker asks it no more than it has to, in forward mode and from a Rust handler.
+//! A service that answers 429 for a while: the worker sends it as few requests as possible, in forward mode and from a Rust
+//! handler.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use serde_json::json;
 
 const SLOTS: usize = 8;
 
-/// The requests that the service takes in each of its windows.
+/// The requests that the service accepts in each window.
 const QUOTA: usize = 20;
 
 const WINDOW: Duration = Duration::from_secs(2);
@@ -16,10 +17,10 @@ const WINDOW: Duration = Duration::from_secs(2);
 /// After a pause a worker receives carefully at first.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A service that takes a quota in each window, and answers 429 with the seconds that are left of it to all beyond.
+/// A service with a quota in each window. It answers all further requests with 429 and the remaining seconds.
 #[derive(Default)]
 struct Provider {
-    /// The window of each request, and if it was taken.
+    /// The window of each request, and true if it was accepted.
     requests: Mutex<Vec<(u128, bool)>>,
 }
 
@@ -37,7 +38,7 @@ impl Provider {
         Answer::status(429).header("retry-after", &left.div_ceil(1000).to_string())
     }
 
-    /// The refusals in each window in which there were some.
+    /// Returns the refusals in each window with refusals.
     fn refusals(&self) -> Vec<usize> {
         let requests = self.requests.lock().unwrap();
         let last = requests.last().map_or(0, |(window, _)| *window);
@@ -50,7 +51,7 @@ impl Provider {
     }
 }
 
-/// The service, and each request to it that asks for something else, which it always takes.
+/// Starts the service. It always accepts requests for other things.
 async fn serve(limited: &'static str) -> (Arc<Provider>, App) {
     let provider = Arc::<Provider>::default();
     let (shared, began) = (Arc::clone(&provider), Instant::now());
@@ -58,7 +59,7 @@ async fn serve(limited: &'static str) -> (Arc<Provider>, App) {
         let is_limited = call.body.contains(limited) || call.line.contains(limited);
         let answer = if is_limited { shared.answer(began) } else { Answer::ok() };
         async move {
-            // Long enough for all slots to be at work when the first is refused.
+            // Long enough for all slots to be busy when the first is refused.
             tokio::time::sleep(Duration::from_millis(20)).await;
             answer
         }

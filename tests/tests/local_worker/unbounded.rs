@@ -1,4 +1,4 @@
-//! Queues without a DLQ, whose retries nothing limits.
+//! Queues without a DLQ, whose retries have no limit.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ async fn a_redrive_policy_that_cannot_be_read_is_a_warning() {
         .env("DRUMLINE_FORWARD_TO", &app.url())
         .spawn();
     queue.send("to the application");
-    eventually("it is done all the same", async || queue.count() == 0).await;
+    eventually("it is done in spite of this", async || queue.count() == 0).await;
     assert!(!worker.logged_beginning("the queue's redrive policy is not known").is_empty());
     worker.stop().await;
 }

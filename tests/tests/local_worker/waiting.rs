@@ -1,4 +1,4 @@
-//! What jobs wait for is seen from outside: in `/readyz`, in metrics and in the log.
+//! The reasons for which jobs wait are visible: in `/readyz`, in metrics and in the log.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

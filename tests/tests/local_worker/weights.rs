@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use drumline_queue::api::SendMessage;
 use drumline_tests::{Answer, App, Call, Launch, LocalQueue, Setup, Worker, eventually};
 
-/// Beside `jobs`, which every local queue has: with the weights 5, 3 and 1 in this order.
+/// Besides `jobs`, which every local queue has: with the weights 5, 3 and 1 in this order.
 const QUEUES: [(&str, u32); 3] = [("jobs", 5), ("mails", 3), ("reports", 1)];
 
 const SLOTS: usize = 18;
@@ -63,7 +63,7 @@ async fn queues_with_a_backlog_have_their_shares_of_the_starts() {
     })
     .await;
     for (index, (_, weight)) in QUEUES.iter().enumerate() {
-        // More than twice what its share will take.
+        // More than twice the jobs of its share.
         queues.send(index, 1_000 * *weight as usize);
     }
     let worker = queues.worker(&app);
@@ -97,13 +97,13 @@ async fn an_idle_queues_message_starts_at_once_with_other_slots_taken() {
     let worker = queues.worker(&app);
     queues.send(0, 100);
     queues.send(1, 100);
-    // One slot is the open receive's of the idle queue.
+    // The open receive of the idle queue has one slot.
     eventually("all other slots are taken", async || app.count() == SLOTS - 1).await;
     let sent = Instant::now();
     queues.send(2, 1);
     eventually("it starts", async || app.calls().iter().any(|call| is_of(call, "reports"))).await;
     let took = sent.elapsed();
     assert!(took < JOB / 3, "it has waited {took:?}");
-    assert_eq!(app.count(), SLOTS, "and nothing else has ended");
+    assert_eq!(app.count(), SLOTS, "and no other job has ended");
     worker.kill().await;
 }

@@ -1,10 +1,10 @@
-//! Where `LocalStack` 4.14 does not do what AWS documents. The embedded queue does what AWS documents.
+//! Cases in which `LocalStack` 4.14 differs from AWS's documentation. The embedded queue follows the documentation.
 
 /// One step whose observation differs.
 pub(crate) struct Difference {
     pub(crate) scenario: &'static str,
     pub(crate) step: usize,
-    /// What AWS answers, and so the embedded queue.
+    /// The response of AWS, and so of the embedded queue.
     pub(crate) aws: &'static str,
     pub(crate) because: &'static str,
 }
@@ -101,13 +101,13 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         "deduplication per group",
         3,
         "sent #0 numbered true md5 c4ca4238a0b923820dcc509a6f75849b None None",
-        "the id was used in this group, whatever other groups used since",
+        "the id was used in this group, independent of other groups",
     ),
     known(
         "deduplication per group",
         4,
         "ApproximateNumberOfMessages=2",
-        "the id was used in this group, whatever other groups used since",
+        "the id was used in this group, independent of other groups",
     ),
     known(
         "move tasks",

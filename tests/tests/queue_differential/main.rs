@@ -1,7 +1,8 @@
-//! The embedded queue against `LocalStack`: the same scripts through the same SDK, and the same observations.
+//! Compares the embedded queue with `LocalStack`: the same scripts through the same SDK must produce the same observations.
 //!
-//! Set `DRUMLINE_TEST_LOCALSTACK` to the URL of a running `LocalStack`. Where `LocalStack` is known not to do what AWS
-//! documents, [`differences`] says what AWS does, and the embedded queue must do that.
+//! Set `DRUMLINE_TEST_LOCALSTACK` to the URL of a running `LocalStack`. If `LocalStack` is known to differ from AWS's
+//! documentation,
+//! [`differences`] has AWS's behaviour, which the embedded queue must have.
 #![allow(clippy::unwrap_used)]
 
 mod differences;
@@ -35,7 +36,7 @@ fn client(endpoint_url: &str) -> Client {
     Client::from_conf(config)
 }
 
-/// What a scenario showed on the embedded queue and on `LocalStack`, step by step.
+/// The observations of a scenario on the embedded queue and on `LocalStack`, step by step.
 struct Pair {
     scenario: Scenario,
     embedded: Vec<String>,

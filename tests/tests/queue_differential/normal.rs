@@ -1,4 +1,4 @@
-//! Making observations comparable: what differs by nature gets a name by its place.
+//! Makes observations comparable: values that differ by nature get a name by their place.
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{BatchResultErrorEntry, MessageSystemAttributeName as System};
@@ -10,7 +10,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// `#0` for the first id seen, `#1` for the second, and the same again for the same id.
+    /// Returns `#0` for the first ID, `#1` for the second, and the same name again for the same ID.
     pub(crate) fn of(&mut self, id: &str) -> String {
         let place = self.seen.iter().position(|seen| seen == id).unwrap_or_else(|| {
             self.seen.push(id.to_owned());
@@ -20,12 +20,12 @@ impl Names {
     }
 }
 
-/// An error's code. The two sides may name it by its shape or by the older protocol's code.
+/// Returns an error's code. The two sides may use its shape's name or the older protocol's code.
 pub(crate) fn error_code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     format!("error {}", bare(error.code().unwrap_or("without a code")))
 }
 
-/// A failed batch entry: its id and code, and whose fault it is.
+/// Returns a failed batch entry: its ID and code, and the party at fault.
 pub(crate) fn failed_entry(entry: &BatchResultErrorEntry) -> String {
     format!("{} failed {} sender fault {}", entry.id(), bare(entry.code()), entry.sender_fault())
 }
@@ -39,7 +39,7 @@ fn bare(code: &str) -> &str {
     }
 }
 
-/// A system attribute's value; times and the sender's identity by nature differ.
+/// Returns a system attribute's value. Times and the sender's identity differ by nature.
 pub(crate) fn system_value(name: &System, value: &str, names: &mut Names) -> String {
     match name {
         System::SentTimestamp | System::ApproximateFirstReceiveTimestamp => "a time".to_owned(),

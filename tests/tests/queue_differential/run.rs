@@ -1,4 +1,4 @@
-//! Running a scenario through the SDK and writing down what it shows.
+//! Runs a scenario through the SDK and records the observations.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use aws_sdk_sqs::types::{
 use crate::normal::{Names, error_code, failed_entry, system_value};
 use crate::script::{Handle, Outgoing, Receiving, Scenario, Step};
 
-/// How often [`Step::Until`] asks again, and how long it does so at most.
+/// The interval between requests of [`Step::Until`], and its time limit.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 const ASK_FOR: Duration = Duration::from_secs(30);
 
@@ -22,7 +22,7 @@ const ASK_FOR: Duration = Duration::from_secs(30);
 pub(crate) struct Run {
     client: Client,
     steps: Vec<Step>,
-    /// Keeps queues of other runs and scenarios apart.
+    /// Separates the queues of runs and scenarios.
     prefix: String,
     ids: Names,
     numbers: Names,
@@ -36,7 +36,7 @@ impl Run {
         Self { client, steps: scenario.steps.clone(), prefix, ids, numbers, handles: Vec::new() }
     }
 
-    /// The observation of each step.
+    /// Returns the observation of each step.
     pub(crate) async fn all(mut self) -> Vec<String> {
         let mut observations = Vec::new();
         for step in self.steps.clone() {
@@ -50,7 +50,7 @@ impl Run {
         format!("{}{queue}", self.prefix)
     }
 
-    /// The queue's URL in the form both sides take: a wrong queue must be refused by them, not here.
+    /// Returns the queue's URL in the form that both sides accept: they must refuse a wrong queue, not this code.
     async fn url(&self, queue: &str) -> String {
         let found = self.client.get_queue_url().queue_name(self.name(queue)).send().await;
         found
@@ -63,7 +63,7 @@ impl Run {
         format!("arn:aws:sqs:us-east-1:000000000000:{}", self.name(queue))
     }
 
-    /// An attribute's value, with `{{queue}}` replaced by that queue's ARN.
+    /// Returns an attribute's value, with `{{queue}}` replaced by that queue's ARN.
     fn value(&self, value: &str) -> String {
         match (value.find("{{"), value.find("}}")) {
             (Some(start), Some(end)) => {
@@ -306,7 +306,7 @@ impl Run {
     }
 }
 
-/// A reply as `show` shows it, or its error's code.
+/// Returns a reply in the form of `show`, or its error's code.
 fn told<T, E: ProvideErrorMetadata, R>(
     result: Result<T, SdkError<E, R>>,
     show: impl FnOnce(T) -> String,

@@ -1,13 +1,13 @@
-//! What a scenario is made of.
+//! The parts of a scenario.
 
-/// A name and what to do, in order.
+/// A name and the steps, in order.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) steps: Vec<Step>,
 }
 
-/// A receipt handle: the one of the n-th message received in this scenario, or a text that is none.
+/// A receipt handle: that of the n-th message received in this scenario, or a text that is not one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Handle {
     Of(usize),
@@ -26,7 +26,7 @@ pub(crate) struct Outgoing {
     pub(crate) trace: Option<&'static str>,
 }
 
-/// How to receive.
+/// The options of a receive.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Receiving {
     pub(crate) max: Option<i32>,
@@ -57,31 +57,31 @@ pub(crate) enum Step {
     Tags(&'static str),
     Move(&'static str, Option<&'static str>),
     Moves(&'static str),
-    /// Asks for an attribute until it has this value: how a script waits for time to pass.
+    /// Requests an attribute until it has this value. With it, a script waits until time has passed.
     Until(&'static str, &'static str, &'static str),
 }
 
-/// A message that is nothing but a body.
+/// Returns a message that has only a body.
 pub(crate) fn text(body: &str) -> Outgoing {
     Outgoing { body: body.to_owned(), ..Default::default() }
 }
 
-/// A FIFO message: its body is its deduplication id.
+/// Returns a FIFO message whose body is its deduplication ID.
 pub(crate) fn ordered(group: &'static str, id: &'static str) -> Outgoing {
     Outgoing { group: Some(group), deduplication: Some(id), ..text(id) }
 }
 
-/// Up to ten messages, at once.
+/// Receives up to ten messages at once.
 pub(crate) fn ten() -> Receiving {
     Receiving { max: Some(10), ..Default::default() }
 }
 
-/// Up to ten messages, hidden for so many seconds.
+/// Receives up to ten messages, hidden for this many seconds.
 pub(crate) fn ten_for(visibility: i32) -> Receiving {
     Receiving { visibility: Some(visibility), ..ten() }
 }
 
-/// Up to ten messages, waiting for the first as long as a test can need.
+/// Receives up to ten messages, and waits for the first as long as a test can need.
 pub(crate) fn patient() -> Receiving {
     Receiving { wait: Some(10), ..ten() }
 }

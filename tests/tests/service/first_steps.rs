@@ -1,4 +1,4 @@
-//! The commands of `docs/first-steps.md`, as they are written there.
+//! The commands of `docs/first-steps.md`, unchanged.
 
 use std::fs;
 use std::process::Stdio;
@@ -11,20 +11,20 @@ use tokio::process::Command;
 use crate::cargo::{root, target};
 use crate::transcript::{Kind, Step, script, steps};
 
-/// The queue's address on the page. The test takes a free one.
+/// The queue's address on the page, which the test replaces with a free one.
 const QUEUE_ADDRESS: &str = "127.0.0.1:9324";
 
-/// The longest time that all of it may take on a machine that also compiles other things.
+/// The time limit for all commands, on a machine that also compiles other things.
 const PATIENCE: Duration = Duration::from_mins(45);
 
-/// The time that the script has after SIGTERM to stop what it started.
+/// The time that the script has after SIGTERM to stop its processes.
 const LAST_SECONDS: Duration = Duration::from_secs(20);
 
-/// Has a step use this checkout and free addresses.
+/// Makes a step use this checkout and free addresses.
 fn here(mut step: Step, queue_address: &str) -> Step {
     let (root, target) = (root().display(), target());
     if let Some(name) = step.command.strip_prefix("drumline new ") {
-        // The versions of this repository and its folder of what is built, so that little is built again.
+        // The versions of this repository and its build folder, so that little is built again.
         step.command = format!(
             "{} --path {root} && cp {root}/Cargo.lock {name}/ && ln -s {} {name}/target",
             step.command,

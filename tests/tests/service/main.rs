@@ -1,5 +1,5 @@
-//! Services outside this repository's workspace, as teams make, build and run their own: `tests/service`, and what `drumline new`
-//! writes.
+//! Services outside this repository's workspace, as teams create, build and run their own: `tests/service`, and the files of
+//! `drumline new`.
 #![allow(clippy::unwrap_used)]
 
 mod cargo;

@@ -12,7 +12,7 @@ const MOST_OF_A_WORKER: usize = 249;
 /// For a function: the same, with Lambda's runtime and event types in place of the server and the metrics.
 const MOST_OF_A_FUNCTION: usize = 257;
 
-/// The names and versions of all packages in a program that has this feature of the service.
+/// Returns the names and versions of all packages in a program with this feature of the service.
 fn packages(feature: &str) -> BTreeSet<String> {
     let service = root().join("tests/service");
     fs::copy(root().join("Cargo.lock"), service.join("Cargo.lock")).unwrap();

@@ -1,4 +1,4 @@
-//! The programs of a service that `drumline new` has made, at work.
+//! The running programs of a service that `drumline new` has created.
 
 use std::fs;
 use std::process::Command;
@@ -71,7 +71,7 @@ async fn doctor_finds_nothing_in_its_infrastructure() {
         let finished = doctor(module).await;
         assert_eq!(finished.status, Some(0), "{module}: {finished:?}");
     }
-    // It does look into the modules of this checkout.
+    // It reads the modules of this checkout.
     let configuration = terraform.join("lambda/main.tf");
     let text = fs::read_to_string(&configuration).unwrap();
     fs::write(&configuration, text.replace("timeout_seconds            = 140", "timeout_seconds = 160"))

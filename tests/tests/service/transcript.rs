@@ -1,9 +1,9 @@
-//! The commands of a section of a Markdown page, with the output that it shows, and the script that runs them.
+//! The commands of a section of a Markdown page, with the output on the page, and the script that runs them.
 //!
-//! Commands are those of `console` blocks, each behind `$ `, a heredoc up to its `END`. The lines below a command are its output: they
-//! must occur in that order, `…` standing for anything. A command with the comment `# fails` must fail, any other must succeed. One
-//! with the argument `dev` runs beside the others until `^C`, and the next one starts when its shown output is there. Output at the
-//! beginning of a block is more of that one's, and waited for too.
+//! Commands are those of `console` blocks, each after `$ `, a heredoc up to its `END`. The lines below a command are its
+//! output: they must occur in that order, and `…` stands for any text. A command with the comment `# fails` must fail, and any
+//! other must succeed. A command with the argument `dev` runs in the background until `^C`, and the next one starts when its
+//! output on the page has appeared. Output at the beginning of a block also belongs to that command, and is waited for too.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,16 +11,16 @@ use std::path::Path;
 /// The prompt before a command.
 const PROMPT: &str = "$ ";
 
-/// The line that interrupts the command which runs beside the others.
+/// The line that interrupts the command in the background.
 const INTERRUPT: &str = "^C";
 
 /// The end of a heredoc.
 const HEREDOC: (&str, &str) = ("<<'END'", "END");
 
-/// The comment behind a command that must fail.
+/// The comment after a command that must fail.
 const FAILS: &str = "# fails";
 
-/// Stands for any text in shown output.
+/// Stands for any text in the page's output.
 const ANYTHING: &str = "…";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) enum Kind {
     Command,
     /// Must fail.
     Failing,
-    /// Runs beside the commands after it.
+    /// Runs in the background of the following commands.
     Server,
     /// Waits for output of the server.
     Output,
@@ -37,7 +37,7 @@ pub(crate) enum Kind {
     Interrupt,
 }
 
-/// A command, with the lines of output that are shown below it.
+/// A command, with the lines of its output on the page.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) kind: Kind,
@@ -57,7 +57,7 @@ impl Step {
         Self { kind, command, shown: Vec::new() }
     }
 
-    /// Returns the first shown line that the output lacks.
+    /// Returns the first line on the page that the output lacks.
     pub(crate) fn missing_in(&self, output: &str) -> Option<&str> {
         let mut lines = output.lines();
         let shown = self.shown.iter().filter(|shown| *shown != ANYTHING);
@@ -65,7 +65,7 @@ impl Step {
     }
 }
 
-/// Returns true if a line is a shown one, in which `…` stands for anything.
+/// Returns true if a line matches one on the page, in which `…` stands for any text.
 fn is_like(line: &str, shown: &str) -> bool {
     let mut parts = shown.split(ANYTHING);
     let first = parts.next().unwrap_or_default();
@@ -149,7 +149,7 @@ pub(crate) fn script(steps: &[Step], outputs: &Path) -> String {
     script
 }
 
-/// Reads the output of the server into a file, up to the last line that is shown.
+/// Reads the output of the server into a file, up to the last line on the page.
 fn wait_for(shown: &[String], output: &str) -> String {
     let last = shown.iter().rfind(|line| *line != ANYTHING).expect("a server says when it is ready");
     let pattern = last.split(ANYTHING).map(quoted).collect::<Vec<_>>().join("*");
@@ -163,7 +163,7 @@ fn wait_for(shown: &[String], output: &str) -> String {
     )
 }
 
-/// A text as one word for a shell.
+/// Quotes a text as one word for a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -1,4 +1,4 @@
-//! Attempts are counted apart from receives, and verdicts are known to every worker.
+//! Attempts are counted separately from receives, and every worker knows failure reasons.
 
 use drumline_tests::{Answer, App, Counts, Ended, Setup, TestQueue, eventually, get, shared_store};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ async fn a_shutdown_costs_no_attempt() {
     let Some(store) = shared_store(REDIS) else { return };
     let setup = Setup { max_receive_count: Some(20), ..Setup::default() };
     let queue = TestQueue::create("attempts", setup).await;
-    // The first three requests are never answered; then everything fails.
+    // The first three requests never get an answer; then all fail.
     let app = App::start({
         let asked = std::sync::atomic::AtomicUsize::new(0);
         move |_| {
@@ -41,14 +41,14 @@ async fn a_shutdown_costs_no_attempt() {
         let worker = launch().spawn();
         eventually("it runs", async || app.count() == stopped).await;
         worker.stop().await;
-        eventually("it is given back", async || queue.counts().await.visible == 1).await;
+        eventually("it is released", async || queue.counts().await.visible == 1).await;
     }
     let worker = launch().spawn();
     eventually("it is dead", async || queue.dead_count().await == 1).await;
     let runs = app.calls();
     let failed = runs.iter().filter(|call| matches!(call.ended, Some((_, Ended::Answered(500))))).count();
-    assert_eq!((runs.len(), failed), (5, 2), "two attempts, whatever the receives");
-    // A receive that is open while a worker stops may bring the message once more, for nothing.
+    assert_eq!((runs.len(), failed), (5, 2), "two attempts, for any number of receives");
+    // An open receive while a worker stops may return the message once more, without a run.
     assert!(runs.last().unwrap().receive_count >= 5);
     let reason = &worker.until_logged("failed for good", 1).await[0]["reason"];
     assert!(reason.as_str().unwrap().starts_with("attempt 2 of 2: "), "{reason}");
@@ -66,7 +66,7 @@ async fn a_verdict_is_known_to_all_workers() {
         let workers = [launch().spawn(), launch().spawn(), launch().spawn()];
         queue.send(&job("a.b", &unique("verdict"), &json!({}))).await;
         eventually("it is dead", async || queue.dead_count().await == 1).await;
-        assert_eq!(app.count(), 1, "run once, whoever received it");
+        assert_eq!(app.count(), 1, "run once, in any worker");
         assert_eq!(queue.counts().await, Counts::NONE);
         for worker in workers {
             worker.stop().await;
@@ -92,7 +92,7 @@ async fn failed_attempts_are_remembered_with_their_reasons() {
         eventually("it is dead", async || queue.dead_count().await == 1).await;
         worker.stop().await;
 
-        // Another process tells, by the store.
+        // Another process reports it, from the store.
         let other = launch().spawn();
         other.until_logged("consuming", 1).await;
         let (status, text) = get(&other.endpoint(&format!("/jobs/{id}"))).await.unwrap();
@@ -116,7 +116,7 @@ async fn a_table_of_dynamodb_will_do() {
     let Some(endpoint) = shared_store(DYNAMODB) else { return };
     let table = unique("drumline");
     drumline_tests::create_table(&endpoint, &table).await;
-    // A copy that finds its job running comes back when the claim could have ended.
+    // A duplicate of a running job is redelivered when the claim could have ended.
     let queue = TestQueue::create("table", Setup { visibility_secs: 3, ..Setup::default() }).await;
     let app = App::always_ok().await;
     let launch = || {

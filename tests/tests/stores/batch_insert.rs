@@ -1,4 +1,4 @@
-//! Rows that a batch handler inserts, many in one transaction with the marks of their jobs: each once, whatever is killed.
+//! Rows that a batch handler inserts, many in one transaction with the marks of their jobs: each once, through all kills.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::{POSTGRES, job, unique};
 
 /// `cargo xtask bench inserting` has the full size.
 const JOBS: usize = 1_000;
-/// Each job is there twice.
+/// The number of messages of each job.
 const COPIES: usize = 2;
 const KILLS: usize = 3;
 
-/// With the leases that kills leave behind.
+/// The time limit, including the leases that kills leave behind.
 const LONG: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -22,7 +22,7 @@ async fn rows_of_batches_are_inserted_once_whatever_is_killed() {
     let Some(store) = shared_store(POSTGRES) else { return };
     let mut database = sqlx::PgConnection::connect(&store).await.unwrap();
     let table = unique("inserted").replace('-', "_");
-    // Nothing in the table itself keeps an effect from happening twice.
+    // The table itself does not prevent a second effect.
     let create = format!("CREATE TABLE {table} (job TEXT NOT NULL)");
     sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut database).await.unwrap();
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{POSTGRES, REDIS, job, sharing, unique};
 
-/// Workers follow within this time; the rest is for a busy machine.
+/// Workers follow within this time, with a margin for a busy machine.
 const FOLLOWED: Duration = Duration::from_secs(8);
 
 fn command(store: &str, args: &[&str]) -> Launch {
@@ -29,7 +29,7 @@ async fn worker(queue: &TestQueue, store: &str, app: &App) -> Worker {
     worker
 }
 
-/// What a worker shows about its only queue.
+/// Returns a worker's output about its only queue.
 async fn queue_of(worker: &Worker) -> Value {
     let (_, text) = drumline_tests::get(&worker.endpoint("/control")).await.unwrap();
     let view: Value = serde_json::from_str(&text).unwrap();
@@ -52,7 +52,7 @@ async fn follow_the_store(store: &str) {
         let paused = &queue_of(worker).await["everywhere"]["paused"];
         assert_eq!((&paused["by"], &paused["why"]), (&json!("ada@ops"), &json!("migration")));
     }
-    // One that starts later receives nothing either.
+    // A worker that starts later also receives nothing.
     let late = worker(&queue, store, &app).await;
     assert!(is_paused(&late).await);
     for _ in 0..5 {

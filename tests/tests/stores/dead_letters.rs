@@ -1,4 +1,4 @@
-//! The reasons of dead letters outlive the workers that saw them fail: another machine finds them in the store.
+//! The reasons of dead letters outlive the workers in which they failed: another machine finds them in the store.
 
 use drumline_tests::{
     Answer, App, Finished, Launch, Setup, TestQueue, create_table, eventually, localstack, shared_store,
@@ -54,7 +54,7 @@ async fn dlq_ls_says_why_after_the_worker_is_gone() {
         let finished = ls(&queue, &store, "table").await;
         assert!(finished.stdout.join("\n").contains("no such customer"), "{finished:?}");
 
-        // With the memory of a process that is gone, the letter is there and its reason is not.
+        // With the memory of a process that has ended, the letter is there and its reason is missing.
         let finished = ls(&queue, &("memory:".to_owned(), Vec::new()), "json").await;
         assert!(finished.stdout[0].contains("no history"), "{finished:?}");
     }

@@ -1,4 +1,4 @@
-//! The same jobs through two consumers and a function at once, which are killed now and then.
+//! The same jobs in two consumers and a function at once, which are killed from time to time.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use sqlx::Connection as _;
 
 use crate::{POSTGRES, REDIS, job, sharing, unique};
 
-/// All of it, with kills and the leases that they leave behind.
+/// The time limit, including kills and the leases that they leave behind.
 const LONG: Duration = Duration::from_secs(150);
 
-/// Short, since every kill leaves one behind.
+/// Short, because every kill leaves one behind.
 const LEASE_SECS: u32 = 6;
 
 async fn queue(name: &str) -> TestQueue {
@@ -36,7 +36,7 @@ async fn kill(workers: [Worker; 2]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_charge_sent_a_thousand_times_is_made_once() {
-    /// Requests that are never answered, since the worker that made them dies of it.
+    /// Requests that never get an answer, because their worker dies.
     const LOST: usize = 3;
     let Some(store) = shared_store(REDIS) else { return };
     if !can_deploy() {
@@ -63,7 +63,7 @@ async fn a_charge_sent_a_thousand_times_is_made_once() {
 
     let settings = [
         ("DRUMLINE_BILLING_URL", format!("{}/v1/charges", provider.root())),
-        // Those who wait for the claim come back soon.
+        // Those that wait for the claim are redelivered soon.
         ("DRUMLINE_RETRY", "exponential(1s,2,2s)".to_owned()),
         ("DRUMLINE_STORE_URL", store.clone()),
     ];
@@ -75,7 +75,7 @@ async fn a_charge_sent_a_thousand_times_is_made_once() {
     let mut workers = two(launch);
     function.feed_from(&queue, 10).await;
     for lost in 1..=LOST {
-        // A function's own end cancels what it waits for, where it is the one that has the claim.
+        // The end of a function cancels its waits if it has the claim.
         eventually_within(LONG, "the provider is asked", async || provider.count() >= lost).await;
         kill(workers).await;
         workers = two(launch);
@@ -109,7 +109,7 @@ async fn a_row_is_written_once_for_each_job_whatever_is_killed() {
     }
     let mut database = sqlx::PgConnection::connect(&store).await.unwrap();
     let table = unique("rows").replace('-', "_");
-    // Nothing in the table itself keeps an effect from happening twice.
+    // The table itself does not prevent a second effect.
     let create = format!("CREATE TABLE {table} (job TEXT NOT NULL)");
     sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut database).await.unwrap();
 
@@ -179,7 +179,7 @@ async fn answers_duplicates_in_other_processes(store: &str) {
     first.stop().await;
 
     let second = sharing(&queue, store).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
-    // The same payload, written otherwise; and another one under the same key.
+    // The same payload in another notation, and another payload under the same key.
     queue.send(&format!(r#"{{ "payload":{{"n":1.0}}, "idempotencyKey":"{key}", "type":"a.b" }}"#)).await;
     second.until_logged("already done: deleted without a run", 1).await;
     queue.send(&job("a.b", &key, &json!({ "n": 2 }))).await;

@@ -1,7 +1,7 @@
 //! Workers that share a store: effects that happen once, attempts that are counted, jobs that take turns, outages that lose
 //! nothing. Everything is real: the binaries, the queues on `LocalStack`, the stores, the kills.
 //!
-//! `cargo xtask test` starts the servers and tells where they are; a test whose store is not there says that it is left out.
+//! `cargo xtask test` starts the servers and passes their addresses. A test whose store is missing prints that it is skipped.
 #![allow(clippy::unwrap_used)]
 
 mod attempts;
@@ -31,12 +31,12 @@ fn sharing(queue: &TestQueue, url: &str) -> Launch {
     Launch::run(queue).env("DRUMLINE_STORE_URL", url)
 }
 
-/// A job of any type, under a key of its own.
+/// Returns a job of any type with its own key.
 fn job(job_type: &str, key: &str, payload: &serde_json::Value) -> String {
     serde_json::json!({ "type": job_type, "idempotencyKey": key, "payload": payload }).to_string()
 }
 
-/// No two tests share a key.
+/// Returns a name that no other test uses.
 fn unique(name: &str) -> String {
     format!("{name}-{:016x}", fastrand::u64(..))
 }

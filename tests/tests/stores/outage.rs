@@ -1,4 +1,4 @@
-//! A store that goes away takes no job with it, and lets none run twice.
+//! An outage of the store loses no job, and makes no job run twice.
 
 use drumline_tests::{App, Launch, Setup, StoreServer, TestQueue, eventually, status_of};
 use serde_json::json;
@@ -19,9 +19,9 @@ async fn jobs_wait_for_the_store_and_run_once() {
         queue.send(&job("a.b", &unique("outage"), &json!({}))).await;
     }
     eventually("it is not ready", async || status_of(&worker.endpoint("/readyz")).await == Some(503)).await;
-    assert_eq!(status_of(&worker.endpoint("/livez")).await, Some(200), "a restart would mend nothing");
+    assert_eq!(status_of(&worker.endpoint("/livez")).await, Some(200), "a restart would not help");
     assert!(worker.metric(r#"drumline_store_requests_total{operation="claim",result="failed"}"#).await > 0);
-    assert_eq!(app.count(), 0, "nothing runs without a claim");
+    assert_eq!(app.count(), 0, "no job runs without a claim");
 
     server.restart();
     eventually("all are done", async || app.count() >= 20 && queue.is_empty().await).await;
@@ -55,7 +55,7 @@ async fn a_done_job_stays_in_hand_until_the_store_has_its_mark() {
     assert_eq!(queue.counts().await.in_flight, 1, "not deleted before that is remembered");
     server.restart();
     eventually("it is gone", async || queue.is_empty().await).await;
-    // So a duplicate is known, and not run.
+    // So a duplicate is recognised, and does not run.
     queue.send(&body).await;
     eventually("the duplicate is gone", async || {
         worker.metric("drumline_deduplicated_total").await >= 1 && queue.is_empty().await

@@ -10,7 +10,7 @@ use crate::{DYNAMODB, POSTGRES, REDIS, job, unique};
 
 const RATE: usize = 100;
 
-/// The time in which the starts are counted, at least ten seconds: all of it by hand, with `DRUMLINE_TEST_FULL`.
+/// The time in which the starts are counted, at least ten seconds. Run the whole by hand, with `DRUMLINE_TEST_FULL`.
 const FULL: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_secs(10);
 
@@ -26,16 +26,16 @@ fn worker(queue: &LocalQueue, store: &[(&str, &str)], app: &App, job_type: &str)
     launch.env("DRUMLINE_CONFIG", &path.display().to_string()).spawn()
 }
 
-/// The most of these within a time.
+/// Returns the maximum number of these within a time.
 fn most_within(at: &[Duration], time: Duration) -> usize {
     let count =
         |(index, from): (usize, &Duration)| at[index..].iter().take_while(|at| **at < *from + time).count();
     at.iter().enumerate().map(count).max().unwrap_or(0)
 }
 
-/// Three workers with a backlog, of which two are killed and replaced.
+/// Runs three workers with a backlog, of which two are killed and replaced.
 async fn three_workers_share_a_rate(store: &[(&str, &str)], length: Duration) {
-    // A bucket of its own.
+    // A separate bucket.
     let job_type = &*unique("rated");
     let queue = LocalQueue::create(Setup { max_receive_count: Some(100), ..Setup::default() }).await;
     let seconds = usize::try_from(length.as_secs()).unwrap();
@@ -49,7 +49,7 @@ async fn three_workers_share_a_rate(store: &[(&str, &str)], length: Duration) {
         worker.until_logged("consuming", 1).await;
     }
     eventually_within(Duration::from_secs(30), "all of them take part", async || app.count() > RATE).await;
-    // The start of three processes is none of the time.
+    // The start of three processes does not count.
     let begun = Instant::now();
     for _ in 0..2 {
         sleep(length / 3).await;
@@ -107,7 +107,7 @@ async fn three_workers_share_a_rate_through_dynamodb() {
     let table = unique("rates");
     create_table(&endpoint, &table).await;
     let url = format!("dynamodb://{table}");
-    // The server of the tests makes some six hundred requests a second, of which each job needs four with this.
+    // The tests' server handles some six hundred requests a second, and each job needs four of them with this.
     let store = [
         ("DRUMLINE_STORE_URL", &*url),
         ("AWS_ENDPOINT_URL_DYNAMODB", &*endpoint),

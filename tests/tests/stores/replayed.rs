@@ -1,5 +1,5 @@
-//! Dead letters of two queues, counted, one type of them fixed and replayed by a command that is killed again and again: each
-//! effect happens once, and exactly the others are left.
+//! Dead letters of two queues are counted, and one type of them is fixed and replayed by a command that is killed repeatedly:
+//! each effect happens once, and exactly the others are left.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,7 +16,7 @@ use sqlx::Connection as _;
 
 use crate::{POSTGRES, unique};
 
-/// All of it, with kills and the holds that they leave behind.
+/// The time limit, including kills and the holds that they leave behind.
 const LONG: Duration = Duration::from_secs(400);
 
 const KILLS: usize = 5;
@@ -62,7 +62,7 @@ impl Origins {
         let asked = client.get_queue_attributes().queue_url(&dead_letter_url);
         let asked = asked.attribute_names(Name::QueueArn).send().await.unwrap();
         let arn = asked.attributes.unwrap()[&Name::QueueArn].clone();
-        // A message dies when it is asked for the second time.
+        // A message moves to the DLQ at the second receive.
         let policy = policy(&arn, 1);
         let urls = [
             make(format!("{name}-a"), Some(policy.clone())).await,
@@ -71,7 +71,7 @@ impl Origins {
         Self { client, endpoint_url: endpoint_url.to_owned(), urls, dead_letter_url, dead_letter_arn: arn }
     }
 
-    /// Letters as workers leave them: sent to one of the queues with the reason that a copy has, and received too often.
+    /// Creates letters as workers leave them: sent to one of the queues with the reason of a copy, and received too often.
     async fn bury(&self, bodies: &[(String, String)]) {
         for (index, batch) in bodies.chunks(10).enumerate() {
             let entries = batch.iter().enumerate().map(|(index, (body, reason))| {
@@ -91,13 +91,13 @@ impl Origins {
                 let received = request.visibility_timeout(0).send().await.unwrap();
                 empty = if received.messages().is_empty() { empty + 1 } else { 0 };
             }
-            // A copy that waits for its turn, since a batch was sent twice, costs a receive each time.
+            // A copy that waits for its turn, because a batch was sent twice, costs a receive each time.
             let request = self.client.set_queue_attributes().queue_url(url);
             request.attributes(Name::RedrivePolicy, policy(&self.dead_letter_arn, 100)).send().await.unwrap();
         }
     }
 
-    /// `drumline dlq ARGS…`, with a folder for journals that outlives it.
+    /// Returns `drumline dlq ARGS…`, with a folder for journals that outlives it.
     fn dlq(&self, state: &Path, store: &str, args: &[&str]) -> Launch {
         let args: Vec<&str> = ["dlq"].iter().chain(args).copied().collect();
         Launch::new(&args)
@@ -162,7 +162,7 @@ async fn replayed(endpoint_url: &str, letters: usize) {
     let Some(store) = shared_store(POSTGRES) else { return };
     let mut database = sqlx::PgConnection::connect(&store).await.unwrap();
     let table = unique("rows").replace('-', "_");
-    // Nothing in the table itself keeps an effect from happening twice.
+    // The table itself does not prevent a second effect.
     let create = format!("CREATE TABLE {table} (job TEXT NOT NULL)");
     sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut database).await.unwrap();
     let state = tempfile::tempdir().unwrap();
@@ -177,7 +177,7 @@ async fn replayed(endpoint_url: &str, letters: usize) {
             *kinds.entry(job_type).or_insert(0u64) += 1;
             let mut body =
                 json!({ "type": job_type, "payload": { "table": "missing", "row": format!("{round}-{n}") } });
-            // Some jobs are known by an id of their own, some by their message.
+            // Some jobs have their own ID, and some are known by their message.
             if n % 3 == 0 {
                 body["jobId"] = json!(format!("{round}-job-{n}"));
             }
@@ -203,7 +203,7 @@ async fn replayed(endpoint_url: &str, letters: usize) {
     assert_eq!((by_origin.len(), count(&by_origin)), (2, letters as u64), "{by_origin:?}");
 
     let workers = origins.workers(&store);
-    // A look has to see all letters before the hold of the first ones ends, and LocalStack is slow.
+    // A pass over the DLQ must see all letters before the hold of the first ones ends, and LocalStack is slow.
     let hold = size("60s", "20s");
     let (name, set) = (unique("INC"), format!("/payload/table={table}"));
     let replay = [
@@ -229,7 +229,7 @@ async fn replayed(endpoint_url: &str, letters: usize) {
         sqlx::query_as(sqlx::AssertSqlSafe(rows.clone())).fetch_one(&mut database).await.unwrap()
     };
     for kill in 0..KILLS {
-        // Each at another point of its way, none of them a chosen one.
+        // Each kill is at another, random point.
         let enough = i64::try_from(fixed).unwrap() * i64::try_from(kill).unwrap() / 8 + fastrand::i64(1..30);
         eventually_within(LONG, "some rows are written", async || counted().await.0 >= enough).await;
         running.kill().await;
@@ -256,7 +256,7 @@ async fn replayed(endpoint_url: &str, letters: usize) {
     assert_eq!(found, left, "exactly the others are left");
 }
 
-/// The whole size takes minutes: by hand, with `DRUMLINE_TEST_FULL`.
+/// Selects the size. The whole size takes minutes: run it by hand, with `DRUMLINE_TEST_FULL`.
 fn size<T>(full: T, small: T) -> T {
     if drumline_store::variable("DRUMLINE_TEST_FULL").is_some() { full } else { small }
 }

@@ -58,8 +58,8 @@ async fn is_resumed_and_equals_an_unbroken_one() {
         let worker = launch().spawn();
         let id = unique("report");
         queue.send(&report(&id, &root.join("broken"))).await;
-        // Progress and the checkpoint are written once a second. By the fourth time that there is news of progress beyond
-        // a third, a checkpoint from beyond a third has been written too.
+        // Progress and the checkpoint are written once a second. At the fourth report of progress beyond a third, a checkpoint
+        // from beyond a third has also been written.
         let mut told = RECORDS as u64 / 3;
         for sixteenths in 8..12 {
             object.let_arrive(bytes.len() * sixteenths / 16);

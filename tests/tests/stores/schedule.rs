@@ -1,4 +1,4 @@
-//! Schedulers as processes, which are killed, and the commands of operators.
+//! Schedulers as processes, which are killed, and the operators' commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use tempfile::TempDir;
 
 use crate::outbox::world::{LEASE, confirmed, database, noted_queue};
 
-/// All of it, with the lease of a leader that was killed last.
+/// The time limit, including the lease of the leader that was killed last.
 const LONG: Duration = Duration::from_secs(90);
 
-/// A file of settings.
+/// A settings file.
 struct Config {
     _folder: TempDir,
     path: PathBuf,
@@ -49,7 +49,7 @@ fn scheduler(url: &str, config: &Path, queue_url: &str, endpoint_url: &str) -> L
         .serving()
 }
 
-/// The states of the schedules, by their names.
+/// Returns the states of the schedules, by their names.
 async fn states(outbox: &dyn Outbox, names: &[String]) -> BTreeMap<String, State> {
     let all: BTreeMap<String, String> = outbox.states().await.unwrap().into_iter().collect();
     let of =
@@ -61,7 +61,8 @@ async fn now(outbox: &dyn Outbox) -> Timestamp {
     Timestamp::from_millisecond(outbox.now_ms().await.unwrap()).unwrap()
 }
 
-/// Runs `count` schedules of every second under three schedulers, kills these at random for `time`, and expects each firing as one job.
+/// Runs `count` schedules of every second with three schedulers, kills these at random for `time`, and expects each firing as
+/// one job.
 async fn fire_under_kills(url: &str, count: usize, time: Duration) -> usize {
     let names: Vec<String> = (0..count).map(|index| format!("every-second-{index}")).collect();
     let declared =
@@ -92,7 +93,7 @@ async fn fire_under_kills(url: &str, count: usize, time: Duration) -> usize {
     for scheduler in schedulers {
         assert_eq!(scheduler.stop().await.status, Some(0));
     }
-    // What killed ones had in hand waits for the end of their leases.
+    // Jobs in hand of killed ones wait for the end of their leases.
     let drain = async || {
         let relay = Launch::new(&["outbox", "run", "--once", "--lease", LEASE])
             .env("DRUMLINE_OUTBOX_URL", url)
@@ -100,7 +101,7 @@ async fn fire_under_kills(url: &str, count: usize, time: Duration) -> usize {
             .env("AWS_ENDPOINT_URL", &proxy.url());
         let finished = relay.finish().await;
         let is_empty = outbox.lag().await.unwrap().due == 0;
-        // It ends with 1 if jobs are left, which others have in hand.
+        // It exits with 1 if jobs are left that others have in hand.
         assert!(finished.status == Some(0) || finished.status == Some(1), "{finished:?}");
         assert!(is_empty || finished.status == Some(1), "{finished:?}");
         is_empty
@@ -191,7 +192,7 @@ async fn operators_list_pause_resume_and_run_schedules() {
         ("daily-report", "0 7 * * *", "Europe/Zurich", "-", "paused")
     );
 
-    // A paused schedule is run on request, under an id of its own.
+    // A paused schedule runs on request, with a separate ID.
     let id = succeed(&url, &config, &["run-now", "daily-report"]).await.stdout.remove(0);
     assert!(id.starts_with("daily-report@run-now-"), "{id}");
     let relay = Launch::new(&["outbox", "run", "--once"])
@@ -211,7 +212,7 @@ async fn operators_list_pause_resume_and_run_schedules() {
         let says = "there is no schedule \"report\"; there are daily-report, poll";
         assert!(finished.errors().contains(says), "{}", finished.errors());
     }
-    // Another service's schedules are there, too, and cannot be run from here.
+    // Another service's schedules are listed, too, and cannot be run from here.
     let other =
         Config::new("[[schedule]]\nname = \"tidy\"\nevery = \"1h\"\ntype = \"tidy\"\ntimetable = \"x\"\n");
     let finished = schedule(&url, &other.path, &["ls"]).finish().await;

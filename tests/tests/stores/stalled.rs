@@ -1,4 +1,4 @@
-//! A job whose worker was killed is an event; one whose worker was stopped is none.
+//! A job whose worker was killed is an event; one whose worker was stopped is not.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,7 +9,7 @@ use crate::{POSTGRES, REDIS, job, sharing, unique};
 
 const STALLED: &str = "stalled job taken over: its worker left it without an ending";
 
-/// Answers every request but the first.
+/// Answers every request except the first.
 async fn hangs_at_first() -> App {
     let asked = AtomicUsize::new(0);
     App::start(move |_| {

@@ -1,4 +1,4 @@
-//! Chains of three steps through workers that are killed again and again: each step happens once by effect, and none is lost.
+//! Chains of three steps in workers that are killed repeatedly: the effect of each step happens once, and none is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,17 +12,17 @@ use sqlx::Connection as _;
 
 use crate::{POSTGRES, REDIS, unique};
 
-/// All of it, with kills and the leases that they leave behind.
+/// The time limit, including kills and the leases that they leave behind.
 const LONG: Duration = Duration::from_secs(300);
 
-/// Short, since every kill leaves one behind.
+/// Short, because every kill leaves one behind.
 const LEASE_SECS: u32 = 5;
 
 const STEPS: usize = 3;
 
 const CONCURRENCY: usize = 16;
 
-/// The runs of steps, a row each: nothing but the claim keeps a step from a second one.
+/// The runs of steps, one row each: only the claim keeps a step from a second run.
 const EFFECTS: &str =
     "CREATE TABLE effects (chain bigint, step bigint, job text, token bigint, PRIMARY KEY (job, token))";
 
@@ -44,7 +44,7 @@ const LAST_RUNS: &str = "
     FROM (SELECT chain, step, job, max(token) AS token FROM effects GROUP BY chain, step, job) AS last
     JOIN drumline_claims_v2 AS claim ON claim.job_id = last.job AND claim.counter = last.token AND claim.state = 'done'";
 
-/// The steps of each chain, by the number of chain and step: the ids of the jobs that did it.
+/// The steps of each chain, by the numbers of chain and step: the IDs of the jobs that did them.
 type Effects = BTreeMap<(u32, u32), BTreeSet<String>>;
 
 fn effects(log: &Path) -> Effects {
@@ -58,7 +58,7 @@ fn effects(log: &Path) -> Effects {
     effects
 }
 
-/// The whole size takes minutes: by hand, with `DRUMLINE_TEST_FULL`.
+/// Selects the size. The whole size takes minutes: run it by hand, with `DRUMLINE_TEST_FULL`.
 fn size(small: usize) -> usize {
     if drumline_store::variable("DRUMLINE_TEST_FULL").is_some() { 1_000 } else { small }
 }
@@ -108,7 +108,7 @@ async fn chains(store: &str, has_table: bool, chains: usize, kills: usize) {
         worker.stop().await;
     }
     let effects = effects(&log);
-    assert_eq!(effects.len(), all, "no step is lost, and there is none besides");
+    assert_eq!(effects.len(), all, "no step is lost, and there are no others");
     for (place, ids) in &effects {
         assert_eq!(ids.len(), 1, "one job is one step, in every attempt: {place:?} {ids:?}");
     }
@@ -136,12 +136,12 @@ async fn execute(database: &mut sqlx::PgConnection, statements: String) {
 async fn chains_over_postgres_have_each_step_once() {
     let Some(server) = shared_store(POSTGRES) else { return };
     let mut database = sqlx::PgConnection::connect(&server).await.unwrap();
-    // Its own schema: its workers relay whatever is in their outbox.
+    // A separate schema, because its workers relay everything in their outbox.
     let schema = unique("steps").replace('-', "_");
     execute(&mut database, format!("CREATE SCHEMA {schema}; SET search_path = {schema}; {EFFECTS}")).await;
     let mut store = url::Url::parse(&server).unwrap();
     store.query_pairs_mut().append_pair("options[search_path]", &schema);
-    // Makes the tables, so that they can be watched.
+    // Creates the tables, so that they can be watched.
     let location: Location = store.as_str().parse().unwrap();
     drop(open(&location, "test".into(), Retention::default()).await.unwrap());
     execute(&mut database, WATCHED.to_owned()).await;
@@ -155,7 +155,7 @@ async fn chains_over_postgres_have_each_step_once() {
     let marks = ask("SELECT count(*), count(DISTINCT job) FROM marks").await;
     assert_eq!(marks, (all, all), "each step is marked once");
     let added = all - i64::try_from(count).unwrap();
-    // One may be added again under its id, by a call whose answer was lost.
+    // A job may be added again under its ID, by a call whose response was lost.
     let (_, adds) = ask("SELECT count(*), count(DISTINCT job) FROM adds").await;
     assert_eq!(adds, added, "the next jobs are added under one id each, and no others");
     assert_eq!(ask(LAST_RUNS).await, (all, all), "no step runs again after its mark");

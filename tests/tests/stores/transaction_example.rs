@@ -1,4 +1,4 @@
-//! The example of a row and its mark in one transaction does what the comment at its top says.
+//! The example of a row and its mark in one transaction does the same as the comment at its top.
 
 use drumline_tests::{LocalQueue, Setup, Walkthrough, eventually, shared_store};
 

@@ -1,4 +1,4 @@
-//! Jobs that name the same lock take turns, in whatever process.
+//! Jobs that name the same lock take turns, in all processes.
 
 use drumline_tests::{Answer, App, Setup, TestQueue, eventually, shared_store};
 use serde_json::json;

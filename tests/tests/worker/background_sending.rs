@@ -1,4 +1,4 @@
-//! Sending in the background from a process, while SQS fails and when the process ends: what it prints is true of the queue.
+//! Sending in the background from a process, while SQS fails and when the process ends: its output matches the queue.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 const SEND: &str = "SendMessageBatch";
 const JOBS: u64 = 400;
 
-/// The same queue twice: LocalStack's and the embedded one.
+/// The same queue twice: on LocalStack and embedded.
 enum Queue {
     LocalStack(TestQueue),
     Embedded(LocalQueue),
@@ -39,7 +39,7 @@ impl Queue {
         }
     }
 
-    /// The numbers of the jobs in the queue, by caller, in order. Takes them out.
+    /// Returns the numbers of the jobs in the queue, by caller, in order, and deletes them.
     async fn take(&self) -> BTreeMap<u64, Vec<u64>> {
         let bodies = match self {
             Self::LocalStack(queue) => take_all(queue).await,
@@ -58,7 +58,7 @@ impl Queue {
     }
 }
 
-/// The bodies of all messages, in the order of their groups, deleted.
+/// Returns the bodies of all messages, in the order of their groups, and deletes them.
 async fn take_all(queue: &TestQueue) -> Vec<String> {
     let mut bodies = Vec::new();
     loop {
@@ -84,7 +84,7 @@ fn launch(queue: &Queue, proxy: &Proxy, jobs: u64) -> Launch {
         .env("SENDS_JOBS", &jobs.to_string())
 }
 
-/// The numbers that a process printed, by what it said of them.
+/// The numbers that a process printed, by the state it printed.
 #[derive(Debug, Default)]
 struct Said(BTreeMap<String, BTreeSet<u64>>);
 
@@ -111,7 +111,7 @@ impl Said {
         self.0.values().flatten().copied().collect()
     }
 
-    /// Everything it said is true of the queue.
+    /// Expects that its output matches the queue.
     fn is_true_of(&self, taken: &BTreeMap<u64, Vec<u64>>) {
         let there: BTreeSet<u64> = taken.values().flatten().copied().collect();
         let lost: Vec<u64> = self.get("sent").difference(&there).copied().collect();
@@ -125,7 +125,7 @@ impl Said {
     }
 }
 
-/// Has all jobs sent, and expects an answer to each.
+/// Makes the program send all jobs, and expects a result for each.
 async fn send_all(queue: &Queue, proxy: &Proxy) -> Said {
     let finished: Finished =
         launch(queue, proxy, JOBS).spawn().finish_within(std::time::Duration::from_secs(90)).await;
@@ -166,7 +166,7 @@ async fn of_entries_of_which_half_fail_each_caller_gets_the_truth() {
         let proxy = queue.proxy().await;
         proxy.fail_share(SEND, Fault::HalfOfEntriesFail, 100);
         let said = send_all(&queue, &proxy).await;
-        // A quarter of all tries is refused for good: that is a third of those that end, and some fail five times.
+        // A quarter of all tries is refused permanently: that is a third of those that end, and some fail five times.
         assert!(said.get("sent").len() > 200 && said.get("refused").len() > 60, "{said:?}");
         assert!(said.get("in-doubt").is_empty(), "{said:?}");
         let taken = queue.take().await;
@@ -216,7 +216,7 @@ async fn after_lost_responses_a_standard_queue_has_each_job() {
 async fn slow_answers_hold_up_no_other_request() {
     for queue in Queue::both("slow", false).await {
         let proxy = queue.proxy().await;
-        // Two of the first ten requests are answered after a second.
+        // Two of the first ten requests get their responses after one second.
         for _ in 0..2 {
             proxy.pass(SEND, 4);
             proxy.fail(SEND, Fault::SlowAnswer, 1);
@@ -234,7 +234,7 @@ async fn slow_answers_hold_up_no_other_request() {
     }
 }
 
-/// Kills the process when it has printed so many receipts.
+/// Kills the process when it has printed this many receipts.
 async fn kill_after(worker: Worker, receipts: usize) -> Said {
     eventually("some are sent", async || worker.stdout().len() >= receipts).await;
     Said::by(&worker.kill_and_read().await)

@@ -1,12 +1,12 @@
-//! Whatever is in a message, it is somebody's answer and never a crash.
+//! Any content of a message results in an outcome and never in a crash.
 
 use drumline_tests::{App, Counts, Launch, PATIENCE, Proxy, Setup, TestQueue, eventually, localstack};
 use serde_json::{Value, json};
 
-/// The longest message that SQS takes.
+/// The longest message that SQS accepts.
 const LONGEST: usize = 1_048_576;
 
-/// A worker with the jobs of the binary itself.
+/// Returns a worker with the jobs of the binary itself.
 fn typed(queue: &TestQueue) -> Launch {
     let launch = Launch::run(queue);
     let (root, outbox) = (launch.home().join("data").display().to_string(), launch.home().join("outbox"));
@@ -42,7 +42,7 @@ async fn bodies_that_are_no_jobs_go_to_the_dlq_and_the_worker_goes_on() {
     eventually("all are in the DLQ", async || queue.dead_count().await as usize == bodies.len()).await;
     assert!(queue.is_empty().await);
     let failures = worker.logged("failed for good");
-    assert_eq!(failures.len(), bodies.len(), "each told once, with a reason: {failures:?}");
+    assert_eq!(failures.len(), bodies.len(), "each reported once, with a reason: {failures:?}");
     assert!(failures.iter().all(|entry| !entry["reason"].as_str().unwrap().is_empty()), "{failures:?}");
     assert!(failures.iter().all(|entry| entry.to_string().len() < 4096), "bodies are not logged");
 
@@ -182,7 +182,7 @@ async fn responses_without_messages_are_empty_receives() {
     });
     eventually("no list is taken for empty", async || empty().await >= before + 2).await;
     let id = queue.send("{}").await;
-    eventually("a job is done all the same", async || app.count() == 1 && queue.is_empty().await).await;
+    eventually("a job is done in spite of this", async || app.count() == 1 && queue.is_empty().await).await;
     assert_eq!(app.ids(), [id]);
     let receives = proxy.count("ReceiveMessage");
     assert!(receives < 60, "empty answers are waited for: {receives} receives in less than {PATIENCE:?}");

@@ -1,4 +1,5 @@
-//! `drumline dlq ls` and `show`: what is in a DLQ and why, with nothing lost, moved or left hidden by the look.
+//! `drumline dlq ls` and `show`: the letters of a DLQ with their reasons. The commands lose or move no letter, and leave none
+//! hidden.
 
 use std::collections::HashSet;
 
@@ -39,7 +40,7 @@ fn job(job_id: &str, job_type: &str) -> String {
     json!({ "jobId": job_id, "type": job_type, "payload": { "customer": 7 } }).to_string()
 }
 
-/// A worker whose application rejects everything, and a queue whose jobs are dead by now.
+/// Returns a worker whose application rejects everything, and a queue whose jobs are dead letters.
 async fn failed(
     name: &str,
     bodies: &[String],
@@ -57,7 +58,7 @@ async fn failed(
     (queue, worker, ids)
 }
 
-/// Whether everybody can receive all of the DLQ's messages.
+/// Returns true if all of the DLQ's messages can be received.
 async fn nothing_is_hidden(queue: &TestQueue, count: usize) {
     let request = queue.client.get_queue_attributes().queue_url(&queue.dead_letter_url);
     let reply = request.attribute_names(Name::All).send().await.unwrap();
@@ -254,7 +255,7 @@ async fn the_endpoint_tells_a_jobs_history() {
     })
     .await;
     assert_eq!(status_of(&worker.endpoint("/jobs/nobody")).await, Some(404));
-    // A job that is over has one event.
+    // A job that has ended has one event.
     let (status, events) = get(&worker.endpoint("/jobs/a%2Fb%20c/events")).await.unwrap();
     assert_eq!((status, events.matches("event: job").count()), (200, 1), "{events}");
     worker.stop().await;

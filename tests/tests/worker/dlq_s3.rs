@@ -9,7 +9,7 @@ use serde_json::json;
 
 const LETTERS: usize = 25;
 
-/// A client of the test's own, and a new bucket.
+/// Returns the test's own client, and a new bucket.
 async fn bucket() -> (Client, String) {
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -26,7 +26,7 @@ async fn bucket() -> (Client, String) {
     (client, name)
 }
 
-/// A queue with dead letters. What is sent to a DLQ is one.
+/// Returns a queue with dead letters. A message sent to a DLQ is one.
 async fn dead(name: &str) -> TestQueue {
     let queue = TestQueue::create(name, Setup::default()).await;
     for n in 0..LETTERS {

@@ -1,5 +1,5 @@
-//! The public SQS Extended Client for Python, as a real program: it reads what the producer has put into S3, and the worker reads what it
-//! has.
+//! The public SQS Extended Client for Python, as a real program: it reads the producer's messages in S3, and the worker reads
+//! its messages.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -26,7 +26,7 @@ impl Job for Report {
     const TYPE: &'static str = "report.make";
 }
 
-/// Runs `client.py` with these arguments and this input. `None` on a machine that has no Python for it.
+/// Runs `client.py` with these arguments and this input. `None` on a machine without a suitable Python.
 async fn python(args: &[&str], input: &str) -> Option<String> {
     let interpreter = shared_store("DRUMLINE_TEST_PYTHON")?;
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/worker/extended_client/client.py");
@@ -49,7 +49,7 @@ async fn python(args: &[&str], input: &str) -> Option<String> {
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
-/// A producer that puts bodies above 1 kB into this bucket.
+/// Returns a producer that puts bodies above 1 kB into this bucket.
 async fn producer(queue: &TestQueue, bucket: &str, compression: Option<ContentEncoding>) -> Producer {
     let clients = connect(&queue.url.parse().unwrap(), std::time::Duration::ZERO).await.unwrap();
     let bucket = Some(PayloadPlace::parse(&format!("{bucket}/out/")).unwrap());
@@ -83,7 +83,7 @@ async fn a_worker_reads_what_the_public_client_and_the_producer_send() {
         return;
     }
     python(&[&arguments[..], &["legacy"]].concat(), &body).await;
-    // Above the threshold, compressed and then small enough; and what no compression makes small enough.
+    // Above the threshold and small enough when compressed; and one that no compression makes small enough.
     let repeated = Report { text: "again ".repeat(100_000) };
     let random = Report { text: (0..5_000).map(|_| fastrand::alphanumeric()).collect() };
     for encoding in ContentEncoding::ALL {

@@ -1,4 +1,4 @@
-//! SQS that fails, by a proxy between it and the worker.
+//! Failures of SQS, made by a proxy between SQS and the worker.
 
 use std::time::Duration;
 
@@ -31,13 +31,13 @@ async fn failed_deletes_are_tried_again_and_nothing_runs_twice() {
         assert_eq!(app.ids(), [id], "{fault:?}");
         assert_eq!(proxy.count("DeleteMessageBatch"), 4, "{fault:?}");
         let finished = worker.stop().await;
-        // The client itself repeats a delete once whose connection has ended.
+        // The client itself repeats a delete once if its connection has ended.
         let failed_calls = if matches!(fault, Fault::Dropped | Fault::AnswerLost) { 1 } else { 3 };
         assert_eq!(finished.logged("a call failed, trying again").len(), failed_calls, "{fault:?}");
     }
 }
 
-/// The lease runs out before a delete gets through: the message comes back and is deleted by its new receipt.
+/// The lease ends before a delete succeeds: the message is redelivered and deleted by its new receipt.
 #[tokio::test]
 async fn a_redelivered_message_of_a_done_job_does_not_run_again() {
     let setup = Setup { visibility_secs: 2, max_receive_count: Some(50), ..Setup::default() };
@@ -97,7 +97,7 @@ async fn receives_that_fail_in_passing_are_tried_again() {
         .await;
         assert_eq!(app.ids(), [id]);
         let times: Vec<_> = proxy.requests("ReceiveMessage").into_iter().map(|(at, _)| at).collect();
-        // Throttled, it waits for anything up to a second; otherwise for 50 ms at least.
+        // After throttling, it waits up to one second; otherwise at least 50 ms.
         let least = if fault == Fault::Dropped { Duration::from_millis(45) } else { Duration::ZERO };
         assert!(times[1] - times[0] >= least, "{fault:?}");
         worker.stop().await;
@@ -140,7 +140,7 @@ async fn an_unrenewable_lease_ends_the_handler_before_redelivery() {
     worker.stop().await;
 }
 
-/// AWS's variable for one service is as good as the one for all.
+/// AWS's variable for one service has the same effect as the one for all.
 #[tokio::test]
 async fn the_endpoint_for_sqs_alone_is_honoured() {
     let (queue, proxy) = (TestQueue::create("endpoint", Setup::default()).await, proxy().await);

@@ -1,4 +1,4 @@
-//! Message groups: one after the other within, side by side among them.
+//! Message groups: messages of a group run one after the other, and groups run concurrently.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tokio::sync::{Barrier, Semaphore};
 const GROUPS: [&str; 3] = ["a", "b", "c"];
 const PER_GROUP: usize = 4;
 
-/// The messages of all groups, mixed: a0 b0 c0 a1 …
+/// Returns the messages of all groups, mixed: a0 b0 c0 a1 …
 fn messages() -> Vec<(String, String)> {
     let all = (0..PER_GROUP).flat_map(|n| GROUPS.map(|group| (format!("{group}{n}"), group.to_owned())));
     all.collect()
@@ -52,7 +52,7 @@ async fn groups_keep_their_order_under_failures() {
         let order: Vec<&str> =
             calls.iter().map(|call| &*call.body).filter(|body| body.starts_with(group)).collect();
         let expected = [0, 0, 1, 2, 2, 2, 3].map(|n| format!("{group}{n}"));
-        assert_eq!(order, expected, "failures included, nothing overtakes");
+        assert_eq!(order, expected, "no message overtakes, including after failures");
     }
     assert_eq!(queue.dead_count().await, 0);
     worker.stop().await;
@@ -61,7 +61,7 @@ async fn groups_keep_their_order_under_failures() {
 #[tokio::test]
 async fn groups_run_side_by_side_and_never_two_of_one() {
     let queue = TestQueue::create("parallel", fifo()).await;
-    // Each round goes on only when a job of every group runs: one group after the other would get nowhere.
+    // Each round continues only when a job of every group runs: one group after the other would never finish.
     let barrier = Arc::new(Barrier::new(GROUPS.len()));
     let app = App::start(move |_| {
         let barrier = Arc::clone(&barrier);
@@ -115,7 +115,7 @@ async fn a_poisoned_message_leaves_its_group_free_to_go_on() {
     worker.stop().await;
 }
 
-/// A group's messages wait inside for longer than their lease, which is renewed for them too.
+/// A group's messages wait in the worker for longer than their lease, which is renewed for them too.
 #[tokio::test]
 async fn what_waits_for_its_turn_keeps_its_lease() {
     let setup = Setup { visibility_secs: 2, ..fifo() };
@@ -135,8 +135,8 @@ async fn what_waits_for_its_turn_keeps_its_lease() {
     worker.stop().await;
 }
 
-/// A failing head comes back several times. If what waits behind it came back each time too, its receives would be used
-/// up without a run, and SQS would move it to the DLQ with the head.
+/// A failing head is redelivered several times. If the messages behind it were redelivered each time too, their receives would
+/// be used up without a run, and SQS would move them to the DLQ with the head.
 #[tokio::test]
 async fn a_head_that_fails_to_the_end_goes_to_the_dlq_alone() {
     let queue =
@@ -159,7 +159,7 @@ async fn a_head_that_fails_to_the_end_goes_to_the_dlq_alone() {
     worker.stop().await;
 }
 
-/// A deploy: the old process still runs the first of a group while the new one is up already.
+/// A deploy: the old process still runs the first of a group while the new one has already started.
 #[tokio::test]
 async fn nothing_given_back_at_a_shutdown_overtakes_what_still_runs() {
     let queue = TestQueue::create("deploy", fifo()).await;

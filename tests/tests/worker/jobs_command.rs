@@ -18,7 +18,7 @@ fn job(job_id: &str) -> String {
     json!({ "jobId": job_id, "type": "a.b", "payload": {} }).to_string()
 }
 
-/// An application that answers when it is allowed to.
+/// Starts an application that answers when the semaphore allows it.
 async fn patient_app(status: u16) -> (App, Arc<Semaphore>) {
     let permits = Arc::new(Semaphore::new(0));
     let gate = Arc::clone(&permits);
@@ -49,7 +49,7 @@ async fn a_running_job_is_shown_and_watched_to_its_end() {
     queue.send(&job("j-watched")).await;
     until_it_runs(&worker, "j-watched").await;
 
-    // No queue is named.
+    // No queue is given.
     let finished = jobs(&["show", "j-watched"], &worker).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     let text = finished.stdout.join("\n");
@@ -125,7 +125,7 @@ async fn who_knows_nothing_and_who_does_not_answer_are_told_apart() {
         let addr = free_address().to_string();
         let finished = Launch::new(&["jobs", command, "nobody", "--http-addr", &addr]).finish().await;
         assert_eq!(finished.status, Some(69), "{}", finished.errors());
-        assert!(finished.errors().contains("--store-url"), "it tells the way out: {}", finished.errors());
+        assert!(finished.errors().contains("--store-url"), "it has advice: {}", finished.errors());
     }
     let finished = Launch::new(&["jobs", "show", "nobody"]).finish().await;
     assert_eq!(finished.status, Some(64), "the endpoint is off: {}", finished.errors());
@@ -144,7 +144,7 @@ async fn a_shared_store_is_asked_itself() {
     eventually("it is in the DLQ", async || queue.dead_count().await == 1).await;
     worker.stop().await;
 
-    // The worker is gone, and so is its memory; the store remembers.
+    // The worker has ended, and its memory with it; the store still has the record.
     let finished = Launch::new(&["jobs", "show", &job_id, "--store-url", &store]).finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     let text = finished.stdout.join("\n");

@@ -1,4 +1,4 @@
-//! A process that is killed loses nothing.
+//! A killed process loses no message.
 
 use drumline_tests::{Answer, App, Ended, Launch, Setup, TestQueue, eventually};
 
@@ -9,7 +9,7 @@ async fn what_a_killed_process_had_in_hand_is_done_by_the_next() {
     let setup = Setup { visibility_secs: 2, ..Setup::default() };
     let queue = TestQueue::create("killed", setup).await;
     let stuck = App::start(|_| std::future::pending::<Answer>()).await;
-    // Fewer places than messages: some are in hand, some still in the queue.
+    // Fewer slots than messages: some are in hand, some still in the queue.
     let worker =
         Launch::run(&queue).env("DRUMLINE_FORWARD_TO", &stuck.url()).env("DRUMLINE_CONCURRENCY", "8").spawn();
     let mut ids = Vec::new();
@@ -31,7 +31,7 @@ async fn what_a_killed_process_had_in_hand_is_done_by_the_next() {
     ids.sort();
     assert_eq!(done, ids, "each once");
     let again = app.calls().iter().filter(|call| call.receive_count == 2).count();
-    assert_eq!(again, 8, "what was in hand came back when its lease had ended");
+    assert_eq!(again, 8, "messages in hand were redelivered when their lease had ended");
     assert_eq!(queue.dead_count().await, 0);
     next.stop().await;
 }

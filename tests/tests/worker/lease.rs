@@ -22,7 +22,7 @@ async fn a_slow_job_is_run_once_because_its_lease_is_renewed() {
     let id = queue.send("{}").await;
 
     eventually("the job has begun", async || app.count() == 1).await;
-    // Somebody else asks for messages all the while, and gets none.
+    // Another client polls during this time, and gets no message.
     let mut taken = Vec::new();
     eventually("the job is done", async || {
         taken.extend(queue.peek().await);
@@ -33,7 +33,7 @@ async fn a_slow_job_is_run_once_because_its_lease_is_renewed() {
 
     assert_eq!(app.ids(), [id]);
     assert!(taken.is_empty(), "{taken:?}");
-    // Renewed at half its length: nine or ten times, fewer where a busy machine was late.
+    // Renewed at half its length: nine or ten times, fewer on a busy machine.
     let renewals = worker.metric("drumline_lease_renewals_total").await;
     assert!((5..=12).contains(&renewals), "{renewals} renewals");
     let labels = format!(r#"{{queue="{}",result="ok"}}"#, queue.name);
@@ -68,8 +68,8 @@ async fn a_job_that_takes_too_long_is_cancelled_and_tried_again() {
     assert_eq!(app.ids(), [id.clone(), id]);
     let first = &app.calls()[0];
     let (ended, how) = first.ended.unwrap();
-    assert_eq!(how, drumline_tests::Ended::Dropped, "the application is told by its connection");
-    // The worker's second began before the request arrived.
+    assert_eq!(how, drumline_tests::Ended::Dropped, "the application's connection is closed");
+    // The worker's second started before the request arrived.
     assert!(ended - first.begun >= Duration::from_millis(500), "{:?}", ended - first.begun);
     worker.stop().await;
 }

@@ -1,4 +1,4 @@
-//! What needs no queue of anybody's: `drumline config` and `drumline dev`.
+//! Commands that need no queue: `drumline config` and `drumline dev`.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -76,7 +76,8 @@ async fn dev_once_runs_the_samples_each_time_and_keeps_histories() {
         assert!(table.contains(words), "{words:?} in\n{table}");
     }
 
-    // The second start runs all of them again: claims of the first one do not count. Nor does an endpoint that is set for other work.
+    // The second start runs all of them again: claims of the first one do not count. Nor does an endpoint that is set for other
+    // work.
     let again = Launch::new(&["dev", "--once", "--sqs-addr", "127.0.0.1:0", "--dir", &dir]);
     let again = again.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9").finish().await;
     assert_eq!(again.status, Some(0), "{}", again.errors());
@@ -92,14 +93,14 @@ async fn dev_once_runs_the_samples_each_time_and_keeps_histories() {
     let reason = shown["claim"]["verdict"].as_str().unwrap_or_default();
     assert!(reason.starts_with("the payload does not fit"), "{shown}");
     assert_eq!(shown["others"].as_array().map(Vec::len), Some(1), "that of the first start: {shown}");
-    // A name that no worker has made is most likely misspelt.
+    // A name that no worker has created is probably misspelt.
     let shown = Launch::new(&["jobs", "show", "a", "--store-url", &format!("{url}x")]).finish().await;
     assert_eq!(shown.status, Some(64), "{}", shown.errors());
     assert!(shown.errors().contains("jobs.dbx does not exist"), "{}", shown.errors());
     assert!(!folder.path().join("jobs.dbx").exists());
 }
 
-/// Starts a queue that nothing consumes. Returns its process, its endpoint and its URL.
+/// Starts a queue without consumers. Returns its process, its endpoint and its URL.
 async fn queue_only() -> (Worker, String, String) {
     let worker = Launch::new(&["dev", "--queue-only", "--sqs-addr", "127.0.0.1:0"]).spawn();
     let shown = |worker: &Worker| {

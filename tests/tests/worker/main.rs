@@ -1,7 +1,7 @@
-//! The `drumline` binary as it runs in the field: real processes, signals and kills, against LocalStack.
+//! The `drumline` binary under realistic conditions: real processes, signals and kills, against LocalStack.
 //!
-//! Set `DRUMLINE_TEST_LOCALSTACK` to the URL of a running LocalStack; `cargo xtask test` does, and has several tests run at
-//! once, because they wait more than they compute.
+//! Set `DRUMLINE_TEST_LOCALSTACK` to the URL of a running LocalStack; `cargo xtask test` does, and runs several tests at once,
+//! because they wait more than they compute.
 #![allow(clippy::unwrap_used)]
 
 mod background_sending;

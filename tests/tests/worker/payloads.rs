@@ -1,4 +1,4 @@
-//! Payloads in S3 and compressed ones, of a worker that forwards and one that runs handlers, against LocalStack's S3.
+//! Payloads in S3 and compressed payloads, in a worker that forwards and in one with handlers, against LocalStack's S3.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use drumline_tests::{
 };
 use serde_json::{Value, json};
 
-/// Longer than a message stays hidden whose payload was not read.
+/// Longer than the hidden time of a message whose payload was not read.
 const HIDDEN: Duration = Duration::from_secs(100);
 
 const MARKER: &str = "ExtendedPayloadSize";
@@ -32,7 +32,7 @@ async fn send_pointer(queue: &TestQueue, bucket: &str, key: &str) -> String {
     queue.send_with(&pointer(bucket, key), &[(MARKER, "Number", "9"), ("tenant", "String", "acme")]).await
 }
 
-/// The only dead letter. Its pointer and its marker must be as they were sent.
+/// Returns the only dead letter. Its pointer and its marker must be unchanged.
 async fn dead_pointer(queue: &TestQueue, body: &str) -> Message {
     eventually("it is in the DLQ", async || queue.dead_count().await == 1).await;
     let dead = queue.take_dead().await.remove(0);
@@ -125,7 +125,7 @@ async fn a_job_has_the_identity_that_its_payload_says() {
     let worker = Launch::run(&queue).env("DRUMLINE_PAYLOAD_BUCKETS", &bucket).spawn();
     send_pointer(&queue, &bucket, "job").await;
     worker.until_logged("done", 1).await;
-    // Sent any earlier it would wait for the first one's claim.
+    // Sent earlier, it would wait for the first one's claim.
     send_pointer(&queue, &bucket, "job").await;
     let duplicate = worker.until_logged("already done: deleted without a run", 1).await.remove(0);
     assert_eq!((&duplicate["job_id"], &duplicate["type"]), (&json!("from-s3"), &json!("sample.flaky")));

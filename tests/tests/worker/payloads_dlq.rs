@@ -1,4 +1,4 @@
-//! Dead letters whose payload is in S3: shown, chosen and put back with nothing of them lost.
+//! Dead letters with their payload in S3: they are shown, filtered and replayed without a loss.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use drumline_dlq::line::Lines;
 use drumline_tests::{App, Finished, Launch, Setup, TestQueue, create_bucket, eventually, localstack, put};
 use serde_json::{Value, json};
 
-/// A queue with a dead letter in S3, and one that is not. What is sent to a DLQ is a dead letter.
+/// Returns a queue with a dead letter in S3, and another one. A message sent to a DLQ is a dead letter.
 async fn dead() -> (TestQueue, String, String) {
     let (queue, bucket) = (TestQueue::create("letters", Setup::default()).await, create_bucket().await);
     let job = |id: &str, user: u32| {
@@ -55,7 +55,7 @@ async fn a_letter_in_s3_is_shown_and_chosen_by_its_payload() {
     let table = dlq(&queue, Some(&bucket), &["show", "j-s3"]).await.stdout.join("\n");
     assert!(table.contains(&format!("PAYLOAD IN s3://{bucket}/letters/1\n")), "{table}");
 
-    // Without the bucket it says that it cannot look into it.
+    // Without the bucket it reports that it cannot read the payload.
     let blind = dlq(&queue, None, &ls).await;
     assert!(blind.stdout.is_empty(), "{:?}", blind.stdout);
     let said = blind.errors();
@@ -93,13 +93,13 @@ async fn a_replay_puts_pointer_and_marker_back_as_they_were() {
         let mut expected =
             BTreeMap::from([("SQSLargePayloadSize", ("Number.int", "65")), ("tenant", ("String", "acme"))]);
         if !is_opened {
-            // Whether its payload names a job is not known.
+            // It is unknown if its payload names a job.
             let added = attributes["DrumlineJobId"];
             expected.insert("DrumlineJobId", added);
         }
         assert_eq!(attributes, expected);
 
-        // It runs as if it had never been dead.
+        // It runs like a new message.
         let app = App::always_ok().await;
         let worker = Launch::run(&queue)
             .env("DRUMLINE_FORWARD_TO", &app.url())

@@ -1,4 +1,4 @@
-//! Messages that no attempt can mend: into the DLQ, once, with nothing lost.
+//! Messages that fail permanently move to the DLQ once, complete.
 
 use aws_sdk_sqs::types::MessageAttributeValue;
 use drumline_tests::{Answer, App, Counts, Launch, Setup, TestQueue, eventually};
@@ -27,7 +27,7 @@ async fn the_redrive_policy_moves_the_original_after_one_run() {
     assert_eq!(entry["message_id"], *id);
     assert!(entry["reason"].as_str().unwrap().contains(REASON), "{entry}");
     let finished = worker.stop().await;
-    assert_eq!(finished.logged("failed for good").len(), 1, "told once, however often it was received");
+    assert_eq!(finished.logged("failed for good").len(), 1, "reported once, for any number of receives");
 }
 
 #[tokio::test]
@@ -93,12 +93,12 @@ async fn without_a_dlq_nothing_is_deleted_and_the_operator_is_told() {
             .spawn();
         let id = queue.send("poison").await;
         let begins = "a permanent failure has no DLQ to go to";
-        eventually("an error tells of it", async || !worker.logged_beginning(begins).is_empty()).await;
+        eventually("an error reports it", async || !worker.logged_beginning(begins).is_empty()).await;
         let entry = worker.logged_beginning(begins).remove(0);
         assert_eq!((&entry["level"], &entry["message_id"]), (&"ERROR".into(), &id.clone().into()));
         assert!(
             !worker.logged_beginning("the queue has no DLQ").is_empty(),
-            "the start has told of it already"
+            "the start has already reported it"
         );
         worker.stop().await;
         let Counts { visible, in_flight, delayed } = queue.counts().await;

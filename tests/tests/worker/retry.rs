@@ -1,10 +1,10 @@
-//! Failures come back later, and ever later.
+//! Failed messages are redelivered later, after growing delays.
 
 use std::time::Duration;
 
 use drumline_tests::{Answer, App, Call, Launch, Setup, TestQueue, eventually};
 
-/// The waits between the requests for one message.
+/// Returns the times between the requests for one message.
 fn gaps(calls: &[Call]) -> Vec<Duration> {
     calls.windows(2).map(|pair| pair[1].begun - pair[0].begun).collect()
 }
@@ -62,7 +62,7 @@ async fn the_application_says_itself_when_to_come_back() {
         }
     })
     .await;
-    // The policy would have it wait for a minute.
+    // By the policy it would wait for one minute.
     let worker = Launch::run(&queue)
         .env("DRUMLINE_FORWARD_TO", &app.url())
         .env("DRUMLINE_RETRY", "schedule(1m)")
@@ -70,7 +70,7 @@ async fn the_application_says_itself_when_to_come_back() {
     queue.send("{}").await;
     until_done(&queue, &app, 3).await;
     let gaps = gaps(&app.calls());
-    // Dates are whole seconds, cut off; SQS's visibility is whole seconds too.
+    // Dates are truncated to whole seconds, and SQS's visibility is in whole seconds too.
     assert!(gaps.iter().all(|gap| *gap >= Duration::from_secs(2)), "{gaps:?}");
     worker.stop().await;
 }

@@ -10,7 +10,7 @@ fn send(queue_url: &str, args: &[&str]) -> Launch {
     Launch::new(&args).env("AWS_ENDPOINT_URL", &localstack())
 }
 
-/// Every message of the queue by its id, taken out of it.
+/// Returns every message of the queue by its ID, and deletes it.
 async fn take_all(queue: &TestQueue) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     loop {
@@ -26,7 +26,7 @@ async fn take_all(queue: &TestQueue) -> Vec<(String, Value)> {
     }
 }
 
-/// The ids on standard output are those of the jobs in the queue's messages; returns the messages.
+/// Expects that the IDs on standard output are those of the jobs in the queue's messages. Returns the messages.
 async fn same_ids(queue: &TestQueue, finished: &Finished) -> Vec<Value> {
     let messages = take_all(queue).await;
     let told: HashSet<&str> = finished.stdout.iter().map(String::as_str).collect();
@@ -167,7 +167,7 @@ async fn a_csv_file_is_sent_with_groups_and_resumed() {
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     assert!(finished.errors().contains("25 sent, 0 not taken by SQS, 0 refused"), "{}", finished.errors());
     assert_eq!(finished.stdout.iter().collect::<HashSet<_>>().len(), 25);
-    // The journal of a process that was killed after its first batch: SQS drops the others, which it has.
+    // The journal of a process that was killed after its first batch: SQS drops the others, which it already has.
     let journals = std::fs::read_dir(folder.path().join("drumline/send")).unwrap();
     let journal = journals.map(|entry| entry.unwrap().path()).next().unwrap();
     let text = std::fs::read_to_string(&journal).unwrap();

@@ -1,4 +1,4 @@
-//! SIGTERM with a full house: what runs is finished, what waits is given back, and the next process does the rest.
+//! SIGTERM under full load: running jobs finish, waiting messages are released, and the next process does the rest.
 
 use std::sync::Arc;
 
@@ -44,8 +44,8 @@ async fn nothing_is_lost_and_nothing_runs_twice() {
     worker.until_logged("draining", 1).await;
     assert_eq!(drumline_tests::status_of(&worker.endpoint("/readyz")).await, Some(503));
     assert_eq!(drumline_tests::status_of(&worker.endpoint("/livez")).await, Some(200));
-    assert_eq!(app.count(), GROUPS, "nothing new was begun");
-    assert!(app.calls().iter().all(|call| call.ended.is_none()), "none of the thirty was disturbed");
+    assert_eq!(app.count(), GROUPS, "no new job was started");
+    assert!(app.calls().iter().all(|call| call.ended.is_none()), "none of the thirty was interrupted");
     gate.add_permits(MESSAGES);
     let finished = worker.finish().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
@@ -71,7 +71,7 @@ async fn what_does_not_finish_within_the_grace_is_given_back() {
     let (app, _gate) = gated_app().await;
     let worker = Launch::run(&queue)
         .env("DRUMLINE_FORWARD_TO", &app.url())
-        // Longer than the wait time: the open receive is over before anything is given back.
+        // Longer than the wait time: the open receive ends before any message is released.
         .env("DRUMLINE_SHUTDOWN_GRACE", "3s")
         .spawn();
     queue.send("{}").await;
@@ -80,12 +80,13 @@ async fn what_does_not_finish_within_the_grace_is_given_back() {
     let stopped = finished.logged("stopped").remove(0);
     let told = ["drained", "released", "abandoned"].map(|name| stopped[name].as_u64().unwrap());
     assert_eq!(told, [0, 1, 0]);
-    // Its visibility timeout of 30 s has not passed: it was given back.
+    // Its visibility timeout of 30 s has not passed: it was released.
     assert_eq!(queue.counts().await, Counts { visible: 1, in_flight: 0, delayed: 0 });
-    assert!(app.calls()[0].ended.is_some(), "the application was told by its connection");
+    assert!(app.calls()[0].ended.is_some(), "the application's connection was closed");
 }
 
-/// What has been received several times with no known ending is received and run alone: a crash costs the others nothing.
+/// A message that was received several times without a known ending is received and run alone: a crash costs the others
+/// nothing.
 #[tokio::test]
 async fn messages_not_in_hand_stay_queued_while_a_job_runs() {
     let queue =
@@ -103,7 +104,7 @@ async fn messages_not_in_hand_stay_queued_while_a_job_runs() {
     assert_eq!(queue.counts().await, Counts { visible: 2, in_flight: 1, delayed: 0 });
     worker.signal(Signal::TERM);
     worker.until_logged("draining", 1).await;
-    assert!(app.calls()[0].ended.is_none(), "the running one goes on");
+    assert!(app.calls()[0].ended.is_none(), "the running one continues");
     assert_eq!(
         queue.client.receive_message().queue_url(&queue.url).send().await.unwrap().messages().len(),
         1

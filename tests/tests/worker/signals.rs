@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use drumline_tests::{Answer, App, Fault, Launch, Proxy, Setup, Signal, TestQueue, eventually, localstack};
 
-/// As long as a receive may still be open, and a little for the rest.
+/// The time for which a receive may still be open, with a margin.
 const IDLE_STOP: Duration = Duration::from_secs(3);
 
 async fn hanging_app() -> App {
@@ -61,11 +61,11 @@ async fn a_second_signal_ends_the_process_at_once() {
         let finished = worker.finish().await;
         assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
         assert_eq!(finished.status, Some(1), "{}", finished.errors());
-        assert_eq!(queue.counts().await.in_flight, 1, "it comes back when its lease ends");
+        assert_eq!(queue.counts().await.in_flight, 1, "it is redelivered when its lease ends");
     }
 }
 
-/// A worker whose queue does not answer at the start can still be told to go away.
+/// A worker whose queue does not respond at the start can still be stopped.
 #[tokio::test]
 async fn a_signal_during_the_start_ends_it() {
     let queue = TestQueue::create("start", Setup::default()).await;

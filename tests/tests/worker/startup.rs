@@ -1,4 +1,4 @@
-//! What a worker says when it cannot start, and with which status it ends.
+//! The texts and exit statuses of a worker that cannot start.
 
 use std::net::TcpListener;
 
@@ -110,7 +110,7 @@ async fn a_region_that_nothing_tells_is_asked_for() {
 
 #[tokio::test]
 async fn missing_credentials_are_told_with_the_ways_to_give_some() {
-    // The request would go to LocalStack, but there is nothing to sign it with.
+    // The request would go to LocalStack, but there are no credentials to sign it with.
     let finished = run("https://sqs.eu-central-1.amazonaws.com/123456789012/jobs")
         .env("AWS_ENDPOINT_URL", &localstack())
         .without("AWS_ACCESS_KEY_ID")

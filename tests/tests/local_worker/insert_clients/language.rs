@@ -1,4 +1,4 @@
-//! The languages: their clients made, checked and compiled once for all tests, and their programs run.
+//! The languages: their clients are generated, checked and compiled once for all tests, and their programs run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(super) enum Language {
     TypeScript,
 }
 
-/// A language's clients, ready to be used.
+/// The clients of a language, ready for use.
 pub(super) struct Programs {
     pub(super) language: Language,
     folder: PathBuf,
@@ -32,7 +32,7 @@ pub(super) struct Programs {
 }
 
 impl Language {
-    /// Its clients and programs, whose types are in order. `None`, and says so, where the language is not on this machine.
+    /// Returns its clients and programs, which pass the type checks. `None`, with a message, if the language is not installed.
     pub(super) async fn programs(self) -> Option<&'static Programs> {
         static PYTHON: OnceCell<Option<Programs>> = OnceCell::const_new();
         static TYPESCRIPT: OnceCell<Option<Programs>> = OnceCell::const_new();
@@ -56,7 +56,7 @@ impl Language {
         }
     }
 
-    /// How a program allows a field.
+    /// Returns the way in which a program allows a field.
     pub(super) fn allowing(self) -> &'static str {
         match self {
             Self::Python => "pass Guards(allow=[",
@@ -142,13 +142,13 @@ impl Programs {
         command
     }
 
-    /// Runs the program of typed jobs on a queue; returns what it printed.
+    /// Runs the program of typed jobs on a queue. Returns its output.
     pub(super) async fn typed(&self, endpoint: &str, queue_url: &str) -> Value {
         let mut command = self.command("typed");
         finish(command.arg(queue_url).env("AWS_ENDPOINT_URL_SQS", endpoint), &Value::Null).await
     }
 
-    /// Has the driver do something; returns the outcome.
+    /// Makes the driver perform a request. Returns the outcome.
     pub(super) async fn drive(&self, asked: &Value) -> Value {
         let asked =
             if self.language == Language::TypeScript { with_big_integers(asked) } else { asked.clone() };

@@ -1,4 +1,4 @@
-//! What a client refuses before it sends anything: SQS or the worker would refuse it later.
+//! Jobs that a client refuses before it sends any: SQS or the worker would refuse them later.
 #![allow(clippy::needless_pass_by_value, reason = "values are written where they are passed")]
 
 use serde_json::{Value, json};
@@ -201,7 +201,7 @@ pub(super) async fn hold(programs: &Programs) {
     let text = outcome["text"].as_str().unwrap();
     assert!(text.starts_with("no job was sent:\njob 0 (note): payload.n is not"), "{text:.200}");
 
-    // A payload that is as deep as a worker reads is sent.
+    // A payload with the maximum depth that a worker reads is sent.
     let nested = |levels: u32| vec![payload(json!({ "$nested": levels }))];
     let outcome = setting.send(programs, nested(128), json!({})).await;
     assert_eq!(outcome["invalid"][0]["kind"], "depth");

@@ -1,5 +1,5 @@
-//! The vectors that all languages share, and payloads made by chance: every client finds what the producer in Rust finds, in the same
-//! words.
+//! The vectors that all languages share, and random payloads: every client reports the same findings as the producer in Rust,
+//! in the same words.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,9 @@ use super::language::{Language, Programs};
 
 const VECTORS: &str = include_str!("../../../../contract/vectors.json");
 const ORDERS: &str = include_str!("../../../clients/contract.json");
-/// How the producer's texts allow a field.
+/// The producer's text about allowing a field.
 const SETTING: &str = "set guard_allow (--allow) to ";
-/// Payloads made by chance.
+/// The number of random payloads.
 const RANDOM: usize = 1500;
 
 fn vectors(kind: &str) -> Vec<Value> {
@@ -33,7 +33,7 @@ pub(super) fn vectors_contract() -> Contract {
     serde_json::from_value(json!({ "drumline": "contract/1", "types": types })).unwrap()
 }
 
-/// What the producer in Rust finds: places and texts, as a client of the language writes them.
+/// Returns the findings of the producer in Rust: places and texts, in the form of the language's client.
 fn expected_findings(case: &Value, language: Language) -> Value {
     let job_type = case["type"].as_str().unwrap();
     let allowed = case["allow"].as_array().into_iter().flatten().map(|text| text.as_str().unwrap());
@@ -58,7 +58,7 @@ fn sorted(mut found: Value) -> Value {
     for name in ["places", "texts"] {
         let list = found[name].as_array_mut().unwrap();
         list.sort_by_key(Value::to_string);
-        // Several names that are not shown have one pointer.
+        // Several hidden names have one pointer.
         list.dedup();
     }
     found
@@ -74,7 +74,7 @@ async fn compare_findings(programs: &Programs, cases: &[Value]) {
     }
 }
 
-/// What a client should find in the payload of a schema: pointer, keyword and reason.
+/// Returns the problems that a client should find in the payload of a schema: pointer, keyword and reason.
 fn expected_problems(schema: &Value, payload: &Value) -> BTreeSet<Vec<String>> {
     let problems = SchemaGuard::new(&with_integer_bounds(schema)).unwrap().check(payload);
     let problems = problems.err().unwrap_or_default().into_iter();
@@ -104,7 +104,7 @@ pub(super) async fn agree(programs: &Programs) {
     compare_problems(programs, "vectors", &cases, |index| schemas[index]["schema"].clone()).await;
 }
 
-/// Parts of texts near the borders of what guards find.
+/// Parts of texts near the limits of the guards.
 const PARTS: &[&str] = &[
     "AKIAIOSFODNN7EXAMPLE",
     "ASIA",

@@ -1,4 +1,4 @@
-//! Scripts in which `LocalStack` does not do what AWS documents; see [`crate::differences`].
+//! Scripts in which `LocalStack` differs from AWS's documentation; see [`crate::differences`].
 
 use super::{IN_FLIGHT, REDRIVE_AT_1, VISIBLE, on_fifo, on_queue, scenario};
 use crate::script::Handle::{Of, Text};

@@ -1,4 +1,4 @@
-//! The commands of an outbox, on one that a program fills by plain SQL.
+//! The commands of an outbox that a program fills by plain SQL.
 
 use drumline_store::postgres::sqlx::{self, PgConnection};
 use drumline_tests::{
@@ -20,7 +20,7 @@ async fn succeed(url: &str, args: &[&str]) -> Finished {
     finished
 }
 
-/// Expects a command to fail with this status and these words.
+/// Expects that a command fails with this status and these words.
 async fn fail(url: &str, args: &[&str], status: i32, says: &str) {
     let finished = outbox(url, args).finish().await;
     assert_eq!(finished.status, Some(status), "{args:?}: {}", finished.errors());
@@ -36,7 +36,7 @@ async fn jobs_of_plain_sql_are_sent_or_parked_for_an_operator() {
     let Some(url) = database().await else { return };
     let queue = LocalQueue::create(Setup::default()).await;
 
-    // The printed SQL is all that an application's own migrations need, and may be run again.
+    // The printed SQL is sufficient for an application's own migrations, and can be run again.
     let printed = Launch::new(&["outbox", "migrate", "--print"]).finish().await;
     assert_eq!((printed.status, printed.errors().as_str()), (Some(0), ""));
     let sql = printed.stdout.join("\n");
@@ -93,7 +93,7 @@ async fn jobs_of_plain_sql_are_sent_or_parked_for_an_operator() {
 async fn a_relay_shows_its_work_and_stops_at_once() {
     let Some(url) = database().await else { return };
     let queue = LocalQueue::create(Setup { fifo: true, ..Setup::default() }).await;
-    // What is sent stays for people to look at. The store is an outbox's, too.
+    // Sent jobs stay for operators to inspect. The store is also an outbox.
     let launch = relay(&url, &queue.url, &queue.endpoint_url()).without("DRUMLINE_OUTBOX_URL");
     let worker = launch
         .env("DRUMLINE_STORE_URL", &url)
@@ -158,7 +158,7 @@ async fn an_outbox_that_cannot_be_used_is_an_error_with_its_remedy() {
     }
     let Some(url) = database().await else { return };
     fail(&url, &["run"], 64, "no queue").await;
-    // A role that may not use the tables is an error with the statement that its owner runs.
+    // A role that may not use the tables causes an error with the statement for their owner.
     let mut connection = PgConnection::connect(&url).await.unwrap();
     let role = super::super::unique("role").replace('-', "_");
     execute(&mut connection, format!("REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE {role} LOGIN"))

@@ -20,19 +20,19 @@ use xtask::service::lasting::{Kind, LastingServer};
 
 use super::world::{confirmed, expect_delivered, job, left, relay};
 
-/// All of it, with kills and the leases that they leave behind.
+/// The time limit, including kills and the leases that they leave behind.
 const LONG: Duration = Duration::from_secs(240);
 
 const WRITERS: usize = 4;
 
-/// The groups of each writer.
+/// The number of groups of each writer.
 const GROUPS: usize = 5;
 
-/// Out of ten transactions, so many are rolled back.
+/// The number of transactions out of ten that are rolled back.
 const ROLLED_BACK: usize = 3;
 
-/// The rows that are written, rolled back ones too, and the faults meanwhile. The whole size takes minutes: by hand, with
-/// `DRUMLINE_TEST_FULL`.
+/// Returns the number of written rows, including those rolled back, and of faults. The whole size takes minutes: run it by
+/// hand, with `DRUMLINE_TEST_FULL`.
 fn size() -> (usize, usize) {
     if drumline_store::variable("DRUMLINE_TEST_FULL").is_some() {
         (60_000, 40)
@@ -41,7 +41,7 @@ fn size() -> (usize, usize) {
     }
 }
 
-/// The faults, in their order, which may come again and again.
+/// The faults, in their order, which can repeat.
 const FAULTS: [Fault; 8] = [
     Fault::Relay(0),
     Fault::Queue,
@@ -61,8 +61,8 @@ enum Fault {
     Database,
 }
 
-/// The embedded queue as a process, at an address that it keeps. What it holds is lost with it; what it has confirmed is noted by
-/// the proxy before it.
+/// The embedded queue as a process, at a fixed address. Its messages are lost with it; the proxy before it records the
+/// confirmed ones.
 struct QueueProcess {
     addr: SocketAddr,
     process: Option<Worker>,
@@ -99,14 +99,14 @@ impl QueueProcess {
     }
 }
 
-/// A transaction that a writer has begun.
+/// A transaction that a writer has started.
 struct Transaction {
     number: i64,
     ids: Vec<String>,
 }
 
-/// Writes transactions until there are enough rows, and returns all of them. Each has a row in the table `causes`, by which it is known
-/// if it was committed: after a lost answer the writer does not know.
+/// Writes transactions until there are enough rows, and returns all of them. Each has a row in the table `causes` that shows if
+/// it was committed: after a lost response the writer does not know.
 async fn write(url: String, writer: usize, rows: Arc<AtomicUsize>, enough: usize) -> Vec<Transaction> {
     let mut written = Vec::new();
     let mut places = [0; GROUPS];
@@ -116,7 +116,7 @@ async fn write(url: String, writer: usize, rows: Arc<AtomicUsize>, enough: usize
         let group = fastrand::usize(..GROUPS);
         let count = fastrand::usize(1..=15);
         let name = format!("group-{writer}-{group}");
-        // Ungrouped ones go to the other queue.
+        // Jobs without a group go to the other queue.
         let jobs: Vec<OutboxJob> = (0..count)
             .map(|index| {
                 let mut job = job(&name, places[group] + index);
@@ -131,7 +131,7 @@ async fn write(url: String, writer: usize, rows: Arc<AtomicUsize>, enough: usize
         places[group] += count;
         rows.fetch_add(count, Ordering::Relaxed);
         if let Err(error) = transact(&mut connection, &url, number, &jobs).await {
-            // PostgreSQL is away: the connection is of no use any more.
+            // PostgreSQL is down: the connection is no longer usable.
             drop(error);
             connection = None;
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -162,7 +162,7 @@ async fn transact(
     Ok(())
 }
 
-/// The processes that are killed.
+/// The processes to kill.
 struct Processes {
     database: LastingServer,
     queue: QueueProcess,
@@ -210,7 +210,7 @@ impl Processes {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_committed_row_is_sent_in_order_whatever_is_killed() {
-    // Its own server, where the machine has the programs.
+    // Its own server, if the machine has the programs.
     if shared_store("DRUMLINE_TEST_POSTGRES_BIN").is_none() {
         return;
     }
@@ -257,7 +257,7 @@ async fn every_committed_row_is_sent_in_order_whatever_is_killed() {
     assert!(expected.len() > enough / 2, "most are committed");
     let messages = confirmed(&processes.proxy);
     expect_delivered(&messages, &expected);
-    // A kill costs the messages in flight a second sending, no more.
+    // A kill sends the messages in flight once more, and no others.
     assert!(
         messages.len() < expected.len() * 3 / 2,
         "{} messages of {} rows",

@@ -11,12 +11,12 @@ use url::Url;
 
 use super::world::{add, confirmed, database, expect_delivered, id, job, left, noted_queue, relay};
 
-/// Everything, on a busy machine.
+/// The time limit, on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_commits_after_thousands_of_later_ones_is_sent() {
-    /// The rows that are written, committed and sent while the first transaction is open.
+    /// The number of rows that are written, committed and sent while the first transaction is open.
     const LATER: usize = 3_000;
     const GROUPS: usize = 30;
     let Some(url) = database().await else { return };
@@ -24,7 +24,7 @@ async fn a_row_that_commits_after_thousands_of_later_ones_is_sent() {
     let queue = LocalQueue::create(Setup { fifo: true, ..Setup::default() }).await;
     let proxy = noted_queue(&queue).await;
 
-    // Its rows have the lowest numbers of all, and are the first of the groups that others use, too.
+    // Its rows have the lowest numbers, and are also the first of the groups that others use.
     let mut slow = PgConnection::connect(&url).await.unwrap();
     let mut open = slow.begin().await.unwrap();
     let early = [job("late", 0), job("late", 1), job("group-0", 0)];

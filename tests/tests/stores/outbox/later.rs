@@ -1,4 +1,4 @@
-//! Jobs that wait, for their time or for a key, from the command line and from producers, on Redis and PostgreSQL.
+//! Jobs that wait for their time or for a key, from the command line and from producers, on Redis and PostgreSQL.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::world::{database, relay};
 use crate::{REDIS, unique};
 
-/// The outboxes that are there: each is the test's own.
+/// Returns the available outboxes, each separate for the test.
 async fn outboxes() -> Vec<String> {
     let redis = shared_store(REDIS).map(|server| format!("{server}?prefix={}", unique("later")));
     redis.into_iter().chain(database().await).collect()
@@ -39,7 +39,7 @@ fn assert_says(finished: &Finished, status: i32, says: &[&str]) {
     }
 }
 
-/// The ids of the jobs in a queue.
+/// Returns the IDs of the jobs in a queue.
 fn job_ids(queue: &LocalQueue) -> BTreeSet<String> {
     let id = |body: &str| serde_json::from_str::<Value>(body).unwrap()["jobId"].as_str().unwrap().to_owned();
     queue.endpoint().peek(&queue.url).unwrap().iter().map(|message| id(&message.body)).collect()
@@ -199,7 +199,7 @@ async fn one_of_many_callers_adds_the_job_each_time_it_is_done() {
     for url in outboxes().await {
         let queue = LocalQueue::create(Setup::default()).await;
         let location: Location = url.parse().unwrap();
-        // As in processes of their own: each has its own connections.
+        // As in separate processes: each has its own connections.
         let producer = async || {
             let outbox = outbox::open(&url, Duration::ZERO).await.unwrap();
             let store =

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::world::{confirmed, expect_delivered, id, job, noted_queue, relay};
 
-/// All of it, with kills and the leases that they leave behind.
+/// The time limit, including kills and the leases that they leave behind.
 const LONG: Duration = Duration::from_secs(60);
 
 const GROUPS: usize = 20;
@@ -24,7 +24,7 @@ async fn command(url: &str, args: &[&str]) -> Value {
     finished.stdout.first().map_or(Value::Null, |line| serde_json::from_str(line).unwrap())
 }
 
-/// Adds jobs again until the server has answered: those that it has already stay as they are.
+/// Adds jobs repeatedly until the server has responded: those that it already has do not change.
 async fn add(outbox: &Arc<dyn Outbox>, group: &str, places: std::ops::Range<usize>) {
     let jobs: Vec<_> = places.map(|place| job(group, place)).collect();
     eventually("they are added", async || outbox.add(&jobs).await.is_ok()).await;

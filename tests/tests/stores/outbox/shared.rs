@@ -13,10 +13,10 @@ use url::Url;
 
 use super::world::{add, confirmed, database, expect_delivered, id, left, noted_queue, relay};
 
-/// Everything, on a busy machine.
+/// The time limit, on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Groups of jobs, and an outbox whose jobs become more and more.
+/// Groups of jobs, and an outbox that gets more and more jobs.
 struct World {
     url: String,
     connection: PgConnection,
@@ -70,7 +70,7 @@ async fn sent(worker: &Worker) -> u64 {
 async fn two_relays_share_and_one_takes_over_from_the_other() {
     let Some(mut world) = World::start().await else { return };
     let (first, second) = (world.relay().await, world.relay().await);
-    // The second one gets its part when the first one looks again.
+    // The second one gets its part when the first one polls again.
     for _ in 0..10 {
         world.add(5).await;
         world.until_sent().await;
@@ -90,7 +90,7 @@ async fn two_relays_share_and_one_takes_over_from_the_other() {
     let all = u64::try_from(world.expected.len()).unwrap();
     assert!(sent(&second).await >= all - by_first, "the second one has taken over");
 
-    // One that is asked to stop gives back what it has: the next one need not wait for the end of its lease.
+    // A relay that is asked to stop releases its buckets: the next one need not wait for the end of its lease.
     let finished = second.stop().await;
     let summary = finished.logged("stopped");
     assert!(summary[0]["sent"].as_u64() >= Some(all - by_first), "{summary:?}");
@@ -104,7 +104,7 @@ async fn two_relays_share_and_one_takes_over_from_the_other() {
 async fn a_relay_stopped_beyond_its_lease_loses_no_job_and_no_order() {
     let Some(mut world) = World::start().await else { return };
     let stopped = world.relay().await;
-    // It has jobs in hand when it stops: its requests take a second each.
+    // It has jobs in hand when it stops: its requests take one second each.
     world.proxy.fail_always("SendMessageBatch", Fault::SlowAnswer);
     world.add(25).await;
     eventually("it sends", async || world.proxy.count("SendMessageBatch") > 0).await;

@@ -1,4 +1,4 @@
-//! What the tests of relays are made of: a database of their own, relays as processes, and the jobs that a queue has confirmed.
+//! The parts of the relays' tests: a separate database, relays as processes, and the jobs that a queue has confirmed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use sqlx::Connection as _;
 
 use crate::{POSTGRES, unique};
 
-/// Short, since every kill leaves one behind.
+/// Short, because every kill leaves one behind.
 pub(crate) const LEASE: &str = "2s";
 
-/// The URL of a database of the test's own, since the name of the outbox's table is fixed.
+/// Returns the URL of a separate database for the test, because the name of the outbox's table is fixed.
 pub(crate) async fn database() -> Option<String> {
     let server = shared_store(POSTGRES)?;
     let name = unique("outbox").replace('-', "_");
@@ -24,12 +24,12 @@ pub(crate) async fn database() -> Option<String> {
     Some(format!("{server}/{name}"))
 }
 
-/// Executes statements of the test's own.
+/// Executes the test's own statements.
 pub(super) async fn execute(connection: &mut PgConnection, sql: String) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.unwrap();
 }
 
-/// A relay of the outbox at `outbox_url` into the queue at `queue_url`, whose requests go to `endpoint_url`.
+/// Returns a relay of the outbox at `outbox_url` into the queue at `queue_url`, whose requests go to `endpoint_url`.
 pub(super) fn relay(outbox_url: &str, queue_url: &str, endpoint_url: &str) -> Launch {
     Launch::new(&["outbox", "run", "--lease", LEASE])
         .env("DRUMLINE_OUTBOX_URL", outbox_url)
@@ -38,19 +38,19 @@ pub(super) fn relay(outbox_url: &str, queue_url: &str, endpoint_url: &str) -> La
         .serving()
 }
 
-/// A job whose id says its place in its group.
+/// Returns a job whose ID contains its place in its group.
 pub(super) fn job(group: &str, place: usize) -> OutboxJob {
     let mut job = OutboxJob::new(id(group, place), "count", format!(r#"{{"place":{place}}}"#));
     job.group = Some(group.to_owned());
     job
 }
 
-/// The id of that job.
+/// Returns the ID of that job.
 pub(super) fn id(group: &str, place: usize) -> String {
     format!("{group}:{place:06}")
 }
 
-/// Adds the jobs of a group at these places, in a transaction of their own.
+/// Adds the jobs of a group at these places, in one transaction.
 pub(super) async fn add(connection: &mut PgConnection, group: &str, places: std::ops::Range<usize>) {
     let jobs: Vec<OutboxJob> = places.map(|place| job(group, place)).collect();
     let mut transaction = connection.begin().await.unwrap();
@@ -58,26 +58,26 @@ pub(super) async fn add(connection: &mut PgConnection, group: &str, places: std:
     transaction.commit().await.unwrap();
 }
 
-/// The number of jobs that wait or are parked.
+/// Returns the number of jobs that wait or are parked.
 pub(super) async fn left(connection: &mut PgConnection) -> sqlx::Result<i64> {
     sqlx::query_scalar("SELECT count(*) FROM drumline_outbox WHERE state <> 'sent'")
         .fetch_one(connection)
         .await
 }
 
-/// The queue before which a proxy notes what it has confirmed.
+/// Starts a proxy before the queue that records the confirmed messages.
 pub(crate) async fn noted_queue(queue: &LocalQueue) -> Proxy {
     Proxy::start(&queue.endpoint_url()).await
 }
 
-/// A message that a queue has taken.
+/// A message that a queue has accepted.
 #[derive(Debug, Clone)]
 pub(crate) struct Confirmed {
     pub(crate) job_id: String,
     pub(crate) group: Option<String>,
 }
 
-/// Returns the messages that queues behind this proxy have confirmed, in their order. Checks that each has the identity of its row.
+/// Returns the messages that queues behind this proxy have confirmed, in order. Checks that each has the identity of its row.
 pub(crate) fn confirmed(proxy: &Proxy) -> Vec<Confirmed> {
     let batches = proxy.answers("SendMessageBatch");
     let mut all = Vec::new();
@@ -106,7 +106,7 @@ fn message(entry: &Value) -> Confirmed {
     Confirmed { job_id, group: entry["MessageGroupId"].as_str().map(str::to_owned) }
 }
 
-/// Expects each of these jobs at least once and no other, and each group's in the order of their places when they came first.
+/// Expects each of these jobs at least once and no other, and the first messages of each group in the order of their places.
 pub(super) fn expect_delivered(messages: &[Confirmed], expected: &BTreeSet<String>) {
     let delivered: BTreeSet<&str> = messages.iter().map(|message| &*message.job_id).collect();
     let missing: Vec<_> = expected.iter().filter(|id| !delivered.contains(id.as_str())).collect();
