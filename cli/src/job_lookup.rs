@@ -90,7 +90,15 @@ impl Histories {
         })
     }
 
-    /// Returns the job with this id, or with this message id, that the filter accepts and that changed last.
+    /// The store, if this process has opened one.
+    pub(crate) fn store(&self) -> Option<Arc<dyn Store>> {
+        match self {
+            Self::Store(store) => Some(Arc::clone(store)),
+            Self::Worker { .. } => None,
+        }
+    }
+
+    /// Returns the job of this id that the filter accepts and that changed last. The id may be that of its message.
     pub(crate) async fn job(&self, id: &str, filter: &JobFilter) -> Result<Option<JobView>, LookupError> {
         match self {
             Self::Store(store) => {

@@ -96,6 +96,10 @@ impl Consumer {
         if settings.tenant_metrics {
             metrics.count_tenants();
         }
+        let router = match &settings.dead_job_webhook {
+            Some(webhook) => webhook.added_to(router),
+            None => router,
+        };
         Self {
             settings,
             router: Arc::new(router),

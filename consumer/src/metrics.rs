@@ -114,6 +114,11 @@ impl Metrics {
         self.0.dlq.alert(dlq, result);
     }
 
+    /// Counts a call of the hook for dead jobs by a watch, for a job of this queue.
+    pub(crate) fn dead_job_hook(&self, queue: &str, succeeded: bool) {
+        self.0.dlq.dead_job_hook(queue, succeeded);
+    }
+
     /// Returns the observer that counts for one queue.
     pub fn queue(&self, queue: &str) -> Arc<dyn Observer> {
         Arc::new(QueueMetrics::new(&self.0, queue))

@@ -312,7 +312,10 @@ impl Driver {
                 self.learn_of_target(&report, began_at);
                 self.ledger.ended(now, id, report, jitter);
             }
-            Input::Buried(id, report, ended_at) => {
+            Input::Buried(id, report, ended_at, succeeded) => {
+                if let (Some(succeeded), Some(message)) = (succeeded, self.ledger.message_of(id)) {
+                    self.observer.dead_job_hook(&message.id, succeeded);
+                }
                 let began_at = runs.end(id);
                 self.learn_of_target(&report, began_at);
                 self.ledger.failed(now, id, *report, ended_at, jitter);

@@ -49,6 +49,9 @@ fn emit_each(observer: &Arc<dyn Observer>) {
         let summary = DrainSummary { drained: 1, released: 1, abandoned };
         observer.observe(&Event::Drained { queue: QUEUE, summary });
     }
+    for succeeded in [true, false] {
+        observer.observe(&Event::DeadJobHook { queue: QUEUE, message_id: &"m-1".into(), succeeded });
+    }
     for action in SqsAction::ALL {
         let failures = SqsErrorKind::ALL.map(SqsResult::Failed);
         for result in failures.into_iter().chain([SqsResult::Ok]) {

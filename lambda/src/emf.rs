@@ -184,6 +184,10 @@ impl Observer for QueueMetrics {
                 }
             }
             Event::Ledger { note, .. } => self.note(note),
+            Event::DeadJobHook { succeeded, .. } => {
+                let result = if succeeded { "ok" } else { "failed" };
+                self.emf.add("drumline_dead_job_hooks_total", self.labels([("result", result)]), 1.0);
+            }
             Event::SqsRequest { .. } | Event::StoreRequest { .. } | Event::SqsClientReplaced => {
                 self.emf.observe(event);
             }

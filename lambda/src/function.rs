@@ -85,6 +85,10 @@ impl Function {
     /// Returns a function with these handlers, which run on the runtime `handlers`.
     pub fn new(settings: Settings, router: Router, handlers: Handle) -> Self {
         settings.log_warnings(&router);
+        let router = match &settings.dead_job_webhook {
+            Some(webhook) => webhook.added_to(router),
+            None => router,
+        };
         let of_process = Arc::new(Emf::default());
         let claim_store = claim_store(&settings, &of_process, handlers.clone());
         let store_outage = settings.store.outage;

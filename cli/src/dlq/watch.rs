@@ -11,7 +11,7 @@ use drumline_consumer::ExitError;
 use drumline_consumer::dlq_watch::{AlertTarget, Alerts, DlqWatch, LetterHistory, LetterJob, SqsLetters};
 use drumline_dlq::Letter;
 use drumline_dlq::alert::{Alert, Template};
-use drumline_runtime::{DlqWatchSettings, Environment};
+use drumline_runtime::{DeadJobs, DlqWatchSettings, Environment, Settings, Store};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -51,13 +51,16 @@ is sent instead, in whose texts {{text}} and the other fields are filled in.
 continued, and nothing is deleted. For the archive, the command receives every letter of the \
 DLQ at most once a minute while the DLQ grows, and less often the longer this takes.
 
-With DRUMLINE_DLQ_WATCH=on, workers watch the DLQ themselves: of the workers that share a store, one does. They know the failures of their own \
-jobs without receiving from the DLQ.
+With DRUMLINE_DEAD_JOB_WEBHOOK, it also calls that webhook for each letter, also for those that are there at the beginning, unless the store \
+(DRUMLINE_STORE_URL) knows that a worker has. Without such a store each start calls it for all of them, by the same keys.
+
+Workers watch by themselves with DRUMLINE_DLQ_WATCH=on: of those that share a store, one does. They know the failures of their own \
+jobs without a look.
 
 It needs sqs:GetQueueAttributes on the DLQ; for a look also sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without --dlq-url also \
 sqs:GetQueueUrl there and sqs:GetQueueAttributes on its queue; sns:Publish on a topic; and s3:PutObject for an archive in S3. Encrypted queues need kms:Decrypt.
 
-Exit status: 0 ended after --once, 130 stopped, 64 bad usage, 69 the queue cannot be reached, or with --once an alert was not delivered.")]
+Exit status: 0 ended after --once, 130 stopped, 64 bad usage, 69 the queue cannot be reached, or with --once an alert was not delivered or the webhook for dead jobs failed.")]
 pub(super) struct WatchArgs {
     #[command(flatten)]
     queue: QueueArgs,
@@ -101,6 +104,7 @@ pub(super) async fn watch(args: &WatchArgs, environment: &Environment) -> Result
             None
         }
     };
+    let history_store = history.as_ref().and_then(Histories::store);
     let (sender, reported) = unbounded_channel();
     let letters = SqsLetters::new(queue.clients.clone(), queue.url.clone(), Arc::new(NoopObserver));
     let watch = DlqWatch::new(
@@ -112,7 +116,8 @@ pub(super) async fn watch(args: &WatchArgs, environment: &Environment) -> Result
     )
     .timing(every, quiet)
     .on_alert(move |alert| drop(sender.send(alert.clone())))
-    .on_problem(note);
+    .on_problem(note)
+    .dead_jobs(webhook(&settings, history_store));
     let watch = if let Some(alerts) = alerts { watch.alerts(alerts) } else { watch };
     let mut watch = if args.queue.force { watch.may_move_letters() } else { watch };
     let archive = args.archive.as_deref().map(|target| Archive::open(target, &queue)).transpose()?;
@@ -123,9 +128,13 @@ pub(super) async fn watch(args: &WatchArgs, environment: &Environment) -> Result
     if args.once {
         let depth = watch.once().await.map_err(|error| ExitError::sqs(error.kind, error.text))?;
         follow(&mut archiving, depth, &mut queue).await?;
-        let undelivered = watch.undelivered();
+        let (undelivered, uncalled) = (watch.undelivered(), watch.uncalled());
         drop(watch);
         let ended = report(reported, args.output).await?;
+        if uncalled > 0 {
+            let text = format!("dead_job_webhook has not accepted letters: {uncalled}");
+            return Err(ExitError::unavailable(text));
+        }
         return match undelivered {
             0 => Ok(ended),
             alerts => Err(ExitError::unavailable(format!("alerts not delivered: {alerts}"))),
@@ -150,6 +159,12 @@ pub(super) async fn watch(args: &WatchArgs, environment: &Environment) -> Result
         ended = report(reported, args.output) => ended,
         ended = watching => ended,
     }
+}
+
+/// The hook of the settings, which is called for each letter. A store has the marks of those for which it was called.
+fn webhook(settings: &Settings, store: Option<Arc<dyn Store>>) -> Option<DeadJobs> {
+    let webhook = settings.dead_job_webhook.as_ref()?;
+    Some(DeadJobs::new(webhook.hook(None), store))
 }
 
 /// Adds the new letters to the archive, if there is one.

@@ -1,4 +1,5 @@
-//! The hook for dead jobs, called for letters for which no worker has called it: their process was killed on the last receive.
+//! The hook for dead jobs, called for letters for which no worker has called it: their process was killed on the last receive, or the hook
+//! failed in the worker.
 
 use std::sync::Arc;
 
@@ -7,23 +8,60 @@ use drumline_dlq::Letter;
 use drumline_dlq::origin::claimed_origin;
 use drumline_runtime::{DeadJobs, redacted};
 
-/// Calls the hook for each letter without a mark. Returns false if it failed for any of them; the others are marked.
-pub(super) async fn call_for(dead_jobs: &DeadJobs, letters: &[Letter]) -> bool {
-    let mut has_succeeded = true;
-    for letter in letters {
-        let job = job_of(letter);
-        if !dead_jobs.is_called(&job.key).await {
-            // The reason is logged.
-            has_succeeded &= dead_jobs.call(job).await.is_ok();
-        }
-    }
-    has_succeeded
+use crate::metrics::Metrics;
+
+/// The failed calls in a row after which a look calls the hook for no further letter.
+const MAX_FAILED: usize = 3;
+
+/// The letters of a look for which the hook has not succeeded.
+#[derive(Default)]
+pub(super) struct Uncalled {
+    pub(super) letters: usize,
+    /// The last failure.
+    pub(super) problem: String,
 }
 
-fn job_of(letter: &Letter) -> DeadJob {
+/// Calls the hook for each letter without a mark. Letters that failed, or came after too many failures, have no mark afterwards.
+pub(super) async fn call_for(
+    dead_jobs: &DeadJobs,
+    letters: &[Letter],
+    dlq: &str,
+    metrics: Option<&Metrics>,
+) -> Uncalled {
+    let mut uncalled = Uncalled::default();
+    let mut failed_in_a_row = 0;
+    for letter in letters {
+        let job = job_of(letter, dlq);
+        if dead_jobs.is_called(&job.key).await {
+            continue;
+        }
+        if failed_in_a_row == MAX_FAILED {
+            uncalled.letters += 1;
+            continue;
+        }
+        let queue = job.queue.clone();
+        let called = dead_jobs.call(job).await;
+        if let Some(metrics) = metrics {
+            metrics.dead_job_hook(&queue, called.is_ok());
+        }
+        match called {
+            Ok(()) => failed_in_a_row = 0,
+            Err(problem) => {
+                failed_in_a_row += 1;
+                uncalled.letters += 1;
+                uncalled.problem = problem;
+            }
+        }
+    }
+    uncalled
+}
+
+/// Describes the job of a letter as a worker of its queue does. A letter without an origin was sent to the DLQ itself.
+fn job_of(letter: &Letter, dlq: &str) -> DeadJob {
     let message = letter.opened().unwrap_or_else(|| letter.message());
     let cause = letter.why();
-    let queue = claimed_origin(letter).unwrap_or_default();
+    let origin = claimed_origin(letter).unwrap_or(dlq);
+    let queue = origin.rsplit(':').next().unwrap_or(origin);
     let mut job =
         DeadJob::new(queue, Arc::new(message.clone()), letter.original_id(), redacted(&cause.reason));
     job.class = cause.class;

@@ -1,6 +1,7 @@
 //! The failures of this process's own jobs after which their messages move to the DLQ: the cheapest way to know why.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use drumline::core::{LedgerEvent, Outcome, RunFacts};
 use drumline::message::Message;
@@ -12,6 +13,9 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// The most failures between two turns of the watch. The letters of others are looked at.
 const MAX_WAITING: usize = 10_000;
+
+/// The most jobs whose hook has failed and whose decision is to follow.
+const MAX_UNCALLED: usize = 1_000;
 
 /// The failures since the last turn.
 pub(crate) struct Failures(Receiver<Death>);
@@ -28,7 +32,7 @@ impl Failures {
 /// If a hook is called for dead jobs, the letters of failures for which a worker does not call it are looked at.
 pub(crate) fn failures(has_hook: bool) -> (Arc<dyn Observer>, Failures) {
     let (sender, receiver) = channel(MAX_WAITING);
-    (Arc::new(FailureObserver { sender, has_hook }), Failures(receiver))
+    (Arc::new(FailureObserver { sender, has_hook, uncalled: Mutex::default() }), Failures(receiver))
 }
 
 /// Failures that a test sends.
@@ -41,14 +45,29 @@ pub(super) fn failures_of_a_test() -> (Sender<Death>, Failures) {
 struct FailureObserver {
     sender: Sender<Death>,
     has_hook: bool,
+    /// The messages of jobs whose hook has failed: the watch calls it for their letters.
+    uncalled: Mutex<HashSet<LetterId>>,
+}
+
+impl FailureObserver {
+    fn is_uncalled(&self, message_id: &str) -> bool {
+        let mut uncalled = self.uncalled.lock().unwrap_or_else(PoisonError::into_inner);
+        uncalled.remove(&LetterId::of(message_id))
+    }
 }
 
 impl Observer for FailureObserver {
     fn observe(&self, event: &Event<'_>) {
+        if let Event::DeadJobHook { message_id, succeeded: false, .. } = *event {
+            let mut uncalled = self.uncalled.lock().unwrap_or_else(PoisonError::into_inner);
+            if uncalled.len() < MAX_UNCALLED {
+                uncalled.insert(LetterId::of(message_id));
+            }
+        }
         if let Event::Ledger { queue, note: note @ LedgerEvent::Decided { message, outcome, .. } } = *event
             && let Some(run) = note.finished_run()
             && is_last(outcome, run)
-            && (!self.has_hook || run.ending.is_own_failure())
+            && (!self.has_hook || (run.ending.is_own_failure() && !self.is_uncalled(&message.id)))
         {
             // Where there is no room, the letter is looked at.
             let _ = self.sender.try_send(death(queue, message, run));
@@ -130,5 +149,28 @@ mod tests {
                 assert!(!death.reason.contains("abc"), "{death:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_failure_of_the_hook_leaves_the_letter_to_the_watch() {
+        let (observer, mut failures) = failures(true);
+        let run = || RunFacts {
+            job_type: None,
+            identity: None,
+            correlation_id: None,
+            attempt: NonZeroU32::MIN,
+            ending: Ending::Rejected { reason: "no user".to_owned() },
+            took: Duration::ZERO,
+            last_attempt: true,
+        };
+        for (id, succeeded) in [("m-1", true), ("m-2", false), ("m-3", true)] {
+            observer.observe(&Event::DeadJobHook { queue: "jobs", message_id: &id.into(), succeeded });
+            let message = Arc::new(Message { id: id.into(), ..Message::default() });
+            let (delivery, outcome) = (DeliveryId::default(), Outcome::DeadLetter("no user".to_owned()));
+            let note = LedgerEvent::Decided { delivery, message, outcome, run: Some(run()) };
+            observer.observe(&Event::Ledger { queue: "jobs", note: &note });
+        }
+        let found: Vec<LetterId> = failures.take().into_iter().map(|death| death.message).collect();
+        assert_eq!(found, [LetterId::of("m-1"), LetterId::of("m-3")]);
     }
 }

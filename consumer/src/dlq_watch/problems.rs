@@ -15,6 +15,8 @@ pub(super) enum Problem {
     Histories,
     /// A redrive policy of the DLQ forbids looks.
     RedrivePolicy,
+    /// The hook for dead jobs fails.
+    DeadJobHook,
     /// Alerts are not accepted.
     Delivery,
 }
@@ -45,6 +47,7 @@ impl Problems {
             Problem::Look => "DLQ not readable",
             Problem::Histories => "histories of dead letters unknown",
             Problem::RedrivePolicy => "dead letters not looked at",
+            Problem::DeadJobHook => "dead job hook failed for dead letters",
             Problem::Delivery => "alert not delivered",
         };
         warn!(dlq, error, "{text}");
@@ -60,6 +63,12 @@ impl Problems {
     pub(super) fn lose(&mut self, fingerprint: &str, reason: &str) {
         error!(dlq = self.dlq, fingerprint, error = reason, "alert dropped");
         self.notify(&format!("alert {fingerprint} dropped: {reason}"));
+    }
+
+    /// Logs letters for which the hook for dead jobs is no longer called.
+    pub(super) fn leave_uncalled(&mut self, letters: usize, reason: &str) {
+        error!(dlq = self.dlq, letters, error = reason, "dead job hook given up for dead letters");
+        self.notify(&format!("dead job hook given up for {letters} dead letters: {reason}"));
     }
 
     fn notify(&mut self, text: &str) {

@@ -16,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{debug, info};
 
 use super::causes::{LetterHistory, add_causes};
-use super::dead_letters::call_for;
+use super::dead_letters::{Uncalled, call_for};
 use super::delivery::Alerts;
 use super::failures::Failures;
 use super::leader::{Lead, Leader};
@@ -34,6 +34,9 @@ pub const QUIET: Duration = Duration::from_secs(60 * 60);
 
 /// How often a look is made again because histories are unknown. After that, letters are reported without.
 const MAX_UNANSWERED: u32 = 3;
+
+/// The number of looks after which the hook for dead jobs is given up for the letters for which it fails: about ten minutes.
+const MAX_UNCALLED: u32 = 10;
 
 type OnAlert = Box<dyn FnMut(&Alert) + Send>;
 
@@ -60,6 +63,8 @@ pub struct DlqWatch {
     unanswered: u32,
     /// The number of looks in a row after which the hook for dead jobs failed.
     uncalled: u32,
+    /// The number of letters for which it was given up.
+    given_up: usize,
     clock: Clock,
 }
 
@@ -93,6 +98,7 @@ impl DlqWatch {
             may_move: false,
             unanswered: 0,
             uncalled: 0,
+            given_up: 0,
             clock: Clock::start(),
         }
     }
@@ -190,7 +196,7 @@ impl DlqWatch {
     /// If SQS does not answer.
     pub async fn once(&mut self) -> Result<u64, SqsError> {
         // There is no later look that may have an answer.
-        self.unanswered = MAX_UNANSWERED;
+        (self.unanswered, self.uncalled) = (MAX_UNANSWERED, MAX_UNCALLED);
         let Depth { letters, has_redrive_policy } = self.letters.depth().await?;
         self.depth_is(letters, has_redrive_policy).await?;
         self.report().await;
@@ -253,6 +259,11 @@ impl DlqWatch {
     /// The number of alerts that were not delivered.
     pub fn undelivered(&self) -> usize {
         self.outbox.undelivered()
+    }
+
+    /// The number of letters for which the hook for dead jobs was given up.
+    pub fn uncalled(&self) -> usize {
+        self.given_up
     }
 
     fn failed(&mut self, deaths: Vec<Death>) {
@@ -330,22 +341,39 @@ impl DlqWatch {
             self.unanswered = 0;
         }
         debug!(dlq = self.name, received, new = letters.len(), "looked into DLQ");
-        if !self.watch.is_at_old()
-            && let Some(dead_jobs) = &self.dead_jobs
-            && !call_for(dead_jobs, &letters).await
-            && self.uncalled < MAX_UNANSWERED
-        {
+        if !self.call_hook(&letters).await {
             // The letters stay unseen, so that the next look calls the hook again.
-            self.uncalled += 1;
             self.watch.look_failed(now);
             return Ok(());
         }
-        self.uncalled = 0;
         let deaths = letters.iter().map(Death::of).collect();
         for death in self.watch.looked(received, deaths, self.clock.now_ms()) {
             self.count(death.job_type.as_deref(), death.class.as_deref());
         }
         Ok(())
+    }
+
+    /// Calls the hook for dead jobs, if there is one. Returns false if the next look must call it again.
+    async fn call_hook(&mut self, letters: &[Letter]) -> bool {
+        let Some(dead_jobs) = &self.dead_jobs else { return true };
+        if self.watch.is_at_old() {
+            return true;
+        }
+        let Uncalled { letters: count, problem } =
+            call_for(dead_jobs, letters, &self.name, self.metrics.as_ref()).await;
+        if count == 0 {
+            self.problems.end(Problem::DeadJobHook);
+        } else {
+            self.problems.begin(Problem::DeadJobHook, &problem);
+            if self.uncalled < MAX_UNCALLED {
+                self.uncalled += 1;
+                return false;
+            }
+            self.given_up += count;
+            self.problems.leave_uncalled(count, &problem);
+        }
+        self.uncalled = 0;
+        true
     }
 
     async fn report(&mut self) {

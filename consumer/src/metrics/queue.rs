@@ -223,6 +223,7 @@ impl Observer for QueueMetrics {
             Event::RunEnded { attempt, .. } => drop(self.of_type(Some(attempt.job_type())).running.dec()),
             Event::InHand { count, .. } => drop(self.in_hand.set(i64::try_from(count).unwrap_or(i64::MAX))),
             Event::Ledger { note, .. } => self.note(note),
+            Event::DeadJobHook { succeeded, .. } => self.all.dlq.dead_job_hook(&self.queue, succeeded),
             Event::SqsRequest { .. } | Event::StoreRequest { .. } | Event::SqsClientReplaced => {
                 self.all.observe_request(event);
             }

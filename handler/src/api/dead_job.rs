@@ -13,7 +13,7 @@ pub struct DeadJob {
     /// The key under which the hook's effect should happen once: the same in each call for this job. A letter that is replayed and dies
     /// again is another message, and has another key.
     pub key: String,
-    /// The name of the queue.
+    /// The name of the queue in which it died; that of the DLQ for a letter that was sent to the DLQ itself.
     pub queue: String,
     /// The message as received.
     pub message: Arc<Message>,
@@ -78,7 +78,8 @@ type Called = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 pub struct DeadJobHook(Arc<dyn Fn(DeadJob) -> Called + Send + Sync>);
 
 impl DeadJobHook {
-    pub(crate) fn new<F, Fut, E>(hook: F) -> Self
+    /// A hook that calls this function.
+    pub fn new<F, Fut, E>(hook: F) -> Self
     where
         F: Fn(DeadJob) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), E>> + Send + 'static,

@@ -1,5 +1,6 @@
 //! The events of a host, as observers receive them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::attempt_info::AttemptInfo;
@@ -77,6 +78,15 @@ pub enum Event<'a> {
         /// Its result.
         summary: DrainSummary,
     },
+    /// The hook for dead jobs has been called for a job: it has succeeded, or failed in each try.
+    DeadJobHook {
+        /// The queue's name.
+        queue: &'a str,
+        /// The id of the job's message.
+        message_id: &'a Arc<str>,
+        /// True if it has succeeded.
+        succeeded: bool,
+    },
     /// A request to SQS has ended.
     SqsRequest {
         /// The API action.
@@ -98,7 +108,7 @@ pub enum Event<'a> {
 impl Event<'_> {
     /// The number of kinds.
     #[doc(hidden)]
-    pub const KINDS: usize = 11;
+    pub const KINDS: usize = 12;
 
     /// Numbers the kinds from 0, for tests of observers: they emit events of all [`KINDS`](Self::KINDS), and a new event does not
     /// compile until it is numbered here.
@@ -116,6 +126,7 @@ impl Event<'_> {
             Self::SqsRequest { .. } => 8,
             Self::StoreRequest { .. } => 9,
             Self::SqsClientReplaced => 10,
+            Self::DeadJobHook { .. } => 11,
         }
     }
 }

@@ -33,11 +33,15 @@ impl Driver {
         let inputs = self.inputs.clone();
         let calling = async move {
             let call = std::pin::pin!(dead_jobs.call(job));
-            if let Either::Right(_) = select(call, std::pin::pin!(control.until_aborted())).await {
-                // It was not called to its end, so the job is not dead yet: it runs again, or the watch over the DLQ calls it.
-                report.ending = Ending::Interrupted;
-            }
-            send(&inputs, Input::Buried(id, Box::new(report), now)).await;
+            let succeeded = match select(call, std::pin::pin!(control.until_aborted())).await {
+                Either::Left((called, _)) => Some(called.is_ok()),
+                Either::Right(_) => {
+                    // It was not called to its end, so the job is not dead yet: it runs again, or the watch over the DLQ calls it.
+                    report.ending = Ending::Interrupted;
+                    None
+                }
+            };
+            send(&inputs, Input::Buried(id, Box::new(report), now, succeeded)).await;
         };
         self.handlers.spawn(calling.in_current_span());
         None

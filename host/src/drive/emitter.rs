@@ -58,6 +58,10 @@ impl Emitter {
         self.observer.observe(&Event::Drained { queue: &self.queue, summary });
     }
 
+    pub(super) fn dead_job_hook(&self, message_id: &Arc<str>, succeeded: bool) {
+        self.observer.observe(&Event::DeadJobHook { queue: &self.queue, message_id, succeeded });
+    }
+
     pub(super) fn note(&self, note: &LedgerEvent) {
         self.observer.observe(&Event::Ledger { queue: &self.queue, note });
     }

@@ -17,7 +17,8 @@ pub(crate) enum Input {
     Received(ReceiveId, Instant, Result<Vec<Message>, SqsError>),
     Ended(DeliveryId, RunReport),
     /// The hook was called for a dead job, whose run ended then.
-    Buried(DeliveryId, Box<RunReport>, Instant),
+    /// A dead job, whose run ended at this time, after the call of its hook. `None` if the call was aborted.
+    Buried(DeliveryId, Box<RunReport>, Instant, Option<bool>),
     Called(CallId, Replies),
     Opened(DeliveryId, Instant),
     Typed(DeliveryId, Arc<str>),

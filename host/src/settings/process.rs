@@ -22,6 +22,7 @@ use super::unknown::UnknownVariable;
 use super::values::{self, AllFailed, FifoStop, LogFormat};
 use crate::aws::{SqsClientChoice, name_of, queue_name};
 use crate::claims::StoreSettings;
+use crate::dead_job_webhook::DeadJobWebhook;
 use crate::forward::{ForwardOptions, read_headers};
 use crate::logs::JobLog;
 use crate::trace::TraceParent;
@@ -93,6 +94,8 @@ pub struct Settings {
     pub task_protection: bool,
     /// How the consumer watches the DLQs of its queues.
     pub dlq_watch: DlqWatchSettings,
+    /// The webhook that is called for each dead job, besides the hook of the program.
+    pub dead_job_webhook: Option<DeadJobWebhook>,
     /// Where the process answers about itself; `None` for nowhere.
     pub http_addr: Option<SocketAddr>,
     /// Who reads about jobs at `http_addr`.
@@ -178,6 +181,7 @@ impl Reader<'_> {
         let legacy_records = self.get("legacy_records", None, values::legacy_records);
         let task_protection = self.get("task_protection", None, values::on_or_off);
         let dlq_watch = self.dlq_watch();
+        let dead_job_webhook = self.dead_job_webhook();
         let http_addr = self.get("http_addr", None, values::address_or_off);
         let http_access = self.http_access();
         let log_format = self.get("log_format", None, values::log_format);
@@ -210,6 +214,7 @@ impl Reader<'_> {
             legacy_records: legacy_records?,
             task_protection: task_protection?,
             dlq_watch: dlq_watch?,
+            dead_job_webhook,
             http_addr: http_addr?,
             http_access: http_access?,
             log_format: log_format?,
@@ -219,6 +224,12 @@ impl Reader<'_> {
             effective: Vec::new(),
             unknown_variables: Vec::new(),
         })
+    }
+
+    fn dead_job_webhook(&mut self) -> Option<DeadJobWebhook> {
+        let webhook = self.get("dead_job_webhook", None, DeadJobWebhook::parse);
+        let headers = self.get("dead_job_webhook_headers", None, read_headers).unwrap_or_default();
+        webhook.map(|webhook| webhook.with_headers(headers))
     }
 
     fn http_access(&mut self) -> Option<HttpAccess> {

@@ -371,6 +371,22 @@ pub const SETTINGS: &[Setting] = &[
         "For how long a reason that was reported is not reported again; then once, with the number of letters that came meanwhile. At most 12h",
     ),
     setting(
+        "dead_job_webhook",
+        None,
+        false,
+        "URL",
+        "POST each job after whose failure no attempt follows to this http or https URL, as JSON with its body, reason and history, before its message moves to the DLQ. The header Idempotency-Key is the same in each try",
+    )
+    .showing(Shown::Nothing),
+    setting(
+        "dead_job_webhook_headers",
+        None,
+        false,
+        "HEADERS",
+        "Headers of each request to dead_job_webhook, written as those of forward_headers. No value is ever shown",
+    )
+    .showing(Shown::Nothing),
+    setting(
         "guards",
         Some("warn"),
         false,

@@ -5,6 +5,7 @@ mod activity;
 mod backoff;
 mod commands;
 mod control;
+mod dead_job_webhook;
 mod dlq_actions;
 mod dlq_doubt;
 mod dlq_export;

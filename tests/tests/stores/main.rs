@@ -7,6 +7,7 @@
 mod attempts;
 mod batch_insert;
 mod control;
+mod dead_job_example;
 mod dead_letters;
 mod effects_once;
 mod outage;
