@@ -1,4 +1,4 @@
-//! Message attributes as a person writes them, and what SQS accepts of them.
+//! Message attributes in textual form, and SQS's rules for them.
 
 use std::collections::BTreeMap;
 
@@ -18,24 +18,24 @@ pub type Attributes = BTreeMap<String, Attribute>;
 /// [Message quotas](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
 const MAX_NAME: usize = 256;
 
-/// The attribute in which workers of any language find the trace.
+/// The attribute in which workers in all languages find the trace.
 pub(crate) const TRACEPARENT: &str = "traceparent";
 
-/// The attributes by which workers open a body that was put into S3 or compressed. On any other body they make it unreadable.
+/// The attributes that describe a body in S3 or a compressed body. They would make any other body unreadable.
 const OF_ENCODED_BODIES: [&str; 3] =
     [CONTENT_ENCODING_ATTRIBUTE, PAYLOAD_SIZE_ATTRIBUTE, LEGACY_PAYLOAD_SIZE_ATTRIBUTE];
 
-/// The digits of a number, and the powers of ten that it is between. See
-/// [Message attribute data types](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
+/// The largest number of digits of a number, and the limits of its powers of ten. See [Message attribute data
+/// types](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html).
 const MAX_DIGITS: usize = 38;
 const MIN_EXPONENT: i64 = -128;
 const MAX_EXPONENT: i64 = 126;
 
-/// Beginnings of names that belong to AWS, in lower case.
+/// Prefixes of names that are reserved for AWS, in lower case.
 const RESERVED: [&str; 2] = ["aws.", "amazon."];
 
-/// Reads an attribute: `NAME=VALUE` is a text, `NAME:TYPE=VALUE` has a data type, such as `Number` or `String.json`. The value of
-/// a `Binary` is base64.
+/// Parses an attribute: `NAME=VALUE` is a text, `NAME:TYPE=VALUE` has a data type, such as `Number` or `String.json`. The value
+/// of a `Binary` is base64.
 ///
 /// ```
 /// use drumline_producer::attribute;
@@ -47,7 +47,8 @@ const RESERVED: [&str; 2] = ["aws.", "amazon."];
 /// ```
 ///
 /// # Errors
-/// The reason for which SQS would not accept it, in words.
+///
+/// Returns the reason why SQS would not accept it.
 pub fn attribute(text: &str) -> Result<(String, Attribute), String> {
     let (key, value) = text.split_once('=').ok_or("write it as NAME=VALUE or NAME:TYPE=VALUE")?;
     let (name, data_type) = key.split_once(':').unwrap_or((key, "String"));
@@ -68,10 +69,11 @@ fn value(data_type: &str, text: &str) -> Result<AttributeValue, String> {
     Ok(value)
 }
 
-/// Accepts an attribute that SQS accepts, and that workers can read.
+/// Accepts an attribute that SQS accepts and workers can read.
 ///
 /// # Errors
-/// The reason for which it may not be sent, in words.
+///
+/// Returns the reason why it must not be sent.
 pub(crate) fn check_attribute(name: &str, attribute: &Attribute) -> Result<(), String> {
     check_name(name)?;
     if OF_ENCODED_BODIES.contains(&name) {
@@ -128,7 +130,7 @@ fn check_number(text: &str) -> Result<(), String> {
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{}{fraction}", whole.trim_start_matches(['+', '-']));
     let significant = digits.trim_matches('0');
-    // The power of ten of the first digit that counts.
+    // The power of ten of the first significant digit.
     let leading_zeros = digits.len() - digits.trim_start_matches('0').len();
     let power = i64::try_from(digits.len() - fraction.len()).ok().zip(i64::try_from(leading_zeros).ok());
     let power = power.zip(exponent.parse::<i64>().ok());
@@ -161,10 +163,11 @@ fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Puts attributes together.
+/// Collects attributes into a map.
 ///
 /// # Errors
-/// If a name comes twice, or if there are more than a message can have.
+///
+/// Returns an error if a name is given twice, or if there are more attributes than a message can have.
 pub fn attributes(all: impl IntoIterator<Item = (String, Attribute)>) -> Result<Attributes, String> {
     let mut attributes = Attributes::new();
     for (name, attribute) in all {

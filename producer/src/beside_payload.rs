@@ -1,4 +1,4 @@
-//! The secrets in what is sent beside a payload: in the envelope, in message attributes, and in parameters of the message.
+//! Finds secrets in data beside a payload: in the envelope, in message attributes, and in parameters of the message.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::unsendable::Unsendable;
 /// The fields of envelopes whose value is a payload.
 const PAYLOADS: [&str; 2] = ["payload", "data"];
 
-/// The fields in which envelopes of AWS have a payload, or an envelope with one.
+/// The fields in which AWS's envelopes contain a payload, or an envelope with one.
 const WRAPPERS: [&str; 4] = ["Message", "detail", "Records", "data_base64"];
 
-/// Accepts a body whose envelope has no secret beside the payload.
+/// Accepts a body whose envelope contains no secret beside the payload.
 pub(crate) fn check_envelope(guards: &Guards, body: &str, envelope: &Envelope) -> Result<(), Unsendable> {
-    // Of a body that is the payload itself, nothing is beside it.
+    // If the body is the payload itself, there is nothing beside it.
     let payload = envelope.payload.get();
     let is_payload = body.trim() == payload.trim();
     let Ok(mut fields) = serde_json::from_str::<BTreeMap<String, &RawValue>>(body) else { return Ok(()) };
@@ -55,7 +55,7 @@ pub(crate) fn check_attributes(guards: &Guards, attributes: &Attributes) -> Resu
     attributes.iter().try_for_each(text)
 }
 
-/// Accepts parameters of a message, by name, that are no secrets.
+/// Accepts a message's parameters, by name, that contain no secrets.
 pub(crate) fn check_parameters<'a>(
     guards: &Guards,
     parameters: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
@@ -64,7 +64,8 @@ pub(crate) fn check_parameters<'a>(
     given.try_for_each(|(name, text)| check_text(guards, "", name, text))
 }
 
-/// Returns the text of a JSON text that has no escapes, and of a number or a word nothing. An object, a list or another text is `None`.
+/// Returns the content of a JSON string without escapes, and an empty text for a number or a word. Returns `None` for an
+/// object, a list or another string.
 fn plain_text(value: &RawValue) -> Option<&str> {
     let json = value.get();
     match json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
@@ -78,7 +79,7 @@ fn check_text(guards: &Guards, what: &str, name: &str, text: &str) -> Result<(),
         return Ok(());
     }
     match first_secret(guards, Map::from_iter([(name.to_owned(), text.into())])) {
-        // A name that is itself a secret is not shown.
+        // A name that is itself a secret is hidden.
         Some(finding) if finding.pointer == "/*" => Err(unsendable(format!("{what}*"), &finding)),
         Some(finding) => Err(unsendable(format!("{what}{name}"), &finding)),
         None => Ok(()),

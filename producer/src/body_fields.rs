@@ -1,19 +1,19 @@
-//! The fields of a body by their places in its text, for errors that name them. The body need not be JSON to its end.
+//! Finds the field at a position in a body's text, for errors that name it. The body need not be complete JSON.
 
 use std::ops::Range;
 
 use drumline_contract::guards::{field, push_name};
 
-/// A field on the way.
+/// A field during the walk.
 struct Level {
     is_object: bool,
     from: usize,
-    /// The length of the pointer to it.
+    /// The length of its pointer.
     pointer: usize,
     index: usize,
 }
 
-/// Calls `visit` with the pointer and the place of each value in the body, children before what they are in.
+/// Calls `visit` with the pointer and the position of each value in the body; children come before their parents.
 fn for_each_value(body: &str, mut visit: impl FnMut(&str, Range<usize>)) {
     let (bytes, mut at) = (body.as_bytes(), 0);
     let mut pointer = String::new();
@@ -42,7 +42,8 @@ fn for_each_value(body: &str, mut visit: impl FnMut(&str, Range<usize>)) {
     }
 }
 
-/// Returns the place of the next value, and makes `pointer` point at it; `None` at the end, or where JSON ends.
+/// Returns the position of the next value, and makes `pointer` point to it; `None` at the end, or where the text stops being
+/// JSON.
 fn next_child(
     body: &str,
     mut at: usize,
@@ -87,7 +88,7 @@ fn after_space(bytes: &[u8], at: usize) -> usize {
     at + bytes[at..].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count()
 }
 
-/// The end of a text, a number or a word, at least one byte on.
+/// Returns the end of a string, a number or a word, at least one byte after `at`.
 fn value_end(bytes: &[u8], at: usize) -> usize {
     if bytes[at] != b'"' {
         let length = bytes[at..].iter().take_while(|byte| !b",]} \t\n\r".contains(byte)).count();
@@ -105,12 +106,12 @@ fn value_end(bytes: &[u8], at: usize) -> usize {
     bytes.len()
 }
 
-/// Returns the field that a place in the body belongs to, as in `payload.name`.
+/// Returns the field at a position in the body, such as `payload.name`.
 pub(crate) fn field_at(body: &str, place: usize) -> String {
     let mut found: Option<String> = None;
     for_each_value(body, |pointer, range| {
         if found.is_none() && range.contains(&place) {
-            // Inside of an object and of none of its values is a name.
+            // A position inside an object but outside its values is in a name.
             let is_name = matches!(body.as_bytes()[range.start], b'{');
             found = Some(if is_name { format!("a name in {}", named(pointer)) } else { named(pointer) });
         }
@@ -118,12 +119,12 @@ pub(crate) fn field_at(body: &str, place: usize) -> String {
     found.unwrap_or_else(|| named(""))
 }
 
-/// Returns the fields that are at least so many bytes of the body, and have no such field inside, the largest first.
+/// Returns the fields with at least this many bytes of the body that contain no such field, largest first.
 pub(crate) fn large_fields(body: &str, bytes: usize) -> Vec<(String, usize)> {
     let mut found: Vec<(String, usize)> = Vec::new();
     let mut last_from = None;
     for_each_value(body, |pointer, range| {
-        // Children come first: if the last large one is inside, it is named and not what it is in.
+        // Children come first: if the previous large field is inside this one, only the inner one is named.
         if range.len() < bytes || last_from.is_some_and(|from| range.contains(&from)) {
             return;
         }
@@ -209,7 +210,7 @@ mod tests {
             }
         }
 
-        /// Every value that a parser finds under a pointer is the one in that place.
+        /// Every value that a parser finds under a pointer is at the position that the walk reports.
         #[test]
         fn places_are_those_of_a_parser(names in prop::collection::btree_map("[a-z/~\" é]{0,6}", "[a-z\\\\\" é]{0,6}", 0..6)) {
             let value = serde_json::json!({"list": [names.clone(), 1, [true, names]]});

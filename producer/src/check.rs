@@ -1,4 +1,5 @@
-//! The check of a message before it is sent: what SQS refuses, what no worker can decode, and what does not belong in a queue.
+//! Checks a message before it is sent: against SQS's rules, for decodability by workers, and for content that does not belong
+//! in a queue.
 
 use std::sync::Arc;
 
@@ -17,10 +18,11 @@ use crate::repeated_names::check_names;
 use crate::sqs_rules::{check_content, check_parameters};
 use crate::unsendable::Unsendable;
 
-/// Workers read JSON also behind it.
+/// Workers accept JSON after a byte order mark.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The checks that a message passes before it is sent. Cheap to clone; clones give each warning once together.
+/// The checks of a message before it is sent. Cheap to clone; clones share the record of given warnings, so that each warning
+/// is given once.
 ///
 /// ```
 /// use drumline_producer::{Attributes, Checks};
@@ -39,7 +41,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 pub struct Checks {
     guards: Arc<Guards>,
     given: Arc<GivenWarnings>,
-    /// The most bytes of a message, if large ones are made small before they are sent; else SQS's limit.
+    /// The largest size of a message in bytes, if large messages are offloaded or compressed; otherwise SQS's limit applies.
     max_bytes: Option<usize>,
 }
 
@@ -47,25 +49,25 @@ pub struct Checks {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Checked {
-    /// The job in it, as a worker decodes it.
+    /// The job in the message, as a worker decodes it.
     pub envelope: Envelope,
-    /// The findings that have not been given before: for each job type, kind and field once.
+    /// The findings that were not reported before: each one once for a job type, kind and field.
     pub warnings: Vec<Finding>,
 }
 
 impl Checks {
-    /// Checks with these guards. [`Guards::none`] finds nothing.
+    /// Creates checks with these guards. [`Guards::none`] finds nothing.
     pub fn new(guards: Guards) -> Self {
         Self { guards: Arc::new(guards), given: Arc::default(), max_bytes: None }
     }
 
-    /// Checks with the guards of the settings `guards` and `guard_allow`.
+    /// Creates checks with the guards of the settings `guards` and `guard_allow`.
     pub fn from_settings(settings: &GuardSettings) -> Self {
         Self::new(guards(settings))
     }
 
-    /// Checks messages of up to so many bytes, if a [`PayloadStore`](crate::PayloadStore) makes them small before they are sent; with `None`
-    /// up to the limit of SQS.
+    /// Sets the largest size of messages, if a [`PayloadStore`](crate::PayloadStore) offloads or compresses them before they
+    /// are sent; `None` means the limit of SQS.
     pub fn with_max_bytes(self, max_bytes: Option<usize>) -> Self {
         Self { max_bytes, ..self }
     }
@@ -73,9 +75,10 @@ impl Checks {
     /// Accepts a body with these attributes that may be sent as a job.
     ///
     /// # Errors
-    /// If SQS would refuse it, no worker could decode it, readers would differ on what it says, or it has what the guards do not let pass:
-    /// in the payload all that they find, and secrets also in the envelope and in the texts of attributes, where no
-    /// [`Allowance`](drumline_contract::guards::Allowance) applies.
+    ///
+    /// Returns an error if SQS would refuse the body, if no worker could decode it, if readers could interpret it differently,
+    /// or if the guards refuse its content: all their findings in the payload, and secrets also in the envelope and in the
+    /// texts of attributes, where no [`Allowance`](drumline_contract::guards::Allowance) applies.
     pub fn check(&self, body: &str, attributes: &Attributes) -> Result<Checked, Unsendable> {
         check_content(body, attributes, self.max_bytes)?;
         let json = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
@@ -91,7 +94,9 @@ impl Checks {
     /// Accepts a message with all its parameters.
     ///
     /// # Errors
-    /// As [`check`](Self::check), and if the queue would refuse the group, the deduplication id or the delay, or one of them is a secret.
+    ///
+    /// Returns the errors of [`check`](Self::check), and an error if the queue would refuse the group, the deduplication id or
+    /// the delay, or if one of them is a secret.
     pub fn check_message(&self, message: &Outgoing, is_fifo: bool) -> Result<Checked, Unsendable> {
         check_parameters(message, is_fifo)?;
         let Outgoing { group, deduplication_id, trace_header, .. } = message;
@@ -103,10 +108,11 @@ impl Checks {
         self.check(&message.body, &message.attributes)
     }
 
-    /// Inspects the payload of a job of this type. Returns the warnings that have not been given before.
+    /// Inspects the payload of a job of this type. Returns the warnings that were not given before.
     ///
     /// # Errors
-    /// If it has what the guards do not let pass.
+    ///
+    /// Returns an error if the guards refuse its content.
     pub fn inspect(&self, job_type: &str, payload: &Value) -> Result<Vec<Finding>, Unsendable> {
         let findings = self.guards.inspect(job_type, payload);
         let errors: Vec<&Finding> = findings.iter().filter(|finding| finding.is_error()).collect();
@@ -116,7 +122,7 @@ impl Checks {
         }
     }
 
-    /// Accepts parameters of a message, by name, that are no secrets.
+    /// Accepts a message's parameters, by name, that contain no secrets.
     pub(crate) fn check_parameters<'a>(
         &self,
         parameters: impl IntoIterator<Item = (&'a str, Option<&'a str>)>,
@@ -142,23 +148,24 @@ impl Checks {
 }
 
 impl Checked {
-    /// Logs the warnings, with the type, the field and the kind, and never a value.
+    /// Logs the warnings with type, field and kind, and never with a value.
     pub fn log_warnings(&self) {
         self.warnings.iter().for_each(log);
     }
 }
 
-/// A native envelope, as far as its type goes.
+/// The fields of a native envelope that determine its type.
 #[derive(Deserialize)]
 struct Typed<'a> {
     #[serde(rename = "type")]
     job_type: String,
-    /// Only that it is there counts, even as `null`.
+    /// Only its presence counts, even if it is `null`.
     #[serde(borrow, rename = "payload")]
     _payload: &'a RawValue,
 }
 
-/// Refuses a native envelope beside an attribute with another type: workers would take the whole envelope as the payload of that one.
+/// Refuses a native envelope with an attribute that names another type: workers would treat the whole envelope as the payload
+/// of that type.
 fn check_type(body: &str, attributes: &Attributes) -> Result<(), Unsendable> {
     let Some(given) = attributes.get(TYPE_ATTRIBUTE).and_then(Attribute::as_text) else { return Ok(()) };
     match from_json::<Typed<'_>>(body) {
@@ -174,10 +181,11 @@ fn check_type(body: &str, attributes: &Attributes) -> Result<(), Unsendable> {
 
 /// Accepts a body with these attributes that may be sent as a job. Returns the job as a worker decodes it.
 ///
-/// [`Checks`] does the same with guards of one's own, and returns their warnings.
+/// [`Checks`] does the same with configurable guards, and returns their warnings.
 ///
 /// # Errors
-/// The reason for which it may not be sent, in words.
+///
+/// Returns the reason why it must not be sent.
 pub fn check(body: &str, attributes: &Attributes, secrets_allowed: bool) -> Result<Envelope, String> {
     let guards = if secrets_allowed { Guards::none() } else { Guards::default() };
     let checked = Checks::new(guards).check(body, attributes);

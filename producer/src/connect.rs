@@ -1,4 +1,4 @@
-//! The queues that the settings name, with clients for them.
+//! Sets up clients for the queues in the settings.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(crate) async fn routes(settings: &Settings) -> Result<Routes, ConnectError> 
     Ok(routes)
 }
 
-/// Returns what the settings have for jobs that wait. Servers are not asked before a job needs them.
+/// Returns the places for waiting jobs in the settings. Their servers are connected when a job needs them.
 fn places(settings: &Settings) -> Places {
     let outbox = settings.outbox_url.clone();
     let store = Some(&settings.store).filter(|store| store.location.outlives_its_process());

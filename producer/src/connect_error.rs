@@ -1,20 +1,20 @@
-//! The reasons for which there is no producer.
+//! The reasons why a producer cannot be created.
 
 use std::fmt;
 
 use drumline_runtime::{Problems, SqsError};
 
-/// The reason for which there is no producer.
+/// The reason why a producer cannot be created.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// Settings that cannot be used.
+    /// Invalid settings.
     Settings(Problems),
     /// No setting names a queue.
     NoQueue,
-    /// AWS's own settings cannot be used, such as a region that is missing.
+    /// AWS's own settings are invalid or incomplete; for example, the region is missing.
     Aws(String),
-    /// A queue that is given by its name cannot be found.
+    /// The queue with this name cannot be found.
     Queue(SqsError),
 }
 

@@ -10,17 +10,17 @@ use url::Url;
 use crate::connect_error::ConnectError;
 use crate::target_queue::TargetQueue;
 
-/// The clients, by the origin of the URLs that they are for: queues of one region and endpoint share them.
+/// The clients by the origin of their queues' URLs: queues of one region and endpoint share clients.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    /// The endpoint of all requests, in place of the one that the environment sets.
+    /// The endpoint of all requests, which replaces the environment's endpoint.
     endpoint: Option<String>,
     sqs_client: SqsClientSwitch,
     clients: Mutex<HashMap<String, Clients>>,
 }
 
 impl Connections {
-    /// Connects to this endpoint, if one is given. Messages are sent by the client that the switch is set to.
+    /// Connects to this endpoint, if one is given. The switch selects the client that sends messages.
     pub(crate) fn at(endpoint: Option<String>, sqs_client: SqsClientSwitch) -> Self {
         Self { endpoint, sqs_client, clients: Mutex::default() }
     }

@@ -1,10 +1,12 @@
-//! The delivery of one batch: it is tried until each message is sent, refused or given up.
+//! The delivery of one batch: it is retried until each message is sent, refused or abandoned.
 //!
-//! 1. An entry that fails in passing is sent again. On a FIFO queue it is given up if SQS has taken later ones of its group.
-//! 2. A message whose answer is lost is in doubt. It is sent again, unless that is not wanted; to a FIFO queue only as long as SQS
-//!    recognises it. Without a confirmation it stays in doubt, whichever answer a later try gets.
-//! 3. A request that SQS refuses as a whole is sent again entry by entry, so that one message fails no other. On a FIFO queue later
-//!    messages of a group then wait for the earlier ones.
+//! 1. An entry with a transient failure is sent again. On a FIFO queue it is abandoned if SQS has accepted later entries of its
+//!    group.
+//! 2. If the response to a message is lost, the message is in doubt. It is sent again unless the caller does not want that; to
+//!    a FIFO queue it is sent again only while SQS recognizes duplicates. Without a confirmation it stays in doubt, whatever a
+//!    later attempt returns.
+//! 3. If SQS refuses a request as a whole, it is sent again entry by entry, so that one message does not fail others. On a FIFO
+//!    queue, later messages of a group then wait for the earlier ones.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -18,22 +20,22 @@ use tokio::time::{Instant, sleep};
 use crate::pack::Outgoing;
 use crate::send::{NotTaken, Reply, SendOptions, TRIES, Taken, Why};
 
-/// A FIFO queue remembers a deduplication id for 5 minutes. A message in doubt is sent again only within this time from the first try
-/// whose answer was lost, which leaves a minute for the request itself. See
-/// [Exactly-once processing](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html).
+/// A FIFO queue remembers a deduplication id for 5 minutes. A message in doubt is sent again only within this time after the
+/// first attempt whose response was lost; this leaves a minute for the request itself. See [Exactly-once
+/// processing](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-exactly-once-processing.html).
 pub(crate) const RESEND_WITHIN: Duration = Duration::from_secs(240);
 
-/// The reason for a message in doubt that a FIFO queue may have forgotten.
+/// The reason for a message in doubt whose deduplication id the FIFO queue may have forgotten.
 pub(crate) const FORGOTTEN: &str =
     "its answer is lost, and SQS may no longer recognise it if it is sent again";
 
-/// The reason for a message behind one of its group that was not sent.
+/// The reason for a message behind an unsent one of its group.
 pub(crate) const BEHIND: &str = "an earlier job of its group was not sent, and would come after it";
 
-/// A message with the answer of SQS.
+/// A message with its result.
 pub(crate) type Done = (Outgoing, Result<Taken, NotTaken>);
 
-/// A batch that could not be sent to its end, as [`SendError`](crate::SendError).
+/// A batch that could not be completed, like [`SendError`](crate::SendError).
 #[derive(Debug)]
 pub(crate) struct Stopped {
     pub(crate) error: SqsError,
@@ -41,16 +43,17 @@ pub(crate) struct Stopped {
     pub(crate) left: Vec<Outgoing>,
 }
 
-/// The way to SQS: one request, one try.
+/// One attempt to send: one request to SQS.
 pub(crate) trait TryOnce: Sync {
-    /// Returns the answer to each entry.
+    /// Returns the result of each entry.
     fn try_once(&self, batch: &[Outgoing]) -> impl Future<Output = Reply> + Send;
 }
 
 /// Sends a batch.
 ///
 /// # Errors
-/// If no try can succeed and nothing is sent, or if the answer to a request is lost.
+///
+/// Returns an error if no attempt can succeed and nothing was sent, or if the response to a request is lost.
 pub(crate) async fn deliver(
     sqs: &impl TryOnce,
     options: SendOptions,
@@ -69,15 +72,15 @@ pub(crate) async fn deliver(
     Ok(delivery.done)
 }
 
-/// A message without a final answer.
+/// A message without a final result.
 struct Waiting {
     message: Outgoing,
-    /// The time of the first try whose answer was lost.
+    /// The time of the first attempt whose response was lost.
     in_doubt_since: Option<Instant>,
 }
 
 impl Waiting {
-    /// Ends a message that is not confirmed. It stays in doubt if an earlier try may have sent it.
+    /// Ends a message without a confirmation. It stays in doubt if an earlier attempt may have sent it.
     fn end(self, why: Why, text: &str) -> Done {
         let why = if self.in_doubt_since.is_some() { Why::InDoubt } else { why };
         (self.message, Err(NotTaken { why, text: text.to_owned() }))
@@ -86,7 +89,7 @@ impl Waiting {
 
 struct Delivery {
     options: SendOptions,
-    /// Each message is sent in a request of its own.
+    /// True if each message is sent in a separate request.
     alone: bool,
     done: Vec<Done>,
     /// The messages for the next round.
@@ -94,7 +97,7 @@ struct Delivery {
 }
 
 impl Delivery {
-    /// Tries each message that is left once.
+    /// Tries each remaining message once.
     async fn round(&mut self, sqs: &impl TryOnce, is_last: bool) -> Result<(), Stopped> {
         let mut waiting = VecDeque::from(std::mem::take(&mut self.left));
         while !waiting.is_empty() {
@@ -123,7 +126,7 @@ impl Delivery {
         Ok(())
     }
 
-    /// Returns the message if it can be sent now.
+    /// Returns the message if it can be sent now, and is not blocked by an earlier one of its group.
     fn unless_held_up(&mut self, waiting: Waiting) -> Option<Waiting> {
         if !self.options.fifo {
             return Some(waiting);
@@ -147,7 +150,7 @@ impl Delivery {
         Some(waiting)
     }
 
-    /// Takes the answers to the entries of a request.
+    /// Processes the results of a request's entries.
     fn answered(
         &mut self,
         mut batch: Vec<Waiting>,
@@ -175,7 +178,7 @@ impl Delivery {
         }
     }
 
-    /// Takes the failure of a whole request. `rest` is not sent yet in this round.
+    /// Processes the failure of a whole request. `rest` was not sent in this round.
     fn failed(
         &mut self,
         mut batch: Vec<Waiting>,
@@ -204,7 +207,8 @@ impl Delivery {
         Ok(())
     }
 
-    /// Ends the delivery by an error. If some of the batch is sent already, messages that are not in doubt are reported as not taken.
+    /// Ends the delivery with an error. If a part of the batch is already sent, messages that are not in doubt are reported as
+    /// not accepted.
     fn stop(&mut self, error: SqsError) -> Result<(), Stopped> {
         let left = std::mem::take(&mut self.left);
         let (in_doubt, not_taken): (Vec<_>, Vec<_>) =
@@ -227,12 +231,12 @@ impl Delivery {
     }
 }
 
-/// Returns true if SQS refuses this very request. One entry may be the reason.
+/// Returns true if SQS refuses this particular request. One entry may be the cause.
 fn is_refusal(error: &SqsError) -> bool {
     error.kind == SqsErrorKind::Other && !error.is_in_doubt
 }
 
-/// Has no message tried again that would come behind later ones of its group.
+/// Abandons messages that would be sent after later ones of their group.
 fn give_up_overtaken<'a>(
     batch: impl DoubleEndedIterator<Item = &'a Outgoing> + ExactSizeIterator,
     results: &mut [Result<Taken, NotTaken>],

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use super::*;
 use crate::send::InDoubt;
 
-/// How SQS answers the entry with this body in this request, counted from 0; or the whole request.
+/// Returns SQS's responses to the entries in this request, counted from 0, or the error of the whole request.
 type Script = fn(usize, &[&str]) -> Result<Vec<&'static str>, SqsError>;
 
 struct Fake {
@@ -57,7 +57,7 @@ fn bad_request() -> SqsError {
     SqsError::new(SqsErrorKind::Other, "InvalidParameterValue")
 }
 
-/// Messages with these bodies; the first letter is the group.
+/// Returns messages with these bodies; the first letter is the group.
 fn batch(bodies: &[&str]) -> Vec<Outgoing> {
     let message = |body: &&str| Outgoing {
         body: (*body).to_owned(),
@@ -71,7 +71,7 @@ const STANDARD: SendOptions = SendOptions { fifo: false, in_doubt: InDoubt::Send
 const ONCE: SendOptions = SendOptions { fifo: false, in_doubt: InDoubt::Stop };
 const FIFO: SendOptions = SendOptions { fifo: true, in_doubt: InDoubt::SendAgain };
 
-/// Returns each message with the reason for which it is not sent, in the order of the bodies.
+/// Returns each message with the reason why it is not sent, in the order of the bodies.
 fn ends(done: Vec<Done>) -> Vec<(String, Option<Why>)> {
     let mut ends: Vec<_> = done
         .into_iter()
@@ -90,7 +90,7 @@ fn end(body: &str, why: Option<Why>) -> (String, Option<Why>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_lost_answer_no_other_answer_than_a_confirmation_ends_the_doubt() {
+async fn after_a_lost_answer_only_a_confirmation_ends_the_doubt() {
     let fake = Fake::new(|request, _| match request {
         0 => Err(lost()),
         _ => Ok(vec!["refused", "unavailable", "taken"]),
@@ -108,7 +108,7 @@ async fn after_a_lost_answer_no_other_answer_than_a_confirmation_ends_the_doubt(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fifo_queue_is_sent_to_again_after_a_lost_answer_by_any_option() {
+async fn a_fifo_message_is_resent_after_a_lost_answer_by_any_option() {
     let script: Script = |request, _| if request == 0 { Err(lost()) } else { Ok(vec!["taken"]) };
     let fake = Fake::new(script);
     assert_eq!(run(&fake, SendOptions { fifo: true, ..ONCE }, &["a1"]).await, [end("a1", None)]);
@@ -119,7 +119,7 @@ async fn a_fifo_queue_is_sent_to_again_after_a_lost_answer_by_any_option() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fifo_message_in_doubt_is_sent_again_only_as_long_as_sqs_recognises_it() {
+async fn a_fifo_message_in_doubt_is_resent_only_while_sqs_knows_it() {
     let begun = Instant::now();
     let fake = Fake { takes: Duration::from_secs(100), ..Fake::new(|_, _| Err(lost())) };
     assert_eq!(run(&fake, FIFO, &["a1"]).await, [end("a1", Some(Why::InDoubt))]);
@@ -147,7 +147,7 @@ async fn an_entry_without_an_answer_is_in_doubt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_sqs_refuses_is_split_so_that_one_message_fails_no_other() {
+async fn a_refused_request_is_split_so_that_one_message_fails_alone() {
     let script: Script = |_, bodies| {
         if bodies.contains(&"b1") { Err(bad_request()) } else { Ok(vec!["taken"; bodies.len()]) }
     };
@@ -192,7 +192,7 @@ async fn an_error_after_a_lost_entry_stops_with_that_entry_alone() {
 }
 
 #[test]
-fn a_message_is_tried_again_only_if_none_of_its_group_has_overtaken_it() {
+fn a_message_is_retried_only_if_none_of_its_group_overtook_it() {
     let table = [
         ("a", "unavailable", Some(Why::Overtaken)),
         ("b", "unavailable", Some(Why::Unavailable)),

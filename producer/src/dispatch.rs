@@ -1,4 +1,4 @@
-//! Many jobs to their queues: packed into batches, each job with its own result.
+//! Sends many jobs to their queues: packs them into batches, and returns a result for each job.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::prepared::Prepared;
 use crate::receipt::Receipt;
 use crate::target_queue::TargetQueue;
 
-/// The batches that are sent at once to a standard queue: enough that the way to SQS and back is not waited for each time.
+/// The number of batches that are sent at once to a standard queue: enough to hide the round-trip time.
 const BATCHES_AT_ONCE: usize = 8;
 
-/// A job that is to be sent, or the error for which it is not.
+/// A job to send, or the error why it is not sent.
 pub(crate) struct Entry {
     pub(crate) job_type: String,
     pub(crate) prepared: Result<Prepared, NotPrepared>,
@@ -27,14 +27,15 @@ pub(crate) struct Entry {
 /// A job that was refused before it was sent.
 pub(crate) struct NotPrepared {
     pub(crate) error: ProduceError,
-    /// Its FIFO queue and message group, if both are known: later jobs of the group would run before it.
+    /// Its FIFO queue and message group, if both are known: later jobs of the group must not run before it.
     pub(crate) group: Option<(TargetQueue, Arc<str>)>,
 }
 
-/// A job's message with its result. The message's `line` is the job's position.
+/// A job's message with its result. The message's `line` is the index of the job.
 type Outcome = (Outgoing, Result<Receipt, ProduceError>);
 
-/// Sends all jobs that can be sent, and puts those that wait into their outbox. Returns the receipts in the order of the jobs if that is all of them.
+/// Sends all jobs that can be sent, and adds waiting jobs to their outbox. Returns the receipts in the order of the jobs if all
+/// succeeded.
 pub(crate) async fn dispatch(entries: Vec<Entry>) -> Result<Vec<Receipt>, PartialFailure> {
     let (mut sent, mut failed) = (Vec::new(), Vec::new());
     let mut queues: Vec<(TargetQueue, Vec<Outgoing>)> = Vec::new();
@@ -42,7 +43,7 @@ pub(crate) async fn dispatch(entries: Vec<Entry>) -> Result<Vec<Receipt>, Partia
     let mut stopped: HashSet<(String, Arc<str>)> = HashSet::new();
     for (position, Entry { job_type, prepared }) in entries.into_iter().enumerate() {
         match prepared {
-            // It joins its group when it is due.
+            // It is added to its group when it is due.
             Ok(mut job @ Prepared { wait: Some(_), .. }) => {
                 job.outgoing.line = position;
                 waiting.push(job);
@@ -114,7 +115,8 @@ async fn send_all_to(queue: &TargetQueue, messages: Vec<Outgoing>) -> Vec<Outcom
     sending.buffer_unordered(BATCHES_AT_ONCE).collect::<Vec<_>>().await.into_iter().flatten().collect()
 }
 
-/// One batch after the other. After a job that was not sent, none of its group is: it would run before that one.
+/// Sends one batch after the other. After a job that was not sent, no later job of its group is sent, because it would run
+/// first.
 async fn send_in_order(queue: &TargetQueue, batches: Vec<Vec<Outgoing>>) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut stopped: HashSet<Arc<str>> = HashSet::new();

@@ -1,4 +1,4 @@
-//! A job as JSON that its worker can read.
+//! Encodes a job as JSON that its worker can read.
 
 use drumline::Job;
 use drumline::message::from_json;
@@ -8,7 +8,7 @@ use serde_path_to_error::{Path, Track};
 
 use crate::error::Refusal;
 
-/// Returns a job's payload. What cannot be read again as the same type would fail in every worker, and is refused.
+/// Returns a job's payload. Refuses a payload that cannot be decoded as the same type, because it would fail in every worker.
 pub(crate) fn encode<J: Job + Serialize>(job: &J) -> Result<Box<RawValue>, Refusal> {
     let payload = to_raw_value(job).map_err(|error| {
         let problem = without_value(&error);
@@ -28,7 +28,7 @@ pub(crate) fn encode<J: Job + Serialize>(job: &J) -> Result<Box<RawValue>, Refus
     }
 }
 
-/// The texts of serde and `serde_json` that have no values in them.
+/// The error texts of serde and `serde_json` that contain no values.
 const SAFE_STARTS: [&str; 5] = [
     "missing field `",
     "duplicate field `",
@@ -37,7 +37,7 @@ const SAFE_STARTS: [&str; 5] = [
     "float key must be finite",
 ];
 
-/// The forms of values in texts of serde.
+/// The notations of values in serde's texts.
 const FORMS: [&str; 12] = [
     "boolean",
     "integer",
@@ -53,7 +53,7 @@ const FORMS: [&str; 12] = [
     "map",
 ];
 
-/// Returns the text of an error without the value that it is about, which belongs in no log.
+/// Returns an error's text without the value, which must not be logged.
 fn without_value(error: &serde_json::Error) -> String {
     let text = error.to_string();
     if SAFE_STARTS.iter().any(|start| text.starts_with(start)) {
@@ -61,7 +61,7 @@ fn without_value(error: &serde_json::Error) -> String {
     }
     let known = |problem: &&str| text.starts_with(*problem);
     let problems = ["invalid type", "invalid value", "invalid length", "unknown variant", "unknown field"];
-    // The last one: the value may have the same words.
+    // The last match counts, because the value may contain the same words.
     match (problems.into_iter().find(known), text.rsplit_once(", expected ")) {
         (Some(problem), Some((found, expected))) => {
             let found = found[problem.len()..].trim_start_matches([':', ' ']);
@@ -73,12 +73,12 @@ fn without_value(error: &serde_json::Error) -> String {
                 None => format!("{problem}, expected {expected}"),
             }
         }
-        // The text is the type's own, and may have anything in it.
+        // The text comes from the type, and may contain anything.
         _ => "the type refuses its value".to_owned(),
     }
 }
 
-/// The field whose value cannot be written.
+/// Returns the field whose value cannot be written.
 fn place_written<J: Serialize>(job: &J) -> String {
     let mut track = Track::new();
     let mut json = serde_json::Serializer::new(std::io::sink());
@@ -88,7 +88,7 @@ fn place_written<J: Serialize>(job: &J) -> String {
     }
 }
 
-/// The field whose value cannot be read.
+/// Returns the field whose value cannot be read.
 fn place_read<J: Job>(payload: &str) -> String {
     let mut json = serde_json::Deserializer::from_str(payload);
     match serde_path_to_error::deserialize::<_, J>(&mut json) {
@@ -147,7 +147,7 @@ mod tests {
         const TYPE: &'static str = "odd";
     }
 
-    /// Writes its fields as a list, which no worker takes for a struct.
+    /// Writes its fields as a list, which no worker accepts as a struct.
     #[derive(Debug, Deserialize)]
     #[allow(dead_code, reason = "only its form counts")]
     struct AsList {
@@ -164,7 +164,7 @@ mod tests {
         const TYPE: &'static str = "list";
     }
 
-    /// Writes its fields in forms that it does not read.
+    /// Writes its fields in forms that it cannot read.
     #[derive(Debug, Default, Deserialize)]
     #[allow(dead_code, reason = "only its forms count")]
     struct Login {
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_field_and_what_was_expected_and_not_the_value() {
+    fn a_refusal_names_the_field_and_expectation_but_not_the_value() {
         let table = [
             (serde_json::json!({ "pin": "hunter2" }), "payload.pin", "invalid type: string, expected u32"),
             (

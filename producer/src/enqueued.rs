@@ -1,11 +1,11 @@
-//! The first line of a job's life in a log: SQS has taken it. See `docs/job-log.md`.
+//! Logs the first line of a job's life: SQS has accepted it. See `docs/job-log.md`.
 
 use tracing::{Level, enabled, info};
 
 use crate::pack::Outgoing;
 use crate::send::{NotTaken, Taken};
 
-/// Logs each message of a batch that SQS has taken, one line each.
+/// Logs one line for each message of a batch that SQS has accepted.
 pub(crate) fn enqueued(queue_url: &str, batch: &[Outgoing], results: &[Result<Taken, NotTaken>]) {
     if !enabled!(Level::INFO) {
         return;

@@ -1,24 +1,24 @@
-//! The reasons for which a job was not sent.
+//! The reasons why a job was not sent.
 
 use std::fmt;
 
-/// The reason for which a job was not sent. Each text says what to do.
+/// The reason why a job was not sent. Each text contains a remedy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProduceError {
-    /// The job was refused before anything was sent. The same job is refused again.
+    /// The job was refused before anything was sent. The same job would be refused again.
     Refused(Refusal),
-    /// SQS refused the message. The same message is refused again.
+    /// SQS refused the message. The same message would be refused again.
     RefusedBySqs(Unsent),
-    /// The answer of SQS was lost, or that of the outbox: the message may be in the queue, or the job in the outbox.
+    /// The response of SQS or of the outbox was lost: the message may be in the queue, or the job in the outbox.
     InDoubt(Unsent),
-    /// SQS has not taken the message, or the outbox the job: it could not be reached, was busy, or refuses this sender or this queue. The
-    /// same message may be taken later.
+    /// SQS has not accepted the message, or the outbox the job: it could not be reached, was busy, or refuses this sender or
+    /// this queue. The same message may be accepted later.
     Unavailable(Unsent),
 }
 
 impl ProduceError {
-    /// Returns true if the same job may be taken later.
+    /// Returns true if the same job may be accepted later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::InDoubt(_) | Self::Unavailable(_))
     }
@@ -51,18 +51,18 @@ impl From<Refusal> for ProduceError {
     }
 }
 
-/// An option that is refused: its name, and the reason.
+/// A refused option: its name and the reason.
 pub(crate) type Refused = (&'static str, String);
 
-/// The reason for which a job was refused before it was sent.
+/// The reason why a job was refused before it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
     /// The job's type.
     pub job_type: String,
-    /// The part that is refused: a field of the payload (`payload.user.name`), an attribute, or an option such as `delay`.
+    /// The refused part: a field of the payload (`payload.user.name`), an attribute, or an option such as `delay`.
     pub field: String,
-    /// The reason, and what to do.
+    /// The reason and the remedy.
     pub reason: String,
 }
 
@@ -88,6 +88,6 @@ pub struct Unsent {
     pub job_id: String,
     /// The name of the queue, or `the outbox`.
     pub queue: String,
-    /// The reason, in the words of SQS, of the outbox or of the connection.
+    /// The reason, as a text of SQS, of the outbox or of the connection.
     pub reason: String,
 }

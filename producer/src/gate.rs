@@ -1,4 +1,4 @@
-//! Back-pressure for producers: whether to send now, later, or not at all, by the state of the queue.
+//! Back-pressure for producers: the state of the queue determines if they send now, later, or not.
 //!
 //! ```no_run
 //! use drumline_producer::gate::{Gate, GateLimits, GateState};
@@ -14,7 +14,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! [`GateLayer`] does this for the endpoints of a web application. Programs in other languages ask a worker: `GET /gate`.
+//! [`GateLayer`] does this for the endpoints of a web application. Programs in other languages send `GET /gate` to a worker.
 
 mod age;
 mod cloudwatch;

@@ -1,13 +1,13 @@
 //! The order of message groups on a FIFO queue.
 //!
-//! At any time one message of a group at most is on its way; the others wait behind it, in the order of their acceptance. Two entries of
-//! a group in one batch would be faster, but SQS answers entries one by one: if it takes the second and not the first, no retry can
-//! restore the order.
+//! At any time at most one message of a group is in flight; the others wait behind it in the order of acceptance. Two entries
+//! of a group in one batch would be faster, but SQS responds to each entry separately: if it accepts the second and not the
+//! first, no retry can restore the order.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// The groups that have a message on its way, each with what waits behind it.
+/// The groups with a message in flight, each with the messages that wait behind it.
 #[derive(Debug)]
 pub(crate) struct Groups<T> {
     waiting: HashMap<Arc<str>, VecDeque<T>>,
@@ -20,7 +20,7 @@ impl<T> Default for Groups<T> {
 }
 
 impl<T> Groups<T> {
-    /// Returns the message if its group is free, and makes it the one that is on its way; otherwise it waits.
+    /// Returns the message if its group is free, and marks the group as in flight; otherwise the message waits.
     pub(crate) fn enter(&mut self, group: &Arc<str>, message: T) -> Option<T> {
         if let Some(waiting) = self.waiting.get_mut(group) {
             waiting.push_back(message);
@@ -30,7 +30,7 @@ impl<T> Groups<T> {
         Some(message)
     }
 
-    /// The message on its way has arrived or failed. Returns the next one of its group, which takes its place.
+    /// Ends the message in flight. Returns the next one of its group, which takes its place.
     pub(crate) fn leave(&mut self, group: &Arc<str>) -> Option<T> {
         let next = self.waiting.get_mut(group)?.pop_front();
         if next.is_none() {
@@ -39,12 +39,12 @@ impl<T> Groups<T> {
         next
     }
 
-    /// Returns the messages that wait behind the one of this group, which stays on its way.
+    /// Takes the messages that wait in this group. The message in flight stays.
     pub(crate) fn take_waiting(&mut self, group: &str) -> VecDeque<T> {
         self.waiting.get_mut(group).map(std::mem::take).unwrap_or_default()
     }
 
-    /// Returns the messages that wait behind others, group by group.
+    /// Takes all waiting messages, group by group.
     pub(crate) fn take_all_waiting(&mut self) -> Vec<T> {
         self.waiting.values_mut().flat_map(std::mem::take).collect()
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_has_one_message_on_its_way_and_is_forgotten_after_the_last() {
+    fn a_group_has_one_message_in_flight_and_ends_with_the_last() {
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
         let mut groups = Groups::default();
         assert_eq!(groups.enter(&a, 1), Some(1));

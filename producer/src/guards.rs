@@ -1,4 +1,4 @@
-//! The guards of the settings, and their warnings: each one once.
+//! The guards of the settings, and their warnings: each warning is given once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,11 +7,11 @@ use drumline_contract::guards::{Action, Allowance, Finding, FindingKind, Guards}
 use drumline_runtime::{GuardMode, GuardSettings};
 use tracing::warn;
 
-/// The most job types whose warnings are remembered. Warnings of further ones are not given: names that a program makes up would fill
-/// the log.
+/// The largest number of job types whose warnings are remembered. Further types get no warnings: names that a program generates
+/// would fill the log.
 const MAX_TYPES: usize = 1_000;
 
-/// The most fields of a type that are warned of by one kind. A map by user id has a field for each user.
+/// The largest number of fields of a type with warnings of one kind. A map by user id has a field for each user.
 const MAX_FIELDS: usize = 10;
 
 /// Returns the guards that the settings describe.
@@ -46,7 +46,7 @@ pub(crate) struct GivenWarnings {
 }
 
 impl GivenWarnings {
-    /// Returns true if this warning has not been given yet: for no field of the type with the same pattern, by the same kind.
+    /// Returns true if this warning is new: no field of the type with the same pattern had one of the same kind.
     pub(crate) fn is_new(&self, finding: &Finding) -> bool {
         let mut by_type = self.by_type.lock().unwrap_or_else(PoisonError::into_inner);
         if !by_type.contains_key(&finding.job_type) && by_type.len() >= MAX_TYPES {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     proptest! {
-        /// The settings read a field that is allowed as the guards do.
+        /// The settings parse an allowed field like the guards do.
         #[test]
         fn settings_and_guards_agree_on_allowances(text in "[a-z*:/=_ ]{0,12}(=personal_data|:/|:)?[a-z/*]{0,6}") {
             prop_assume!(!text.trim().is_empty());

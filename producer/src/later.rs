@@ -1,9 +1,9 @@
 //! Jobs that wait: for their time, or for a key that one job holds at a time.
 //!
-//! - [`due`]: when a job is due, and what SQS can delay by itself
-//! - [`wait`]: the places in which jobs wait, and a job as it is kept there; [`servers`] connects to them
-//! - [`held`]: the key of a unique job, and how it is taken from one that needs it no longer
-//! - [`keep`]: jobs into their places; [`not_kept`] is the reason for which one is not there
+//! - [`due`]: the time when a job is due, and the delays that SQS can handle by itself
+//! - [`wait`]: the places where jobs wait, and the stored form of a job; [`servers`] connects to them
+//! - [`held`]: the key of a unique job, and how it is taken from a job that no longer needs it
+//! - [`keep`]: puts jobs into their places; [`not_kept`] is the reason why that failed
 
 mod due;
 mod held;

@@ -7,27 +7,27 @@ use serde_json::value::RawValue;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewJob<'a> {
-    /// Its id: new for every job.
+    /// The job's id: new for every job.
     pub job_id: String,
     /// Its type.
     #[serde(rename = "type")]
     pub job_type: &'a str,
     /// The version of the payload's schema.
     pub schema_version: u32,
-    /// The key under which its effect happens once; by default its id.
+    /// The idempotency key; by default the job's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<&'a str>,
-    /// The id of what it belongs to.
+    /// An id that related jobs share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<&'a str>,
-    /// The time of its creation, as in RFC 3339.
+    /// The time of its creation, in the format of RFC 3339.
     pub created_at: String,
     /// Its payload.
     pub payload: &'a RawValue,
 }
 
 impl<'a> NewJob<'a> {
-    /// Returns a job that is created now, with a new id.
+    /// Returns a job with a new id, created now.
     pub fn new(job_type: &'a str, payload: &'a RawValue) -> Self {
         Self {
             job_id: ulid::Ulid::generate().to_string(),

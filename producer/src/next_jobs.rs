@@ -1,4 +1,4 @@
-//! The jobs that follow on other jobs ([`Context::then`](drumline::Context::then)), sent by a worker or a function.
+//! Sends the jobs that follow other jobs ([`Context::then`](drumline::Context::then)), for a worker or a function.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -26,16 +26,16 @@ use crate::send::InDoubt;
 use crate::target_queue::TargetQueue;
 use crate::unsendable::Unsendable;
 
-/// Sends the jobs that follow on the jobs of a worker or a function. It connects when it first sends one.
+/// Sends the jobs that follow the jobs of a worker or a function. It connects when it first sends a job.
 ///
-/// The queue of a job is the one that its handler named, else that of its type in `[queue_by_type]`, else the queue that the message came
-/// from.
+/// A job goes to the queue that its handler named, otherwise to the queue of its type in `[queue_by_type]`, otherwise to the
+/// queue from which the message came.
 pub struct NextJobProducer {
     queue_by_type: HashMap<String, Url>,
     payloads: PayloadSettings,
     checks: Checks,
     connections: Connections,
-    /// The queues that jobs were sent to, by where they are and the URLs that named them.
+    /// The known queues, by the origin's URL and the URL that named them.
     known: Mutex<HashMap<(Url, Url), TargetQueue>>,
 }
 
@@ -46,8 +46,8 @@ struct Addressed {
 }
 
 impl NextJobProducer {
-    /// Sends by the settings of a worker, and by the client of SQS that the process's switch is set to. Requests go to `endpoint`, if one is
-    /// given, and not to the one of the environment.
+    /// Creates a producer with a worker's settings and the SQS client that the process's switch selects. Requests go to
+    /// `endpoint` if it is given, otherwise to the environment's endpoint.
     pub fn new(settings: &Settings, endpoint: Option<String>, sqs_client: &SqsClientSwitch) -> Self {
         let mut checks = Checks::from_settings(&settings.guards);
         if PayloadStore::is_wanted(&settings.payloads) {
@@ -87,7 +87,8 @@ impl NextJobProducer {
         Ok(Addressed { job, queue })
     }
 
-    /// Returns a queue. One that is given by its name is in the region and the account of the queue that the job comes from.
+    /// Returns a queue. If only its name is given, the queue is in the region and the account of the queue from which the job
+    /// came.
     async fn queue(&self, url: &Url, origin_url: &Url) -> Result<TargetQueue, ConnectError> {
         let place = if name_of(url).is_some() { origin_url } else { url };
         let key = (place.clone(), url.clone());
@@ -108,7 +109,7 @@ impl NextJobProducer {
         Ok(queue)
     }
 
-    /// Sends all jobs, or none if one is refused before.
+    /// Sends all jobs, or none if one is refused before sending.
     async fn send_all(&self, origin: NextOrigin<'_>, jobs: Vec<NextJob>) -> Result<(), NextError> {
         let mut entries = Vec::with_capacity(jobs.len());
         for Addressed { job, queue } in self.address_all(origin, jobs).await? {
@@ -125,7 +126,7 @@ impl NextJobProducer {
         }
     }
 
-    /// Returns jobs with their queues and groups. Their delays are not checked, since an outbox has no limits of them.
+    /// Returns jobs with their queues and groups. Their delays are not checked, because an outbox does not limit them.
     async fn check_all(&self, origin: NextOrigin<'_>, jobs: Vec<NextJob>) -> Result<Vec<NextJob>, NextError> {
         let mut checked = Vec::with_capacity(jobs.len());
         for Addressed { mut job, queue } in self.address_all(origin, jobs).await? {
@@ -159,7 +160,8 @@ fn refused(refusal: Refusal) -> NextError {
     NextError::Permanent(ProduceError::from(refusal).to_string())
 }
 
-/// Gives a job the message group of the one that it follows. The group of a FIFO queue's message is no tenant of a standard queue.
+/// Gives a job the message group of the job that it follows. The group of a FIFO queue is not used as a tenant of a standard
+/// queue.
 fn in_group(mut job: NextJob, queue: &TargetQueue, origin: NextOrigin<'_>) -> NextJob {
     if job.group.is_none() && (queue.is_fifo() || !is_fifo(origin.queue_url.path())) {
         job.group = origin.group.map(str::to_owned);
@@ -167,10 +169,11 @@ fn in_group(mut job: NextJob, queue: &TargetQueue, origin: NextOrigin<'_>) -> Ne
     job
 }
 
-/// Returns the message of a job that follows on another one.
+/// Returns the message of a job that follows another one.
 ///
 /// # Errors
-/// If SQS would refuse it, no worker could read it, or it has what the guards do not let pass.
+///
+/// Returns an error if SQS would refuse it, if no worker could read it, or if the guards refuse its content.
 pub fn next_job_message(checks: &Checks, job: &NextJob, is_fifo: bool) -> Result<Outgoing, Refusal> {
     let delay_secs = delay_secs(job, is_fifo)?;
     Ok(Outgoing { delay_secs, ..undelayed(checks, job, is_fifo)? })

@@ -83,7 +83,7 @@ fn a_job_has_the_group_of_the_one_that_it_follows() {
         (JOBS, JOBS, None, Some("tenant"), Some("tenant")),
         (JOBS, MAIL, None, Some("tenant"), Some("tenant")),
         (JOBS, JOBS, None, None, None),
-        // No tenant.
+        // A FIFO group is not used as a tenant.
         (MAIL, JOBS, None, Some("g"), None),
     ];
     for (from, to, own, of_origin, expected) in table {

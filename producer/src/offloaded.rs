@@ -1,4 +1,4 @@
-//! A batch whose large messages were made small.
+//! A batch whose large messages were offloaded or compressed.
 
 use futures_util::future::join_all;
 
@@ -7,28 +7,28 @@ use crate::pack::Outgoing;
 use crate::payload::{OffloadError, PayloadStore};
 use crate::send::{NotTaken, Reply, Why};
 
-/// A batch as it can be sent, and the messages that cannot be.
+/// A batch that can be sent, and the messages that cannot be sent.
 #[derive(Debug)]
 pub(crate) struct Offloaded {
     pub(crate) ready: Vec<Outgoing>,
-    /// With their places in the batch.
+    /// The refused messages with their indexes in the batch.
     pub(crate) refused: Vec<(usize, Outgoing, NotTaken)>,
 }
 
 impl Offloaded {
-    /// A batch that is sent as it is.
+    /// Creates a batch that is sent unchanged.
     pub(crate) fn unchanged(batch: Vec<Outgoing>) -> Self {
         Self { ready: batch, refused: Vec::new() }
     }
 
-    /// Puts the bodies of large messages into the store. In a FIFO queue a message behind one of its group that cannot be sent is not
-    /// sent either.
+    /// Puts the bodies of large messages into the store. In a FIFO queue, messages behind an unsendable one of their group are
+    /// not sent either.
     pub(crate) async fn by(store: &PayloadStore, batch: Vec<Outgoing>, is_fifo: bool) -> Self {
         let offloading = batch.into_iter().map(async |message| {
             if !store.is_large(&message) {
                 return (message, None);
             }
-            // The message as it was is needed for the next try.
+            // The next attempt needs the original message.
             match store.offload(message.clone()).await {
                 Ok(message) => (message, None),
                 Err(error) => (message, Some(not_taken(&error))),
@@ -50,7 +50,8 @@ impl Offloaded {
         offloaded
     }
 
-    /// Returns the batch in its order, with the answer to each message. If the request failed as a whole, all of them can be sent again.
+    /// Returns the batch in its original order, with the result of each message. If the request failed as a whole, all of them
+    /// can be sent again.
     pub(crate) fn answered(self, mut reply: Reply) -> (Vec<Outgoing>, Reply) {
         let mut batch = self.ready;
         for (place, message, not_taken) in self.refused {

@@ -1,4 +1,4 @@
-//! The options of one job, and what its queue makes of them. When it is due is in [`later`](crate::later).
+//! The options of one job, and their values for its queue. The time when it is due is in [`later`](crate::later).
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -32,23 +32,23 @@ pub(crate) struct Options {
     pub(crate) unique: Option<Unique>,
 }
 
-/// A delay within a time.
+/// A random or even delay within a time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spread {
     pub(crate) within: Duration,
     pub(crate) place: Place,
 }
 
-/// The place of a job's delay in the time that jobs are spread over.
+/// The position of a job's delay in the time over which jobs are spread.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Place {
     Random,
-    /// The job of this index, among so many.
+    /// The index of the job, and the number of jobs.
     Nth(usize, usize),
 }
 
 impl Options {
-    /// Returns the message group, for a queue that is perhaps not known yet.
+    /// Returns the message group for a queue that may not be known yet.
     pub(crate) fn group(&self, queue: Option<&TargetQueue>) -> Result<Option<Arc<str>>, Refused> {
         match (&self.group, queue) {
             (Some(group), _) => id("group", group).map(Some),
@@ -63,7 +63,7 @@ impl Options {
         }
     }
 
-    /// Returns the id by which a FIFO queue drops a second sending: by default the job's own.
+    /// Returns the id by which a FIFO queue drops duplicates: by default the job's own.
     pub(crate) fn deduplication_id(&self, queue: &TargetQueue, job_id: &str) -> Result<String, Refused> {
         match &self.deduplication_id {
             Some(given) if queue.is_fifo() => id("dedup", given).map(|id| id.to_string()),
@@ -79,7 +79,7 @@ impl Options {
         }
     }
 
-    /// Returns the idempotency key, where the job's own is `own`.
+    /// Returns the idempotency key. `own` is the key that the job computes.
     pub(crate) fn idempotency_key(&self, own: Option<String>) -> Result<Option<String>, Refused> {
         let filled = |key: Option<String>| key.filter(|key| !key.is_empty());
         let key = match (filled(self.idempotency_key.clone()), filled(own)) {
@@ -106,11 +106,11 @@ impl Options {
 }
 
 impl Spread {
-    /// Returns the job's part of the time, in whole units of it: seconds for SQS, milliseconds elsewhere.
+    /// Returns the job's delay in whole units of the time: seconds for SQS, milliseconds elsewhere.
     pub(crate) fn offset(self, units: u64) -> u64 {
         match self.place {
             Place::Random => fastrand::u64(0..=units),
-            // Jobs that are more than there are units share some.
+            // If there are more jobs than units, some jobs share a unit.
             Place::Nth(index, count) => {
                 let (index, count) = (index as u128, (count as u128).max(1));
                 u64::try_from(u128::from(units) * index / count).unwrap_or(units)
@@ -123,7 +123,7 @@ fn id(option: &'static str, text: &str) -> Result<Arc<str>, Refused> {
     check_id(text).map(|()| text.into()).map_err(|reason| (option, reason))
 }
 
-/// Accepts the id of a group, or of a deduplication.
+/// Accepts a group id or a deduplication id.
 pub(crate) fn check_id(text: &str) -> Result<(), String> {
     let is_id = (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
     if is_id {

@@ -4,21 +4,21 @@ use drumline::Context;
 use drumline::message::Traceparent;
 use drumline_runtime::{traceparent_of_span, variable};
 
-/// The variable in which Lambda has the X-Ray header of an invocation. See
-/// [its environment variables](https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime).
+/// The variable in which Lambda provides the X-Ray header of an invocation. See [its environment
+/// variables](https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime).
 const LAMBDA_TRACE: &str = "_X_AMZN_TRACE_ID";
 
-/// What a job inherits from where it is sent.
+/// The values that a job inherits from the code that sends it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Origin {
-    /// The trace of the current span, else of the job whose handler sends, else of the function's invocation.
+    /// The trace of the current span, otherwise that of the handler's job, otherwise that of the function's invocation.
     pub(crate) trace: Option<Traceparent>,
-    /// The correlation id of the job whose handler sends.
+    /// The correlation id of the handler's job.
     pub(crate) correlation_id: Option<String>,
 }
 
 impl Origin {
-    /// Returns those of the calling code.
+    /// Returns the origin of the calling code.
     pub(crate) fn current() -> Self {
         Self::with(variable)
     }

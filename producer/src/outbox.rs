@@ -1,16 +1,16 @@
-//! Jobs that are sent if, and only if, their cause is there.
+//! Jobs that are sent if and only if their cause is committed.
 //!
-//! A job is added to an [outbox](drumline_store::outbox) in the transaction of its cause, and a [`Relay`] sends it afterwards, once the
-//! transaction is committed. SQS may get a job twice, after a lost answer or the end of a relay; it has the same `jobId` then, and the
-//! same deduplication id on a FIFO queue, so that it is one job by effect.
+//! A job is added to an [outbox](drumline_store::outbox) in the transaction of its cause, and a [`Relay`] sends it after the
+//! transaction is committed. SQS may receive a job twice, after a lost response or the end of a relay; it then has the same
+//! `jobId`, and on a FIFO queue the same deduplication id, so that its effect happens once.
 //!
 //! | part | decides |
 //! |---|---|
-//! | [`job`], `enqueue` | what may be added: all checks of a producer, before the transaction is committed |
-//! | `message` | the message of a job, by the same function for both sides |
-//! | `judgement` | what an answer of SQS means for each job of a request |
-//! | `backlog` | which jobs leave together, and when; the order of groups; what is put back |
-//! | [`Relay`] | nothing: it performs what the others decide |
+//! | [`job`], `enqueue` | which jobs may be added: all checks of a producer, before the transaction is committed |
+//! | `message` | the message of a job; both sides use the same function |
+//! | `judgement` | the meaning of SQS's response for each job of a request |
+//! | `backlog` | the batches and their times; the order of groups; the jobs that are put back |
+//! | [`Relay`] | nothing: it performs the others' decisions |
 
 mod arrived;
 mod backlog;

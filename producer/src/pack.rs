@@ -1,4 +1,4 @@
-//! Messages into batches: ten to a batch, and no more bytes than SQS takes at once.
+//! Packs messages into batches: at most ten messages, and within SQS's size limit.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,33 +8,33 @@ use drumline_runtime::limits::MAX_MESSAGE_BYTES;
 
 use crate::attributes::{Attributes, size};
 
-/// A batch holds ten messages at most, and 1 MiB in all. See
+/// The largest number of messages in a batch, which has at most 1 MiB in total. See
 /// [SendMessageBatch](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html).
 pub const MAX_BATCH_ENTRIES: usize = 10;
 
-/// The bytes of a batch, bodies and attributes together.
+/// The largest size of a batch in bytes, bodies and attributes together.
 pub const MAX_BATCH_BYTES: usize = MAX_MESSAGE_BYTES;
 
-/// A message on its way.
+/// A message to be sent.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Outgoing {
-    /// A number by which the caller knows it again, such as its line in a file; it is not sent.
+    /// A number that identifies the message for the caller, such as its line in a file; it is not sent.
     pub line: usize,
     /// The message body.
     pub body: String,
-    /// Its attributes. Messages of one call often have the same ones.
+    /// The attributes. Messages of one call often share them.
     pub attributes: Arc<Attributes>,
-    /// The id by which a FIFO queue drops a second sending.
+    /// The id by which a FIFO queue drops duplicates.
     pub deduplication_id: String,
-    /// The message group: needed on FIFO queues, a fair-queue tenant elsewhere. Messages of one call often have the same one.
+    /// The message group: required on FIFO queues, a fair-queue tenant on others. Messages of one call often share it.
     pub group: Option<Arc<str>>,
-    /// The delay before a worker can receive it, in seconds: 900 at most, and not on FIFO queues.
+    /// The delay before a worker can receive it, in seconds: at most 900, and not on FIFO queues.
     pub delay_secs: Option<u16>,
-    /// The X-Ray header (`AWSTraceHeader`). It counts for no limit.
+    /// The X-Ray header (`AWSTraceHeader`). It does not count towards SQS's limits.
     pub trace_header: Option<String>,
     /// The type of the job in it.
     pub job_type: String,
-    /// The job's own id. A worker knows a job without one by the id of its message.
+    /// The job's own id. Workers identify a job without one by its message's id.
     pub job_id: Option<Arc<str>>,
     /// The correlation id of the job in it, for the log.
     pub correlation_id: Option<Arc<str>>,
@@ -43,13 +43,13 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// Returns the bytes that SQS counts.
+    /// Returns the number of bytes that SQS counts.
     pub fn bytes(&self) -> usize {
         self.body.len() + size(&self.attributes)
     }
 }
 
-/// Without the body and the values of attributes, which belong in no log.
+/// Omits the body and the values of attributes, which must not be logged.
 impl fmt::Debug for Outgoing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outgoing")
@@ -73,7 +73,7 @@ pub struct Packer {
 }
 
 impl Packer {
-    /// Adds a message. Returns the batch that was full before it.
+    /// Adds a message. Returns the previous batch if the message did not fit into it.
     pub fn push(&mut self, message: Outgoing) -> Option<Vec<Outgoing>> {
         let bytes = message.bytes();
         let full = self.batch.len() == MAX_BATCH_ENTRIES || self.bytes + bytes > MAX_BATCH_BYTES;
@@ -83,7 +83,7 @@ impl Packer {
         done
     }
 
-    /// Returns the last batch, if anything is left.
+    /// Returns the last batch, if it is not empty.
     pub fn finish(mut self) -> Option<Vec<Outgoing>> {
         (!self.batch.is_empty()).then(|| self.take())
     }

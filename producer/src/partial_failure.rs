@@ -1,4 +1,4 @@
-//! Many jobs, of which some were not sent.
+//! The result of sending many jobs if some were not sent.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use crate::error::ProduceError;
 use crate::prepared::Prepared;
 use crate::receipt::Receipt;
 
-/// Of many jobs, some were not sent, or all of them.
+/// The error of a call in which some or all jobs were not sent.
 #[must_use = "some jobs were not sent"]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartialFailure {
-    /// The jobs that were sent, each with its position among those that were given.
+    /// The jobs that were sent, each with its index in the call.
     pub sent: Vec<(usize, Receipt)>,
-    /// The jobs that were not sent, or may have been: one at least, in the order of their positions.
+    /// The jobs that were not sent, or may have been: at least one, in the order of their indexes.
     pub failed: Vec<FailedJob>,
 }
 
@@ -21,19 +21,19 @@ pub struct PartialFailure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FailedJob {
-    /// Its position among the jobs that were given, from 0.
+    /// The index of the job in the call, from 0.
     pub position: usize,
     /// Its type.
     pub job_type: String,
     /// The reason.
     pub error: ProduceError,
-    /// The job as it was to be sent; `None` if it was refused before that.
+    /// The prepared job; `None` if it was refused before.
     pub prepared: Option<Prepared>,
 }
 
 impl PartialFailure {
-    /// Returns the jobs that were prepared and that SQS has not confirmed, for
-    /// [`Producer::send_prepared`](crate::Producer::send_prepared): they keep their ids.
+    /// Returns the prepared jobs that SQS has not confirmed, for [`Producer::send_prepared`](crate::Producer::send_prepared):
+    /// they keep their ids.
     pub fn into_prepared(self) -> Vec<Prepared> {
         self.failed.into_iter().filter_map(|job| job.prepared).collect()
     }

@@ -1,4 +1,4 @@
-//! Messages that are too large: their bodies are compressed, or put into S3, and the message has a pointer.
+//! Large messages: their bodies are compressed, or put into S3 with a pointer in the message.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,18 +18,18 @@ use ulid::Ulid;
 use crate::attributes::TRACEPARENT;
 use crate::pack::Outgoing;
 
-/// How long one request may take. It is sent four times at most.
+/// The time limit of one request. It is sent at most four times.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The type of an object: Extended Clients read it as text.
+/// The content type of an object: the Extended Clients read it as text.
 const CONTENT_TYPE: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
 
-/// Makes large messages small. Cheap to clone.
+/// Compresses or offloads large messages. Cheap to clone.
 ///
-/// The body of a message above the threshold is compressed, if that is set, and put into S3 if the message is still above it, or if it
-/// is not compressed. What is in S3 is the body as SQS would have it, so that the public SQS Extended Clients read it. An object is
-/// put before its message is sent: that of a message which cannot be sent stays. It is never deleted: a lifecycle rule of its bucket
-/// expires it, later than SQS and its DLQs expire messages.
+/// The body of a message above the threshold is compressed if that is enabled. It is put into S3 if the message is still above
+/// the threshold, or if compression is disabled. The object contains the body as SQS would have it, so that the public SQS
+/// Extended Clients can read it. An object is written before its message is sent, and stays even if the message cannot be sent.
+/// Drumline never deletes it: a lifecycle rule of the bucket must expire it, later than SQS and its DLQs expire messages.
 ///
 /// ```no_run
 /// # async fn example(config: &aws_config::SdkConfig) -> Result<(), Box<dyn std::error::Error>> {
@@ -52,27 +52,28 @@ struct Inner {
     s3: S3,
 }
 
-/// The reason for which a large message cannot be made small.
+/// The reason why a large message cannot be compressed or offloaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OffloadError {
-    /// The message has no room for another attribute beside these.
+    /// The message has no room for another attribute.
     NoRoom {
         /// The number of its attributes.
         attributes: usize,
     },
-    /// The body has more bytes than a worker reads; or the message, compressed and without a bucket, has more than SQS takes.
+    /// The body has more bytes than a worker reads; or, compressed and without a bucket, the message has more bytes than SQS
+    /// accepts.
     TooLarge {
-        /// Its bytes.
+        /// The size in bytes.
         bytes: usize,
-        /// The most that is allowed.
+        /// The largest allowed size.
         max_bytes: usize,
     },
-    /// S3 has not taken the object.
+    /// S3 has not accepted the object.
     NotPut {
         /// The object.
         pointer: PayloadPointer,
-        /// The error in words.
+        /// The error text.
         reason: String,
     },
 }
@@ -97,21 +98,23 @@ impl fmt::Display for OffloadError {
 impl std::error::Error for OffloadError {}
 
 impl PayloadStore {
-    /// A store with these settings, in the region and with the credentials of `config`. Without a bucket bodies are compressed only.
+    /// Creates a store with these settings, in the region and with the credentials of `config`. Without a bucket, bodies are
+    /// only compressed.
     ///
     /// # Errors
-    /// If no region is known, or a setting of AWS cannot be used, in words.
+    ///
+    /// Returns an error text if no region is known, or if an AWS setting is invalid.
     pub fn new(settings: &PayloadSettings, config: &SdkConfig) -> Result<Self, String> {
         let s3 = S3::new(config, &Environment::of_process(), PATIENCE)?;
         Ok(Self(Arc::new(Inner { settings: settings.clone(), s3 })))
     }
 
-    /// Returns true if settings ask for such a store.
+    /// Returns true if the settings require such a store.
     pub fn is_wanted(settings: &PayloadSettings) -> bool {
         settings.bucket.is_some() || settings.compression.is_some()
     }
 
-    /// The most bytes of a body that it makes small.
+    /// Returns the largest body size in bytes that the store accepts.
     pub(crate) fn max_bytes(&self) -> usize {
         self.0.settings.max_bytes
     }
@@ -121,10 +124,12 @@ impl PayloadStore {
         outgoing.bytes() > self.0.settings.threshold
     }
 
-    /// Makes a message small if it is above the threshold; any other is returned as it is.
+    /// Compresses or offloads a message if it is above the threshold; any other message is returned unchanged.
     ///
     /// # Errors
-    /// If the message has no room for an attribute, its body is larger than a worker reads, or S3 does not take it.
+    ///
+    /// Returns an error if the message has no room for an attribute, if its body is larger than a worker reads, or if S3 does
+    /// not accept it.
     pub async fn offload(&self, outgoing: Outgoing) -> Result<Outgoing, OffloadError> {
         let Inner { settings, .. } = &*self.0;
         if !self.is_large(&outgoing) {
@@ -144,7 +149,8 @@ impl PayloadStore {
         }
     }
 
-    /// Compresses the body, if that is set and makes it shorter. One that is encoded in some way by its producer stays.
+    /// Compresses the body if that is enabled and makes it shorter. A body that its producer has already encoded stays
+    /// unchanged.
     fn compressed(&self, outgoing: Outgoing) -> Result<Outgoing, OffloadError> {
         let Some(encoding) = self.0.settings.compression else { return Ok(outgoing) };
         if outgoing.attributes.contains_key(CONTENT_ENCODING_ATTRIBUTE) {

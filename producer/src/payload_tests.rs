@@ -13,7 +13,8 @@ use crate::attributes::Attributes;
 use crate::offloaded::Offloaded;
 use crate::send::Taken;
 
-/// An S3 that answers every request with this status. Returns its address, and the request lines and bodies that it gets.
+/// Starts an S3 server that responds to every request with this status. Returns its address, and the request lines and bodies
+/// that it receives.
 async fn s3(status: u16) -> (String, UnboundedReceiver<(String, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -146,7 +147,7 @@ async fn a_trace_makes_room_for_a_pointer() {
 }
 
 #[tokio::test]
-async fn a_message_that_cannot_be_put_keeps_back_its_group_and_its_place() {
+async fn a_message_that_cannot_be_put_blocks_its_group() {
     let (endpoint, _seen) = s3(403).await;
     let store = store(&endpoint, Some("payloads"), None);
     let batch = || -> Vec<Outgoing> {

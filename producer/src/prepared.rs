@@ -6,13 +6,14 @@ use crate::later::Wait;
 use crate::pack::Outgoing;
 use crate::target_queue::TargetQueue;
 
-/// A job that is checked and ready to be sent: [`Producer::send_prepared`](crate::Producer::send_prepared) sends it. Sent twice, it is
-/// the same job, with the same id. Only [`SendJob::prepare`](crate::SendJob::prepare) makes one, so each has passed all checks.
+/// A job that is checked and ready to be sent with [`Producer::send_prepared`](crate::Producer::send_prepared). If it is sent
+/// twice, it is the same job with the same id. Only [`SendJob::prepare`](crate::SendJob::prepare) creates this value, so it has
+/// passed all checks.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Prepared {
     pub(crate) queue: TargetQueue,
     pub(crate) outgoing: Outgoing,
-    /// Where it waits; `None` for a job that goes to its queue at once.
+    /// The place where it waits; `None` for a job that goes to its queue immediately.
     pub(crate) wait: Option<Wait>,
 }
 
@@ -22,7 +23,8 @@ impl Prepared {
         &self.queue
     }
 
-    /// Returns its message. That of a job that waits in an outbox is made by the relay that sends it, with another time of creation.
+    /// Returns its message. For a job that waits in an outbox, the relay creates the message when it sends the job, with
+    /// another creation time.
     pub fn outgoing(&self) -> &Outgoing {
         &self.outgoing
     }
@@ -33,7 +35,7 @@ impl Prepared {
     }
 }
 
-/// Without the body, which belongs in no log.
+/// Omits the body, which must not be logged.
 impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prepared")

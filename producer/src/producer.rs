@@ -1,4 +1,4 @@
-//! The producer: jobs by their types, into the queues of the types.
+//! The producer, which sends jobs to the queues of their types.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::send_all::SendAll;
 use crate::send_job::SendJob;
 use crate::target_queue::TargetQueue;
 
-/// Sends jobs. Cheap to clone; one for a process is enough.
+/// Sends jobs. Cheap to clone; a process needs only one.
 ///
 /// ```
 /// use std::time::Duration;
@@ -56,31 +56,34 @@ pub struct Producer {
 }
 
 impl Producer {
-    /// Sets up a producer by the settings of this process: `DRUMLINE_QUEUE_URL` names the queue, `[queue_by_type]` in the file that
-    /// `DRUMLINE_CONFIG` names those of single job types, and AWS's own variables the region and the credentials.
+    /// Creates a producer with the settings of this process: `DRUMLINE_QUEUE_URL` names the queue, `[queue_by_type]` in the
+    /// file that `DRUMLINE_CONFIG` names sets the queues of single job types, and AWS's own variables set the region and the
+    /// credentials.
     ///
     /// # Errors
-    /// If a setting cannot be used, with a text for the operator. SQS is asked only for a queue that is given by its name.
+    ///
+    /// Returns an error text for the operator if a setting is invalid. SQS is asked only for a queue that is given by its name.
     pub async fn connect() -> Result<Self, ConnectError> {
         Self::from_settings(&connect::settings_of_process()?).await
     }
 
-    /// Sets up a producer by settings that are read already, such as those of a worker that sends jobs too.
+    /// Creates a producer with settings that are already read, such as those of a worker that also sends jobs.
     ///
     /// # Errors
-    /// If no queue is set, or AWS's own settings cannot be used.
+    ///
+    /// Returns an error if no queue is set, or if AWS's own settings are invalid.
     pub async fn from_settings(settings: &Settings) -> Result<Self, ConnectError> {
         Ok(Self { routes: Arc::new(connect::routes(settings).await?) })
     }
 
-    /// A producer with a client of one's own, for the queue at this URL. The client should not retry by itself
-    /// (`RetryConfig::disabled()`): the producer does, and knows which messages SQS has taken.
+    /// Creates a producer with a given client, for the queue at this URL. The client should not retry
+    /// (`RetryConfig::disabled()`): the producer retries, and knows which messages SQS has accepted.
     pub fn new(client: Client, queue_url: impl Into<String>) -> Self {
         let others = Others::To(TargetQueue::new(client.clone(), queue_url.into()));
         Self { routes: Arc::new(Routes::new(client, others)) }
     }
 
-    /// Sends jobs of a type to the queue at this URL, by the client of the producer's first queue.
+    /// Sends jobs of a type to the queue at this URL, with the client of the producer's first queue.
     pub fn queue_for(self, job_type: impl Into<String>, queue_url: impl Into<String>) -> Self {
         self.with(|routes| {
             let queue = TargetQueue::new(routes.client.clone(), queue_url.into());
@@ -88,20 +91,22 @@ impl Producer {
         })
     }
 
-    /// Sets the reaction to a lost answer of SQS, after which a message may be in the queue. The default sends it again: a FIFO queue
-    /// drops the second one, and a standard queue has it twice, which workers with a store run once, since both have one job id.
+    /// Sets the reaction to a lost response of SQS, after which a message may be in the queue. By default it is sent again: a
+    /// FIFO queue drops the duplicate; a standard queue then contains it twice, and workers with a store run it once, because
+    /// both copies have one job id.
     pub fn in_doubt(self, in_doubt: InDoubt) -> Self {
         self.with(|routes| routes.in_doubt = in_doubt)
     }
 
-    /// Sets the guards that payloads pass before they are sent. The default refuses secrets, and logs a warning of all other findings, once
-    /// a type and field; [`from_settings`](Self::from_settings) has those of the settings `guards` and `guard_allow`.
+    /// Sets the guards that check payloads before they are sent. By default they refuse secrets, and log a warning for all
+    /// other findings, once per type and field; [`from_settings`](Self::from_settings) uses the settings `guards` and
+    /// `guard_allow`.
     pub fn guards(self, guards: Guards) -> Self {
         self.with(|routes| routes.check_by(Checks::new(guards)))
     }
 
-    /// Compresses the bodies of large messages, or puts them into S3: the settings `payload_bucket` and `payload_compression` of a
-    /// producer that is not set up by settings.
+    /// Compresses the bodies of large messages, or puts them into S3. It corresponds to the settings `payload_bucket` and
+    /// `payload_compression`, for a producer without settings.
     pub fn payload_store(self, store: PayloadStore) -> Self {
         self.with(|routes| routes.offload_to(store))
     }
@@ -110,20 +115,20 @@ impl Producer {
         Arc::clone(&self.routes)
     }
 
-    /// Sets the outbox in which jobs wait that are due [later](SendJob::at), or that are [unique](SendJob::unique): the setting
-    /// `outbox_url` of a producer that is not set up by settings. A relay (`drumline outbox run`) sends them.
+    /// Sets the outbox for jobs that are due [later](SendJob::at) or that are [unique](SendJob::unique). It corresponds to the
+    /// setting `outbox_url`, for a producer without settings. A relay (`drumline outbox run`) sends them.
     pub fn outbox(self, outbox: Arc<dyn Outbox>) -> Self {
         self.with(|routes| routes.places.outbox = Some(OutboxServer::given(outbox)))
     }
 
-    /// Sets the store of the workers, which knows what is done, for jobs that are unique [until then](crate::Unique::until_done): the
-    /// setting `store_url` of a producer that is not set up by settings.
+    /// Sets the store of the workers, which records done jobs, for jobs that are unique [until
+    /// then](crate::Unique::until_done). It corresponds to the setting `store_url`, for a producer without settings.
     pub fn store(self, store: Arc<dyn Store>) -> Self {
         self.with(|routes| routes.places.store = Some(StoreServer::given(store)))
     }
 
-    /// Has jobs that are due [later](SendJob::at) wait with EventBridge Scheduler, also if there is an outbox. Unique jobs need an outbox all
-    /// the same.
+    /// Lets jobs that are due [later](SendJob::at) wait with EventBridge Scheduler, even if there is an outbox. Unique jobs
+    /// still need an outbox.
     #[cfg(feature = "scheduler")]
     pub fn scheduler(self, scheduler: crate::scheduler::EventBridgeScheduler) -> Self {
         self.with(|routes| routes.places.scheduler = Some(scheduler))
@@ -134,34 +139,38 @@ impl Producer {
         self
     }
 
-    /// Begins to send a job: options follow, and awaiting it sends it.
+    /// Begins to send a job. Options follow, and awaiting the value sends the job.
     pub fn send<J: Job + Serialize>(&self, job: &J) -> SendJob {
         SendJob::new(Arc::clone(&self.routes), job)
     }
 
-    /// Begins to send many jobs, of one type or of several: `producer.send_all(jobs.iter().map(|job| producer.send(job)))`. Awaiting it
-    /// sends them, ten to a request.
+    /// Begins to send many jobs, of one type or of several: `producer.send_all(jobs.iter().map(|job| producer.send(job)))`.
+    /// Awaiting the value sends them, ten per request.
     ///
-    /// Each job stands for itself: one that is refused or not taken holds up no other. Only in a FIFO queue later jobs of its group are
-    /// not sent either: they would run before it. Two kinds of later jobs are sent all the same: those that were in one request with a
-    /// job that SQS has not taken, and those after a job that was refused because its queue is not known, or its group missing or not
-    /// allowed, so that it belongs to no group. The error names each job that was not sent.
+    /// Each job has its own result: a job that is refused or not accepted does not block others. Only in a FIFO queue, later
+    /// jobs of its group are not sent either, because they would run before it. Two kinds of later jobs are sent anyway: those
+    /// in the same request as a job that SQS has not accepted, and those after a job that was refused because its queue is
+    /// unknown or its group is missing or not allowed, so that it belongs to no group. The error names each job that was not
+    /// sent.
     pub fn send_all(&self, jobs: impl IntoIterator<Item = SendJob>) -> SendAll {
         SendAll { jobs: jobs.into_iter().collect(), within: None }
     }
 
-    /// Checks a job and makes its message, without sending it.
+    /// Checks a job and creates its message without sending it.
     ///
     /// # Errors
-    /// If SQS would refuse the message, or no worker could read it.
+    ///
+    /// Returns an error if SQS would refuse the message, or if no worker could read it.
     pub fn prepare<J: Job + Serialize>(&self, job: &J) -> Result<Prepared, ProduceError> {
         self.send(job).prepare()
     }
 
-    /// Sends jobs that are prepared, or puts those that wait into the outbox. Sent again, they are the same jobs: use it after a [`PartialFailure`].
+    /// Sends prepared jobs, or adds those that wait to the outbox. If they are sent again, they are the same jobs: use it after
+    /// a [`PartialFailure`].
     ///
     /// # Errors
-    /// If some jobs were not sent.
+    ///
+    /// Returns an error if some jobs were not sent.
     pub async fn send_prepared(
         &self,
         jobs: impl IntoIterator<Item = Prepared>,

@@ -6,18 +6,18 @@ use std::time::SystemTime;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Receipt {
-    /// The job's id, by which `drumline jobs` and `drumline dlq` find it, and `drumline outbox` while it waits. For a
-    /// [unique job](crate::SendJob::unique) whose key another one holds, the id of that one.
+    /// The job's id, with which `drumline jobs` and `drumline dlq` find it, and `drumline outbox` while it waits. If another
+    /// job holds the key of a [unique job](crate::SendJob::unique), that job's id.
     pub job_id: String,
-    /// The id that SQS gave to the message; `None` for a job that waits, which has no message yet.
+    /// The id that SQS gave to the message; `None` for a waiting job, which has no message yet.
     pub message_id: Option<String>,
     /// The name of the queue.
     pub queue: String,
-    /// The message's place in a FIFO queue: it grows within a message group.
+    /// The message's sequence number in a FIFO queue: it grows within a message group.
     pub sequence_number: Option<String>,
-    /// The time at which the job is sent, if it waits for one. For a delay, as the clock of this machine has it.
+    /// The time at which the job is sent, if it waits for one. For a delay, according to this machine's clock.
     pub due: Option<SystemTime>,
-    /// The job that was there already, if this one is a unique job that was not added. Its id is `job_id`.
+    /// The existing job, if this one is a unique job that was not added. Its id is `job_id`.
     pub existing: Option<Existing>,
 }
 
@@ -25,7 +25,7 @@ pub struct Receipt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Existing {
-    /// It waits, or is being sent, as it was.
+    /// It waits or is being sent, unchanged.
     Waiting,
     /// It was sent.
     Sent,

@@ -1,4 +1,4 @@
-//! Objects with a name twice. Readers differ on which value counts, and the guards would see only one of them.
+//! Detects objects with a repeated name. Readers differ on which value counts, and the guards would see only one of them.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -10,10 +10,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 
 use crate::unsendable::Unsendable;
 
-/// Accepts a body none of whose objects has a name twice. A body that is no JSON has no objects.
+/// Accepts a body in which no object has a repeated name. A body that is not JSON has no objects.
 pub(crate) fn check_names(body: &str) -> Result<(), Unsendable> {
     let mut search = Search::default();
-    // Any other error is one of JSON, which those find that decode it.
+    // Any other error is a JSON error, which the decoder reports.
     let _ = Names(&mut search).deserialize(&mut serde_json::Deserializer::from_str(body));
     if !search.is_found {
         return Ok(());
@@ -27,9 +27,9 @@ pub(crate) fn check_names(body: &str) -> Result<(), Unsendable> {
 
 #[derive(Default)]
 struct Search {
-    /// True if a name was found twice, which ends the search.
+    /// True if a repeated name was found, which ends the search.
     is_found: bool,
-    /// The way to the end of the search, from the inside to the outside: it costs nothing until then.
+    /// The path to the repeated name, from the inside to the outside: it costs nothing before.
     path: Vec<String>,
 }
 

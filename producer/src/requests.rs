@@ -1,4 +1,4 @@
-//! The seam to SQS: one request, one try.
+//! The interface to SQS: one request, one attempt.
 
 use drumline_runtime::BoxFuture;
 
@@ -6,13 +6,13 @@ use crate::pack::Outgoing;
 use crate::send::Reply;
 use crate::target_queue::TargetQueue;
 
-/// Makes requests. Each is tried once.
+/// Makes requests, each with one attempt.
 pub(crate) trait Requests: Send + Sync {
-    /// Sends a batch. Returns its messages with the answer.
+    /// Sends a batch. Returns its messages with the response.
     fn send(&self, queue: TargetQueue, batch: Vec<Outgoing>) -> BoxFuture<(Vec<Outgoing>, Reply)>;
 }
 
-/// Requests to SQS, by the client of each queue.
+/// Requests to SQS with the client of each queue.
 pub(crate) struct ToSqs;
 
 impl Requests for ToSqs {

@@ -27,19 +27,19 @@ pub(crate) struct Routes {
     pub(crate) checks: Checks,
     pub(crate) payloads: Option<PayloadStore>,
     pub(crate) schemas: Schemas,
-    /// Of a producer that is set up by settings: the clients of its first queue, and those of all.
+    /// For a producer created with settings: the clients of its first queue, and all clients.
     pub(crate) connections: Option<(Clients, Arc<Connections>)>,
-    /// The URLs of the queues of the settings, also of those that are no job type's.
+    /// The URLs of the queues in the settings, including those without a job type.
     pub(crate) urls: Vec<Url>,
     pub(crate) places: Places,
 }
 
-/// The queue of the job types that have none of their own.
+/// The queue for job types without an assigned queue.
 #[derive(Debug, Clone)]
 pub(crate) enum Others {
     Nowhere,
     To(TargetQueue),
-    /// The names of queues of which none is the default.
+    /// The names of queues, none of which is the default.
     Undecided(Vec<String>),
 }
 
@@ -59,13 +59,13 @@ impl Routes {
         }
     }
 
-    /// Checks messages so.
+    /// Sets the checks of messages.
     pub(crate) fn check_by(&mut self, checks: Checks) {
         let most = self.payloads.as_ref().map(PayloadStore::max_bytes);
         self.checks = checks.with_max_bytes(most);
     }
 
-    /// Has the bodies of large messages put into a store.
+    /// Sets the store for the bodies of large messages.
     pub(crate) fn offload_to(&mut self, store: PayloadStore) {
         self.payloads = Some(store);
         self.check_by(self.checks.clone());
@@ -102,7 +102,7 @@ impl Routes {
         self.by_type.values().chain(other)
     }
 
-    /// Returns a queue with the options of all.
+    /// Returns a queue with the options that all queues share.
     pub(crate) fn set_up(&self, queue: TargetQueue) -> TargetQueue {
         queue.with(self.in_doubt, self.payloads.clone())
     }

@@ -1,4 +1,4 @@
-//! EventBridge Scheduler, in which jobs wait for their time without an outbox. See its
+//! EventBridge Scheduler, where jobs can wait for their time without an outbox. See its
 //! [API](https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html).
 
 mod request;
@@ -24,21 +24,21 @@ use crate::pack::Outgoing;
 /// The service's name in signatures and host names.
 const SERVICE: &str = "scheduler";
 
-/// How long one request may take.
+/// The time limit of one request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often a request is sent. It has one name each time, so that there is one schedule.
+/// The number of attempts of a request. All have the same schedule name, so there is only one schedule.
 const TRIES: u32 = 4;
 
-/// The wait after the first time. It doubles.
+/// The wait after the first attempt. It doubles.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
-/// EventBridge Scheduler as the place in which jobs wait for their time, for [`Producer::scheduler`](crate::Producer::scheduler): an
-/// alternative to an outbox for programs that have neither PostgreSQL nor Redis. Cheap to clone.
+/// EventBridge Scheduler as the place where jobs wait for their time, for [`Producer::scheduler`](crate::Producer::scheduler):
+/// an alternative to an outbox for programs without PostgreSQL and Redis. Cheap to clone.
 ///
-/// Each job is a one-time schedule with the job's id as its name, which sends the message to the queue and is deleted then. It is sent
-/// within a minute after its time, which is rounded up to the second: EventBridge Scheduler is not more exact. The queues are in its
-/// region. Unique jobs need an outbox.
+/// Each job is a one-time schedule named by the job's id, which sends the message to the queue and is then deleted. The message
+/// is sent within a minute after its time, which is rounded up to the second: EventBridge Scheduler is not more exact. The
+/// queues must be in its region. Unique jobs need an outbox.
 ///
 /// ```no_run
 /// # fn example(producer: drumline_producer::Producer, config: &aws_config::SdkConfig) -> Result<(), String> {
@@ -57,11 +57,13 @@ pub struct EventBridgeScheduler {
 }
 
 impl EventBridgeScheduler {
-    /// EventBridge Scheduler in the region and with the credentials of `config`. By `role_arn` it sends to the queues: the role needs
-    /// `sqs:SendMessage`, and this program `scheduler:CreateSchedule` and `iam:PassRole` for it.
+    /// Uses EventBridge Scheduler in the region and with the credentials of `config`. It assumes `role_arn` to send to the
+    /// queues: the role needs `sqs:SendMessage`, and this program needs `scheduler:CreateSchedule` and `iam:PassRole` for the
+    /// role.
     ///
     /// # Errors
-    /// If no region is known, a setting of AWS cannot be used, or the role is no ARN, in words.
+    ///
+    /// Returns an error text if no region is known, if an AWS setting is invalid, or if the role is not an ARN.
     pub fn new(config: &SdkConfig, role_arn: impl Into<String>) -> Result<Self, String> {
         let role_arn = role_arn.into();
         let api = SignedApi::new(config, &Environment::of_process(), SERVICE, None)?;
@@ -75,15 +77,15 @@ impl EventBridgeScheduler {
         self
     }
 
-    /// Sets the standard queue, by its ARN, to which EventBridge Scheduler sends what it could not deliver within a day. Without one such
-    /// a job is lost.
+    /// Sets the standard queue, by its ARN, to which EventBridge Scheduler sends messages that it could not deliver within a
+    /// day. Without this queue, such a job is lost.
     #[must_use]
     pub fn dead_letter_queue(mut self, arn: impl Into<String>) -> Self {
         self.plan.dead_letter_arn = Some(arn.into());
         self
     }
 
-    /// Returns the request's body that schedules a message, or the reason for which it cannot be scheduled.
+    /// Returns the request body that schedules a message, or the reason why it cannot be scheduled.
     pub(crate) fn scheduled(
         &self,
         outgoing: &Outgoing,
@@ -103,7 +105,7 @@ impl EventBridgeScheduler {
         body(&self.plan, outgoing, queue_url, due)
     }
 
-    /// Creates a schedule. One of this name that is there already is this one.
+    /// Creates a schedule. An existing schedule with this name is the same one.
     pub(crate) async fn create(&self, name: &str, body: &str) -> Result<(), NotKept> {
         let mut wait = TRY_AGAIN;
         let mut may_be_there = false;
@@ -111,7 +113,7 @@ impl EventBridgeScheduler {
             let problem = match self.create_once(name, body).await {
                 Ok(answer) => match outcome(&answer) {
                     Outcome::Created => return Ok(()),
-                    // An earlier try, whose answer is lost, may have made the schedule.
+                    // An earlier attempt with a lost response may have created the schedule.
                     Outcome::Refused(text) | Outcome::Denied(text) if may_be_there => {
                         return Err(NotKept::InDoubt(text));
                     }
@@ -148,7 +150,7 @@ impl EventBridgeScheduler {
     }
 }
 
-/// Two that make the same schedules.
+/// Two values are equal if they create the same schedules.
 impl PartialEq for EventBridgeScheduler {
     fn eq(&self, other: &Self) -> bool {
         self.api.endpoint() == other.api.endpoint() && self.plan == other.plan
@@ -166,15 +168,15 @@ impl fmt::Debug for EventBridgeScheduler {
     }
 }
 
-/// The meaning of an answer.
+/// The result of a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Created,
-    /// The same request is refused again.
+    /// The same request would be refused again.
     Refused(String),
-    /// It may be allowed later: a permission or a group is missing, or a quota is reached.
+    /// The request may be allowed later: a permission or a group is missing, or a quota is reached.
     Denied(String),
-    /// A later try may succeed.
+    /// A later attempt may succeed.
     Busy(String),
 }
 
@@ -195,7 +197,7 @@ fn outcome(answer: &Response<Bytes>) -> Outcome {
     let text = format!("EventBridge Scheduler answers {} {kind} {words}", status.as_u16());
     let text = text.trim_end().to_owned();
     match status {
-        // The name is the job's id: it is this very job, and an earlier try has made it.
+        // The name is the job's id: an earlier attempt has created this schedule.
         StatusCode::CONFLICT => Outcome::Created,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => Outcome::Busy(text),
         _ if status.is_server_error() => Outcome::Busy(text),

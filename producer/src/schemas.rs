@@ -1,4 +1,4 @@
-//! The schemas of job types, and the payloads that do not fit them.
+//! The schemas of job types, and the check of payloads against them.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -11,10 +11,10 @@ use serde_json::value::RawValue;
 
 use crate::error::Refusal;
 
-/// The most further fields that an error names.
+/// The largest number of further fields that an error names.
 const MOST_NAMED: usize = 5;
 
-/// The schema of a type if it has one, or the reason for which it cannot be used.
+/// The schema of a type if it has one, or the reason why it cannot be used.
 type Compiled = Option<Result<Arc<SchemaGuard>, String>>;
 
 /// The schemas of job types, each compiled once. Clones share them.
@@ -22,7 +22,7 @@ type Compiled = Option<Result<Arc<SchemaGuard>, String>>;
 pub(crate) struct Schemas(Arc<Mutex<HashMap<TypeId, Compiled>>>);
 
 impl Schemas {
-    /// Refuses a payload that does not fit the newest schema of its type. A type without a schema is not checked.
+    /// Refuses a payload that does not match the newest schema of its type. A type without a schema is not checked.
     pub(crate) fn check<J: Job>(&self, payload: &RawValue) -> Result<(), Refusal> {
         let Some(schema) = self.of::<J>() else { return Ok(()) };
         let schema = schema.map_err(|reason| {

@@ -1,4 +1,4 @@
-//! Requests to SQS: one batch, one try.
+//! Requests to SQS: one batch, one attempt.
 
 use std::time::Duration;
 
@@ -15,63 +15,64 @@ use tokio::time::timeout;
 
 use crate::pack::Outgoing;
 
-/// A message that could not be sent after this many tries will not be by another one soon.
+/// The number of attempts for a message. After these, another attempt would hardly succeed soon.
 pub(crate) const TRIES: u32 = 5;
 
-/// The time after which a request counts as lost, so that every message has an end with any client: the SDK has no such limit by default,
-/// the clients of `drumline-runtime` have a shorter one.
+/// The time after which a request counts as lost, so that every message has a result with any client: the SDK has no such limit
+/// by default, and the clients of `drumline-runtime` have a shorter one.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The wait before messages are sent once more that SQS may have taken, since its answer was lost.
+/// The wait before messages are sent again that SQS may have accepted, because the response was lost.
 pub const RESEND_WAIT: Duration = Duration::from_secs(1);
 
-/// The options that all messages of a call have in common.
+/// The options that all messages of a call share.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SendOptions {
-    /// The queue is a FIFO queue: entries need an id for its deduplication.
+    /// True if the queue is a FIFO queue: entries then need a deduplication id.
     pub fifo: bool,
-    /// The reaction to an error after which SQS may have taken the batch.
+    /// The reaction to an error after which SQS may have accepted the batch.
     pub in_doubt: InDoubt,
 }
 
 impl SendOptions {
-    /// Returns true if a message is sent again after a lost answer. A FIFO queue drops the second one.
+    /// Returns true if a message is sent again after a lost response. A FIFO queue drops the duplicate.
     pub(crate) fn sends_again(self) -> bool {
         self.fifo || self.in_doubt == InDoubt::SendAgain
     }
 }
 
-/// The reaction to an error after which SQS may have taken a batch: its answer was lost.
+/// The reaction to a lost response, after which SQS may have accepted a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InDoubt {
-    /// The batch is sent again, and may be in a standard queue several times. A FIFO queue drops it, by the deduplication ids.
+    /// The batch is sent again, and may be in a standard queue several times. A FIFO queue drops duplicates by their
+    /// deduplication ids.
     #[default]
     SendAgain,
-    /// [`send_batch`](crate::send_batch()) ends with the error, which [is in doubt](SqsError::is_in_doubt). A FIFO queue is sent to again all the same: it
-    /// drops the second one.
+    /// [`send_batch`](crate::send_batch()) ends with the error, which [is in doubt](SqsError::is_in_doubt). On a FIFO queue the
+    /// batch is sent again anyway, because the queue drops duplicates.
     Stop,
 }
 
 impl InDoubt {
-    /// Returns what is right for messages that should be in the queue once.
+    /// Returns the reaction for messages that should be in the queue once.
     pub fn once(is_fifo: bool) -> Self {
         if is_fifo { Self::SendAgain } else { Self::Stop }
     }
 }
 
-/// The error of messages that SQS may have taken.
+/// Returns the error of messages that SQS may have accepted.
 pub(crate) fn lost_answer(text: String) -> SqsError {
     SqsError { is_in_doubt: true, ..SqsError::new(SqsErrorKind::Unreachable, text) }
 }
 
-/// What SQS has answered for a message that it took.
+/// SQS's response for an accepted message.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) message_id: String,
     pub(crate) sequence_number: Option<String>,
 }
 
-/// The reason for which a message is not in the queue, or is perhaps.
+/// The reason why a message is not in the queue, or only perhaps.
 #[derive(Debug)]
 pub(crate) struct NotTaken {
     pub(crate) why: Why,
@@ -82,27 +83,27 @@ pub(crate) struct NotTaken {
 pub(crate) enum Why {
     /// SQS refuses the message.
     Refused,
-    /// SQS could not take it, in no try.
+    /// SQS could not accept it in any attempt.
     Unavailable,
-    /// SQS has not taken it, while it has taken later messages of its group: another try would put it behind them.
+    /// SQS has not accepted it, but has accepted later messages of its group: another attempt would put it behind them.
     Overtaken,
-    /// An answer was lost.
+    /// A response was lost.
     InDoubt,
 }
 
-/// The answer to a request: for each message of its batch the id, or the reason for which SQS has not taken it.
+/// The response to a request: for each message of its batch the id, or the reason why SQS has not accepted it.
 pub(crate) type Reply = Result<Vec<Result<Taken, NotTaken>>, SqsError>;
 
-/// The clients that messages are sent by.
+/// The clients that send messages.
 #[derive(Clone, Copy)]
 pub(crate) enum SentBy<'a> {
-    /// One of the caller's own.
+    /// A client of the caller.
     Own(&'a Client),
-    /// Those of the settings, which choose between the lean client and the SDK's.
+    /// The clients of the settings, which select the lean client or the SDK's.
     Chosen(&'a Clients),
 }
 
-/// Makes one request. Returns the answer to each entry.
+/// Makes one request. Returns the result of each entry.
 pub(crate) async fn try_once(
     sent_by: SentBy<'_>,
     queue_url: &str,
@@ -114,13 +115,13 @@ pub(crate) async fn try_once(
             SentBy::Own(client) => by_sdk(client, queue_url, *options, batch).await,
             SentBy::Chosen(clients) => {
                 let entries: Vec<_> = batch.iter().map(|message| lean_entry(*options, message)).collect();
-                // In a box of its own, which most sends never make.
+                // Boxed separately, because most sends never need it.
                 let by_sdk = async { Box::pin(by_sdk(&clients.calls, queue_url, *options, batch)).await };
                 clients.send_batch(queue_url, &entries, by_sdk).await
             }
         }
     };
-    // In a box: it is large, and part of each caller's future otherwise.
+    // Boxed because it is large, and would otherwise be part of each caller's future.
     let reply = in_time(Box::pin(request)).await?;
     let missing = || {
         let text = "the answer does not mention this message".to_owned();
@@ -172,13 +173,13 @@ fn lean_entry(options: SendOptions, message: &Outgoing) -> SendEntry<'_> {
         attributes: &message.attributes,
         delay_secs: message.delay_secs.map(u64::from),
         group: message.group.as_deref(),
-        // One id per message for all its tries: where an answer was lost, SQS drops the second one.
+        // One id per message for all its attempts: after a lost response, SQS drops the duplicate.
         deduplication_id: options.fifo.then_some(&*message.deduplication_id),
         trace_header: message.trace_header.as_deref(),
     }
 }
 
-/// Ends a request after some time, with an error in doubt.
+/// Ends a request after a time limit, with an error in doubt.
 async fn in_time<T>(request: impl Future<Output = Result<T, SqsError>>) -> Result<T, SqsError> {
     timeout(PATIENCE, request).await.unwrap_or_else(|_| {
         let text = format!("SendMessageBatch: SQS has not answered within {} s", PATIENCE.as_secs());

@@ -18,8 +18,8 @@ pub struct SendAll {
 }
 
 impl SendAll {
-    /// Spreads the jobs evenly over this time, so that they do not all run at once: the first at once, the others later and later, each
-    /// after its own [`delay`](SendJob::delay) if it has one. At most 15 minutes.
+    /// Spreads the jobs evenly over this time, so that they do not all run at once: the first job is sent immediately, the
+    /// others with growing delays, each in addition to its own [`delay`](SendJob::delay) if it has one. At most 15 minutes.
     pub fn spread(self, within: Duration) -> Self {
         Self { within: Some(within), ..self }
     }
@@ -77,11 +77,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn after_a_refused_job_no_later_one_of_its_group_is_sent_to_a_fifo_queue() {
+    async fn after_a_refused_job_its_fifo_group_sends_no_later_one() {
         let config = aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest());
         let producer = |queue: &str| Producer::new(Client::from_conf(config.clone().build()), queue);
         let fifo = producer("http://127.0.0.1:9/1/jobs.fifo");
-        // All that are left are refused or held up, so that nothing is sent.
+        // All remaining jobs are refused or blocked, so nothing is sent.
         let jobs = [
             fifo.send(&Tick {}).group("a").attribute("AWS.x", "refused"),
             fifo.send(&Tick {}).group("a"),

@@ -1,4 +1,4 @@
-//! A batch to SQS, tried as [`delivery`](crate::delivery) decides until every entry is sent or refused.
+//! Sends a batch to SQS: [`delivery`](crate::delivery) retries it until every entry is sent or refused.
 
 use aws_sdk_sqs::Client;
 use drumline_runtime::SqsError;
@@ -9,15 +9,16 @@ use crate::pack::Outgoing;
 use crate::send::{NotTaken, Reply, SendOptions, SentBy, Why, lost_answer, try_once};
 use crate::send_span::{answer_of, end_span};
 
-/// A batch that could not be sent to its end.
+/// A batch that could not be completed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SendError {
-    /// The error. It [is in doubt](SqsError::is_in_doubt) if the answer to any try was lost: then SQS may have taken what is left.
+    /// The error. It [is in doubt](SqsError::is_in_doubt) if the response to any attempt was lost: then SQS may have accepted
+    /// the messages that are left.
     pub error: SqsError,
-    /// The messages that SQS has answered.
+    /// The messages with a result from SQS.
     pub done: Vec<Sent>,
-    /// The messages that it has not.
+    /// The messages without a result.
     pub left: Vec<Outgoing>,
 }
 
@@ -29,15 +30,17 @@ impl std::fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
-/// A message with its id, or with the reason for which it was not sent.
+/// A message with its id, or with the reason why it was not sent.
 pub type Sent = (Outgoing, Result<String, String>);
 
-/// Sends a batch. An entry that fails in passing is tried again; one that SQS refuses is not. On a FIFO queue an entry is given up if SQS
-/// has taken later ones of its group.
+/// Sends a batch. An entry with a transient failure is retried; an entry that SQS refuses is not. On a FIFO queue an entry is
+/// abandoned if SQS has accepted later ones of its group.
 ///
 /// # Errors
-/// If no try can succeed: no queue, no permission, no credentials. Also if the answer to a try is lost and no later try confirms the
-/// messages, or with [`InDoubt::Stop`](crate::InDoubt::Stop) none is made on a standard queue; then each message that is left may have been sent.
+///
+/// Returns an error if no attempt can succeed: no queue, no permission, no credentials. It also returns an error if the
+/// response to an attempt is lost and no later attempt confirms the messages, or, with [`InDoubt::Stop`](crate::InDoubt::Stop),
+/// if no later attempt is made on a standard queue; then each message that is left may have been sent.
 pub async fn send_batch(
     client: &Client,
     queue_url: &str,
@@ -61,7 +64,7 @@ fn end_spans(queue_url: &str, delivered: &Result<Vec<Done>, Stopped>) {
     done.iter().for_each(|(message, result)| end_span(queue_url, message, answer_of(result)));
 }
 
-/// Returns the result of a batch for callers that keep journals: a message in doubt is left, and not answered.
+/// Returns the result of a batch for callers that keep journals: a message in doubt is left without a result.
 fn sent(delivered: Result<Vec<Done>, Stopped>) -> Result<Vec<Sent>, SendError> {
     let (answers, mut error, mut left) = match delivered {
         Ok(answers) => (answers, None, Vec::new()),
@@ -84,7 +87,7 @@ fn sent(delivered: Result<Vec<Done>, Stopped>) -> Result<Vec<Sent>, SendError> {
     }
 }
 
-/// A queue, as requests go to it.
+/// The queue and the clients of a request.
 pub(crate) struct Target<'a> {
     pub(crate) sent_by: SentBy<'a>,
     pub(crate) queue_url: &'a str,

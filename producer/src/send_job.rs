@@ -28,13 +28,13 @@ use crate::target_queue::TargetQueue;
 use crate::unique::Unique;
 use crate::unsendable::Unsendable;
 
-/// Characters that JSON allows in a text and SQS does not allow in a body. An escape in the text means the same.
+/// Characters that JSON allows in a string but SQS does not allow in a body. An escape in the string has the same meaning.
 const ESCAPED: [(char, &str); 2] = [('\u{FFFE}', "\\ufffe"), ('\u{FFFF}', "\\uffff")];
 
-/// A job with its options: awaiting it sends it.
+/// A job with its options. Awaiting it sends the job.
 ///
-/// The job is written as JSON at once, so that it need not live until the job is sent. All that is wrong with it is the error of the
-/// sending.
+/// The job is encoded as JSON immediately, so it need not live until it is sent. All problems of the job are reported as the
+/// error of sending.
 #[must_use = "a job is sent when it is awaited"]
 #[derive(Clone)]
 pub struct SendJob {
@@ -88,80 +88,83 @@ impl SendJob {
         Some((queue, group))
     }
 
-    /// Delays the job. SQS itself does it for whole seconds up to 15 minutes, in a standard queue. For all else the job waits in the
-    /// [outbox](crate::Producer::outbox) of the producer, exactly and for as long as it takes; without one it is refused.
+    /// Delays the job. SQS itself delays by whole seconds up to 15 minutes, in a standard queue. For all other delays the job
+    /// waits in the [outbox](crate::Producer::outbox) of the producer, with an exact delay of any length; without an outbox it
+    /// is refused.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.options.delay = Some(delay);
         self
     }
 
-    /// Sends the job at this time, a [`SystemTime`] or a `jiff::Timestamp`; at once if it has passed. Until then it waits in the
-    /// [outbox](crate::Producer::outbox) of the producer, or with its EventBridge Scheduler; without either it is refused, also for a time in
-    /// the next minutes.
+    /// Sends the job at this time, a [`SystemTime`] or a `jiff::Timestamp`; immediately if the time has passed. Until then it
+    /// waits in the [outbox](crate::Producer::outbox) of the producer, or with its EventBridge Scheduler; without either it is
+    /// refused, even for a time within the next minutes.
     ///
-    /// An outbox keeps the time to the millisecond, rounded up, and goes by the clock of its server.
+    /// An outbox keeps the time to the millisecond, rounded up, and uses the clock of its server.
     pub fn at(mut self, time: impl Into<SystemTime>) -> Self {
         self.options.at = Some(time.into());
         self
     }
 
-    /// Sends the job unless another one holds its key, whose id is then that of the [`Receipt`]. Such jobs go through the
-    /// [outbox](crate::Producer::outbox) of the producer, which keeps the keys.
+    /// Sends the job unless another job holds its key; then the [`Receipt`] contains that job's id. Such jobs go through the
+    /// [outbox](crate::Producer::outbox) of the producer, which stores the keys.
     pub fn unique(mut self, unique: Unique) -> Self {
         self.options.unique = Some(unique);
         self
     }
 
-    /// Delays the job by a random time of at most this, after its [`delay`](Self::delay) or the time [`at`](Self::at) which it is due if it
-    /// has one, so that jobs that are sent at once do not all run at once. Delay and spread together are at most 15 minutes without an outbox.
+    /// Delays the job by a random time of at most `within`, in addition to its [`delay`](Self::delay) or the time
+    /// [`at`](Self::at) which it is due, so that jobs that are sent together do not all run at once. Without an outbox, delay
+    /// and spread together are at most 15 minutes.
     pub fn spread(mut self, within: Duration) -> Self {
         self.options.spread = Some(Spread { within, place: Place::Random });
         self
     }
 
-    /// Sets the message group. Jobs of one group in a FIFO queue run one after the other, and each of them needs one. In a standard
-    /// queue it is a tenant, whose jobs do not hold up those of others.
+    /// Sets the message group. Jobs of one group in a FIFO queue run one after the other, and each job needs a group. In a
+    /// standard queue the group is a tenant, whose jobs do not block those of others.
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.options.group = Some(group.into());
         self
     }
 
-    /// Sets the id by which a FIFO queue drops a second sending within five minutes. The default is the job's own id.
+    /// Sets the id by which a FIFO queue drops duplicates within five minutes. The default is the job's own id.
     pub fn dedup(mut self, id: impl Into<String>) -> Self {
         self.options.deduplication_id = Some(id.into());
         self
     }
 
-    /// Sets the key under which the effect of the job happens once, for a type that does not compute it from the payload
-    /// ([`Job::idempotency_key`]).
+    /// Sets the idempotency key of the job, for a type that does not derive it from the payload ([`Job::idempotency_key`]).
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.options.idempotency_key = Some(key.into());
         self
     }
 
-    /// Sets the id that ties the job to what caused it. The default, inside a handler, is that of the handler's own job.
+    /// Sets the correlation id, which links the job to its cause. Inside a handler, the default is that of the handler's job.
     pub fn correlation(mut self, id: impl Into<String>) -> Self {
         self.options.correlation_id = Some(id.into());
         self
     }
 
-    /// Sets the trace, as the W3C header `traceparent`. The default is that of the current span, see
-    /// [`TraceLayer`](crate::TraceLayer); inside a handler that of its job.
+    /// Sets the trace as the W3C header `traceparent`. The default is that of the current span, see
+    /// [`TraceLayer`](crate::TraceLayer); inside a handler, that of its job.
     pub fn traceparent(mut self, header: impl Into<String>) -> Self {
         self.options.traceparent = Some(header.into());
         self
     }
 
-    /// Adds a message attribute: a text, or an [`Attribute`] of another type. A message has ten at most.
+    /// Adds a message attribute: a text, or an [`Attribute`] of another type. A message has at most ten attributes.
     pub fn attribute(mut self, name: impl Into<String>, value: impl Into<Attribute>) -> Self {
         self.options.attributes.push((name.into(), value.into()));
         self
     }
 
-    /// Checks the job and its options, and makes its message, without sending it.
+    /// Checks the job and its options, and creates its message without sending it.
     ///
     /// # Errors
-    /// If SQS would refuse the message, no worker could read it, or it has to wait and the producer has no place for that.
+    ///
+    /// Returns an error if SQS would refuse the message, if no worker could read it, or if it must wait and the producer has no
+    /// place for that.
     pub fn prepare(self) -> Result<Prepared, ProduceError> {
         let queue = self.routes.queue_of(self.job_type)?;
         let place = self.place(&queue)?;
@@ -205,7 +208,7 @@ impl SendJob {
         Ok(Prepared { queue, outgoing, wait })
     }
 
-    /// Returns the place to which the job goes: its queue, or where it waits.
+    /// Returns the destination of the job: its queue, or the place where it waits.
     fn place(&self, queue: &TargetQueue) -> Result<Destination, Refusal> {
         let why = match self.options.sqs_delay(queue) {
             Ok(delay_secs) => return Ok(Destination::Queue { delay_secs }),
@@ -223,11 +226,12 @@ impl SendJob {
         places.outbox.clone().map(Destination::Outbox).ok_or_else(|| self.refused(why))
     }
 
-    /// Checks the job and its options, and returns it as an outbox keeps it: to be added in a transaction of one's own. The relay sends it to
-    /// the queue that the producer has for its type, or, if that has none, to the one of its own settings.
+    /// Checks the job and its options, and returns it in the form of an outbox, so that you can add it in your own transaction.
+    /// The relay sends it to the producer's queue for its type; if there is none, to the queue in the relay's own settings.
     ///
     /// # Errors
-    /// As those of [`prepare`](Self::prepare). A unique job is refused: it is added by [`Outbox::add_unique`] alone.
+    ///
+    /// Returns the errors of [`prepare`](Self::prepare). A unique job is refused: only [`Outbox::add_unique`] can add it.
     ///
     /// [`Outbox::add_unique`]: drumline_store::outbox::Outbox::add_unique
     pub fn to_outbox_job(&self) -> Result<OutboxJob, ProduceError> {
@@ -283,7 +287,7 @@ impl SendJob {
         })
     }
 
-    /// Returns the job as an outbox keeps it.
+    /// Returns the job in the form of an outbox.
     fn outbox_job(&self, parts: &Parts, queue: Option<&TargetQueue>) -> Result<OutboxJob, Refusal> {
         let payload = self.payload.as_ref().map_err(Clone::clone)?;
         let mut job = OutboxJob::new(&*parts.job_id, self.job_type, allowed(payload.get().to_owned()));
@@ -329,7 +333,7 @@ impl SendJob {
         attributes(given.iter().cloned()).map_err(|reason| Refusal::new(self.job_type, "attributes", reason))
     }
 
-    /// Refuses what SQS would refuse, what a worker would not take for this job, and what does not belong in a queue.
+    /// Refuses a body that SQS would refuse, that a worker would not recognize as this job, or that does not belong in a queue.
     fn inspect(&self, body: &str, attributes: &Attributes) -> Result<(), Refusal> {
         let refused = |Unsendable { field, reason }| Refusal::new(self.job_type, field, reason);
         let checks = &self.routes.checks;
@@ -340,7 +344,7 @@ impl SendJob {
         Ok(())
     }
 
-    /// Returns the trace: the one that was set, by option or by attribute, else that of the sending code.
+    /// Returns the trace: the one that an option or an attribute sets, otherwise that of the sending code.
     fn trace(&self, attributes: &Attributes) -> Result<Option<Traceparent>, Refusal> {
         if let Some(header) = &self.options.traceparent {
             let reason = || format!("{header:?} is not a W3C traceparent such as 00-TRACE-PARENT-01");
@@ -374,6 +378,17 @@ pub(crate) fn allowed(body: String) -> String {
     ESCAPED
         .iter()
         .fold(body, |body, &(c, escape)| if body.contains(c) { body.replace(c, escape) } else { body })
+}
+
+/// Adds the trace as an attribute if there is room. Workers also recognize it by the X-Ray header, which needs no room.
+pub(crate) fn add_trace(attributes: &mut Attributes, body_bytes: usize, trace: &Traceparent) {
+    if attributes.len() >= MAX_ATTRIBUTES || attributes.contains_key(TRACEPARENT) {
+        return;
+    }
+    attributes.insert(TRACEPARENT.to_owned(), Attribute::text(trace.as_str()));
+    if body_bytes + size(attributes) > MAX_MESSAGE_BYTES {
+        attributes.remove(TRACEPARENT);
+    }
 }
 
 #[cfg(test)]

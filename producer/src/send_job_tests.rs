@@ -21,7 +21,7 @@ impl Job for Greet {
     const VERSION: u32 = 3;
 }
 
-/// A job with a key of its own, in a FIFO queue.
+/// A job with its own key, in a FIFO queue.
 #[derive(Serialize, serde::Deserialize)]
 struct Order {
     id: u64,
@@ -194,7 +194,7 @@ fn a_job_becomes_its_envelope() {
 }
 
 #[test]
-fn a_job_of_a_fifo_queue_is_known_by_its_own_key_and_deduplicated_by_its_id() {
+fn a_fifo_job_has_its_own_key_and_is_deduplicated_by_its_id() {
     let prepared = order().prepare().unwrap();
     assert_eq!((prepared.queue.name(), prepared.queue.is_fifo()), ("orders.fifo", true));
     assert_eq!(prepared.outgoing.deduplication_id, prepared.job_id());

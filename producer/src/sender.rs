@@ -1,8 +1,8 @@
-//! Sending in the background: many callers, few requests.
+//! Sends messages in the background: many callers share few requests.
 //!
-//! A [`Sender`] takes single messages from many callers and sends them in batches. Each caller awaits the answer to its own message.
-//! The parts: [`line`](self::line) decides which messages leave together, and when, without I/O or a clock; `task` performs what it
-//! decides; `ticket` is a caller's claim to an answer, which is kept in every case.
+//! A [`Sender`] accepts single messages from many callers and sends them in batches. Each caller awaits the result of its own
+//! message. The parts: [`line`](self::line) decides the batches and their times, without I/O or a clock; `task` performs these
+//! decisions; `ticket` is a caller's claim to a result, which it always receives.
 
 mod answer;
 mod failure;

@@ -1,4 +1,4 @@
-//! What SQS refuses, found before it is sent, with the field that is at fault. See
+//! Checks messages against SQS's rules before they are sent; errors name the invalid field. See
 //! [SendMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html).
 
 use drumline_runtime::limits::{MAX_ATTRIBUTES, MAX_MESSAGE_BYTES, is_allowed};
@@ -9,13 +9,14 @@ use crate::options::{MAX_DELAY_SECS, check_id};
 use crate::pack::Outgoing;
 use crate::unsendable::Unsendable;
 
-/// Fields of at least this part of the limit are named.
+/// The size from which an error about a too large message names a field.
 const LARGE: usize = MAX_MESSAGE_BYTES / 10;
 
-/// The most fields that an error names.
+/// The largest number of fields that an error names.
 const MOST_NAMED: usize = 3;
 
-/// Accepts a body with its attributes, of at most `max_bytes` if large ones are made small before they are sent.
+/// Accepts a body with its attributes. `max_bytes` is the size limit if large messages are offloaded or compressed before they
+/// are sent.
 pub(crate) fn check_content(
     body: &str,
     attributes: &Attributes,

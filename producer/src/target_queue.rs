@@ -1,4 +1,4 @@
-//! A queue that jobs are sent to.
+//! A queue to which jobs are sent.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use crate::send::{InDoubt, NotTaken, Reply, SendOptions, SentBy, Taken, Why};
 use crate::send_batch::Target;
 use crate::send_span::{answer_of, end_span};
 
-/// A queue that jobs are sent to. Cheap to clone; equal if the URLs are.
+/// A queue to which jobs are sent. Cheap to clone; two values are equal if their URLs are.
 #[derive(Clone)]
 pub struct TargetQueue {
     address: Arc<Address>,
     in_doubt: InDoubt,
-    /// Where the bodies of large messages go.
+    /// The store for the bodies of large messages.
     payloads: Option<PayloadStore>,
 }
 
@@ -30,7 +30,7 @@ struct Address {
     client: Client,
     url: String,
     fifo: bool,
-    /// The clients of the settings, which make the requests in place of `client`.
+    /// The clients of the settings, which replace `client`.
     clients: Option<Clients>,
 }
 
@@ -64,16 +64,17 @@ impl TargetQueue {
         queue_name(&self.address.url)
     }
 
-    /// Returns true if it is a FIFO queue. The suffix of its name alone decides.
+    /// Returns true if it is a FIFO queue, according to the suffix of its name.
     pub fn is_fifo(&self) -> bool {
         self.address.fifo
     }
 
-    /// Sends messages in one request: ten at most, and no more bytes than [`Packer`](crate::Packer) puts together. Entries that fail in
-    /// passing are sent again, but for one in a FIFO queue that later ones of its group have overtaken. Returns each message with its
-    /// result, in the order in which they were given; a large one as it was sent, with its payload [in S3](PayloadStore).
+    /// Sends messages in one request: at most ten, and no more bytes than [`Packer`](crate::Packer) puts into a batch. Entries
+    /// with a transient failure are sent again, except one in a FIFO queue that later ones of its group have overtaken. Returns
+    /// each message with its result, in the given order; a large message as it was sent, with its payload [in
+    /// S3](PayloadStore).
     ///
-    /// Most programs send by [`Producer`](crate::Producer); this is for one that makes batches of its own.
+    /// Most programs use [`Producer`](crate::Producer); this method is for programs that build their own batches.
     pub async fn send_batch(
         &self,
         mut batch: Vec<Outgoing>,
@@ -105,7 +106,7 @@ impl TargetQueue {
             .collect()
     }
 
-    /// Makes one request, without retries. Returns the answer to each entry.
+    /// Makes one request without retries. Returns the result of each entry.
     pub(crate) async fn try_once(&self, batch: &[Outgoing]) -> Reply {
         match self.target().try_once(batch).await {
             Ok(results) => Ok(results),
@@ -113,7 +114,7 @@ impl TargetQueue {
         }
     }
 
-    /// Makes the large messages of a batch small.
+    /// Offloads or compresses the large messages of a batch.
     pub(crate) async fn offload(&self, batch: Vec<Outgoing>) -> Offloaded {
         match &self.payloads {
             Some(store) => Offloaded::by(store, batch, self.is_fifo()).await,
@@ -121,12 +122,12 @@ impl TargetQueue {
         }
     }
 
-    /// Returns true if large messages are made small.
+    /// Returns true if large messages are offloaded or compressed.
     pub(crate) fn offloads(&self) -> bool {
         self.payloads.is_some()
     }
 
-    /// Returns true if a message is sent again after a lost answer. A FIFO queue drops the second one.
+    /// Returns true if a message is sent again after a lost response. A FIFO queue drops the duplicate.
     pub(crate) fn sends_again(&self) -> bool {
         self.options().sends_again()
     }
@@ -141,7 +142,7 @@ impl TargetQueue {
         Target { sent_by, queue_url: self.url(), options: self.options() }
     }
 
-    /// Returns the caller's result for a message with this job.
+    /// Returns the result for a message with this job.
     pub(crate) fn receipt(
         &self,
         job_id: Option<&str>,
@@ -166,7 +167,7 @@ impl TargetQueue {
         }
     }
 
-    /// The error of a message that is not sent, since an earlier one of its group was not.
+    /// Returns the error of a message that is not sent because an earlier one of its group was not.
     pub(crate) fn out_of_order(&self, message: &Outgoing) -> ProduceError {
         let group = message.group.as_deref().unwrap_or_default();
         let reason = format!("an earlier job of its group {group} was not sent, and would come after it");

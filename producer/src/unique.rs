@@ -1,4 +1,4 @@
-//! Jobs of which there is one at a time.
+//! Unique jobs, of which there is one at a time.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use drumline_store::outbox::{self, OnConflict};
 
 use crate::error::Refused;
 
-/// The longest key of an outbox, with the type in it.
+/// The longest key of an outbox, including the type.
 const MAX_KEY_BYTES: usize = 1024;
 
-/// The longest time for which a [`Unique`] key is held: 366 days. A job that holds one is a row of its outbox that long.
+/// The longest time for which a [`Unique`] key is held: 366 days. A job that holds a key stays in its outbox for this time.
 pub const MAX_UNIQUE_WINDOW: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// How much longer a debounced job holds its key than it waits: for as long may the relay be late.
+/// The time by which a debounced job holds its key longer than it waits: the relay may be late by as much.
 const RELAY_LATE: Duration = Duration::from_secs(60 * 60);
 
-/// A key that one job holds at a time, and until when: for [`SendJob::unique`](crate::SendJob::unique).
+/// A key that one job holds at a time, with its duration, for [`SendJob::unique`](crate::SendJob::unique).
 ///
 /// While a job holds the key, another one is not added: its caller gets the [id of the first](crate::Receipt::job_id).
 ///
@@ -32,14 +32,14 @@ const RELAY_LATE: Duration = Duration::from_secs(60 * 60);
 ///
 /// # async fn example(producer: Producer) -> Result<(), Box<dyn std::error::Error>> {
 /// const HOUR: Duration = Duration::from_secs(3600);
-/// // One until it is done, however often it is asked for; after six hours another one all the same.
+/// // One job until it is done, however often it is requested; after six hours another one anyway.
 /// let receipt = producer.send(&Reindex { shop: 7 }).unique(Unique::until_done(6 * HOUR)).await?;
 /// if receipt.existing == Some(Existing::Sent) {
 ///     println!("job {} is at it", receipt.job_id);
 /// }
 /// // One an hour.
 /// producer.send(&Reindex { shop: 7 }).unique(Unique::within(HOUR)).await?;
-/// // One when nothing has been sent for ten seconds, with the payload of the last call, or after five minutes at the latest.
+/// // One job after ten seconds without a call, with the payload of the last call, or after five minutes at the latest.
 /// let debounce = Unique::debounce(Duration::from_secs(10), Duration::from_secs(300));
 /// producer.send(&Reindex { shop: 7 }).unique(debounce.key("shop-7")).await?;
 /// # Ok(()) }
@@ -51,32 +51,33 @@ pub struct Unique {
     replaces: bool,
 }
 
-/// Until when a job holds its key.
+/// The event until which a job holds its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Until {
-    /// Until the store of its workers says that it is done, or is a dead letter.
+    /// Until the store of its workers records that it is done or a dead letter.
     Done { at_most: Duration },
     /// For this time after it was added.
     Window(Duration),
-    /// While it waits, and each further call makes it wait as long again.
+    /// While it waits. Each further call restarts its wait.
     Sent { quiet: Duration, at_most: Duration },
 }
 
 impl Unique {
-    /// The job holds the key until it is done or has failed for good, and for `at_most` this time after it was added.
+    /// Lets the job hold the key until it is done or has failed permanently, and at most for `at_most` after it was added.
     ///
-    /// Needs the store of its workers ([`Producer::store`](crate::Producer::store)): what no store knows of as done is pending.
+    /// This needs the store of its workers ([`Producer::store`](crate::Producer::store)): a job that the store does not record
+    /// as done is pending.
     pub fn until_done(at_most: Duration) -> Self {
         Self::new(Until::Done { at_most })
     }
 
-    /// The job holds the key for this time after it was added, whether it is done or not.
+    /// Lets the job hold the key for this time after it was added, whether it is done or not.
     pub fn within(window: Duration) -> Self {
         Self::new(Until::Window(window))
     }
 
-    /// The job holds the key while it waits: it is sent when no other one has been asked for in the time `quiet`, and `at_most` this time
-    /// after the first call. It has the payload and the options of the last call.
+    /// Lets the job hold the key while it waits: it is sent after the time `quiet` without another call, and at the latest at
+    /// `at_most` after the first call. It has the payload and the options of the last call.
     pub fn debounce(quiet: Duration, at_most: Duration) -> Self {
         Self::new(Until::Sent { quiet, at_most })
     }
@@ -85,21 +86,21 @@ impl Unique {
         Self { key: None, until, replaces: false }
     }
 
-    /// Sets the key, within the job's type. The default is the job's [idempotency key](crate::SendJob::idempotency_key) if it has one,
-    /// else a hash of its payload.
+    /// Sets the key within the job's type. The default is the job's [idempotency key](crate::SendJob::idempotency_key) if it
+    /// has one, otherwise a hash of its payload.
     #[must_use]
     pub fn key(self, key: impl Into<String>) -> Self {
         Self { key: Some(key.into()), ..self }
     }
 
-    /// Gives the job that holds the key the payload, the options and the due time of the one that is not added, as long as no relay has
-    /// taken it to send it. The default leaves it as it is.
+    /// Gives the job that holds the key the payload, the options and the due time of the job that is not added, if no relay has
+    /// taken it yet. By default it stays unchanged.
     #[must_use]
     pub fn replace(self) -> Self {
         Self { replaces: true, ..self }
     }
 
-    /// Returns for how long a debounced job waits after each call.
+    /// Returns the time that a debounced job waits after each call.
     pub(crate) fn quiet(&self) -> Option<Duration> {
         match self.until {
             Until::Sent { quiet, .. } => Some(quiet),
@@ -111,7 +112,7 @@ impl Unique {
         self.until
     }
 
-    /// Returns the key as an outbox keeps it, and for how long.
+    /// Returns the key in the outbox's form, with its duration.
     pub(crate) fn of_job(
         &self,
         job_type: &str,

@@ -1,19 +1,19 @@
-//! The reason for which a message may not be sent.
+//! The reason why a message must not be sent.
 
 use std::fmt;
 
 use drumline_contract::guards::Finding;
 
-/// The most further fields that an error names.
+/// The largest number of further fields that an error names.
 const MOST_NAMED: usize = 5;
 
-/// The part of a message for which it may not be sent, and the reason. The text names no value of the payload.
+/// The invalid part of a message, and the reason. The text contains no value of the payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unsendable {
     /// A field of the payload (`payload.user.name`), an attribute (`attribute tenant`), or a parameter such as `group`.
     pub field: String,
-    /// The reason, and what to do.
+    /// The reason and the remedy.
     pub reason: String,
 }
 
@@ -22,7 +22,7 @@ impl Unsendable {
         Self { field: field.into(), reason: reason.into() }
     }
 
-    /// The findings that are errors: the first one with its advice, and the fields of the others.
+    /// Creates an error from the findings that are errors: the first one with its remedy, and the fields of the others.
     pub(crate) fn found(first: &Finding, others: &[&Finding]) -> Self {
         let fields =
             others.iter().take(MOST_NAMED).map(|finding| finding.field()).collect::<Vec<_>>().join(", ");

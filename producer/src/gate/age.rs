@@ -1,4 +1,4 @@
-//! The age of the oldest message, asked for at most once a minute.
+//! The age of the oldest message, requested at most once a minute.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +8,13 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::warn;
 
-/// The time between two requests. CloudWatch has one value a minute, and each request is paid for.
+/// The time between two requests. CloudWatch has one value per minute, and each request costs money.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// How long an age is used while CloudWatch does not answer. Then the gate goes by depth only.
+/// The time for which an age is used while CloudWatch does not answer. After that, the gate uses only the depth.
 const STALE: Duration = Duration::from_secs(5 * 60);
 
-/// Asks for the age of the oldest message; `None` if there is no recent value.
+/// Requests the age of the oldest message; `None` if there is no recent value.
 pub(super) type AskAge = Arc<dyn Fn() -> BoxFuture<Result<Option<Duration>, String>> + Send + Sync>;
 
 /// The ages of a queue's oldest message.
@@ -37,12 +37,12 @@ impl Ages {
         Self { queue: Arc::clone(queue), ask, known: Mutex::default() }
     }
 
-    /// Returns the age by the last answer, for which CloudWatch is asked if a minute has passed.
+    /// Returns the last known age. If a minute has passed, asks CloudWatch first.
     pub(super) async fn latest(&self) -> Option<Duration> {
         let mut known = self.known.lock().await;
         let now = Instant::now();
         if known.asked_at.is_none_or(|at| now.duration_since(at) >= EVERY) {
-            // Before the request, which the caller may give up.
+            // Set before the request, because the caller may drop it.
             known.asked_at = Some(now);
             match (self.ask)().await {
                 Ok(age) => {

@@ -1,4 +1,4 @@
-//! CloudWatch's metric of the oldest message's age, by one signed request.
+//! Reads CloudWatch's metric of the oldest message's age with one signed request.
 //!
 //! See [GetMetricStatistics](https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricStatistics.html) and
 //! [SQS's metrics](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html).
@@ -11,13 +11,13 @@ use drumline_aws::{Environment, SignedApi, loader, xml_text};
 use http::Request;
 use http::header::CONTENT_TYPE;
 
-/// How long CloudWatch may take to answer, since a caller of the gate waits for it.
+/// The time limit of a request, because a caller of the gate waits for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How far back the newest value may be: metrics are a few minutes late.
+/// The largest age of the newest value: metrics are a few minutes late.
 const WINDOW_SECS: i64 = 10 * 60;
 
-/// The most characters of a refusal that are shown.
+/// The largest number of characters of an error response that are shown.
 const MAX_REFUSAL: usize = 200;
 
 /// The metric of one queue.
@@ -42,7 +42,7 @@ impl CloudWatch {
         Ok(Self { api, queue: Arc::clone(queue) })
     }
 
-    /// Returns the newest value of the metric; `None` if it has none in the window.
+    /// Returns the newest value of the metric; `None` if there is no value in the window.
     pub(super) async fn oldest(self) -> Result<Option<Duration>, String> {
         let now = jiff::Timestamp::now().as_second();
         let request = Request::post(format!("{}/", self.api.endpoint()))
@@ -75,7 +75,7 @@ fn form(queue: &str, now_secs: i64) -> String {
         .finish()
 }
 
-/// Returns the newest of the values, which come in no order.
+/// Returns the newest of the values, which are not ordered.
 fn newest(xml: &str) -> Result<Option<Duration>, String> {
     if !xml.contains("<GetMetricStatisticsResult>") {
         return Err("it answers without a GetMetricStatisticsResult".to_owned());

@@ -1,4 +1,4 @@
-//! A gate in front of the endpoints of a web application that send jobs.
+//! A gate for the endpoints of a web application that send jobs.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,11 +13,11 @@ use tower_service::Service;
 
 use super::queue_gate::Gate;
 
-/// The body of a refusal. The reason is in the log: clients need no figures of the queue.
+/// The body of a refusal. The reason is only in the log: clients need no details of the queue.
 const REFUSAL: &str = "Too many jobs are waiting. Try again later.\n";
 
-/// A layer for endpoints that send jobs: it answers `429 Too Many Requests` with `Retry-After` in the state shed, and delays requests in
-/// the state slow. It fits every framework on `tower`, such as axum.
+/// A layer for endpoints that send jobs: in the state shed, it responds with `429 Too Many Requests` and `Retry-After`; in the
+/// state slow, it delays requests. It works with every framework based on `tower`, such as axum.
 ///
 /// ```
 /// use axum::Router;
@@ -38,17 +38,17 @@ pub struct GateLayer {
 }
 
 impl GateLayer {
-    /// A layer with this gate.
+    /// Creates a layer with this gate.
     pub fn new(gate: Gate) -> Self {
         Self { gate, waits: true, retry_after: RETRY_AFTER }
     }
 
-    /// Lets requests pass at once in the state slow.
+    /// Lets requests pass without delay in the state slow.
     pub fn pass_slow(self) -> Self {
         Self { waits: false, ..self }
     }
 
-    /// Sets the time of `Retry-After`, in whole seconds: 30 s by default.
+    /// Sets the value of `Retry-After`, in whole seconds: 30 s by default.
     pub fn retry_after(self, retry_after: Duration) -> Self {
         Self { retry_after, ..self }
     }
@@ -62,7 +62,7 @@ impl<S> Layer<S> for GateLayer {
     }
 }
 
-/// A service behind a gate. Made by [`GateLayer`].
+/// A service behind a gate, created by [`GateLayer`].
 #[derive(Clone)]
 pub struct GateService<S> {
     layer: GateLayer,
@@ -86,7 +86,7 @@ where
 
     fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let layer = self.layer.clone();
-        // The one that was polled is ready, its clone may not be.
+        // The polled service is ready, but its clone may not be.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {

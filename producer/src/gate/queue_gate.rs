@@ -14,16 +14,17 @@ use tracing::{info, warn};
 use super::age::Ages;
 use super::cloudwatch::CloudWatch;
 
-/// How long a reading is used before SQS is asked again.
+/// The time for which a reading is used before SQS is asked again.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// How long a reading is used while SQS does not answer. Then the gate opens: a gate that cannot see must not stop producers.
+/// The time for which a reading is used while SQS does not answer. After that, the gate opens: a gate without readings must not
+/// stop producers.
 const STALE: Duration = Duration::from_secs(60);
 
-/// How long SQS may take to answer, since callers wait for it.
+/// The time limit of a request, because callers wait for it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Asks for the number of messages that wait.
+/// Requests the number of waiting messages.
 type AskDepth = Arc<dyn Fn() -> BoxFuture<Result<u64, SqsError>> + Send + Sync>;
 
 /// The gate of a queue. Clones share their readings, so that many callers cost one request.
@@ -39,12 +40,12 @@ pub struct Gate {
 }
 
 struct Shared {
-    /// Held by the caller that asks.
+    /// Locked by the caller that sends a request.
     asking: tokio::sync::Mutex<()>,
     known: Mutex<Known>,
 }
 
-/// The last state, and the readings that it stands on.
+/// The last state, and the readings on which it is based.
 struct Known {
     decider: Decider,
     state: Option<GateState>,
@@ -54,7 +55,8 @@ struct Known {
 }
 
 impl Gate {
-    /// The gate of the queue at this URL. Its depth is the number of visible and delayed messages (`sqs:GetQueueAttributes`).
+    /// Creates the gate of the queue at this URL. Its depth is the number of visible and delayed messages
+    /// (`sqs:GetQueueAttributes`).
     pub fn new(client: Client, queue_url: impl Into<String>, limits: GateLimits) -> Self {
         let queue_url = queue_url.into();
         let queue = Arc::from(queue_name(&queue_url));
@@ -75,7 +77,7 @@ impl Gate {
         Self { queue, limits, fresh_for: FRESH, client, ask_depth, ages: None, shared }
     }
 
-    /// Sets how long a reading is used before SQS is asked again: 5 s by default.
+    /// Sets the time for which a reading is used before SQS is asked again: 5 s by default.
     pub fn fresh_for(self, fresh_for: Duration) -> Self {
         Self { fresh_for, ..self }
     }
@@ -89,14 +91,15 @@ impl Gate {
         self
     }
 
-    /// Takes the age of the oldest message from CloudWatch's metric `ApproximateAgeOfOldestMessage` (`cloudwatch:GetMetricStatistics`),
-    /// asked for at most once a minute, with the region of the client and AWS's settings of the process.
+    /// Reads the age of the oldest message from CloudWatch's metric `ApproximateAgeOfOldestMessage`
+    /// (`cloudwatch:GetMetricStatistics`), at most once a minute, with the client's region and the process's AWS settings.
     ///
-    /// The metric is some minutes late. It leaves out messages that were received three times or more. Without this, the gate goes by
-    /// depth only.
+    /// The metric is some minutes late. It ignores messages that were received three times or more. Without this call, the gate
+    /// uses only the depth.
     ///
     /// # Errors
-    /// If no region is known, or a setting of the environment cannot be used, in words for the user.
+    ///
+    /// Returns an error for the user if no region is known, or if a setting of the environment is invalid.
     pub async fn age_from_cloudwatch(self) -> Result<Self, String> {
         let region = self.client.config().region().map(ToString::to_string);
         let cloudwatch = CloudWatch::new(region.as_deref(), &self.queue).await?;
@@ -106,9 +109,9 @@ impl Gate {
 
     /// Returns the state of the gate.
     ///
-    /// At most every 5 s, one caller waits for SQS, at most 2 s (and once a minute for CloudWatch, at most 2 s); meanwhile the others
-    /// get the last state. If SQS does not answer, the
-    /// last reading counts for a minute; then the gate opens.
+    /// At most every 5 s, one caller waits for SQS, for at most 2 s (and once a minute for CloudWatch, for at most 2 s);
+    /// meanwhile the others get the last state. If SQS does not answer, the last reading is used for a minute; then the gate
+    /// opens.
     pub async fn state(&self) -> GateState {
         if self.limits.is_off() {
             return GateState::Open;
@@ -119,7 +122,7 @@ impl Gate {
         let last = self.last();
         let _asking = match (self.shared.asking.try_lock(), last) {
             (Ok(asking), _) => asking,
-            // Another caller asks.
+            // Another caller sends the request.
             (Err(_), Some(last)) => return last,
             (Err(_), None) => self.shared.asking.lock().await,
         };
@@ -133,14 +136,14 @@ impl Gate {
         self.shared.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state, if SQS was asked a short time ago.
+    /// Returns the state if the last reading is recent.
     fn fresh(&self) -> Option<GateState> {
         let known = self.known();
         let is_fresh = known.asked_at.is_some_and(|at| at.elapsed() < self.fresh_for);
         known.state.clone().filter(|_| is_fresh)
     }
 
-    /// The state by the last reading, as long as that counts.
+    /// Returns the state of the last reading while that may be used.
     fn last(&self) -> Option<GateState> {
         self.known().last()
     }

@@ -8,10 +8,10 @@ use tokio::time::{advance, sleep};
 
 use super::*;
 
-/// A value of `Depth` with which SQS does not answer.
+/// The value of `Depth` with which SQS does not answer.
 const DOWN: u64 = u64::MAX;
 
-/// A queue's depth, as a test sets it.
+/// A queue's depth, set by a test.
 #[derive(Clone, Default)]
 pub(in crate::gate) struct Depth {
     value: Arc<AtomicU64>,
@@ -38,7 +38,7 @@ fn client() -> Client {
     Client::from_conf(aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest()).build())
 }
 
-/// A gate with the thresholds 10 and 100, whose requests take 100 ms.
+/// Creates a gate with the thresholds 10 and 100, whose requests take 100 ms.
 pub(in crate::gate) fn gate_at(depth: &Depth) -> Gate {
     gate_with(depth, GateLimits::default().depth(10, 100).unwrap())
 }
@@ -60,7 +60,7 @@ fn gate_with(depth: &Depth, limits: GateLimits) -> Gate {
 }
 
 #[tokio::test(start_paused = true)]
-async fn many_callers_cost_one_request_and_a_reading_is_used_for_five_seconds() {
+async fn many_callers_share_a_request_and_a_reading_lasts_5_seconds() {
     let depth = Depth::at(100);
     let gate = gate_at(&depth);
     let callers: Vec<_> = (0..50)
@@ -87,7 +87,7 @@ async fn many_callers_cost_one_request_and_a_reading_is_used_for_five_seconds() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_sqs_does_not_answer_the_last_reading_counts_for_a_minute() {
+async fn without_an_answer_the_last_reading_lasts_for_a_minute() {
     let depth = Depth::at(100);
     let gate = gate_at(&depth);
     assert_eq!(gate.state().await.label(), "shed");
@@ -107,7 +107,7 @@ async fn while_sqs_does_not_answer_the_last_reading_counts_for_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gate_is_open_if_sqs_has_never_answered_or_there_are_no_limits() {
+async fn a_gate_is_open_without_any_answer_or_without_limits() {
     let depth = Depth::at(DOWN);
     assert_eq!(gate_at(&depth).state().await, GateState::Open);
     assert_eq!(gate_with(&depth, GateLimits::default()).state().await, GateState::Open);

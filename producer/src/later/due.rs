@@ -1,7 +1,8 @@
-//! When a job is due, and where it waits until then.
+//! The time when a job is due, and the place where it waits until then.
 //!
-//! SQS itself delays a message of a standard queue by whole seconds, up to 15 minutes. All else waits in an outbox or with EventBridge
-//! Scheduler: longer and exact delays, times, delays for FIFO queues, and unique jobs, which hold their key there.
+//! SQS itself delays a message of a standard queue by whole seconds, up to 15 minutes. All other jobs wait in an outbox or with
+//! EventBridge Scheduler: longer and exact delays, fixed times, delays for FIFO queues, and unique jobs, which hold their key
+//! there.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,15 +16,15 @@ use crate::unique::Unique;
 /// The end of the year 9999, in milliseconds since the Unix epoch: later years have no place in RFC 3339.
 const LATEST_MS: u64 = 253_402_300_799_999;
 
-/// What is set for jobs that wait.
+/// The instruction to set up an outbox, for jobs that must wait.
 pub(crate) const OUTBOX: &str =
     "set DRUMLINE_OUTBOX_URL to postgres://… or redis://… (in code: Producer::outbox)";
 
-/// The other place for jobs that wait.
+/// The alternative for jobs that must wait.
 const SCHEDULER: &str = "use EventBridge Scheduler (Producer::scheduler)";
 
 impl Options {
-    /// Returns the delay in seconds that SQS itself gives the message, or the reason for which it cannot: then the job waits elsewhere.
+    /// Returns the delay in seconds that SQS itself can apply, or the reason why it cannot: then the job waits elsewhere.
     pub(crate) fn sqs_delay(&self, queue: &TargetQueue) -> Result<Option<u16>, Refused> {
         if self.unique.is_some() {
             return Err(("unique", format!("a unique job holds its key in an outbox: {OUTBOX}")));
@@ -59,7 +60,8 @@ impl Options {
         Ok(u16::try_from(delay.as_secs() + offset).ok())
     }
 
-    /// Returns when the job is due, for a place in which it waits: to the millisecond, and never earlier than asked for.
+    /// Returns the time when the job is due in the place where it waits: exact to the millisecond, and never earlier than
+    /// requested.
     pub(crate) fn due(&self) -> Result<Due, Refused> {
         let quiet = self.unique.as_ref().and_then(Unique::quiet);
         let given = [("at", self.at.is_some()), ("delay", self.delay.is_some()), ("unique", quiet.is_some())];
@@ -77,7 +79,7 @@ impl Options {
         let base = self.at.map_or(Some(0), since_epoch);
         let after = self.delay.or(quiet).map_or(Some(0), millis);
         let after = after.and_then(|after| after.checked_add(spread)).ok_or_else(too_late)?;
-        // A delay is measured by the outbox's clock, and checked by this one.
+        // The outbox's clock measures the delay; this clock only checks it.
         let base = base.ok_or_else(too_late)?;
         let from = if self.at.is_some() { base } else { since_epoch(SystemTime::now()).unwrap_or_default() };
         let due = from.checked_add(after).filter(|due| *due <= LATEST_MS).ok_or_else(too_late)?;
@@ -102,12 +104,12 @@ pub(crate) fn time_of(due: Due) -> Option<SystemTime> {
     }
 }
 
-/// Returns the whole milliseconds since the Unix epoch, rounded up. What is before it is due at once all the same, so it is 0.
+/// Returns the whole milliseconds since the Unix epoch, rounded up. Earlier times are due immediately, so they become 0.
 fn since_epoch(time: SystemTime) -> Option<u64> {
     time.duration_since(UNIX_EPOCH).map_or(Some(0), millis)
 }
 
-/// Returns whole milliseconds, rounded up; `None` for more than can be counted.
+/// Returns whole milliseconds, rounded up; `None` if the number is too large.
 fn millis(time: Duration) -> Option<u64> {
     u64::try_from(time.as_nanos().div_ceil(1_000_000)).ok()
 }

@@ -1,4 +1,4 @@
-//! A unique job into the outbox, unless another one holds its key.
+//! Adds a unique job to the outbox unless another job holds its key.
 
 use std::time::SystemTime;
 
@@ -11,33 +11,34 @@ use super::servers::{OutboxServer, StoreServer};
 use crate::error::Refused;
 use crate::unique::{Unique, Until};
 
-/// The reason for which a job is not unique until it is done.
+/// The reason why a job cannot be unique until it is done.
 const NO_STORE: &str = "that a job is done is known by the store of its workers: set DRUMLINE_STORE_URL to theirs (in code: \
                         Producer::store), or let it hold its key for a time (Unique::within)";
 
-/// How often a key is taken from a job that needs it no longer. Each time, another caller's job has got it meanwhile.
+/// The largest number of attempts to take a key from a job that no longer needs it. Each time, another caller's job has taken
+/// it first.
 const MAX_TAKES: usize = 5;
 
-/// A key, and what ends its being held before the end of its window.
+/// A key, and the event that frees it before its window ends.
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
     pub(crate) unique: outbox::Unique,
     pub(crate) end: End,
 }
 
-/// What ends that a job holds its key.
+/// The event that frees a job's key.
 #[derive(Debug, Clone)]
 pub(crate) enum End {
-    /// The end of the window alone.
+    /// Only the end of the window.
     Window,
-    /// A relay has taken the job: it may have an older payload than the call that finds it.
+    /// A relay has taken the job: the job may have an older payload than the new call.
     Taken,
-    /// The job is done, or has failed for good, as this store has it.
+    /// The job is done or has failed permanently, according to this store.
     Finished(StoreServer),
 }
 
 impl Held {
-    /// The key of a unique job that is due then. `store` is that of its workers.
+    /// Creates the key of a unique job that is due at this time. `store` is the store of its workers.
     pub(crate) fn new(
         unique: &Unique,
         job_type: &str,
@@ -66,7 +67,7 @@ impl Held {
     }
 }
 
-/// Equal if the keys are: the store is that of the producer.
+/// Compares only the keys: the store is always the producer's.
 impl PartialEq for Held {
     fn eq(&self, other: &Self) -> bool {
         self.unique == other.unique
@@ -75,7 +76,7 @@ impl PartialEq for Held {
 
 impl Eq for Held {}
 
-/// Adds a unique job, by a key that is taken from the job that holds it if that one needs it no longer.
+/// Adds a unique job. Takes the key from the job that holds it if that job no longer needs it.
 pub(crate) async fn add_unique(
     outbox: &OutboxServer,
     job: &OutboxJob,
@@ -91,7 +92,7 @@ pub(crate) async fn add_unique(
             _ => None,
         };
         match freed {
-            // The key is taken from that very job, so that of several callers one gets it.
+            // The key is taken from this particular job, so that only one of several callers gets it.
             Some(id) => unique.take_from = Some(id.clone()),
             None => return Ok(added),
         }
@@ -99,7 +100,7 @@ pub(crate) async fn add_unique(
     Ok(outbox.add_unique(job, &unique).await?)
 }
 
-/// Returns true if the job with this id is done, or will not be tried again.
+/// Returns true if the job with this id is done, or will not be retried.
 async fn is_finished(store: &StoreServer, job_id: &str) -> Result<bool, NotKept> {
     let unknown = |error: String| {
         NotKept::Unavailable(format!("the store does not say if job {job_id} is done: {error}"))
@@ -111,7 +112,7 @@ async fn is_finished(store: &StoreServer, job_id: &str) -> Result<bool, NotKept>
         job.duplicate_of.is_some()
             || matches!(state, Some(JobState::Done | JobState::Failed | JobState::Dead))
     };
-    // One that has several records, such as after a replay to another queue, is finished in all of them.
+    // A job with several records, for example after a replay to another queue, must be finished in all of them.
     Ok(!jobs.is_empty() && jobs.iter().all(is_finished))
 }
 

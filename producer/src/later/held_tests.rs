@@ -30,7 +30,7 @@ impl Job for Reindex {
     const TYPE: &'static str = "reindex";
 }
 
-/// A producer with an outbox, whose relay and clock the test is, and a store, whose worker it is.
+/// A producer with an outbox and a store. The test acts as the outbox's relay and clock, and as the store's worker.
 struct World {
     outbox: Arc<MemoryOutbox>,
     store: Arc<MemoryStore>,
@@ -56,14 +56,14 @@ impl World {
         self.job(note).unique(unique.clone()).await.unwrap()
     }
 
-    /// Takes all jobs that are due. Returns the notes in them, with what concludes them.
+    /// Takes all due jobs. Returns their notes, and the jobs to conclude.
     async fn take(&self) -> (Vec<String>, Vec<drumline_store::outbox::TakenJob>) {
         let taken = self.outbox.take("relay", 100, MINUTE).await.unwrap();
         let note = |job: &str| serde_json::from_str::<Reindex>(job).unwrap().note.unwrap();
         (taken.iter().map(|taken| note(&taken.job.payload)).collect(), taken)
     }
 
-    /// Sends all jobs that are due. Returns the notes in them.
+    /// Sends all due jobs. Returns their notes.
     async fn relay(&self) -> Vec<String> {
         let (notes, taken) = self.take().await;
         self.conclude(taken).await;
@@ -121,7 +121,7 @@ async fn a_job_holds_its_key_until_it_is_done() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_has_failed_for_good_holds_no_key_and_one_that_is_tried_again_does() {
+async fn a_permanently_failed_job_frees_its_key_and_a_retried_one_not() {
     let ends = |failure_reason: Option<&str>, dead| ReleaseClaim {
         count_attempt: true,
         failure_reason: failure_reason.map(str::to_owned),
@@ -141,7 +141,7 @@ async fn a_job_that_has_failed_for_good_holds_no_key_and_one_that_is_tried_again
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_that_no_store_knows_as_done_holds_its_key_to_the_end_of_the_window() {
+async fn a_job_not_known_as_done_holds_its_key_for_its_window() {
     let (world, unique) = (World::new(), Unique::until_done(HOUR).key("7"));
     let first = world.send("1", &unique).await;
     world.relay().await;
@@ -171,7 +171,7 @@ async fn a_waiting_job_is_replaced_if_that_is_wanted() {
     let second = world.job("2").delay(20 * MINUTE).unique(unique.clone()).await.unwrap();
     assert_eq!((&second.job_id, second.existing), (&first.job_id, Some(Existing::Replaced)));
     world.outbox.advance(19 * MINUTE);
-    assert_eq!(world.relay().await, [""; 0], "it is due when the second one was to be");
+    assert_eq!(world.relay().await, [""; 0], "it is due at the second job's time");
     world.outbox.advance(MINUTE);
     let (notes, taken) = world.take().await;
     assert_eq!((notes, &taken[0].job.id), (vec!["2".to_owned()], &first.job_id));
@@ -207,7 +207,7 @@ async fn a_debounced_job_waits_for_a_quiet_time_and_not_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_call_of_a_debounced_job_counts_even_while_a_relay_sends_the_one_before() {
+async fn the_last_debounced_call_counts_while_a_relay_sends_another() {
     let (world, unique) = (World::new(), Unique::debounce(MINUTE, HOUR).key("7"));
     world.send("1", &unique).await;
     world.outbox.advance(MINUTE);

@@ -1,4 +1,4 @@
-//! Jobs that wait: into the outbox, or to EventBridge Scheduler.
+//! Puts waiting jobs into the outbox, or schedules them with EventBridge Scheduler.
 
 use drumline_store::outbox::{Added, OutboxJob};
 use futures_util::{StreamExt as _, stream};
@@ -12,16 +12,16 @@ use crate::error::{ProduceError, Refusal, Unsent};
 use crate::prepared::Prepared;
 use crate::receipt::{Existing, Receipt};
 
-/// The most jobs that are added to an outbox in one call, which is one transaction.
+/// The largest number of jobs that are added to an outbox in one call, which is one transaction.
 const MAX_AT_ONCE: usize = 500;
 
-/// The schedules that are created at once.
+/// The number of schedules that are created concurrently.
 const SCHEDULES_AT_ONCE: usize = 8;
 
-/// A job that waits, with its result.
+/// A waiting job with its result.
 pub(crate) type Kept = (Prepared, Result<Receipt, ProduceError>);
 
-/// Puts jobs where they wait, those of an outbox in their order. Each stands for itself.
+/// Puts jobs into their places, those for an outbox in order. Each has its own result.
 pub(crate) async fn keep_all(jobs: Vec<Prepared>) -> Vec<Kept> {
     let mut results = Vec::with_capacity(jobs.len());
     let (mut plain, mut others): (Vec<Prepared>, Vec<Prepared>) = Default::default();
@@ -46,7 +46,7 @@ pub(crate) async fn keep_all(jobs: Vec<Prepared>) -> Vec<Kept> {
     results
 }
 
-/// Puts a job where it waits.
+/// Puts a job into its place.
 pub(crate) async fn keep(job: Prepared) -> Kept {
     let result = match &job.wait {
         Some(Wait::Outbox { outbox, job: row, held: None }) => {
@@ -65,7 +65,8 @@ pub(crate) async fn keep(job: Prepared) -> Kept {
     (job, result)
 }
 
-/// Adds jobs to their outbox by one call. If it refuses them, each is added by itself, so that a refused one holds up no other.
+/// Adds jobs to their outbox in one call. If the outbox refuses them, each is added separately, so that a refused job does not
+/// block others.
 async fn add_together(jobs: Vec<Prepared>) -> Vec<Kept> {
     let rows: Vec<OutboxJob> = jobs.iter().filter_map(Prepared::plain).map(|(_, row)| row.clone()).collect();
     let Some((outbox, _)) = jobs.first().and_then(Prepared::plain) else { return Vec::new() };
@@ -88,7 +89,7 @@ async fn add(outbox: &OutboxServer, rows: &[OutboxJob]) -> Result<(), NotKept> {
 }
 
 impl Prepared {
-    /// Returns the job's row if it waits in an outbox, and is not unique: such rows are added together.
+    /// Returns the job's row if it waits in an outbox and is not unique: such rows are added together.
     fn plain(&self) -> Option<(&OutboxServer, &OutboxJob)> {
         match &self.wait {
             Some(Wait::Outbox { outbox, job, held: None }) => Some((outbox, job)),
@@ -96,12 +97,12 @@ impl Prepared {
         }
     }
 
-    /// Returns true if it waits in an outbox, where the order of jobs counts.
+    /// Returns true if the job waits in an outbox, where the order of jobs matters.
     fn in_order(&self) -> bool {
         matches!(&self.wait, Some(Wait::Outbox { .. }))
     }
 
-    /// The receipt of a job that waits.
+    /// Returns the receipt of a waiting job.
     fn waiting(&self) -> Receipt {
         let due = match &self.wait {
             Some(Wait::Outbox { job, .. }) => time_of(job.due),
@@ -119,7 +120,7 @@ impl Prepared {
         }
     }
 
-    /// The receipt of a unique job.
+    /// Returns the receipt of a unique job.
     fn unique(&self, added: Added) -> Receipt {
         let (job_id, existing) = match added {
             Added::New => return self.waiting(),
@@ -131,7 +132,7 @@ impl Prepared {
     }
 }
 
-/// Returns the error of a job that was not put where it waits.
+/// Returns the error of a job that was not put into its place.
 fn error_of(job: &Prepared, why: NotKept) -> ProduceError {
     let place = job.wait.as_ref().map_or("a place in which it waits", Wait::place);
     let unsent = |reason| Unsent { job_id: job.job_id().to_owned(), queue: place.to_owned(), reason };

@@ -216,7 +216,8 @@ async fn an_outbox_is_opened_by_the_first_job_that_needs_it() {
     assert!(error.to_string().contains("is not in the outbox, and can be sent again"), "{error}");
 }
 
-/// An outbox that refuses all jobs of a call with one named `refuse` among them, and loses the first answer about one named `lose`.
+/// An outbox that refuses all jobs of a call that contains one named `refuse`, and loses the first answer about one named
+/// `lose`.
 struct Moody {
     inner: MemoryOutbox,
     calls: std::sync::Mutex<Vec<usize>>,

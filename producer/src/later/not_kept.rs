@@ -1,15 +1,15 @@
-//! The reason for which a job was not put where it waits.
+//! The reason why a job was not put into its place.
 
 use drumline_store::{OpenError, StoreError};
 
-/// The reason for which a job was not put where it waits.
+/// The reason why a job was not put into its place.
 #[derive(Debug, Clone)]
 pub(crate) enum NotKept {
-    /// The same job is refused again.
+    /// The same job would be refused again.
     Refused(String),
-    /// It is not there.
+    /// The job is not there.
     Unavailable(String),
-    /// The answer is lost: it may be there.
+    /// The answer is lost: the job may be there.
     InDoubt(String),
 }
 

@@ -1,4 +1,4 @@
-//! The servers that jobs which wait need: connected to when a job needs one, so that a producer without such jobs needs none.
+//! The servers for waiting jobs. The producer connects when a job needs one, so a producer without such jobs needs none.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use drumline_store::outbox::{self, Outbox};
 use drumline_store::{Location, OpenError, Retention, SecretUrl, Store};
 use tokio::sync::OnceCell;
 
-/// The name of a producer in a store: it claims nothing there.
+/// The owner name of a producer in a store. It makes no claims there.
 const OWNER: &str = "drumline-producer";
 
 /// The outbox of a producer. Clones share the connection.
@@ -21,7 +21,7 @@ pub(crate) struct StoreServer(Arc<Lazy<dyn Store, (Location, Retention)>>);
 
 struct Lazy<T: ?Sized, Place> {
     opened: OnceCell<Arc<T>>,
-    /// `None` if it was given open.
+    /// `None` if it was provided open.
     place: Option<Place>,
 }
 
@@ -44,12 +44,12 @@ impl OutboxServer {
         Self(Lazy::given(outbox))
     }
 
-    /// The outbox at this URL.
+    /// Returns the outbox at this URL.
     pub(crate) fn at(url: SecretUrl, keep_sent: Duration) -> Self {
         Self(Lazy::at((url, keep_sent)))
     }
 
-    /// Connects, unless it was done before.
+    /// Connects at the first call.
     pub(crate) async fn get(&self) -> Result<&Arc<dyn Outbox>, OpenError> {
         self.0.opened.get_or_try_init(|| self.open()).await
     }
@@ -60,7 +60,7 @@ impl OutboxServer {
     }
 }
 
-/// Two that share the connection.
+/// Two values are equal if they share the connection.
 impl PartialEq for OutboxServer {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -78,7 +78,7 @@ impl StoreServer {
         Self(Lazy::at((location, keep)))
     }
 
-    /// Connects, unless it was done before.
+    /// Connects at the first call.
     pub(crate) async fn get(&self) -> Result<&Arc<dyn Store>, OpenError> {
         self.0.opened.get_or_try_init(|| self.open()).await
     }
@@ -89,7 +89,7 @@ impl StoreServer {
     }
 }
 
-/// Without the URL, which may have a password.
+/// Omits the URL, which may contain a password.
 impl fmt::Debug for OutboxServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OutboxServer").field("is_open", &self.0.opened.initialized()).finish_non_exhaustive()

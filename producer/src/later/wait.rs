@@ -1,4 +1,4 @@
-//! The places to which jobs go, and in which they wait.
+//! The destinations of jobs, and the places where they wait.
 
 #[cfg(feature = "scheduler")]
 use std::time::SystemTime;
@@ -10,17 +10,17 @@ use super::servers::{OutboxServer, StoreServer};
 #[cfg(feature = "scheduler")]
 use crate::scheduler::EventBridgeScheduler;
 
-/// What a producer has for jobs that wait.
+/// A producer's places for waiting jobs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Places {
     pub(crate) outbox: Option<OutboxServer>,
-    /// The store of the workers, which knows what is done.
+    /// The store of the workers, which records done jobs.
     pub(crate) store: Option<StoreServer>,
     #[cfg(feature = "scheduler")]
     pub(crate) scheduler: Option<EventBridgeScheduler>,
 }
 
-/// The place to which a job goes.
+/// The destination of a job.
 pub(crate) enum Destination {
     Queue {
         delay_secs: Option<u16>,
@@ -33,7 +33,7 @@ pub(crate) enum Destination {
     },
 }
 
-/// The place in which a job waits, and the job as it is kept there.
+/// The place where a job waits, and its stored form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wait {
     Outbox {
@@ -44,14 +44,14 @@ pub(crate) enum Wait {
     #[cfg(feature = "scheduler")]
     Scheduler {
         scheduler: EventBridgeScheduler,
-        /// The request, which has the message in it.
+        /// The request, which contains the message.
         body: String,
         due: SystemTime,
     },
 }
 
 impl Wait {
-    /// Returns the name of the place in errors, where that of a queue stands otherwise.
+    /// Returns the name of the place for errors, used like a queue's name.
     pub(super) fn place(&self) -> &'static str {
         match self {
             Self::Outbox { .. } => "the outbox",

@@ -1,4 +1,4 @@
-//! Jobs that were taken, and what was prepared of them.
+//! Taken jobs, and the result of their preparation.
 
 use drumline_store::outbox::TakenJob;
 
@@ -7,7 +7,7 @@ use super::observer::{FailureClass, ParkedClass};
 use crate::pack::Outgoing;
 use crate::target_queue::TargetQueue;
 
-/// A job that was taken, as far as it was prepared.
+/// A taken job, prepared as far as possible.
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) taken: TakenJob,
@@ -15,7 +15,7 @@ pub(super) struct Arrived {
     pub(super) preparation: Preparation,
 }
 
-/// A job's message, or the reason for which there is none.
+/// A job's message, or the reason why there is none.
 #[derive(Debug)]
 pub(super) enum Preparation {
     Ready(TargetQueue, Outgoing),
@@ -25,7 +25,7 @@ pub(super) enum Preparation {
         class: ParkedClass,
         reason: String,
     },
-    /// Its queue cannot be looked up at present.
+    /// Its queue cannot be looked up now.
     NotNow {
         class: FailureClass,
     },

@@ -1,13 +1,14 @@
-//! The jobs that a relay has taken and not yet concluded: which leave together, when, and what follows from an answer. No I/O, no clock.
+//! The jobs that a relay has taken but not concluded: decides the batches, their times, and the consequences of responses. No
+//! I/O, no clock.
 //!
-//! 1. Up to ten jobs of a queue leave in one request, at most 1 MiB, and eight requests to a queue are in flight at a time.
-//! 2. In a FIFO queue one job of a group at a time is in flight. After one that failed, those behind it are put back with it, and until
-//!    the outbox has confirmed that, so is every later one that arrives: afterwards the outbox holds them back itself. A parked job
-//!    holds up nothing.
-//! 3. No job leaves under a lease that has ended, or soon ends: it is put back.
-//! 4. A request that fails as a whole pauses its queue, for longer with each failure. In a short pause its jobs wait here; in a longer
-//!    one they are put back, as while the queue is slow, so that other queues go on.
-//! 5. A job whose answer is lost is sent again, with the same ids.
+//! 1. Up to ten jobs of a queue, with at most 1 MiB, leave in one request, and at most eight requests to a queue are in flight.
+//! 2. In a FIFO queue at most one job of a group is in flight. If it fails, the jobs behind it are put back with it, and so is
+//!    every later job that arrives until the outbox has confirmed this; after that, the outbox itself holds them back. A parked
+//!    job blocks no other.
+//! 3. No job leaves under a lease that has ended or is about to end: it is put back.
+//! 4. A request that fails as a whole pauses its queue, longer with each failure. In a short pause its jobs wait here; in a
+//!    longer pause, or while the queue is slow, they are put back, so that other queues can continue.
+//! 5. A job whose response is lost is sent again with the same ids.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -28,35 +29,36 @@ use crate::pack::Outgoing;
 use crate::send::Reply;
 use crate::target_queue::TargetQueue;
 
-/// So many conclusions are worth a call at once.
+/// The number of conclusions that is worth a call immediately.
 const MANY: usize = 500;
 
-/// The longest wait of a conclusion for others to share its call. A relay that is killed has jobs of this time sent twice.
+/// The longest time that a conclusion waits for others to share its call. If a relay is killed, the jobs of this time are sent
+/// twice.
 const LINGER: Duration = Duration::from_millis(25);
 
-/// The characters of a reason that an outbox keeps: an operator reads it in a table.
+/// The number of characters of a reason that an outbox keeps: an operator reads it in a table.
 const MAX_REASON: usize = 1_000;
 
-/// A request that leaves now.
+/// A request to send now.
 #[derive(Debug)]
 pub(super) struct Departure {
     pub(super) number: u64,
     pub(super) queue: TargetQueue,
     pub(super) messages: Vec<Outgoing>,
-    /// No answer is waited for from then on.
+    /// The time after which the response is no longer awaited.
     pub(super) ends: Instant,
 }
 
-/// The jobs that a relay has taken and not yet concluded.
+/// The jobs that a relay has taken but not concluded.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     /// By the URLs of the queues.
     lines: BTreeMap<String, Line>,
-    /// The ids of all jobs that the outbox has not confirmed a conclusion of.
+    /// The ids of all jobs without a confirmed conclusion.
     in_hand: HashSet<String>,
-    /// The groups of FIFO queues of which jobs are put back without confirmation, with the wait of those.
+    /// The groups of FIFO queues with jobs that are put back without a confirmation, and the wait of these jobs.
     held: HashMap<Arc<str>, Duration>,
-    /// As `held`; their conclusions are on their way.
+    /// The same as `held`, with conclusions in flight.
     held_in_call: HashMap<Arc<str>, Duration>,
     concluded: Vec<(TakenJob, Conclusion)>,
     concluded_since: Option<Instant>,
@@ -65,7 +67,7 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
-    /// Accepts jobs that were taken, in their order.
+    /// Accepts taken jobs in their order.
     pub(super) fn accept(&mut self, now: Instant, arrived: Vec<Arrived>, jitter: Jitter) {
         for Arrived { taken, deadline, preparation } in arrived {
             if !self.in_hand.insert(taken.job.id.clone()) {
@@ -104,7 +106,7 @@ impl Backlog {
         self.put_back(now, &name, class, after, vec![row]);
     }
 
-    /// Gives a job that is here the lease under which it was taken once more.
+    /// Gives a job that is already here the new lease under which it was taken again.
     fn renew(&mut self, taken: &TakenJob, deadline: Deadline) {
         let is_in_line = self.lines.values_mut().any(|line| line.renew(taken, deadline));
         if !is_in_line
@@ -139,7 +141,7 @@ impl Backlog {
         departure
     }
 
-    /// Puts back the jobs of queues that take none, or are slow.
+    /// Puts back the jobs of queues that accept none or are slow.
     pub(super) fn put_back_unavailable(&mut self, now: Instant) {
         let mut swept = Vec::new();
         for line in self.lines.values_mut().filter(|line| line.ready() > 0) {
@@ -152,7 +154,7 @@ impl Backlog {
         }
     }
 
-    /// Takes the answer to a request. `messages` are those that left, empty if the request has not ended by itself.
+    /// Processes the response to a request. `messages` are those of the request; empty if the request was aborted.
     pub(super) fn answered(
         &mut self,
         now: Instant,
@@ -229,7 +231,7 @@ impl Backlog {
         }
     }
 
-    /// Puts a job back that SQS has not taken, and those behind it.
+    /// Puts back a job that SQS has not accepted, and the jobs behind it.
     fn entry_failed(
         &mut self,
         now: Instant,
@@ -284,7 +286,7 @@ impl Backlog {
         self.put_back(now, queue.name(), class, after, rows.into_iter().chain(behind).collect());
     }
 
-    /// Puts a job back whose queue cannot be looked up. Its queue may be a FIFO queue.
+    /// Puts back a job whose queue cannot be looked up. The queue may be a FIFO queue.
     fn look_up_later(&mut self, now: Instant, class: FailureClass, taken: TakenJob, jitter: Jitter) {
         let after = wait_after(taken.failures.saturating_add(1), jitter);
         self.hold(taken.job.group.as_deref().map(Arc::from).as_ref(), after);
@@ -293,7 +295,7 @@ impl Backlog {
         self.notices.push(Notice::PutBack { queue: None, class, jobs: 1 });
     }
 
-    /// Puts jobs back that have not failed themselves.
+    /// Puts back jobs that have not failed themselves.
     fn put_back(&mut self, now: Instant, queue: &str, class: FailureClass, after: Duration, rows: Vec<Row>) {
         if rows.is_empty() {
             return;
@@ -332,21 +334,21 @@ impl Backlog {
         self.concluded_since.get_or_insert(now);
     }
 
-    /// Returns the time at which conclusions should go to the outbox; `None` if there are none.
+    /// Returns the time at which conclusions should be sent to the outbox; `None` if there are none.
     pub(super) fn conclude_at(&self, now: Instant) -> Option<Instant> {
         let since = self.concluded_since?;
         let is_quiet = self.lines.values().all(|line| line.in_flight() == 0);
         Some(if is_quiet || self.concluded.len() >= MANY { now } else { since + LINGER })
     }
 
-    /// Returns the conclusions, which go to the outbox now.
+    /// Returns the conclusions to send to the outbox now.
     pub(super) fn take_conclusions(&mut self) -> Vec<(TakenJob, Conclusion)> {
         self.concluded_since = None;
         self.held_in_call.extend(self.held.drain());
         std::mem::take(&mut self.concluded)
     }
 
-    /// The outbox has confirmed conclusions; `are_all` if they are the last of those that it was given.
+    /// Records that the outbox has confirmed conclusions. `are_all` is true if they are the last of the call.
     pub(super) fn confirmed(&mut self, concluded: &[(TakenJob, Conclusion)], are_all: bool) {
         if are_all {
             self.held_in_call.clear();
@@ -356,7 +358,7 @@ impl Backlog {
         }
     }
 
-    /// Forgets all jobs that are not in flight and not concluded.
+    /// Drops all jobs that are neither in flight nor concluded.
     pub(super) fn forget_unsent(&mut self) {
         for line in self.lines.values_mut() {
             for row in line.sweep() {
@@ -365,7 +367,7 @@ impl Backlog {
         }
     }
 
-    /// Returns the time at which something is to do although nothing happens until then, other than a conclusion.
+    /// Returns the time of the next action other than a conclusion, if no event happens before.
     pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
         self.lines.values().filter_map(|line| line.wake_at(now)).min()
     }
@@ -375,18 +377,18 @@ impl Backlog {
         self.lines.values().map(Line::ready).sum()
     }
 
-    /// Returns the number of jobs that the outbox has not confirmed a conclusion of.
+    /// Returns the number of jobs without a confirmed conclusion.
     pub(super) fn in_hand(&self) -> usize {
         self.in_hand.len()
     }
 
-    /// Returns what has happened since the last call.
+    /// Returns the events since the last call.
     pub(super) fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 }
 
-/// Returns a reason as an outbox keeps it.
+/// Shortens a reason for the outbox.
 fn shown(reason: &str) -> String {
     reason.chars().filter(|c| *c != '\0').take(MAX_REASON).collect()
 }

@@ -1,7 +1,7 @@
-//! The jobs of one queue that a relay has taken and not yet sent. No I/O, no clock.
+//! The jobs of one queue that a relay has taken but not sent. No I/O, no clock.
 //!
-//! In a FIFO queue one job of a group at a time is ready or in flight, and the others wait behind it, see [`Groups`]. In a standard queue
-//! a group orders nothing.
+//! In a FIFO queue at most one job of a group is ready or in flight, and the others wait behind it, see [`Groups`]. In a
+//! standard queue, groups do not order jobs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -17,13 +17,14 @@ use crate::groups::Groups;
 use crate::pack::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES, Outgoing};
 use crate::target_queue::TargetQueue;
 
-/// The requests to a queue that are in flight at a time, as of `send_all`.
+/// The largest number of requests in flight to a queue, as in `send_all`.
 const MAX_IN_FLIGHT: usize = 8;
 
-/// Jobs stay here in a shorter pause. In a longer one they are put back, so that those of other queues have room.
+/// The longest pause in which jobs stay here. In a longer one they are put back, so that other queues' jobs have room.
 const HOLD: Duration = Duration::from_secs(1);
 
-/// SQS answers within milliseconds. While a request takes longer, further jobs of its queue are put back.
+/// The time after which a request counts as slow: SQS usually responds within milliseconds. While a request takes longer,
+/// further jobs of its queue are put back.
 const SLOW: Duration = Duration::from_secs(2);
 
 /// A job that a relay has taken.
@@ -33,7 +34,7 @@ pub(super) struct Row {
     /// Empty while it is in flight.
     pub(super) message: Outgoing,
     pub(super) deadline: Deadline,
-    /// Of FIFO queues.
+    /// The group, for FIFO queues.
     pub(super) group: Option<Arc<str>>,
 }
 
@@ -49,7 +50,7 @@ pub(super) struct Flight {
 pub(super) enum Next {
     Nothing,
     Batch(Vec<Row>),
-    /// The next jobs were taken too long ago.
+    /// The lease of the next jobs is about to end.
     Expired,
 }
 
@@ -60,13 +61,13 @@ pub(super) struct Line {
     pub(super) pause: Pause,
     /// The class of the last failure of a request.
     pub(super) failed_by: FailureClass,
-    /// SQS has not taken single jobs since it last took all of a request.
+    /// True if SQS has refused single jobs since it last accepted all of a request.
     pub(super) entries_fail: bool,
     ready: VecDeque<Row>,
-    /// Those that leave in requests of their own.
+    /// Jobs that leave in separate requests.
     alone: VecDeque<Row>,
     groups: Groups<Row>,
-    /// By their numbers, which grow.
+    /// By number, which grows.
     in_flight: BTreeMap<u64, Flight>,
 }
 
@@ -93,12 +94,12 @@ impl Line {
         self.ready.extend(free);
     }
 
-    /// Accepts jobs again that were in flight, before all others. They have their messages again.
+    /// Accepts jobs again that were in flight, before all others. They contain their messages again.
     pub(super) fn enter_again(&mut self, rows: Vec<Row>) {
         rows.into_iter().rev().for_each(|row| self.ready.push_front(row));
     }
 
-    /// Accepts jobs again that leave in requests of their own.
+    /// Accepts jobs again that must leave in separate requests.
     pub(super) fn enter_alone(&mut self, rows: Vec<Row>) {
         self.alone.extend(rows);
     }
@@ -124,7 +125,7 @@ impl Line {
         }
     }
 
-    /// Notes that jobs have left.
+    /// Records that jobs have left.
     pub(super) fn leave(&mut self, number: u64, flight: Flight) {
         self.in_flight.insert(number, flight);
     }
@@ -134,20 +135,20 @@ impl Line {
         self.in_flight.remove(&number)
     }
 
-    /// Lets the next job of a group leave, after the one before has arrived or is parked.
+    /// Lets the next job of a group leave after the one before it was sent or parked.
     pub(super) fn free(&mut self, group: Option<&Arc<str>>) {
         let next = group.and_then(|group| self.groups.leave(group));
         self.ready.extend(next);
     }
 
-    /// Returns the jobs behind one of their group that is put back, and forgets the group.
+    /// Takes the jobs behind one of their group that is put back, and drops the group.
     pub(super) fn take_behind(&mut self, group: &Arc<str>) -> Vec<Row> {
         let behind = self.groups.take_waiting(group).into();
         self.groups.leave(group);
         behind
     }
 
-    /// Returns all jobs that are not in flight.
+    /// Takes all jobs that are not in flight.
     pub(super) fn sweep(&mut self) -> Vec<Row> {
         let mut rows: Vec<Row> = self.alone.drain(..).chain(self.ready.drain(..)).collect();
         let behind = self.groups.take_all_waiting();
@@ -158,7 +159,7 @@ impl Line {
         rows
     }
 
-    /// Returns the reason and the time for which jobs are put back: the queue takes none, or is slow.
+    /// Returns the reason and the delay for putting jobs back, if the queue accepts none or is slow.
     pub(super) fn unavailable(&self, now: Instant) -> Option<(FailureClass, Duration)> {
         let left = self.pause.left(now);
         if left > HOLD {
@@ -169,12 +170,12 @@ impl Line {
         is_slow.then_some((FailureClass::Unreachable, SLOW))
     }
 
-    /// Returns true if jobs that failed with their request stay here until the next try.
+    /// Returns true if jobs that failed with their request stay here until the next attempt.
     pub(super) fn holds(&self, now: Instant) -> bool {
         self.pause.left(now) <= HOLD
     }
 
-    /// Returns the time at which a batch can leave, or jobs are put back, although nothing happens until then.
+    /// Returns the next time at which a batch can leave or jobs are put back, if no event happens before.
     pub(super) fn wake_at(&self, now: Instant) -> Option<Instant> {
         if self.ready.is_empty() && self.alone.is_empty() {
             return None;
@@ -185,7 +186,7 @@ impl Line {
         pause_ends.into_iter().chain(oldest).min()
     }
 
-    /// Gives a job that is here another lease. Returns false if it is not here.
+    /// Gives a job that is here a new lease. Returns false if it is not here.
     pub(super) fn renew(&mut self, taken: &TakenJob, deadline: Deadline) -> bool {
         let mut found = false;
         let mut renew = |row: &mut Row| {
@@ -211,7 +212,7 @@ impl Line {
         self.in_flight.len()
     }
 
-    /// Returns true if nothing has to be known of the queue any more.
+    /// Returns true if no state of the queue needs to be kept.
     pub(super) fn is_idle(&self) -> bool {
         self.ready() == 0
             && self.in_flight.is_empty()
@@ -221,11 +222,11 @@ impl Line {
     }
 }
 
-/// Returns the number of jobs that share the next request.
+/// Returns the number of jobs in the next request.
 fn first_batch(ready: &VecDeque<Row>) -> usize {
     let mut bytes = 0;
     let fits = |row: &&Row| {
-        // A larger one goes into S3 on its way.
+        // A larger body goes to S3 before it is sent.
         bytes += row.message.bytes().min(MAX_BATCH_BYTES);
         bytes <= MAX_BATCH_BYTES
     };
@@ -273,7 +274,7 @@ mod tests {
         let mut line = line();
         (0..12).for_each(|n| line.enter(row(now, &n.to_string(), None, 10)));
         assert_eq!((batch(&mut line, now).len(), batch(&mut line, now).len()), (10, 2));
-        // The last one goes into S3 on its way, and leaves alone.
+        // The last one goes to S3 before it is sent, and leaves alone.
         for (id, bytes) in [("a", 600_000), ("b", 400_000), ("c", 100_000), ("d", 2_000_000)] {
             line.enter(row(now, id, None, bytes));
         }
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn one_job_of_a_group_is_ready_at_a_time_and_a_sweep_keeps_their_order() {
+    fn a_group_has_one_ready_job_and_a_sweep_keeps_the_order() {
         let now = Instant::now();
         let mut line = line();
         for (id, group) in [("a1", "a"), ("a2", "a"), ("b1", "b"), ("a3", "a"), ("b2", "b")] {
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_are_put_back_while_their_queue_is_paused_for_long_or_slow() {
+    fn jobs_are_put_back_during_a_long_pause_or_a_slow_request() {
         let now = Instant::now();
         let at = |ms: u64| now + Duration::from_millis(ms);
         let mut line = line();

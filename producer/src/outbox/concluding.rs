@@ -1,4 +1,4 @@
-//! Conclusions on their way to the outbox.
+//! Conclusions that are being sent to the outbox.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,14 +8,15 @@ use drumline_store::outbox::{Conclusion, TakenJob};
 /// The conclusions of one call.
 pub(super) type Concluded = Vec<(TakenJob, Conclusion)>;
 
-/// Conclusions on their way to the outbox. None is forgotten before the outbox has confirmed it.
+/// Conclusions that are being sent to the outbox. Each is kept until the outbox has confirmed it.
 #[derive(Default)]
 pub(super) struct Concluding {
-    /// The first ones are in the call, or are tried again.
+    /// The first element is in the call, or is being retried.
     calls: VecDeque<Arc<Concluded>>,
-    /// A call with the first ones has failed, and may have had effect.
+    /// True if a call with the first element has failed, and may have had effect.
     is_repeated: bool,
-    /// The outbox refuses a single conclusion: no more jobs should be taken, since they could not be concluded either.
+    /// True if the outbox refuses a single conclusion: no more jobs should be taken, because they could not be concluded
+    /// either.
     is_refused: bool,
 }
 
@@ -24,7 +25,7 @@ impl Concluding {
         self.calls.push_back(Arc::new(concluded));
     }
 
-    /// Returns those of the next call.
+    /// Returns the conclusions of the next call.
     pub(super) fn next(&self) -> Option<Arc<Concluded>> {
         self.calls.front().cloned()
     }
@@ -38,20 +39,20 @@ impl Concluding {
         self.is_refused
     }
 
-    /// Notes that the first ones were not answered.
+    /// Records that the call was not answered.
     pub(super) fn unanswered(&mut self) {
         self.is_repeated = true;
     }
 
-    /// Returns the first ones, which the outbox has confirmed, and true if it had not seen them before.
+    /// Removes the conclusions that the outbox has confirmed. Returns them, and true if the outbox had not seen them before.
     pub(super) fn confirmed(&mut self) -> Option<(Arc<Concluded>, bool)> {
         self.is_refused = false;
         let is_first_time = !std::mem::take(&mut self.is_repeated);
         Some((self.calls.pop_front()?, is_first_time))
     }
 
-    /// Splits the first ones, which the outbox has refused, so that one conclusion hinders no other. Returns the one that is refused, if it
-    /// was alone: it is tried again after the others.
+    /// Splits the conclusions of a refused call, so that one does not block the others. Returns the conclusion if it was alone:
+    /// it is retried after the others.
     pub(super) fn refused(&mut self) -> Option<Arc<Concluded>> {
         let refused = self.calls.pop_front()?;
         if refused.len() == 1 {

@@ -1,4 +1,4 @@
-//! Jobs in the transaction of their cause, in PostgreSQL.
+//! Adds jobs to an outbox in the transaction of their cause, in PostgreSQL.
 
 use std::fmt;
 
@@ -12,9 +12,10 @@ use super::new_job::job;
 use crate::error::ProduceError;
 use crate::send_job::SendJob;
 
-/// Adds a job to the outbox in a transaction of PostgreSQL: it is sent if, and only if, that is committed. Returns the job's id.
+/// Adds a job to the outbox in a PostgreSQL transaction: it is sent if and only if the transaction is committed. Returns the
+/// job's id.
 ///
-/// [`job`] takes options. Inside a handler the job inherits the correlation id and the trace of the handler's job.
+/// Use [`job`] for options. Inside a handler, the job inherits the correlation id and the trace of the handler's job.
 ///
 /// ```no_run
 /// # use drumline::Job;
@@ -37,18 +38,20 @@ use crate::send_job::SendJob;
 /// ```
 ///
 /// # Errors
-/// If the job could not be sent, with the field that is at fault, or if PostgreSQL does not take it. The transaction should be rolled
-/// back then.
+///
+/// Returns an error with the invalid field if the job could not be sent, or an error of PostgreSQL. The transaction should then
+/// be rolled back.
 pub async fn enqueue<J: Job + Serialize>(tx: &mut PgConnection, job: &J) -> Result<String, EnqueueError> {
     self::job(job).enqueue(tx).await
 }
 
 impl SendJob {
-    /// Adds the job to the outbox in a transaction of PostgreSQL: it is sent if, and only if, that is committed. Returns the job's id. See
-    /// [`outbox::enqueue`](enqueue).
+    /// Adds the job to the outbox in a PostgreSQL transaction: it is sent if and only if the transaction is committed. Returns
+    /// the job's id. See [`outbox::enqueue`](enqueue).
     ///
     /// # Errors
-    /// As [`to_outbox_job`](Self::to_outbox_job), and if PostgreSQL does not take the job.
+    ///
+    /// Returns the errors of [`to_outbox_job`](Self::to_outbox_job), or an error of PostgreSQL.
     pub async fn enqueue(self, tx: &mut PgConnection) -> Result<String, EnqueueError> {
         let job = self.to_outbox_job().map_err(EnqueueError::Refused)?;
         add_in(tx, std::slice::from_ref(&job)).await.map_err(EnqueueError::Store)?;
@@ -56,13 +59,13 @@ impl SendJob {
     }
 }
 
-/// The reason for which a job was not added to an outbox.
+/// The reason why a job was not added to an outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EnqueueError {
-    /// The job could not be sent. The same job is refused again.
+    /// The job could not be sent. The same job would be refused again.
     Refused(ProduceError),
-    /// PostgreSQL has not taken it.
+    /// PostgreSQL has not stored it.
     Store(StoreError),
 }
 

@@ -1,13 +1,13 @@
-//! When the outbox is asked for jobs. No I/O, no clock.
+//! Decides when to ask the outbox for jobs. No I/O, no clock.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A take that brought so many bytes may have ended for them: outboxes bound a take by bytes, too.
+/// The size of a take from which it may have ended because of its bytes: outboxes limit the bytes of a take, too.
 const MANY_BYTES: usize = 8 << 20;
 
-/// The waits after takes that brought nothing, although the outbox said that jobs may be due.
+/// The shortest wait after takes without jobs although the outbox reported that jobs may be due.
 const SHORTEST: Duration = Duration::from_millis(5);
 const LONGEST: Duration = Duration::from_millis(250);
 
@@ -15,9 +15,9 @@ const LONGEST: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct Intake {
     batch: usize,
-    /// The outbox may have jobs that are due.
+    /// True if the outbox may have due jobs.
     is_asking: bool,
-    /// The outbox may give more once it knows what became of those in hand.
+    /// True if the outbox may return more jobs after those in hand are concluded.
     is_more_afterwards: bool,
     empty_takes: u32,
     not_before: Option<Instant>,
@@ -28,7 +28,7 @@ impl Intake {
         Self { batch, is_asking: true, is_more_afterwards: true, empty_takes: 0, not_before: None }
     }
 
-    /// Returns true if the outbox is asked now, where so many jobs can leave, and so many are in hand.
+    /// Returns true if the outbox should be asked now. `ready` jobs can leave, and `in_hand` jobs are in hand.
     pub(super) fn takes(&mut self, now: Instant, ready: usize, in_hand: usize) -> bool {
         if in_hand == 0 && self.is_more_afterwards {
             self.is_asking = true;
@@ -37,7 +37,7 @@ impl Intake {
         self.is_asking && self.not_before.is_none() && ready <= self.batch / 2 && in_hand <= self.batch * 3
     }
 
-    /// Takes the size of a take. `in_hand` is the number of jobs in hand when it was asked for.
+    /// Records the size of a take. `in_hand` is the number of jobs in hand when the take began.
     pub(super) fn took(&mut self, now: Instant, jobs: usize, bytes: usize, in_hand: usize) {
         self.is_asking = jobs >= self.batch || bytes >= MANY_BYTES;
         self.is_more_afterwards = jobs > 0 || in_hand > 0;
@@ -51,7 +51,7 @@ impl Intake {
         }
     }
 
-    /// The outbox says that jobs may be due, or the time for another look has come.
+    /// Records that jobs may be due: the outbox reported it, or the time for another check has come.
     pub(super) fn wake(&mut self) {
         self.is_asking = true;
     }
@@ -61,12 +61,12 @@ impl Intake {
         !self.is_asking
     }
 
-    /// Returns true if nothing was due, and nothing in hand kept anything from being taken.
+    /// Returns true if no job was due, and no job in hand prevented a take.
     pub(super) fn is_exhausted(&self) -> bool {
         !self.is_asking && !self.is_more_afterwards
     }
 
-    /// Returns the time from which on the outbox may be asked again.
+    /// Returns the time from which the outbox may be asked again.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         self.not_before.filter(|_| self.is_asking)
     }
@@ -94,7 +94,7 @@ mod tests {
             (BATCH, 0, 0, 3 * BATCH + 1, false),
             (9, MANY_BYTES, 0, 9, true),
             (9, MANY_BYTES - 1, 0, 9, false),
-            // The rest of a group is given once those before it are concluded.
+            // The rest of a group is returned after the jobs before it are concluded.
             (9, 0, 0, 0, true),
             (0, 0, 0, 0, false),
         ] {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_take_waits_for_a_wake_and_then_for_longer_and_longer() {
+    fn after_an_empty_take_the_waits_grow() {
         let mut now = Instant::now();
         let mut intake = after(0, 0, 0);
         assert!(intake.is_exhausted() && intake.is_waiting());
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_take_with_jobs_in_hand_is_repeated_once_they_are_concluded() {
+    fn an_empty_take_is_repeated_after_jobs_in_hand_are_concluded() {
         let mut intake = after(0, 0, 3);
         assert!(!intake.is_exhausted());
         let later = Instant::now() + LONGEST;

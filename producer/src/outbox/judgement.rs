@@ -1,4 +1,4 @@
-//! The meaning of an answer of SQS for each job of a request.
+//! Interprets a response of SQS for each job of a request.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use drumline_runtime::{SqsError, SqsErrorKind};
 use super::observer::FailureClass;
 use crate::send::{NotTaken, Reply, Taken, Why};
 
-/// The codes by which SQS refuses a message for what is in it. See
+/// The codes with which SQS refuses a message because of its content. See
 /// [SendMessageBatch](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html) and
 /// [Common errors](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html).
 const OF_A_MESSAGE: [&str; 8] = [
@@ -21,7 +21,7 @@ const OF_A_MESSAGE: [&str; 8] = [
     "ValidationException",
 ];
 
-/// Beginnings of codes that say nothing of the message, also where SQS blames the sender: keys, permissions, quotas.
+/// Prefixes of codes that do not concern the message, even if SQS blames the sender: keys, permissions, quotas.
 const OF_THE_QUEUE: [&str; 9] = [
     "AccessDenied",
     "KMS.",
@@ -34,29 +34,29 @@ const OF_THE_QUEUE: [&str; 9] = [
     "OptInRequired",
 ];
 
-/// The meaning of an answer.
+/// The interpretation of a response.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
-    /// Each job has its own.
+    /// Each job has its own result.
     Entries(Vec<Entry>),
-    /// The queue takes no jobs at present.
+    /// The queue accepts no jobs now.
     Queue(QueueFailure),
-    /// SQS refuses the request, perhaps for one of its jobs: each is sent in a request of its own.
+    /// SQS refuses the request, perhaps because of one of its jobs: each job must be sent in a separate request.
     Split,
 }
 
-/// The meaning of an answer for one job.
+/// The result for one job.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// SQS has it, by this message id.
+    /// SQS has accepted it, with this message id.
     Sent(String),
-    /// SQS refuses it, and always will.
+    /// SQS refuses it permanently.
     Refused(String),
-    /// SQS has not taken it this time, or its answer is lost.
+    /// SQS has not accepted it this time, or the response is lost.
     Failed(FailureClass, String),
 }
 
-/// The failure of a request that is none of its jobs'.
+/// The failure of a request that none of its jobs caused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct QueueFailure {
     pub(super) class: FailureClass,
@@ -64,7 +64,7 @@ pub(super) struct QueueFailure {
     pub(super) retry_after: Option<Duration>,
 }
 
-/// Judges the answer to a request with so many jobs.
+/// Interprets the response to a request with `jobs` jobs.
 pub(super) fn judge(reply: Reply, jobs: usize) -> Judgement {
     let error = match reply {
         Ok(results) => return Judgement::Entries(results.into_iter().map(entry).collect()),
@@ -80,7 +80,7 @@ pub(super) fn judge(reply: Reply, jobs: usize) -> Judgement {
     } else if OF_A_MESSAGE.contains(&code) {
         Judgement::Entries(vec![Entry::Refused(error.text)])
     } else {
-        // An unknown refusal may be an operator's to end. It holds up nothing but its group.
+        // An operator may be able to resolve an unknown refusal. It blocks only the job's group.
         Judgement::Entries(vec![Entry::Failed(FailureClass::Other, error.text)])
     }
 }
@@ -94,7 +94,7 @@ fn entry(result: Result<Taken, NotTaken>) -> Entry {
     }
 }
 
-/// Returns the class of a failure that is none of a message's.
+/// Returns the class of a failure that no message caused.
 pub(super) fn class(error: &SqsError) -> FailureClass {
     if error.is_in_doubt {
         return FailureClass::InDoubt;
@@ -113,7 +113,8 @@ pub(super) fn class(error: &SqsError) -> FailureClass {
     }
 }
 
-/// Returns true if an entry is refused for what is in it: by SQS with such a code, or by the payload store, whose texts have no code.
+/// Returns true if an entry is refused because of its content: by SQS with such a code, or by the payload store, whose texts
+/// have no code.
 fn is_of_the_message(text: &str) -> bool {
     OF_A_MESSAGE.contains(&code(text)) || !text.starts_with(|c: char| c.is_ascii_uppercase())
 }
@@ -122,7 +123,7 @@ fn is_of_the_queue(code: &str) -> bool {
     OF_THE_QUEUE.iter().any(|start| code.starts_with(start))
 }
 
-/// Returns the code in the text of an error: that of a request begins with the name of the action.
+/// Returns the code in an error's text. The text of a failed request begins with the name of the action.
 fn code(text: &str) -> &str {
     let text = text.strip_prefix("SendMessageBatch: ").unwrap_or(text);
     let code = text.split([':', ' ']).next().unwrap_or_default();
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_failure_of_a_request_is_the_queue_s_unless_sqs_refuses_what_is_in_it() {
+    fn a_failed_request_concerns_the_queue_unless_content_is_refused() {
         let text = "SendMessageBatch: text";
         for (kind, class) in [
             (SqsErrorKind::NoQueue, FailureClass::NoQueue),
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_request_is_split_and_a_job_that_is_refused_alone_is_parked() {
+    fn a_refused_request_is_split_and_a_job_refused_alone_is_parked() {
         let table = [
             ("SendMessageBatch: InvalidMessageContents: U+0001", "refused"),
             ("SendMessageBatch: com.amazonaws.sqs#InvalidMessageContents: U+0001", "refused"),
@@ -204,7 +205,7 @@ mod tests {
                 not_taken(Why::Refused, "InvalidMessageContents: x"),
                 Entry::Refused("InvalidMessageContents: x".to_owned()),
             ),
-            // The payload store's, which has no code.
+            // The error of the payload store, which has no code.
             (
                 not_taken(Why::Refused, "a large message has an attribute more"),
                 Entry::Refused("a large message has an attribute more".to_owned()),

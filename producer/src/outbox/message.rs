@@ -1,4 +1,5 @@
-//! The message of a job in an outbox. Adding a job and sending it both make it, so that what can be added can be sent.
+//! Creates the message of a job in an outbox. Adding a job and sending it both use this code, so every job that can be added
+//! can be sent.
 
 use std::sync::Arc;
 
@@ -15,10 +16,11 @@ use crate::pack::Outgoing;
 use crate::send_job::allowed;
 use crate::unsendable::Unsendable;
 
-/// Makes the message of a job that was created at this time, and checks it as any other that is sent. Warnings are logged.
+/// Creates the message of a job with this creation time, and checks it like any other message. Warnings are logged.
 ///
 /// # Errors
-/// If SQS would refuse the message, no worker could read it, or it has what the guards do not let pass.
+///
+/// Returns an error if SQS would refuse the message, if no worker could read it, or if the guards refuse its content.
 pub(crate) fn message(
     job: &OutboxJob,
     created_at: Timestamp,
@@ -59,7 +61,7 @@ pub(crate) fn message(
     Ok(outgoing)
 }
 
-/// Returns the trace: the job's own, else that of its attribute.
+/// Returns the trace: the job's own, otherwise that of its attribute.
 fn trace(job: &OutboxJob, attributes: &Attributes) -> Result<Option<Traceparent>, Unsendable> {
     let Some(header) = &job.traceparent else {
         return Ok(attributes.get(TRACEPARENT).and_then(Attribute::as_text).and_then(Traceparent::parse));

@@ -1,4 +1,4 @@
-//! Jobs that are added to an outbox by a process that sends none.
+//! Jobs that a process adds to an outbox without sending them.
 
 use std::sync::{Arc, LazyLock};
 
@@ -10,17 +10,18 @@ use serde::Serialize;
 use crate::routes::{Others, Routes};
 use crate::send_job::SendJob;
 
-/// The checks of all such jobs, so that each warning is logged once. Its client is never used, since there is no queue.
+/// The checks of all these jobs, shared so that each warning is logged once. Its client is never used, because there is no
+/// queue.
 static NOWHERE: LazyLock<Arc<Routes>> = LazyLock::new(|| {
     let config = Config::builder().behavior_version(BehaviorVersion::latest()).build();
     Arc::new(Routes::new(Client::from_conf(config), Others::Nowhere))
 });
 
-/// Begins to add a job to an outbox: options follow, and then [`SendJob::enqueue`] or [`SendJob::to_outbox_job`].
+/// Begins to add a job to an outbox. Options follow, and then [`SendJob::enqueue`] or [`SendJob::to_outbox_job`].
 ///
-/// It needs no settings of AWS and no [`Producer`](crate::Producer): the queue of the job's type is known to the [`Relay`](super::Relay),
-/// which sends the job. Guards are the default ones; jobs of a producer ([`Producer::send`](crate::Producer::send)) have its own, and go
-/// to its queues.
+/// This needs no AWS settings and no [`Producer`](crate::Producer): the [`Relay`](super::Relay), which sends the job, knows the
+/// queue of its type. The default guards apply; a producer's jobs ([`Producer::send`](crate::Producer::send)) use the
+/// producer's guards and queues.
 ///
 /// ```
 /// use std::time::Duration;

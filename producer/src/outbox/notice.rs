@@ -1,10 +1,10 @@
-//! What happened in a backlog, for the log and for the observer.
+//! Events of a backlog, for the log and the observer.
 
 use std::time::Duration;
 
 use super::observer::{FailureClass, ParkedClass};
 
-/// An event in a backlog. A `queue` is the name of one.
+/// An event of a backlog. `queue` is the name of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Notice {
     /// SQS has confirmed jobs.
@@ -13,10 +13,10 @@ pub(super) enum Notice {
     PutBack { queue: Option<String>, class: FailureClass, jobs: u64 },
     /// A job was parked.
     Parked { queue: Option<String>, class: ParkedClass, job_id: String, job_type: String, reason: String },
-    /// A queue takes no jobs any more, and is tried again after some time.
+    /// A queue no longer accepts jobs, and will be tried again later.
     QueueFails { queue: String, class: FailureClass, reason: String, pause: Duration },
-    /// SQS has not taken single jobs of a queue, the first time since it last took all of a request.
+    /// SQS has refused single jobs of a queue, for the first time since it last accepted all of a request.
     EntriesFail { queue: String, class: FailureClass, reason: String },
-    /// A queue takes jobs again.
+    /// A queue accepts jobs again.
     QueueRecovers { queue: String },
 }

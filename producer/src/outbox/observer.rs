@@ -1,10 +1,10 @@
-//! What a relay reports while it runs.
+//! The events that a relay reports while it runs.
 
-/// The reason for which a job was put back, to be sent later.
+/// The reason why a job was put back to be sent later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureClass {
-    /// The answer of SQS was lost: SQS may have the job, and it is sent again.
+    /// The response of SQS was lost: SQS may have the job, and it is sent again.
     InDoubt,
     /// SQS asks for fewer requests.
     Throttled,
@@ -14,7 +14,7 @@ pub enum FailureClass {
     Unreachable,
     /// The queue does not exist, or not in this account and region.
     NoQueue,
-    /// SQS has not taken this one job.
+    /// SQS has not accepted this job.
     Entry,
     /// The lease of the relay was about to end.
     LeaseEnded,
@@ -23,7 +23,7 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
-    /// All of them, in order.
+    /// All classes in order.
     pub const ALL: [Self; 8] = [
         Self::InDoubt,
         Self::Throttled,
@@ -35,7 +35,7 @@ impl FailureClass {
         Self::Other,
     ];
 
-    /// Returns its name in metrics and logs.
+    /// Returns the name in metrics and logs.
     pub fn label(self) -> &'static str {
         match self {
             Self::InDoubt => "in_doubt",
@@ -50,23 +50,23 @@ impl FailureClass {
     }
 }
 
-/// The reason for which a job was parked.
+/// The reason why a job was parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ParkedClass {
-    /// It names no queue that can be used, and its type has none.
+    /// It names no usable queue, and its type has none.
     NoQueue,
-    /// The relay's checks refuse it: no JSON, a secret, too large, no group for a FIFO queue.
+    /// The relay's checks refuse it: invalid JSON, a secret, too large, no group for a FIFO queue.
     Refused,
     /// SQS refuses it.
     RefusedBySqs,
 }
 
 impl ParkedClass {
-    /// All of them, in order.
+    /// All classes in order.
     pub const ALL: [Self; 3] = [Self::NoQueue, Self::Refused, Self::RefusedBySqs];
 
-    /// Returns its name in metrics and logs.
+    /// Returns the name in metrics and logs.
     pub fn label(self) -> &'static str {
         match self {
             Self::NoQueue => "no_queue",
@@ -76,7 +76,7 @@ impl ParkedClass {
     }
 }
 
-/// Counts what a relay does. A `queue` is the name of one, `None` if it is not known.
+/// Counts the events of a relay. `queue` is the name of a queue, `None` if it is not known.
 pub trait RelayObserver: Send + Sync {
     /// SQS has confirmed jobs.
     fn sent(&self, _queue: &str, _jobs: u64) {}
@@ -87,7 +87,7 @@ pub trait RelayObserver: Send + Sync {
     /// A job was parked.
     fn parked(&self, _queue: Option<&str>, _class: ParkedClass) {}
 
-    /// The outbox has not answered a call, which is made again.
+    /// The outbox has not answered a call, which is repeated.
     fn outbox_unanswered(&self) {}
 }
 
@@ -102,10 +102,11 @@ impl RelayObserver for NoObserver {}
 pub struct RelaySummary {
     /// The jobs that SQS has confirmed.
     pub sent: u64,
-    /// How often a job was not sent, to be sent later.
+    /// The number of times that a job was put back to be sent later.
     pub put_back: u64,
     /// The jobs that were parked.
     pub parked: u64,
-    /// After a drain, the jobs that are due and were not sent: they failed, or another relay has them under a lease that has not ended.
+    /// After a drain, the number of jobs that are due but not sent: they failed, or another relay holds them under a lease that
+    /// has not ended.
     pub left: u64,
 }

@@ -1,4 +1,4 @@
-//! The pauses of a queue that takes no jobs. No clock.
+//! The pauses of a queue that accepts no jobs. No clock.
 
 use std::num::NonZeroU32;
 use std::sync::LazyLock;
@@ -8,10 +8,10 @@ use drumline::RetryPolicy;
 use drumline::core::{Jitter, JitterMode};
 use tokio::time::Instant;
 
-/// The first pause: about as long as SQS throttles.
+/// The first pause: about the duration of SQS's throttling.
 const FIRST: Duration = Duration::from_millis(200);
 
-/// The longest pause: an operator who has corrected something does not wait for long.
+/// The longest pause: after an operator has corrected a problem, the wait is short.
 const LONGEST: Duration = Duration::from_secs(60);
 
 static BACKOFF: LazyLock<RetryPolicy> = LazyLock::new(|| {
@@ -28,9 +28,9 @@ pub(super) struct Pause {
 }
 
 impl Pause {
-    /// Takes the failure of a request that left at `left_at`. Returns true if an episode begins with it.
+    /// Records the failure of a request that left at `left_at`. Returns true if an episode begins with it.
     ///
-    /// Requests that were in flight when the pause began add nothing to it.
+    /// Requests that were in flight when the pause began do not extend it.
     pub(super) fn failed(
         &mut self,
         now: Instant,
@@ -48,7 +48,7 @@ impl Pause {
         self.failures == 1
     }
 
-    /// Takes the success of a request that left at `left_at`. Returns true if an episode ends with it.
+    /// Records the success of a request that left at `left_at`. Returns true if an episode ends with it.
     pub(super) fn succeeded(&mut self, left_at: Instant) -> bool {
         let Some((began, _)) = self.last.filter(|_| self.failures > 0) else { return false };
         if left_at < began {
@@ -58,7 +58,7 @@ impl Pause {
         true
     }
 
-    /// Returns true in an episode: one request at a time tries whether the queue takes jobs again.
+    /// Returns true during an episode: one request at a time checks if the queue accepts jobs again.
     pub(super) fn is_open(&self) -> bool {
         self.failures > 0
     }
@@ -69,7 +69,7 @@ impl Pause {
     }
 }
 
-/// Returns the time after which a job is sent again that SQS has not taken, although it takes others. `failures` counts this one.
+/// Returns the delay before a job is sent again if SQS has refused it but accepts others. `failures` includes this failure.
 pub(super) fn wait_after(failures: u32, jitter: Jitter) -> Duration {
     static OF_A_JOB: LazyLock<RetryPolicy> =
         LazyLock::new(|| RetryPolicy::default().with_jitter(JitterMode::Equal));

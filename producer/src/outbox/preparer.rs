@@ -1,4 +1,4 @@
-//! Taken jobs, as they are sent.
+//! Prepares taken jobs for sending.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use super::observer::ParkedClass;
 use super::queues::{NoQueue, Queues};
 use crate::routes::Routes;
 
-/// So many jobs are prepared before other tasks of the thread have a turn: some milliseconds.
+/// The number of jobs that are prepared before other tasks of the thread can run: some milliseconds.
 const AT_ONCE: usize = 50;
 
-/// Makes the messages of taken jobs.
+/// Creates the messages of taken jobs.
 pub(super) struct Preparer {
     routes: Arc<Routes>,
     queues: Queues,
@@ -28,7 +28,7 @@ impl Preparer {
         Self { queues: Queues::new(Arc::clone(&routes)), routes }
     }
 
-    /// Prepares jobs that the outbox was asked for at `asked_at`.
+    /// Prepares jobs. `asked_at` is the time at which the outbox was asked for them.
     pub(super) async fn prepare_all(&self, asked_at: Instant, jobs: Vec<TakenJob>) -> Vec<Arrived> {
         self.queues.look_up(&jobs).await;
         let mut arrived = Vec::with_capacity(jobs.len());
@@ -51,7 +51,7 @@ impl Preparer {
             }
             Err(NoQueue::NotNow(class)) => return Preparation::NotNow { class },
         };
-        // The time at which it was added: sent again, it is the same message.
+        // The time when it was added, so that the message is the same when it is sent again.
         let added_at = taken.added_ms.and_then(|added_ms| Timestamp::from_millisecond(added_ms).ok());
         let created_at = added_at.unwrap_or_else(Timestamp::now);
         match message(&taken.job, created_at, queue.is_fifo(), &self.routes.checks) {

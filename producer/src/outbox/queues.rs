@@ -19,34 +19,34 @@ use crate::connect_error::ConnectError;
 use crate::routes::Routes;
 use crate::target_queue::TargetQueue;
 
-/// The most queues that are remembered by the texts that name them.
+/// The largest number of queues that are remembered by the texts that name them.
 const MAX_NAMED: usize = 1_000;
 
-/// The look-ups that are made at a time.
+/// The number of concurrent lookups.
 const AT_ONCE: usize = 20;
 
-/// The longest wait for all look-ups of a take, for which its other jobs wait too.
+/// The time limit for all lookups of a take; the take's other jobs wait meanwhile.
 const LOOK_UP: Duration = Duration::from_secs(2);
 
-/// The time until a look-up that failed is made again.
+/// The time until a failed lookup is repeated.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// The reason for which the queue of a job is not known.
+/// The reason why the queue of a job is not known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoQueue {
-    /// The job names none that can be used, and its type has none.
+    /// The job names no usable queue, and its type has none.
     Refused(String),
-    /// It cannot be looked up at present.
+    /// The queue cannot be looked up now.
     NotNow(FailureClass),
 }
 
-/// The queues of jobs: by type, as the settings have them, and by the texts that name them.
+/// The queues of jobs: by type according to the settings, and by the texts that name them.
 pub(super) struct Queues {
     routes: Arc<Routes>,
     named: Mutex<HashMap<String, Named>>,
 }
 
-/// What is known of a text.
+/// The known facts about a text.
 #[derive(Clone)]
 enum Named {
     Found(TargetQueue),
@@ -59,7 +59,7 @@ impl Queues {
         Self { routes, named: Mutex::default() }
     }
 
-    /// Looks up the queues that jobs name and that are not known yet, within some time for all of them.
+    /// Looks up the queues that jobs name and that are not known yet, within a time limit.
     pub(super) async fn look_up(&self, jobs: &[TakenJob]) {
         let texts: BTreeSet<&str> = jobs.iter().filter_map(|taken| named(&taken.job)).collect();
         {
@@ -84,7 +84,7 @@ impl Queues {
         }
     }
 
-    /// Returns the queue of a job. One that is named must have been looked up.
+    /// Returns the queue of a job. A named queue must have been looked up.
     pub(super) fn queue_of(&self, job: &OutboxJob) -> Result<TargetQueue, NoQueue> {
         let Some(text) = named(job) else {
             return self.routes.queue_of(&job.job_type).map_err(|refusal| NoQueue::Refused(refusal.reason));
@@ -109,7 +109,7 @@ impl Queues {
         }
     }
 
-    /// Remembers the result of a look-up. The first failure and the end of failing are logged.
+    /// Records the result of a lookup. Logs the first failure and the recovery.
     fn note(&self, text: &str, found: Result<TargetQueue, Problem>) {
         let has_failed = matches!(self.named().get(text), Some(Named::Failed(..)));
         let named = match found {
@@ -143,8 +143,8 @@ impl Queues {
         self.ask(&url).await
     }
 
-    /// Refuses hosts that are neither AWS's nor those of the settings: a program that may add
-    /// jobs must not choose where signed requests go.
+    /// Refuses hosts other than AWS's and those in the settings: a program that can add jobs must not choose where signed
+    /// requests are sent.
     fn check_host(&self, url: &Url) -> Result<(), Problem> {
         let origin = url.origin();
         let is_known = || {
@@ -154,7 +154,7 @@ impl Queues {
                 .queues()
                 .any(|queue| Url::parse(queue.url()).is_ok_and(|of| of.origin() == origin))
         };
-        // A name is looked up where the first queue of the settings is.
+        // A queue's name is looked up on the host of the first queue in the settings.
         let is_secure = url.scheme() == "https" || name_of(url).is_some();
         if (is_aws_host(url) && is_secure) || is_known() {
             return Ok(());
@@ -186,12 +186,12 @@ impl Queues {
     }
 }
 
-/// Returns the text by which a job names its queue.
+/// Returns the text with which a job names its queue.
 fn named(job: &OutboxJob) -> Option<&str> {
     job.queue.as_deref().filter(|text| !text.is_empty())
 }
 
-/// The reason for which a text names no queue.
+/// The reason why a text names no queue.
 enum Problem {
     Refused(String),
     NotNow(SqsError),

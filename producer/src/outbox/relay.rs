@@ -1,4 +1,4 @@
-//! The relay: from an outbox to SQS.
+//! The relay, which sends jobs from an outbox to SQS.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,13 +12,14 @@ use super::run::{Parts, Run};
 use crate::producer::Producer;
 use crate::requests::ToSqs;
 
-/// With 1,000 jobs a call costs the outbox little of each, and a relay that ends leaves few to wait for the end of its lease.
+/// The size of a take. With 1,000 jobs the cost of a call per job is small, and if a relay is killed, only few jobs wait for
+/// the end of its lease.
 const BATCH: usize = 1_000;
 
-/// Longer than a request to SQS may take, three times over; as long do jobs wait after a relay was killed.
+/// The length of a lease: three times the limit of a request to SQS; after a relay was killed, its jobs wait for this time.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// The longest wait for a job whose notice was lost.
+/// The longest wait for a job if its notification was lost.
 const POLL: Duration = Duration::from_secs(1);
 
 /// Sends the jobs of an [outbox](drumline_store::outbox) to SQS.
@@ -36,20 +37,20 @@ const POLL: Duration = Duration::from_secs(1);
 /// # Ok(()) }
 /// ```
 ///
-/// - **Delivery.** A job is removed from the outbox after SQS has confirmed it. It may be sent twice: after a lost answer, or if the relay
-///   ends between the two. Its id and its deduplication id are the same then.
-/// - **Order.** In a FIFO queue, jobs of a group arrive first in the order in which they were added. One of a group is in flight at a time,
-///   and one that failed holds up those behind it. In a standard queue nothing is ordered.
-/// - **Parked jobs.** A job that can never be sent stays in the outbox with the reason, for an operator: no JSON, refused by the checks or
-///   by SQS, no queue, no group for a FIFO queue. It holds up no other.
-/// - **Failures.** What an operator or time can end is tried again for as long as it takes: SQS is down or throttles, the queue is
-///   missing, a permission or credentials are. It is logged once, and again when it ends.
-/// - **Several relays** of one outbox share its jobs. A lease keeps each job with one of them, and no request begins under a lease that
-///   has ended.
+/// - **Delivery.** A job is removed from the outbox after SQS has confirmed it. It may be sent twice: after a lost response, or
+///   if the relay ends between these steps. Its id and its deduplication id are then the same.
+/// - **Order.** In a FIFO queue, the jobs of a group first arrive in the order in which they were added. At most one job of a
+///   group is in flight, and a failed one blocks those behind it. A standard queue has no order.
+/// - **Parked jobs.** A job that can never be sent stays in the outbox with the reason, for an operator: invalid JSON, refused
+///   by the checks or by SQS, no queue, no group for a FIFO queue. It blocks no other job.
+/// - **Failures.** Problems that an operator or time can resolve are retried without limit: SQS is down or throttles, the queue
+///   is missing, a permission or credentials are missing. Each is logged once, and again when it ends.
+/// - **Several relays** share the jobs of one outbox. A lease assigns each job to one of them, and no request begins under a
+///   lease that has ended.
 pub struct Relay(Parts);
 
 impl Relay {
-    /// A relay to the queues of a producer, by whose checks each job is checked.
+    /// Creates a relay to the queues of a producer. Each job passes the producer's checks.
     pub fn new(outbox: Arc<dyn Outbox>, producer: Producer) -> Self {
         Self(Parts {
             outbox,
@@ -63,23 +64,24 @@ impl Relay {
         })
     }
 
-    /// Sets the relay's name in the outbox. No other relay may have it, nor an earlier one whose leases have not ended. The default is a
-    /// new ULID.
+    /// Sets the relay's name in the outbox. It must be unique, also among earlier relays whose leases have not ended. The
+    /// default is a new ULID.
     pub fn named(self, name: impl Into<String>) -> Self {
         Self(Parts { name: name.into(), ..self.0 })
     }
 
-    /// Sets the most jobs that are taken in one call: 1,000 by default, ten at least.
+    /// Sets the largest number of jobs that are taken in one call: 1,000 by default, at least ten.
     pub fn batch(self, jobs: usize) -> Self {
         Self(Parts { batch: jobs.max(10), ..self.0 })
     }
 
-    /// Sets for how long jobs are taken: 30 s by default, one at least. After a relay was killed, its jobs wait as long for another.
+    /// Sets the length of the lease of taken jobs: 30 s by default, at least one second. After a relay was killed, its jobs
+    /// wait for this time.
     pub fn lease(self, length: Duration) -> Self {
         Self(Parts { lease: length.max(Duration::from_secs(1)), ..self.0 })
     }
 
-    /// Sets how often the outbox is asked for jobs although it has given no notice of one: every second by default.
+    /// Sets the interval at which the outbox is asked for jobs without a notification: every second by default.
     pub fn poll(self, every: Duration) -> Self {
         Self(Parts { poll: every, ..self.0 })
     }
@@ -89,16 +91,18 @@ impl Relay {
         Self(Parts { observer, ..self.0 })
     }
 
-    /// Sends jobs until `shutdown` ends; then takes no more, waits for the requests in flight for at most 15 s, and gives the rest back.
+    /// Sends jobs until `shutdown` ends. Then it takes no more jobs, waits at most 15 s for the requests in flight, and returns
+    /// the remaining jobs to the outbox.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> RelaySummary {
         Run::new(self.0).until(shutdown).await
     }
 
-    /// Sends all jobs that are due, and returns. Jobs that failed are put back, to be sent later. What other relays have is not sent, and is
-    /// counted as [left](RelaySummary::left).
+    /// Sends all due jobs, and returns. Failed jobs are put back to be sent later. Jobs that other relays hold are not sent,
+    /// and are counted as [left](RelaySummary::left).
     ///
     /// # Errors
-    /// If the outbox does not answer, three times in a row.
+    ///
+    /// Returns an error if the outbox does not answer three times in a row.
     pub async fn drain(self) -> Result<RelaySummary, StoreError> {
         Run::new(self.0).until_empty().await
     }

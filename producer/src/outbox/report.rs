@@ -50,7 +50,8 @@ impl Report {
         }
     }
 
-    /// The outbox has refused conclusions under leases that another relay has by now: their jobs may be sent twice.
+    /// Reports that the outbox has refused conclusions, because another relay holds the leases by now: the jobs may be sent
+    /// twice.
     pub(super) fn leases_lost(&self, jobs: usize) {
         if jobs > 0 {
             warn!(jobs, "outbox lease lost");
@@ -58,7 +59,7 @@ impl Report {
         }
     }
 
-    /// The outbox has not done what it was asked for.
+    /// Reports that the outbox has not performed a call.
     pub(super) fn outbox_failed(&self) {
         self.observer.outbox_unanswered();
     }

@@ -1,6 +1,7 @@
-//! The loop of a relay: it performs what [`Backlog`] and [`Intake`] decide.
+//! The main loop of a relay: it performs the decisions of [`Backlog`] and [`Intake`].
 //!
-//! One call to the outbox is made at a time, a take or conclusions, so that each has effect before the next. Requests to SQS run beside it.
+//! There is one call to the outbox at a time, a take or conclusions, so that each has effect before the next. Requests to SQS
+//! run concurrently.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,16 +30,16 @@ use crate::requests::Requests;
 use crate::send::{Reply, lost_answer};
 use crate::target_queue::TargetQueue;
 
-/// The time for what is in flight at the end. ECS and Kubernetes leave a process 30 s.
+/// The time for operations in flight at the end. ECS and Kubernetes give a process 30 s.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// The time for giving back leases at the end.
+/// The time for releasing leases at the end.
 const LEAVE: Duration = Duration::from_secs(5);
 
-/// A wait without end for a sleep.
+/// A duration that stands for no limit.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// The unanswered calls in a row after which a drain ends.
+/// The number of consecutive unanswered calls after which a drain ends.
 const UNANSWERED: u32 = 3;
 
 /// A call to the outbox that has ended.
@@ -72,20 +73,20 @@ pub(super) struct Run {
     intake: Intake,
     running: JoinSet<(Vec<Outgoing>, Reply)>,
     in_flight: HashMap<Id, (TargetQueue, u64)>,
-    /// The call to the outbox, at most one.
+    /// The call to the outbox; at most one.
     calls: JoinSet<Called>,
-    /// Jobs that were taken, and are not in the backlog yet.
+    /// Taken jobs that are not in the backlog yet.
     preparing: JoinSet<Vec<Arrived>>,
     /// The number of jobs of each of these tasks.
     prepared_by: HashMap<Id, usize>,
     concluding: Concluding,
     is_conclusion_next: bool,
-    /// Calls to the outbox that failed.
+    /// The outage of the outbox, measured by failed calls.
     outage: Pause,
     unanswered: u32,
     last_error: Option<StoreError>,
     waiting: Option<BoxFuture<()>>,
-    /// The time at which it stops in any case.
+    /// The time at which the relay stops in any case.
     stop_by: Option<Instant>,
     report: Report,
 }
@@ -135,14 +136,14 @@ impl Run {
         self.report.summary
     }
 
-    /// Sends all jobs that are due.
+    /// Sends all due jobs.
     pub(super) async fn until_empty(mut self) -> Result<RelaySummary, StoreError> {
         let drained = self.drain().await;
         self.leave().await;
         drained.map(|left| RelaySummary { left, ..self.report.summary })
     }
 
-    /// Sends all jobs that are due. Returns the number of those that are due all the same.
+    /// Sends all due jobs. Returns the number of jobs that are still due.
     async fn drain(&mut self) -> Result<u64, StoreError> {
         while !self.is_drained() {
             self.start();
@@ -171,7 +172,7 @@ impl Run {
         self.intake.is_exhausted() && self.calls.is_empty() && self.in_hand() == 0
     }
 
-    /// Returns the number of jobs that the outbox has not confirmed a conclusion of.
+    /// Returns the number of jobs without a confirmed conclusion.
     fn in_hand(&self) -> usize {
         self.being_prepared() + self.backlog.in_hand()
     }
@@ -188,7 +189,7 @@ impl Run {
         }
     }
 
-    /// Starts all that can be started now.
+    /// Starts everything that can be started now.
     fn start(&mut self) {
         let now = Instant::now();
         if self.stop_by.is_some() {
@@ -205,7 +206,7 @@ impl Run {
         }
     }
 
-    /// Waits until something has happened, or something can be started. Dropped, it has missed nothing.
+    /// Waits until an event has happened, or something can be started. If it is dropped, no event is lost.
     async fn step(&mut self) {
         let wake_at = self.wake_at(Instant::now());
         let Self { running, calls, preparing, waiting, .. } = self;
@@ -224,7 +225,7 @@ impl Run {
     fn wake_at(&self, now: Instant) -> Instant {
         let outage = self.outage.left(now);
         let outage_ends = now + outage;
-        // While a call is out, its end is what is waited for.
+        // While a call is in flight, its end is the next event.
         let may_call = self.calls.is_empty();
         let conclude_at = self.backlog.conclude_at(now).or_else(|| self.concluding.next().map(|_| now));
         let again = (!outage.is_zero()).then_some(outage_ends);
@@ -232,14 +233,14 @@ impl Run {
         let for_calls = for_calls.min().filter(|_| may_call).map(|at| at.max(outage_ends));
         let others = self.backlog.wake_at(now).into_iter().chain(self.stop_by);
         let at = others.chain(for_calls).min().unwrap_or(now + LONG);
-        // An intake that has no room may name a time that has passed; its room comes with the end of a request.
+        // An intake without room may return a time in the past; its room comes with the end of a request.
         if at <= now { now + Duration::from_millis(1) } else { at }
     }
 
     fn send(&mut self, departure: Departure) {
         let Departure { number, queue, messages, ends } = departure;
         let (requests, to) = (Arc::clone(&self.requests), queue.clone());
-        // A task of its own: requests run beside each other, and a panic in one ends no other.
+        // A separate task: requests run concurrently, and a panic in one does not end the others.
         let request = self.running.spawn(async move {
             timeout_at(ends, requests.send(to, messages)).await.unwrap_or_else(|_| {
                 (Vec::new(), Err(lost_answer("SQS has not answered before the lease's end".to_owned())))
@@ -260,7 +261,7 @@ impl Run {
         }
     }
 
-    /// Makes the next call to the outbox, if one is due. Conclusions and takes have turns.
+    /// Makes the next call to the outbox if one is due. Conclusions and takes alternate.
     fn call(&mut self, now: Instant) {
         if !self.calls.is_empty() || !self.outage.left(now).is_zero() {
             return;
@@ -296,7 +297,7 @@ impl Run {
         });
     }
 
-    /// Prepares jobs in a task of its own, so that conclusions do not wait for the look-up of a queue.
+    /// Prepares jobs in a separate task, so that conclusions do not wait for the lookup of a queue.
     fn prepare(&mut self, asked_at: Instant, jobs: Vec<TakenJob>) {
         if jobs.is_empty() {
             return;
@@ -356,8 +357,8 @@ impl Run {
         self.backlog.confirmed(&concluded, self.concluding.is_empty());
     }
 
-    /// Has refused conclusions tried one by one. While one is refused alone, no jobs are taken: it may be a right that is missing, and
-    /// they would be sent again and again.
+    /// Retries refused conclusions one by one. While a single one is refused, no jobs are taken: a right may be missing, and
+    /// they would be sent repeatedly.
     fn conclusions_refused(&mut self, now: Instant, asked_at: Instant, error: StoreError) {
         if self.concluding.refused().is_some() {
             self.outbox_failed(now, asked_at, error);
@@ -384,7 +385,7 @@ impl Run {
     }
 }
 
-/// Waits for the end of a future that is kept. A missing one has none.
+/// Waits for the end of a stored future. Without a future it never ends.
 async fn ended(waiting: Option<&mut BoxFuture<()>>) {
     match waiting {
         Some(waiting) => waiting.await,

@@ -1,5 +1,5 @@
-//! Relays under any script: nothing is lost, groups keep their order, nothing leaves under a lease that has ended, and only what can never
-//! be sent is parked.
+//! Relays under any script: no job is lost, groups keep their order, no job leaves under an ended lease, and only jobs that can
+//! never be sent are parked.
 
 #![allow(clippy::unwrap_used)]
 
@@ -36,19 +36,19 @@ const LEASE: Duration = Duration::from_secs(10);
 struct Scripted {
     /// `None` for the standard queue.
     group: Option<u8>,
-    /// SQS refuses it, always.
+    /// True if SQS always refuses it.
     is_poison: bool,
     due_secs: u64,
     added_after_ms: u64,
 }
 
-/// How SQS answers a request that has no poison in it.
+/// SQS's response to a request without a refused job.
 #[derive(Debug, Clone, Copy)]
 enum Turn {
     Taken,
-    /// The entries of these bits fail.
+    /// The entries with these bits fail.
     Fail(u16),
-    /// The answer does not mention these.
+    /// The response omits these entries.
     Forget(u16),
     Throttled,
     Denied,
@@ -57,19 +57,20 @@ enum Turn {
     Hangs,
 }
 
-/// The trouble that an outbox's server makes: how long calls take before and after they have effect, and which get no answer.
+/// The disturbances of an outbox's server: the durations of calls before and after they have effect, and which calls get no
+/// answer.
 #[derive(Debug, Clone, Copy)]
 struct Trouble {
     before_ms: u64,
     after_ms: u64,
-    /// The call has effect, and its answer is lost.
+    /// True if the call has effect but its answer is lost.
     is_lost: bool,
 }
 
-/// The leases, as the outbox has them: by job the relay and the end.
+/// The leases in the outbox: the relay and the end of each job's lease.
 type Leases = Arc<Mutex<HashMap<String, (String, Instant)>>>;
 
-/// The outbox, slow and with answers that are lost.
+/// A slow outbox that loses answers.
 struct Troubled {
     inner: Arc<MemoryOutbox>,
     leases: Leases,
@@ -77,7 +78,7 @@ struct Troubled {
 }
 
 impl Troubled {
-    /// Makes a call that has effect in the middle of its time.
+    /// Makes a call that has effect in the middle of its duration.
     async fn call<T>(&self, call: impl AsyncFnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
         let trouble = self.troubles.lock().unwrap().pop();
         let Some(Trouble { before_ms, after_ms, is_lost }) = trouble else { return call().await };
@@ -159,7 +160,7 @@ impl Outbox for Troubled {
     }
 }
 
-/// The way of one relay to SQS, on which its leases are looked at.
+/// The connection of one relay to SQS. It checks the relay's leases.
 struct Watched {
     relay: String,
     leases: Leases,
@@ -254,7 +255,7 @@ fn job(index: usize, of: &Scripted) -> OutboxJob {
     job
 }
 
-/// Runs two relays over the script, one of which is killed and started again, until all trouble is over.
+/// Runs two relays with the script, one of which is killed and restarted, until all disturbances are over.
 async fn run(jobs: Vec<Scripted>, turns: Vec<Turn>, troubles: Vec<Trouble>, killed_after_ms: u64) {
     let inner = Arc::new(MemoryOutbox::with_clock(Duration::from_secs(86_400), 1_700_000_000_000));
     let (leases, broken) = (Leases::default(), Arc::new(Mutex::new(Vec::new())));
@@ -312,7 +313,8 @@ async fn run(jobs: Vec<Scripted>, turns: Vec<Turn>, troubles: Vec<Trouble>, kill
     let taken: BTreeSet<String> =
         [sqs.taken("jobs"), sqs.taken("orders.fifo")].concat().into_iter().collect();
     assert_eq!(taken, poison(false), "all were sent");
-    // Jobs that are due later take their places then, so only those that are due at once have an order from the beginning.
+    // Jobs that are due later get their positions later, so only jobs that are due immediately have an order from the
+    // beginning.
     let order: BTreeMap<&str, usize> =
         all.iter().enumerate().map(|(place, row)| (&*row.job.id, place)).collect();
     let mut seen = BTreeSet::new();

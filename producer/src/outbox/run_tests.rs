@@ -1,4 +1,4 @@
-//! The relay on tokio's paused clock, from an outbox in memory to an SQS that answers as a test wants.
+//! The relay on tokio's paused clock, with an outbox in memory and an SQS whose responses the test controls.
 
 #![allow(clippy::unwrap_used)]
 
@@ -116,7 +116,7 @@ fn typed(id: &str, job_type: &str) -> OutboxJob {
     OutboxJob::new(id, job_type, "{}")
 }
 
-/// A job whose group is the first letter of its id.
+/// Returns a job whose group is the first letter of its id.
 fn order(id: &str) -> OutboxJob {
     let mut job = OutboxJob::new(id, "order", "{}");
     job.group = Some(id[..1].to_owned());
@@ -136,7 +136,7 @@ fn all_taken(_: usize, _: &str, _: &[&str]) -> Fate {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_jobs_that_are_due_are_sent_in_full_batches_to_the_queues_of_their_types() {
+async fn due_jobs_are_sent_in_full_batches_to_their_types_queues() {
     let world = World::new(all_taken);
     world.add((0..95).map(|n| job(&format!("j{n}")))).await;
     world.add((0..20).map(|n| typed(&format!("m{n}"), "mail"))).await;
@@ -186,7 +186,7 @@ async fn a_message_is_what_a_producer_sends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn jobs_that_can_never_be_sent_are_parked_with_the_reason_and_hold_up_nothing() {
+async fn jobs_that_can_never_be_sent_are_parked_and_block_none() {
     let world = World::new(|_, _, ids| match ids {
         ids if ids.contains(&"x-refused") && ids.len() > 1 => Fate::Error(SqsError::new(
             SqsErrorKind::Other,
@@ -293,13 +293,13 @@ async fn a_queue_that_hangs_holds_up_no_other() {
     relay.await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(21), "the end does not wait for ever");
     assert_eq!((world.count(RowState::Waiting).await, world.count(RowState::Parked).await), (5_000, 0));
-    // Its leases are given back, before they end.
+    // Its leases are released before they end.
     world.outbox.advance(Duration::from_secs(5));
     assert_eq!(world.outbox.take("next", 10_000, Duration::from_secs(1)).await.unwrap().len(), 5_000);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_is_sent_again_under_the_same_ids_before_its_group_goes_on() {
+async fn a_lost_answer_is_resent_with_its_ids_before_its_group_continues() {
     let world = World::new(|request, _, _| if request == 0 { Fate::Lost } else { Fate::Taken });
     world.add(["a1", "a2"].map(order)).await;
     world.run_for(Duration::from_secs(10)).await;
@@ -389,7 +389,7 @@ async fn two_relays_share_the_jobs_and_keep_the_order_of_groups() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_sent_under_a_lease_that_has_ended() {
-    // One request takes so long that the lease of the others ends meanwhile.
+    // One request takes so long that the lease of the other jobs ends meanwhile.
     let world = World::new(|request, _, _| if request < 8 { Fate::Hangs } else { Fate::Taken });
     world.add((0..200).map(|n| job(&format!("j{n}")))).await;
     world.relay().lease(Duration::from_secs(6)).run(sleep(Duration::from_secs(60))).await;
@@ -399,7 +399,7 @@ async fn nothing_is_sent_under_a_lease_that_has_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_ends_with_the_error_of_an_outbox_that_does_not_answer() {
+async fn a_drain_ends_with_the_error_of_a_silent_outbox() {
     let world = World::new(all_taken);
     let relay = world.relay_of(Arc::new(Silent));
     let error = timeout(Duration::from_secs(30), relay.drain()).await.unwrap().unwrap_err();

@@ -1,4 +1,4 @@
-//! An SQS that answers as a test wants.
+//! An SQS whose responses the test controls.
 
 #![allow(clippy::unwrap_used)]
 
@@ -17,16 +17,16 @@ use crate::target_queue::TargetQueue;
 /// The time from a request to its answer.
 const ROUND_TRIP: Duration = Duration::from_millis(10);
 
-/// How a request is answered.
+/// The response to a request.
 #[derive(Debug, Clone)]
 pub(super) enum Fate {
     Taken,
     /// Jobs with these ids fail.
     Except(Vec<String>, Why, &'static str),
     Error(SqsError),
-    /// SQS takes all, and the answer is lost.
+    /// SQS accepts all messages, and the response is lost.
     Lost,
-    /// SQS takes none, and the answer is lost.
+    /// SQS accepts no message, and the response is lost.
     LostBefore,
     Hangs,
     Panics,
@@ -35,7 +35,7 @@ pub(super) enum Fate {
 /// Decides by the number of the request, the name of the queue, and the ids.
 pub(super) type Script = Box<dyn Fn(usize, &str, &[&str]) -> Fate + Send + Sync>;
 
-/// A request, as SQS saw it.
+/// A request that SQS received.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) at: Duration,
@@ -47,7 +47,7 @@ pub(super) struct ScriptedSqs {
     pub(super) begun: Instant,
     script: Script,
     seen: Mutex<Vec<Seen>>,
-    /// The ids by queue, in the order in which SQS has taken them.
+    /// The ids by queue, in the order in which SQS has accepted them.
     taken: Mutex<BTreeMap<String, Vec<String>>>,
     pub(super) messages: Mutex<Vec<Outgoing>>,
 }

@@ -1,8 +1,8 @@
 //! The request that schedules a message with EventBridge Scheduler.
 //!
-//! Its target is the request `SendMessage` of SQS itself, a
-//! [universal target](https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html). The templated target for
-//! queues has no attributes, and sends to FIFO queues with content-based deduplication only.
+//! Its target is SQS's `SendMessage` request itself, a [universal
+//! target](https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-targets-universal.html). The templated target for
+//! queues supports no attributes, and sends to FIFO queues only with content-based deduplication.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -18,10 +18,10 @@ use crate::pack::Outgoing;
 /// [Quotas](https://docs.aws.amazon.com/scheduler/latest/UserGuide/scheduler-quotas.html).
 const MAX_INPUT_BYTES: usize = 256 * 1024;
 
-/// EventBridge Scheduler tries for a day, which is the longest time that it has, and as often as it does in that time.
+/// The longest time in which EventBridge Scheduler can retry, which is a day, with as many attempts as possible.
 const RETRIES: Retries = Retries { maximum_event_age_in_seconds: 86_400, maximum_retry_attempts: 185 };
 
-/// What all schedules of a producer have in common.
+/// The parameters that all schedules of a producer share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
     role_arn: String,
@@ -32,7 +32,8 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// # Errors
-    /// If it is not the ARN of a role.
+    ///
+    /// Returns an error if it is not the ARN of a role.
     pub(crate) fn new(role_arn: String) -> Result<Self, String> {
         let parts: Vec<&str> = role_arn.split(':').collect();
         match parts[..] {
@@ -114,7 +115,7 @@ struct Text<'a> {
     string_value: &'a str,
 }
 
-/// Returns the body of the request that has a message sent at a time, which is rounded up to the second.
+/// Returns the request body that schedules a message for a time, which is rounded up to the second.
 pub(crate) fn body(
     plan: &Plan,
     message: &Outgoing,
@@ -178,7 +179,7 @@ fn input(message: &Outgoing, queue_url: &str) -> Result<String, Refused> {
     Ok(input)
 }
 
-/// Returns the region that a queue's URL names, if its host is one of AWS's usual ones.
+/// Returns the region in a queue's URL, if its host is one of AWS's usual ones.
 pub(crate) fn region_of(queue_url: &str) -> Option<&str> {
     let host = queue_url.strip_prefix("https://")?.split('/').next()?;
     let (region, domain) = host.strip_prefix("sqs.")?.split_once('.')?;

@@ -38,8 +38,8 @@ fn greet() -> Greet {
     Greet { name: "Ada".to_owned() }
 }
 
-/// A server that keeps each request and answers it with the next of these, the last one again and again. It stands for EventBridge
-/// Scheduler: an answer without a status is none at all.
+/// A server in place of EventBridge Scheduler. It keeps each request and sends the next of these responses, the last one
+/// repeatedly; a response without a status means no response.
 struct Server {
     address: String,
     requests: Arc<Mutex<Vec<(String, Value)>>>,
@@ -104,7 +104,7 @@ impl Server {
     }
 }
 
-/// 2027-01-01T09:00:00Z.
+/// Returns 2027-01-01T09:00:00Z.
 fn new_year() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_798_794_000)
 }
@@ -158,7 +158,7 @@ async fn a_schedule_has_the_whole_message() {
 }
 
 #[tokio::test]
-async fn a_job_of_a_fifo_queue_has_its_group_and_the_id_that_drops_a_second_one() {
+async fn a_job_of_a_fifo_queue_has_its_group_and_deduplication_id() {
     #[derive(serde::Serialize, serde::Deserialize)]
     struct Order {}
     impl Job for Order {
@@ -244,7 +244,7 @@ async fn what_sqs_can_do_itself_and_what_is_past_goes_to_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_are_told_apart() {
+async fn answers_are_distinguished() {
     const BUSY: (u16, &str, &str) = (429, "ThrottlingException", r#"{"Message":"Rate exceeded"}"#);
     const CONFLICT: (u16, &str, &str) =
         (409, "ConflictException:http://x", r#"{"Message":"Schedule exists"}"#);

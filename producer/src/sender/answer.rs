@@ -1,47 +1,47 @@
-//! The answers to one request, as far as they matter to the decision what happens next.
+//! The results of one request, reduced to the information for the next decision.
 
 use drumline_runtime::{SqsError, SqsErrorKind};
 
 use crate::send::{NotTaken, Reply, Taken, Why};
 
-/// The answer to one request.
+/// The result of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// SQS has answered each entry, in the order of the batch.
+    /// SQS has responded for each entry, in the order of the batch.
     Entries(Vec<EntryAnswer>),
     /// The request failed as a whole.
     Failed(RequestFailure),
 }
 
-/// The answer to one entry.
+/// The result of one entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EntryAnswer {
-    /// SQS has the message.
+    /// SQS has accepted the message.
     Sent,
-    /// SQS refuses it, and always will: the sender's fault.
+    /// SQS refuses it permanently, because of the sender.
     Refused,
-    /// SQS has not taken it this time.
+    /// SQS has not accepted it this time.
     Failed,
-    /// The answer does not mention it: SQS may have taken it.
+    /// The response omits it: SQS may have accepted it.
     InDoubt,
 }
 
 /// The failure of a whole request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestFailure {
-    /// SQS has taken nothing, and may take it later: throttled, no connection, expired credentials.
+    /// SQS has accepted nothing, and may accept it later: throttling, no connection, expired credentials.
     Passing,
-    /// The answer is lost: SQS may have taken all entries, some or none.
+    /// The response is lost: SQS may have accepted all entries, some or none.
     InDoubt,
-    /// SQS refuses this very request. One entry may be the reason.
+    /// SQS refuses this particular request. One entry may be the cause.
     Refused,
     /// No request can succeed: no queue, no permission, no credentials.
     Hopeless,
-    /// The request was never finished, by a bug of this process: SQS may have taken it.
+    /// The request was never finished because of a bug in this process: SQS may have accepted it.
     Broken,
 }
 
-/// The end of one message's way.
+/// The final state of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// SQS has confirmed it.
@@ -54,7 +54,7 @@ pub(super) enum End {
     InDoubt,
 }
 
-/// Returns the answer as far as it decides what happens next.
+/// Returns the information of a reply that the next decision needs.
 pub(super) fn answer(reply: &Reply) -> Answer {
     match reply {
         Ok(results) => Answer::Entries(results.iter().map(entry_answer).collect()),

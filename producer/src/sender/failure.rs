@@ -1,17 +1,17 @@
-//! The reason for which a sender does not accept a job.
+//! The reason why a sender does not accept a job.
 
 use std::fmt;
 
 use crate::error::ProduceError;
 use crate::prepared::Prepared;
 
-/// The reason for which a job was not accepted, with the job.
+/// The reason why a job was not accepted, with the job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrySendError {
-    /// The sender holds as many messages or bytes as it may.
+    /// The sender's limit of messages or bytes is reached.
     Full(Box<Prepared>),
-    /// Waiting would not help: the sender is shut down, or no queue would take the message.
+    /// Waiting would not help: the sender is shut down, or no queue would accept the message.
     Failed(Box<Prepared>, ProduceError),
 }
 

@@ -1,4 +1,4 @@
-//! The handle that callers send by.
+//! The handle with which callers send jobs.
 
 use std::sync::Arc;
 
@@ -46,18 +46,19 @@ use crate::requests::{Requests, ToSqs};
 /// # Ok(()) }
 /// ```
 ///
-/// - **Receipts.** Each caller awaits the answer to its own job. `Ok` means that SQS has confirmed that very entry.
+/// - **Receipts.** Each caller awaits the result of its own job. `Ok` means that SQS has confirmed this entry.
 /// - **Back-pressure.** The sender holds a bounded number of messages and bytes. When it is full, callers wait in order.
-/// - **Retries.** An entry that fails in passing is tried five times in all, over some seconds. Other messages do not wait for it.
-/// - **Order.** In a FIFO queue, the jobs of a group have the order in which they were accepted. Therefore one message of a group at
-///   most is in flight; groups are sent beside each other. After a job that failed, later ones of its group are sent.
-/// - **Lost answers.** SQS may have taken a message whose answer is lost. It is sent again: a FIFO queue drops the second one, a standard
-///   queue may have it twice, with one job id. If no answer comes at all, the caller gets [`ProduceError::InDoubt`].
-///   [`Producer::in_doubt`] changes that for standard queues.
-/// - **Dropped futures.** A job that was accepted is sent, even if its caller no longer awaits the receipt. Its failure is logged then.
-/// - **The end.** [`shutdown`](Self::shutdown) sends what was accepted. The drop of the last handle does so in the background, if the
-///   runtime lives long enough. When the runtime shuts down, callers that still wait get [`ProduceError::Unavailable`] or, if a request
-///   had been made, [`ProduceError::InDoubt`].
+/// - **Retries.** An entry with a transient failure is tried five times in total, over some seconds. Other messages do not wait
+///   for it.
+/// - **Order.** In a FIFO queue, the jobs of a group stay in the order of acceptance. Therefore at most one message of a group
+///   is in flight; groups are sent concurrently. After a job that failed, later ones of its group are sent.
+/// - **Lost responses.** If a response is lost, SQS may have accepted the message. It is sent again: a FIFO queue drops the
+///   duplicate, a standard queue may contain it twice, with one job id. If no response comes, the caller gets
+///   [`ProduceError::InDoubt`]. [`Producer::in_doubt`] changes that for standard queues.
+/// - **Dropped futures.** An accepted job is sent even if its caller no longer awaits the receipt. Its failure is then logged.
+/// - **Shutdown.** [`shutdown`](Self::shutdown) sends all accepted jobs. Dropping the last handle does so in the background, if
+///   the runtime lives long enough. When the runtime shuts down, callers that still wait get [`ProduceError::Unavailable`] or,
+///   if a request had been made, [`ProduceError::InDoubt`].
 #[derive(Debug, Clone)]
 pub struct Sender {
     producer: Producer,
@@ -72,7 +73,8 @@ struct Shared {
 }
 
 impl Shared {
-    /// Returns the bytes that count for the capacity. A job larger than that, whose payload goes into S3, has it for itself.
+    /// Returns the bytes that count towards the capacity. A job larger than the capacity, whose payload goes to S3, uses the
+    /// whole capacity.
     fn bytes_held(&self, job: &Prepared) -> u32 {
         u32::try_from(job.outgoing.bytes().min(self.capacity_bytes)).unwrap_or(u32::MAX)
     }
@@ -82,7 +84,8 @@ impl Sender {
     /// Starts a sender on the current tokio runtime.
     ///
     /// # Panics
-    /// Outside of a tokio runtime.
+    ///
+    /// Panics outside of a tokio runtime.
     pub fn new(producer: Producer, options: SenderOptions) -> Self {
         Self::over(producer, Arc::new(ToSqs), options)
     }
@@ -92,7 +95,7 @@ impl Sender {
             messages: Arc::new(Semaphore::new(options.capacity)),
             bytes: Arc::new(Semaphore::new(options.capacity_bytes)),
         };
-        // Bounded by the places: each message in it has one.
+        // The permits limit the channel: each message in it has one.
         let (commands, receiver) = mpsc::unbounded_channel();
         tokio::spawn(Task::new(requests, options, receiver, places.clone()).run());
         let capacity_bytes = options.capacity_bytes;
@@ -102,25 +105,29 @@ impl Sender {
     /// Sends a job, and waits until SQS has confirmed it.
     ///
     /// # Errors
-    /// If the job is refused, if no try succeeds, or if the sender is shut down.
+    ///
+    /// Returns an error if the job is refused, if no attempt succeeds, or if the sender is shut down.
     pub async fn send<J: Job + Serialize>(&self, job: &J) -> Result<Receipt, ProduceError> {
         let job = self.producer.prepare(job)?;
         self.send_prepared(job).await
     }
 
-    /// Sends a job that is prepared, with its options, and waits until SQS has confirmed it.
+    /// Sends a prepared job with its options, and waits until SQS has confirmed it.
     ///
     /// # Errors
-    /// As [`send`](Self::send).
+    ///
+    /// Returns the errors of [`send`](Self::send).
     pub async fn send_prepared(&self, job: Prepared) -> Result<Receipt, ProduceError> {
         self.enqueue(job).await?.await
     }
 
-    /// Hands a job over, and waits only until the sender has a place for it. The receipt is a future of its own, so one caller can have
-    /// many jobs on their way.
+    /// Passes a job to the sender, and waits only until the sender has room for it. The receipt is a separate future, so one
+    /// caller can have many jobs in flight.
     ///
     /// # Errors
-    /// If no queue would take the message, if it waits (for a time or a key), or if the sender is shut down.
+    ///
+    /// Returns an error if no queue would accept the message, if it must wait (for a time or a key), or if the sender is shut
+    /// down.
     pub async fn enqueue(&self, job: Prepared) -> Result<Pending, ProduceError> {
         check(&job)?;
         let bytes = self.shared.bytes_held(&job);
@@ -131,10 +138,11 @@ impl Sender {
         self.hand_over(job, Place { _message: message, _bytes: bytes }).map_err(|job| closed(&job))
     }
 
-    /// Hands a job over if the sender has a place for it now.
+    /// Passes a job to the sender if it has room for it now.
     ///
     /// # Errors
-    /// The job, if there is no place, if no queue would take the message, or if the sender is shut down.
+    ///
+    /// Returns the job if there is no room, if no queue would accept the message, or if the sender is shut down.
     pub fn try_send(&self, job: Prepared) -> Result<Pending, TrySendError> {
         let failed = |job: Prepared, error| TrySendError::Failed(Box::new(job), error);
         if let Err(refusal) = check(&job) {
@@ -158,20 +166,21 @@ impl Sender {
         Err(failed(job, error))
     }
 
-    /// Ends the linger of everything accepted so far, and waits until each of these messages is confirmed or has failed.
+    /// Ends the linger of all accepted messages, and waits until each of them is confirmed or has failed.
     pub async fn flush(&self) {
         self.finish(Command::Flush).await;
     }
 
-    /// Accepts no more jobs, not even of callers that wait for a place, and waits until each accepted one is confirmed or has failed.
+    /// Accepts no more jobs, not even those of callers that wait for room, and waits until each accepted one is confirmed or
+    /// has failed.
     ///
-    /// That takes as long as the retries. A time-out around it ends the waiting; the sending goes on in the background.
+    /// This takes as long as the retries. A timeout around the call ends only the wait; the sender continues in the background.
     pub async fn shutdown(&self) {
         self.shared.places.close();
         self.finish(Command::ShutDown).await;
     }
 
-    /// Waits until the task has carried out a command, or has ended: then it holds nothing any more.
+    /// Waits until the task has executed a command, or has ended: then it holds nothing any more.
     async fn finish(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) {
         let (done, is_done) = oneshot::channel();
         if self.shared.commands.send(command(done)).is_ok() {
@@ -180,7 +189,7 @@ impl Sender {
         }
     }
 
-    /// Gives a job to the task. Returns it if the task has stopped accepting.
+    /// Passes a job to the task. Returns the job if the task no longer accepts any.
     fn hand_over(&self, job: Prepared, place: Place) -> Result<Pending, Box<Prepared>> {
         let (ticket, pending) = Ticket::new(job.queue.clone(), job.outgoing.job_id.clone(), place);
         match self.shared.commands.send(Command::Send(job, ticket)) {

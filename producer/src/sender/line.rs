@@ -1,14 +1,14 @@
-//! One queue's messages on their way: which leave in one batch, when, and what follows its answer. No I/O, no clock.
+//! The messages of one queue: decides the batches, their times, and the consequences of responses. No I/O, no clock.
 //!
-//! 1. A batch leaves if it has ten entries, if the next message would make it larger than SQS takes, or if the linger of its oldest
-//!    message has passed; and only while fewer than the allowed batches are in flight.
-//! 2. Messages leave in the order in which their linger ends. On a FIFO queue one message of a group at most is on its way, see
+//! 1. A batch leaves if it has ten entries, if the next message would exceed SQS's size limit, or if the linger of its oldest
+//!    message has passed; and only while fewer than the allowed number of batches are in flight.
+//! 2. Messages leave in the order in which their linger ends. On a FIFO queue at most one message of a group is in flight, see
 //!    [`Groups`].
-//! 3. An entry that fails in passing waits for its next try outside of every batch, so it holds up nothing but its own group.
-//! 4. After a lost answer SQS may have the message, so its end is never [`End::NotSent`] afterwards. It is sent again, unless that is
-//!    not wanted: a FIFO queue drops the second one by its deduplication id, as long as that is remembered; a standard queue may have
-//!    it twice.
-//! 5. A request that SQS refuses as a whole is sent again entry by entry: one caller's message must not fail another's.
+//! 3. An entry with a transient failure waits for its next attempt outside of every batch, so it blocks only its own group.
+//! 4. After a lost response SQS may have the message, so its end can never be [`End::NotSent`] afterwards. It is sent again
+//!    unless the caller does not want that: a FIFO queue drops the duplicate while it remembers the deduplication id; a standard
+//!    queue may contain it twice.
+//! 5. If SQS refuses a request as a whole, it is sent again entry by entry: one caller's message must not fail another's.
 
 use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
@@ -24,7 +24,7 @@ use crate::groups::Groups;
 use crate::pack::{MAX_BATCH_BYTES, MAX_BATCH_ENTRIES};
 use crate::send::TRIES;
 
-/// The number of a message, by the order of acceptance.
+/// The number of a message, in the order of acceptance.
 pub(super) type Number = u64;
 
 /// An action for the task to perform.
@@ -32,7 +32,7 @@ pub(super) type Number = u64;
 pub(super) enum Step {
     /// A batch leaves now.
     Leave(Batch),
-    /// This message ends in doubt: SQS may no longer recognise it if it is sent again.
+    /// This message ends in doubt: SQS may not recognize a duplicate any more.
     GiveUp(Number),
 }
 
@@ -48,14 +48,14 @@ pub(super) struct Batch {
 struct Waiting {
     number: Number,
     bytes: usize,
-    /// Of FIFO queues: elsewhere a group orders nothing.
+    /// The group, for FIFO queues: on other queues a group has no order.
     group: Option<Arc<str>>,
-    /// The time at which it leaves at the latest, if a batch may leave.
+    /// The latest time at which it leaves, if a batch may leave.
     due: Instant,
     tries: u32,
-    /// The time of the first try whose answer was lost.
+    /// The time of the first attempt whose response was lost.
     in_doubt_since: Option<Instant>,
-    /// It leaves in a batch of its own.
+    /// True if it leaves in a separate batch.
     alone: bool,
 }
 
@@ -63,13 +63,13 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) struct Line {
     is_fifo: bool,
-    /// Messages are sent again after a lost answer.
+    /// True if messages are sent again after a lost response.
     sends_again: bool,
     linger: Duration,
     max_in_flight: usize,
-    /// Those that can leave, by the time at which they are due.
+    /// Messages that can leave, by the time at which they are due.
     ready: BTreeMap<(Instant, Number), Waiting>,
-    /// Those that wait for their next try, by its time.
+    /// Messages that wait for their next attempt, by its time.
     resting: BTreeMap<(Instant, Number), Waiting>,
     groups: Groups<Waiting>,
     in_flight: HashMap<u64, (Instant, Vec<Waiting>)>,
@@ -91,7 +91,8 @@ impl Line {
         }
     }
 
-    /// Accepts a message. Numbers grow. One that is too large, since its payload goes into S3 on its way, counts as the largest that is not.
+    /// Accepts a message. Numbers grow. A message that is too large, because its payload will go to S3, counts as one of the
+    /// largest size.
     pub(super) fn accept(&mut self, now: Instant, number: Number, bytes: usize, group: Option<&Arc<str>>) {
         let bytes = bytes.min(MAX_BATCH_BYTES);
         let group = group.filter(|_| self.is_fifo).cloned();
@@ -104,7 +105,7 @@ impl Line {
         self.ready.extend(free.map(|message| (message.key(), message)));
     }
 
-    /// Returns the next thing to do now, if there is one.
+    /// Returns the next action that is due now, if there is one.
     pub(super) fn next_step(&mut self, now: Instant) -> Option<Step> {
         self.wake_resting(now);
         let first = self.ready.first_entry()?;
@@ -126,7 +127,7 @@ impl Line {
         Some(Step::Leave(batch))
     }
 
-    /// Returns the time at which a batch can leave although nothing happens until then.
+    /// Returns the next time at which a batch can leave if no event happens before.
     pub(super) fn wake_at(&self) -> Option<Instant> {
         if self.in_flight.len() >= self.max_in_flight {
             return None;
@@ -135,7 +136,7 @@ impl Line {
         first(&self.ready).into_iter().chain(first(&self.resting)).min()
     }
 
-    /// Ends the linger of all messages accepted so far. Retries keep their times.
+    /// Ends the linger of all accepted messages. Retries keep their times.
     pub(super) fn hurry(&mut self, now: Instant) {
         let ready = std::mem::take(&mut self.ready);
         self.ready.extend(ready.into_values().map(|mut message| {
@@ -145,7 +146,7 @@ impl Line {
         self.groups.for_each(|message| message.due = message.due.min(now));
     }
 
-    /// Takes the answer to a batch. Returns the messages whose way has ended, each with its place in the batch.
+    /// Processes the response to a batch. Returns the finished messages, each with its index in the batch.
     pub(super) fn answered(
         &mut self,
         now: Instant,
@@ -184,7 +185,7 @@ impl Line {
         ended
     }
 
-    /// Returns true if it holds no message and no batch.
+    /// Returns true if there are no messages and no batches in flight.
     pub(super) fn is_empty(&self) -> bool {
         self.ready.is_empty()
             && self.resting.is_empty()
@@ -192,7 +193,7 @@ impl Line {
             && self.groups.is_empty()
     }
 
-    /// Returns the number of messages of the next batch, and true if no other could join it.
+    /// Returns the number of messages in the next batch, and true if no other message could join it.
     fn first_batch(&self, now: Instant) -> (usize, bool) {
         let (mut count, mut bytes) = (0, 0);
         for message in self.ready.values() {
@@ -211,27 +212,27 @@ impl Line {
     fn wake_resting(&mut self, now: Instant) {
         while let Some(entry) = self.resting.first_entry().filter(|entry| entry.key().0 <= now) {
             let (key, message) = entry.remove_entry();
-            // It is due since its time came, and leaves before all that came later.
+            // It is due since its time, and leaves before all messages that came later.
             self.ready.insert(key, Waiting { due: key.0, ..message });
         }
     }
 
-    /// Lets the next message of a group take the place of the one that has ended.
+    /// Lets the next message of a group replace the one that has ended.
     fn promote(&mut self, group: Option<&Arc<str>>) {
         let next = group.and_then(|group| self.groups.leave(group));
         self.ready.extend(next.map(|message| (message.key(), message)));
     }
 }
 
-/// The continuation after the answer to one message.
+/// The next step after the response for one message.
 #[derive(Clone, Copy)]
 enum Next {
     Ends(End),
-    /// Another try after a wait; the end if there have been enough.
+    /// Another attempt after a wait; the end if there were enough attempts.
     Again {
         or_else: End,
     },
-    /// Another try at once, in a batch of its own.
+    /// Another attempt immediately, in a separate batch.
     SplitOff,
 }
 
@@ -240,12 +241,12 @@ impl Waiting {
         (self.due, self.number)
     }
 
-    /// Returns true if a FIFO queue would take the message twice, since it no longer remembers that it has it.
+    /// Returns true if a FIFO queue would accept the message twice, because it no longer remembers it.
     fn is_forgotten(&self, now: Instant) -> bool {
         self.group.is_some() && self.in_doubt_since.is_some_and(|since| now > since + RESEND_WITHIN)
     }
 
-    /// Returns the time of the next try, `None` for at once; or the end.
+    /// Returns the time of the next attempt, `None` for immediately; or the end.
     fn next_try(&self, now: Instant, next: Next, jitter: Jitter) -> Result<Option<Instant>, End> {
         match next {
             Next::Ends(end) => Err(end),
@@ -258,7 +259,7 @@ impl Waiting {
         }
     }
 
-    /// Returns the end of a message that is not sent, unless an earlier try may have sent it.
+    /// Returns the end of an unsent message, unless an earlier attempt may have sent it.
     fn unless_in_doubt(&self, end: End) -> End {
         if self.in_doubt_since.is_some() { End::InDoubt } else { end }
     }
@@ -298,7 +299,7 @@ impl Waiting {
     }
 }
 
-/// The waits between the tries of one message.
+/// Returns the waits between the attempts of one message.
 fn backoff() -> RetryPolicy {
     RetryPolicy::default().with_jitter(JitterMode::Equal)
 }

@@ -1,4 +1,4 @@
-//! The decisions of a [`Line`] under callers, answers and time in any order, against a model of SQS.
+//! The decisions of a [`Line`] with callers, responses and time in any order, compared with a model of SQS.
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,7 +23,7 @@ enum Event {
         bytes: usize,
     },
     Wait(Duration),
-    /// Answers one of the batches in flight. Bits say which entries SQS has taken although the answer is lost.
+    /// Responds to one of the batches in flight. Bits select the entries that SQS has accepted although the response is lost.
     Answer {
         batch: usize,
         answer: Reply,
@@ -38,12 +38,12 @@ enum Reply {
     Failed(RequestFailure),
 }
 
-/// What the model knows of a message.
+/// The model's knowledge of a message.
 struct Known {
     accepted_at: Instant,
     bytes: usize,
     group: u8,
-    /// It has been in a batch, or waits for its next try.
+    /// True if it has been in a batch, or waits for its next attempt.
     has_left: bool,
     end: Option<End>,
 }
@@ -58,7 +58,7 @@ struct World {
     now: Instant,
     known: BTreeMap<Number, Known>,
     in_flight: Vec<(Instant, Batch)>,
-    /// The messages as SQS has them, in order, with the time from which it remembers each.
+    /// The messages in SQS in order, with the time from which it remembers each.
     queue: Vec<(Number, Instant)>,
     jitter: u32,
 }
@@ -107,7 +107,7 @@ impl World {
         self.steps();
     }
 
-    /// As the task does: wakes only when the line says so.
+    /// Wakes only when the line requires it, like the task.
     fn wait_until(&mut self, until: Instant) {
         while let Some(at) = self.line.wake_at().filter(|at| *at <= until) {
             assert!(at >= self.now, "all that can leave has left");
@@ -164,7 +164,7 @@ impl World {
         self.in_flight.iter().flat_map(|(_, batch)| batch.messages.iter().copied())
     }
 
-    /// Linger is honoured: while a batch may leave, no message waits for longer unless an earlier one of its group is on its way.
+    /// Checks the linger: while a batch may leave, no message waits longer unless an earlier one of its group is in flight.
     fn check_waiting(&self) {
         if self.in_flight.len() == self.max_in_flight {
             return;
@@ -209,7 +209,7 @@ impl World {
         }
     }
 
-    /// SQS takes a message; a FIFO queue drops it if it remembers its id.
+    /// Lets SQS accept a message; a FIFO queue drops it if it remembers its id.
     fn take(&mut self, number: Number, at: Instant) {
         let is_known = |(taken, since): &(Number, Instant)| *taken == number && at < *since + REMEMBERED;
         if !(self.is_fifo && self.queue.iter().any(is_known)) {
@@ -228,7 +228,7 @@ impl World {
         assert_eq!(known.end.replace(end), None, "{number} is answered once");
     }
 
-    /// Answers everything until nothing is left, then looks at the whole.
+    /// Responds to everything until nothing is left, then checks the whole.
     fn finish(mut self) {
         for _ in 0..100_000 {
             while let Some((left_at, batch)) = self.in_flight.pop() {
@@ -299,8 +299,8 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Each message is in one batch at a time, groups keep their order, bounds hold, linger is honoured, and every accepted message is
-    /// answered once and truthfully.
+    /// Each message is in one batch at a time, groups keep their order, limits and linger are respected, and every accepted
+    /// message gets exactly one correct result.
     #[test]
     fn a_line_keeps_its_promises(
         is_fifo in any::<bool>(),

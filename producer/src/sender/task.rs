@@ -1,4 +1,4 @@
-//! The background task: it performs what each queue's [`Line`] decides.
+//! The background task: it performs the decisions of each queue's [`Line`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
@@ -27,13 +27,13 @@ use crate::target_queue::TargetQueue;
 pub(super) enum Command {
     /// Send this message.
     Send(Prepared, Ticket),
-    /// Answer when all messages accepted so far are answered.
+    /// Respond when all messages accepted so far have a result.
     Flush(oneshot::Sender<()>),
-    /// Send what is accepted, and end. The places are closed already. The channel to the caller closes at the end.
+    /// Send the accepted messages, and end. The permits are already closed. The channel to the caller closes at the end.
     ShutDown(oneshot::Sender<()>),
 }
 
-/// The places for messages and bytes. Callers wait for them; they are closed when no more messages are accepted.
+/// The permits for messages and bytes. Callers wait for them; they are closed when no more messages are accepted.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     pub(super) messages: Arc<Semaphore>,
@@ -47,7 +47,7 @@ impl Places {
     }
 }
 
-/// Closes the places when the task ends, by a panic too, so that no caller waits for a task that is gone.
+/// Closes the permits when the task ends, even by a panic, so that no caller waits for a task that is gone.
 struct ClosedAtTheEnd(Places);
 
 impl Drop for ClosedAtTheEnd {
@@ -56,7 +56,7 @@ impl Drop for ClosedAtTheEnd {
     }
 }
 
-/// A message that is accepted and not yet answered.
+/// A message that is accepted and has no result yet.
 struct Held {
     /// `None` while it is in flight.
     message: Option<Outgoing>,
@@ -89,11 +89,11 @@ pub(super) struct Task {
     requests: Arc<dyn Requests>,
     options: SenderOptions,
     commands: mpsc::UnboundedReceiver<Command>,
-    /// A handle is left.
+    /// True while a handle exists.
     has_handles: bool,
-    /// It ends when it holds nothing any more.
+    /// True if the task ends when it holds nothing any more.
     is_ending: bool,
-    /// By the queues' URLs. A queue without messages is not kept.
+    /// The queues by their URLs. A queue without messages is removed.
     destinations: HashMap<String, Destination>,
     held: BTreeMap<Number, Held>,
     accepted: Number,
@@ -101,7 +101,7 @@ pub(super) struct Task {
     in_flight: HashMap<Id, InFlight>,
     /// Each with the number of the first message that it does not wait for.
     flushes: Vec<(Number, oneshot::Sender<()>)>,
-    /// They are dropped with the task.
+    /// Dropped with the task, which notifies the callers.
     ends: Vec<oneshot::Sender<()>>,
     _closed: ClosedAtTheEnd,
 }
@@ -130,7 +130,7 @@ impl Task {
         }
     }
 
-    /// Runs until the last handle is gone, or the sender is shut down, and every accepted message is answered.
+    /// Runs until the last handle is gone or the sender is shut down, and every accepted message has a result.
     pub(super) async fn run(mut self) {
         let mut timer = std::pin::pin!(sleep_until(Instant::now()));
         while !self.has_ended() {
@@ -146,7 +146,7 @@ impl Task {
         }
     }
 
-    /// Handles a command, and those that have queued up behind it: their messages may share a batch.
+    /// Handles a command and those that have queued up behind it: their messages may share a batch.
     fn handle_all(&mut self, first: Option<Command>) {
         self.has_handles = first.is_some();
         self.is_ending |= !self.has_handles;
@@ -160,7 +160,7 @@ impl Task {
         }
     }
 
-    /// Returns true at the end, when also the last messages that came in beside the shutdown are answered.
+    /// Returns true at the end, when the last messages that arrived during the shutdown have results, too.
     fn has_ended(&self) -> bool {
         self.is_ending && self.held.is_empty() && self.commands.is_empty()
     }
@@ -233,7 +233,7 @@ impl Task {
             messages.push(held.message.take().expect("a message in line is not in flight"));
         }
         let (requests, to) = (Arc::clone(&self.requests), queue.clone());
-        // A task of its own: requests run beside each other, and a panic in one ends no other.
+        // A separate task: requests run concurrently, and a panic in one does not end the others.
         let request = self.running.spawn(async move { requests.send(to, messages).await });
         self.in_flight.insert(request.id(), InFlight { queue, batch });
     }
@@ -286,7 +286,7 @@ impl Task {
 /// The results of a request's entries.
 enum Results {
     Entries(Vec<Option<Result<Taken, NotTaken>>>),
-    /// All have the same.
+    /// All entries have the same error.
     Failed(String),
 }
 
@@ -299,12 +299,12 @@ impl Results {
         }
     }
 
-    /// Returns the result of the entry at this place, whose message has this end.
+    /// Returns the result of the entry at this index, whose message has this end.
     fn take(&mut self, place: usize, end: End) -> Result<Taken, NotTaken> {
         let text = match self {
             Self::Failed(text) => text.clone(),
             Self::Entries(results) => match results.get_mut(place).and_then(Option::take) {
-                // A confirmed message is sent, whichever end it has.
+                // A confirmed message is sent, whatever its end is.
                 Some(Ok(taken)) => return Ok(taken),
                 Some(Err(not_taken)) => not_taken.text,
                 None => "the answer does not mention this message".to_owned(),

@@ -1,4 +1,4 @@
-//! The sender on tokio's paused clock, before requests that answer as a test wants.
+//! The sender on tokio's paused clock, with requests whose responses the test controls.
 
 #![allow(clippy::unwrap_used)]
 
@@ -26,11 +26,11 @@ const ROUND_TRIP: Duration = Duration::from_millis(10);
 const STANDARD: &str = "https://sqs.eu-central-1.amazonaws.com/1/jobs";
 const FIFO: &str = "https://sqs.eu-central-1.amazonaws.com/1/jobs.fifo";
 
-/// How a request is answered.
+/// The response to a request.
 enum Fate {
-    /// All entries are taken.
+    /// All entries are accepted.
     Taken,
-    /// Those with these bodies fail.
+    /// The entries with these bodies fail.
     Except(&'static [&'static str], Why),
     Error(SqsError),
     Hangs,
@@ -93,7 +93,7 @@ fn options() -> SenderOptions {
     SenderOptions::default().linger(LINGER)
 }
 
-/// A client that is not used.
+/// Returns a client that is not used.
 fn client() -> Client {
     Client::from_conf(aws_sdk_sqs::Config::builder().behavior_version(BehaviorVersion::latest()).build())
 }
@@ -122,7 +122,7 @@ async fn enqueue(sender: &Sender, body: &str) -> Pending {
     sender.enqueue(job(body)).await.unwrap()
 }
 
-/// A caller of its own.
+/// Sends a job from a separate caller.
 fn call(sender: &Sender, body: &str) -> JoinHandle<Result<Receipt, ProduceError>> {
     let (sender, job) = (sender.clone(), job(body));
     tokio::spawn(async move { sender.send_prepared(job).await })
@@ -141,7 +141,7 @@ fn lost() -> SqsError {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_waits_for_others_until_its_linger_ends_or_ten_are_there() {
+async fn a_message_waits_until_its_linger_ends_or_a_batch_is_full() {
     let fake = Fake::new(|_, _| Fate::Taken);
     let sender = sender(&fake, options());
     let callers: Vec<_> = (0..13).map(|n| call(&sender, &n.to_string())).collect();
@@ -155,7 +155,7 @@ async fn a_message_waits_for_others_until_its_linger_ends_or_ten_are_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_linger_a_message_leaves_at_once_and_shares_with_those_that_queued_up() {
+async fn without_linger_a_message_leaves_at_once_with_queued_ones() {
     let fake = Fake::new(|_, _| Fate::Taken);
     let sender = sender(&fake, options().linger(Duration::ZERO).max_in_flight(1));
     let first = enqueue(&sender, "a").await;
@@ -255,7 +255,7 @@ async fn each_caller_gets_the_failure_of_its_own_message() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_sqs_refuses_is_split_so_that_one_message_fails_no_other() {
+async fn a_refused_request_is_split_so_that_one_message_fails_alone() {
     let fake = Fake::new(|_, bodies| {
         if bodies.contains(&"bad") {
             Fate::Error(SqsError::new(SqsErrorKind::Other, "InvalidParameterValue"))
@@ -275,7 +275,7 @@ async fn a_request_that_sqs_refuses_is_split_so_that_one_message_fails_no_other(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_is_asked_for_again_and_stays_in_doubt_without_any() {
+async fn a_message_without_answer_is_resent_and_then_in_doubt() {
     let fake = Fake::new(|n, _| if n < 2 { Fate::Error(lost()) } else { Fate::Taken });
     let sender = sender(&fake, options());
     assert_eq!(call(&sender, "a").await.unwrap().unwrap().message_id.unwrap(), "id-a");
@@ -290,7 +290,7 @@ async fn a_lost_answer_is_asked_for_again_and_stays_in_doubt_without_any() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_of_a_fifo_queue_keeps_its_order_when_its_first_message_fails() {
+async fn a_fifo_group_keeps_its_order_when_its_first_message_fails() {
     let fake =
         Fake::new(|n, _| if n < 2 { Fate::Except(&["a1", "a2"], Why::Unavailable) } else { Fate::Taken });
     let sender = sender(&fake, options());
@@ -320,7 +320,7 @@ async fn a_queue_that_does_not_answer_holds_up_no_other_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flush_ends_the_linger_and_waits_for_what_was_accepted_before_it() {
+async fn a_flush_ends_the_linger_and_waits_for_earlier_messages() {
     let fake = Fake::new(|n, _| if n == 0 { Fate::Taken } else { Fate::Hangs });
     let sender = sender(&fake, options());
     sender.flush().await;
@@ -337,7 +337,7 @@ async fn a_flush_ends_the_linger_and_waits_for_what_was_accepted_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shut_down_sender_sends_what_it_has_accepted_and_nothing_more() {
+async fn a_shut_down_sender_sends_only_what_it_has_accepted() {
     let fake = Fake::new(|n, _| if n == 0 { Fate::Except(&["a"], Why::Unavailable) } else { Fate::Taken });
     let sender = sender(&fake, options().capacity(2));
     let accepted = [enqueue(&sender, "a").await, enqueue(&sender, "b").await];
@@ -362,7 +362,7 @@ async fn a_shut_down_sender_sends_what_it_has_accepted_and_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_accepted_is_sent_without_its_caller_and_without_a_handle() {
+async fn accepted_messages_are_sent_without_caller_and_handle() {
     let fake = Fake::new(|_, _| Fate::Taken);
     let sender = sender(&fake, options());
     drop(enqueue(&sender, "no caller").await);
@@ -373,7 +373,7 @@ async fn what_was_accepted_is_sent_without_its_caller_and_without_a_handle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_panics_leaves_its_messages_in_doubt_and_the_sender_alive() {
+async fn a_panicking_request_leaves_messages_in_doubt_and_the_sender_up() {
     let fake = Fake::new(|n, _| if n == 0 { Fate::Panics } else { Fate::Taken });
     let sender = sender(&fake, options());
     let failures = ["a", "b"].map(|body| call(&sender, body));

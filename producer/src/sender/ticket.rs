@@ -1,4 +1,4 @@
-//! A caller's claim to an answer.
+//! A caller's claim to a result.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,9 +13,9 @@ use crate::receipt::Receipt;
 use crate::send::{NotTaken, Taken, Why};
 use crate::target_queue::TargetQueue;
 
-/// The answer that is still to come to an accepted message: a future.
+/// A future for the result of an accepted message.
 ///
-/// It resolves in every case. Dropping it does not take the message back: the message is sent all the same, and a failure is logged.
+/// It always resolves. Dropping it does not withdraw the message: the message is sent anyway, and a failure is logged.
 #[derive(Debug)]
 #[must_use = "the message may fail: await its receipt"]
 pub struct Pending {
@@ -34,9 +34,9 @@ impl Future for Pending {
 /// The reason for a message that was held when the background task ended.
 const ENDED: &str = "the sender's background task ended before the answer came";
 
-/// The other end of a [`Pending`], with the message's place among those that the sender holds.
+/// The sender's side of a [`Pending`], with the message's permit.
 ///
-/// A ticket that goes away without an answer, since its task panicked or its runtime shut down, says so to the caller.
+/// If a ticket is dropped without a result, because its task panicked or its runtime shut down, the caller gets an error.
 #[derive(Debug)]
 pub(super) struct Ticket {
     answer: Option<oneshot::Sender<Result<Receipt, ProduceError>>>,
@@ -46,7 +46,7 @@ pub(super) struct Ticket {
     _place: Place,
 }
 
-/// A place for a message and its bytes.
+/// A permit for a message and its bytes.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) _message: OwnedSemaphorePermit,
@@ -60,17 +60,17 @@ impl Ticket {
         (ticket, Pending { answer: receiver })
     }
 
-    /// From now on the message may be in the queue.
+    /// Records that the message may be in the queue from now on.
     pub(super) fn leave(&mut self) {
         self.has_left = true;
     }
 
-    /// Answers the caller.
+    /// Sends the result to the caller.
     pub(super) fn answer(mut self, result: Result<Taken, NotTaken>) {
         self.send(result);
     }
 
-    /// Answers nothing: the message was not accepted.
+    /// Drops the ticket without a result: the message was not accepted.
     pub(super) fn void(mut self) {
         self.answer = None;
     }
@@ -79,7 +79,7 @@ impl Ticket {
         let Some(answer) = self.answer.take() else { return };
         let result = self.queue.receipt(self.job_id.as_deref(), result);
         if let Err(Err(error)) = answer.send(result) {
-            // No caller waits for this message any more, so only the log can say that it failed.
+            // No caller waits for this message any more, so its failure is only logged.
             warn!(queue = self.queue.name(), job_id = self.job_id.as_deref(), %error, "message not sent");
         }
     }

@@ -35,7 +35,7 @@ use crate::store::{Retention, StoreError};
 ///         let jobs = items.iter().map(|item| Some((&**item.context.claim()?, None))).collect::<Option<Vec<_>>>();
 ///         match transaction.commit(&jobs.ok_or("the store keeps no claims")?).await? {
 ///             BatchCommit::Done => return Ok(Rest::Done),
-/// Nothing was written: try again without the jobs that other runs have claimed.
+///             // Nothing was written: try again without the jobs that other runs have claimed.
 ///             BatchCommit::Lost(lost) => {
 ///                 for place in lost.into_iter().rev() {
 ///                     items.remove(place).failed("another run has the job");
