@@ -1,4 +1,4 @@
-//! What is to be said to SQS, gathered into batches of ten.
+//! Collects the entries for SQS into batches of ten.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use crate::core::call::MAX_BATCH;
 use crate::core::ids::DeliveryId;
 
-/// How long a settlement waits for others to fill its batch, if a whole batch can be expected within that time: while jobs end
+/// The time that a settlement waits for others to fill its batch, if a whole batch can be expected within that time: while jobs end
 /// at a hundred a second or more.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// How long it waits otherwise: for those that end together with it. A worker that is killed meanwhile has its job run again.
+/// The time that it waits otherwise: for those that end together with it. A worker that is killed meanwhile has its job run again.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// Settlements of one kind that wait for their call.
@@ -57,7 +57,7 @@ impl Batch {
         Some(batch)
     }
 
-    /// How long the first one waits, by how fast the latest ones came.
+    /// Returns the time that the first one waits, by the rate of the latest ones.
     fn linger(&self) -> Duration {
         let fills_soon = match (self.arrivals.front(), self.arrivals.back()) {
             (Some(first), Some(last)) => self.arrivals.len() == MAX_BATCH && *last <= *first + LINGER,

@@ -1,4 +1,4 @@
-//! What a host is asked to say to SQS, and what it answers.
+//! The requests that a host sends to SQS, and their results.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub const MAX_BATCH: usize = 10;
 pub struct Call {
     /// By which it is answered.
     pub id: CallId,
-    /// What to say.
+    /// The request.
     pub action: Action,
 }
 
@@ -32,9 +32,9 @@ pub enum Action {
     DeadLetter {
         /// The delivery it is about.
         delivery: DeliveryId,
-        /// What to copy.
+        /// The message to copy.
         message: Arc<Message>,
-        /// Why, at most 1 KiB.
+        /// The reason, at most 1 KiB.
         reason: String,
     },
 }
@@ -62,7 +62,7 @@ pub struct VisibilityEntry {
 /// One result per entry, in the order of the entries. A missing result counts as a failure in passing.
 pub type Replies = Vec<Result<(), CallError>>;
 
-/// Why an entry of a call failed.
+/// The failure of an entry of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallError {
     /// The receipt handle counts no longer: the message is visible again, somebody else's, or deleted.

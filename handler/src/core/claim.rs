@@ -23,7 +23,7 @@ pub const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
 /// The largest stored result, in bytes of JSON: enough for references to what was made.
 pub const MAX_RESULT_BYTES: usize = 32 * 1024;
 
-/// What a run asks for.
+/// The request of a run for a claim.
 #[derive(Debug, Clone)]
 pub struct ClaimRequest {
     /// The identity of the job: its effect happens once.
@@ -37,7 +37,7 @@ pub struct ClaimRequest {
     pub payload_hash: u128,
     /// The name of a lock that no two jobs may hold at once, regardless of their identities.
     pub lock: Option<String>,
-    /// How long the claim lasts from now, unless it is renewed.
+    /// The time for which the claim lasts from now, unless it is renewed.
     pub length: Duration,
     /// The queue's name.
     pub queue: Arc<str>,
@@ -92,7 +92,7 @@ impl PartialEq for PriorRun {
 
 impl Eq for PriorRun {}
 
-/// What a store says to a request.
+/// The response of a store to a request.
 #[derive(Debug, Clone)]
 pub enum ClaimResult {
     /// Nobody keeps claims here: the job runs without one.
@@ -172,7 +172,7 @@ pub struct Grant {
     pub claim: Arc<Claim>,
     /// Which attempt at this message it is.
     pub attempt: NonZeroU32,
-    /// What an earlier attempt kept for this one.
+    /// The checkpoint of an earlier attempt.
     pub checkpoint: Option<Box<RawValue>>,
     /// The run that had the claim before and never ended, if there was one: its claim expired, and no process has
     /// finished or released it.
@@ -184,23 +184,23 @@ pub struct Grant {
 pub struct Takeover {
     /// The worker of that run. `None` if the store has been asked before, and its answer was lost.
     pub former_owner: Option<Arc<str>>,
-    /// How many claims in a row for this message were taken over without an ending in between: 0 if the run that never
+    /// The number of claims in a row for this message that were taken over without an ending in between: 0 if the run that never
     /// ended was of another message of the job.
     pub unended: u32,
 }
 
-/// How a claim is given up without its job being done.
+/// The release of a claim whose job is not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReleaseClaim {
-    /// Whether the attempt is not counted: the run was stopped, and has not failed.
+    /// False if the run was stopped and has not failed: then the attempt is not counted.
     pub count_attempt: bool,
-    /// Why the message has failed for good, where it has.
+    /// The reason if the message has failed permanently.
     pub failure_reason: Option<String>,
     /// The attempt was the message's last: SQS moves the message to the DLQ instead of handing it out again.
     pub dead: bool,
 }
 
-/// What a store says to a write under a claim.
+/// The response of a store to a write under a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
     /// It was ours, and the write has happened.

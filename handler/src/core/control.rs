@@ -1,4 +1,4 @@
-//! How a host stops a run, and how it knows that the run has stopped.
+//! Stops a run, and reports to the host that it has stopped.
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,10 +8,10 @@ use event_listener::Event;
 
 use crate::core::claim::ClaimStep;
 
-/// How long a cancelled handler has to return by itself before it is dropped.
+/// The time that a cancelled handler has to return before it is dropped.
 pub(crate) const STOP_TIME: Duration = Duration::from_secs(1);
 
-/// Why a run was cancelled.
+/// The reason of a cancellation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CancelReason {
@@ -70,7 +70,7 @@ impl RunControl {
         self.0.changed.notify(usize::MAX);
     }
 
-    /// Why the run is to stop, once it is.
+    /// Returns the reason why the run must stop; `None` while it may continue.
     pub fn cancelled(&self) -> Option<CancelReason> {
         match self.0.stage.load(Ordering::Acquire) & !ABORTED {
             1 => Some(CancelReason::TimedOut),

@@ -1,11 +1,11 @@
-//! How a run ended.
+//! The ending of a run.
 
 use std::time::Duration;
 
 use crate::core::claim::PriorRun;
 use crate::core::limits::LimitReason;
 
-/// How one run of a handler ended. What follows from it is decided by [`decide`](crate::core::decide()).
+/// The ending of one run of a handler. Its outcome is decided by [`decide`](crate::core::decide()).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ending {
@@ -25,7 +25,7 @@ pub enum Ending {
     },
     /// The body is no job, or the payload does not fit its type.
     InvalidPayload {
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
     /// Nobody here handles this type, or not yet in this version.
@@ -65,19 +65,19 @@ pub enum Ending {
     DoneBefore(Box<Duplicate>),
     /// The handler did not run: the message has failed for good before.
     FailedPermanently {
-        /// Why it has.
+        /// The reason.
         reason: String,
     },
     /// The handler did not run: the job's claim or its lock is held elsewhere.
     Busy {
         /// For how long, unless it is renewed.
         remaining: Duration,
-        /// What is held, in words.
+        /// A text about what is held.
         reason: String,
     },
     /// The handler did not run: the store of claims does not answer.
     StoreUnavailable {
-        /// What it answers instead.
+        /// Its response.
         reason: String,
     },
     /// The handler did not run: its job waits for a limit, for which its message is held, or goes back to the queue. No attempt is
@@ -122,7 +122,7 @@ impl Ending {
         }
     }
 
-    /// Whether a handler was run, to whatever end.
+    /// Returns true if a handler was run.
     pub fn ran(&self) -> bool {
         match self {
             Self::Done
@@ -166,7 +166,7 @@ impl Ending {
         }
     }
 
-    /// What was in the way, in words; `None` where the job is done.
+    /// Returns a text about what prevented success; `None` if the job is done.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Done | Self::DoneBefore(_) => None,
@@ -246,13 +246,13 @@ impl FailureClass {
 /// A job that was not run because a run of its identity has succeeded before.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Duplicate {
-    /// Why the job was there again.
+    /// The cause of the duplicate.
     pub cause: DuplicateCause,
     /// The run that has done it.
     pub prior: PriorRun,
 }
 
-/// Why a job that is done was received again: the `cause` label of `drumline_deduplicated_total`.
+/// The cause for which a job that is done was received again: the `cause` label of `drumline_deduplicated_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum DuplicateCause {

@@ -23,14 +23,14 @@ pub enum LedgerEvent {
         delivery: DeliveryId,
         /// Its message.
         message: Arc<Message>,
-        /// What becomes of it.
+        /// Its outcome.
         outcome: Outcome,
-        /// How its run ended; `None` where it was not run at all.
+        /// The ending of its run; `None` if it was not run.
         run: Option<RunFacts>,
     },
     /// The outcome is confirmed by SQS.
     Settled(Arc<Message>),
-    /// What was to be said to SQS could not be, until the lease ended. The message comes back.
+    /// SQS did not confirm the settlement before the lease ended. The message is redelivered.
     Unsettled {
         /// Its message.
         message: Arc<Message>,
@@ -48,7 +48,7 @@ pub enum LedgerEvent {
     Refused {
         /// Its message.
         message: Arc<Message>,
-        /// What permission is missing.
+        /// The missing permission.
         error: String,
     },
     /// SQS delivered a message again whose job is done: it is deleted without another run.
@@ -278,7 +278,7 @@ impl LedgerEvent {
     }
 }
 
-/// What is known of a run.
+/// The facts of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunFacts {
     /// The job's type, where it has a handler.
@@ -289,7 +289,7 @@ pub struct RunFacts {
     pub correlation_id: Option<Arc<str>>,
     /// Which attempt it was.
     pub attempt: std::num::NonZeroU32,
-    /// How it ended.
+    /// Its ending.
     pub ending: Ending,
     /// From the start to the ending.
     pub took: Duration,
@@ -298,7 +298,7 @@ pub struct RunFacts {
 }
 
 impl RunFacts {
-    /// What ties the job to the request that caused it, else the job's id.
+    /// Returns the ID of the request that caused the job, else the job's ID.
     pub fn correlation_id(&self) -> Option<&str> {
         let job_id = || self.identity.as_ref().map(|identity| &**identity.job_id());
         self.correlation_id.as_deref().or_else(job_id)

@@ -1,4 +1,4 @@
-//! How messages are received while those that come are limited, and those of their classes are held that may be.
+//! Receiving while the messages that arrive are limited, and those of their classes are held as far as possible.
 //!
 //! A receive that brings a limited message for which there is no place hides it to no avail. Invariants: once two full receives in a
 //! row brought nothing else, messages are asked for only if held ones have left their places, no more than there are places, and one at
@@ -21,7 +21,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const WORTH_A_RECEIVE: usize = MAX_RECEIVE / 2;
 const GATHER: Duration = Duration::from_millis(100);
 
-/// How messages are received while those that come are limited.
+/// The state of receiving while the messages that arrive are limited.
 #[derive(Debug, Default)]
 pub(crate) struct LimitedReceives {
     /// The messages that went back since one came that nothing limits.

@@ -1,4 +1,4 @@
-//! What is asked of a host or a store, and answered at once or some time.
+//! The response of a host or a store, available at once or later.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! What follows from an ending.
+//! The outcome that follows from an ending.
 
 use std::time::Duration;
 

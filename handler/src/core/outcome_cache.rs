@@ -1,4 +1,4 @@
-//! What is remembered of messages that have left: bounded, in memory, oldest forgotten first.
+//! A bounded in-memory cache of the outcomes of messages that have left. The oldest are forgotten first.
 //!
 //! In two generations: when the newer one is full, the older one is forgotten as a whole. A list of single messages would
 //! have to touch, for each that it learns, the one that it forgets: memory that nobody has used for long.
@@ -10,14 +10,14 @@ use std::time::Instant;
 
 use foldhash::fast::RandomState;
 
-/// How many messages make up a generation. A standard queue may deliver a deleted message again, and a condemned one comes
+/// The number of messages in a generation. A standard queue may deliver a deleted message again, and a condemned one comes
 /// back until the redrive policy takes it; both do so within seconds, which ten thousand messages cover.
 const GENERATION: usize = 10_000;
 
-/// How many bytes of ids and reasons a generation has at most: ten thousand of SQS's ids with the longest reasons fit.
+/// The maximum bytes of IDs and reasons in a generation: ten thousand of SQS's ids with the longest reasons fit.
 const GENERATION_BYTES: usize = 16 * 1024 * 1024;
 
-/// What became of a message here.
+/// The outcome of a message in this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PriorOutcome {
     /// Its job is done, or its copy is in the DLQ: all that is left is to delete it.
@@ -31,8 +31,8 @@ pub enum PriorOutcome {
     Returned,
 }
 
-/// What a process remembers of messages that have left it: which are done, which have failed for good and why. Of the last
-/// 10,000 for sure, of at most 20,000. A ledger has its own; a host with a ledger for each batch keeps one beside them.
+/// The memory of a process of messages that have left it: which are done, which have failed permanently and why. It has the last
+/// 10,000 at least, and 20,000 at most. A ledger has its own; a host with a ledger for each batch keeps one beside them.
 ///
 /// ```
 /// use drumline::core::{Ledger, PriorOutcome, Policy, OutcomeCache};
@@ -55,7 +55,7 @@ pub struct OutcomeCache {
 }
 
 impl OutcomeCache {
-    /// What is known of these messages.
+    /// Returns the cache of these messages only.
     pub fn about<'a>(&self, message_ids: impl IntoIterator<Item = &'a str>) -> Self {
         let mut about = Self::default();
         for id in message_ids {

@@ -16,22 +16,22 @@ pub(crate) const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 /// Time for a call that hangs to be repeated, and for three that fail.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 
-/// How a queue's deliveries are treated. Fields are public because every combination that [`Policy::check`] passes
+/// The treatment of a queue's deliveries. Fields are public because every combination that [`Policy::check`] passes
 /// is meaningful; [`Ledger::new`](crate::core::Ledger::new) checks.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// Whether message groups are ordered lanes. Decided by the queue's `.fifo` suffix alone.
+    /// True if message groups are ordered lanes. Decided by the queue's `.fifo` suffix alone.
     pub fifo: bool,
-    /// Whether all of a FIFO queue's messages are one lane: one after the other, and none after one that failed. For
+    /// True if all of a FIFO queue's messages are one lane: one after the other, and none after one that failed. For
     /// Lambda batches whose groups depend on each other; of no effect on a standard queue.
     pub one_lane: bool,
     /// Handlers running at once, 1 to 10,000.
     pub concurrency: NonZeroUsize,
-    /// How long a lease is asked for: whole seconds, 1 s to 12 h.
+    /// The length of a lease: whole seconds, 1 s to 12 h.
     pub lease: Duration,
-    /// How long one attempt may take, more than nothing.
+    /// The time limit of one attempt, more than zero.
     pub handler_timeout: Duration,
-    /// How long one attempt of single job types may take.
+    /// The time limits of one attempt of single job types.
     pub handler_timeout_by_type: HashMap<String, Duration>,
     /// The backoff where a job type has none of its own.
     pub retry: RetryPolicy,
@@ -46,20 +46,20 @@ pub struct Policy {
     pub receives: ReceiveLimit,
     /// The claims of runs.
     pub claims: Claims,
-    /// What makes a message a suspect, which may kill the process.
+    /// The evidence that makes a message a suspect, which may kill the process.
     pub crash_evidence: CrashEvidence,
-    /// What a message without a handler is.
+    /// The treatment of messages without a handler.
     pub unknown_type: UnknownType,
-    /// Where permanent failures go.
+    /// The destination of permanent failures.
     pub dead_letter: DeadLetterPath,
     /// The share of the slots that one message group of a standard queue may have; of no effect on a FIFO queue.
     pub tenant_share: Option<Percent>,
-    /// How an `Ack` is said to SQS.
+    /// The way to acknowledge to SQS.
     pub acknowledge: Acknowledge,
-    /// How long a batch that is acknowledged by its response waits for SQS to confirm a visibility: the message is in the
-    /// response all the same, and is redelivered a little later or earlier than its backoff says.
+    /// The time that a batch that is acknowledged by its response waits for SQS to confirm a visibility: the message is in the
+    /// response anyway, and is redelivered a little later or earlier than its backoff says.
     pub confirm_within: Duration,
-    /// Whether the ledger asks for messages by itself; `None` where they are handed in, as on Lambda.
+    /// The receives of the ledger; `None` if messages are delivered to it, as on Lambda.
     pub polling: Option<Polling>,
 }
 
@@ -76,7 +76,7 @@ pub enum Claims {
     BestEffort,
 }
 
-/// What makes a message a suspect: one that may have killed the process that ran it. See ADR 0004.
+/// The evidence that makes a message a suspect: one that may have killed the process that ran it. See ADR 0004.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CrashEvidence {
     /// Its receives, if this process knows no ending of it: claims are in the memory of one process, or there are none. A
@@ -88,7 +88,7 @@ pub enum CrashEvidence {
     Store,
 }
 
-/// What a message of an unknown type, or of a newer version, is.
+/// The treatment of a message of an unknown type, or of a newer version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnknownType {
     /// Another instance may know it already: a rolling deploy is under way.
@@ -98,7 +98,7 @@ pub enum UnknownType {
     Reject,
 }
 
-/// Where permanent failures go.
+/// The destination of permanent failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeadLetterPath {
     /// The queue's redrive policy moves the original, once it has been received often enough.
@@ -110,7 +110,7 @@ pub enum DeadLetterPath {
     Nowhere,
 }
 
-/// How an `Ack` is said to SQS.
+/// The way to acknowledge to SQS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acknowledge {
     /// By deleting the message.
@@ -120,14 +120,14 @@ pub enum Acknowledge {
     ByResponse,
 }
 
-/// How messages are asked for.
+/// The settings of receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Polling {
-    /// How long one receive waits for messages: 0 to 20 s.
+    /// The wait time of one receive: 0 to 20 s.
     pub wait_time: Duration,
 }
 
-/// Why a set of numbers is no policy.
+/// The reason why a set of numbers is not a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidPolicy(&'static str);
 
@@ -169,7 +169,7 @@ impl Policy {
         }
     }
 
-    /// Whether the numbers are within their bounds.
+    /// Checks that the numbers are within their bounds.
     pub fn check(&self) -> Result<(), InvalidPolicy> {
         if self.concurrency.get() > MAX_CONCURRENCY {
             return Err(InvalidPolicy("concurrency is at most 10000"));

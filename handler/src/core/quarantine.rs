@@ -18,17 +18,17 @@ use crate::core::ids::DeliveryId;
 /// chance; the redrive policy takes a message away after five receives or more, so this leaves it attempts to be found out in.
 pub(crate) const QUARANTINE_RECEIVES: u32 = 3;
 
-/// How long a group waits for what runs, and how long it has the process for itself.
+/// The time that a group waits for running jobs, and the time that it has the process for itself.
 const CAUTION: Duration = Duration::from_secs(60);
 
-/// How long a process runs suspects on their last receive alone, from the first one on, if their receives are the only
+/// The time for which a process runs suspects on their last receive alone, from the first one on, if their receives are the only
 /// evidence: after a long outage and a deploy that is every message.
 const CAUTION_BY_RECEIVES: Duration = Duration::from_secs(120);
 
 /// The evidence against a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Evidence {
-    /// How many runs may have ended with their process, at most.
+    /// The maximum number of runs that may have ended with their process.
     pub(crate) crashes: u32,
     /// The receives that the redrive policy leaves it after this one, if that is known.
     pub(crate) receives_left: Option<u32>,
@@ -53,7 +53,7 @@ impl Evidence {
         self.receives_left.is_some_and(|left| left < if self.is_certain { 2 } else { 1 })
     }
 
-    /// How many such suspects run together in a process that has lived through no group.
+    /// Returns the number of such suspects that run together in a process that has not yet survived a group.
     fn first_size(self, concurrency: usize) -> usize {
         if self.receives_left.is_some_and(|left| left < 2) {
             return 1;
@@ -107,7 +107,7 @@ impl Quarantine {
         self.concurrency = concurrency;
     }
 
-    /// How many such suspects may run together now.
+    /// Returns the number of such suspects that may run together now.
     fn size(&self, now: Instant, evidence: Evidence) -> usize {
         let stays_alone = evidence.is_certain || self.alone_until.is_none_or(|until| now < until);
         if evidence.must_be_alone() && stays_alone {

@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt.
+//! The wait before the next attempt.
 //!
 //! Invariants: a delay is never longer than the policy's longest, whatever the attempt and the jitter; without jitter
 //! it never shrinks from one attempt to the next within an exponential policy; nothing overflows.
@@ -43,7 +43,7 @@ impl Jitter {
     }
 }
 
-/// How a delay is spread, so that what failed together does not come back together.
+/// The spread of a delay, so that messages that failed together are not redelivered together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum JitterMode {
@@ -100,7 +100,7 @@ enum Shape {
     Auto(AutoBackoff),
 }
 
-/// Why a text or a set of numbers is no retry policy.
+/// The reason why a text or a set of numbers is not a retry policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidRetryPolicy(String);
 
@@ -207,7 +207,7 @@ impl RetryPolicy {
         Self { jitter, ..self }
     }
 
-    /// How the delays are spread.
+    /// Returns the spread of the delays.
     pub fn jitter(&self) -> JitterMode {
         self.jitter
     }
@@ -226,7 +226,7 @@ impl RetryPolicy {
         (1..=count).filter_map(NonZeroU32::new).map(|attempt| self.whole_delay(attempt)).collect()
     }
 
-    /// How many delays a schedule names; `None` for any other policy, which names none.
+    /// Returns the number of delays of a schedule; `None` for any other policy.
     pub fn steps(&self) -> Option<usize> {
         match &self.shape {
             Shape::Exponential { .. } | Shape::Auto(_) => None,
@@ -234,7 +234,7 @@ impl RetryPolicy {
         }
     }
 
-    /// How long the waits after the first `attempts` failed attempts are together, at most.
+    /// Returns the maximum sum of the waits after the first `attempts` failed attempts.
     ///
     /// ```
     /// use std::time::Duration;
@@ -256,7 +256,7 @@ impl RetryPolicy {
         }
     }
 
-    /// How long to wait after `attempt` has failed; for [`auto`](Self::auto), after this receive.
+    /// Returns the wait after `attempt` has failed; for [`auto`](Self::auto), after this receive.
     pub fn delay(&self, attempt: NonZeroU32, jitter: Jitter) -> Duration {
         let whole = self.whole_delay(attempt);
         match self.jitter {

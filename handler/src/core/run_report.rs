@@ -1,4 +1,4 @@
-//! What a finished run reports.
+//! The report of a finished run.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use crate::core::limits::{JobClass, LimitWait, Permit};
 use crate::core::next_job::NextJobs;
 use crate::message::identity::Identity;
 
-/// What a finished run reports to the ledger.
+/// The report of a finished run to the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunReport {
-    /// How it ended.
+    /// Its ending.
     pub ending: Ending,
     /// The job's type where it was told and has a handler: policies and metrics go by it.
     pub job_type: Option<Arc<str>>,

@@ -9,12 +9,12 @@ use crate::core::policy::{Policy, UnknownType};
 use crate::core::reason::bounded;
 use crate::core::retry::{Jitter, MAX_VISIBILITY};
 
-/// What a decision depends on besides the policy and the ending.
+/// The facts that a decision depends on besides the policy and the ending.
 #[derive(Debug, Clone, Copy)]
 pub struct DecisionInput<'a> {
     /// Which attempt has ended.
     pub attempt: NonZeroU32,
-    /// How often the message has been received.
+    /// The number of receives of the message.
     pub receives: NonZeroU32,
     /// The job's type, where it is known.
     pub job_type: Option<&'a str>,
@@ -28,23 +28,23 @@ const HELD_WAIT: Duration = Duration::from_secs(1);
 /// The shortest first time for which a permanent failure without a DLQ stays hidden.
 const UNDELIVERABLE_WAIT: Duration = Duration::from_secs(60);
 
-/// How long a message stays away at most while the store of claims does not answer: every receive counts towards the
+/// The maximum time that a message stays away while the store of claims does not answer: every receive counts towards the
 /// DLQ, and an outage is no failure of the job.
 const STORE_WAIT: Duration = Duration::from_secs(60);
 
-/// How long a message stays away at most if its run lacked resources and it cannot be kept in hand: another process may have
+/// The maximum time that a message stays away if its run lacked resources and it cannot be kept in hand: another process may have
 /// them, and in this one whatever holds them may have ended.
 const RESOURCES_WAIT: Duration = Duration::from_secs(60);
 
-/// How long a message stays away at least if its target is unhealthy and it cannot be kept in hand: most restarts are over by
+/// The minimum time that a message stays away if its target is unhealthy and it cannot be kept in hand: most restarts are over by
 /// then.
 const TARGET_WAIT: Duration = Duration::from_secs(30);
 
-/// How long a message stays away at least if its payload could not be read: every receive counts towards the DLQ, and four tries within
+/// The minimum time that a message stays away if its payload could not be read: every receive counts towards the DLQ, and four tries within
 /// the attempt have failed, so that S3 or the worker's setup needs more than seconds.
 const PAYLOAD_WAIT: Duration = Duration::from_secs(60);
 
-/// What follows from `ending`. Pure and total: it has no error, and nothing in it means success by default.
+/// Decides the outcome of `ending`. Pure and total: it has no error, and no case means success by default.
 ///
 /// ```
 /// use std::{num::NonZeroU32, time::Duration};
@@ -112,8 +112,8 @@ pub fn decide(policy: &Policy, facts: &DecisionInput<'_>, ending: &Ending, jitte
     }
 }
 
-/// How long a permanent failure stays hidden in a queue without a DLQ: its handler runs no more, so each receive has less
-/// to gain than the one before.
+/// The time that a permanent failure stays hidden in a queue without a DLQ: its handler does not run again, so each receive is worth
+/// less than the one before.
 pub(crate) fn hidden_without_dlq(policy: &Policy, job_type: Option<&str>, receives: u32) -> Duration {
     let doublings = receives.saturating_sub(1).min(16);
     let first = policy.retry_for(job_type).longest().max(UNDELIVERABLE_WAIT);

@@ -3,7 +3,7 @@
 use crate::core::claim::{MarkError, Ownership};
 use crate::core::policy::Claims;
 
-/// What follows from the answer to a mark.
+/// The consequence of the response to a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MarkDecision {
     /// The job is marked as done: its message is deleted.

@@ -85,7 +85,7 @@ impl HalfOpen {
     }
 }
 
-/// What the ending of a run shows of the service that its handler calls.
+/// The state of the service that a handler calls, as the ending of its run shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shows {
     /// It works, as far as this job needs it.

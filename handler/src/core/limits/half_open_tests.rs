@@ -54,7 +54,7 @@ pub(in crate::core::limits) fn endings() -> Vec<Ending> {
     ]
 }
 
-/// What happened to a type, in order. A model knows nothing else, and looks at all of it for every question.
+/// The history of a type, in order. A model knows nothing else, and reads all of it for every question.
 #[derive(Debug)]
 pub(in crate::core::limits) enum Happened<E> {
     Own(E),
@@ -83,7 +83,7 @@ pub(in crate::core::limits) trait Model {
         self.history_mut().push(event);
     }
 
-    /// What happened since the type was open.
+    /// Returns the events since the type was open.
     fn since_open(&self) -> &[Happened<Self::Event>] {
         let opened = self.history().iter().rposition(|event| matches!(event, Happened::Opened));
         &self.history()[opened.map_or(0, |at| at + 1)..]
@@ -114,7 +114,7 @@ pub(in crate::core::limits) trait Model {
     }
 }
 
-/// What closes a type.
+/// The events that close a type.
 pub(in crate::core::limits) trait Closing {
     fn half_open(&self) -> &HalfOpen;
 

@@ -49,7 +49,7 @@ impl LimitReason {
         }
     }
 
-    /// What the jobs of a type wait for, in words that follow the type.
+    /// Returns what the jobs of a type wait for, as text that follows the type.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Concurrency => "as many of its jobs run as may at once",

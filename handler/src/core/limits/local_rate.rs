@@ -14,7 +14,7 @@ use governor::{Quota, RateLimiter};
 use super::rules::RateRule;
 use super::search_pace::SearchPace;
 
-/// What is counted apart: `None` counts the jobs without a key.
+/// The value that is counted separately: `None` counts the jobs without a key.
 pub(super) type Key = Option<Arc<str>>;
 
 /// The keys of a type that are counted apart: each is a short text and a time, together some 3 MB.

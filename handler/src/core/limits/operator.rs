@@ -11,7 +11,7 @@ pub struct TypeOrders {
     pub is_paused: bool,
     /// The number of jobs that run at once; `None` leaves what the rules say.
     pub concurrency: Option<NonZeroUsize>,
-    /// How often jobs start; `None` leaves what the rules say.
+    /// The rate of jobs; `None` leaves that of the rules.
     pub rate: Option<RateOrder>,
 }
 

@@ -184,7 +184,7 @@ impl Limits {
         delay
     }
 
-    /// How often a message was returned by this process, as far as that is remembered: so many of its receives were no attempts.
+    /// Returns how often this process has returned a message, as far as it remembers. So many of its receives were not attempts.
     pub(crate) fn returns_of(&self, message_id: &str) -> u32 {
         if self.0.has_returned.load(Ordering::Relaxed) { self.returned().of(message_id) } else { 0 }
     }

@@ -1,4 +1,4 @@
-//! How often the jobs of one type start.
+//! The rate at which the jobs of one type start.
 
 use std::time::Instant;
 

@@ -51,7 +51,7 @@ pub(super) struct ReturnedMessages {
 }
 
 impl ReturnedMessages {
-    /// How often a message was returned.
+    /// Returns how often a message was returned.
     pub(super) fn of(&self, message_id: &str) -> u32 {
         self.recent.get(message_id).or_else(|| self.older.get(message_id)).copied().unwrap_or_default()
     }

@@ -30,15 +30,15 @@ impl LimitRules {
 pub struct TypeRules {
     /// The number of jobs that run at once in this process, over all of its queues.
     pub concurrency: Option<NonZeroUsize>,
-    /// What its jobs need.
+    /// The main need of its jobs.
     pub kind: JobKind,
-    /// How often jobs start.
+    /// The rate at which jobs start.
     pub rate: Option<RateRule>,
     /// The failures by which jobs are paused.
     pub breaker: Option<BreakerRule>,
 }
 
-/// What the jobs of a type need most.
+/// The main need of the jobs of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum JobKind {
     /// They mostly wait for others.
@@ -48,14 +48,14 @@ pub enum JobKind {
     Cpu,
 }
 
-/// How often the jobs of a type start.
+/// The rate at which the jobs of a type start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateRule {
     /// The rate.
     pub rate: Rate,
-    /// How many start at once after a time without any: see [`Rate::default_burst`].
+    /// The number of jobs that start at once after a time without any: see [`Rate::default_burst`].
     pub burst: NonZeroU32,
-    /// What is counted apart from each other; `None` counts all jobs of the type together.
+    /// The key whose values are counted separately; `None` counts all jobs of the type together.
     pub key: Option<RateKey>,
 }
 

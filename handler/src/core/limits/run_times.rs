@@ -1,4 +1,4 @@
-//! How long the jobs of one type run.
+//! The run times of the jobs of one type.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How often too many keys are searched for some that can go.
+//! The pace of searching many keys for some that can start.
 
 use std::time::{Duration, Instant};
 

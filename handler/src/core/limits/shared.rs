@@ -19,7 +19,7 @@ use super::type_state::{Probes, TypeState};
 use crate::core::ending::Ending;
 use crate::core::retry::Jitter;
 
-/// What the queues of a process share.
+/// The state that the queues of a process share.
 pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     pub(super) changed: Changes,

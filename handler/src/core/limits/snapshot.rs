@@ -17,9 +17,9 @@ pub struct TypeSnapshot {
     pub running: usize,
     /// The number of its jobs that may run at once, if that is limited.
     pub slots: Option<NonZeroUsize>,
-    /// What its jobs need most.
+    /// The main need of its jobs.
     pub kind: JobKind,
-    /// How often its jobs start, if that is limited.
+    /// The rate of its jobs, if it is limited.
     pub rate: Option<RateSnapshot>,
     /// The limits that let none of its jobs start now.
     pub closed: Vec<ClosedLimit>,
@@ -47,7 +47,7 @@ pub struct ClosedLimit {
     pub since: Instant,
     /// The time at which it opens by itself, if that is known.
     pub until: Option<Instant>,
-    /// What closed it, in words, for logs. It may quote a handler or an operator.
+    /// A text about what closed it, for logs. It may quote a handler or an operator.
     pub why: Option<Arc<str>>,
 }
 

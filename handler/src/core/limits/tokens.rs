@@ -1,4 +1,4 @@
-//! What a process asks the store for, and what it gets, where workers share a rate.
+//! The requests of a process to the store, and the responses, if workers share a rate.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -223,7 +223,7 @@ impl TypeState {
             && self.throttle.half_open().until().is_none_or(|until| until + UNPROBED < now)
     }
 
-    /// How long its jobs run, on the average.
+    /// Returns the average run time of its jobs.
     pub(super) fn run_time(&self) -> Duration {
         self.run_times.mean()
     }

@@ -19,7 +19,7 @@ const COUNT_EVERY: Duration = Duration::from_millis(100);
 /// The number of waiting messages by type and limit.
 type Counts = BTreeMap<(Arc<str>, LimitReason), usize>;
 
-/// What has been reported on the waiting messages of one ledger. The [`Limits`] know the sum over all ledgers.
+/// The reports on the waiting messages of one ledger so far. The [`Limits`] have the sum over all ledgers.
 #[derive(Debug, Default)]
 pub(crate) struct WaitReports {
     limits: Option<Limits>,
@@ -39,7 +39,7 @@ pub(crate) struct CountChange {
     pub(crate) count: usize,
 }
 
-/// What is new about the waiting messages.
+/// The news about the waiting messages.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct WaitChanges {
     /// The numbers of messages that have changed.

@@ -1,4 +1,4 @@
-//! How long the jobs of a queue take.
+//! The run times of the jobs of a queue.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl EndedJobs {
     }
 }
 
-/// How long the jobs of a queue take, in seconds.
+/// The run times of the jobs of a queue, in seconds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct JobTimes {
     /// The usual length.

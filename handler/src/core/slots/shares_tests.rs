@@ -120,7 +120,7 @@ impl Model {
         self.now = until;
     }
 
-    /// What must hold after every report.
+    /// Asserts the invariants after every report.
     fn looks_right(&self) {
         let size = self.shares.size();
         let slots = |of: &dyn Fn(&Queue) -> bool| -> usize {
