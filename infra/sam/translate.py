@@ -1,4 +1,4 @@
-"""Translates the SAM template into the CloudFormation template that AWS makes of it at deployment.
+"""Translates the SAM template into the CloudFormation template that AWS creates from it at deployment.
 
     python infra/sam/translate.py OUTPUT.json
 

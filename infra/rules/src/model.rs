@@ -8,7 +8,7 @@
 //! | `${Name}` | a parameter without a value, or what CloudFormation's `Ref` gives for a resource (a queue's URL) |
 //! | `${Name.Attribute}` | an attribute of a resource, such as `${Role.Arn}` |
 //! | `${AWS::Region}` | a pseudo parameter: `Partition`, `Region`, `AccountId`, `URLSuffix`, `StackName` |
-//! | `${Fn::…}` | what cannot be worked out at all |
+//! | `${Fn::…}` | a part that cannot be evaluated |
 //!
 //! So two values with the same text are equal. A queue's ARN is always [`queue_arn`] of its name if the name is known, whether
 //! a template refers to the resource or builds the ARN.

@@ -1,11 +1,11 @@
 """Reads the AWS provider's schema from the package that CDK for Terraform publishes.
 
-The package holds one generated class per resource type. Each class tells the names and types of its attributes and
+The package holds one generated class per resource type. Each class has the names and types of its attributes and
 blocks in a table (`synthesizeHclAttributes`, `...ToHclTerraform`), which of them are required in its declarations,
 and which are only ever read in a comment beside the getter. That is all that `validate` and `test` with a mocked
 provider look at.
 
-What the package does not tell is which optional attributes the provider fills in when they are left out. Those that
+The package does not contain which optional attributes the provider fills in when they are left out. Those that
 every resource type has are named in `FILLED_IN`.
 """
 

@@ -13,7 +13,7 @@ Lambda Runtime API on the loopback interface.
 Nothing is installed: `PYTHONPATH` names the folder above this one, and the `.dist-info` folder there holds the entry
 point. `LAMBDA_RUNTIME_EXECUTOR=process` chooses it. `cargo xtask localstack` and `cargo xtask test` do both.
 
-Other than on AWS: the memory size is told to the function, not enforced; there is no isolation at all, so it is for
+Differences from AWS: the memory size is passed to the function, not enforced; there is no isolation, so it is for
 one's own functions; layers, extensions and container images are not supported; the start does not count as a part of
 the first invocation.
 """

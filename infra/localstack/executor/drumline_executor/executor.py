@@ -31,7 +31,7 @@ class ProcessExecutor(RuntimeExecutor):
         super().__init__(id, function_version)
         self._code = function_version.config.code.get_unzipped_code_location()
         self._environment: dict[str, str] = {}
-        # All processes write to one open file, so each goes on where the one before has stopped. It is never written
+        # All processes write to one open file, so each continues where the one before has stopped. It is never written
         # to or sought in from here.
         self._log = tempfile.TemporaryFile(buffering=0)
         self._changing = Lock()

@@ -18,7 +18,7 @@ GUARD = ["/bin/sh", "-c", "read -r _; kill -KILL 0"]
 class Sandbox:
     """A running `bootstrap`. Once it has ended it is of no use: the next invocation takes a new one.
 
-    It lives in a process group of its own, with a guard that leads the group. So whatever the bootstrap starts ends
+    It lives in a separate process group, with a guard that leads the group. So all processes of the bootstrap end
     with it, and all of it ends with the process that this object lives in, even by SIGKILL.
     """
 

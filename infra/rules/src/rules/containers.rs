@@ -77,7 +77,7 @@ fn stops_in_time(case: &Case<'_>, report: &mut Report<'_>) {
                 task.id,
                 task.resource,
                 &at,
-                "it is missing, so 30 s are left on Fargate and whatever the host has elsewhere",
+                "it is missing, so it is 30 s on Fargate and the host's setting elsewhere",
             );
             continue;
         };

@@ -55,7 +55,7 @@ pub(super) const RULES: [Rule; 8] = [
         id: "Q09",
         title: "a queue has either `SqsManagedSseEnabled: true` or `KmsMasterKeyId`; with an own key its consumer may decrypt and its producers encrypt",
         reason: "Without a setting, the encryption depends on the creation date of the queue; without kms:Decrypt a receive fails, without kms:GenerateDataKey a send.",
-        fix: "Set SqsManagedSseEnabled: true, or KmsMasterKeyId, kms:Decrypt for the key on the consumer's role, and kms:GenerateDataKey wherever sqs:SendMessage is allowed.",
+        fix: "Set SqsManagedSseEnabled: true, or KmsMasterKeyId, kms:Decrypt for the key on the consumer's role, and kms:GenerateDataKey everywhere sqs:SendMessage is allowed.",
         at_bounds: false,
         check: encrypted_one_way,
     },

@@ -86,7 +86,7 @@ fn has_dlq(case: &Case<'_>, report: &mut Report<'_>) {
     }
     let without = all.iter().filter(|queue| !queue.redrives() && !queue.is_dlq(&all));
     for queue in without.filter(|queue| !queue.is_dlq_elsewhere(case.stack)) {
-        report.at(queue.id, queue.resource, "", "it has no redrive policy and is nobody's DLQ");
+        report.at(queue.id, queue.resource, "", "it has no redrive policy and is no DLQ");
     }
 }
 

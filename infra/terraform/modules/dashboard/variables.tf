@@ -33,7 +33,7 @@ variable "dead_letter_queue_name" {
 }
 
 variable "event_source_mapping_id" {
-  description = "Output event_source_mapping_id of the function's module, for what the mapping counts. Stays none for a service."
+  description = "Output event_source_mapping_id of the function's module, for the mapping's counts. Leave it at none for a service."
   type        = string
   default     = "none"
   nullable    = false

@@ -1,4 +1,4 @@
-# A message whose body is no JSON, or that has no attributes, reaches no queue: SNS drops it. So it does with a message that has
+# A message whose body is not JSON, or that has no attributes, reaches no queue: SNS drops it. It also drops a message that has
 # both but no type, or the type of no group: SNS counts these with what the filters leave out on purpose.
 resource "aws_cloudwatch_metric_alarm" "unreadable" {
   alarm_name        = "${local.topic_name}-unreadable"
@@ -18,7 +18,7 @@ resource "aws_cloudwatch_metric_alarm" "unreadable" {
   ok_actions          = [var.alarm_topic_arn]
 }
 
-# What SNS can bring neither to its queue nor to the dead-letter queue is lost.
+# A message that SNS can deliver neither to its queue nor to the dead-letter queue is lost.
 resource "aws_cloudwatch_metric_alarm" "lost" {
   alarm_name        = "${local.topic_name}-lost"
   alarm_description = "SNS cannot deliver messages of ${local.topic_name}. docs/runbook.md: Published messages do not arrive"

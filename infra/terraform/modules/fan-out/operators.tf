@@ -1,7 +1,7 @@
 # For operators, never for a worker: attach it to the role that may read and replay dead letters.
 resource "aws_iam_policy" "operators" {
   name        = "${local.topic_name}-operators"
-  description = "Look at, put back and delete the dead letters of ${var.service_name}'s groups"
+  description = "Read, replay and delete the dead letters of ${var.service_name}'s groups"
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat([
@@ -34,7 +34,7 @@ resource "aws_iam_policy" "operators" {
         )
       },
       ],
-      # The reasons of dead letters, and what is kept of an operator's actions.
+      # The reasons of dead letters, and the records of operators' actions.
       var.store == "table" ? [{
         Sid      = "UseStore"
         Effect   = "Allow"

@@ -144,12 +144,12 @@ output "third_dead_letter_age_alarm_name" {
 }
 
 output "producer_policy_arn" {
-  description = "The policy to attach to the roles of what publishes jobs."
+  description = "The policy to attach to the roles of publishers."
   value       = aws_iam_policy.producers.arn
 }
 
 output "operator_policy_arn" {
-  description = "The policy to attach to the role of those who put dead letters back."
+  description = "The policy to attach to the role of operators who replay dead letters."
   value       = aws_iam_policy.operators.arn
 }
 

@@ -11,7 +11,7 @@ locals {
 # The region by `id`: the provider's version 6 has renamed `name` to `region`.
 data "aws_region" "current" {}
 
-# Attach it to the roles of what publishes jobs.
+# Attach it to the roles of publishers.
 resource "aws_iam_policy" "producers" {
   name        = "${local.topic_name}-producers"
   description = "Publish jobs to ${local.topic_name}"

@@ -1,5 +1,5 @@
 # What the workers of all groups remember of jobs: identity holds within a queue, so that copies of a job do not know each other.
-# On demand, since a store is asked as often as there are jobs. Items expire by themselves.
+# On demand, because the number of requests follows the number of jobs. Items expire by themselves.
 resource "aws_dynamodb_table" "store" {
   count = var.store == "table" ? 1 : 0
 

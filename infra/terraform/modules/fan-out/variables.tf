@@ -200,7 +200,7 @@ variable "keep_queue_active" {
 }
 
 variable "alarm_topic_arn" {
-  description = "The SNS topic that is notified when an alarm begins and when it ends."
+  description = "The SNS topic that is notified when an alarm starts and when it ends."
   type        = string
   nullable    = false
 

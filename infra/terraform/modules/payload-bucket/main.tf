@@ -40,7 +40,7 @@ resource "aws_s3_bucket_ownership_controls" "payloads" {
   }
 }
 
-# The only way in which payloads are deleted: one of a message that is done may be that of a replay or of another queue.
+# The only rule that deletes payloads: a replay or another queue may need the payload of a done message.
 resource "aws_s3_bucket_lifecycle_configuration" "payloads" {
   bucket = aws_s3_bucket.payloads.id
 
@@ -75,7 +75,7 @@ resource "aws_s3_bucket_policy" "payloads" {
   })
 }
 
-# Attach it to the roles of what sends jobs.
+# Attach it to the roles of producers.
 resource "aws_iam_policy" "producers" {
   name_prefix = "drumline-payload-producers-"
   description = "Put payloads of ${var.service_name} into their bucket"

@@ -47,7 +47,7 @@ resource "aws_cloudwatch_metric_alarm" "oldest_message_age" {
   }
   statistic = "Maximum"
   period    = 60
-  # The age is approximate and jumps: one value above the threshold says little.
+  # The age is approximate and jumps: one value above the threshold is not enough.
   evaluation_periods  = 3
   threshold           = var.oldest_message_age_seconds
   comparison_operator = "GreaterThanThreshold"

@@ -16,7 +16,7 @@ resource "aws_sqs_queue" "jobs" {
   fifo_throughput_limit      = "perMessageGroupId"
   visibility_timeout_seconds = var.visibility_timeout_seconds
   message_retention_seconds  = var.message_retention_seconds
-  # For receivers that do not set a wait time. Short polling costs more, and misses messages that are there.
+  # For receivers that do not set a wait time. Short polling costs more, and misses existing messages.
   receive_wait_time_seconds = 20
   sqs_managed_sse_enabled   = local.has_key ? null : true
   kms_master_key_id         = local.has_key ? var.kms_key_arn : null
@@ -34,9 +34,9 @@ resource "aws_sqs_queue" "dead_letters" {
   fifo_queue            = true
   deduplication_scope   = "messageGroup"
   fifo_throughput_limit = "perMessageGroupId"
-  # The longest that SQS allows. A FIFO queue counts it from the move, so a dead letter is kept for all of it.
+  # The maximum of SQS. A FIFO queue counts it from the move, so a dead letter is kept for all of it.
   message_retention_seconds = 1209600
-  # Long polling here too: a short poll asks some of SQS's servers only, and a lone dead letter looks like none.
+  # Long polling here too: a short poll asks only some of SQS's servers, and can miss a single dead letter.
   receive_wait_time_seconds = 20
   sqs_managed_sse_enabled   = local.has_key ? null : true
   kms_master_key_id         = local.has_key ? var.kms_key_arn : null

@@ -1,7 +1,7 @@
 # For operators, never for a worker: attach it to the role that may read and replay dead letters.
 resource "aws_iam_policy" "operators" {
   name        = "${var.service_name}-fifo-operators"
-  description = "Look at, put back and delete the dead letters of ${local.queue_name}"
+  description = "Read, replay and delete the dead letters of ${local.queue_name}"
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat([
@@ -28,7 +28,7 @@ resource "aws_iam_policy" "operators" {
         Resource = aws_sqs_queue.jobs.arn
       },
       ],
-      # The reasons of dead letters, and what is kept of an operator's actions.
+      # The reasons of dead letters, and the records of operators' actions.
       var.store == "table" ? [{
         Sid      = "UseStore"
         Effect   = "Allow"

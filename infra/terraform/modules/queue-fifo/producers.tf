@@ -12,7 +12,7 @@ locals {
 # The region by `id`: the provider's version 6 has renamed `name` to `region`.
 data "aws_region" "current" {}
 
-# Attach it to the roles of what sends jobs.
+# Attach it to the roles of producers.
 resource "aws_iam_policy" "producers" {
   name        = "${var.service_name}-fifo-producers"
   description = "Send jobs to ${local.queue_name}"

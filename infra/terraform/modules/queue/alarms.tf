@@ -37,7 +37,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letter_age" {
   ok_actions          = [var.alarm_topic_arn]
 }
 
-# A message that was received three times or more does not count towards the age, so what always fails is invisible here.
+# A message that was received three times or more does not count towards the age, so messages that always fail are invisible here.
 # The alarm on dead letters is the one that sees it.
 resource "aws_cloudwatch_metric_alarm" "oldest_message_age" {
   alarm_name        = "${var.service_name}-oldest-message-age"
@@ -49,7 +49,7 @@ resource "aws_cloudwatch_metric_alarm" "oldest_message_age" {
   }
   statistic = "Maximum"
   period    = 60
-  # The age is approximate and jumps: one value above the threshold says little.
+  # The age is approximate and jumps: one value above the threshold is not enough.
   evaluation_periods  = 3
   threshold           = var.oldest_message_age_seconds
   comparison_operator = "GreaterThanThreshold"

@@ -10,7 +10,7 @@ resource "aws_sqs_queue" "jobs" {
   name                       = local.queue_name
   visibility_timeout_seconds = var.visibility_timeout_seconds
   message_retention_seconds  = var.message_retention_seconds
-  # For receivers that do not set a wait time. Short polling costs more, and misses messages that are there.
+  # For receivers that do not set a wait time. Short polling costs more, and misses existing messages.
   receive_wait_time_seconds = 20
   sqs_managed_sse_enabled   = local.has_key ? null : true
   kms_master_key_id         = local.has_key ? var.kms_key_arn : null
@@ -25,10 +25,10 @@ resource "aws_sqs_queue" "jobs" {
 
 resource "aws_sqs_queue" "dead_letters" {
   name = local.dead_letter_queue_name
-  # The longest that SQS allows. On a standard queue a dead letter keeps the time at which it was first sent, so anything
+  # The maximum of SQS. On a standard queue a dead letter keeps the time at which it was first sent, so anything
   # not longer than the source's retention would delete some dead letters on arrival.
   message_retention_seconds = 1209600
-  # Long polling here too: a short poll asks some of SQS's servers only, and a lone dead letter looks like none.
+  # Long polling here too: a short poll asks only some of SQS's servers, and can miss a single dead letter.
   receive_wait_time_seconds = 20
   sqs_managed_sse_enabled   = local.has_key ? null : true
   kms_master_key_id         = local.has_key ? var.kms_key_arn : null

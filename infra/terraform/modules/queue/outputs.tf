@@ -39,7 +39,7 @@ output "store_table_name" {
 }
 
 output "producer_policy_arn" {
-  description = "The policy to attach to the roles of what sends jobs."
+  description = "The policy to attach to the roles of producers."
   value       = aws_iam_policy.producers.arn
 }
 

@@ -12,7 +12,7 @@ resource "aws_ecs_cluster" "worker" {
   tags = local.tags
 }
 
-# What the instances' ECS agent may do. Tasks cannot reach it: ECS_AWSVPC_BLOCK_IMDS below.
+# The permissions of the instances' ECS agent. Tasks cannot reach it: ECS_AWSVPC_BLOCK_IMDS below.
 resource "aws_iam_role" "instance" {
   name_prefix = "drumline-instance-"
   description = "What the ECS agent of the instances of ${local.worker_name} may do"

@@ -24,7 +24,7 @@ output "task_definition_arn" {
 }
 
 output "security_group_id" {
-  description = "The tasks' security group, for what only they may reach."
+  description = "The tasks' security group, for resources that only they may reach."
   value       = aws_security_group.worker.id
 }
 

@@ -91,7 +91,7 @@ resource "aws_appautoscaling_policy" "backlog" {
         return_data = false
       }
 
-      # A late count is the last one. Without any count there are no points, and the service keeps its tasks.
+      # A late count is replaced by the last one. Without any count there are no points, and the service keeps its tasks.
       metrics {
         id          = "tasks"
         label       = "Tasks that share the backlog"
@@ -365,7 +365,7 @@ resource "aws_cloudwatch_metric_alarm" "nobody_receives" {
     return_data = false
   }
 
-  # SQS may leave out what is 0, so the sum begins with a 0 in every minute of which the waiting messages are known.
+  # SQS may leave out zeros, so the sum begins with a 0 in every minute of which the waiting messages are known.
   metric_query {
     id          = "activity"
     expression  = "SUM([visible * 0, FILL(inflight, REPEAT), FILL(received, REPEAT), FILL(empty, REPEAT), FILL(running, REPEAT)])"

@@ -50,7 +50,7 @@ locals {
   log_options = {
     "awslogs-group"  = aws_cloudwatch_log_group.worker.name
     "awslogs-region" = data.aws_region.current.id
-    # Lines are dropped rather than handlers held up while CloudWatch Logs is out of reach.
+    # While CloudWatch Logs is unreachable, lines are dropped instead of delaying handlers.
     "mode"            = "non-blocking"
     "max-buffer-size" = "25m"
   }
@@ -66,7 +66,7 @@ locals {
     privileged             = false
     readonlyRootFilesystem = true
     linuxParameters = {
-      # The first process of a container has to reap what its handlers leave behind, and pass SIGTERM on.
+      # The first process of a container has to reap processes left by its handlers, and forward SIGTERM.
       initProcessEnabled = true
       capabilities       = { drop = ["ALL"] }
     }
@@ -86,7 +86,7 @@ locals {
 
   # What the container has only in some cases. An empty list is as good as none.
   worker_options = {
-    # Started after the application and, as ECS stops in the opposite order, stopped before it: what the worker has in hand
+    # Started after the application and, as ECS stops in the opposite order, stopped before it: messages that the worker has in hand
     # at SIGTERM still finds the application there.
     dependsOn = local.has_application ? [
       { containerName = "application", condition = local.has_health ? "HEALTHY" : "START" },
@@ -109,7 +109,7 @@ locals {
     # Gives up on a start after this long, so that ECS tries another task.
     startTimeout = 120
     stopTimeout  = 30
-    # Its user and what it writes are the image's own matter.
+    # The image decides about its user and its files.
     privileged      = false
     linuxParameters = { initProcessEnabled = true }
     logConfiguration = {

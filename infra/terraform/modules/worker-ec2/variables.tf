@@ -269,7 +269,7 @@ variable "instance_type" {
 }
 
 variable "max_instances" {
-  description = "Instances at most. Enough for max_tasks and, while a deployment is under way, for twice as many."
+  description = "Maximum number of instances. Enough for max_tasks and, while a deployment is under way, for twice as many."
   type        = number
   default     = 10
   nullable    = false
@@ -443,7 +443,7 @@ variable "secret_arns" {
 }
 
 variable "extra_policy_arns" {
-  description = "Managed policies with what handlers may do besides, for the task's role."
+  description = "Managed policies with further permissions of handlers, for the task's role."
   type        = list(string)
   default     = []
   nullable    = false

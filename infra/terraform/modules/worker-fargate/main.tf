@@ -67,7 +67,7 @@ resource "aws_ecs_service" "worker" {
     subnets          = var.subnet_ids
   }
 
-  # New tasks take over while the old ones finish what they have begun.
+  # New tasks take over while the old ones finish their jobs.
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
 

@@ -14,7 +14,7 @@ locals {
   }
 }
 
-# What the worker may do, and its handlers or the application beside it. ECS knows no roles of single containers.
+# The permissions of the worker, its handlers and the application beside it. ECS has no roles for single containers.
 resource "aws_iam_role" "task" {
   name_prefix        = "drumline-task-"
   description        = "What ${local.worker_name} may do"
@@ -100,7 +100,7 @@ resource "aws_iam_role_policy" "task" {
           Action   = "s3:GetObject"
           Resource = "arn:${data.aws_partition.current.partition}:s3:::${var.payload_bucket}/${var.payload_prefix}*"
         },
-        # Without it S3 says of an object that does not exist that access is denied.
+        # Without it S3 reports a missing object as access denied.
         {
           Sid      = "NoticeMissingPayloads"
           Effect   = "Allow"
@@ -120,7 +120,7 @@ resource "aws_iam_role_policy_attachment" "extra" {
   policy_arn = var.extra_policy_arns[count.index]
 }
 
-# What ECS may do in order to start a task. The worker never has it.
+# The permissions of ECS to start a task. The worker never has them.
 resource "aws_iam_role" "execution" {
   name_prefix        = "drumline-execution-"
   description        = "What ECS may do in order to start ${local.worker_name}"

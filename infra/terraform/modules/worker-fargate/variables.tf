@@ -78,7 +78,7 @@ variable "vpc_id" {
 }
 
 variable "subnet_ids" {
-  description = "Subnets with a way to SQS, CloudWatch Logs and the image's registry: by a NAT gateway, by VPC endpoints, or public ones with assign_public_ip."
+  description = "Subnets with a route to SQS, CloudWatch Logs and the image's registry: by a NAT gateway, by VPC endpoints, or public ones with assign_public_ip."
   type        = list(string)
   nullable    = false
 
@@ -431,7 +431,7 @@ variable "secret_arns" {
 }
 
 variable "extra_policy_arns" {
-  description = "Managed policies with what handlers may do besides, for the task's role."
+  description = "Managed policies with further permissions of handlers, for the task's role."
   type        = list(string)
   default     = []
   nullable    = false

@@ -5,7 +5,7 @@ locals {
   function_name = "${var.service_name}-worker"
 }
 
-# Made here, before the function would make one itself that keeps everything forever.
+# Created here, because the function would create one that keeps everything for ever.
 resource "aws_cloudwatch_log_group" "function" {
   name              = "/aws/lambda/${local.function_name}"
   retention_in_days = var.log_retention_days
@@ -15,7 +15,7 @@ resource "aws_cloudwatch_log_group" "function" {
 
 resource "aws_lambda_function" "worker" {
   function_name = local.function_name
-  description   = "Works on the messages of ${var.queue_name}"
+  description   = "Processes the messages of ${var.queue_name}"
   runtime       = "provided.al2023"
   handler       = "bootstrap"
   architectures = [var.architecture]
@@ -71,7 +71,7 @@ resource "aws_lambda_event_source_mapping" "queue" {
   enabled                            = true
   batch_size                         = var.batch_size
   maximum_batching_window_in_seconds = var.batch_window_seconds
-  # Without it Lambda ignores which messages failed, and deletes them all.
+  # Without it Lambda ignores the list of failed messages, and deletes all of them.
   function_response_types = ["ReportBatchItemFailures"]
 
   # One of the two: Lambda refuses both.
@@ -90,7 +90,7 @@ resource "aws_lambda_event_source_mapping" "queue" {
     }
   }
 
-  # How many messages were polled, invoked with, deleted and dropped: by default Lambda does not count them.
+  # The numbers of messages polled, invoked with, deleted and dropped: by default Lambda does not count them.
   metrics_config {
     metrics = ["EventCount"]
   }

@@ -73,7 +73,7 @@ resource "aws_iam_role_policy" "consume" {
           Resource = "*"
         },
       ],
-      # What the store does, transactions included.
+      # The store's requests, including transactions.
       var.store_table_name == "" ? [] : [{
         Sid      = "UseStore"
         Effect   = "Allow"
@@ -116,7 +116,7 @@ resource "aws_iam_role_policy" "consume" {
           Action   = "s3:GetObject"
           Resource = "arn:${data.aws_partition.current.partition}:s3:::${var.payload_bucket}/${var.payload_prefix}*"
         },
-        # Without it S3 says of an object that does not exist that access is denied.
+        # Without it S3 reports a missing object as access denied.
         {
           Sid      = "NoticeMissingPayloads"
           Effect   = "Allow"

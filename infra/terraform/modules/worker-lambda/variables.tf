@@ -137,7 +137,7 @@ variable "kms_key_arn" {
 }
 
 variable "extra_policy_arns" {
-  description = "Managed policies with what else the handlers may do."
+  description = "Managed policies with further permissions of the handlers."
   type        = list(string)
   default     = []
   nullable    = false
@@ -272,7 +272,7 @@ variable "memory_mb" {
 }
 
 variable "batch_size" {
-  description = "Messages in one batch at most."
+  description = "Maximum number of messages in one batch."
   type        = number
   default     = 10
   nullable    = false
@@ -301,7 +301,7 @@ variable "batch_window_seconds" {
 }
 
 variable "maximum_concurrency" {
-  description = "Batches under way at once at most. Without effect in provisioned mode."
+  description = "Maximum number of concurrent batches. Without effect in provisioned mode."
   type        = number
   default     = 10
   nullable    = false
@@ -383,7 +383,7 @@ variable "log_retention_days" {
 }
 
 variable "alarm_topic_arn" {
-  description = "The SNS topic that is notified when an alarm begins and when it ends."
+  description = "The SNS topic that is notified when an alarm starts and when it ends."
   type        = string
   nullable    = false
 

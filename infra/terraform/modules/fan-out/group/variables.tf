@@ -56,6 +56,6 @@ variable "kms_key_arn" {
 }
 
 variable "alarm_topic_arn" {
-  description = "The SNS topic that is notified when an alarm begins and when it ends."
+  description = "The SNS topic that is notified when an alarm starts and when it ends."
   type        = string
 }
