@@ -1,7 +1,7 @@
-//! Errors with their causes, in words.
+//! The text of an error with its causes.
 
-/// Returns an error and what caused it, in words, each once: some errors end in the text of their cause. `DisplayErrorContext` would add
-/// their inner structure, which is of no use to an operator.
+/// Returns the text of an error and of its causes, each once, because some errors already contain the text of their cause.
+/// `DisplayErrorContext` would add their inner structure, which does not help an operator.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let causes = std::iter::successors(error.source(), |error| error.source());

@@ -1,4 +1,4 @@
-//! The setup that all clients of AWS share.
+//! The setup that all AWS clients share.
 
 use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_credential_types::Credentials;
@@ -7,15 +7,16 @@ use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsP
 use crate::environment::Environment;
 use crate::http;
 
-/// The SDK's defaults that all clients use. Pinned, so that an update of the SDK changes none of them unnoticed.
+/// The SDK's defaults that all clients use. They are pinned, so that an update of the SDK does not change them unnoticed.
 fn behavior_version() -> BehaviorVersion {
     BehaviorVersion::v2026_01_12()
 }
 
-/// Returns a loader of AWS's settings from `environment`, with the process's way to the network.
+/// Returns a loader of AWS's settings from `environment`, with the process's HTTP client.
 ///
 /// # Errors
-/// If a proxy or `AWS_CA_BUNDLE` cannot be used, in words for the user.
+///
+/// Returns an error text for the user if a proxy or `AWS_CA_BUNDLE` is invalid.
 pub fn loader(environment: &Environment) -> Result<ConfigLoader, String> {
     let http = http::client(environment)?;
     Ok(aws_config::defaults(behavior_version()).env(environment.for_sdk()).http_client(http))
@@ -33,10 +34,10 @@ pub fn local_credentials() -> SharedCredentialsProvider {
     SharedCredentialsProvider::new(made_up)
 }
 
-/// Returns the name of the provider that the credentials come from, for messages. `None` if there are none now.
+/// Returns the name of the provider from which the credentials come, for messages. `None` if there are none now.
 pub async fn credentials_source(config: &SdkConfig) -> Option<String> {
     let credentials = config.credentials_provider()?.provide_credentials().await.ok()?;
-    // The name has no other way out than this text, which has no secrets in it.
+    // Only this text contains the name. It contains no secrets.
     let text = format!("{credentials:?}");
     let (_, rest) = text.split_once("provider_name: \"")?;
     rest.split_once('"').map(|(name, _)| name.to_owned())

@@ -1,4 +1,4 @@
-//! The endpoint that AWS's settings name for a service.
+//! The endpoint that AWS's settings set for a service.
 
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
@@ -9,14 +9,15 @@ use crate::http;
 
 const EVERY_SERVICE: &str = "AWS_ENDPOINT_URL";
 
-/// The services that credentials may be fetched from.
+/// The services from which credentials may be fetched.
 const OF_CREDENTIALS: [&str; 4] = ["STS", "SSO", "SSO OIDC", "SIGNIN"];
 
-/// Checks what a client of `services` (by their names in the SDK, such as `SQS`) reads from `environment`: its proxies,
-/// `AWS_CA_BUNDLE` and endpoints.
+/// Checks the settings that a client of `services` (by their names in the SDK, such as `SQS`) reads from `environment`: its
+/// proxies, `AWS_CA_BUNDLE` and endpoints.
 ///
 /// # Errors
-/// If one of them cannot be used, in words for the user, with the variable's name.
+///
+/// Returns an error text for the user with the variable's name if one of them is invalid.
 pub fn check(environment: &Environment, services: &[&str]) -> Result<(), String> {
     let names = services.iter().chain(&OF_CREDENTIALS).map(|service| variable(service));
     for name in names.chain([EVERY_SERVICE.to_owned()]) {
@@ -31,7 +32,8 @@ pub fn check(environment: &Environment, services: &[&str]) -> Result<(), String>
 /// file, in this order.
 ///
 /// # Errors
-/// If it cannot be used, in words for the user.
+///
+/// Returns an error text for the user if the endpoint is invalid.
 pub fn endpoint(
     environment: &Environment,
     config: &SdkConfig,
@@ -60,10 +62,10 @@ fn variable(service: &str) -> String {
 
 fn usable(text: &str) -> Result<(), String> {
     let text = text.trim();
-    // The SDK ignores a query, and logs it at each request.
+    // The SDK ignores a query, and logs that at each request.
     let is_plain = |url: &Url| url.query().is_none() && url.fragment().is_none();
     let is_endpoint = |url: Url| matches!(url.scheme(), "http" | "https") && url.has_host() && is_plain(&url);
-    // The client reads it by stricter rules than those of URLs.
+    // The client's rules are stricter than those of URLs.
     if Url::parse(text).is_ok_and(is_endpoint) && text.parse::<::http::Uri>().is_ok() {
         return Ok(());
     }
@@ -71,9 +73,9 @@ fn usable(text: &str) -> Result<(), String> {
     Err(format!("{shown:?} is not the URL of an endpoint: it looks like https://sqs.eu-west-1.amazonaws.com"))
 }
 
-/// Returns the text without what may be a secret in it: user and password, query and fragment.
+/// Returns the text without possible secrets: user and password, query and fragment.
 fn without_secrets(text: &str) -> String {
-    // A password that is not encoded may contain any other character, so the last `@` is the end of it.
+    // A password that is not encoded may contain any character, so it ends at the last `@`.
     let text = match text.rsplit_once('@') {
         Some((before, host)) => {
             let scheme = before.find("://").map_or("", |end| &before[..end + 3]);
@@ -84,7 +86,7 @@ fn without_secrets(text: &str) -> String {
     text.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
-/// Returns true if the URL is one of this machine, by its loopback interface.
+/// Returns true if the URL's host is this machine's loopback interface.
 pub fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

@@ -1,20 +1,20 @@
-//! The process's environment, as AWS's settings are read from it.
+//! The process's environment variables, from which AWS's settings are read.
 
 use std::collections::HashMap;
 
 use aws_types::os_shim_internal::Env;
 
-/// A snapshot of environment variables. Empty ones count as unset: templates and shells set variables that way when they mean
-/// none, and the SDK takes an empty `AWS_ENDPOINT_URL` for a URL. Values are without the whitespace around them, such as the line
-/// break at the end of a secret's file.
+/// A snapshot of environment variables. Empty variables count as unset: templates and shells set variables that way when they
+/// have no value, and the SDK would read an empty `AWS_ENDPOINT_URL` as a URL. Surrounding whitespace is removed from values,
+/// such as the line break at the end of a secret's file.
 #[derive(Clone)]
 pub struct Environment(HashMap<String, String>);
 
 impl Environment {
-    /// The process's own. Variables that are not UTF-8 are left out.
+    /// Returns the process's environment. Variables that are not UTF-8 are left out.
     #[allow(
         clippy::disallowed_methods,
-        reason = "the SDK reads variables of its own, of which only their prefix is known"
+        reason = "the SDK reads further variables, of which only the prefix is known"
     )]
     pub fn of_process() -> Self {
         let utf8 = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
@@ -33,7 +33,7 @@ impl Environment {
         names.into_iter().find_map(|name| Some((name, self.get(name)?)))
     }
 
-    /// Returns true if variables name credentials or a profile that has some.
+    /// Returns true if variables set credentials or a profile that has credentials.
     pub fn has_credentials(&self) -> bool {
         self.first(["AWS_ACCESS_KEY_ID", "AWS_PROFILE"]).is_some()
     }
@@ -50,7 +50,7 @@ impl FromIterator<(String, String)> for Environment {
     }
 }
 
-/// For tests: an environment of these variables only.
+/// Creates an environment of only these variables, for tests.
 impl<const N: usize> From<[(&str, &str); N]> for Environment {
     fn from(variables: [(&str, &str); N]) -> Self {
         variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()

@@ -1,4 +1,4 @@
-//! The HTTP client of every client of AWS: TLS, and a proxy if the environment names one.
+//! The HTTP client of all AWS clients: TLS, and a proxy if the environment sets one.
 
 use aws_smithy_http_client::proxy::{ProxyConfig, ProxyError};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -16,12 +16,12 @@ use url::Url;
 use crate::environment::Environment;
 use crate::trust::tls_context;
 
-/// Never behind a proxy: what is on this machine, and the addresses at which EC2, ECS and EKS serve metadata and credentials.
-/// A proxy would answer with its own, or not at all.
+/// Hosts that never use a proxy: this machine, and the addresses at which EC2, ECS and EKS serve metadata and credentials. A
+/// proxy would return its own data, or nothing.
 const DIRECT: &str =
     "localhost,127.0.0.0/8,::1,169.254.169.254,fd00:ec2::254,169.254.170.2,169.254.170.23,fd00:ec2::23";
 
-/// The way to the network that an environment describes.
+/// The network configuration that an environment describes.
 struct Way {
     context: TlsContext,
     http: ProxyConfig,
@@ -44,7 +44,8 @@ impl Way {
     }
 }
 
-/// Returns true if requests to `endpoint` go through a proxy. Settings that cannot be used count as one: [`check`](crate::check) reports them.
+/// Returns true if requests to `endpoint` go through a proxy. Invalid settings count as a proxy: [`check`](crate::check)
+/// reports them.
 pub fn is_behind_proxy(environment: &Environment, endpoint: &Url) -> bool {
     let names = if endpoint.scheme() == "http" {
         ["HTTP_PROXY", "http_proxy"]
@@ -57,13 +58,13 @@ pub fn is_behind_proxy(environment: &Environment, endpoint: &Url) -> bool {
     matcher.intercept(&endpoint).is_some()
 }
 
-/// Returns the hosts that are behind no proxy.
+/// Returns the hosts that bypass the proxy.
 fn direct(environment: &Environment) -> String {
     let exceptions = environment.first(["NO_PROXY", "no_proxy"]).map_or("", |(_, hosts)| hosts);
     [exceptions, DIRECT].join(",")
 }
 
-/// Returns the client that `environment` asks for.
+/// Returns the client that `environment` describes.
 pub(crate) fn client(environment: &Environment) -> Result<SharedHttpClient, String> {
     let Way { context, http, https } = Way::of(environment)?;
     if http.is_disabled() && https.is_disabled() {
@@ -78,10 +79,11 @@ pub(crate) fn client(environment: &Environment) -> Result<SharedHttpClient, Stri
     Ok(SharedHttpClient::new(ByScheme { http: client(http), https: client(https) }))
 }
 
-/// Returns what sends a single request on the same way as the clients do, without retries or time-outs.
+/// Returns a connector that sends single requests with the clients' network configuration, without retries or timeouts.
 ///
 /// # Errors
-/// If a proxy or `AWS_CA_BUNDLE` cannot be used, in words for the user.
+///
+/// Returns an error text for the user if a proxy or `AWS_CA_BUNDLE` is invalid.
 pub fn connector_of(environment: &Environment) -> Result<SharedHttpConnector, String> {
     let Way { context, http, https } = Way::of(environment)?;
     let shared = |proxy| SharedHttpConnector::new(connector(&context, proxy, None, None));
@@ -105,10 +107,10 @@ fn provider() -> Provider {
     Provider::Rustls(CryptoMode::Ring)
 }
 
-/// Returns a proxy's URL. Its user and password are never part of an error.
+/// Returns a proxy's URL. Errors never contain its user and password.
 fn proxy(environment: &Environment, names: [&str; 2]) -> Result<Option<String>, String> {
     let Some((name, text)) = environment.first(names) else { return Ok(None) };
-    // As curl has it: a proxy's protocol is HTTP unless it says otherwise.
+    // Like in curl, a proxy's protocol is HTTP unless its URL has another scheme.
     let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let is_proxy = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
     match Url::parse(&text) {
@@ -119,7 +121,7 @@ fn proxy(environment: &Environment, names: [&str; 2]) -> Result<Option<String>, 
     }
 }
 
-/// Two clients, since a client has one proxy.
+/// Two clients, because a client supports only one proxy.
 #[derive(Debug)]
 struct ByScheme {
     http: SharedHttpClient,

@@ -1,4 +1,4 @@
-//! A single HTTP request: no retries, one time-out over all of it, and an answer of bounded size.
+//! A single HTTP request: no retries, one timeout for the whole request, and a response of limited size.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,15 +14,16 @@ use tokio::time::timeout;
 
 use crate::causes::with_causes;
 
-/// The most bytes of an answer's body: a page of Lambda's mappings is the longest that is asked for.
+/// The largest size of a response body: a page of Lambda's mappings is the longest response that is needed.
 pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
-/// The reason for which a request has no answer.
+/// The reason why a request has no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoAnswer {
-    /// The answer's body is longer than was allowed for.
+    /// The response body is larger than allowed.
     TooLarge,
-    /// Any other reason, in words for the user. The text names the host, and neither the path nor the query: they may be secrets.
+    /// Any other reason, as a text for the user. The text contains the host, but neither the path nor the query, which may be
+    /// secret.
     Failed(String),
 }
 
@@ -35,11 +36,12 @@ impl fmt::Display for NoAnswer {
     }
 }
 
-/// Sends a request by [`connector_of`](crate::connector_of), and returns its answer with any status.
+/// Sends a request with [`connector_of`](crate::connector_of), and returns its response with any status.
 ///
 /// # Errors
-/// If there is no answer in time, in words for the user. The text names the host, and neither the path nor the query: they may
-/// be secrets.
+///
+/// Returns an error text for the user if there is no response in time. The text contains the host, but neither the path nor the
+/// query, which may be secret.
 pub async fn send(
     connector: &SharedHttpConnector,
     request: Request<Bytes>,
@@ -48,7 +50,7 @@ pub async fn send(
     send_bounded(connector, request, patience, MAX_ANSWER_BYTES).await.map_err(|error| error.to_string())
 }
 
-/// The same for an answer of up to so many bytes.
+/// Sends a request with another limit of the response's size.
 pub(crate) async fn send_bounded(
     connector: &SharedHttpConnector,
     request: Request<Bytes>,
@@ -76,7 +78,7 @@ pub(crate) async fn send_bounded(
     timeout(patience, answer).await.unwrap_or_else(|_| late())
 }
 
-/// The length of a body, as its header has it.
+/// Returns the length of a body according to its header.
 fn announced_bytes<B>(answer: &Response<B>) -> Option<usize> {
     answer.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }

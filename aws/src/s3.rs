@@ -1,4 +1,5 @@
-//! Objects in S3, by single signed requests: retried while S3 does not answer, and sent to the region of their bucket.
+//! Access to S3 objects by single signed requests, which are retried while S3 does not respond, and sent to the region of their
+//! bucket.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -16,22 +17,22 @@ use crate::signed::SignedApi;
 /// S3's name in signatures and host names.
 const SERVICE: &str = "s3";
 
-/// How often a request is sent.
+/// The number of attempts of a request.
 const TRIES: u32 = 4;
 
-/// The wait after the first time. It doubles.
+/// The wait after the first attempt. It doubles.
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 
-/// The header by which S3 names the region of a bucket.
+/// The header with which S3 returns the region of a bucket.
 const BUCKET_REGION: &str = "x-amz-bucket-region";
 
-/// The error code of an object that does not exist. An answer to a `HEAD` has no code at all.
+/// The error code of an object that does not exist. The response to a `HEAD` request has no code.
 const NO_SUCH_KEY: &str = "NoSuchKey";
 
 /// The error code of a bucket that does not exist.
 const NO_SUCH_BUCKET: &str = "NoSuchBucket";
 
-/// S3, as a process reaches it. It learns the regions of buckets.
+/// An S3 client of a process. It remembers the regions of buckets.
 pub struct S3 {
     config: SdkConfig,
     environment: Environment,
@@ -54,30 +55,30 @@ pub struct S3Request<'a> {
     pub method: Method,
     /// The bucket.
     pub bucket: &'a str,
-    /// The path behind the bucket, with the query: of a key, its [`object_path`].
+    /// The path after the bucket, with the query; for a key, its [`object_path`].
     pub path: &'a str,
     /// Headers.
     pub headers: &'a [(&'static str, &'a str)],
     /// The body.
     pub body: Bytes,
-    /// The longest body of an answer; answers of up to [`MAX_ANSWER_BYTES`](crate::MAX_ANSWER_BYTES) are always read.
+    /// The largest size of a response body; responses of up to [`MAX_ANSWER_BYTES`](crate::MAX_ANSWER_BYTES) are always read.
     pub max_bytes: usize,
 }
 
-/// A request that S3 has not fulfilled.
+/// A request that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum S3Error {
-    /// S3 did not answer, or asked to try again, each time.
+    /// S3 did not respond, or asked to retry, at each attempt.
     Unavailable(String),
-    /// There is no such object.
+    /// The object does not exist.
     NoSuchKey(String),
-    /// There is such an object, and the request was for a new one.
+    /// The object exists, but the request required a new one.
     Exists(String),
-    /// A permission is missing. Without `s3:ListBucket` that is also the answer about an object that does not exist.
+    /// A permission is missing. Without `s3:ListBucket`, S3 also returns this for an object that does not exist.
     Denied(String),
     /// The object is larger than the request allows.
     TooLarge,
-    /// Anything else: no such bucket, bad credentials, a bad request.
+    /// Any other error: no such bucket, invalid credentials, an invalid request.
     Other(String),
 }
 
@@ -96,9 +97,9 @@ impl fmt::Display for S3Error {
 
 impl std::error::Error for S3Error {}
 
-/// An answer of one try that is no success.
+/// The failed response of one attempt.
 enum Failure {
-    /// A later try may succeed.
+    /// A later attempt may succeed.
     Passing(String),
     /// The bucket is in this region.
     OtherRegion(String),
@@ -106,17 +107,18 @@ enum Failure {
 }
 
 impl S3 {
-    /// S3 with these settings. One try of a request takes `patience` at most.
+    /// Creates a client with these settings. One attempt of a request takes at most `patience`.
     ///
     /// # Errors
-    /// As those of [`SignedApi::new`].
+    ///
+    /// Returns the errors of [`SignedApi::new`].
     pub fn new(config: &SdkConfig, environment: &Environment, patience: Duration) -> Result<Self, String> {
         let home = SignedApi::new(config, environment, SERVICE, None)?;
         let (config, environment) = (config.clone(), environment.clone());
         Ok(Self { config, environment, patience, home, elsewhere: Mutex::default() })
     }
 
-    /// Sends a request until S3 has answered it, four times at most.
+    /// Sends a request until S3 has responded, at most four times.
     pub async fn send(&self, request: &S3Request<'_>) -> Result<Response<Bytes>, S3Error> {
         let mut api = self.api_of(request.bucket);
         let mut attempt = 0;
@@ -180,7 +182,7 @@ fn failure(api: &SignedApi, method: &Method, response: &Response<Bytes>) -> Fail
     let region = response.headers().get(BUCKET_REGION).and_then(|region| region.to_str().ok());
     match (status, region) {
         (StatusCode::PRECONDITION_FAILED, _) => Failure::Final(S3Error::Exists(text)),
-        // Two writers at once: one of them is refused, and asked to try again.
+        // If two writers conflict, S3 refuses one of them, and asks it to retry.
         (StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT, _) => {
             Failure::Passing(text)
         }
@@ -189,7 +191,8 @@ fn failure(api: &SignedApi, method: &Method, response: &Response<Bytes>) -> Fail
         (StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED, _) => Failure::Final(S3Error::Denied(text)),
         (StatusCode::NOT_FOUND, _) => match code {
             Some(NO_SUCH_KEY) => Failure::Final(S3Error::NoSuchKey(text)),
-            // S3 always names the code: this is the answer of a proxy or of another server, and proves nothing about the object.
+            // S3 always returns a code: this is the response of a proxy or of another server, and says nothing about the
+            // object.
             None if method == Method::GET => Failure::Passing(text),
             Some(NO_SUCH_BUCKET) => Failure::Final(S3Error::Other(text)),
             Some(_) if method == Method::GET => Failure::Final(S3Error::Other(text)),
@@ -199,20 +202,20 @@ fn failure(api: &SignedApi, method: &Method, response: &Response<Bytes>) -> Fail
     }
 }
 
-/// The status and the words of an answer.
+/// Returns the status and the text of a response.
 fn said(status: StatusCode, body: &str) -> String {
     let words = [xml_text(body, "Code"), xml_text(body, "Message")];
     let words = words.into_iter().flatten().collect::<Vec<_>>().join(": ");
     format!("S3 answers {} {words}", status.as_u16()).trim_end().to_owned()
 }
 
-/// Returns the text of the first XML element of this name.
+/// Returns the text of the first XML element with this name.
 pub fn xml_text<'a>(text: &'a str, tag: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(&format!("<{tag}>"))?;
     rest.split_once(&format!("</{tag}>")).map(|(words, _)| words)
 }
 
-/// Returns the path of an object: its key, encoded as a URL needs it.
+/// Returns the path of an object: its key, encoded for a URL.
 ///
 /// ```
 /// assert_eq!(drumline_aws::object_path("jobs/ü 1+"), "jobs/%C3%BC%201%2B");
@@ -223,7 +226,7 @@ pub fn object_path(key: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/') {
             path.push(char::from(byte));
         } else {
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = write!(path, "%{byte:02X}");
         }
     }

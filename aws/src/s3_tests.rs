@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::config::loader;
 
-/// A server that answers each request with the next of these texts, and the last one again and again.
+/// A server that sends the next of these responses to each request, and the last one repeatedly.
 struct Server {
     address: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -67,7 +67,7 @@ impl Server {
 const MISSING: &str = "<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>";
 
 #[tokio::test]
-async fn answers_are_told_apart() {
+async fn answers_are_distinguished() {
     let said = |text: &str| text.to_owned();
     let table = [
         ((200, "", "text"), Ok(Bytes::from_static(b"text"))),
@@ -88,7 +88,7 @@ async fn answers_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_transient_error_is_retried_and_a_bucket_found_in_its_region() {
+async fn a_transient_error_is_retried_and_the_region_is_followed() {
     let server = serve(&[
         (503, "", "<Code>SlowDown</Code>"),
         (301, "x-amz-bucket-region: eu-north-1\r\n", ""),
@@ -110,7 +110,7 @@ async fn a_404_that_is_not_from_s3_says_nothing_about_an_object() {
     let server = serve(&[(404, "", "<html></html>")]).await;
     assert_eq!(server.get(0).await, Err(S3Error::Unavailable("S3 answers 404".to_owned())));
     assert_eq!(server.requests().len(), TRIES as usize);
-    // An answer to a HEAD has no body.
+    // The response to a HEAD request has no body.
     let server = serve(&[(404, "", "")]).await;
     let answer = server.send(Method::HEAD, 0).await;
     assert_eq!(answer, Err(S3Error::NoSuchKey("S3 answers 404".to_owned())));

@@ -1,4 +1,4 @@
-//! Requests to an API of AWS, signed by hand: for the few requests that do not make AWS's SDK for that service worth its size.
+//! Requests to an AWS API with signatures made here, for services whose SDK would be too large for the few requests needed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -21,13 +21,14 @@ use crate::environment::Environment;
 use crate::http::connector_of;
 use crate::request::{MAX_ANSWER_BYTES, NoAnswer, send_bounded};
 
-/// The service whose paths are signed as they are, and whose requests carry the hash of their body.
+/// The service whose paths are signed unchanged, and whose requests contain the hash of their body.
 const S3: &str = "s3";
 
-/// How long before their end credentials are replaced: longer than a request takes, and than clocks differ.
+/// The time before their expiry at which credentials are replaced: longer than a request and than the difference between
+/// clocks.
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
 
-/// Returns the name by which AWS's settings know a service (`AWS_ENDPOINT_URL_CLOUDWATCH`).
+/// Returns a service's name in AWS's settings (`AWS_ENDPOINT_URL_CLOUDWATCH`).
 fn name_in_settings(service: &str) -> &str {
     if service == "monitoring" { "cloudwatch" } else { service }
 }
@@ -44,11 +45,13 @@ pub struct SignedApi {
 }
 
 impl SignedApi {
-    /// The API of `service` (`lambda`, `sns`, `s3`, `monitoring`: as in signatures and host names) in a region, that of the configuration by default.
-    /// Its endpoint is that of the environment or the profile, that of the configuration, or AWS's own.
+    /// Creates a client for the API of `service` (`lambda`, `sns`, `s3`, `monitoring`: as in signatures and host names) in a
+    /// region, by default the region of the configuration. The endpoint is that of the environment or the profile, otherwise
+    /// that of the configuration, otherwise AWS's own.
     ///
     /// # Errors
-    /// If no region is known, or a setting of the environment cannot be used, in words for the user.
+    ///
+    /// Returns an error text for the user if no region is known, or if a setting of the environment is invalid.
     pub fn new(
         config: &SdkConfig,
         environment: &Environment,
@@ -66,29 +69,31 @@ impl SignedApi {
         Ok(Self { connector, config, region, service, endpoint, credentials })
     }
 
-    /// The address of the API, without a slash at its end.
+    /// Returns the address of the API, without a slash at its end.
     pub fn endpoint(&self) -> &str {
         self.endpoint.trim_end_matches('/')
     }
 
-    /// The region.
+    /// Returns the region.
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// Signs and sends a request, whose URI begins with [`endpoint`](Self::endpoint). An answer may have any status.
+    /// Signs and sends a request whose URI begins with [`endpoint`](Self::endpoint). The response may have any status.
     ///
     /// # Errors
-    /// If there are no credentials, or there is no answer in time, in words for the user.
+    ///
+    /// Returns an error text for the user if there are no credentials, or if there is no response in time.
     pub async fn send(&self, request: Request<Bytes>, patience: Duration) -> Result<Response<Bytes>, String> {
         let answer = self.send_bounded(request, patience, MAX_ANSWER_BYTES).await;
         answer.map_err(|error| error.to_string())
     }
 
-    /// The same for an answer whose body has at most so many bytes, or [`MAX_ANSWER_BYTES`](crate::MAX_ANSWER_BYTES) if that is more.
+    /// Sends a request with another limit of the response's size, at least [`MAX_ANSWER_BYTES`](crate::MAX_ANSWER_BYTES).
     ///
     /// # Errors
-    /// As those of [`send`](Self::send).
+    ///
+    /// Returns the errors of [`send`](Self::send).
     pub async fn send_bounded(
         &self,
         request: Request<Bytes>,
@@ -100,7 +105,8 @@ impl SignedApi {
         send_bounded(&self.connector, request, patience, max_bytes).await
     }
 
-    /// Credentials. Such with an end are kept until shortly before it: a role's would be asked for with each request otherwise.
+    /// Returns credentials. Credentials with an expiry are cached until shortly before it: otherwise a role's credentials would
+    /// be requested for each request.
     async fn credentials(&self) -> Result<Credentials, String> {
         let last = |credentials: &Credentials| {
             credentials.expiry().is_some_and(|expiry| expiry > SystemTime::now() + RENEW_BEFORE)

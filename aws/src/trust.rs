@@ -1,4 +1,4 @@
-//! Which certificates the services and a TLS proxy are verified by.
+//! The certificates that verify services and a TLS proxy.
 
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use base64::Engine as _;
@@ -11,8 +11,7 @@ use crate::environment::Environment;
 
 const BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// Returns the TLS settings: the system's root certificates, or those of `AWS_CA_BUNDLE` in their place, as AWS's other tools
-/// have it.
+/// Returns the TLS settings: the system's root certificates, or those of `AWS_CA_BUNDLE` instead, like AWS's other tools.
 pub(crate) fn tls_context(environment: &Environment) -> Result<TlsContext, String> {
     let store = match root_certificates(environment)? {
         Some(certificates) => {
@@ -27,17 +26,18 @@ pub(crate) fn tls_context(environment: &Environment) -> Result<TlsContext, Strin
     TlsContext::builder().with_trust_store(store).build().map_err(|error| error.to_string())
 }
 
-/// Returns the root certificates of `AWS_CA_BUNDLE`, which take the place of the system's; `None` if it is not set.
+/// Returns the root certificates of `AWS_CA_BUNDLE`, which replace the system's; `None` if it is not set.
 ///
 /// # Errors
-/// If the file cannot be used, in words for the user.
+///
+/// Returns an error text for the user if the file is invalid.
 pub fn root_certificates(environment: &Environment) -> Result<Option<Vec<CertificateDer<'static>>>, String> {
     let Some(path) = environment.get(BUNDLE) else { return Ok(None) };
     bundle(path).map(Some).map_err(|problem| format!("{BUNDLE} {path:?}: {problem}"))
 }
 
-/// The client panics on a certificate that it cannot use. Such ones are left out here, since bundles of a company often hold some
-/// old ones.
+/// Reads a bundle. The client panics on an unusable certificate, so these are left out here: bundles of companies often contain
+/// some old ones.
 fn bundle(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
     let mut certificates = Vec::new();

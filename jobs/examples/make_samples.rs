@@ -1,6 +1,6 @@
 //! Makes the sample images in `jobs/samples`: `cargo run -p drumline-jobs --example make_samples`.
 //!
-//! They are drawn, so that nobody's rights and no camera's metadata are in them, and always come out the same.
+//! The images are drawn, so they have no copyright holder and no camera metadata, and are always the same.
 
 use std::fs;
 use std::io::Cursor;
@@ -16,7 +16,7 @@ fn main() -> Outcome<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
     fs::create_dir_all(&folder)?;
     fs::write(folder.join("lake.jpg"), jpeg(&lake(1200, 800), 76)?)?;
-    // Stored on its side, as a phone held upright does it.
+    // Stored on its side, like a photo from a phone that is held upright.
     let portrait = DynamicImage::from(lake(300, 450)).rotate270().into_rgb8();
     fs::write(folder.join("portrait.jpg"), with_orientation(&jpeg(&portrait, 76)?, 6))?;
     fs::write(folder.join("drum.png"), png(&drum(256))?)?;
@@ -24,7 +24,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// Sky, a low sun, three ridges, and their mirror image in the water.
+/// Draws sky, a low sun, three ridges, and their mirror image in the water.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "colours within 0 to 255")]
 fn lake(width: u32, height: u32) -> RgbImage {
     let (w, h) = (f64::from(width), f64::from(height));
@@ -59,7 +59,7 @@ fn mix(from: [f64; 3], to: [f64; 3], part: f64) -> [f64; 3] {
     std::array::from_fn(|n| from[n] + (to[n] - from[n]) * part)
 }
 
-/// A drum seen from the side, with soft edges, on nothing.
+/// Draws a drum from the side, with soft edges, on a transparent background.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "colours within 0 to 255")]
 fn drum(side: u32) -> RgbaImage {
     let s = f64::from(side);
@@ -103,7 +103,7 @@ fn png(pixels: &RgbaImage) -> Outcome<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Puts an EXIF segment with nothing but an orientation behind the JPEG's first marker.
+/// Inserts an EXIF segment with only an orientation after the JPEG's first marker.
 fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let tiff =
         [b'M', b'M', 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0];
@@ -111,7 +111,7 @@ fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     [&jpeg[..2], &segment, &jpeg[2..]].concat()
 }
 
-/// A PNG whose header claims far more than its few bytes can hold.
+/// Returns a PNG whose header declares far more pixels than its few bytes can contain.
 fn bomb(side: u32) -> Outcome<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     let mut encoder = png::Encoder::new(&mut bytes, side, side);

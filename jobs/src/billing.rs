@@ -12,8 +12,8 @@ use provider::Provider;
 
 /// The handler of `billing.charge`.
 ///
-/// It may run more than once for a charge: after a crash, a timeout, a broken connection. That the customer pays once
-/// is made sure of twice over: by the claim on the charge's key, and by the same key at the provider.
+/// It may run more than once for a charge: after a crash, a timeout or a broken connection. Two mechanisms ensure that the
+/// customer pays once: the claim on the charge's key, and the same key at the provider.
 pub(crate) struct Biller {
     provider: Option<Provider>,
 }
@@ -28,7 +28,7 @@ impl Handler<Charge> for Biller {
     async fn handle(&self, ctx: Context, charge: Charge) -> Result<(), Failure> {
         let unset = || Failure::retry(format_args!("charges have nowhere to go: {BILLING_URL} is not set"));
         let provider = self.provider.as_ref().ok_or_else(unset)?;
-        // The last moment at which not to charge costs nothing: whoever holds the message next charges.
+        // This is the last moment at which stopping costs nothing: the next owner of the message charges.
         if let Some(reason) = ctx.cancel_reason() {
             return Err(Failure::retry(format_args!("stopped before the charge was sent ({reason:?})")));
         }

@@ -1,4 +1,4 @@
-//! `email.send`: makes a mail from a template for a user, and sends it once.
+//! `email.send`: renders a mail from a template for a user, and sends it once.
 
 mod compose;
 mod payload;
@@ -37,11 +37,11 @@ impl Handler<EmailSend> for EmailSender {
         let composer = Arc::clone(&self.composer);
         let delivery_id = job.delivery_id.clone();
         let message = ctx.blocking(move || composer.compose(&job)).await?;
-        // The last moment at which not to send costs nothing: whoever holds the message next sends it.
+        // This is the last moment at which stopping costs nothing: the next owner of the message sends the mail.
         if let Some(reason) = ctx.cancel_reason() {
             return Err(Failure::retry(format_args!("stopped before the mail was sent ({reason:?})")));
         }
-        // Set before the mail is sent: a result that is refused must not fail a mail that is on its way.
+        // Set before the mail is sent: a refused result must not fail a mail that was sent.
         let message_id = message.headers().get::<MessageId>().map(|id| id.as_ref().to_owned());
         ctx.set_result(&json!({ "messageId": message_id }))?;
         self.route.send(&ctx, &delivery_id, message).await

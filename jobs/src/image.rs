@@ -25,20 +25,19 @@ use memory::Memory;
 use payload::ImageProcess;
 use render::Steps;
 
-/// The fewest places for sources, which are read at once from a store that may be slow.
+/// The smallest number of slots for sources, which are read concurrently from a store that may be slow.
 const MIN_SOURCES: usize = 16;
 
 /// The handler of `image.process`.
 ///
-/// The source is read and decoded once; each output is made from that. Nothing is written before every output has
-/// been made, so that a job that can't succeed leaves nothing behind. A job that runs twice writes the same files
-/// twice: there is no other effect.
+/// The source is read and decoded once; each output is made from it. Nothing is written before all outputs are made, so a job
+/// that cannot succeed leaves nothing behind. A job that runs twice writes the same files twice: it has no other effect.
 pub(crate) struct ImageProcessor {
     storage: Arc<Storage>,
     limits: ImageLimits,
-    /// Places for sources as they are read, each of which holds one until its images are made.
+    /// Slots for sources while they are read; each holds one until its images are made.
     sources: Arc<Semaphore>,
-    /// Places for work on pixels. More of them than processors would not make anything faster.
+    /// Slots for work on pixels. More slots than processors would not be faster.
     decoded: Arc<Semaphore>,
     memory: Memory,
 }
@@ -71,7 +70,7 @@ impl Handler<ImageProcess> for ImageProcessor {
             .await?;
         render::check(&header, &job.outputs)?;
         let needed = cost::of_job(&header, source.len() as u64, &job.outputs);
-        // First the memory, then the place: no place is held by a job that cannot begin.
+        // Memory first, then the slot: a job that cannot begin holds no slot.
         let mut share = self.memory.take(&ctx, needed).await?;
         let place = Arc::clone(&self.decoded).acquire_owned().await?;
         let (mut steps, images, share) = ctx
@@ -82,7 +81,7 @@ impl Handler<ImageProcess> for ImageProcessor {
                 Ok((steps, images, share))
             })
             .await?;
-        // Set before anything is written: a result that is refused must not fail images that exist.
+        // Set before anything is written: a refused result must not fail images that exist.
         ctx.set_result(&outcome::result(&images))?;
         for (target, image) in images {
             steps.check()?;

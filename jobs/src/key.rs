@@ -1,9 +1,9 @@
-//! Idempotency keys of payloads that are too long to be keys themselves.
+//! Idempotency keys for payloads that are too long to be keys themselves.
 //!
-//! One identity must always have one payload: a second payload under the same identity fails permanently. A key of a whole
-//! payload therefore differs for any two payloads that differ as JSON values, even if they describe the same work, for
-//! instance because only one of them names a default. Such work is done twice and writes the same bytes twice, which is
-//! better than a failure.
+//! One identity must always have one payload: a second payload under the same identity fails permanently. Therefore, the key of
+//! a whole payload differs for any two payloads that differ as JSON values, even if they describe the same work, for example
+//! because only one of them names a default. Such work is done twice and writes the same bytes twice, which is better than a
+//! failure.
 
 use std::fmt::Write;
 
@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 /// Returns `KIND:` and the SHA-256 of the payload's JSON, in which no text can end one field and begin the next.
 ///
-/// `payload` must serialize as it was written, except for the order of its fields. Stores keep the key, so it never
-/// changes: a new field must be left out of the JSON of the payloads that do not have it.
+/// `payload` must serialize as it was written, except for the order of its fields. Stores keep the key, so its derivation must
+/// never change: a new field must be left out of the JSON of payloads that do not have it.
 pub(crate) fn of_payload(kind: &str, payload: &impl Serialize) -> String {
     let json = serde_json::to_vec(payload).expect("a payload was JSON, and is JSON again");
     let mut key = format!("{kind}:");
@@ -23,11 +23,11 @@ pub(crate) fn of_payload(kind: &str, payload: &impl Serialize) -> String {
     key
 }
 
-/// An optional field as it was written. `null` means the same as no field, but makes another payload.
+/// An optional field as it was written. `null` has the same meaning as a missing field, but makes another payload.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Optional<T> {
-    /// There is no such field. It must be skipped when the payload is serialized.
+    /// The field is missing. It must be skipped when the payload is serialized.
     #[default]
     Absent,
     /// The field is `null`.
@@ -45,7 +45,7 @@ impl<T> Optional<T> {
         }
     }
 
-    /// Returns true if there is no such field.
+    /// Returns true if the field is missing.
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }

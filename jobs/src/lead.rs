@@ -1,7 +1,7 @@
 //! Leads, in four steps: `lead.received` (a form) -> `lead.enrich` -> `lead.crm` -> `lead.notify`.
 //!
-//! Each step has attempts of its own, and declares the next one by [`Context::then`]: a CRM that is down for an hour has nothing enriched
-//! twice. Each service gets an idempotency key, so that a request whose answer was lost has one effect all the same.
+//! Each step has its own attempts, and declares the next one with [`Context::then`]: if the CRM is down for an hour, no lead is
+//! enriched twice. Each service gets an idempotency key, so that a request whose response was lost has only one effect.
 
 mod payload;
 mod service;
@@ -30,7 +30,7 @@ pub(crate) fn handlers(router: Router, settings: &Settings) -> Router {
         .handle(Notifier(service("the notification", LEAD_NOTIFY_URL, &settings.notify_url)))
 }
 
-/// Takes a form. What it says is checked when it is decoded.
+/// Accepts a form. Its content is checked when it is decoded.
 async fn received(ctx: Context, form: Received) -> Result<(), Failure> {
     ctx.then(&Enrich { lead: form.lead })
 }
@@ -42,7 +42,7 @@ impl Handler<Enrich> for Enricher {
     async fn handle(&self, ctx: Context, job: Enrich) -> Result<(), Failure> {
         let key = format!("lead:{}:enrich", job.lead.lead_id);
         let answer = self.0.post(&ctx, &key, &json!({ "email": job.lead.email })).await?;
-        // One that nothing is known of is a lead, too.
+        // A lead without known data is valid, too.
         let enrichment = match answer.status.as_u16() {
             404 => Enrichment::default(),
             _ => self.0.read(&answer)?,

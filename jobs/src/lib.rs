@@ -28,11 +28,12 @@ pub use settings::{
     WEBHOOK_TIMEOUT,
 };
 
-/// The router of this repository's binaries: the jobs above and those that only samples use, if [`SAMPLE_JOBS`] is `on`.
+/// Returns the router of this repository's binaries: the jobs above and the sample-only jobs, if [`SAMPLE_JOBS`] is `on`.
 ///
 /// # Errors
-/// All problems with the settings of the jobs as text; or that there is nothing to run, so that an application's messages
-/// are not taken for sample jobs.
+///
+/// Returns all problems with the settings of the jobs as text; or an error that there is nothing to run, so that an
+/// application's messages are not treated as sample jobs.
 pub fn router_if_enabled(lookup: impl Fn(&str) -> Option<String>) -> Result<Router, String> {
     let switch = lookup(SAMPLE_JOBS).unwrap_or_default();
     let switch = match switch.trim() {
@@ -60,7 +61,7 @@ mod deep_tests {
 
     use super::*;
 
-    /// A nesting of more than 128 levels is refused before it fills the stack.
+    /// A nesting of more than 128 levels is refused before it overflows the stack.
     #[tokio::test]
     async fn a_payload_that_is_nested_too_deep_is_undecodable() {
         let folder = tempfile::tempdir().expect("a folder");

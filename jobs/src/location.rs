@@ -1,4 +1,4 @@
-//! Where a job's bytes come from and go to: a file or an S3 object, named by a URL.
+//! The source or target of a job's bytes: a file or an S3 object, named by a URL.
 
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -6,10 +6,10 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use url::Url;
 
-/// A `file://` or `s3://` URL, taken apart.
+/// A parsed `file://` or `s3://` URL.
 ///
-/// A file's URL is percent-encoded, as URLs are. An S3 key is taken as it stands after `s3://BUCKET/`, as AWS's own
-/// tools do, since a key may hold any character.
+/// A file's URL is percent-encoded like all URLs. An S3 key is used as it is written after `s3://BUCKET/`, like in AWS's own
+/// tools, because a key may contain any character.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) enum Location {
@@ -19,7 +19,7 @@ pub(crate) enum Location {
     Object { bucket: String, key: String },
 }
 
-/// Why a text names no location.
+/// The reason why a text is not a location.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoLocation {
     #[error("{0} is neither a file:// nor an s3:// URL")]
@@ -56,7 +56,7 @@ impl TryFrom<String> for Location {
 }
 
 impl Location {
-    /// For people elsewhere: an object's URL, but of a file only its name, since its folders are nobody else's business.
+    /// Returns a short form for other people: an object's URL, but only the name of a file, because its folders are private.
     pub(crate) fn short(&self) -> String {
         match self {
             Self::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -65,7 +65,7 @@ impl Location {
     }
 }
 
-/// A location to write to, and the URL that it was named by.
+/// A target location, and the URL that named it.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) location: Location,
@@ -86,7 +86,7 @@ fn file_path(text: &str) -> Option<PathBuf> {
     url.to_file_path().ok().filter(|path| plain && path.file_name().is_some())
 }
 
-/// The URL's own `..` are gone by now; one that was written `%2F..%2F` is not.
+/// Returns true if the path leaves its folder. The URL's own `..` are already resolved; an encoded one, `%2F..%2F`, is not.
 fn climbs(path: &Path) -> bool {
     path.components().any(|part| part == Component::ParentDir)
 }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_location_is_told() {
+    fn a_text_that_is_no_location_has_an_explaining_error() {
         for text in ["", "a.png", "/data/a.png", "https://example.com/a.png", "FILE:a.png"] {
             assert!(matches!(read(text), Err(NoLocation::Scheme(_))), "{text}");
         }

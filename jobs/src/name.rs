@@ -1,22 +1,22 @@
-//! Ids that are safe wherever they end up.
+//! Ids that are safe in all places where they are used.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The longest name, in bytes: it has to fit into a file name (255), a header line (998) and an
-/// idempotency key (1,024) with what is added to it.
+/// The longest name in bytes: with its additions, it must fit into a file name (255), a header line (998) and an idempotency
+/// key (1,024).
 const MAX_NAME_BYTES: usize = 128;
 
-/// A text that is safe as a file name and in a mail's header: ASCII letters, digits, `-`, `_` and `.`, not beginning
-/// with a dot.
+/// A text that is safe as a file name and in a mail's header: ASCII letters, digits, `-`, `_` and `.`, and not beginning with a
+/// dot.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(!try_from)]
 pub(crate) struct Name(#[schemars(regex(pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$"))] String);
 
-/// Why a text is no name.
+/// The error for a text that is not a name.
 #[derive(Debug, thiserror::Error)]
 #[error("an id is 1 to {MAX_NAME_BYTES} of A-Z a-z 0-9 - _ . and does not begin with a dot")]
 pub(crate) struct NoName;

@@ -1,4 +1,4 @@
-//! `report.generate`: sums up a table of any size by groups, and goes on where it was interrupted.
+//! `report.generate`: sums up a table of any size by groups, and resumes after an interruption.
 
 mod number;
 mod page;
@@ -24,17 +24,16 @@ use payload::ReportGenerate;
 use summary::Summary;
 use tally::{Checkpoint, Tally};
 
-/// The source is read in pieces of this size: a millisecond's work, so that a stop is noticed at once.
+/// The size of the pieces in which the source is read: a millisecond's work, so that a stop is noticed quickly.
 const PIECE_BYTES: usize = 512 * 1024;
 
-/// How often the next attempt is told how far this one is.
+/// The interval of checkpoints for the next attempt.
 const KEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// The handler of `report.generate`.
 ///
-/// The source is read once, from its beginning to its end, and never held. What is kept of it are the sums, which is why
-/// an interrupted attempt can be gone on with. Nothing is written before all of the source has been read; a job that runs
-/// twice writes the same bytes twice.
+/// The source is read once from its beginning to its end, and never kept. Only the sums are kept, so an interrupted attempt can
+/// be resumed. Nothing is written before the whole source has been read; a job that runs twice writes the same bytes twice.
 pub(crate) struct ReportGenerator {
     storage: Arc<Storage>,
     formulas: Formulas,
@@ -53,7 +52,7 @@ impl Handler<ReportGenerate> for ReportGenerator {
         let tally = self.read(&ctx, source, tally).await?;
 
         let (csv, html) = (job.csv.clone(), job.html.clone());
-        // Set before anything is written: a result that is refused must not fail a report that exists.
+        // Set before anything is written: a refused result must not fail a report that exists.
         ctx.set_result(&result(&csv, &html, &tally.summary))?;
         let formulas = self.formulas;
         let making = move || Ok((table::csv(&tally.summary, formulas), page::html(&job, &tally.summary)?));
@@ -67,13 +66,13 @@ impl Handler<ReportGenerate> for ReportGenerator {
 }
 
 impl ReportGenerator {
-    /// The source at the checkpoint; at its beginning where there is none, or where the source has changed since.
+    /// Opens the source at the checkpoint; at its beginning if there is none, or if the source has changed since.
     async fn begin(&self, ctx: &Context, job: &ReportGenerate) -> Result<(Stream, Tally), Failure> {
         if let Some(kept) = ctx.resume::<Option<Checkpoint>>().flatten() {
             let (version, offset, records) = (kept.version.clone(), kept.offset, kept.records);
             let source = self.storage.reopen(ctx, &job.source, &version, offset).await?;
             if let Some((source, tally)) = source.zip(Tally::resume(job, kept)) {
-                tracing::info!(records, offset, "the report goes on where it was interrupted");
+                tracing::info!(records, offset, "the report resumes where it was interrupted");
                 return Ok((source, tally));
             }
             tracing::info!("the source has changed: the report begins anew");
@@ -109,14 +108,14 @@ impl ReportGenerator {
             }
         }
         tally.end()?;
-        // Where it cannot be written now, it is not read again.
+        // If the target cannot be written now, the source is not read again.
         keep(ctx, &source, &tally)?;
         ctx.progress(tally.summary.records, tally.summary.records, "records");
         Ok(tally)
     }
 }
 
-/// Returns the report's locations and the totals over all groups. The sum is text, since it is exact.
+/// Returns the report's locations and the totals of all groups. The sum is a text, because it is exact.
 fn result(csv: &Target, html: &Target, summary: &Summary) -> Value {
     let sum: i128 = summary.totals.iter().map(|(_, total)| total.sum).sum();
     json!({
@@ -128,8 +127,8 @@ fn result(csv: &Target, html: &Target, summary: &Summary) -> Value {
     })
 }
 
-/// Tells how many records are done. How many there are is only known at the end; until then it is estimated from the
-/// bytes, as if all records were as long as those so far.
+/// Reports how many records are done. The total is known only at the end; until then it is estimated from the bytes, assuming
+/// that all records have the average length so far.
 fn report_progress(ctx: &Context, source: &Stream, tally: &Tally) {
     let (done, offset) = (tally.summary.records, u128::from(tally.offset()));
     let size = source.size().map_or(offset, u128::from).max(offset);
@@ -137,7 +136,7 @@ fn report_progress(ctx: &Context, source: &Stream, tally: &Tally) {
     ctx.progress(done, u64::try_from(total).unwrap_or(u64::MAX).max(done), "records");
 }
 
-/// Tells the next attempt how far this one is.
+/// Saves a checkpoint for the next attempt.
 fn keep(ctx: &Context, source: &Stream, tally: &Tally) -> Result<(), Failure> {
     match source.version().and_then(|version| tally.checkpoint(version)) {
         Some(checkpoint) => ctx.checkpoint(&checkpoint),
@@ -145,8 +144,8 @@ fn keep(ctx: &Context, source: &Stream, tally: &Tally) -> Result<(), Failure> {
     }
 }
 
-/// As [`keep`], where the source could not be read on. One that fails when all of it was read has another checksum than
-/// it should have: nothing of it is to be believed.
+/// Saves a checkpoint like [`keep`] after a read error. If the read failed at the end of the source, its checksum is wrong:
+/// none of its data can be trusted.
 fn keep_after(ctx: &Context, source: &Stream, tally: &Tally) -> Result<(), Failure> {
     if source.size().is_some_and(|size| source.position() >= size) {
         ctx.checkpoint(&None::<Checkpoint>)

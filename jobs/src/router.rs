@@ -15,9 +15,9 @@ use crate::settings::Settings;
 use crate::storage::Storage;
 use crate::webhook;
 
-/// The handlers of all jobs of this crate that are built in.
+/// Returns the handlers of all built-in jobs of this crate.
 ///
-/// Nothing is connected to before the first job needs it. The handlers expect to run on tokio, as both hosts do.
+/// Nothing is connected before the first job needs it. The handlers must run on tokio, as in both hosts.
 pub fn router(settings: &Settings) -> Router {
     let storage = Arc::new(Storage::new(settings));
     let router =

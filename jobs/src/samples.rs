@@ -1,4 +1,4 @@
-//! Jobs to try Drumline with: they need no account and no network, and show every ending that matters.
+//! Sample jobs for trying Drumline: they need no account and no network, and show every relevant ending.
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> {
@@ -35,14 +35,13 @@ use sample::{file_url, job};
 
 pub use sample::{Expect, Sample};
 
-/// How long the slow sample runs: choose a visibility timeout of a few seconds below it, and it outlives its lease
-/// several times over.
+/// The duration of the slow sample: with a visibility timeout of a few seconds, it outlives its lease several times.
 pub const SLOW_JOB: Duration = Duration::from_secs(8);
 
-/// The attempt at which the flaky sample succeeds: a queue's `maxReceiveCount` must not be less.
+/// The attempt at which the flaky sample succeeds: a queue's `maxReceiveCount` must be at least this.
 pub const FLAKY_SUCCEEDS_AT: u32 = 3;
 
-/// Every committed file of the samples, by where it goes.
+/// The committed files of the samples, with their target paths.
 const FILES: &[(&str, &[u8])] = &[
     #[cfg(feature = "images")]
     ("data/images/lake.jpg", include_bytes!("../samples/lake.jpg")),
@@ -62,12 +61,13 @@ const FILES: &[(&str, &[u8])] = &[
     ("mail-templates/welcome.html", include_bytes!("../samples/mail-templates/welcome.html")),
 ];
 
-/// The jobs of [`router`](crate::router()), and with them `sample.flaky` and `sample.slow`, which only the samples use.
+/// Returns the jobs of [`router`](crate::router()), plus `sample.flaky` and `sample.slow`, which only the samples use.
 pub fn router(settings: &Settings) -> Router {
     crate::router::router(settings).handle(handlers::flaky).handle(handlers::slow)
 }
 
-/// Returns the variables with which a process runs the samples' jobs in `folder`, by [`router_if_enabled`](crate::router_if_enabled).
+/// Returns the variables with which a process runs the sample jobs in `folder`, with
+/// [`router_if_enabled`](crate::router_if_enabled).
 pub fn variables(folder: &Path) -> Vec<(String, String)> {
     let under = |name: &str| folder.join(name).display().to_string();
     let variables = [
@@ -81,8 +81,8 @@ pub fn variables(folder: &Path) -> Vec<(String, String)> {
     variables.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
-/// Writes the sample images, mail templates and sales into `folder`, which is made if it is missing. Returns the jobs
-/// to send: of the job types that are built in. They fit a router made with [`Settings::for_folder`] of the same folder.
+/// Writes the sample images, mail templates and sales into `folder`, which is created if it is missing. Returns jobs of the
+/// built-in types to send. They fit a router made with [`Settings::for_folder`] for the same folder.
 pub fn prepare(folder: &Path) -> io::Result<Vec<Sample>> {
     fs::create_dir_all(folder)?;
     let folder = folder.canonicalize()?;
@@ -117,7 +117,7 @@ pub fn prepare(folder: &Path) -> io::Result<Vec<Sample>> {
     Ok(samples)
 }
 
-/// Writes the table that the report is made of.
+/// Writes the table for the report.
 fn report(folder: &Path) -> io::Result<Sample> {
     let reports = folder.join("reports");
     fs::create_dir_all(&reports)?;
@@ -149,7 +149,7 @@ fn mail(folder: &Path) -> Sample {
     }
 }
 
-/// Messages that no attempt can fix, of the one job that every build has.
+/// Returns messages that no attempt can fix, for the job type that every build has.
 #[cfg(not(feature = "images"))]
 fn poison(folder: &Path) -> Vec<Sample> {
     let reports = folder.join("reports");

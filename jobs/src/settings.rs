@@ -1,5 +1,4 @@
-//! What the jobs have to be told from outside: where files may lie, how large an image may be, how mail goes out,
-//! who charges.
+//! The settings of the jobs: the places of files, the limits of images, the destination of mail, and the payment provider.
 
 mod billing;
 #[cfg(feature = "images")]
@@ -30,8 +29,8 @@ pub use variables::{
 };
 pub(crate) use webhook::WebhookSettings;
 
-/// The variables of jobs that are not built in, each with the feature that brings them. They are problems: a job type that is
-/// set up is expected to run.
+/// The variables of jobs that are not built in, each with the feature that adds them. They count as problems: a job type with
+/// settings is expected to run.
 const NOT_BUILT_IN: &[(&str, &str)] = &[
     #[cfg(not(feature = "images"))]
     (IMAGE_MEMORY, "images"),
@@ -49,8 +48,8 @@ const NOT_BUILT_IN: &[(&str, &str)] = &[
     (MAIL_OUTBOX, "mail"),
 ];
 
-/// How the jobs of this crate are set up. Made by [`Settings::from_lookup`] or [`Settings::for_folder`], so that every
-/// value in it has been checked.
+/// The settings of this crate's jobs. They are made by [`Settings::from_lookup`] or [`Settings::for_folder`], so every value
+/// has been checked.
 ///
 /// | variable | default | meaning |
 /// |---|---|---|
@@ -71,8 +70,8 @@ const NOT_BUILT_IN: &[(&str, &str)] = &[
 /// | `DRUMLINE_LEAD_ENRICH_URL`, `DRUMLINE_LEAD_CRM_URL`, `DRUMLINE_LEAD_NOTIFY_URL` | – | the services that leads pass, each as `https://crm.example.com/v1/leads` |
 /// | `DRUMLINE_LEAD_TIMEOUT` | 10s | how long one of them may take, up to 10m |
 ///
-/// Without a mail server and without an outbox, `email.send` jobs are retried with that as their reason: mail is never
-/// taken for sent because nobody said where to. So are `billing.charge` jobs without a provider, and `webhook.deliver` jobs
+/// Without a mail server and without an outbox, `email.send` jobs are retried with this as their reason: mail must never count
+/// as sent if no destination is set. The same applies to `billing.charge` jobs without a provider, `webhook.deliver` jobs
 /// without endpoints, and the steps of leads without their services.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -90,19 +89,20 @@ pub struct Settings {
 /// The treatment of text in CSV reports that a spreadsheet would run as a formula.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Formulas {
-    /// It gets a leading `'`, which spreadsheets read as "this is text".
+    /// The text gets a leading `'`, which spreadsheets read as "this is text".
     #[default]
     Escape,
-    /// It is written as it is, for programs that compare names.
+    /// The text is written unchanged, for programs that compare names.
     Keep,
 }
 
 impl Settings {
-    /// Reads the settings by their variables' names, from the environment or wherever the caller has them. A variable
-    /// that is set but blank counts as unset.
+    /// Reads the settings by their variables' names, from the environment or from another source of the caller. A variable that
+    /// is set but blank counts as unset.
     ///
     /// # Errors
-    /// All the values that cannot be used, not only the first.
+    ///
+    /// Returns all invalid values, not only the first.
     ///
     /// ```
     /// use drumline_jobs::Settings;
@@ -163,8 +163,8 @@ impl Settings {
         })
     }
 
-    /// Settings for trying the jobs out inside `folder`: files in `data`, templates from `mail-templates`,
-    /// and mail written to `outbox`. What [`samples::prepare`](crate::samples::prepare) puts there fits these.
+    /// Returns settings for trying the jobs inside `folder`: files in `data`, templates from `mail-templates`, and mail written
+    /// to `outbox`. They match the files that [`samples::prepare`](crate::samples::prepare) writes.
     pub fn for_folder(folder: &Path) -> Self {
         Self {
             file_root: folder.join("data"),
@@ -243,7 +243,7 @@ mod tests {
                 (name == route).then(|| "smtp://localhost".to_owned())
             }));
         }
-        // The runtime's own.
+        // A setting of the runtime.
         asked.borrow_mut().remove("DRUMLINE_CONFIG");
         let known = VARIABLES.iter().filter(|name| **name != SAMPLE_JOBS).map(|&name| name.to_owned());
         assert_eq!(asked.into_inner(), known.collect());
@@ -279,7 +279,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// No text makes a setting panic.
+        /// No text makes the parser of a setting panic.
         #[test]
         fn any_text_is_a_value_or_a_problem(
             index in 0..VARIABLES.len(),

@@ -1,4 +1,4 @@
-//! Reads sources and writes targets, wherever they are.
+//! Reads sources and writes targets, in files and in S3.
 
 pub(crate) mod atomic;
 mod file_stream;
@@ -37,7 +37,7 @@ impl Storage {
         Self { files: Arc::new(FileRoot::new(settings.file_root.clone())), objects: Objects::default() }
     }
 
-    /// Reads what is there, if it has at most `max_bytes`.
+    /// Reads a source if it has at most `max_bytes`.
     #[cfg_attr(not(feature = "images"), allow(dead_code, reason = "only images are read whole"))]
     pub(crate) async fn read(
         &self,
@@ -54,7 +54,7 @@ impl Storage {
         }
     }
 
-    /// Opens a source of whatever size, to be read piece by piece from its beginning.
+    /// Opens a source of any size, to read it piece by piece from its beginning.
     pub(crate) async fn open(&self, ctx: &Context, from: &Location) -> Result<Stream, Failure> {
         match from {
             Location::File(path) => file_stream::open(&self.files, ctx, path).await.map(Stream::File),
@@ -62,7 +62,7 @@ impl Storage {
         }
     }
 
-    /// Opens a source at `offset`, provided that it is still in that version: else `None`.
+    /// Opens a source at `offset` if it still has that version; otherwise returns `None`.
     pub(crate) async fn reopen(
         &self,
         ctx: &Context,
@@ -80,7 +80,7 @@ impl Storage {
         })
     }
 
-    /// Writes all of it or nothing; whatever was there before is replaced.
+    /// Writes the whole target or nothing, and replaces an existing one.
     pub(crate) async fn write(
         &self,
         ctx: &Context,

@@ -1,4 +1,4 @@
-//! The test kit, as the tests of this crate's jobs use it.
+//! Helpers for the tests of this crate's jobs.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,13 +11,13 @@ use serde_json::Value;
 use crate::Settings;
 
 impl Settings {
-    /// Returns settings whose files lie in `folder` itself.
+    /// Returns settings whose files are directly in `folder`.
     pub(crate) fn with_files_in(folder: &Path) -> Self {
         Self { file_root: folder.to_owned(), ..Self::for_folder(folder) }
     }
 }
 
-/// A tester of these handlers on tokio.
+/// Returns a tester of these handlers on tokio.
 pub(crate) fn tester(router: Router) -> Tester {
     Tester::new(router).on(drumline_testing::TOKIO)
 }
@@ -29,7 +29,7 @@ pub(crate) async fn identify(message: TestMessage) -> (String, u128) {
     (request.identity.id().to_string(), request.payload_hash)
 }
 
-/// The progress of a run, as pairs of done and total.
+/// Returns the progress of a run as pairs of done and total.
 pub(crate) fn progress(run: &TestRun) -> Vec<(u64, u64)> {
     run.progress().iter().map(|progress| (progress.done, progress.total)).collect()
 }

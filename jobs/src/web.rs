@@ -26,37 +26,37 @@ pub(crate) use self::test_server::{Act, TestServer};
 /// The value of the header `user-agent`.
 pub(crate) const USER_AGENT: &str = concat!("drumline/", env!("CARGO_PKG_VERSION"));
 
-/// The longest time for the TCP connection. Without a connection nothing was sent, which is worth knowing apart.
+/// The time limit for the TCP connection. Without a connection nothing was sent, which is useful to know.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most bytes that are read of an answer's body. Answers have a few KiB.
+/// The largest number of bytes that are read from a response body. Responses have a few KiB.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// The time for which an idle connection is kept: less than the minute after which common servers close theirs.
+/// The time for which an idle connection is kept: less than the minute after which common servers close it.
 const KEEP_ALIVE: Duration = Duration::from_secs(45);
 
-/// The time for which an answer is still awaited once the run is to stop: most answers come within it, and a known one is
-/// better than a second request. A handler is dropped a second after its run is cancelled.
+/// The time for which a response is still awaited after the run was asked to stop: most responses arrive within it, and a known
+/// response is better than a second request. A handler is dropped a second after its run is cancelled.
 const LAST_WAIT: Duration = Duration::from_millis(700);
 
 type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// A client that connects when it is first needed, and follows no redirects.
+/// A client that connects on first use, and follows no redirects.
 #[derive(Default)]
 pub(crate) struct Web {
     client: OnceLock<HttpClient>,
 }
 
-/// The reason for which there is no answer.
+/// The reason why there is no response.
 #[derive(Debug)]
 pub(crate) struct NoAnswer {
     pub(crate) reason: String,
-    /// The request may have arrived.
+    /// True if the request may have arrived.
     pub(crate) was_sent: bool,
 }
 
 impl Web {
-    /// Sends a request and reads its answer, within `limit` and not much longer than the run may last.
+    /// Sends a request and reads its response within `limit`, and not much longer than the run may last.
     pub(crate) async fn send(
         &self,
         ctx: &Context,
@@ -65,7 +65,7 @@ impl Web {
     ) -> Result<Answer, NoAnswer> {
         let exchange = timeout(limit, self.exchange(request));
         tokio::select! {
-            // An answer that is there counts, cancelled or not.
+            // An available response counts, even after a cancellation.
             biased;
             answered = exchange => answered.unwrap_or_else(|_| Err(sent(format!("no answer within {limit:?}")))),
             reason = nearly_dropped(ctx) => Err(sent(format!("stopped before the answer came ({reason:?})"))),
@@ -77,7 +77,7 @@ impl Web {
         let client = self.client().map_err(|reason| NoAnswer { reason, was_sent: false })?;
         let response = client.request(request).await.map_err(|error| {
             let was_sent = !error.is_connect();
-            // As a failure it has its causes in its text.
+            // A failure's text includes its causes.
             NoAnswer { reason: format!("{server}: {}", Failure::from(error)), was_sent }
         })?;
         let (head, body) = response.into_parts();

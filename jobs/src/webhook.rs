@@ -1,7 +1,7 @@
-//! `webhook.deliver`: posts an event to a receiver's endpoint, signed.
+//! `webhook.deliver`: posts a signed event to a receiver's endpoint.
 //!
-//! Headers and signature are those of [Standard Webhooks](https://www.standardwebhooks.com/), so that receivers can verify
-//! them by its libraries.
+//! Headers and signature follow [Standard Webhooks](https://www.standardwebhooks.com/), so that receivers can verify them with
+//! its libraries.
 
 mod endpoints;
 mod payload;
@@ -24,8 +24,8 @@ use payload::Delivery;
 
 /// The handler of `webhook.deliver`.
 ///
-/// A receiver may get an event twice, if its answer was lost: by the header `webhook-id`, which is the same each time, it
-/// recognises the second one.
+/// A receiver may get an event twice if its response was lost: the header `webhook-id` is the same each time, so it can
+/// recognize the duplicate.
 pub(crate) struct Deliverer {
     endpoints: Option<Endpoints>,
     timeout: Duration,
@@ -48,7 +48,7 @@ impl Handler<Delivery> for Deliverer {
         let name = delivery.endpoint.to_string();
         let endpoint = ctx.blocking(move || endpoints.find(&name)).await?;
         let request = request(&endpoint, &delivery, SystemTime::now())?;
-        // The last moment at which not to send costs nothing.
+        // This is the last moment at which stopping costs nothing.
         if let Some(reason) = ctx.cancel_reason() {
             return Err(Failure::retry(format_args!("stopped before the event was sent ({reason:?})")));
         }
@@ -85,8 +85,8 @@ fn request(
     Ok(request)
 }
 
-/// Decides by the status. A receiver takes an event by a 2xx; a 410 ends its subscription. Everything else may be fixed by
-/// the receiver without the event being sent again by its producer, and is retried: when `Retry-After` says, if it is there.
+/// Decides by the status. With a 2xx the receiver accepts an event; a 410 ends its subscription. The receiver may fix any other
+/// problem without the producer sending the event again, so it is retried: after `Retry-After`, if that is present.
 fn accepted(endpoint: &Name, answer: &Answer) -> Result<(), Failure> {
     let status = answer.status;
     let reason = match status.as_u16() {

@@ -1,4 +1,4 @@
-//! `SECURITY.md` names tests, and all of them exist.
+//! Checks that all tests named in `SECURITY.md` exist.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;

@@ -3,8 +3,8 @@
 //! 1. An entry with a transient failure is sent again. On a FIFO queue it is abandoned if SQS has accepted later entries of its
 //!    group.
 //! 2. If the response to a message is lost, the message is in doubt. It is sent again unless the caller does not want that; to
-//!    a FIFO queue it is sent again only while SQS recognizes duplicates. Without a confirmation it stays in doubt, whatever a
-//!    later attempt returns.
+//!    a FIFO queue it is sent again only while SQS recognizes duplicates. Without a confirmation it stays in doubt, regardless of
+//!    later attempts.
 //! 3. If SQS refuses a request as a whole, it is sent again entry by entry, so that one message does not fail others. On a FIFO
 //!    queue, later messages of a group then wait for the earlier ones.
 

@@ -1,4 +1,4 @@
-//! What a payment provider's answer means for the charge.
+//! Interprets a payment provider's response to a charge.
 
 use drumline::Failure;
 use serde::Serialize;
@@ -6,41 +6,41 @@ use serde::Serialize;
 use crate::settings::{BILLING_TOKEN, BILLING_URL};
 use crate::web::Answer;
 
-/// The longest id that a provider may give a charge, in bytes: so that it fits into a result, however it is kept.
+/// The longest id that a provider may give a charge, in bytes: it fits into a result in every store.
 const MAX_ID_BYTES: usize = 255;
 
-/// Said whenever it is not known whether the customer was charged.
+/// The text for cases in which it is unknown if the customer was charged.
 pub(super) const AMBIGUOUS: &str = "the provider may have charged: the same Idempotency-Key is used again";
 
-/// What a charge leaves: how the provider calls it.
+/// The result of a charge: the provider's id for it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Receipt {
     provider_id: String,
 }
 
-/// Decides by the status; a 2xx by what it says.
+/// Decides by the status; for a 2xx by the body.
 ///
-/// Rejected is only what the job itself is to blame for. That our settings are wrong (401, 403, 404, a redirect) is no
-/// charge's fault, and mended without sending it again.
+/// Only failures that the job itself has caused are permanent. Wrong settings (401, 403, 404, a redirect) are not the charge's
+/// fault, and can be fixed without sending it again.
 pub(super) fn verdict(answer: &Answer) -> Result<Receipt, Failure> {
     let status = answer.status;
-    let told = || format!("{status}: {}", answer.words());
+    let text = || format!("{status}: {}", answer.words());
     match status.as_u16() {
         200..=299 => accepted(answer),
         402 => Err(declined(&answer.words())),
         400 | 410 | 413 | 415 | 422 => {
-            Err(Failure::reject(format_args!("the provider refuses the charge: {}", told())))
+            Err(Failure::reject(format_args!("the provider refuses the charge: {}", text())))
         }
-        401 | 403 | 407 => Err(answer.again(&format!("{}; is {BILLING_TOKEN} right?", told()))),
-        300..=399 | 404 | 405 => Err(answer.again(&format!("{}; is {BILLING_URL} right?", told()))),
+        401 | 403 | 407 => Err(answer.again(&format!("{}; is {BILLING_TOKEN} right?", text()))),
+        300..=399 | 404 | 405 => Err(answer.again(&format!("{}; is {BILLING_URL} right?", text()))),
         409 => {
             Err(answer
-                .again(&format!("the provider is at work on an earlier try of this charge: {}", told())))
+                .again(&format!("the provider is at work on an earlier try of this charge: {}", text())))
         }
-        500..=599 => Err(answer.again(&format!("{}; {AMBIGUOUS}", told()))),
-        429 => Err(answer.throttled(&told())),
-        _ => Err(answer.again(&told())),
+        500..=599 => Err(answer.again(&format!("{}; {AMBIGUOUS}", text()))),
+        429 => Err(answer.throttled(&text())),
+        _ => Err(answer.again(&text())),
     }
 }
 

@@ -104,7 +104,7 @@ fn the_status_decides() {
     assert_eq!(failure(429, "{}").kind(), FailureKind::Throttled(None));
     let later = Answer { retry_after: Some(Duration::from_secs(7)), ..answer(429, "") };
     assert_eq!(verdict(&later).unwrap_err().kind(), FailureKind::Throttled(Some(Duration::from_secs(7))));
-    // A final no stays one, whatever else it says.
+    // A permanent refusal stays one, regardless of the rest of the response.
     let later = Answer { retry_after: Some(Duration::from_secs(7)), ..answer(402, "") };
     assert_eq!(verdict(&later).unwrap_err().kind(), FailureKind::Reject);
 }

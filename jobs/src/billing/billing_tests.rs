@@ -17,7 +17,7 @@ const TOKEN: &str = "sk_very_secret";
 
 const PAID: Act = Act::Answer("201 Created", "", r#"{"id":"ch_1","status":"succeeded"}"#);
 
-/// A provider that acts by a list.
+/// A provider with scripted reactions.
 struct Provider {
     url: String,
     server: TestServer,
@@ -60,7 +60,7 @@ async fn run(router: Router) -> Ending {
     job(router).await.ending().clone()
 }
 
-/// The reason of a retry without a delay of its own.
+/// Returns the reason of a retry without its own delay.
 fn retried(ending: Ending) -> String {
     let Ending::RetryAsked { after: None, reason } = ending else { panic!("{ending:?}") };
     assert!(!reason.contains(TOKEN), "{reason}");
@@ -167,7 +167,7 @@ async fn what_was_never_sent_is_not() {
         let reason = retried(run(router(values).unwrap()).await);
         assert!(reason.contains(part) && !reason.contains(AMBIGUOUS), "{reason}");
     }
-    // Nothing that speaks TLS listens there.
+    // The server does not speak TLS.
     let provider = Provider::new(&[PAID]).await;
     let secure = provider.url.replace("http://", "https://");
     let reason = retried(run(router(&[(BILLING_URL, &secure)]).unwrap()).await);
@@ -183,7 +183,7 @@ async fn a_stopped_run_sends_nothing() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_stopped_meanwhile_tells_that_it_does_not_know() {
+async fn a_run_stopped_meanwhile_reports_that_the_outcome_is_unknown() {
     let mut provider = Provider::new(&[Act::Silence]).await;
     let job = job(provider.router(&[]));
     let run = job.stop_when(CancelReason::Shutdown, async move { drop(provider.request().await) }).await;

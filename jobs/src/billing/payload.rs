@@ -1,4 +1,4 @@
-//! What a `billing.charge` job says.
+//! The payload of a `billing.charge` job.
 
 use drumline::Job;
 use schemars::{JsonSchema, schema_for};
@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::name::Name;
 
-/// Whom to charge how much. Written to the provider as it came.
+/// The customer and the amount of a charge. Sent to the provider unchanged.
 #[expect(clippy::struct_field_names, reason = "the payload's own words")]
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Charge {
-    /// What makes this charge the same charge when it is sent again.
+    /// The id that identifies this charge when it is sent again.
     pub(crate) charge_id: Name,
     pub(crate) customer_id: Name,
     amount: Amount,
@@ -22,7 +22,7 @@ pub(crate) struct Charge {
 }
 
 impl Charge {
-    /// The key under which the customer is charged once, here and at the provider. Made of the job alone, so that it is
+    /// Returns the key under which the customer is charged once, here and at the provider. It depends only on the job, so it is
     /// the same at every attempt, on every host, and after a redrive.
     pub(crate) fn key(&self) -> String {
         format!("charge:{}", self.charge_id)
@@ -36,8 +36,8 @@ impl Job for Charge {
         Some(self.key())
     }
 
-    /// Two charges of one customer do not run at once: what a provider decides by the customer's balance or limit is
-    /// decided one after the other.
+    /// Returns a lock per customer, so that two charges of one customer do not run at once: a provider may decide by the
+    /// customer's balance or limit.
     fn lock(&self) -> Option<String> {
         Some(format!("customer:{}", self.customer_id))
     }
@@ -47,10 +47,10 @@ impl Job for Charge {
     }
 }
 
-/// The most that is charged at once, in minor units: eight digits, as at common providers. More is a mistake.
+/// The largest amount of one charge, in minor units: eight digits, as at common providers. A larger amount is a mistake.
 const MAX_AMOUNT: u64 = 99_999_999;
 
-/// In the currency's minor unit, such as cents.
+/// An amount in the currency's minor unit, such as cents.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "u64")]
 #[schemars(!try_from)]
@@ -68,8 +68,7 @@ impl TryFrom<u64> for Amount {
     }
 }
 
-/// Three letters of [ISO 4217](https://www.iso.org/iso-4217-currency-codes.html). Which of them exist is the provider's
-/// to know.
+/// Three letters of [ISO 4217](https://www.iso.org/iso-4217-currency-codes.html). The provider knows which codes exist.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(!try_from)]
@@ -88,10 +87,10 @@ impl TryFrom<String> for Currency {
     }
 }
 
-/// The longest description, in bytes: what fits on a statement many times over.
+/// The longest description, in bytes: several times as long as fits on a statement.
 const MAX_DESCRIPTION_BYTES: usize = 500;
 
-/// What the customer may read about it.
+/// The description that the customer may read.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(!try_from)]

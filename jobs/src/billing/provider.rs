@@ -15,7 +15,7 @@ use crate::web::{Answer, NoAnswer, USER_AGENT, Web};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// The payment provider. Nothing is connected to before the first charge.
+/// The payment provider. It is not connected before the first charge.
 pub(super) struct Provider {
     url: SecretUri,
     token: Option<Token>,
@@ -34,10 +34,10 @@ impl Provider {
         })
     }
 
-    /// Sends the charge, and waits for the provider's answer.
+    /// Sends the charge, and waits for the provider's response.
     ///
-    /// Once the request is sent, only the provider knows whether the customer was charged. Whatever goes wrong from there on
-    /// is tried again under the same key, for which the provider charges once.
+    /// After the request is sent, only the provider knows if the customer was charged. Any failure from then on is retried
+    /// under the same key, for which the provider charges only once.
     pub(super) async fn charge(&self, ctx: &Context, charge: &Charge) -> Result<Receipt, Failure> {
         let request = self.request(charge)?;
         let answer = self.web.send(ctx, request, self.timeout).await;
@@ -59,7 +59,7 @@ impl Provider {
         Ok(request)
     }
 
-    /// Some providers repeat a key that they do not know.
+    /// Hides the token in the response, because some providers repeat an unknown key.
     fn without_token(&self, answer: Answer) -> Answer {
         match &self.token {
             Some(token) => Answer { body: answer.body.map(|text| token.hide_in(&text)), ..answer },

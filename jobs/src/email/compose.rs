@@ -1,4 +1,4 @@
-//! From a job to a mail.
+//! Renders a job's mail.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -16,11 +16,11 @@ use super::templates::Folder;
 use crate::name::Name;
 use crate::settings::{MAIL_TEMPLATES, USERS};
 
-/// Makes mails from the templates and users of one folder.
+/// Renders mails from the templates and users of one folder.
 pub(crate) struct Composer {
     from: Mailbox,
     folder: Folder,
-    /// Keeps what it has read, and reads it again once it has changed.
+    /// Caches the files, and reads them again after they have changed.
     templates: Environment<'static>,
 }
 
@@ -37,7 +37,7 @@ impl Composer {
         Self { from, folder, templates }
     }
 
-    /// Reads files: to be run where that may block.
+    /// Renders a mail. It reads files, so it must run where blocking is allowed.
     pub(crate) fn compose(&self, mail: &EmailSend) -> Result<Message, Failure> {
         let user = self.user(&mail.user_id)?;
         without_control("user's name", &user.name)?;
@@ -49,7 +49,7 @@ impl Composer {
         let subject = self.required(&mail.template_id, "subject.txt", &values)?;
         let text = self.required(&mail.template_id, "txt", &values)?;
         let html = self.render(&mail.template_id, "html", &values)?;
-        // A subject is one line, however its template is laid out.
+        // A subject is one line, even if its template has several.
         let subject = subject.split_whitespace().collect::<Vec<_>>().join(" ");
         without_control("subject", &subject)?;
 
@@ -65,8 +65,8 @@ impl Composer {
         }
     }
 
-    /// A missing or broken file is the operator's to mend, and no job is to blame: that is retried. A missing user is
-    /// the job's fault.
+    /// Returns a user. A missing or broken file is the operator's to fix and not the job's fault, so it is retried. A missing
+    /// user is the job's fault.
     fn user(&self, id: &str) -> Result<User, Failure> {
         let path = self.folder.path().join(USERS);
         let unusable = |error: &dyn Error| {
@@ -83,7 +83,7 @@ impl Composer {
         self.render(template, part, values)?.ok_or_else(missing)
     }
 
-    /// `None` where there is no such template.
+    /// Renders a template. Returns `None` if it does not exist.
     fn render(
         &self,
         template: &Name,
@@ -98,7 +98,7 @@ impl Composer {
     }
 }
 
-/// Rejects a text of a mail's header that holds a line end or another control character: it could begin a header of its own.
+/// Rejects a text of a mail's header that contains a line end or another control character: it could begin another header.
 fn without_control(what: &str, text: &str) -> Result<(), Failure> {
     match text.chars().find(|c| c.is_control()) {
         Some(control) => Err(Failure::reject(format_args!(
@@ -109,7 +109,7 @@ fn without_control(what: &str, text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A template that can't be read may be readable later; one that fails will fail again.
+/// Converts an error of a template: one that cannot be read may be readable later; one that fails will fail again.
 fn failure(error: minijinja::Error) -> Failure {
     let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
     if causes.any(<dyn Error>::is::<io::Error>) {

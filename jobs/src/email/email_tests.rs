@@ -14,7 +14,7 @@ use crate::Settings;
 use crate::settings::{MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, SMTP_URL};
 use crate::testing::{self, Tester, result};
 
-/// Templates and users in a folder of the test's own.
+/// Creates templates and users in a folder for the test.
 fn templates() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in [
@@ -56,7 +56,7 @@ fn mail(template: &str, user: &str) -> Value {
     json!({ "deliveryId": "d-1", "templateId": template, "userId": user })
 }
 
-/// A tester that claims nothing, so that one mail can be sent again.
+/// Returns a tester that makes no claims, so that one mail can be sent again.
 fn sender(router: Router) -> Tester {
     testing::tester(router).policy(|policy| policy.claims = Claims::Off)
 }
@@ -81,7 +81,7 @@ async fn an_outbox_holds_each_delivery_once() {
         "From: Drums <drums@mail.example>\r\n",
         "zoe@example.com",
         "multipart/alternative",
-        // The HTML part is escaped, and nothing else is.
+        // Only the HTML part is escaped.
         "&lt;b&gt;",
         "(7), d-1",
     ] {
@@ -197,7 +197,7 @@ async fn control_characters_do_not_reach_a_header() {
 }
 
 #[tokio::test]
-async fn what_an_operator_has_to_mend_is_retried() {
+async fn problems_that_an_operator_can_fix_are_retried() {
     let folder = templates();
     let outbox = (MAIL_OUTBOX, folder.path().to_str().unwrap());
     let missing = folder.path().join("not-mounted");
@@ -218,16 +218,16 @@ async fn what_an_operator_has_to_mend_is_retried() {
     );
 }
 
-/// A mail server that greets with `greeting` and says `answers` to the commands they belong to; anything else it
-/// takes with a 250. An empty answer hangs up. What it hears is told line by line.
+/// Starts a mail server that greets with `greeting` and responds with `answers` to the matching commands; it accepts any other
+/// command with a 250. An empty answer closes the connection. The received lines are reported one by one.
 async fn server(greeting: &'static str, answers: &'static [(&'static str, &'static str)]) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("smtp://{}", listener.local_addr().unwrap());
-    let (tell, heard) = mpsc::unbounded_channel();
+    let (report, heard) = mpsc::unbounded_channel();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(converse(stream, greeting, answers, tell.clone()));
+            tokio::spawn(converse(stream, greeting, answers, report.clone()));
         }
     });
     Server { url, heard }
@@ -239,7 +239,7 @@ struct Server {
 }
 
 impl Server {
-    /// All that has been heard so far.
+    /// Returns all lines received so far.
     fn heard(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.heard.try_recv().ok()).collect()
     }
@@ -249,7 +249,7 @@ async fn converse(
     stream: TcpStream,
     greeting: &str,
     answers: &[(&str, &str)],
-    tell: mpsc::UnboundedSender<String>,
+    report: mpsc::UnboundedSender<String>,
 ) -> Option<()> {
     let mut lines = BufReader::new(stream);
     lines.write_all(format!("{greeting}\r\n").as_bytes()).await.ok()?;
@@ -260,7 +260,7 @@ async fn converse(
             return None;
         }
         let line = line.trim_end();
-        tell.send(line.to_owned()).ok()?;
+        report.send(line.to_owned()).ok()?;
         if in_data && line != "." {
             continue;
         }
@@ -282,7 +282,7 @@ async fn a_mail_server_gets_the_mail_over_one_connection() {
     let sender = sender(router(folder.path(), &[(SMTP_URL, &server.url)]));
     for _ in 0..2 {
         assert_eq!(send(&sender, mail("hello", "7")).await, Ending::Done);
-        // The connection goes back to its pool in a task of its own; here that is the next one to run.
+        // The connection returns to its pool in another task, which runs next here.
         tokio::task::yield_now().await;
     }
     let heard = server.heard();
@@ -317,7 +317,7 @@ async fn a_servers_answer_decides() {
         let ending =
             send(&sender(router(folder.path(), &[(SMTP_URL, &server.url)])), mail("hello", "7")).await;
         let Ending::Rejected { reason } = ending else { panic!("{answers:?}: {ending:?}") };
-        // The server's own words are what an operator needs.
+        // An operator needs the server's own text.
         assert!(reason.contains(&answers[0].1[4..]), "{reason}");
     }
 }

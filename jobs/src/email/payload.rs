@@ -1,4 +1,4 @@
-//! What an `email.send` job says.
+//! The payload of an `email.send` job.
 
 use drumline::Job;
 use schemars::{JsonSchema, schema_for};
@@ -7,19 +7,19 @@ use serde_json::Value;
 
 use crate::name::Name;
 
-/// Which mail to send to whom. References only: no address and no text travels through the queue.
+/// The template and the user of a mail. It contains only references: no address and no text goes through the queue.
 #[expect(clippy::struct_field_names, reason = "the payload's own words")]
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct EmailSend {
-    /// What makes this mail the same mail when it is sent again.
+    /// The id that identifies this mail when it is sent again.
     pub(crate) delivery_id: Name,
     pub(crate) template_id: Name,
     pub(crate) user_id: String,
 }
 
 impl EmailSend {
-    /// Returns the key under which the mail is sent once: one mail for each `deliveryId`, even if many jobs ask for it.
+    /// Returns the key under which the mail is sent once: one mail for each `deliveryId`, even if several jobs request it.
     /// Another template or user under the same id is a producer's mistake, and fails permanently.
     fn key(&self) -> String {
         format!("delivery:{}", self.delivery_id)
@@ -57,7 +57,7 @@ mod tests {
         assert_eq!(key("d-1", "hello", "7"), "delivery:d-1");
         for (delivery, template, user, is_same) in [
             ("d-1", "hello", "7", true),
-            // Rejected as another payload, once the first is sent.
+            // Rejected as another payload after the first mail is sent.
             ("d-1", "goodbye", "7", true),
             ("d-1", "hello", "8", true),
             ("d-2", "hello", "7", false),

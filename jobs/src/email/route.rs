@@ -1,4 +1,4 @@
-//! Where a mail goes: to a mail server, or into a folder.
+//! The destination of mail: a mail server or a folder.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,11 +16,11 @@ use crate::name::Name;
 use crate::settings::{MAIL_OUTBOX, MailRoute, SMTP_URL};
 use crate::storage::atomic;
 
-/// Final answers that are about the login and not about the mail: authentication required, mechanism too weak, wrong
-/// credentials, encryption required. See [RFC 4954](https://www.rfc-editor.org/rfc/rfc4954#section-6).
+/// Permanent errors that concern the login and not the mail: authentication required, mechanism too weak, wrong credentials,
+/// encryption required. See [RFC 4954](https://www.rfc-editor.org/rfc/rfc4954#section-6).
 const LOGIN_CODES: [u16; 4] = [530, 534, 535, 538];
 
-/// [`MailRoute`], with its connections.
+/// A [`MailRoute`] with its connections.
 pub(crate) enum Route {
     Unset,
     Outbox(PathBuf),
@@ -47,7 +47,7 @@ impl Route {
                 ctx.blocking(put).await
             }
             Self::Smtp { builder, transport } => {
-                // Its pool needs the runtime, so it is made by the first mail.
+                // The pool needs the runtime, so the first mail creates it.
                 let transport = transport.get_or_init(|| builder.as_ref().clone().build());
                 transport.send(message).await.map(|_| ()).map_err(failure)
             }
@@ -55,13 +55,14 @@ impl Route {
     }
 }
 
-/// The same delivery always goes into the same file, so that it is there once however often it was attempted.
+/// Writes a mail into a folder. The same delivery always goes into the same file, so there is one file for any number of
+/// attempts.
 fn put(folder: &Path, name: &str, mail: &[u8]) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     atomic::write(&Dir::open_ambient_dir(folder, ambient_authority())?, OsStr::new(name), mail)
 }
 
-/// A server's final no rejects the mail; all else may pass.
+/// Converts an error: a permanent refusal of the server rejects the mail; all other errors are retried.
 fn failure(error: Error) -> Failure {
     let about_login = error.status().is_some_and(|code| LOGIN_CODES.contains(&u16::from(code)));
     if error.is_permanent() && !about_login {

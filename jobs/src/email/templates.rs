@@ -1,4 +1,4 @@
-//! Reads the files of the folder of mail templates: its own files only, and none that is too long.
+//! Reads the files of the folder of mail templates: only files in this folder, and none that is too long.
 
 use std::io::{self, ErrorKind as IoErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, Metadata};
 use minijinja::{Environment, Error, ErrorKind, TemplateSource, UndefinedBehavior};
 
-/// The longest template, in bytes: mails beyond 100 kB are cut by common readers.
+/// The longest template in bytes: common mail readers cut mails beyond 100 kB.
 const MAX_TEMPLATE_BYTES: u64 = 1024 * 1024;
 
-/// The longest list of users, in bytes. It is read for each mail.
+/// The longest list of users in bytes. It is read for each mail.
 const MAX_USERS_BYTES: u64 = 16 * 1024 * 1024;
 
-/// The most instructions of one rendering: a loop in a loop in a loop ends within a second.
+/// The largest number of instructions of one rendering: nested loops end within a second.
 const MAX_INSTRUCTIONS: u64 = 1_000_000;
 
 /// The deepest nesting of a rendering. An `include`, `import` or `extends` counts for several.
@@ -38,9 +38,9 @@ impl Folder {
         Ok(self.read(name, MAX_USERS_BYTES)?.0)
     }
 
-    /// Returns a file's bytes and its stamp, by which a change is noticed.
+    /// Returns a file's bytes and its stamp, which shows changes.
     fn read(&self, name: &str, max_bytes: u64) -> io::Result<(Vec<u8>, Option<Stamp>)> {
-        // Links are followed within the folder, as Kubernetes mounts its config maps, and never out of it.
+        // Links are followed within the folder, because Kubernetes mounts its config maps with links, but never out of it.
         let folder = Dir::open_ambient_dir(&self.0, ambient_authority())?;
         if !folder.metadata(name)?.is_file() {
             return Err(io::Error::new(IoErrorKind::InvalidInput, "it is not a file"));
@@ -64,7 +64,7 @@ impl Folder {
         stamp(&folder.metadata(name).ok()?)
     }
 
-    /// Returns the templates of the folder. They are read when they are first used, and again once they have changed.
+    /// Returns the templates of the folder. They are read when they are first used, and again after they have changed.
     pub(super) fn templates(&self) -> Environment<'static> {
         let mut templates = Environment::new();
         let folder = self.clone();
@@ -72,13 +72,14 @@ impl Folder {
         templates.set_undefined_behavior(UndefinedBehavior::Strict);
         templates.set_fuel(Some(MAX_INSTRUCTIONS));
         templates.set_recursion_limit(MAX_DEPTH);
-        // Both show all values that a template knows, in a mail or in a failure's reason.
+        // Both show all values of a template, in a mail or in a failure's reason.
         templates.remove_global("debug");
         templates.set_debug(false);
         templates
     }
 
-    /// `None` if there is no such file, or if the name is not one of a file in the folder itself.
+    /// Loads a template. Returns `None` if the file does not exist, or if the name does not belong to a file directly in the
+    /// folder.
     fn load(&self, name: &str) -> Result<Option<TemplateSource>, Error> {
         if name.is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0']) {
             return Ok(None);

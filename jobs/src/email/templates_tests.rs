@@ -5,7 +5,7 @@ use minijinja::context;
 
 use super::*;
 
-/// A folder of templates with a neighbour that holds a secret.
+/// Creates a folder of templates beside a file that contains a secret.
 fn folder() -> (tempfile::TempDir, Folder) {
     let dir = tempfile::tempdir().unwrap();
     let templates = dir.path().join("templates");

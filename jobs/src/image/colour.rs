@@ -1,7 +1,7 @@
-//! Colours as a viewer expects them.
+//! Converts colours to those that a viewer expects.
 //!
-//! A phone's photo comes in its own colour space, with a profile that says which. Outputs carry no profile and are
-//! therefore read as sRGB: without a conversion they would look pale.
+//! A phone's photo has its own colour space, which a profile describes. Outputs have no profile and are therefore read as sRGB:
+//! without a conversion they would look pale.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use drumline::{Failure, OrReject};
 use image::DynamicImage;
 use moxcms::{ColorProfile, DataColorSpace, Layout, Transform8BitExecutor, TransformOptions};
 
-/// A way from a source's colours to sRGB.
+/// A conversion from a source's colours to sRGB.
 pub(crate) struct ToSrgb(Arc<Transform8BitExecutor>);
 
 impl ToSrgb {
-    /// `None` where the profile is not one of RGB, as a CMYK photo's, whose pixels the decoder has converted already,
-    /// and where it is damaged: a viewer would not use that one either.
+    /// Returns `None` if the profile is not an RGB profile (a CMYK photo, whose pixels the decoder has already converted), or
+    /// if it is damaged: a viewer would not use it either.
     pub(crate) fn from_profile(profile: &[u8], has_alpha: bool) -> Option<Self> {
         let layout = if has_alpha { Layout::Rgba } else { Layout::Rgb };
         let source = match ColorProfile::new_from_slice(profile) {
@@ -37,7 +37,7 @@ impl ToSrgb {
             .map(Self)
     }
 
-    /// Converts an image with the channels that the conversion was made for.
+    /// Converts an image that has the channels of the conversion.
     pub(crate) fn apply(&self, pixels: &DynamicImage) -> Result<DynamicImage, Failure> {
         let mut converted = DynamicImage::new(pixels.width(), pixels.height(), pixels.color());
         let target = match &mut converted {

@@ -1,5 +1,5 @@
-//! How much memory a job takes, from its source's header and what is asked for. An estimate from above: of every step, all
-//! buffers that are alive at once.
+//! The memory of a job, calculated from its source's header and its outputs. It is an upper bound: for every step, all buffers
+//! that exist at the same time.
 
 use image::ImageFormat;
 use image::metadata::Orientation;
@@ -8,13 +8,13 @@ use super::header::{DECODER_BYTES, Header};
 use super::payload::{Convert, Output};
 use super::render::size_of;
 
-/// A WebP's encoder, in bytes a pixel: four of ARGB, two and a half of YUV with alpha, and its macroblocks.
+/// The memory of a WebP encoder, in bytes per pixel: four of ARGB, two and a half of YUV with alpha, and its macroblocks.
 const WEBP_ENCODER: u64 = 9;
 
-/// An AVIF's encoder, in bytes a pixel, as measured: planes of sixteen bits, and the frames of the search.
+/// The memory of an AVIF encoder, in bytes per pixel, measured: planes of sixteen bits, and the frames of the search.
 const AVIF_ENCODER: u64 = 60;
 
-/// Returns the most bytes that the job takes at once beside its source.
+/// Returns the most bytes that the job uses at once, without its source.
 pub(super) fn of_job(header: &Header, source_bytes: u64, outputs: &[Output]) -> u64 {
     let decoding = header.decoder_bytes + source_bytes;
     let mut temporary = 0;
@@ -27,11 +27,11 @@ pub(super) fn of_job(header: &Header, source_bytes: u64, outputs: &[Output]) -> 
     DECODER_BYTES + decoding.max(header.pixel_bytes() + temporary + encoded)
 }
 
-/// The bytes of one output.
+/// The memory of one output in bytes.
 struct OfOutput {
-    /// While it is made.
+    /// The memory while it is made.
     temporary: u64,
-    /// Until it is written.
+    /// The memory until it is written.
     encoded: u64,
 }
 
@@ -41,10 +41,10 @@ fn of_output(header: &Header, output: &Output) -> OfOutput {
     let pixels = u64::from(size.0) * u64::from(size.1);
     let bytes = pixels * header.channels();
     let is_resized = size != stored;
-    // The resizer makes the image lower first, and keeps that.
+    // The resizer reduces the height first, and keeps the result.
     let resizer = if is_resized { u64::from(stored.0) * u64::from(size.1) * header.channels() } else { 0 };
     let is_turned = header.orientation != Orientation::NoTransforms;
-    // The source itself is kept for the other outputs, so that turning it begins with a copy.
+    // The source itself is kept for the other outputs, so turning it begins with a copy.
     let copies = match (is_resized, header.profile.is_some(), is_turned) {
         (false, false, false) => 0,
         (true, false, false) | (false, true, false) => 1,
@@ -54,10 +54,10 @@ fn of_output(header: &Header, output: &Output) -> OfOutput {
         (Some(Convert::Webp { .. }), _) | (None, ImageFormat::WebP) => (pixels * WEBP_ENCODER, bytes / 2),
         (Some(Convert::Avif { .. }), _) => (pixels * AVIF_ENCODER, bytes / 2),
         (Some(Convert::Png), _) | (None, ImageFormat::Png) => (0, bytes),
-        // On white there is no alpha: a copy.
+        // Removing alpha on white needs a copy.
         (Some(Convert::Jpeg { .. }) | None, _) => (if header.has_alpha { pixels * 3 } else { 0 }, bytes / 2),
     };
-    // Of two copies, one is made of the other, and one of them is encoded.
+    // One of two copies is made from the other, and one of them is encoded.
     let finishing = copies * bytes;
     let encoding = copies.min(1) * bytes + in_encoder;
     OfOutput { temporary: resizer + finishing.max(encoding), encoded }
@@ -104,10 +104,10 @@ mod tests {
         let turned = Header { orientation: Orientation::Rotate90, ..header(ImageFormat::Jpeg, false) };
         let profile = Header { profile: Some(vec![]), ..header(ImageFormat::Jpeg, false) };
         for (header, resize, convert, mb) in [
-            // 300 of the source, 3 of the row of the resizer, the rest is small.
+            // 300 for the source, 3 for the resizer's row, the rest is small.
             (&plain, Some(100), Convert::WEBP, 303),
             (&alpha, Some(100), Convert::WEBP, 404),
-            // With the whole image in its encoder's colours, and as it is encoded.
+            // Includes the whole image in its encoder's colours, and the encoded image.
             (&plain, None, Convert::WEBP, 300 + 900 + 150),
             (&plain, None, Convert::JPEG, 300 + 150),
             (&alpha, None, Convert::JPEG, 400 + 300 + 200),

@@ -1,4 +1,4 @@
-//! From bytes to pixels, without trusting the bytes.
+//! Decodes bytes to pixels without trusting the bytes.
 
 use std::io::Cursor;
 
@@ -13,19 +13,19 @@ use crate::settings::{ImageLimits, MAX_PIXELS};
 
 /// A source image.
 pub(crate) struct Source {
-    /// Eight bits a channel, RGB or RGBA, as stored: not yet turned.
+    /// The pixels with eight bits a channel, RGB or RGBA, in the stored orientation.
     pub(crate) pixels: DynamicImage,
-    /// How it has to be turned to stand upright.
+    /// The rotation that makes the image upright.
     pub(crate) orientation: Orientation,
     pub(crate) format: ImageFormat,
-    /// Where its colours are not known to be sRGB.
+    /// The conversion to sRGB, if the colours are not known to be sRGB.
     pub(crate) to_srgb: Option<ToSrgb>,
 }
 
 /// Reads the header of a JPEG, PNG, WebP or GIF.
 ///
-/// An image that claims more pixels than allowed is refused by it, before any memory is taken for it. Every failure is a
-/// rejection, since the same bytes fail the same way again.
+/// The header is enough to refuse an image with more pixels than allowed, before any memory is allocated for it. Every failure
+/// is a rejection, because the same bytes would fail in the same way again.
 pub(crate) fn header(bytes: &[u8], limits: ImageLimits) -> Result<Header, Failure> {
     let (mut decoder, format) = open(bytes)?;
     let (width, height) = decoder.dimensions();
@@ -37,7 +37,7 @@ pub(crate) fn header(bytes: &[u8], limits: ImageLimits) -> Result<Header, Failur
         )));
     }
     let orientation = decoder.orientation().unwrap_or_else(|error| {
-        // Damaged metadata around a sound image is no reason to fail it.
+        // Damaged metadata is no reason to fail a valid image.
         tracing::debug!(%error, "the source's EXIF data can't be read; it is taken as upright");
         Orientation::NoTransforms
     });
@@ -60,7 +60,7 @@ pub(crate) fn header(bytes: &[u8], limits: ImageLimits) -> Result<Header, Failur
     Ok(header)
 }
 
-/// Decodes the image, of an animation the first frame.
+/// Decodes the image; for an animation, the first frame.
 pub(crate) fn decode(bytes: &[u8], header: &Header) -> Result<Source, Failure> {
     let pixels = if header.format == ImageFormat::Png && header.is_sixteen_bits {
         deep_png::decode(bytes, header)?
@@ -83,22 +83,22 @@ fn open(bytes: &[u8]) -> Result<(impl ImageDecoder, ImageFormat), Failure> {
     Ok((reader.into_decoder().map_err(|error| undecodable(&error))?, format))
 }
 
-/// Returns the most that is held while an image is decoded: what its decoder keeps, what that gives, and, if that has other
-/// channels, the same as RGB or RGBA.
+/// Returns the largest memory used while an image is decoded: the decoder's own memory, its output, and, if that has other
+/// channels, the same image as RGB or RGBA.
 fn decoder_bytes(bytes: &[u8], header: &Header, colour: ColorType) -> u64 {
     let pixels = u64::from(header.width) * u64::from(header.height);
     let given = u64::from(colour.bytes_per_pixel());
     let converted = if given == header.channels() { 0 } else { header.channels() };
     let by_pixel = match header.format {
-        // Row by row. An interlaced one is decoded whole, which is more only if it is grey.
+        // Row by row. An interlaced image is decoded as a whole, which needs more only if it is grey.
         ImageFormat::Png if header.is_sixteen_bits => {
             header.channels() + if colour.has_color() { 0 } else { given / 2 }
         }
         // A frame that does not cover the canvas.
         ImageFormat::Gif => given + 4,
-        // The canvas, the frame, and of a lossy one its planes.
+        // The canvas, the frame, and the planes of a lossy frame.
         ImageFormat::WebP if is_animated_webp(bytes) => given + 11,
-        // Planes and the alpha channel, which is an image of its own; or RGBA of which RGB is taken.
+        // The planes and the alpha channel, which is a separate image; or RGBA from which RGB is taken.
         ImageFormat::WebP => given + if header.has_alpha { 7 } else { 4 },
         _ => given + converted,
     };
@@ -126,7 +126,7 @@ fn allowing(bytes: u64) -> Limits {
     limits
 }
 
-/// The common cases are such already, and are not copied.
+/// Converts pixels to eight bits. The common cases have eight bits already, and are not copied.
 fn to_eight_bits(pixels: DynamicImage) -> DynamicImage {
     if pixels.color().has_alpha() {
         DynamicImage::ImageRgba8(pixels.into_rgba8())

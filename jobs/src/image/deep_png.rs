@@ -1,4 +1,4 @@
-//! PNGs of sixteen bits a channel, as eight: row by row, so that the sixteen are never all in memory.
+//! Decodes PNGs with sixteen bits a channel to eight bits, row by row, so that the sixteen bits are never all in memory.
 
 use std::io::Cursor;
 
@@ -8,7 +8,7 @@ use png::{ColorType, Decoder, Limits, Transformations};
 
 use super::header::{DECODER_BYTES, Header};
 
-/// Decodes the image that the header belongs to.
+/// Decodes the image with this header.
 pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<DynamicImage, Failure> {
     let limits = Limits { bytes: usize::try_from(DECODER_BYTES).unwrap_or(usize::MAX) };
     let mut decoder = Decoder::new_with_limits(Cursor::new(bytes), limits);
@@ -19,7 +19,7 @@ pub(super) fn decode(bytes: &[u8], header: &Header) -> Result<DynamicImage, Fail
         usize::try_from(header.pixel_bytes()).map_err(|_| Failure::reject("the source is too large"))?;
     let mut pixels = Vec::with_capacity(bytes);
     if reader.info().interlaced {
-        // Its rows come in passes, each of which has to find its place.
+        // Its rows come in passes, and each must be put into its position.
         let size = reader.output_buffer_size().ok_or_else(|| Failure::reject("the source is too large"))?;
         let mut whole = vec![0; size];
         reader.next_frame(&mut whole).map_err(|error| undecodable(&error))?;
@@ -46,7 +46,7 @@ fn is_grey(colour: ColorType) -> bool {
     matches!(colour, ColorType::Grayscale | ColorType::GrayscaleAlpha)
 }
 
-/// Adds samples as RGB or RGBA.
+/// Appends samples as RGB or RGBA.
 fn spread(samples: &[u8], colour: ColorType, pixels: &mut Vec<u8>) {
     match colour {
         ColorType::Grayscale => pixels.extend(samples.iter().flat_map(|&grey| [grey; 3])),

@@ -1,4 +1,4 @@
-//! From pixels to bytes.
+//! Encodes pixels to bytes.
 
 use drumline::{Failure, OrReject};
 use image::codecs::jpeg::JpegEncoder;
@@ -9,11 +9,11 @@ use webp::PixelLayout;
 
 use super::payload::Convert;
 
-/// AVIF's trade of time against size, 1 (slow) to 10 (fast). Slower than 8 takes several times as long for a few per
-/// cent of a thumbnail's size.
+/// AVIF's trade-off between time and size, 1 (slow) to 10 (fast). A speed below 8 takes several times as long, and reduces a
+/// thumbnail's size by only a few percent.
 const AVIF_SPEED: u8 = 8;
 
-/// The most pixels of an AVIF. Its encoder cannot be stopped half-way, and takes some seconds for so many.
+/// The largest number of pixels of an AVIF. Its encoder cannot be stopped half-way, and takes some seconds for this many.
 const AVIF_MAX_PIXELS: u64 = 16_000_000;
 
 /// The longest side of a [WebP](https://developers.google.com/speed/webp/faq#what_is_the_maximum_size_a_webp_image_can_be)
@@ -23,15 +23,15 @@ const WEBP_MAX_SIDE: u32 = 16_383;
 /// An encoded image.
 pub(crate) struct Encoded {
     pub(crate) bytes: Vec<u8>,
-    /// In pixels.
+    /// The width in pixels.
     pub(crate) width: u32,
-    /// In pixels.
+    /// The height in pixels.
     pub(crate) height: u32,
     /// The MIME type.
     pub(crate) content_type: &'static str,
 }
 
-/// The format that a source is written in where no other is asked for.
+/// Returns the source's format, which is used if the job names no other.
 pub(crate) fn same_format(format: ImageFormat) -> Result<Convert, Failure> {
     match format {
         ImageFormat::WebP => Ok(Convert::WEBP),
@@ -44,7 +44,7 @@ pub(crate) fn same_format(format: ImageFormat) -> Result<Convert, Failure> {
     }
 }
 
-/// Rejects an image that is too large for its format, before it is made.
+/// Rejects an image that is too large for its format before it is made.
 pub(super) fn check_size((width, height): (u32, u32), convert: Option<Convert>) -> Result<(), Failure> {
     let pixels = u64::from(width) * u64::from(height);
     if matches!(convert, Some(Convert::Avif { .. })) && pixels > AVIF_MAX_PIXELS {
@@ -55,7 +55,7 @@ pub(super) fn check_size((width, height): (u32, u32), convert: Option<Convert>) 
     Ok(())
 }
 
-/// Encodes an image of eight bits a channel. A failure is a rejection: the same pixels fail the same way again.
+/// Encodes an image with eight bits a channel. A failure is a rejection: the same pixels would fail in the same way again.
 pub(crate) fn encode(pixels: &DynamicImage, convert: Convert) -> Result<Encoded, Failure> {
     let (bytes, content_type) = match convert {
         Convert::Webp { quality } => (webp(pixels, quality)?, "image/webp"),
@@ -77,7 +77,7 @@ fn jpeg(pixels: &DynamicImage, quality: u8) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-/// JPEG knows no transparency: the image is laid on white.
+/// Puts the image on a white background, because JPEG does not support transparency.
 fn on_white(pixels: &DynamicImage) -> RgbImage {
     RgbImage::from_fn(pixels.width(), pixels.height(), |x, y| {
         let [red, green, blue, alpha] = pixels.get_pixel(x, y).0;
@@ -113,7 +113,7 @@ fn webp(pixels: &DynamicImage, quality: u8) -> Result<Vec<u8>, Failure> {
 }
 
 fn avif(pixels: &DynamicImage, quality: u8) -> Result<Vec<u8>, Failure> {
-    // One thread: the jobs run beside each other, and there are as many of them as processors.
+    // One thread: there are as many concurrent jobs as processors.
     let encoder = ravif::Encoder::new().with_quality(f32::from(quality)).with_speed(AVIF_SPEED);
     let encoder = encoder.with_num_threads(Some(1));
     let (width, height) = (pixels.width() as usize, pixels.height() as usize);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_that_are_not_written_are_told() {
+    fn formats_that_are_not_written_are_named() {
         assert_eq!(same_format(ImageFormat::WebP).ok(), Some(Convert::WEBP));
         let failure = same_format(ImageFormat::Gif).expect_err("GIF is not written");
         assert!(failure.reason().contains("image/gif"), "{failure}");

@@ -1,24 +1,24 @@
-//! The claims of a source's header.
+//! The declarations in a source's header.
 
 use image::ImageFormat;
 use image::metadata::Orientation;
 
-/// What a decoder may take beside the pixels: for its tables, a row of pixels, and metadata such as colour profiles,
-/// which may be compressed and so be bombs of their own.
+/// The memory that a decoder may use beside the pixels: for its tables, a row of pixels, and metadata such as colour profiles,
+/// which may be compressed and therefore be decompression bombs.
 pub(super) const DECODER_BYTES: u64 = 16 * 1024 * 1024;
 
-/// The claims of a source's header, before any of its pixels is decoded.
+/// The declarations in a source's header, before any of its pixels is decoded.
 pub(crate) struct Header {
     pub(crate) format: ImageFormat,
-    /// In pixels, as stored: not yet turned.
+    /// The width in pixels, in the stored orientation.
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) has_alpha: bool,
-    /// Sixteen bits a channel in the source.
+    /// True if the source has sixteen bits a channel.
     pub(crate) is_sixteen_bits: bool,
-    /// The most that is held while it is decoded, with its pixels, and without the bytes of the source.
+    /// The largest memory while it is decoded, including its pixels, without the bytes of the source.
     pub(crate) decoder_bytes: u64,
-    /// How it has to be turned to stand upright.
+    /// The rotation that makes the image upright.
     pub(crate) orientation: Orientation,
     /// The colour profile, if it has one.
     pub(crate) profile: Option<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! What becomes of an image.
+//! The results of processing images.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::Settings;
 use crate::testing::{self, At, TestMessage, progress, result};
 
-/// A folder with sources in it, and the jobs' router over it.
+/// A folder with sources, and the jobs' router for it.
 pub(super) struct Room {
     pub(super) dir: tempfile::TempDir,
     pub(super) settings: Settings,
@@ -52,14 +52,14 @@ impl Room {
         self.job(source, &outputs).await.ending().clone()
     }
 
-    /// Runs a job of one output and gives what it wrote.
+    /// Runs a job with one output and returns the written bytes.
     pub(super) async fn made(&self, source: &str, operations: Value) -> Vec<u8> {
         let ending = self.run(source, vec![self.output("made", &operations)]).await;
         assert_eq!(ending, Ending::Done);
         fs::read(self.path("made")).unwrap()
     }
 
-    /// Runs a job that is rejected, gives the reason, and sees to it that nothing was written.
+    /// Runs a job that is rejected, returns the reason, and checks that nothing was written.
     pub(super) async fn rejected(&self, source: &str) -> String {
         let operations =
             json!([{ "resize": { "width": 8, "height": 8 } }, { "convert": { "format": "png" } }]);
@@ -78,7 +78,7 @@ pub(super) fn resize(width: u32, height: u32, format: &str) -> Value {
     json!([{ "resize": { "width": width, "height": height, "fit": "inside" } }, { "convert": { "format": format } }])
 }
 
-/// Four quarters: red and green above, blue and white below.
+/// Returns an image with four quarters: red and green above, blue and white below.
 pub(super) fn quarters(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| match (x < width / 2, y < height / 2) {
         (true, true) => Rgb([255, 0, 0]),
@@ -98,7 +98,7 @@ fn close(pixel: Rgba<u8>, expected: [u8; 4]) -> bool {
     pixel.0.iter().zip(expected).all(|(is, ought)| is.abs_diff(ought) <= 24)
 }
 
-/// The colour in the middle of each quarter, as they are read.
+/// Returns the colour in the middle of each quarter, in reading order.
 fn middles(image: &DynamicImage) -> [Rgba<u8>; 4] {
     let image = image.to_rgba8();
     let (w, h) = image.dimensions();
@@ -125,7 +125,7 @@ async fn every_format_is_written_and_read_back() {
         let image = image::load_from_memory(&made).unwrap();
         assert_eq!((image.width(), image.height()), (45, 30));
         assert_quarters(&image, QUARTERS);
-        // What was written is a source as well.
+        // A written image can be a source, too.
         room.put("again", &made);
         let again = image::load_from_memory(&room.made("again", resize(20, 20, "png")).await).unwrap();
         assert_eq!((again.width(), again.height()), (20, 13));
@@ -133,7 +133,7 @@ async fn every_format_is_written_and_read_back() {
     }
 }
 
-/// No AVIF decoder is built in: its container is read by hand.
+/// No AVIF decoder is built in, so the test parses the container.
 #[tokio::test]
 async fn avif_is_written() {
     let room = Room::new();
@@ -207,7 +207,7 @@ async fn a_gif_needs_a_format_to_become() {
 #[tokio::test]
 async fn transparency_is_kept_or_laid_on_white() {
     let room = Room::new();
-    // Opaque red on the left. On the right a green that nobody sees, and that must not bleed into the red.
+    // Opaque red on the left. On the right a transparent green, which must not bleed into the red.
     let source =
         RgbaImage::from_fn(64, 64, |x, _| if x < 32 { Rgba([255, 0, 0, 255]) } else { Rgba([0, 255, 0, 0]) });
     room.put("png", &bytes_of(source, ImageFormat::Png));
@@ -227,7 +227,7 @@ async fn transparency_is_kept_or_laid_on_white() {
     assert!(close(*made.get_pixel(7, 4), [255, 255, 255, 255]));
 }
 
-/// A JPEG with an EXIF segment that holds nothing but an orientation.
+/// Returns a JPEG with an EXIF segment that contains only an orientation.
 fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let tiff =
         [b'M', b'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0];
@@ -239,7 +239,7 @@ async fn images_are_turned_upright() {
     let room = Room::new();
     let mut stored = Vec::new();
     quarters(60, 40).write_with_encoder(JpegEncoder::new_with_quality(&mut stored, 95)).unwrap();
-    // By the EXIF standard: where the stored quarters (red, green / blue, white) come to lie.
+    // The positions of the stored quarters (red, green / blue, white) according to the EXIF standard.
     for (orientation, order) in [
         (1, [0, 1, 2, 3]),
         (2, [1, 0, 3, 2]),
@@ -255,7 +255,7 @@ async fn images_are_turned_upright() {
         let made = image::load_from_memory(&room.made("turned", convert("png")).await).unwrap();
         assert_eq!((made.width(), made.height()), upright, "{orientation}");
         assert_quarters(&made, order.map(|n| QUARTERS[n]));
-        // The box is one around the upright image.
+        // The box applies to the upright image.
         let made = image::load_from_memory(&room.made("turned", resize(20, 60, "png")).await).unwrap();
         let smaller = if orientation < 5 { (20, 13) } else { (20, 30) };
         assert_eq!((made.width(), made.height()), smaller, "{orientation}");
@@ -306,7 +306,7 @@ async fn a_damaged_colour_profile_is_left_out() {
 }
 
 #[tokio::test]
-async fn progress_is_told_for_each_operation() {
+async fn progress_is_reported_for_each_operation() {
     let room = Room::new();
     room.put("png", &bytes_of(quarters(30, 20), ImageFormat::Png));
     let run = two_outputs(&room).await;
@@ -349,7 +349,7 @@ async fn a_cancelled_job_stops_between_operations() {
     }
 }
 
-/// A job of two outputs.
+/// Returns a job with two outputs.
 fn two_outputs(room: &Room) -> TestMessage {
     room.job("png", &[room.output("a", &resize(9, 9, "jpeg")), room.output("b", &convert("png"))])
 }

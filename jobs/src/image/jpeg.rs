@@ -1,13 +1,13 @@
-//! The memory of a JPEG's decoder, by the JPEG's header.
+//! The memory of a JPEG's decoder, calculated from the JPEG's header.
 
-/// Returns the bytes of coefficients that the decoder keeps until all scans are read: none, if one scan holds everything.
+/// Returns the bytes of coefficients that the decoder keeps until all scans are read: none if one scan contains everything.
 ///
-/// `None` if the header is not understood; the decoder reports why.
+/// Returns `None` if the header is not understood; the decoder then reports the reason.
 pub(super) fn coefficient_bytes(bytes: &[u8]) -> Option<u64> {
     let mut at = 2;
     let mut frame: Option<Frame> = None;
     loop {
-        // Markers may be padded by any number of 0xFF.
+        // Any number of 0xFF bytes may precede a marker.
         while *bytes.get(at)? != 0xFF {
             at += 1;
         }
@@ -23,7 +23,7 @@ pub(super) fn coefficient_bytes(bytes: &[u8]) -> Option<u64> {
         let segment = bytes.get(at + 2..at + length)?;
         at += length;
         match marker {
-            // Frames; among their numbers are those of tables.
+            // Frame markers; the numbers between them belong to tables.
             0xC0..=0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => frame = Frame::read(marker, segment),
             0xDA => return frame.map(|frame| frame.kept(segment.first().copied().unwrap_or_default())),
             0xD9 => return None,
@@ -35,7 +35,7 @@ pub(super) fn coefficient_bytes(bytes: &[u8]) -> Option<u64> {
 struct Frame {
     is_progressive: bool,
     components: u8,
-    /// The coefficients of all components, each of sixteen bits.
+    /// The bytes of the coefficients of all components, sixteen bits each.
     coefficients: u64,
 }
 
@@ -53,13 +53,13 @@ impl Frame {
             .collect();
         let most = |pick: fn(&(u64, u64)) -> u64| sampling.iter().map(pick).max();
         let (widest, highest) = (most(|one| one.0)?, most(|one| one.1)?);
-        // The units that are interleaved have eight pixels a side for each sample.
+        // An interleaved unit has eight pixels a side for each sample.
         let units = width.div_ceil(8 * widest) * height.div_ceil(8 * highest);
         let coefficients = units * 64 * sampling.iter().map(|(across, down)| across * down).sum::<u64>();
         Some(Self { is_progressive: marker == 0xC2, components, coefficients })
     }
 
-    /// A first scan that lacks components is followed by others.
+    /// Returns the bytes to keep: if the first scan lacks components, others follow.
     fn kept(&self, in_first_scan: u8) -> u64 {
         if self.is_progressive || in_first_scan < self.components { self.coefficients * 2 } else { 0 }
     }
@@ -69,7 +69,7 @@ impl Frame {
 mod tests {
     use super::*;
 
-    /// A JPEG's header of 100 by 50 pixels and three components, the first of which is sampled by `factors`.
+    /// Returns a JPEG header of 100 by 50 pixels with three components, the first of which is sampled by `factors`.
     fn header(frame: u8, factors: u8, in_scan: u8) -> Vec<u8> {
         let mut bytes =
             vec![0xFF, 0xD8, 0xFF, 0xE0, 0, 4, 1, 2, 0xFF, 0xFF, frame, 0, 17, 8, 0, 50, 0, 100, 3];
@@ -88,7 +88,7 @@ mod tests {
             (0xC2, 0x11, 3, Some(all)),
             (0xC2, 0x22, 3, Some(subsampled)),
             (0xC0, 0x11, 1, Some(all)),
-            // No frame.
+            // Without a frame.
             (0xC4, 0x11, 3, None),
         ] {
             let bytes = header(frame, factors, in_scan);

@@ -24,7 +24,7 @@ fn base() -> Value {
     })
 }
 
-/// The payload with another value at a JSON pointer, which may be new in an object.
+/// Returns the payload with another value at a JSON pointer, which may be new in an object.
 fn with(pointer: &str, value: Value) -> Value {
     let mut payload = base();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -44,7 +44,7 @@ async fn identify(payload: &Value) -> (String, u128) {
     testing::identify(tester().payload("image.process", payload)).await
 }
 
-/// Payloads that differ in one part each. Some are the same work as the first, because they name a default.
+/// Returns payloads that differ in one part each. Some describe the same work as the first, because they name a default.
 fn different() -> Vec<Value> {
     let resize = "/outputs/0/operations/0/resize";
     let convert = "/outputs/0/operations/1/convert";
@@ -75,7 +75,7 @@ fn different() -> Vec<Value> {
         with("/revision", json!("2026-11-29")),
         with("/revision", json!("")),
         with("/revision", Value::Null),
-        // Texts that would end one field and begin the next.
+        // Texts that could end one field and begin the next.
         with("/source", json!("s3://photos/1.jpg\",\"outputs\":[{\"target\":\"s3://photos/a.webp")),
         with("/source", json!("s3://photos/1.jpg,s3://photos/a.webp")),
         with(
@@ -86,10 +86,10 @@ fn different() -> Vec<Value> {
     ]
 }
 
-/// Different keys for different work. Equal keys for different payloads would fail the second job as another payload under
-/// the first one's key.
+/// Different work must have different keys. With equal keys for different payloads, the second job would fail because of its
+/// other payload.
 #[tokio::test]
-async fn each_payload_has_a_key_of_its_own() {
+async fn each_payload_has_its_own_key() {
     let mut keys = HashMap::new();
     let mut hashes = HashMap::new();
     for payload in different() {

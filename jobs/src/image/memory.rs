@@ -1,7 +1,7 @@
 //! The memory of decoded images: one budget for all jobs of the process.
 //!
-//! A job states how much it needs before it holds a pixel, and waits until that much is free. So a wave of large sources takes
-//! longer, and never more memory than the operator has allowed.
+//! A job requests the memory that it needs before it holds a pixel, and waits until that much is free. A wave of large sources
+//! then takes longer, but never more memory than the operator has allowed.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::settings::IMAGE_MEMORY;
 
-/// The unit of the budget, in bytes: tokio counts in 32 bits at once.
+/// The unit of the budget in bytes: tokio's semaphore acquires at most 32 bits at once.
 const UNIT: u64 = 1024;
 
 /// A budget of bytes.
@@ -20,20 +20,21 @@ pub(super) struct Memory {
     bytes: u64,
 }
 
-/// Bytes of the budget. They are free again once this is dropped.
+/// A share of the budget. It becomes free when this value is dropped.
 pub(super) struct Share(OwnedSemaphorePermit);
 
 impl Memory {
     pub(super) fn new(bytes: u64) -> Self {
         let units = usize::try_from(bytes / UNIT).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        // Whole units only: a job that may ask for more than there are would wait for ever.
+        // Whole units only: otherwise a job could request more than there is, and wait forever.
         Self { free: Arc::new(Semaphore::new(units)), bytes: units as u64 * UNIT }
     }
 
-    /// Waits for `bytes`, in the order of asking: a large share is not overtaken for ever by small ones.
+    /// Waits for `bytes`, in the order of the requests, so that small shares cannot overtake a large one forever.
     ///
     /// # Errors
-    /// Rejected, if the budget is smaller than that. Retried, if the job is cancelled meanwhile.
+    ///
+    /// Rejects the job if the budget is smaller than that. Retries it if it is cancelled meanwhile.
     pub(super) async fn take(&self, ctx: &Context, bytes: u64) -> Result<Share, Failure> {
         let units = units(bytes).filter(|_| bytes <= self.bytes).ok_or_else(|| {
             Failure::reject(format_args!(

@@ -1,6 +1,6 @@
-//! Measures the memory of image jobs. Each figure needs a process of its own:
-//! The first run makes the source, the second measures. `*4` behind the name runs four jobs at once.
-//! `FIGURE=png16-10000 cargo test -p drumline-jobs -- --ignored --nocapture memory_figure`.
+//! Measures the memory of image jobs. Each figure needs a separate process: the first run makes the source, the second
+//! measures. `*4` after the name runs four jobs at once. `FIGURE=png16-10000 cargo test -p drumline-jobs -- --ignored
+//! --nocapture memory_figure`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
 use std::fs;
@@ -11,7 +11,7 @@ use image::{Frame, ImageEncoder, ImageFormat, Rgba, RgbaImage};
 
 use super::tests::{Room, bytes_of, resize};
 
-/// A sixteen-bit RGBA image of so many pixels a side, all of one colour.
+/// Returns a sixteen-bit RGBA image with `side` pixels a side, all of one colour.
 fn png16(side: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, side, side);
@@ -28,7 +28,7 @@ fn png16(side: u32) -> Vec<u8> {
     bytes
 }
 
-/// An animation of frames that do not cover the canvas.
+/// Returns an animation whose frames do not cover the canvas.
 fn gif(side: u32) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     let mut encoder = GifEncoder::new_with_speed(&mut bytes, 30);
@@ -42,7 +42,7 @@ fn gif(side: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// An animated WebP: a frame of a lossless image, twice.
+/// Returns an animated WebP: two frames of a lossless image.
 fn webp(side: u32) -> Vec<u8> {
     let mut still = Vec::new();
     let pixels = RgbaImage::from_pixel(side, side, Rgba([9, 99, 199, 128]));

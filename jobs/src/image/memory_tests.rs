@@ -42,7 +42,7 @@ fn sixteen_bits_become_eight_row_by_row() {
 
 #[test]
 fn an_interlaced_image_of_sixteen_bits_is_read() {
-    // Of one pixel, an interlaced image has the data of a plain one.
+    // With one pixel, an interlaced image has the same data as a plain one.
     for (source, expected) in [
         (
             DynamicImage::from(ImageBuffer::from_pixel(1, 1, Rgb([0x1234_u16, 0x5678, 0x9ABC]))),
@@ -80,7 +80,7 @@ async fn a_job_beyond_the_memory_of_all_is_rejected_before_it_decodes() {
 #[tokio::test]
 async fn jobs_beyond_the_memory_wait_for_each_other_and_all_are_done() {
     let mut room = Room::new();
-    // Room for one of them at a time.
+    // Room for only one of them at a time.
     room.settings.limits.memory = 32 * 1024 * 1024;
     room.put("png", &bytes_of(quarters(1_000, 1_000), ImageFormat::Png));
     let tester = crate::testing::tester(crate::router(&room.settings));
@@ -116,7 +116,7 @@ async fn outputs_in_any_order_of_sizes_are_what_was_asked_for() {
     for (name, side) in sizes {
         let made = image::load_from_memory(&std::fs::read(room.path(name)).unwrap()).unwrap().into_rgba8();
         assert_eq!(made.width(), side.min(40), "{name}");
-        // Its colours are not darkened, whether it was resized or not.
+        // The conversion does not darken its colours, resized or not.
         let differ = made.pixels().flat_map(|pixel| {
             pixel.0.into_iter().zip([200, 100, 50, 128]).map(|(is, ought): (u8, u8)| is.abs_diff(ought))
         });
@@ -135,7 +135,7 @@ fn a_colour_profile_that_is_a_bomb_is_not_unpacked() {
     writer.write_image_data(&[7; 8 * 8 * 3]).unwrap();
     drop(writer);
     assert!(bytes.len() < 128 * 1024, "{} bytes", bytes.len());
-    // Rejected or read without it: in neither case is it in memory.
+    // Either it is rejected, or read without the profile: in neither case is the profile in memory.
     if let Ok(header) = header(&bytes, limits()) {
         assert!(header.profile.as_ref().is_none_or(Vec::is_empty), "{:?}", header.profile.map(|p| p.len()));
         assert_eq!(decode(&bytes, &header).unwrap().pixels.as_bytes()[..3], [7; 3]);

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use super::encode::Encoded;
 use crate::location::Target;
 
-/// The JSON around the images, in bytes, with some to spare.
+/// The size of the JSON around the images in bytes, with a margin.
 const FRAME_BYTES: usize = 64;
 
-/// Returns the location and the size of each image. 32 images with the longest names of S3 would exceed
-/// [`MAX_RESULT_BYTES`]: the result has as many as fit, in their order, and the number of those that it leaves out.
+/// Returns the location and the size of each image. 32 images with the longest names of S3 would exceed [`MAX_RESULT_BYTES`]:
+/// the result contains as many as fit, in their order, and the number of those left out.
 pub(super) fn result(images: &[(Target, Encoded)]) -> Value {
     let mut left = MAX_RESULT_BYTES - FRAME_BYTES;
     let mut outputs = Vec::with_capacity(images.len());

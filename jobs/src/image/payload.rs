@@ -1,4 +1,4 @@
-//! What an `image.process` job says.
+//! The payload of an `image.process` job.
 
 use std::collections::HashSet;
 use std::num::{NonZeroU8, NonZeroU32};
@@ -12,16 +12,16 @@ use crate::key::{self, Optional};
 use crate::location::{Location, NoLocation, Target};
 use crate::schema;
 
-/// The most outputs of one job: far more than any set of thumbnails, and few enough to hold in memory.
+/// The largest number of outputs of one job: far more than any set of thumbnails, and few enough to keep in memory.
 const MAX_OUTPUTS: usize = 32;
 
-/// One source and what to make of it.
+/// One source and its outputs.
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "Written")]
 pub(crate) struct ImageProcess {
     pub(crate) source: Location,
     pub(crate) outputs: Vec<Output>,
-    /// Made of the whole payload: everything in it decides about what is written where.
+    /// The key, derived from the whole payload: every part of it affects the written files.
     key: String,
 }
 
@@ -50,15 +50,15 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// How many operations were asked for.
+    /// Returns the number of requested operations.
     pub(crate) fn operations(&self) -> u64 {
         u64::from(self.resize.is_some()) + u64::from(self.convert.is_some())
     }
 }
 
-/// Makes the image small enough for a box.
+/// Reduces the image to fit into a box.
 ///
-/// All of it is inside, its shape is kept, and it is never enlarged.
+/// The whole image fits inside, keeps its aspect ratio, and is never enlarged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Resize {
     pub(crate) width: NonZeroU32,
@@ -75,26 +75,26 @@ pub(crate) enum Convert {
 }
 
 impl Convert {
-    /// Visually close to the source at a fraction of its size: the encoders' own customary values. AVIF's scale is
-    /// another one, where 60 looks like a JPEG's 82.
+    /// The quality that is visually close to the source at a fraction of its size: the encoders' usual values. AVIF uses
+    /// another scale, in which 60 corresponds to a JPEG's 82.
     pub(crate) const WEBP: Self = Self::Webp { quality: 80 };
     pub(crate) const AVIF: Self = Self::Avif { quality: 60 };
     pub(crate) const JPEG: Self = Self::Jpeg { quality: 82 };
 }
 
-// What follows is the payload as it is written, before what has to fit together has been checked. The key is made of its
-// JSON: see `key::of_payload`.
+// The payload as it is written, before its parts are checked against each other. The key is derived from its JSON: see
+// `key::of_payload`.
 
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ImageProcess", description = "One source and what to make of it.")]
 struct Written {
-    /// A JPEG, PNG, WebP or GIF.
+    /// The source: a JPEG, PNG, WebP or GIF.
     #[schemars(regex(pattern = "^(file|s3)://"))]
     source: String,
     #[schemars(length(min = 1, max = MAX_OUTPUTS))]
     outputs: Vec<WrittenOutput>,
-    /// Distinguishes jobs for a source that changes under one name. Part of the key only.
+    /// Distinguishes jobs for a source that changes under one name. It is only a part of the key.
     #[serde(default, skip_serializing_if = "Optional::is_absent")]
     #[schemars(with = "Option<String>")]
     revision: Optional<String>,
@@ -106,7 +106,7 @@ struct Written {
 struct WrittenOutput {
     #[schemars(regex(pattern = "^(file|s3)://"))]
     target: String,
-    /// One resize, one convert, or a resize and then a convert.
+    /// One resize, one convert, or a resize followed by a convert.
     #[schemars(length(min = 1, max = 2))]
     operations: Vec<WrittenOperation>,
 }
@@ -130,7 +130,7 @@ struct WrittenResize {
     fit: Optional<WrittenFit>,
 }
 
-/// How an image is fitted into a box. There is one way so far; naming it leaves room for others.
+/// The way in which an image is fitted into a box. There is only one so far; naming it leaves room for others.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(rename = "Fit")]
@@ -143,7 +143,7 @@ enum WrittenFit {
 #[schemars(rename = "Convert")]
 struct WrittenConvert {
     format: WrittenFormat,
-    /// Of all formats but PNG, which is lossless.
+    /// The quality, for all formats except PNG, which is lossless.
     #[serde(default, skip_serializing_if = "Optional::is_absent")]
     #[schemars(with = "Option<NonZeroU8>", range(max = 100))]
     quality: Optional<NonZeroU8>,
@@ -159,7 +159,7 @@ enum WrittenFormat {
     Png,
 }
 
-/// What does not fit together in a payload.
+/// An inconsistency in a payload.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Misfit {
     #[error(transparent)]
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_operations_are_told() {
+    fn bad_operations_are_reported() {
         let resize = json!({ "resize": { "width": 1, "height": 1 } });
         let convert = json!({ "convert": { "format": "png" } });
         for (operations, part) in [
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_told_apart() {
+    fn targets_are_distinguished() {
         let output =
             |target: &str| json!({ "target": target, "operations": [{ "convert": { "format": "png" } }] });
         let job = |outputs: Vec<Value>| read(json!({ "source": "s3://b/s", "outputs": outputs }));

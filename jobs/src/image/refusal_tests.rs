@@ -1,4 +1,4 @@
-//! What is refused, and what is left behind then: nothing.
+//! Refused images, which leave nothing behind.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
@@ -37,7 +37,7 @@ async fn bombs_are_refused_by_their_header() {
     let gif = [b"GIF89a".as_slice(), &side, &side, &[0, 0, 0], &frame].concat();
     for (bomb, claim) in [
         (png_claiming(50_000, 50_000), "50000 x 50000"),
-        // A single row would take gigabytes.
+        // A single row would need gigabytes.
         (png_claiming(u32::MAX / 2, 1_000_000), "Memory limit exceeded"),
         (jpeg_claiming(65_000, 65_000), "65000 x 65000"),
         (gif, "60000 x 60000"),
@@ -71,7 +71,7 @@ async fn what_is_no_sound_image_is_rejected() {
     flipped[45] ^= 0xFF;
     for (name, bytes, part) in [
         ("empty", &[][..], "no known image format"),
-        ("text", b"not an image at all", "no known image format"),
+        ("text", b"not an image", "no known image format"),
         ("half a png", &png[..png.len() / 2], "can't be decoded"),
         ("a png's header", &png[..20], "can't be decoded"),
         ("a flipped png", &flipped, "can't be decoded"),

@@ -1,4 +1,4 @@
-//! From one source to all outputs, on a thread made for blocking work.
+//! Makes all outputs from one source, on a thread for blocking work.
 
 use drumline::{Context, Failure, OrReject};
 use fast_image_resize::{MulDiv, ResizeOptions, Resizer};
@@ -12,9 +12,9 @@ use super::payload::{Output, Resize};
 use super::size::fit_inside;
 use crate::location::Target;
 
-/// Counts the operations of a job, tells how far it is, and stops it between two of them where it was cancelled.
+/// Counts the operations of a job, reports its progress, and stops it between two operations if it was cancelled.
 ///
-/// Counted are the decoding, every operation asked for, and the writing of each output.
+/// It counts the decoding, every requested operation, and the writing of each output.
 pub(crate) struct Steps {
     ctx: Context,
     done: u64,
@@ -32,7 +32,7 @@ impl Steps {
         self.ctx.progress(self.done, self.total, "operations");
     }
 
-    /// The host knows why a run was cancelled and answers for it; the wish made here is not what counts.
+    /// Fails if the run was cancelled. The host knows the reason of a cancellation, so the failure's own kind does not matter.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match self.ctx.cancel_reason() {
             None => Ok(()),
@@ -44,18 +44,18 @@ impl Steps {
     }
 }
 
-/// Rejects outputs that cannot be made, before the source is decoded.
+/// Rejects outputs that cannot be made before the source is decoded.
 pub(crate) fn check(header: &Header, outputs: &[Output]) -> Result<(), Failure> {
     outputs.iter().try_for_each(|output| check_size(size_of(header, output), output.convert))
 }
 
-/// Returns the size of an output as stored, not yet turned.
+/// Returns the size of an output in the stored orientation.
 pub(super) fn size_of(header: &Header, output: &Output) -> (u32, u32) {
     let stored = (header.width, header.height);
     output.resize.map_or(stored, |bounds| target_size(stored, header.orientation, bounds))
 }
 
-/// Decodes the source once and makes every output of it.
+/// Decodes the source once and makes every output from it.
 pub(crate) fn render(
     mut steps: Steps,
     bytes: &[u8],
@@ -66,10 +66,10 @@ pub(crate) fn render(
     let mut source = decode(bytes, header)?;
     steps.done();
     let stored = (header.width, header.height);
-    // The source's own pixels are wanted first, because they are prepared for resizing in place.
+    // Outputs of the source's own pixels come first, because resizing then prepares the pixels in place.
     let mut order: Vec<usize> = (0..outputs.len()).collect();
     order.sort_by_key(|&index| size_of(header, &outputs[index]) != stored);
-    // One for all outputs, since it keeps its buffers.
+    // One resizer for all outputs, because it keeps its buffers.
     let mut resizer = Resizer::new();
     let mut is_prepared = false;
     let mut rendered: Vec<Option<Encoded>> = outputs.iter().map(|_| None).collect();
@@ -110,8 +110,8 @@ fn render_one(
     Ok(encoded)
 }
 
-/// What remains to be done to the pixels once they have their size, since there are fewer of them then: the colours,
-/// and the turning. `None` where the source's own pixels are what is wanted.
+/// Converts the colours and turns the image. This happens after the resize, when there are fewer pixels. Returns `None` if the
+/// source's own pixels are the result.
 fn finish(
     steps: &Steps,
     source: &Source,
@@ -130,8 +130,8 @@ fn finish(
     Ok(finished)
 }
 
-/// Weighs colours by their opacity, so that what is transparent does not bleed into edges. It is done in place: the resizer
-/// would do it in a copy of the whole source.
+/// Weighs colours by their opacity, so that transparent areas do not bleed into edges. This is done in place: the resizer would
+/// copy the whole source.
 fn premultiply(source: &mut Source) -> Result<(), Failure> {
     if source.pixels.color().has_alpha() {
         MulDiv::new().multiply_alpha_inplace(&mut source.pixels).or_reject()?;
@@ -139,7 +139,7 @@ fn premultiply(source: &mut Source) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the source, prepared by [`premultiply`] and not yet turned, in another size.
+/// Returns the source, prepared by [`premultiply`], in another size and in the stored orientation.
 fn resize(resizer: &mut Resizer, source: &Source, size: (u32, u32)) -> Result<DynamicImage, Failure> {
     let mut smaller = DynamicImage::new(size.0, size.1, source.pixels.color());
     resizer.resize(&source.pixels, &mut smaller, &ResizeOptions::new().use_alpha(false)).or_reject()?;
@@ -149,7 +149,7 @@ fn resize(resizer: &mut Resizer, source: &Source, size: (u32, u32)) -> Result<Dy
     Ok(smaller)
 }
 
-/// Returns the size of an image as stored, not yet turned, such that it fits the box once it is.
+/// Returns the size of an image in the stored orientation with which it fits the box after it is turned.
 fn target_size(stored: (u32, u32), orientation: Orientation, bounds: Resize) -> (u32, u32) {
     if lies_on_its_side(orientation) {
         swapped(fit_inside(swapped(stored), bounds))

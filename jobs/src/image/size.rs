@@ -1,15 +1,15 @@
-//! How large an image becomes.
+//! Calculates the size of an image.
 
 use super::payload::Resize;
 
-/// The size, in pixels, of an image of `width` by `height` once it fits into the box: its shape is kept, it is never
-/// enlarged, and no side becomes less than one pixel.
+/// Returns the size in pixels of an image of `width` by `height` that is fitted into the box: it keeps its aspect ratio, is
+/// never enlarged, and no side becomes less than one pixel.
 pub(crate) fn fit_inside((width, height): (u32, u32), bounds: Resize) -> (u32, u32) {
     let (max_width, max_height) = (bounds.width.get(), bounds.height.get());
     if width <= max_width && height <= max_height {
         return (width, height);
     }
-    // Which side binds: max_width / width against max_height / height, without leaving whole numbers.
+    // The limiting side: compares max_width / width with max_height / height, in whole numbers.
     let by_width = u64::from(max_width) * u64::from(height);
     let by_height = u64::from(max_height) * u64::from(width);
     if by_width <= by_height {
@@ -19,8 +19,8 @@ pub(crate) fn fit_inside((width, height): (u32, u32), bounds: Resize) -> (u32, u
     }
 }
 
-/// `product / divisor`, to the nearest whole number from one. Never above the other bound, which is a whole number
-/// at or above the exact quotient.
+/// Returns `product / divisor`, rounded to the nearest whole number, at least one. The result never exceeds the other bound,
+/// which is a whole number at or above the exact quotient.
 fn rounded(product: u64, divisor: u32) -> u32 {
     let divisor = u64::from(divisor.max(1));
     let nearest = (product + divisor / 2) / divisor;
@@ -46,7 +46,7 @@ mod tests {
             ((1001, 333), (100, 100), (100, 33)),
             ((1000, 335), (100, 100), (100, 34)),
             ((3, 2), (2, 2), (2, 1)),
-            // Never enlarged, also where only one side would fit.
+            // Never enlarged, even if only one side would fit.
             ((100, 50), (320, 240), (100, 50)),
             ((100, 50), (100, 50), (100, 50)),
             ((400, 50), (320, 240), (320, 40)),
@@ -66,7 +66,7 @@ mod tests {
             for (max_width, max_height) in (1..12).flat_map(|w| (1..12).map(move |h| (w, h))) {
                 let (w, h) = fit((width, height), max_width, max_height);
                 assert!(w >= 1 && h >= 1 && w <= max_width.min(width) && h <= max_height.min(height));
-                // One side is exact; the other is within half a pixel, or is the least there is.
+                // One side is exact; the other is within half a pixel, or has the minimum.
                 let skew = (i64::from(w) * i64::from(height)).abs_diff(i64::from(h) * i64::from(width));
                 assert!(
                     w == 1 || h == 1 || skew * 2 <= u64::from(width.max(height)),

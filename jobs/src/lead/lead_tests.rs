@@ -16,7 +16,7 @@ use crate::settings::LEAD_TIMEOUT;
 use crate::testing::{self, result};
 use crate::web::{Act, TestServer};
 
-/// So much longer than the services take that do answer, on a machine that does other things besides.
+/// Much longer than the responses of working services, even on a busy machine.
 const TIMEOUT: &str = "400ms";
 
 fn router(enrich: SocketAddr, crm: SocketAddr, notify: SocketAddr) -> Router {
@@ -34,10 +34,10 @@ fn lead(id: &str) -> Value {
     json!({ "leadId": id, "email": format!("{id}@example.com"), "name": "Ada" })
 }
 
-/// A service that has one effect for each key, and fails at random: before the effect and after it.
+/// A service that has one effect for each key, and fails randomly before or after the effect.
 #[derive(Clone, Default)]
 struct Fickle {
-    /// The id of each effect by its key, and how often it was asked for.
+    /// The id of each effect by its key, and the number of requests.
     effects: Arc<Mutex<BTreeMap<String, (String, usize)>>>,
 }
 
@@ -78,7 +78,7 @@ impl Fickle {
         let answer = match fastrand::u8(0..10) {
             0 => busy,
             1 => slow,
-            // The effect happens, and its answer is lost.
+            // The effect happens, and the response is lost.
             2 => {
                 self.effect(&key);
                 tokio::time::sleep(Duration::from_secs(2)).await;
@@ -111,7 +111,7 @@ impl Fickle {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_lead_has_one_entry_and_one_notification_although_each_service_fails() {
+async fn every_lead_has_one_entry_despite_failing_services() {
     const LEADS: usize = 40;
     let services = [Fickle::default(), Fickle::default(), Fickle::default()];
     let [enrich, crm, notify] = &services;
@@ -119,7 +119,7 @@ async fn every_lead_has_one_entry_and_one_notification_although_each_service_fai
     let local = LocalQueue::start(router).setting("retry", "schedule(1s)").max_receive_count(100).await;
     let ids: Vec<String> = (0..LEADS).map(|n| format!("lead-{n:02}")).collect();
     for id in &ids {
-        // A form is sent twice now and then.
+        // Some forms are sent twice.
         for _ in 0..=usize::from(fastrand::u8(0..4) == 0) {
             local.payload("lead.received", &json!({ "lead": lead(id) })).send();
         }
@@ -160,7 +160,7 @@ async fn a_step_hands_on_what_it_found() {
     assert_eq!(next(&run), ("lead.notify".to_owned(), json!({ "leadId": "a", "crmId": "crm:7 /ä" })));
     assert_eq!(result(&run), json!({ "crmId": "crm:7 /ä" }));
 
-    // Nothing is known of it.
+    // The service knows nothing about it.
     let tester = testing::tester(router(unknown.address, created.address, created.address));
     let run = tester.payload("lead.enrich", &json!({ "lead": lead("a") })).await;
     assert_eq!(next(&run).1, json!({ "lead": lead("a"), "enrichment": {} }));

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::name::Name;
 
-/// The longest address that a mail server takes, in bytes.
+/// The longest address that a mail server accepts, in bytes.
 const MAX_EMAIL_BYTES: usize = 254;
 
-/// The longest text of a form or an answer, in bytes.
+/// The longest text of a form or a response, in bytes.
 const MAX_TEXT_BYTES: usize = 500;
 
 /// Someone who may become a customer.
@@ -18,7 +18,7 @@ const MAX_TEXT_BYTES: usize = 500;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Lead {
-    /// The id that the form gave it: the same if the form is sent again.
+    /// The id from the form: the same if the form is sent again.
     pub(super) lead_id: Name,
     pub(super) email: Email,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,7 +39,7 @@ pub(super) struct Enrich {
     pub(super) lead: Lead,
 }
 
-/// A lead for the CRM, which gets this as it is.
+/// A lead for the CRM, which receives this JSON unchanged.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct AddToCrm {
@@ -48,7 +48,7 @@ pub(super) struct AddToCrm {
     pub(super) enrichment: Enrichment,
 }
 
-/// What is known of a lead's company.
+/// The known facts about a lead's company.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Enrichment {
@@ -58,7 +58,7 @@ pub(super) struct Enrichment {
     employees: Option<u32>,
 }
 
-/// A new entry of the CRM to tell sales about, which get this as it is.
+/// A new entry of the CRM for sales, which receives this JSON unchanged.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Notify {
@@ -66,10 +66,10 @@ pub(super) struct Notify {
     pub(super) crm_id: CreatedId,
 }
 
-/// The longest id that a service may give, in bytes.
+/// The longest id that a service may return, in bytes.
 const MAX_ID_BYTES: usize = 255;
 
-/// An id that a service gives, in the service's own form.
+/// An id that a service returns, in the service's own format.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(!try_from)]
@@ -87,7 +87,7 @@ impl TryFrom<String> for CreatedId {
     }
 }
 
-/// The key of each step: a form that is sent twice is one lead.
+/// Returns the key of each step: a form that is sent twice is one lead.
 fn key(lead_id: &Name) -> String {
     format!("lead:{lead_id}")
 }
@@ -140,7 +140,7 @@ impl Job for Notify {
     }
 }
 
-/// An address for mail, as far as can be seen without sending any.
+/// A mail address, validated as far as possible without sending mail.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(!try_from)]
@@ -164,7 +164,7 @@ impl TryFrom<String> for Email {
     }
 }
 
-/// A text of people.
+/// A text that a person has written.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(try_from = "String")]
 #[schemars(!try_from)]

@@ -1,4 +1,4 @@
-//! A service that a lead passes.
+//! A service that processes leads.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::web::{Answer, NoAnswer, USER_AGENT, Web};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// A service that a lead passes.
+/// A service that processes leads.
 pub(super) struct Service {
     name: &'static str,
     /// The variable of its URL.
@@ -27,7 +27,7 @@ pub(super) struct Service {
     web: Arc<Web>,
 }
 
-/// The answer of a service that has created something.
+/// The response of a service that has created something.
 #[derive(Deserialize)]
 pub(super) struct Created {
     pub(super) id: CreatedId,
@@ -44,7 +44,7 @@ impl Service {
         Self { name, variable, url, timeout, web }
     }
 
-    /// Posts a body under this key. Returns the answer if it is a 2xx or a 404, which the caller may understand.
+    /// Posts a body under this key. Returns the response if it is a 2xx, or a 404, which the caller may handle.
     pub(super) async fn post(
         &self,
         ctx: &Context,
@@ -54,7 +54,7 @@ impl Service {
         let Self { name, variable, .. } = self;
         let unset = || Failure::retry(format_args!("{name} has nowhere to go: {variable} is not set"));
         let url = self.url.as_ref().ok_or_else(unset)?;
-        // The last moment at which not to send costs nothing.
+        // This is the last moment at which stopping costs nothing.
         if let Some(reason) = ctx.cancel_reason() {
             return Err(Failure::retry(format_args!("stopped before {name} was asked ({reason:?})")));
         }
@@ -74,7 +74,7 @@ impl Service {
         Ok(answer)
     }
 
-    /// Decides by the status. What the lead itself is to blame for is permanent, everything else may be fixed without it.
+    /// Decides by the status. Failures that the lead itself has caused are permanent; all others may be fixed without it.
     fn accept(&self, answer: &Answer) -> Result<(), Failure> {
         let (name, status) = (self.name, answer.status);
         match status.as_u16() {
@@ -82,7 +82,7 @@ impl Service {
             400 | 410 | 413 | 415 | 422 => {
                 Err(Failure::reject(format_args!("{name}: {status}: {}", answer.words())))
             }
-            // Each step has a service of its own.
+            // Each step has its own service.
             429 => Err(answer.throttled(&format!("{name}: {status}: {}", answer.words()))),
             _ => Err(answer.again(&format!("{name}: {status}: {}", answer.words()))),
         }

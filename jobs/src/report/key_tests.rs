@@ -26,10 +26,10 @@ async fn identify(payload: &Value) -> (String, u128) {
     testing::identify(tester().payload("report.generate", payload)).await
 }
 
-/// Different keys for different work. Equal keys for different payloads would fail the second job as another payload under
-/// the first one's key.
+/// Different work must have different keys. With equal keys for different payloads, the second job would fail because of its
+/// other payload.
 #[tokio::test]
-async fn each_payload_has_a_key_of_its_own() {
+async fn each_payload_has_its_own_key() {
     let mut swapped = base();
     (swapped["groupBy"], swapped["value"]) = (json!("amount"), json!("country"));
     let mut shifted = base();
@@ -47,7 +47,7 @@ async fn each_payload_has_a_key_of_its_own() {
         with("groupBy", json!("product")),
         with("value", json!("tax")),
         with("title", json!("Sales")),
-        // The default, written out.
+        // The default, named explicitly.
         with("title", json!("amount by country")),
         with("title", json!("")),
         with("title", Value::Null),
@@ -55,7 +55,7 @@ async fn each_payload_has_a_key_of_its_own() {
         with("revision", json!("2026-11-29")),
         with("revision", json!("Sales")),
         with("revision", Value::Null),
-        // Texts that would end one field and begin the next.
+        // Texts that could end one field and begin the next.
         with("groupBy", json!("country\",\"value\":\"amount")),
         with("groupBy", json!("country,amount")),
         with("groupBy", json!("country\u{0}amount")),

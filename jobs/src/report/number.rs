@@ -1,7 +1,7 @@
-//! Exact decimal numbers: a cent is a cent, however many of them are added.
+//! Exact decimal numbers: sums of cents have no rounding errors.
 //!
-//! A value has up to 12 digits before the decimal point and 6 after it: as a whole number of millionths it fits into 64
-//! bits, and the sum of more of them than any source has bytes into 128.
+//! A value has up to 12 digits before the decimal point and 6 after it: as a whole number of millionths it fits into 64 bits,
+//! and the sum of more values than any source has bytes fits into 128 bits.
 
 use std::fmt::Write;
 
@@ -11,10 +11,10 @@ const WHOLE_DIGITS: usize = 12;
 /// The digits that a value may have after its decimal point.
 const DECIMALS: usize = 6;
 
-/// How much more exact than the values a mean is given, in digits.
+/// The number of additional decimals of a mean.
 const MORE_DECIMALS_OF_MEANS: u8 = 2;
 
-/// A value as it stood in a field.
+/// A value as it was written in a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Number {
     pub(super) millionths: i64,
@@ -22,7 +22,7 @@ pub(super) struct Number {
     pub(super) decimals: u8,
 }
 
-/// Why a field is no value.
+/// The reason why a field is not a value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoNumber {
     #[error("is not a number such as 1234.56")]
@@ -34,8 +34,8 @@ pub(super) enum NoNumber {
 }
 
 impl Number {
-    /// Reads `1234.56`, `-7`, `+.5` or `3.`, with spaces around it. No exponent, no separators of thousands: a comma
-    /// means different things in different countries.
+    /// Parses `1234.56`, `-7`, `+.5` or `3.`, with optional spaces around it. Exponents and thousands separators are not
+    /// allowed: a comma has different meanings in different countries.
     pub(super) fn parse(field: &[u8]) -> Result<Self, NoNumber> {
         let text = field.trim_ascii();
         let (negative, digits) = match text.split_first() {
@@ -70,13 +70,13 @@ impl Number {
     }
 }
 
-/// A number of millionths with so many decimals, of which no value had more.
+/// Formats a number of millionths with this many decimals. No value had more.
 pub(super) fn written(millionths: i128, decimals: u8) -> String {
     let too_fine = 10_i128.pow(u32::try_from(DECIMALS).expect("six") - u32::from(decimals));
     fixed(millionths / too_fine, decimals)
 }
 
-/// The mean of `count` values with so many decimals. It is rounded to two decimals more, halves away from zero.
+/// Formats the mean of `count` values with this many decimals, rounded to two more decimals, halves away from zero.
 pub(super) fn mean(sum: i128, count: u64, decimals: u8) -> String {
     let decimals = decimals + MORE_DECIMALS_OF_MEANS;
     let all = u8::try_from(DECIMALS).expect("six");

@@ -25,7 +25,7 @@ fn numbers_are_read_exactly() {
 }
 
 #[test]
-fn what_is_no_number_is_told() {
+fn a_text_that_is_no_number_has_an_explaining_error() {
     for text in ["", " ", ".", "-", "abc", "1,5", "1 000", "1e3", "--1", "1.2.3", "0x1", "NaN", "٣", "1-"] {
         assert_eq!(Number::parse(text.as_bytes()), Err(NoNumber::NotANumber), "{text}");
     }
@@ -60,7 +60,7 @@ fn means_are_rounded_half_away_from_zero() {
         (4_999, 1, 0, "0.00"),
         (-4_999, 1, 0, "0.00"),
         (0, 0, 0, "0.00"),
-        // More values than any object has bytes, each as large as it may be.
+        // More values than any object has bytes, each as large as possible.
         (999_999_999_999_999_999 * (1_i128 << 45), 1 << 45, 6, "999999999999.99999900"),
     ] {
         assert_eq!(mean(sum, count, decimals), text, "{sum} / {count}");

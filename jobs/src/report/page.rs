@@ -1,4 +1,4 @@
-//! The report for people: one HTML page that needs nothing else, with a chart and a table.
+//! The report for people: one self-contained HTML page with a chart and a table.
 
 use std::cmp::Reverse;
 
@@ -13,21 +13,21 @@ use super::summary::Summary;
 use super::table::MEASURES;
 use super::totals::Total;
 
-/// The bars of the chart: more than that nobody compares by eye. The table has all.
+/// The largest number of bars in the chart: people cannot compare more by eye. The table contains all groups.
 const MAX_BARS: usize = 30;
 
-/// A bar with its words takes this much, in CSS pixels.
+/// The height of a bar with its text, in CSS pixels.
 const BAR_HEIGHT: usize = 44;
 
-/// The longest label of a bar, in characters: it stands on a phone's width beside a number.
+/// The longest label of a bar, in characters: it fits beside a number on a phone's screen.
 const MAX_LABEL: usize = 22;
 
-/// Bars are drawn to the hundredth of a per cent.
+/// The full width of a bar, in hundredths of a percent.
 const FULL_WIDTH: i128 = 10_000;
 
 const TEMPLATE: &str = include_str!("page.html");
 
-/// What the template knows.
+/// The values for the template.
 #[derive(Serialize)]
 struct Page<'a> {
     title: &'a str,
@@ -36,14 +36,14 @@ struct Page<'a> {
     value: &'a str,
     records: String,
     groups: String,
-    /// Of the chart, in CSS pixels.
+    /// The height of the chart, in CSS pixels.
     height: usize,
-    /// Whether there are more groups than bars.
+    /// True if there are more groups than bars.
     shortened: bool,
     bars: Vec<Bar>,
     measures: [&'static str; 5],
     rows: Vec<Row>,
-    /// All groups together, where there are any.
+    /// The totals of all groups, if there are any.
     all: Option<Row>,
 }
 
@@ -56,7 +56,7 @@ struct Row {
     numbers: [String; 4],
 }
 
-/// A bar of the chart. Widths are in per cent, so that the words beside it stay legible at any size.
+/// A bar of the chart. Widths are in percent, so that the text beside it stays legible at any size.
 #[derive(Serialize)]
 struct Bar {
     name: String,
@@ -68,7 +68,7 @@ struct Bar {
     negative: bool,
 }
 
-/// The whole page. Like the CSV file it depends on nothing but the job and the source.
+/// Returns the whole page. Like the CSV file, it depends only on the job and the source.
 pub(super) fn html(job: &ReportGenerate, summary: &Summary) -> Result<String, Failure> {
     let mut templates = Environment::new();
     templates.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -106,14 +106,14 @@ fn row(name: &str, total: Total, decimals: u8) -> Row {
     }
 }
 
-/// The sums that matter most, the largest above; of equal ones the first by name.
+/// Returns the largest sums in descending order; equal sums are ordered by name.
 fn bars(summary: &Summary) -> Vec<Bar> {
     let mut sums: Vec<(&str, i128)> = summary.totals.iter().map(|(name, total)| (name, total.sum)).collect();
     sums.sort_by_key(|&(_, sum)| Reverse(sum.unsigned_abs()));
     sums.truncate(MAX_BARS);
     sums.sort_by(|(a, x), (b, y)| y.cmp(x).then(a.cmp(b)));
 
-    // All bars begin at nought, which is somewhere between the smallest and the largest sum.
+    // All bars begin at zero, which is between the smallest and the largest sum.
     let lowest = sums.iter().map(|&(_, sum)| sum).fold(0, i128::min);
     let highest = sums.iter().map(|&(_, sum)| sum).fold(0, i128::max);
     let share = |part: i128| part * FULL_WIDTH / (highest - lowest).max(1);
@@ -145,7 +145,7 @@ fn per_cent(hundredths: i128) -> String {
     format!("{}.{:02}%", hundredths / 100, hundredths % 100)
 }
 
-/// `1234567.8` as `1,234,567.8`.
+/// Formats `1234567.8` as `1,234,567.8`.
 fn grouped(number: &str) -> String {
     let (sign, size) = number.strip_prefix('-').map_or(("", number), |size| ("\u{2212}", size));
     let (whole, fraction) = size.split_at(size.find('.').unwrap_or(size.len()));

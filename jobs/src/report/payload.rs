@@ -1,4 +1,4 @@
-//! What a `report.generate` job says.
+//! The payload of a `report.generate` job.
 
 use drumline::{Job, Upcaster};
 use schemars::{JsonSchema, schema_for};
@@ -12,7 +12,7 @@ use crate::schema;
 /// The longest title, in bytes.
 const MAX_TITLE_BYTES: usize = 200;
 
-/// One table, and what to sum up of it.
+/// A table, and the columns to sum up.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Written")]
 pub(crate) struct ReportGenerate {
@@ -24,7 +24,7 @@ pub(crate) struct ReportGenerate {
     /// The column that is summed up.
     pub(crate) value: String,
     pub(crate) title: String,
-    /// Made of the whole payload: everything in it decides about what is written where.
+    /// The key, derived from the whole payload: every part of it affects the written files.
     key: String,
 }
 
@@ -44,7 +44,7 @@ impl Job for ReportGenerate {
     }
 }
 
-/// The payload as it is written, before what has to fit together has been checked. The key is made of its JSON: see
+/// The payload as it is written, before its parts are checked against each other. The key is derived from its JSON: see
 /// [`key::of_payload`].
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -63,18 +63,18 @@ struct Written {
     #[serde(default, skip_serializing_if = "Optional::is_absent")]
     #[schemars(with = "Option<String>", length(max = MAX_TITLE_BYTES))]
     title: Optional<String>,
-    /// Distinguishes reports on a source that changes under one name, such as those of each day. Part of the key only.
+    /// Distinguishes reports on a source that changes under one name, for example daily. It is only a part of the key.
     #[serde(default, skip_serializing_if = "Optional::is_absent")]
     #[schemars(with = "Option<String>")]
     revision: Optional<String>,
 }
 
-/// What does not fit together in a payload.
+/// An inconsistency in a payload.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Misfit {
     #[error(transparent)]
     Location(#[from] NoLocation),
-    #[error("the target {0} is to be named without an ending: there will be a .csv and a .html")]
+    #[error("the target {0} must have no extension: .csv and .html are appended")]
     Ending(String),
     #[error("the target {0} is the source: a second attempt would start from the first one's result")]
     TargetIsSource(Location),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_together_is_told() {
+    fn inconsistent_payloads_have_explaining_errors() {
         for (field, value, part) in [
             ("source", json!("sales.csv"), "neither a file:// nor an s3:// URL"),
             ("target", json!("s3://sales/out/2026.csv"), "without an ending"),

@@ -1,46 +1,46 @@
-//! From bytes to records, piece by piece. It knows after each record at which byte and in which line the next one
-//! begins, so that another reader can go on from there.
+//! Splits bytes into records, piece by piece. After each record it knows the byte offset and the line of the next one, so that
+//! another reader can continue there.
 
 use csv_core::{ReadRecordResult, Reader};
 use drumline::Failure;
 
-/// The longest record, in bytes. A quote that is never closed makes one of everything behind it.
+/// The longest record in bytes. A quote that is never closed would join the whole rest into one record.
 const MAX_RECORD_BYTES: usize = 1024 * 1024;
 
 /// The most fields of a record.
 const MAX_FIELDS: usize = 16 * 1024;
 
-/// Where a record begins.
+/// The position of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) offset: u64,
-    /// From 1.
+    /// The line, counted from 1.
     pub(super) line: u64,
 }
 
-/// Reads comma-separated records as in [RFC 4180](https://www.rfc-editor.org/rfc/rfc4180): quoted fields may hold commas
-/// and line ends; a line ends by LF, CR or both; empty lines are none; a byte order mark at the beginning is no data.
+/// Reads comma-separated records as in [RFC 4180](https://www.rfc-editor.org/rfc/rfc4180): quoted fields may contain commas and
+/// line ends; a line ends with LF, CR or both; empty lines are skipped; so is a byte order mark at the beginning.
 pub(super) struct Records {
     parser: Reader,
     text: Vec<u8>,
     ends: Vec<usize>,
-    /// How much of the two is in use.
+    /// The used lengths of the two buffers.
     filled: usize,
     ended: usize,
-    /// Whether the record in them was given out.
+    /// True if the record in the buffers was returned.
     given: bool,
-    /// Whether a record has begun.
+    /// True if a record has begun.
     within: bool,
-    /// Behind the last whole record.
+    /// The position after the last complete record.
     boundary: Place,
-    /// Behind what was read.
+    /// The position after the last byte that was read.
     reached: Place,
 }
 
 /// One line of the table.
 #[derive(Debug)]
 pub(super) struct Record<'a> {
-    /// In which line it begins.
+    /// The line in which it begins.
     pub(super) line: u64,
     text: &'a [u8],
     ends: &'a [usize],
@@ -62,7 +62,7 @@ impl<'a> Record<'a> {
 }
 
 impl Records {
-    /// From the source's beginning.
+    /// Starts at the beginning of a source.
     pub(super) fn new() -> Self {
         let begin = Place { offset: 0, line: 1 };
         Self {
@@ -78,21 +78,21 @@ impl Records {
         }
     }
 
-    /// From a place where a record begins, which is not the source's beginning.
+    /// Starts at the position of a record that is not at the source's beginning.
     pub(super) fn from(place: Place) -> Self {
         let mut records = Self { boundary: place, reached: place, ..Self::new() };
-        // What looks like a byte order mark is data here; a parser that has read something leaves it alone.
+        // A byte order mark would be data here; the parser skips it only at its beginning.
         records.parser.read_record(b"\n", &mut [], &mut []);
         records
     }
 
-    /// Where the next record begins.
+    /// Returns the position of the next record.
     pub(super) fn boundary(&self) -> Place {
         self.boundary
     }
 
-    /// The next whole record of the piece, which becomes shorter by it. `None` where the rest of the piece holds none:
-    /// it is kept. The source's first piece has to have three bytes where the source has.
+    /// Returns the next complete record of the piece, and removes it from the piece. Returns `None` if the rest of the piece
+    /// contains none: the rest is kept. The source's first piece must have at least three bytes if the source has them.
     pub(super) fn next(&mut self, piece: &mut &[u8]) -> Result<Option<Record<'_>>, Failure> {
         if self.given {
             (self.filled, self.ended, self.given, self.within) = (0, 0, false, false);
@@ -103,7 +103,7 @@ impl Records {
         if piece.is_empty() { Ok(None) } else { self.parse(piece) }
     }
 
-    /// The record that the source ends with, where no line end has done so.
+    /// Returns the last record of the source if no line end follows it.
     pub(super) fn last(&mut self) -> Result<Option<Record<'_>>, Failure> {
         if self.given || !self.within {
             return Ok(None);
@@ -111,17 +111,17 @@ impl Records {
         self.parse(&mut &[][..])
     }
 
-    /// The parser would do it too, but would not tell where the record begins then.
+    /// Skips line ends. The parser would skip them, too, but would not report where the record then begins.
     fn skip_line_ends(&mut self, piece: &mut &[u8]) {
         let rest = piece.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(piece.len());
         let (skipped, rest) = piece.split_at(rest);
         self.reached.offset += skipped.len() as u64;
-        // There are few of them: two in a row where a line ends by both.
+        // There are few of them: two in a row if a line ends with both.
         self.reached.line += skipped.iter().map(|&byte| u64::from(byte == b'\n')).sum::<u64>();
         *piece = rest;
     }
 
-    /// To the parser an empty piece is the source's end.
+    /// Calls the parser, for which an empty piece means the end of the source.
     fn parse(&mut self, piece: &mut &[u8]) -> Result<Option<Record<'_>>, Failure> {
         let at_end = piece.is_empty();
         if !self.within {
@@ -166,7 +166,7 @@ impl Records {
     }
 }
 
-/// Twice as large, or `None` where it may not grow.
+/// Doubles a buffer. Returns `None` if it must not grow further.
 fn grow<T: Clone + Default>(buffer: &mut Vec<T>, max: usize) -> Option<()> {
     if buffer.len() >= max {
         return None;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// All records with the lines that they begin in, read in pieces of so many bytes.
+/// Reads all records with their lines, in pieces of this many bytes.
 fn read(text: &[u8], piece_bytes: usize) -> Vec<(u64, Vec<String>)> {
     collect(Records::new(), text, piece_bytes)
 }
@@ -24,7 +24,7 @@ fn collect(mut records: Records, text: &[u8], piece_bytes: usize) -> Vec<(u64, V
     all
 }
 
-/// The records that the pieces make, whatever their size.
+/// Returns the records of a text, and checks that the size of the pieces does not matter.
 fn same_in_all_pieces(text: &str) -> Vec<(u64, Vec<String>)> {
     let whole = read(text.as_bytes(), usize::MAX);
     for piece_bytes in 4..text.len() {
@@ -60,8 +60,8 @@ fn records_are_read_with_their_lines() {
 }
 
 #[test]
-fn another_reader_goes_on_behind_any_record() {
-    // The third begins with what would be a byte order mark in the first.
+fn another_reader_continues_after_any_record() {
+    // The third record begins with bytes that would be a byte order mark in the first.
     let text = "\u{feff}a,b\r\n\r\n\"1\n1\",2\r\n\u{feff}3,4\n\n5,6".as_bytes();
     let whole = read(text, usize::MAX);
     let mut records = Records::new();
@@ -79,7 +79,7 @@ fn another_reader_goes_on_behind_any_record() {
 
 fn collect_from(place: Place, text: &[u8], piece_bytes: usize) -> Vec<(u64, Vec<String>)> {
     let mut records = Records::from(place);
-    // So that the count of bytes is that of this text.
+    // So that the offset counts bytes of this text.
     records.reached.offset = 0;
     collect(records, text, piece_bytes)
 }

@@ -10,7 +10,7 @@ use crate::testing::{self, At, TestMessage, TestRun, Tester, progress, result};
 use drumline::Router;
 use drumline::core::Ending;
 
-/// A folder with a source in it, and a generator that reads in pieces of a size.
+/// A folder with a source, and a generator that reads in pieces of a given size.
 struct Desk {
     folder: tempfile::TempDir,
     tester: Tester,
@@ -71,7 +71,7 @@ async fn a_report_is_made_and_its_result_kept() {
     assert_eq!(progress(&run).last(), Some(&(3, 3)));
 }
 
-/// Records of about twenty bytes.
+/// Returns records of about twenty bytes.
 fn records(count: usize) -> String {
     let mut text = "id,country,amount\n".to_owned();
     for id in 0..count {
@@ -82,14 +82,14 @@ fn records(count: usize) -> String {
 }
 
 #[tokio::test]
-async fn wherever_it_is_interrupted_the_outcome_is_the_same() {
+async fn an_interruption_at_any_place_does_not_change_the_outcome() {
     let source = records(60);
     let whole = Desk::new(&source, PIECE_BYTES);
     assert!(whole.run().await.is_done());
     let expected = whole.outputs().unwrap();
 
     for stop in 1..60 {
-        // Pieces that hold a record at most, so that it can be stopped behind any.
+        // The pieces contain at most one record, so the job can be stopped after any record.
         let desk = Desk::new(&source, 8);
         let first = desk.job().shut_down(At::Progress(stop)).await;
         assert_eq!(first.ending(), &Ending::Interrupted, "{first}");
@@ -99,7 +99,7 @@ async fn wherever_it_is_interrupted_the_outcome_is_the_same() {
         let second = desk.run().await;
         assert!(second.is_done(), "{second}");
         assert_eq!(desk.outputs().unwrap(), expected, "stopped at {stop}");
-        // It has not begun anew.
+        // It has not restarted.
         assert!(second.progress()[0].done >= stop);
     }
 }
@@ -156,7 +156,7 @@ async fn what_cannot_succeed_is_rejected_and_leaves_nothing() {
     assert!(run.is_dead() && run.reason().unwrap().contains("source.csv"), "{run}");
 }
 
-/// A few megabytes stand for as many as there may be: what is held does not depend on them.
+/// A few megabytes represent a source of any size: the memory used does not depend on it.
 #[tokio::test]
 async fn a_large_source_is_streamed() {
     let count = 200_000;
@@ -168,7 +168,7 @@ async fn a_large_source_is_streamed() {
     assert!(progress.len() > 5, "{progress:?}");
     let count = count as u64;
     for (done, total) in &progress {
-        // The estimate is not far off, since the records are alike.
+        // The estimate is close, because the records are similar.
         assert!(done <= total && total.abs_diff(count) < count / 10, "{done} of {total}");
     }
     assert!(progress.is_sorted_by_key(|(done, _)| *done));

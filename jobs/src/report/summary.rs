@@ -1,4 +1,4 @@
-//! What the records of a table come to.
+//! The summary of a table's records.
 
 use drumline::Failure;
 use serde::{Deserialize, Serialize};
@@ -7,10 +7,10 @@ use super::number::Number;
 use super::records::Record;
 use super::totals::Totals;
 
-/// Of a field or a column's name this much is repeated in a reason, in characters.
+/// The number of characters of a field or a column's name that a reason contains.
 const MAX_SHOWN: usize = 40;
 
-/// Of a table's columns this many are named where one is missing.
+/// The number of a table's columns that a reason about a missing one lists.
 const MAX_COLUMNS_SHOWN: usize = 20;
 
 /// The sums so far.
@@ -18,16 +18,16 @@ pub(super) struct Summary {
     /// The names of the two columns.
     pub(super) group_by: String,
     pub(super) value: String,
-    /// Known once the header has been read.
+    /// Known after the header has been read.
     pub(super) columns: Option<Columns>,
-    /// Without the header.
+    /// The number of records without the header.
     pub(super) records: u64,
-    /// The most digits behind the decimal point that a value had.
+    /// The largest number of decimals of a value.
     pub(super) decimals: u8,
     pub(super) totals: Totals,
 }
 
-/// Where in a record is what.
+/// The positions of the columns in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Columns {
     all: usize,
@@ -40,10 +40,11 @@ impl Summary {
         Self { group_by, value, columns: None, records: 0, decimals: 0, totals: Totals::default() }
     }
 
-    /// Takes the next record; the first is the header.
+    /// Processes the next record; the first one is the header.
     ///
     /// # Errors
-    /// Rejected, where a record does not fit. A report that left out what it cannot read would be wrong, and look right.
+    ///
+    /// Rejects the job if a record is invalid. A report that left out invalid records would be wrong, and look right.
     pub(super) fn take(&mut self, record: &Record<'_>) -> Result<(), Failure> {
         let Some(columns) = self.columns else {
             self.columns = Some(self.find(record)?);
@@ -96,7 +97,7 @@ fn shown(field: &[u8]) -> String {
     shown_text(&String::from_utf8_lossy(field))
 }
 
-/// In quotes, without control characters, and not too long.
+/// Returns a text in quotes, without control characters, and cut if it is too long.
 fn shown_text(text: &str) -> String {
     if text.chars().nth(MAX_SHOWN).is_none() {
         return format!("{text:?}");

@@ -1,4 +1,4 @@
-//! The report for programs: a CSV file, one line to each group, by name.
+//! The report for programs: a CSV file with one line for each group, ordered by name.
 
 use std::borrow::Cow;
 
@@ -6,13 +6,13 @@ use super::number::{mean, written};
 use super::summary::Summary;
 use crate::settings::Formulas;
 
-/// What is told of each group, after its name.
+/// The columns of each group after its name.
 pub(super) const MEASURES: [&str; 5] = ["count", "sum", "min", "max", "mean"];
 
-/// The beginnings of formulas, also in the full width of East Asian keyboards.
+/// The first characters of formulas, including the full-width ones of East Asian keyboards.
 const FORMULA_SIGNS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
 
-/// The whole file. It depends on nothing but the source, so that a second attempt writes the same bytes.
+/// Returns the whole file. It depends only on the source, so a second attempt writes the same bytes.
 pub(super) fn csv(summary: &Summary, formulas: Formulas) -> String {
     let mut text = line(&cell(&summary.group_by, formulas), &MEASURES.map(str::to_owned));
     for (name, total) in summary.totals.iter() {
@@ -32,10 +32,10 @@ fn line(name: &str, measures: &[String; 5]) -> String {
     format!("{},{}\n", quoted(name), measures.join(","))
 }
 
-/// Makes a name safe to open in a spreadsheet, which runs a cell that begins like a formula. See
-/// [CSV injection](https://owasp.org/www-community/attacks/CSV_Injection).
+/// Makes a name safe for a spreadsheet, which would execute a cell that begins like a formula. See [CSV
+/// injection](https://owasp.org/www-community/attacks/CSV_Injection).
 fn cell(name: &str, formulas: Formulas) -> Cow<'_, str> {
-    // Some programs skip white space and byte order marks at a cell's beginning.
+    // Some programs skip white space and byte order marks at the beginning of a cell.
     let begins = name.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     let is_formula = begins.starts_with(FORMULA_SIGNS) || name.starts_with(['\t', '\r', '\n']);
     if formulas == Formulas::Keep || !is_formula || is_plain_number(name) {
@@ -52,7 +52,7 @@ fn is_plain_number(name: &str) -> bool {
     size.split_once('.').map_or_else(|| digits(size), |(whole, fraction)| digits(whole) && digits(fraction))
 }
 
-/// A name that would otherwise be read as something else, or not come back as it was, is put in quotes.
+/// Puts a name into quotes if it would otherwise be parsed differently.
 fn quoted(name: &str) -> String {
     let plain =
         !name.contains([',', '"', '\n', '\r']) && name.trim() == name && !name.starts_with('\u{feff}');

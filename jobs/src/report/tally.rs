@@ -1,4 +1,4 @@
-//! Sums up a table piece by piece, and can be put away between any two.
+//! Sums up a table piece by piece, and can be saved between any two pieces.
 
 use drumline::Failure;
 use serde::{Deserialize, Serialize};
@@ -9,18 +9,18 @@ use super::summary::{Columns, Summary};
 use super::totals::Totals;
 use crate::storage::Version;
 
-/// How far a table is summed up.
+/// The progress of summing up a table.
 pub(super) struct Tally {
     records: Records,
     pub(super) summary: Summary,
 }
 
-/// A tally as it is put away. It always fits: see [`Totals`].
+/// A saved tally. It always fits into a checkpoint: see [`Totals`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
-    /// Of the source. Where that has changed, its sums are worth nothing.
+    /// The version of the source. If the source has changed, the sums are invalid.
     pub(super) version: Version,
-    /// Where the next record begins.
+    /// The offset of the next record.
     pub(super) offset: u64,
     line: u64,
     pub(super) records: u64,
@@ -36,7 +36,7 @@ impl Tally {
         Self { records: Records::new(), summary }
     }
 
-    /// Goes on where the checkpoint was made; `None` where its parts do not fit together.
+    /// Resumes from a checkpoint; `None` if its parts are inconsistent.
     pub(super) fn resume(job: &ReportGenerate, kept: Checkpoint) -> Option<Self> {
         let place = Place { offset: kept.offset, line: kept.line };
         let summary = Summary {
@@ -49,8 +49,8 @@ impl Tally {
         Some(Self { records: Records::from(place), summary })
     }
 
-    /// What another attempt needs to go on behind the last whole record; `None` before the header, since there is nothing
-    /// to keep.
+    /// Returns the data with which another attempt resumes after the last complete record; `None` before the header, when there
+    /// is nothing to keep.
     pub(super) fn checkpoint(&self, version: &Version) -> Option<Checkpoint> {
         let Place { offset, line } = self.records.boundary();
         let Summary { columns, records, decimals, ref totals, .. } = self.summary;
@@ -59,12 +59,12 @@ impl Tally {
         Some(Checkpoint { version, offset, line, records, columns: columns?, decimals, names, totals })
     }
 
-    /// How many bytes of the source are summed up.
+    /// Returns the number of bytes of the source that are summed up.
     pub(super) fn offset(&self) -> u64 {
         self.records.boundary().offset
     }
 
-    /// Takes the next piece of the source.
+    /// Processes the next piece of the source.
     pub(super) fn read(&mut self, mut piece: &[u8]) -> Result<(), Failure> {
         while let Some(record) = self.records.next(&mut piece)? {
             self.summary.take(&record)?;
@@ -72,7 +72,7 @@ impl Tally {
         Ok(())
     }
 
-    /// Takes what the source ends with.
+    /// Processes the end of the source.
     pub(super) fn end(&mut self) -> Result<(), Failure> {
         if let Some(record) = self.records.last()? {
             self.summary.take(&record)?;

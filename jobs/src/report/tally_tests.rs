@@ -27,7 +27,7 @@ fn outputs(mut tally: Tally) -> (String, String) {
     )
 }
 
-/// A tally as another process has it.
+/// Returns the tally after it was saved and resumed by another process.
 fn put_away(tally: &Tally) -> Option<Tally> {
     let text = serde_json::to_string(&tally.checkpoint(&version())?).unwrap();
     Some(Tally::resume(&job(), serde_json::from_str(&text).unwrap()).unwrap())
@@ -52,7 +52,7 @@ fn an_interruption_behind_any_record_changes_nothing() {
     }
 }
 
-/// A field, in quotes where it has to be or where it likes to be.
+/// Writes a field, in quotes if it needs them or if `quote` is true.
 fn written(field: &str, quote: bool) -> String {
     if quote || field.is_empty() || field.contains(['"', ',', '\r', '\n']) {
         format!("\"{}\"", field.replace('"', "\"\""))
@@ -73,7 +73,7 @@ fn any_line() -> impl Strategy<Value = Line> {
 }
 
 proptest! {
-    /// Interrupted at any byte of any source, in pieces of any size, as often as may be.
+    /// Interruptions at any byte of any source, with pieces of any size, in any number.
     #[test]
     fn interruptions_change_nothing(
         lines in prop::collection::vec(any_line(), 0..30),
@@ -114,7 +114,7 @@ proptest! {
 #[test]
 fn the_largest_checkpoint_fits() {
     let mut tally = unbroken(b"who,n\n");
-    // As many groups as may be, of names as long as may be: 13 characters, quotes and a comma each.
+    // The largest number of groups, with the longest possible names: 13 characters, quotes and a comma each.
     for group in 0..1000 {
         tally.read(format!("{group:0>13},-999999999999.999999\n").as_bytes()).unwrap();
     }
@@ -124,7 +124,7 @@ fn the_largest_checkpoint_fits() {
 }
 
 #[test]
-fn what_does_not_fit_is_told_with_its_place() {
+fn an_invalid_record_is_reported_with_its_place() {
     for (text, reason) in [
         ("", "the source is empty: it has not even a header"),
         ("\u{feff}\r\n", "the source is empty: it has not even a header"),

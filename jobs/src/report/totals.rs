@@ -1,4 +1,4 @@
-//! What is summed up of each group, few enough of them to be kept in a checkpoint.
+//! The totals of each group, few enough to be kept in a checkpoint.
 
 use std::collections::BTreeMap;
 
@@ -7,29 +7,29 @@ use base64::engine::general_purpose::STANDARD;
 use drumline::Failure;
 use drumline::core::MAX_CHECKPOINT_BYTES;
 
-/// The most groups of a report: far more than anybody reads.
+/// The largest number of groups of a report: far more than people read.
 pub(super) const MAX_GROUPS: usize = 1_000;
 
-/// The most bytes of all groups' names together, as JSON with their quotes and commas. A name is as long as its column
-/// says, so their number alone would not bound a checkpoint.
+/// The largest total size of all groups' names in bytes, as JSON with quotes and commas. Names may be of any length, so the
+/// number of groups alone would not bound a checkpoint.
 pub(super) const MAX_NAMES_BYTES: usize = 16_000;
 
-/// What of a checkpoint is neither names nor totals: the version and the positions in the source.
+/// The size of the other parts of a checkpoint: the version and the positions in the source.
 const REST_BYTES: usize = 1_500;
 
-/// A group's totals take as many bytes, whatever they are, so that it depends on the names alone whether they fit.
+/// The packed size of a group's totals. It is constant, so only the names determine if a checkpoint fits.
 const PACKED_BYTES: usize = 36;
 
-// In base64, three bytes are four.
+// Three bytes become four base64 characters.
 const _: () = assert!(PACKED_BYTES.is_multiple_of(3));
 const _: () =
     assert!(MAX_GROUPS * PACKED_BYTES / 3 * 4 + MAX_NAMES_BYTES + REST_BYTES <= MAX_CHECKPOINT_BYTES);
 
-/// One group.
+/// The totals of one group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Total {
     pub(super) count: u64,
-    /// In millionths, like the others.
+    /// The sum in millionths, like the other values.
     pub(super) sum: i128,
     pub(super) min: i64,
     pub(super) max: i64,
@@ -40,7 +40,7 @@ impl Total {
         Self { count: 1, sum: value.into(), min: value, max: value }
     }
 
-    /// Of two parts.
+    /// Returns the totals of both parts.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             count: self.count + other.count,
@@ -59,7 +59,7 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    /// Adds a value to a group, and the group where it is new.
+    /// Adds a value to a group, and creates the group if it is new.
     pub(super) fn add(&mut self, name: &str, value: i64) -> Result<(), Failure> {
         let one = Total::of(value);
         if let Some(total) = self.groups.get_mut(name) {
@@ -83,19 +83,19 @@ impl Totals {
         self.groups.len()
     }
 
-    /// In the order of their names' bytes.
+    /// Returns the totals in the byte order of their names.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, Total)> {
         self.groups.iter().map(|(name, total)| (&**name, *total))
     }
 
-    /// The names, and the totals in the same order.
+    /// Returns the names, and the totals in the same order.
     pub(super) fn pack(&self) -> (Vec<String>, String) {
         let names = self.groups.keys().map(|name| name.clone().into_string()).collect();
         let packed: Vec<u8> = self.groups.values().copied().flat_map(pack).collect();
         (names, STANDARD.encode(packed))
     }
 
-    /// `None` where the two are not what [`pack`](Self::pack) made.
+    /// Returns `None` if the data was not made by [`pack`](Self::pack).
     pub(super) fn unpack(names: Vec<String>, packed: &str) -> Option<Self> {
         let packed = STANDARD.decode(packed).ok()?;
         let (totals, rest) = packed.as_chunks::<PACKED_BYTES>();
@@ -108,7 +108,7 @@ impl Totals {
     }
 }
 
-/// The length of a text as JSON, with quotes and a comma.
+/// Returns the length of a text as JSON, with quotes and a comma.
 fn json_bytes(text: &str) -> usize {
     let of = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
@@ -118,8 +118,8 @@ fn json_bytes(text: &str) -> usize {
     text.bytes().map(of).sum::<usize>() + 3
 }
 
-/// The count in 6 bytes, the sum in 14, minimum and maximum in 8 each. Enough for 2^48 values, which is more than the
-/// largest object has bytes: their sum has 60 + 48 bits, and a sign.
+/// Packs the count into 6 bytes, the sum into 14, the minimum and the maximum into 8 each. This is enough for 2^48 values, more
+/// than the largest object has bytes: their sum has 60 + 48 bits, and a sign.
 fn pack(total: Total) -> [u8; PACKED_BYTES] {
     let mut packed = [0; PACKED_BYTES];
     packed[..6].copy_from_slice(&total.count.to_le_bytes()[..6]);
@@ -132,7 +132,7 @@ fn pack(total: Total) -> [u8; PACKED_BYTES] {
 fn unpack(packed: &[u8; PACKED_BYTES]) -> Total {
     let mut count = [0; 8];
     count[..6].copy_from_slice(&packed[..6]);
-    // The bits above repeat the sign.
+    // The higher bits repeat the sign.
     let mut sum = if packed[19] & 0x80 == 0 { [0; 16] } else { [0xFF; 16] };
     sum[..14].copy_from_slice(&packed[6..20]);
     let long = |at: usize| i64::from_le_bytes(packed[at..at + 8].try_into().expect("eight bytes"));

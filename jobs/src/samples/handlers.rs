@@ -8,10 +8,10 @@ use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// How often the slow job tells how far it is.
+/// The interval of the slow job's progress reports.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Fails until an attempt.
+/// A handler that fails until a given attempt.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Flaky {
@@ -33,7 +33,7 @@ pub(super) async fn flaky(ctx: Context, job: Flaky) -> Result<(), Failure> {
     Err(Failure::retry(format_args!("attempt {} fails, attempt {} will not", ctx.attempt(), job.succeeds_at)))
 }
 
-/// Takes its time.
+/// A handler that takes some seconds.
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Slow {
     seconds: u32,

@@ -1,4 +1,4 @@
-//! Sample images, and what is made of them.
+//! Sample images, and the jobs that process them.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::sample::{self, Expect, Sample, file_url, job};
 
-/// Images in several sizes and formats.
+/// Returns jobs that make images in several sizes and formats.
 pub(super) fn made(folder: &Path) -> Vec<Sample> {
     let widths = [(960, "webp"), (480, "webp"), (240, "jpeg")];
     let lake: Vec<_> = widths.map(|(width, format)| (format!("lake-{width}.{format}"), width, format)).into();
@@ -31,7 +31,7 @@ pub(super) fn made(folder: &Path) -> Vec<Sample> {
     ]
 }
 
-/// Messages that no attempt can fix.
+/// Returns messages that no attempt can fix.
 pub(super) fn poison(folder: &Path) -> Vec<Sample> {
     let thumbnail = || vec![("never.webp".into(), 64, "webp")];
     let dead = |sample: Sample| Sample { expect: Expect::DeadLettered, outputs: vec![], ..sample };
@@ -45,7 +45,7 @@ pub(super) fn poison(folder: &Path) -> Vec<Sample> {
     ]
 }
 
-/// A job that makes files in `thumbnails`, each by its name, the longest side, and the format.
+/// Returns a job that writes files to `thumbnails`, each with its name, its longest side and its format.
 fn image(folder: &Path, label: &str, id: &str, source: &str, made: Vec<(String, u32, &str)>) -> Sample {
     let mut outputs = Vec::new();
     let mut written = Vec::new();

@@ -1,11 +1,11 @@
-//! A table of sales for the sample report: invented, and always the same.
+//! A table of invented sales for the sample report, which is always the same.
 
 use std::fmt::Write;
 
-/// How many sales there are.
+/// The number of sales.
 pub(super) const COUNT: usize = 5_000;
 
-/// Countries, each with how often it buys.
+/// The countries with their relative frequencies.
 const COUNTRIES: [(&str, u32); 12] = [
     ("Germany", 18),
     ("France", 14),
@@ -21,7 +21,7 @@ const COUNTRIES: [(&str, u32); 12] = [
     ("Norway", 2),
 ];
 
-/// What is sold, and for how many cents.
+/// The products with their prices in cents.
 const PRODUCTS: [(&str, u32); 6] = [
     ("Snare drum 14\"", 28_900),
     ("Bass drum 22\"", 61_500),
@@ -31,7 +31,7 @@ const PRODUCTS: [(&str, u32); 6] = [
     ("Practice pad", 3_495),
 ];
 
-/// The table, with quotes and commas where names have some. One in forty is a return, with a negative amount.
+/// Returns the table, with quotes and commas if names contain them. One in forty records is a return, with a negative amount.
 pub(super) fn csv() -> String {
     let mut draw = Draw(0x5EED);
     let mut text = String::from("id,day,country,product,amount\n");
@@ -56,7 +56,7 @@ pub(super) fn csv() -> String {
     text
 }
 
-/// Numbers that look drawn, by [splitmix64](https://prng.di.unimi.it/splitmix64.c).
+/// A deterministic random number generator, [splitmix64](https://prng.di.unimi.it/splitmix64.c).
 struct Draw(u64);
 
 impl Draw {

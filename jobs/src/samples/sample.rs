@@ -5,29 +5,29 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use url::Url;
 
-/// A job to send, and what is to become of it.
+/// A job to send, and its expected outcome.
 #[derive(Debug, Clone)]
 pub struct Sample {
-    /// What it shows, in a few words.
+    /// The subject of the sample, in a few words.
     pub label: String,
     /// The message body: a job in the native envelope.
     pub body: String,
-    /// How it ends.
+    /// The expected end of the sample.
     pub expect: Expect,
-    /// The files that are there once it is done, and not before.
+    /// The files that exist after the job is done, and not before.
     pub outputs: Vec<PathBuf>,
 }
 
-/// How a sample ends.
+/// The end of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
     /// Its handler succeeds, and the message is deleted.
     Done,
-    /// It can't succeed, and the message ends in the dead-letter queue.
+    /// It cannot succeed, and the message goes to the dead-letter queue.
     DeadLettered,
 }
 
-/// A job that cannot succeed.
+/// Returns a job that cannot succeed.
 pub(super) fn dead(label: &str, body: String) -> Sample {
     Sample { label: label.to_owned(), body, expect: Expect::DeadLettered, outputs: vec![] }
 }

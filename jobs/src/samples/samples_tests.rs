@@ -6,7 +6,7 @@ use drumline_testing::LocalQueue;
 use super::*;
 use crate::testing::{At, progress, tester};
 
-/// Time is paused: the slow sample's seconds pass at once.
+/// Time is paused, so the slow sample takes no real time.
 #[tokio::test(start_paused = true)]
 async fn every_sample_ends_as_it_says() {
     let folder = tempfile::tempdir().unwrap();
@@ -30,12 +30,12 @@ async fn every_sample_ends_as_it_says() {
         assert!(attempts <= most && (attempts == most || is_dead), "{}: {runs:?}", sample.label);
     }
     assert!(!folder.path().join("data/thumbnails/never.webp").exists());
-    // All of it again: the folder may be an old one.
+    // Everything again, because the folder may be an old one.
     assert_eq!(prepare(folder.path()).unwrap().len(), samples.len());
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_slow_sample_takes_its_time_and_stops_when_told() {
+async fn the_slow_sample_takes_its_time_and_stops_when_asked() {
     let folder = tempfile::tempdir().unwrap();
     let tester = tester(router(&Settings::for_folder(folder.path())));
     let body = job("slow", "sample.slow", &json!({ "seconds": 3 }));
@@ -50,7 +50,7 @@ async fn the_slow_sample_takes_its_time_and_stops_when_told() {
     assert_eq!(progress(&run).last(), Some(&(12, 12)));
 }
 
-/// A payload that fits no schema is one that does not fit its type.
+/// A payload that does not match its schema does not match its type.
 #[test]
 fn the_payloads_of_samples_fit_their_schemas() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Where charges go.
+//! The settings of the payment provider.
 
 use std::time::Duration;
 
@@ -8,19 +8,20 @@ use url::Url;
 use super::reader::Reader;
 use super::variables::{BILLING_TIMEOUT, BILLING_TOKEN, BILLING_URL};
 
-/// Providers answer within a second or two. Whoever waits ten has had bad luck, and the same key makes another try safe.
+/// Providers usually respond within a second or two. After ten seconds another attempt is better, and the same key makes it
+/// safe.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Far beyond any provider's own limits.
+/// Far longer than any provider's own limits.
 const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// The payment provider.
 #[derive(Debug, Clone)]
 pub(crate) struct BillingSettings {
-    /// `None` where nobody said.
+    /// The URL; `None` if it is not set.
     pub(crate) url: Option<SecretUri>,
     pub(crate) token: Option<Token>,
-    /// How long one request may take, from connecting to the answer's last byte.
+    /// The time limit of one request, from connecting to the response's last byte.
     pub(crate) timeout: Duration,
 }
 
@@ -48,7 +49,7 @@ impl BillingSettings {
     }
 }
 
-/// An address whose query may hold a key.
+/// An address whose query may contain a key.
 #[derive(Clone)]
 pub(crate) struct SecretUri(Uri);
 
@@ -56,7 +57,7 @@ pub(crate) struct SecretUri(Uri);
 const CREDENTIALS: &str = "credentials do not belong into the URL";
 
 impl SecretUri {
-    /// Reads an address. The problem never shows the value, which may hold a password.
+    /// Parses an address. The error never contains the value, which may include a password.
     pub(crate) fn parse(value: &str) -> Result<Self, &'static str> {
         const NO_URL: &str = "not an https:// or http:// URL";
         let url = Url::parse(value).map_err(|_| NO_URL)?;
@@ -69,7 +70,7 @@ impl SecretUri {
         url.as_str().parse().map(Self).map_err(|_| NO_URL)
     }
 
-    /// The address as a whole, for the request.
+    /// Returns the whole address, for the request.
     pub(crate) fn expose(&self) -> &Uri {
         &self.0
     }
@@ -83,7 +84,7 @@ impl std::fmt::Debug for SecretUri {
     }
 }
 
-/// A secret that goes out as `Authorization: Bearer`, and nowhere else.
+/// A secret that is sent only as `Authorization: Bearer`.
 #[derive(Clone)]
 pub(crate) struct Token(String);
 
@@ -98,7 +99,7 @@ impl Token {
         value
     }
 
-    /// Takes the secret out of what somebody else said.
+    /// Removes the secret from a text of another party.
     pub(crate) fn hide_in(&self, text: &str) -> String {
         text.replace(&self.0, "[token]")
     }

@@ -1,31 +1,31 @@
-//! The bounds of source images, and of the memory that decoded ones take.
+//! The limits of source images, and of the memory for decoded ones.
 
 use std::num::NonZeroU64;
 
 use super::reader::Reader;
 use super::variables::{IMAGE_MEMORY, MAX_PIXELS, MAX_SOURCE_BYTES};
 
-/// 100 megapixels: above any camera in common use. Decoded, that is 300 to 400 MB.
+/// 100 megapixels: more than any common camera has. Decoded, that is 300 to 400 MB.
 const DEFAULT_MAX_PIXELS: NonZeroU64 = NonZeroU64::new(100_000_000).expect("not zero");
 
 /// 32 MiB: a JPEG of 100 megapixels fits.
 const DEFAULT_MAX_SOURCE_BYTES: NonZeroU64 = NonZeroU64::new(32 * 1024 * 1024).expect("not zero");
 
-/// 512 MiB: a source of the most pixels fits, with four channels, and what is made of it if that is small.
+/// 512 MiB: enough for a source with the most pixels and four channels, and for small outputs.
 const DEFAULT_IMAGE_MEMORY: u64 = 512 * 1024 * 1024;
 
-/// The least memory for images: below it, not even a decoder's tables and a thumbnail fit.
+/// The least memory for images: less would not even hold a decoder's tables and a thumbnail.
 const MIN_IMAGE_MEMORY: u64 = 32 * 1024 * 1024;
 
-/// The most memory for images: far beyond any machine's.
+/// The most memory for images: far more than any machine has.
 const MAX_IMAGE_MEMORY: u64 = 1024 * 1024 * 1024 * 1024;
 
-/// How large a source image may be.
+/// The limits of source images.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ImageLimits {
     pub(crate) pixels: u64,
     pub(crate) source_bytes: u64,
-    /// Of all decoded images at once.
+    /// The memory of all decoded images together.
     pub(crate) memory: u64,
 }
 

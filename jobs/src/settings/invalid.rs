@@ -1,11 +1,11 @@
-//! A setting that cannot be used.
+//! An invalid setting.
 
-/// A setting that cannot be used.
+/// An invalid setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {problem}")]
 pub struct InvalidSetting {
     /// The variable's name, such as `DRUMLINE_MAX_PIXELS`.
     pub name: &'static str,
-    /// What is wrong with its value; never the value itself where that may hold a password.
+    /// The problem of its value; never the value itself if that may contain a password.
     pub problem: String,
 }

@@ -1,4 +1,4 @@
-//! The services that leads pass.
+//! The settings of the services that process leads.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use super::billing::SecretUri;
 use super::reader::Reader;
 use super::variables::{LEAD_CRM_URL, LEAD_ENRICH_URL, LEAD_NOTIFY_URL, LEAD_TIMEOUT};
 
-/// Such services answer within seconds, and another try has the same key.
+/// Such services respond within seconds, and another attempt has the same key.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Far beyond any service's own limits.
+/// Far longer than any service's own limits.
 const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// The services that leads pass; `None` for one that is not set.
+/// The services that process leads; `None` for one that is not set.
 #[derive(Debug, Clone)]
 pub(crate) struct LeadSettings {
     pub(crate) enrich_url: Option<SecretUri>,
     pub(crate) crm_url: Option<SecretUri>,
     pub(crate) notify_url: Option<SecretUri>,
-    /// The longest time for one request, from connecting to the answer's last byte.
+    /// The time limit of one request, from connecting to the response's last byte.
     pub(crate) timeout: Duration,
 }
 

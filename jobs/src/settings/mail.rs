@@ -1,4 +1,4 @@
-//! How mail is made and where it goes.
+//! The settings of rendering and sending mail.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,17 +10,17 @@ use lettre::{AsyncSmtpTransport, Tokio1Executor};
 use super::reader::Reader;
 use super::variables::{MAIL_FROM, MAIL_OUTBOX, MAIL_TEMPLATES, SMTP_URL};
 
-/// A mail server that says nothing for this long is given up, and the mail retried. Shorter than the RFC's five
-/// minutes for a reply, because a retry costs less than a held place.
+/// The time after which a silent mail server is abandoned and the mail retried. It is shorter than the RFC's five minutes for a
+/// reply, because a retry costs less than an occupied slot.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The sender where mail only goes to a folder.
+/// The sender if mail only goes to a folder.
 const OUTBOX_SENDER: &str = "Drumline <drumline@localhost>";
 
 /// The file of the users, beside the templates.
 pub(crate) const USERS: &str = "users.json";
 
-/// How mail is made and where it goes.
+/// The settings of rendering and sending mail.
 #[derive(Debug, Clone)]
 pub(crate) struct MailSettings {
     pub(crate) from: Mailbox,
@@ -28,10 +28,10 @@ pub(crate) struct MailSettings {
     pub(crate) route: MailRoute,
 }
 
-/// Where mail goes.
+/// The destination of mail.
 #[derive(Clone)]
 pub(crate) enum MailRoute {
-    /// Nobody said.
+    /// No destination is set.
     Unset,
     /// Into a folder, one file for each delivery.
     Outbox(PathBuf),
@@ -39,7 +39,7 @@ pub(crate) enum MailRoute {
     Smtp(Box<AsyncSmtpTransportBuilder>),
 }
 
-/// Not derived, because a builder holds the password.
+/// Not derived, because a builder contains the password.
 impl std::fmt::Debug for MailRoute {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -51,7 +51,7 @@ impl std::fmt::Debug for MailRoute {
 }
 
 impl MailSettings {
-    /// `None` where no sender is known, which has been told then.
+    /// Reads the settings. Returns `None` if no sender is set, after reporting that.
     pub(super) fn read(read: &mut Reader<impl Fn(&str) -> Option<String>>) -> Option<Self> {
         let route = MailRoute::read(read);
         let from = sender(read, &route);
@@ -59,7 +59,7 @@ impl MailSettings {
         Some(Self { from: from?, templates, route })
     }
 
-    /// All of it below one folder.
+    /// Returns settings with all paths below one folder.
     pub(super) fn for_folder(folder: &Path) -> Self {
         Self {
             from: outbox_sender(),

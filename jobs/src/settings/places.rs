@@ -1,7 +1,7 @@
-//! Keeps what producers may write to apart from what belongs to the operator.
+//! Keeps the files that producers can write separate from the operator's files.
 //!
-//! A message names the files that a job reads and writes. If the templates of mails lay among these files, a message could
-//! replace a template, and the next mail would be made from it.
+//! A message names the files that a job reads and writes. If the mail templates were among these files, a message could replace
+//! a template, and the next mail would be made from it.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::variables::{CONFIG, FILE_ROOT, WEBHOOK_ENDPOINTS};
 #[cfg(feature = "mail")]
 use super::variables::{MAIL_OUTBOX, MAIL_TEMPLATES};
 
-/// Adds a problem for each of the mail's places that the file root contains or lies in. Paths are compared without symbolic
+/// Adds a problem for each of the mail's paths that the file root contains or is inside of. Paths are compared without symbolic
 /// links.
 #[cfg(feature = "mail")]
 pub(super) fn check_mail(
@@ -46,14 +46,14 @@ pub(super) fn check_mail(
     }
 }
 
-/// Adds a problem if the file root contains the settings file. The folder of the file may be the one that the jobs' folder
-/// lies in, as `./drumline.toml` and `./data`.
+/// Adds a problem if the file root contains the settings file. The settings file's folder may contain the jobs' folder, as with
+/// `./drumline.toml` and `./data`.
 pub(super) fn check_config(read: &mut Reader<impl Fn(&str) -> Option<String>>, file_root: &Path) {
     let Some(config) = read.get(CONFIG).and_then(|path| std::path::absolute(path).ok()) else { return };
     check_file(read, file_root, "settings file", &config, CONFIG);
 }
 
-/// Adds a problem if the file root contains the file of the webhooks' endpoints.
+/// Adds a problem if the file root contains the file of the webhook endpoints.
 pub(super) fn check_endpoints(
     read: &mut Reader<impl Fn(&str) -> Option<String>>,
     file_root: &Path,
@@ -85,7 +85,7 @@ fn check_file(
     }
 }
 
-/// Returns a path's real place, and the real place of its name, which differ if the path is a link.
+/// Returns the resolved path, and the path of the link itself if the path is a link.
 fn spellings(path: &Path) -> [PathBuf; 2] {
     let by_name = match (path.parent(), path.file_name()) {
         (Some(parent), Some(name)) => real(parent).join(name),
@@ -140,7 +140,7 @@ mod tests {
             (&[(FILE_ROOT, "mail/new"), templates], Some(MAIL_TEMPLATES)),
             (&[(FILE_ROOT, "data/../mail/new"), templates], Some(MAIL_TEMPLATES)),
             (&[(FILE_ROOT, "data"), (MAIL_TEMPLATES, "data/below")], Some(MAIL_TEMPLATES)),
-            // Nothing of it exists yet: a message could make it.
+            // It does not exist yet, so a message could create it.
             (&[(FILE_ROOT, "data"), (MAIL_TEMPLATES, "data/not/yet")], Some(MAIL_TEMPLATES)),
             (&[(FILE_ROOT, "data"), templates, (MAIL_OUTBOX, "data/out")], Some(MAIL_OUTBOX)),
             (&[(FILE_ROOT, "out/new"), templates, (MAIL_OUTBOX, "out")], Some(MAIL_OUTBOX)),
@@ -176,7 +176,7 @@ mod tests {
         for (values, part) in [
             ([(FILE_ROOT, "link-to-mail"), (MAIL_TEMPLATES, "mail")], "the folder of the mail templates"),
             ([(FILE_ROOT, "mail"), (MAIL_TEMPLATES, "link-to-mail")], "the folder of the mail templates"),
-            // The link itself lies among the jobs' files, so it can be replaced.
+            // The link itself is among the jobs' files, so it can be replaced.
             ([(FILE_ROOT, "data"), (MAIL_TEMPLATES, "data/link-out")], "the folder of the mail templates"),
             ([(FILE_ROOT, "data"), (MAIL_TEMPLATES, "mail")], "the list of users"),
         ] {

@@ -1,4 +1,4 @@
-//! Reads settings one by one, and keeps what is wrong with them.
+//! Reads settings one by one, and collects their problems.
 
 #[cfg(feature = "images")]
 use std::num::NonZeroU64;
@@ -50,7 +50,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             .get()
     }
 
-    /// A whole number of a range.
+    /// Reads a whole number within a range.
     #[cfg(feature = "images")]
     pub(super) fn within(&mut self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
         let Some(value) = self.get(name) else { return default };
@@ -66,7 +66,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
-    /// A time such as `10s`, more than none and at most `max`.
+    /// Reads a time such as `10s`, longer than zero and at most `max`.
     pub(super) fn time(&mut self, name: &'static str, default: Duration, max: Duration) -> Duration {
         let Some(value) = self.get(name) else { return default };
         match humantime::parse_duration(&value) {

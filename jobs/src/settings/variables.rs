@@ -2,17 +2,17 @@
 
 /// The switch that lets this repository's binaries run the jobs of this crate: `on` or `off`.
 pub const SAMPLE_JOBS: &str = "DRUMLINE_SAMPLE_JOBS";
-/// The folder below which `file://` sources and targets must lie.
+/// The folder that must contain all `file://` sources and targets.
 pub const FILE_ROOT: &str = "DRUMLINE_FILE_ROOT";
 /// The hosts' settings file, which no job may reach.
 pub(super) const CONFIG: &str = "DRUMLINE_CONFIG";
 /// The treatment of formulas in CSV reports.
 pub const CSV_FORMULAS: &str = "DRUMLINE_CSV_FORMULAS";
-/// The most pixels of a source image.
+/// The largest number of pixels of a source image.
 pub const MAX_PIXELS: &str = "DRUMLINE_MAX_PIXELS";
 /// The memory of all decoded images together.
 pub const IMAGE_MEMORY: &str = "DRUMLINE_IMAGE_MEMORY";
-/// The most bytes of a source image.
+/// The largest size of a source image in bytes.
 pub const MAX_SOURCE_BYTES: &str = "DRUMLINE_MAX_SOURCE_BYTES";
 /// The mail server.
 pub const SMTP_URL: &str = "DRUMLINE_SMTP_URL";
@@ -20,17 +20,17 @@ pub const SMTP_URL: &str = "DRUMLINE_SMTP_URL";
 pub const MAIL_FROM: &str = "DRUMLINE_MAIL_FROM";
 /// The folder of the mail templates and of `users.json`.
 pub const MAIL_TEMPLATES: &str = "DRUMLINE_MAIL_TEMPLATES";
-/// The folder that mail is written to in place of a mail server.
+/// The folder to which mail is written instead of a mail server.
 pub const MAIL_OUTBOX: &str = "DRUMLINE_MAIL_OUTBOX";
 /// The payment provider's address for charges.
 pub const BILLING_URL: &str = "DRUMLINE_BILLING_URL";
-/// The secret that the payment provider knows us by.
+/// The secret with which the jobs authenticate at the payment provider.
 pub const BILLING_TOKEN: &str = "DRUMLINE_BILLING_TOKEN";
-/// How long the payment provider may take to answer.
+/// The time limit of a request to the payment provider.
 pub const BILLING_TIMEOUT: &str = "DRUMLINE_BILLING_TIMEOUT";
-/// The file of the endpoints that webhooks go to.
+/// The file of the webhook endpoints.
 pub const WEBHOOK_ENDPOINTS: &str = "DRUMLINE_WEBHOOK_ENDPOINTS";
-/// The longest time that an endpoint may take to answer.
+/// The time limit of a request to an endpoint.
 pub const WEBHOOK_TIMEOUT: &str = "DRUMLINE_WEBHOOK_TIMEOUT";
 
 /// The service that looks leads up.
@@ -39,7 +39,7 @@ pub const LEAD_ENRICH_URL: &str = "DRUMLINE_LEAD_ENRICH_URL";
 pub const LEAD_CRM_URL: &str = "DRUMLINE_LEAD_CRM_URL";
 /// The service that notifies sales.
 pub const LEAD_NOTIFY_URL: &str = "DRUMLINE_LEAD_NOTIFY_URL";
-/// The longest time that one of them may take to answer.
+/// The time limit of a request to one of these services.
 pub const LEAD_TIMEOUT: &str = "DRUMLINE_LEAD_TIMEOUT";
 
 /// All variables that the jobs read.

@@ -1,4 +1,4 @@
-//! The places where webhooks go.
+//! The settings of webhooks.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,18 +6,18 @@ use std::time::Duration;
 use super::reader::Reader;
 use super::variables::{WEBHOOK_ENDPOINTS, WEBHOOK_TIMEOUT};
 
-/// Receivers should answer at once and work later. Standard Webhooks recommends to wait 15 to 30 seconds.
+/// Receivers should respond at once and do their work later. Standard Webhooks recommends a wait of 15 to 30 seconds.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Far beyond any receiver's own limits.
+/// Far longer than any receiver's own limits.
 const MAX_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// The places where webhooks go.
+/// The settings of webhooks.
 #[derive(Debug, Clone)]
 pub(crate) struct WebhookSettings {
     /// The file of the endpoints; `None` if none is set.
     pub(crate) endpoints: Option<PathBuf>,
-    /// The longest time for one request, from connecting to the answer's last byte.
+    /// The time limit of one request, from connecting to the response's last byte.
     pub(crate) timeout: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! A file, piece by piece.
+//! Reads a file piece by piece.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -12,9 +12,9 @@ use drumline::{Context, Failure};
 use super::files::{FileRoot, failure};
 use super::version::Version;
 
-/// An opened file. It stays the same one where another is put in its place by renaming.
+/// An open file. It stays the same file if another one replaces it by renaming.
 pub(crate) struct FileStream {
-    /// Away while a piece is read.
+    /// `None` while a piece is being read.
     file: Option<File>,
     path: PathBuf,
     pub(super) version: Version,
@@ -78,7 +78,7 @@ impl FileStream {
 }
 
 fn version(found: &Metadata) -> io::Result<Version> {
-    // A time before 1970 is no file's; where it is written all the same, the length has to do.
+    // Files are not older than 1970; if the time says so anyway, only the length identifies the version.
     let modified = found.modified()?.into_std().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Ok(Version(format!("{}@{}.{:09}", found.len(), modified.as_secs(), modified.subsec_nanos())))
 }

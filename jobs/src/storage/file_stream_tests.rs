@@ -7,7 +7,7 @@ use drumline::core::Ending;
 use super::*;
 use crate::testing;
 
-/// A root with one file in it, of ten bytes.
+/// Creates a root with one file of ten bytes.
 fn file() -> (tempfile::TempDir, Arc<FileRoot>, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.bin");
@@ -66,7 +66,7 @@ fn expected_bytes(pieces: &[&'static str]) -> Vec<Bytes> {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_under_its_reader_is_told() {
+async fn a_file_that_changes_under_its_reader_is_noticed() {
     let (_folder, root, path) = file();
     let run = testing::with_context(|ctx| async move {
         let mut stream = open(&root, &ctx, &path).await?;

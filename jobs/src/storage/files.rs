@@ -1,5 +1,5 @@
-//! Files, all below one folder. Neither `..` nor a symbolic link leads out of it: paths are resolved one part at a
-//! time, beneath the opened folder, so that swapping a link in between does not help either.
+//! Files below one folder. Neither `..` nor a symbolic link leads out of it: paths are resolved one part at a time below the
+//! opened folder, so swapping a link meanwhile does not help either.
 
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::atomic;
 use super::too_large::too_large;
 use crate::settings::FILE_ROOT;
 
-/// The folder that a job's files must lie below.
+/// The folder that must contain a job's files.
 pub(crate) struct FileRoot {
     root: PathBuf,
 }
@@ -28,7 +28,7 @@ impl FileRoot {
             return Err(too_large(path.display(), max_bytes));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
-        // It may have grown since it was measured.
+        // The file may have grown since its size was read.
         file.take(max_bytes + 1).read_to_end(&mut bytes).map_err(|error| failure("read", path, &error))?;
         if bytes.len() as u64 > max_bytes {
             return Err(too_large(path.display(), max_bytes));
@@ -36,11 +36,11 @@ impl FileRoot {
         Ok(bytes)
     }
 
-    /// A file to read, and what is known of it.
+    /// Opens a file to read, and returns it with its metadata.
     pub(super) fn open_file(&self, path: &Path) -> Result<(File, Metadata), Failure> {
         let failed = |error: io::Error| failure("read", path, &error);
         let (root, inside) = self.open(path)?;
-        // Opening a pipe would wait for its writer, for ever.
+        // Opening a pipe would wait forever for a writer.
         if !root.metadata(&inside).map_err(failed)?.is_file() {
             return Err(Failure::reject(format_args!("{} is not a file", path.display())));
         }
@@ -49,7 +49,7 @@ impl FileRoot {
         Ok((file, found))
     }
 
-    /// Writes a file atomically, and makes the folders above it.
+    /// Writes a file atomically, and creates its parent folders.
     pub(crate) fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         let failed = |error: io::Error| failure("write", path, &error);
         let (root, inside) = self.open(path)?;
@@ -64,10 +64,10 @@ impl FileRoot {
         atomic::write(&folder, name, bytes).map_err(failed)
     }
 
-    /// The opened folder, and the path within it.
+    /// Opens the root folder, and returns it with the path inside it.
     fn open(&self, path: &Path) -> Result<(Dir, PathBuf), Failure> {
-        // A missing or unreadable root is a volume not mounted yet: that passes, and no job is to blame. It is not made, since
-        // what is written below an empty mount point would be hidden by the volume.
+        // A missing or unreadable root is a volume that is not mounted yet: this is transient, and not the job's fault. The
+        // root is not created, because the volume would hide files below an empty mount point.
         let unusable = |error: io::Error| {
             let what_to_do = if error.kind() == ErrorKind::NotFound {
                 "; make the folder or mount it, or set another one"
@@ -77,7 +77,7 @@ impl FileRoot {
             let root = self.root.display();
             Failure::retry(format_args!("{FILE_ROOT} {root} is not usable: {error}{what_to_do}"))
         };
-        // A producer may name a file by the root's own path or by the one that links lead to.
+        // A producer may name a file by the root's own path, or by the path without links.
         let inside = if let Ok(inside) = path.strip_prefix(&self.root) {
             inside.to_owned()
         } else {
@@ -93,15 +93,15 @@ fn outside(path: &Path) -> Failure {
     Failure::reject(format_args!("{} is not below {FILE_ROOT}", path.display()))
 }
 
-/// What a file error means for the job: a path that leads nowhere will not do so later, all else may pass. That goes
-/// for a full disk, and for a denied access too, since permissions are mended without sending the job again.
+/// Converts a file error for the job: a path that leads nowhere fails permanently, all other errors are retried. This includes
+/// a full disk and denied access, because permissions can be fixed without sending the job again.
 pub(super) fn failure(action: &str, path: &Path, error: &io::Error) -> Failure {
     if leads_outside(error) {
         return outside(path);
     }
     let reason = format!("cannot {action} {}: {error}", path.display());
     match error.kind() {
-        // The last: something that is no folder, or a link out of the root, where a folder is wanted.
+        // The last one: a part of the path is not a folder, or is a link out of the root.
         ErrorKind::NotFound
         | ErrorKind::IsADirectory
         | ErrorKind::NotADirectory
@@ -111,7 +111,7 @@ pub(super) fn failure(action: &str, path: &Path, error: &io::Error) -> Failure {
     }
 }
 
-/// A path that leaves the root is refused by the library, not by the system: there is no system error in it.
+/// Returns true if a path leaves the root. The library refuses such a path, so the error contains no system error.
 fn leads_outside(error: &io::Error) -> bool {
     error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }

@@ -3,7 +3,7 @@ use super::*;
 use drumline::run::FailureKind;
 use std::fs;
 
-/// A root with a neighbour that nobody may reach.
+/// Creates a root beside a folder that jobs must not reach.
 fn rooms() -> (tempfile::TempDir, FileRoot) {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("root")).unwrap();
@@ -90,7 +90,7 @@ fn links_do_not_lead_outside() {
     for path in ["absolute/new", "up/new", "up/deep/new"] {
         assert_eq!(root.write(&inside.join(path), b"x").unwrap_err().kind(), FailureKind::Reject, "{path}");
     }
-    // Writing to a link replaces the link, never what it points to.
+    // Writing to a link replaces the link, never its target.
     root.write(&inside.join("file"), b"mine").unwrap();
     assert_eq!(fs::read_to_string(dir.path().join("secret")).unwrap(), "secret");
     assert_eq!(names(dir.path()), ["root", "secret"]);
@@ -131,7 +131,7 @@ fn a_missing_root_is_waited_for() {
 }
 
 #[test]
-fn errors_are_told_apart() {
+fn errors_are_distinguished() {
     for (error, wish) in [
         (io::Error::from(ErrorKind::NotFound), FailureKind::Reject),
         (io::Error::from(ErrorKind::IsADirectory), FailureKind::Reject),

@@ -1,4 +1,4 @@
-//! An S3 object, piece by piece.
+//! Reads an S3 object piece by piece.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
@@ -10,13 +10,13 @@ use drumline::Failure;
 use super::objects::{Objects, broken_off, failure};
 use super::version::Version;
 
-/// The longest `ETag` that is kept, in bytes: S3's have 34 and a little.
+/// The longest `ETag` that is kept, in bytes: S3's have about 34.
 const MAX_ETAG_BYTES: usize = 256;
 
-/// What S3 answers where an object is not in the version asked for, or has become too short for it.
+/// S3's error codes for an object that no longer has the requested version, or has become too short for the range.
 const CHANGED_CODES: [&str; 2] = ["PreconditionFailed", "InvalidRange"];
 
-/// An object that is being read. Every request after the first is for the same version, by `If-Match`.
+/// An object that is being read. Every request after the first requires the same version with `If-Match`.
 pub(crate) struct ObjectStream {
     client: Client,
     bucket: String,
@@ -25,11 +25,11 @@ pub(crate) struct ObjectStream {
     pub(super) size: Option<u64>,
     pub(super) position: u64,
     body: ByteStream,
-    /// Of the body's beginning, so much is before where it is wanted.
+    /// The number of bytes to skip at the beginning of the body.
     skip: usize,
-    /// What came of the next piece already.
+    /// The part of the next piece that was already received.
     held: BytesMut,
-    /// Whether this connection has given a whole piece.
+    /// True if this connection has delivered a whole piece.
     fruitful: bool,
 }
 
@@ -91,8 +91,8 @@ async fn reopen(
     }))
 }
 
-/// The object from `offset` on, how many bytes too early that begins, and the whole object's size; `None` where the
-/// object is another one by now.
+/// Returns the object from `offset` on, the number of bytes to skip, and the whole object's size; `None` if the object has
+/// changed.
 async fn get_from(
     client: &Client,
     bucket: &str,
@@ -100,7 +100,7 @@ async fn get_from(
     version: &Version,
     offset: u64,
 ) -> Result<Option<(GetObjectOutput, usize, u64)>, Failure> {
-    // One byte too early: a range that begins at an object's end is refused.
+    // One byte earlier, because a range that begins at an object's end is refused.
     let first = offset.saturating_sub(1);
     let request = client.get_object().bucket(bucket).key(key).range(format!("bytes={first}-"));
     let object = match request.if_match(&version.0).send().await {
@@ -108,7 +108,7 @@ async fn get_from(
         Err(error) if error.code().is_some_and(|code| CHANGED_CODES.contains(&code)) => return Ok(None),
         Err(error) => return Err(failure("read", &name(bucket, key), &error)),
     };
-    // Where a store does not know ranges, the bytes are not those that were asked for.
+    // If a store does not support ranges, the bytes are not the requested ones.
     let size = object.content_range().and_then(|range| {
         let (place, size) = range.split_once('/')?;
         place.strip_prefix("bytes ")?.strip_prefix(&first.to_string())?.strip_prefix('-')?;
@@ -138,9 +138,9 @@ impl ObjectStream {
         Ok((!piece.is_empty()).then_some(piece))
     }
 
-    /// Hours of reading outlive a connection: what broke off is asked for again from there on. A connection that gave
-    /// not even a piece is a trouble of another kind, and so is a body that fails once all of it is there: that is a
-    /// checksum.
+    /// Continues after a broken connection, because reading for hours outlives a connection: requests the rest of the object.
+    /// If a connection did not deliver even one piece, the problem is another one, and so it is if a body fails after all its
+    /// bytes: that is a checksum error.
     async fn go_on(&mut self, trouble: Failure) -> Result<(), Failure> {
         let all_there = self.size.is_none_or(|size| self.position >= size);
         let Some(version) = self.version.as_ref().filter(|_| self.fruitful && !all_there) else {

@@ -63,7 +63,7 @@ async fn another_version_is_not_read_on() {
     for answer in [
         error("412 Precondition Failed", "PreconditionFailed"),
         error("416 Range Not Satisfiable", "InvalidRange"),
-        // A store that knows no ranges sends all of it.
+        // A store without ranges sends the whole object.
         WHOLE.to_owned(),
         "206 Partial\r\nContent-Length: 10\r\nContent-Range: bytes 0-9/10\r\n\r\n0123456789".to_owned(),
     ] {
@@ -100,7 +100,7 @@ async fn a_connection_that_gives_nothing_is_not_gone_on_with() {
 }
 
 #[tokio::test]
-async fn a_change_in_between_is_told() {
+async fn a_change_in_between_is_noticed() {
     let changed = "412 Precondition Failed\r\nConnection: close\r\nContent-Type: application/xml\r\n\r\n\
                    <Error><Code>PreconditionFailed</Code></Error>";
     let (objects, _requests) = s3_that_says(&[BROKEN, changed]).await;

@@ -17,16 +17,15 @@ use super::too_large::too_large;
 /// S3's name in the SDK's settings.
 const SERVICE: &str = "S3";
 
-/// One try at a request may take this long, so that a hung connection costs a minute and not the whole attempt. The
-/// SDK tries three times.
+/// The time limit of one attempt of a request, so that a hung connection costs a minute and not the whole job's attempt. The
+/// SDK makes three attempts.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Error codes that no later attempt can mend. See
-/// [S3's list](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
+/// Error codes that no later attempt can fix. See [S3's
+/// list](https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html).
 ///
-/// `AccessDenied` is not among them: a policy or a role is mended without sending the job again, and how often it is
-/// tried until then is bounded by the queue's `maxReceiveCount`. S3 also answers it for a missing key where the role
-/// lacks `s3:ListBucket`.
+/// `AccessDenied` is not among them: a policy or a role can be fixed without sending the job again, and the queue's
+/// `maxReceiveCount` limits the attempts until then. S3 also returns it for a missing key if the role lacks `s3:ListBucket`.
 const PERMANENT_CODES: [&str; 8] = [
     "EntityTooLarge",
     "InvalidBucketName",
@@ -38,7 +37,7 @@ const PERMANENT_CODES: [&str; 8] = [
     "NotFound",
 ];
 
-/// A client of S3, made on first use.
+/// An S3 client that is created on first use.
 #[derive(Default)]
 pub(crate) struct Objects {
     client: OnceCell<Client>,
@@ -49,11 +48,11 @@ impl Objects {
         let what = format!("s3://{bucket}/{key}");
         let request = self.client().await?.get_object().bucket(bucket).key(key);
         let mut object = request.send().await.map_err(|error| failure("read", &what, &error))?;
-        let told = u64::try_from(object.content_length().unwrap_or(0)).unwrap_or(0);
-        if told > max_bytes {
+        let announced = u64::try_from(object.content_length().unwrap_or(0)).unwrap_or(0);
+        if announced > max_bytes {
             return Err(too_large(what, max_bytes));
         }
-        let mut bytes = BytesMut::with_capacity(usize::try_from(told).unwrap_or(0));
+        let mut bytes = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
         while let Some(part) = object.body.next().await {
             bytes.extend_from_slice(&part.map_err(|error| broken_off(&what, error))?);
             if bytes.len() as u64 > max_bytes {
@@ -63,7 +62,7 @@ impl Objects {
         Ok(bytes.freeze())
     }
 
-    /// S3 shows an object once all of it has arrived, so a write is atomic by itself.
+    /// Writes an object. S3 shows an object only after all of it has arrived, so a write is atomic.
     pub(crate) async fn write(
         &self,
         bucket: &str,
@@ -91,7 +90,7 @@ async fn connect() -> Result<Client, String> {
     drumline_aws::check(&environment, &[SERVICE])?;
     let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
     let shared = drumline_aws::loader(&environment)?.timeout_config(timeouts).load().await;
-    // Buckets as host names need AWS's own DNS; any other endpoint is asked by path.
+    // Bucket names in host names need AWS's own DNS; other endpoints get the bucket in the path.
     let elsewhere = drumline_aws::endpoint(&environment, &shared, SERVICE)?.is_some();
     Ok(Client::from_conf(aws_sdk_s3::config::Builder::from(&shared).force_path_style(elsewhere).build()))
 }
@@ -100,7 +99,7 @@ pub(super) fn broken_off(what: &str, error: impl std::error::Error) -> Failure {
     Failure::retry(format_args!("reading {what} broke off: {}", DisplayErrorContext(error)))
 }
 
-/// What S3's answer means for the job: only what is known to be permanent rejects it.
+/// Converts S3's response for the job: only errors that are known to be permanent reject it.
 pub(super) fn failure<E>(action: &str, what: &str, error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,

@@ -9,23 +9,24 @@ use tokio::sync::mpsc;
 
 use super::*;
 
-/// An S3 that gives one answer to everything, and tells the requests it got.
+/// Starts an S3 server that sends one response to every request, and reports the requests.
 async fn s3(status: &str, headers: &str, body: &str) -> (Objects, mpsc::Receiver<String>) {
     let answer = format!("{status}\r\nConnection: close\r\n{headers}\r\n{body}");
     s3_that_says(&[&answer]).await
 }
 
-/// An S3 that gives these answers one after the other, the last to all that follows. Each closes its connection.
+/// Starts an S3 server that sends these responses one after the other, the last one to all further requests. Each closes its
+/// connection.
 pub(in crate::storage) async fn s3_that_says(answers: &[&str]) -> (Objects, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let (tell, requests) = mpsc::channel(8);
+    let (report, requests) = mpsc::channel(8);
     let answers: Vec<String> = answers.iter().map(|&answer| answer.to_owned()).collect();
     tokio::spawn(async move {
         for given in answers.iter().chain(std::iter::repeat_with(|| answers.last().unwrap())) {
             let (stream, _) = listener.accept().await.unwrap();
             let request = answer(stream, format!("HTTP/1.1 {given}")).await;
-            tell.send(request).await.unwrap();
+            report.send(request).await.unwrap();
         }
     });
     let config = Config::builder()
@@ -35,13 +36,13 @@ pub(in crate::storage) async fn s3_that_says(answers: &[&str]) -> (Objects, mpsc
         .endpoint_url(endpoint)
         .force_path_style(true)
         .allow_no_auth()
-        // The SDK's own retries are its own business, and take seconds.
+        // The SDK's own retries are not tested here, and take seconds.
         .retry_config(RetryConfig::disabled())
         .build();
     (Objects { client: OnceCell::new_with(Some(Client::from_conf(config))) }, requests)
 }
 
-/// Reads a request with its body, and answers it.
+/// Reads a request with its body, and responds.
 async fn answer(stream: TcpStream, answer: String) -> String {
     let mut stream = BufReader::new(stream);
     let mut request = String::new();

@@ -1,4 +1,4 @@
-//! Sources that are read piece by piece, and again from the middle.
+//! Sources that are read piece by piece, and can be reopened in the middle.
 
 use bytes::Bytes;
 use drumline::{Context, Failure};
@@ -10,17 +10,18 @@ use super::object_stream::ObjectStream;
 use super::objects::ObjectStream;
 use super::version::Version;
 
-/// An opened source. All that is read from it is of one version.
+/// An open source. All data read from it has one version.
 pub(crate) enum Stream {
     File(FileStream),
     Object(ObjectStream),
 }
 
 impl Stream {
-    /// The next piece, of `bytes` unless the source ends with it. `None` at the end.
+    /// Returns the next piece, with `bytes` bytes unless the source ends earlier. Returns `None` at the end.
     ///
     /// # Errors
-    /// Retried, where the source cannot be read on, or was changed meanwhile.
+    ///
+    /// Retries the job if the rest of the source cannot be read, or if the source has changed meanwhile.
     pub(crate) async fn next(&mut self, ctx: &Context, bytes: usize) -> Result<Option<Bytes>, Failure> {
         match self {
             Self::File(file) => file.next(ctx, bytes).await,
@@ -28,7 +29,7 @@ impl Stream {
         }
     }
 
-    /// `None` where the source has nothing to be known again by.
+    /// Returns the version; `None` if the source has no property that identifies it.
     pub(crate) fn version(&self) -> Option<&Version> {
         match self {
             Self::File(file) => Some(&file.version),
@@ -36,7 +37,7 @@ impl Stream {
         }
     }
 
-    /// The source's length in bytes, where it is known.
+    /// Returns the source's length in bytes, if it is known.
     pub(crate) fn size(&self) -> Option<u64> {
         match self {
             Self::File(file) => Some(file.size),
@@ -44,7 +45,7 @@ impl Stream {
         }
     }
 
-    /// How many of the source's bytes have been read, with those before where it was opened.
+    /// Returns the position in the source, including the bytes before the offset at which it was opened.
     pub(crate) fn position(&self) -> u64 {
         match self {
             Self::File(file) => file.position,

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What tells a source from what it was before or will be later: an object's `ETag`; a file's length and modification
-/// time.
+/// The property that distinguishes versions of a source: an object's `ETag`; a file's length and modification time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Version(pub(super) String);

@@ -1,4 +1,4 @@
-//! The place of S3's client in builds without it: no object can be reached.
+//! The replacement for the S3 client in builds without it: objects cannot be reached.
 
 use std::convert::Infallible;
 
@@ -10,7 +10,7 @@ use super::version::Version;
 #[derive(Default)]
 pub(crate) struct Objects {}
 
-/// An object that is being read: there is none.
+/// An object that is being read, which does not exist in this build.
 pub(crate) struct ObjectStream {
     pub(super) version: Option<Version>,
     pub(super) size: Option<u64>,
@@ -56,7 +56,7 @@ impl ObjectStream {
     }
 }
 
-/// Retried: another build of the worker may be deployed without sending the job again.
+/// Returns a retry, because another build of the worker may be deployed without sending the job again.
 fn unreachable(bucket: &str, key: &str) -> Failure {
     Failure::retry(format_args!(
         "s3://{bucket}/{key} cannot be reached: this program is built without the feature `s3` of drumline-jobs"

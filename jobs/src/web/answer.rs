@@ -1,4 +1,4 @@
-//! An answer to an HTTP request.
+//! A response to an HTTP request.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,18 +7,18 @@ use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-/// The most characters of a server's text that become part of a reason.
+/// The largest number of characters of a server's text in a reason.
 const MAX_WORDS: usize = 300;
 
-/// The places where servers name a reason: common fields first, then those of
-/// [problem details](https://www.rfc-editor.org/rfc/rfc9457).
+/// The fields in which servers give a reason: common fields first, then those of [problem
+/// details](https://www.rfc-editor.org/rfc/rfc9457).
 const WORDS: [&str; 6] = ["/reason", "/message", "/error/message", "/error", "/detail", "/title"];
 
-/// An answer as it came.
+/// A response as it was received.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) retry_after: Option<Duration>,
-    /// The body as text, or the reason for which there is none.
+    /// The body as text, or the reason why there is none.
     pub(crate) body: Result<String, String>,
 }
 
@@ -32,7 +32,7 @@ impl Answer {
         Self { status, retry_after: retry_after(headers, now), body }
     }
 
-    /// A failure that is tried again, when the server says if it does.
+    /// Returns a failure that is retried, after the time that the server gives if it does.
     pub(crate) fn again(&self, reason: &str) -> Failure {
         match self.retry_after {
             Some(delay) => Failure::retry_after(delay, reason),
@@ -40,17 +40,17 @@ impl Answer {
         }
     }
 
-    /// A failure of a service that asks for a pause: no other job of the type calls it meanwhile.
+    /// Returns a failure of a service that asks for a pause: no other job of the type calls it meanwhile.
     pub(crate) fn throttled(&self, reason: &str) -> Failure {
         Failure::throttled(self.retry_after, reason)
     }
 
-    /// The body as JSON; null if it is none.
+    /// Returns the body as JSON; null if it is not JSON.
     pub(crate) fn json(&self) -> Value {
         self.body.as_ref().ok().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
     }
 
-    /// The reason that the server gives, else the beginning of its text.
+    /// Returns the reason that the server gives, otherwise the beginning of its text.
     pub(crate) fn words(&self) -> String {
         let text = match &self.body {
             Ok(text) => text,
@@ -71,7 +71,7 @@ impl Answer {
     }
 }
 
-/// Seconds, or a date; a date that has passed means at once. See
+/// Parses seconds or a date; a date in the past means immediately. See
 /// [Retry-After](https://www.rfc-editor.org/rfc/rfc9110#field.retry-after).
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();

@@ -1,4 +1,4 @@
-//! A server for tests, that acts by a list.
+//! A test server with scripted reactions.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,17 +11,17 @@ use tokio::sync::mpsc;
 /// The reaction of the server to one request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Act {
-    /// Answers with a status line's rest, more headers, and a body.
+    /// Responds with the rest of a status line, more headers, and a body.
     Answer(&'static str, &'static str, &'static str),
-    /// Closes the connection without an answer.
+    /// Closes the connection without a response.
     HangUp,
-    /// Answers, and closes the connection within the body.
+    /// Responds, and closes the connection within the body.
     BreakOff,
-    /// Keeps the connection open without an answer.
+    /// Keeps the connection open without a response.
     Silence,
 }
 
-/// A server that acts by a list, by its last act over and over. It reports the requests that it got.
+/// A server with scripted reactions, which repeats the last one. It reports the received requests.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     requests: mpsc::UnboundedReceiver<String>,
@@ -55,7 +55,7 @@ impl TestServer {
     }
 }
 
-/// One request to a connection, and the reaction to it.
+/// Handles one request on a connection.
 async fn serve(stream: TcpStream, act: Act, report: mpsc::UnboundedSender<String>) -> Option<()> {
     let mut stream = BufReader::new(stream);
     let mut request = String::new();

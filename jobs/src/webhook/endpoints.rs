@@ -1,4 +1,4 @@
-//! The endpoints of webhooks: a file that is read again for each, so that they change without a restart.
+//! The endpoints of webhooks, in a file that is read again for each webhook, so that they can change without a restart.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::settings::{SecretUri, WEBHOOK_ENDPOINTS};
 /// The longest file, in bytes. It is read for each webhook.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
-/// The most secrets of an endpoint: the old one and the new one, and one to spare.
+/// The largest number of secrets of an endpoint: the old one, the new one, and one in reserve.
 const MAX_SECRETS: usize = 3;
 
 /// The file of the endpoints.
@@ -40,7 +40,7 @@ impl Endpoints {
         Self(path)
     }
 
-    /// Returns the endpoint of this name. Everything that is wrong is retried: the file is at fault and can be fixed.
+    /// Returns the endpoint with this name. All problems are retried, because the file is at fault and can be fixed.
     pub(super) fn find(&self, name: &str) -> Result<Endpoint, Failure> {
         let path = self.0.display();
         let failure = |text: String| {
@@ -67,7 +67,7 @@ impl Endpoints {
     }
 }
 
-/// Reads an endpoint. A problem shows no value, which may be a secret.
+/// Reads an endpoint. An error contains no value, which may be a secret.
 fn endpoint(record: &Value) -> Result<Endpoint, &'static str> {
     let record = Record::deserialize(record)
         .map_err(|_| "an endpoint has the fields url (a text) and secrets (a list of texts)")?;

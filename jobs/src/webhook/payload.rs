@@ -8,19 +8,19 @@ use serde_json::value::RawValue;
 
 use crate::name::Name;
 
-/// An event for an endpoint. The endpoint's address and secret are not in it.
+/// An event for an endpoint, without the endpoint's address and secret.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Delivery {
     /// The name of the endpoint.
     pub(crate) endpoint: Name,
-    /// The id of the event: the same however often it is sent.
+    /// The id of the event, which is the same each time it is sent.
     pub(crate) event_id: Name,
     /// The type of the event, such as `order.paid`.
     event_type: Name,
-    /// The time of the event, as in RFC 3339.
+    /// The time of the event, in the format of RFC 3339.
     timestamp: String,
-    /// The event's own data, which is sent as it is.
+    /// The event's own data, which is sent unchanged.
     #[schemars(with = "Value")]
     data: Box<RawValue>,
 }
@@ -35,7 +35,7 @@ struct Body<'a> {
 }
 
 impl Delivery {
-    /// Returns the body that the receiver gets, byte for byte the same at every attempt.
+    /// Returns the body for the receiver, with the same bytes at every attempt.
     pub(crate) fn body(&self) -> Vec<u8> {
         let body = Body { event_type: &self.event_type, timestamp: &self.timestamp, data: &self.data };
         serde_json::to_vec(&body).expect("texts and JSON are JSON")
@@ -45,7 +45,7 @@ impl Delivery {
 impl Job for Delivery {
     const TYPE: &'static str = "webhook.deliver";
 
-    /// An event is sent once to each endpoint.
+    /// Returns a key with which an event is sent once to each endpoint.
     fn idempotency_key(&self) -> Option<String> {
         Some(format!("webhook:{}:{}", self.endpoint, self.event_id))
     }

@@ -7,18 +7,18 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The beginning of a secret as text.
+/// The prefix of a secret in text form.
 const PREFIX: &str = "whsec_";
 
-/// The lengths that a secret may have, in bytes.
+/// The allowed lengths of a secret in bytes.
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 
-/// A secret that an endpoint's receiver knows too.
+/// A secret that is shared with an endpoint's receiver.
 #[derive(Clone)]
 pub(super) struct Secret(Vec<u8>);
 
 impl Secret {
-    /// Reads `whsec_` and Base64. The problem never shows the value.
+    /// Parses `whsec_` and Base64. The error never contains the value.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         const NO_SECRET: &str = "a secret is whsec_ and 24 to 64 bytes as Base64";
         let text = text.strip_prefix(PREFIX).ok_or(NO_SECRET)?;
@@ -40,8 +40,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Returns the header `webhook-signature`: a signature by each secret, so that a secret can be replaced while the receiver
-/// still knows the old one.
+/// Returns the header `webhook-signature`: one signature for each secret, so that a secret can be replaced while the receiver
+/// still uses the old one.
 pub(super) fn header(secrets: &[Secret], id: &str, timestamp: u64, body: &[u8]) -> String {
     secrets.iter().map(|secret| secret.sign(id, timestamp, body)).collect::<Vec<_>>().join(" ")
 }
@@ -66,9 +66,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_long_enough_and_never_shown() {
-        for text in
-            ["", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_", "whsec_c2hvcnQ=", "whsec_not base64 at all"]
-        {
+        for text in ["", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_", "whsec_c2hvcnQ=", "whsec_not base64"] {
             assert!(Secret::parse(text).is_err(), "{text}");
         }
         let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();

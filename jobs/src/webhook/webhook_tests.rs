@@ -125,7 +125,7 @@ async fn a_lost_answer_is_retried_with_the_same_id() {
         let Ending::RetryAsked { after: None, reason } = &ending else { panic!("{ending:?}") };
         assert!(reason.contains(part) && reason.contains("may have the event"), "{reason}");
     }
-    // The status is enough: the rest of the answer does not matter.
+    // The status is enough: the rest of the response does not matter.
     assert_eq!(run(&[Act::BreakOff]).await, Ending::Done);
 
     let mut receiver = Receiver::new(&[Act::HangUp, Act::Answer("503 Busy", "", ""), TAKEN]).await;

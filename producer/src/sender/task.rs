@@ -304,7 +304,7 @@ impl Results {
         let text = match self {
             Self::Failed(text) => text.clone(),
             Self::Entries(results) => match results.get_mut(place).and_then(Option::take) {
-                // A confirmed message is sent, whatever its end is.
+                // A confirmed message is sent, regardless of its end.
                 Some(Ok(taken)) => return Ok(taken),
                 Some(Err(not_taken)) => not_taken.text,
                 None => "the answer does not mention this message".to_owned(),

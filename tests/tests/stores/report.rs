@@ -73,7 +73,7 @@ async fn is_resumed_and_equals_an_unbroken_one() {
         object.let_arrive(bytes.len());
         let worker = launch().spawn();
         done("broken").await;
-        let resumed = worker.logged("the report goes on where it was interrupted");
+        let resumed = worker.logged("the report resumes where it was interrupted");
         assert_eq!(resumed.len(), 1, "{resumed:?}");
         let records = resumed[0]["records"].as_u64().unwrap();
         assert!(records > RECORDS as u64 / 3, "from record {records} on, of {RECORDS}");
