@@ -93,6 +93,7 @@ impl Consumer {
         if let Some(slots) = &slots {
             metrics.slots(slots);
         }
+        metrics.set_sqs_price(settings.sqs_price);
         if settings.tenant_metrics {
             metrics.count_tenants();
         }

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, middleware};
@@ -224,10 +224,20 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-async fn show(State((metrics, depths)): State<(Metrics, Depths)>) -> impl IntoResponse {
+/// Exemplars are for clients that ask for `OpenMetrics`: others may not know them.
+async fn show(State((metrics, depths)): State<(Metrics, Depths)>, headers: HeaderMap) -> impl IntoResponse {
     depths.refresh().await;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], metrics.encode())
+    let text = if takes_open_metrics(&headers) { metrics.encode_with_exemplars() } else { metrics.encode() };
+    ([(header::CONTENT_TYPE, content_type)], text)
+}
+
+fn takes_open_metrics(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|kind| {
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case("application/openmetrics-text")
+    })
 }
 
 #[cfg(test)]
@@ -277,6 +287,22 @@ mod tests {
             [("", false), ("verbose", true), ("verbose=1", true), ("a=b&verbose", true), ("verbosely", false)]
         {
             assert_eq!(is_verbose(query), expected, "{query}");
+        }
+    }
+
+    #[test]
+    fn exemplars_are_for_clients_that_take_open_metrics() {
+        let prometheus =
+            "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        let table = [
+            (prometheus, true),
+            ("text/plain, Application/OpenMetrics-Text", true),
+            ("*/*", false),
+            ("", false),
+        ];
+        for (accept, expected) in table {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().expect("a header"))]);
+            assert_eq!(takes_open_metrics(&headers), expected, "{accept}");
         }
     }
 

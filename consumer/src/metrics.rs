@@ -1,7 +1,9 @@
 //! The metrics of the consumer, under the names that dashboards and alarms rely on.
 
+mod cost;
 pub(crate) mod distribution;
 mod dlq;
+mod exemplars;
 mod families;
 mod labels;
 mod limits;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use drumline::core::{Limits, SlotPool};
 use drumline::run::{Event, Observer};
 use drumline_producer::outbox::RelayObserver;
+use drumline_runtime::SqsPrice;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 
 use self::families::{Families, SINCE_SENT_BUCKETS};
@@ -55,6 +58,16 @@ impl Metrics {
         }
         encode_eof(&mut text).expect("writing to a string does not fail");
         text
+    }
+
+    /// The `OpenMetrics` text, with exemplars: traces of jobs, for clients that ask for `OpenMetrics`.
+    pub fn encode_with_exemplars(&self) -> String {
+        self.0.exemplars.add_to(&self.encode())
+    }
+
+    /// Sets the price of requests to SQS, by which the cost of a job is shown.
+    pub fn set_sqs_price(&self, price: SqsPrice) {
+        self.0.cost.set_price(price);
     }
 
     /// Returns the observer that counts for the relay of an outbox. From then on the families `drumline_outbox_…` are shown.

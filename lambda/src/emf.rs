@@ -7,7 +7,7 @@ use std::time::Duration;
 use drumline::core::{LedgerEvent, RunFacts};
 use drumline::message::Message;
 use drumline::run::{Event, Observer};
-use drumline_runtime::{EmfLines, TenantLabels, TypeLabels, age, dwell, pickup_delay};
+use drumline_runtime::{EmfLines, SqsPrice, TenantLabels, TypeLabels, age, dwell, pickup_delay};
 use tokio::time::Instant;
 
 /// Dimensions and their values.
@@ -39,7 +39,28 @@ impl Emf {
         }
     }
 
-    /// Writes the counts to standard output.
+    /// Adds what the done jobs cost in the function's own requests, if there were both.
+    pub(crate) fn add_cost(&self, price: SqsPrice) {
+        let total = |name: &str, outcome: Option<&str>| {
+            let counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let has_outcome = |labels: &Labels| {
+                labels.get("outcome").map(String::as_str).is_none_or(|label| Some(label) == outcome)
+            };
+            let of_name =
+                counted.iter().filter(|((metric, labels), _)| *metric == name && has_outcome(labels));
+            of_name.flat_map(|(_, values)| values).sum::<f64>()
+        };
+        let (requests, done) =
+            (total("drumline_sqs_requests_total", None), total("drumline_jobs_total", Some("ack")));
+        if requests > 0.0
+            && let Some(cost) = price.cost(whole(requests), whole(done))
+        {
+            self.add("drumline_sqs_requests_per_message", Labels::new(), cost.requests_per_message);
+            self.add("drumline_sqs_dollars_per_million_jobs", Labels::new(), cost.dollars_per_million);
+        }
+    }
+
+    /// Writes what was counted to standard output.
     pub(crate) fn print(&self) {
         self.lines().print();
     }
@@ -93,6 +114,12 @@ impl Observer for Emf {
             _ => {}
         }
     }
+}
+
+/// A sum of counts as the number that it is.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is a sum of counts")]
+fn whole(count: f64) -> u64 {
+    count as u64
 }
 
 fn labels<const N: usize>(labels: [(&'static str, &str); N]) -> Labels {
@@ -162,6 +189,9 @@ impl QueueMetrics {
         if let Some(class) = run.ending.class() {
             let labels = self.labels([("type", job_type), ("class", class.label())]);
             self.emf.add("drumline_failures_total", labels, 1.0);
+        }
+        if run.last_attempt {
+            self.emf.add("drumline_last_attempts_total", self.labels([("type", job_type)]), 1.0);
         }
     }
 

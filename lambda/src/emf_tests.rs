@@ -73,6 +73,32 @@ fn labels_that_differ_are_on_lines_of_their_own() {
 }
 
 #[test]
+fn the_cost_of_a_job_is_written_if_the_function_made_requests_for_done_jobs() {
+    let price = SqsPrice::new(0.5).unwrap();
+    let (emf, request) = (
+        Arc::new(Emf::default()),
+        Event::SqsRequest { action: SqsAction::ChangeMessageVisibilityBatch, result: SqsResult::Ok },
+    );
+    let queue = for_queue(&emf);
+    queue.observe(&request);
+    let failed = Ending::RetryAsked { after: None, reason: "later".to_owned() };
+    emit_decided(&queue, "a", Outcome::RetryAfter(Duration::ZERO), failed);
+    emf.add_cost(price);
+    assert!(
+        !emf.lines().json(NOW).iter().any(|line| line.to_string().contains("per_message")),
+        "none is done"
+    );
+    for _ in 0..4 {
+        emit_decided(&queue, "a", Outcome::Ack, Ending::Done);
+    }
+    emf.add_cost(price);
+    let lines = emf.lines().json(NOW);
+    let value = |name: &str| lines.iter().find_map(|line| line.get(name).cloned()).unwrap_or_default();
+    assert_eq!(value("drumline_sqs_requests_per_message"), 0.25);
+    assert_eq!(value("drumline_sqs_dollars_per_million_jobs"), 0.125);
+}
+
+#[test]
 fn nothing_counted_is_nothing_written() {
     assert_eq!(Emf::default().lines().json(NOW), Vec::<Value>::new());
 }

@@ -165,6 +165,7 @@ impl Function {
         self.limit_watch.lock().unwrap_or_else(PoisonError::into_inner).look(Instant::now().into_std());
         if self.settings.emf {
             emf.absorb(&self.of_process);
+            emf.add_cost(self.settings.sqs_price);
             emf.print();
         }
         let left = (begun + deadline.end).saturating_duration_since(Instant::now());

@@ -11,7 +11,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::cost::CostMetrics;
 use super::dlq::DlqMetrics;
+use super::exemplars::Exemplars;
 use super::labels::{
     ByAction, ByCause, ByClass, ByLimit, ByOperation, ByOutcome, ByQueue, ByReason, ByResult, ByState,
     ByTenant, ByType,
@@ -21,7 +23,7 @@ use super::oldest::OldestAges;
 use super::outbox::OutboxMetrics;
 
 /// Upper bounds in seconds: from a quick handler to the longest default attempt.
-const DURATION_BUCKETS: [f64; 14] =
+pub(super) const DURATION_BUCKETS: [f64; 14] =
     [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 180.0, 450.0, 900.0];
 
 /// Upper bounds in seconds of the time since a message's sending: from at once to a backlog of hours.
@@ -58,7 +60,11 @@ pub(super) struct Families {
     pub(super) leases_lost: Family<ByQueue, Counter>,
     pub(super) claims_lost: Family<ByQueue, Counter>,
     pub(super) stalled: Family<ByType, Counter>,
+    pub(super) last_attempts: Family<ByType, Counter>,
     pub(super) unmarked: Family<ByQueue, Counter>,
+    pub(super) cost: CostMetrics,
+    /// The traces of jobs, which are not in the registry.
+    pub(super) exemplars: Exemplars,
     requests: Family<ByAction, Counter>,
     replaced_clients: Counter,
     pub(super) empty_receives: Family<ByQueue, Counter>,
@@ -111,7 +117,10 @@ impl Families {
             leases_lost: Family::default(),
             claims_lost: Family::default(),
             stalled: Family::default(),
+            last_attempts: Family::default(),
             unmarked: Family::default(),
+            cost: CostMetrics::default(),
+            exemplars: Exemplars::default(),
             requests: Family::default(),
             replaced_clients: Counter::default(),
             empty_receives: Family::default(),
@@ -143,6 +152,7 @@ impl Families {
     fn sqs_request(&self, action: SqsAction, result: SqsResult) {
         let labels = ByAction { action: action.label(), result: result.label() };
         self.requests.get_or_create(&labels).inc();
+        self.cost.request();
     }
 
     /// Sets whether a queue is paused for a reason.
@@ -204,11 +214,17 @@ impl Families {
             self.stalled.clone(),
         );
         r.register(
+            "drumline_last_attempts",
+            "Failed attempts that no other follows, since the message has used up its receives",
+            self.last_attempts.clone(),
+        );
+        r.register(
             "drumline_unmarked",
             "Messages of done jobs that were deleted although the store did not mark the job as done",
             self.unmarked.clone(),
         );
         r.register("drumline_sqs_requests", "Requests to SQS by action and result", self.requests.clone());
+        self.cost.register(r);
         r.register(
             "drumline_sqs_client_replaced",
             "Whether the SDK's SQS client has taken over from the lean one, for a fault that only that had",

@@ -45,6 +45,7 @@ struct OfType {
     duration: Histogram,
     dwell: Histogram,
     stalled: Counter,
+    last_attempts: Counter,
     acks: Counter,
     label: String,
 }
@@ -105,12 +106,15 @@ impl QueueMetrics {
         for cause in [DuplicateCause::Redelivered, DuplicateCause::Duplicate, DuplicateCause::Replayed] {
             drop(self.deduplicated_by(label, cause));
         }
+        let acks = self.jobs(label, &Outcome::Ack);
+        all.cost.add_acks(&self.queue, label, &acks);
         OfType {
             running: all.running.get_or_create(&by_type).clone(),
             duration: all.durations.get_or_create(&by_type).clone(),
             dwell: all.dwells.get_or_create(&by_type).clone(),
             stalled: all.stalled.get_or_create(&by_type).clone(),
-            acks: self.jobs(label, &Outcome::Ack),
+            last_attempts: all.last_attempts.get_or_create(&by_type).clone(),
+            acks,
             label: label.to_owned(),
         }
     }
@@ -133,11 +137,13 @@ impl QueueMetrics {
         }
         if let Some(run) = note.finished_run() {
             let dwell = dwell(note);
-            self.ran(run, dwell);
-            if let (LedgerEvent::Decided { message, .. }, Some(dwell)) = (note, dwell)
-                && let (Some(tenants), Some(tenant)) = (&self.tenants, &message.group)
-            {
-                tenants.done(tenant, dwell);
+            let of = self.ran(run, dwell);
+            if let LedgerEvent::Decided { message, .. } = note {
+                if let (Some(tenants), Some(tenant), Some(dwell)) = (&self.tenants, &message.group, dwell) {
+                    tenants.done(tenant, dwell);
+                }
+                let took = run.ending.ran().then_some(run.took);
+                self.all.exemplars.ran((&self.queue, &of.label), message, took, dwell);
             }
         }
         if let Some((job_type, cause)) = note.deduplicated() {
@@ -190,7 +196,7 @@ impl QueueMetrics {
         };
     }
 
-    fn ran(&self, run: &RunFacts, dwell: Option<Duration>) {
+    fn ran(&self, run: &RunFacts, dwell: Option<Duration>) -> Arc<OfType> {
         let of = self.of_type(run.job_type());
         if run.ending.ran() {
             of.duration.observe(run.took.as_secs_f64());
@@ -202,6 +208,10 @@ impl QueueMetrics {
             let (queue, r#type) = (self.queue.clone(), of.label.clone());
             self.all.failures.get_or_create(&ByClass { queue, r#type, class: class.label() }).inc();
         }
+        if run.last_attempt {
+            of.last_attempts.inc();
+        }
+        of
     }
 }
 

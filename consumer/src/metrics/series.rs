@@ -61,7 +61,7 @@ fn whole(count: f64) -> u64 {
 }
 
 /// Splits `name{label="value",…} number`.
-fn sample(line: &str) -> Option<(Key, f64)> {
+pub(super) fn sample(line: &str) -> Option<(Key, f64)> {
     let (head, value) = line.rsplit_once(' ')?;
     let (name, labels) = head.split_once('{').unwrap_or((head, "}"));
     Some((Key { name: name.to_owned(), labels: read_labels(labels)? }, value.parse().ok()?))

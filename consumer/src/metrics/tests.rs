@@ -7,7 +7,7 @@ use drumline::core::{
     Duplicate, DuplicateCause, Ending, JobClass, LedgerEvent, LimitRules, Limits, Outcome, Pause,
     PauseReason, PriorRun, Probe, SlotPool, SlotRules, SqsAction, SqsErrorKind, SqsResult, TypeRules,
 };
-use drumline_runtime::{MAX_TENANTS, MAX_TYPES, age};
+use drumline_runtime::{MAX_TENANTS, MAX_TYPES, SqsPrice, age};
 
 use super::*;
 use crate::every_event::{
@@ -66,6 +66,65 @@ fn types_are_bounded() {
     let text = metrics.encode();
     assert_eq!(text.matches("drumline_jobs_total{").count(), MAX_TYPES + 1);
     assert!(text.contains(r#"type="other",outcome="ack"} 100"#));
+}
+
+/// The number of the lines of each metric, its parts of a histogram included.
+fn series(metrics: &Metrics) -> std::collections::BTreeMap<String, usize> {
+    let mut counts = std::collections::BTreeMap::new();
+    for line in metrics.encode().lines().filter(|line| !line.starts_with('#')) {
+        let name = line.split(['{', ' ']).next().unwrap_or_default();
+        *counts.entry(name.to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn no_metric_has_more_series_than_the_types_that_have_a_label() {
+    let metrics = Metrics::new();
+    let queue = metrics.queue(QUEUE);
+    // One of every event first, so that each metric has a series.
+    emit_every_event(&queue);
+    let outcomes = [Outcome::Ack, Outcome::RetryAfter(Duration::ZERO), Outcome::LeaseLost];
+    let send = |types: std::ops::Range<usize>| {
+        for n in types {
+            for outcome in &outcomes {
+                let failed = Ending::RetryAsked { after: None, reason: "later".to_owned() };
+                emit_decided(&queue, &format!("type{n}"), outcome.clone(), failed);
+            }
+        }
+    };
+    send(0..MAX_TYPES + 1);
+    let bounded = series(&metrics);
+    send(MAX_TYPES + 1..20 * MAX_TYPES);
+    assert_eq!(series(&metrics), bounded, "further types add nothing");
+    let per_type = ["drumline_jobs_total", "drumline_failures_total", "drumline_job_dwell_seconds_bucket"];
+    for name in per_type {
+        // The types with a label, `other`, and `unknown`, each with few values of the other labels.
+        assert!((MAX_TYPES..40 * (MAX_TYPES + 2)).contains(&bounded[name]), "{name}: {}", bounded[name]);
+    }
+    let others = bounded.iter().filter(|(name, _)| !name.contains("job") && !name.contains("failures"));
+    for (name, count) in others {
+        assert!(*count < 10 * MAX_TYPES, "{name} has {count} series");
+    }
+}
+
+#[test]
+fn the_cost_of_a_job_is_shown_once_one_is_done() {
+    let metrics = Metrics::new();
+    metrics.set_sqs_price(SqsPrice::new(0.5).expect("a price"));
+    let queue = metrics.queue(QUEUE);
+    let request = |action| queue.observe(&Event::SqsRequest { action, result: SqsResult::Ok });
+    request(SqsAction::ReceiveMessage);
+    assert!(!metrics.encode().contains("drumline_sqs_requests_per_message"), "none is done");
+    request(SqsAction::DeleteMessageBatch);
+    metrics.observe(&Event::SqsRequest { action: SqsAction::GetQueueAttributes, result: THROTTLED });
+    for job_type in ["a", "a", "b", "b"] {
+        emit_decided(&queue, job_type, Outcome::Ack, Ending::Done);
+    }
+    let text = metrics.encode();
+    for line in ["drumline_sqs_requests_per_message 0.75", "drumline_sqs_dollars_per_million_jobs 0.375"] {
+        assert!(text.contains(&format!("{line}\n")), "{line} in\n{text}");
+    }
 }
 
 #[test]
@@ -140,6 +199,7 @@ fn every_event_is_counted_once_by_the_queue_and_by_the_process() {
         r#"drumline_failures_total{queue="jobs",type="a.b",class="timed_out"} 5"#,
         r#"drumline_failures_total{queue="jobs",type="a.b",class="payload_unavailable"} 5"#,
         r#"drumline_paused{queue="jobs",reason="store_down"} 0"#,
+        r#"drumline_last_attempts_total{queue="jobs",type="a.b"} 1"#,
         r#"drumline_limit_waiting{queue="jobs",type="a.b",reason="rate"} 1"#,
         r#"drumline_limit_returned_total{queue="jobs",type="a.b",reason="rate"} 1"#,
         r#"drumline_limit_returned_total{queue="jobs",type="a.b",reason="operator"} 1"#,

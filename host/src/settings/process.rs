@@ -28,6 +28,7 @@ use crate::logs::JobLog;
 use crate::trace::TraceParent;
 use crate::payload::PayloadSettings;
 use crate::shown::Shown;
+use crate::sqs_price::SqsPrice;
 
 /// The URL of no queue: stands for all queues that the settings do not list.
 const NO_QUEUE: &str = "http://localhost/none";
@@ -72,6 +73,8 @@ pub struct Settings {
     pub sqs_client: SqsClientChoice,
     /// Metrics are written to standard output in CloudWatch's embedded metric format.
     pub emf: bool,
+    /// The price of requests to SQS, for the metric of a job's cost.
+    pub sqs_price: SqsPrice,
     /// Jobs are counted by tenant.
     pub tenant_metrics: bool,
     /// The application that messages are forwarded to, in forward mode.
@@ -167,6 +170,7 @@ impl Reader<'_> {
         let sqs_client = self.get("sqs_client", None, values::sqs_client);
         let all_failed = self.get("all_failed", None, values::all_failed);
         let emf = self.get("emf", None, values::on_or_off).unwrap_or(self.reading == Reading::Function);
+        let sqs_price = self.get("sqs_price", None, values::sqs_price);
         let tenant_metrics = self.get("tenant_metrics", None, values::on_or_off);
         let forward_to = self.get("forward_to", None, values::http_url);
         let forward = ForwardOptions {
@@ -203,6 +207,7 @@ impl Reader<'_> {
             all_failed: all_failed?,
             sqs_client: sqs_client?,
             emf,
+            sqs_price: sqs_price?,
             tenant_metrics: tenant_metrics?,
             forward_to,
             forward,

@@ -197,6 +197,13 @@ pub const SETTINGS: &[Setting] = &[
         "Write metrics to standard output in CloudWatch's embedded metric format: a worker every minute and at its end, a function at the end of each invocation. Logs go to standard error. Default: on in a function, otherwise off",
     ),
     setting(
+        "sqs_price",
+        Some("0.40"),
+        false,
+        "DOLLARS",
+        "The price of a million requests to SQS, for the metric drumline_sqs_dollars_per_million_jobs: it differs by region, and for FIFO queues",
+    ),
+    setting(
         "tenant_metrics",
         Some("off"),
         false,

@@ -12,6 +12,7 @@ use url::Url;
 
 use crate::aws::SqsClientChoice;
 use crate::claims::StoreOutage;
+use crate::sqs_price::SqsPrice;
 
 /// The destination of permanent failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,6 +258,11 @@ pub(super) fn ttl(text: &str) -> Parsed<Duration> {
     let right = "must be a duration from 1m to 365d, such as 7d";
     let ttl = humantime::parse_duration(text).map_err(|_| right.to_owned())?;
     if (Duration::from_secs(60)..=LONGEST_KEEP).contains(&ttl) { Ok(ttl) } else { Err(right.to_owned()) }
+}
+
+pub(super) fn sqs_price(text: &str) -> Parsed<SqsPrice> {
+    let price = text.trim().parse().ok().and_then(SqsPrice::new);
+    price.ok_or_else(|| "must be the dollars for a million requests, from 0 to 1000, such as 0.40".to_owned())
 }
 
 pub(super) fn store_outage(text: &str) -> Parsed<StoreOutage> {
