@@ -227,10 +227,12 @@ async fn load(environment: &Environment, queue_url: &Url, address: &Address) -> 
         // Signatures name a region; an endpoint of one's own does not care which.
         loader = loader.region(Region::from_static("us-east-1"));
     }
-    if is_loopback(queue_url) && !environment.has_credentials() {
-        return Ok(loader.credentials_provider(local_credentials()).load().await);
+    let is_local = is_loopback(queue_url) && !environment.has_credentials();
+    if is_local {
+        loader = loader.credentials_provider(local_credentials());
     }
-    Ok(rereading(loader.load().await, environment))
+    let config = loader.load().await;
+    Ok(if is_local { config } else { rereading(config, environment) })
 }
 
 /// A warning if the settings name another region than the queue's URL.
