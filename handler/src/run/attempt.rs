@@ -1,4 +1,4 @@
-//! One attempt at a message, before its run.
+//! One attempt at a message, before it runs.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -12,33 +12,33 @@ use crate::core::limits::Permit;
 use crate::message::intake::Intake;
 use crate::message::sqs_message::Message;
 
-/// What a run is made of.
+/// The data of an attempt.
 pub struct Attempt {
-    /// The delivery that it is about.
+    /// The delivery of the message.
     pub delivery: DeliveryId,
     /// The queue's label in logs: its name, after its region or account and a slash if others share the name.
     pub queue: Arc<str>,
-    /// The rules by which the queue's messages become jobs.
+    /// The rules that turn the queue's messages into jobs.
     pub intake: Arc<Intake>,
     /// The message.
     pub message: Arc<Message>,
-    /// Which attempt it is, counted in receives; a claim may know better.
+    /// The number of the attempt, counted in receives. A claim may know a more exact one.
     pub number: NonZeroU32,
-    /// The time at which it began.
+    /// The time at which the attempt began.
     pub started_at: Instant,
-    /// The time at which it is cancelled, unless its type has a timeout of its own.
+    /// The time at which it is cancelled, unless its type has a separate timeout.
     pub deadline: Instant,
-    /// The time at which it is cancelled at the latest, regardless of its type.
+    /// The latest time at which it is cancelled, for any type.
     pub latest_deadline: Instant,
-    /// For how long a claim is asked for; the ledger renews it.
+    /// The duration for which a claim is requested. The ledger renews the claim.
     pub claim_length: Duration,
-    /// The permission to run, if it has waited for one.
+    /// The permit to run, if the attempt has waited for one.
     pub permit: Option<Permit>,
-    /// By which open batches wait for it: [`Router::arrival`](crate::Router::arrival), made before the run may begin. `None` does no harm
-    /// but to the size of batches.
+    /// The announcement of this run to open batches: [`Router::arrival`](crate::Router::arrival), made before the run may
+    /// begin. With `None` only batches may be smaller.
     pub arrival: Option<Arrival>,
-    /// By which the host stops it.
+    /// The control with which the host stops the run.
     pub control: RunControl,
-    /// What the host lends.
+    /// The host's services for the run.
     pub host: Arc<dyn RunEnvironment>,
 }

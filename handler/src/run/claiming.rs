@@ -1,4 +1,4 @@
-//! Before the handler: the identity of a job, its claim, and what follows if the claim is not granted.
+//! Before the handler: the identity of a job, its claim, and the ending if the claim is not granted.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -26,7 +26,7 @@ use crate::message::payload_hash::payload_hash;
 use crate::message::sqs_message::{Attribute, Message};
 use crate::run::attempt::Attempt;
 
-/// A job that is understood as far as can be without its handler.
+/// A job, decoded as far as is possible without its handler.
 pub(crate) struct Work {
     pub(crate) job_type: Arc<str>,
     pub(crate) version: u32,
@@ -36,31 +36,31 @@ pub(crate) struct Work {
     pub(crate) correlation_id: Option<Arc<str>>,
     pub(crate) attributes: BTreeMap<String, Attribute>,
     pub(crate) payload: Box<RawValue>,
-    /// Before the job's own key is known, the identity by what the envelope says.
+    /// The identity according to the envelope, until the job's own key is known.
     pub(crate) identity: Arc<Identity>,
-    /// The lock that another job holds, once the store has said so.
+    /// The lock that another job holds, once the store has reported it.
     pub(crate) busy_lock: Option<Arc<str>>,
     required: RequiredFields,
     is_replay: bool,
     is_named: bool,
     replay: Option<Replay>,
-    /// The message is handed on as it is, and its body is the payload.
+    /// The message is handed on unchanged, and its body is the payload.
     is_raw: bool,
 }
 
-/// How a message that names its job by an attribute differs from the message that died.
+/// The relation of a message that names its job in an attribute to the message that died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Replay {
     Same,
     Changed,
 }
 
-/// What a handler starts with.
+/// The state with which a handler starts.
 pub(crate) struct Admitted {
     pub(crate) attempt: NonZeroU32,
     pub(crate) claim: Option<Arc<Claim>>,
     pub(crate) checkpoint: Option<Box<RawValue>>,
-    /// The deadline, if the run had to wait before its handler.
+    /// The new deadline, if the run had to wait before its handler.
     pub(crate) deadline: Option<Instant>,
 }
 
@@ -69,7 +69,7 @@ impl Work {
         let is_raw = envelope.is_none();
         let envelope = envelope
             .unwrap_or_else(|| Envelope::bare(&*passthrough_type(message, route), RawValue::NULL.to_owned()));
-        // A known type shares the route's name; an undecoded message brings its own.
+        // A known type shares the route's name; an undecoded message has its own.
         let job_type = if *route.job_type.name == envelope.job_type {
             Arc::clone(&route.job_type.name)
         } else {
@@ -78,7 +78,7 @@ impl Work {
         let identity = identity(intake, &job_type, &envelope, message);
         let replay = named(&envelope, message)
             .map(|attribute| if attribute.is_changed { Replay::Changed } else { Replay::Same });
-        // S3's test event comes from no producer who could add a field.
+        // S3's test event has no producer that could add a field.
         let required =
             if envelope.is_s3_test { RequiredFields::default() } else { intake.required_of(&job_type) };
         Self {
@@ -100,13 +100,14 @@ impl Work {
         }
     }
 
-    /// Asks the host for the job's claim. `keys` are those that its code computes, `None` if its payload could not be decoded.
+    /// Requests the job's claim from the host. `keys` are those that its code computes, `None` if its payload could not be
+    /// decoded.
     pub(crate) async fn admit(&mut self, keys: Option<Keys>, attempt: &Attempt) -> Result<Admitted, Ending> {
         let mut request = self.request(keys, attempt)?;
         let mut admission = ask(&mut request, attempt).await?;
         let mut is_resumed = true;
         if self.is_changed_message() && matches!(admission, ClaimResult::Mismatch) {
-            // The job runs or is done with the payload that it had at first.
+            // The job runs or is done with its first payload.
             request.payload_hash = 0;
             admission = ask(&mut request, attempt).await?;
             is_resumed = false;
@@ -125,7 +126,7 @@ impl Work {
                 };
                 attempt.host.claimed(attempt.delivery, answer).await;
                 if attempt.control.cancelled().is_some() {
-                    // The handler would begin only to be stopped.
+                    // The handler would be stopped immediately after its start.
                     return Err(Ending::StoreUnavailable { reason: "the claim came too late".to_owned() });
                 }
                 let deadline = if waits { Some(until_begin(attempt).await?) } else { None };
@@ -167,7 +168,7 @@ impl Work {
         let message = &attempt.message;
         self.take_key(keys.as_ref())?;
         let Keys { idempotency_key, scope, lock } = keys.unwrap_or_default();
-        // The same text as the computed key, shared since it was taken.
+        // The text is the same as the computed key, and is shared since the key was taken.
         let computed = idempotency_key.and_then(|_| self.idempotency_key.clone());
         let is_global = computed.is_some() && scope == KeyScope::Global;
         if let Some(key) = computed {
@@ -181,11 +182,11 @@ impl Work {
             };
             self.identity = Arc::new(identity.with_job_id(job_id));
         }
-        // Version 0.1 knew no scope but the queue's name. Under a scope that means something else, nothing of it counts.
+        // Version 0.1 knew no scope but the queue's name. Records of a scope with another meaning do not count.
         let is_of_queue = self.identity.scope().rsplit(':').next() == Some(&attempt.queue);
         let looks_up_old = attempt.intake.legacy_keys && is_of_queue;
-        // A message does not change: under its own id the payload is always the same, unless a replay has changed it. A global
-        // key is shared by payloads of several types.
+        // A message does not change: under its own id the payload is always the same, unless a replay has changed it. Payloads
+        // of several types share a global key.
         let id = self.identity.id();
         let is_unchanged = self.is_message() && !self.is_changed_message();
         let payload_hash = if is_unchanged || is_global || self.follows() {
@@ -205,7 +206,7 @@ impl Work {
         })
     }
 
-    /// Returns true if the job has no id but that of its message, or of the message that is replayed.
+    /// Returns true if the job's only id is that of its message, or of the message that is replayed.
     fn is_message(&self) -> bool {
         self.idempotency_key.is_none() && self.job_id.is_none()
     }
@@ -214,22 +215,23 @@ impl Work {
         self.is_message() && self.replay == Some(Replay::Changed)
     }
 
-    /// Returns true for a job that follows on another one, each attempt at which may give it another payload: it is the same job.
+    /// Returns true for a job that follows on another one. Each attempt at that one may give it another payload, but it is the
+    /// same job.
     fn follows(&self) -> bool {
         self.job_id.as_deref().is_some_and(is_next_job_id)
     }
 
-    /// Takes the key that the job's code computes, and checks the job with it as far as that needs no store. `keys` is `None` if
-    /// the payload could not be decoded.
+    /// Takes the key that the job's code computes, and makes all checks of the job that need no store. `keys` is `None` if the
+    /// payload could not be decoded.
     pub(crate) fn take_key(&mut self, keys: Option<&Keys>) -> Result<(), Ending> {
         if let Some(key) = keys.and_then(|keys| keys.idempotency_key.as_deref()) {
             self.idempotency_key = Some(key.into());
         }
-        // The code of a job whose payload does not fit might have computed a key: it is not said to be missing.
+        // If the payload does not fit, the job's code might have computed a key, so the key is not reported as missing.
         self.check(keys.and_then(|keys| keys.lock.as_deref()), keys.is_none())
     }
 
-    /// Whether the message has what its queue requires, and nothing that is too long to be kept.
+    /// Checks that the message has all that its queue requires, and no value that is too long for the store.
     fn check(&self, lock: Option<&str>, may_have_key: bool) -> Result<(), Ending> {
         let has_key = self.idempotency_key.is_some() || may_have_key;
         if let Some(missing) = self.required.missing(has_key, self.is_named) {
@@ -258,14 +260,15 @@ impl Work {
     }
 }
 
-/// Asks for a claim until the store answers. The ledger decides if the run asks again, runs without or gives up.
+/// Requests a claim until the store responds. The ledger decides whether the run repeats the request, runs without a claim or
+/// gives up.
 async fn ask(request: &mut ClaimRequest, attempt: &Attempt) -> Result<ClaimResult, Ending> {
     let Attempt { host, control, delivery, .. } = attempt;
     loop {
         let error = match select(host.claim(request), pin!(control.until_aborted())).await {
             Either::Left((Ok(admission), _)) => return Ok(admission),
             Either::Left((Err(error), _)) => error,
-            // Should the claim be granted all the same, it expires.
+            // If the claim is granted anyway, it expires.
             Either::Right(((), _)) => {
                 let reason = "the store did not answer in time".to_owned();
                 return Err(Ending::StoreUnavailable { reason });
@@ -283,7 +286,7 @@ async fn ask(request: &mut ClaimRequest, attempt: &Attempt) -> Result<ClaimResul
     }
 }
 
-/// Waits until the ledger has a run begin whose claim was taken over. Returns its deadline.
+/// Waits until the ledger starts a run whose claim was taken over. Returns its deadline.
 async fn until_begin(attempt: &Attempt) -> Result<Instant, Ending> {
     let control = &attempt.control;
     match select(pin!(control.until_claim_step()), pin!(control.until_cancelled())).await {
@@ -292,14 +295,14 @@ async fn until_begin(attempt: &Attempt) -> Result<Instant, Ending> {
     }
 }
 
-/// The identity of a job by what its envelope says; the key that the job's code computes comes later.
+/// The identity of a job according to its envelope. The key that the job's code computes is added later.
 pub(crate) fn identity(
     intake: &Intake,
     job_type: &Arc<str>,
     envelope: &Envelope,
     message: &Message,
 ) -> Identity {
-    // One that is too long to be kept fails the job, and its history is found by the message's id.
+    // An id that is too long for the store fails the job, and its history is found by the message's id.
     let kept = |id: &Option<Arc<str>>| id.as_ref().filter(|id| id.len() <= MAX_KEY_BYTES).cloned();
     let (job_id, key) = (kept(&envelope.job_id), kept(&envelope.idempotency_key));
     let (scope, source) = (Arc::clone(intake.scope_of(job_type)), envelope.source.as_deref());
@@ -317,7 +320,7 @@ fn named<'a>(envelope: &Envelope, message: &'a Message) -> Option<JobIdAttribute
     JobIdAttribute::of(message).filter(|_| envelope.job_id.is_none())
 }
 
-/// The identity of a message whose body is no job.
+/// The identity of a message whose body is not a job.
 pub(crate) fn unread(intake: &Intake, message: &Message) -> Identity {
     let id = JobIdAttribute::of(message).map_or_else(|| Arc::clone(&message.id), |named| named.id.into());
     Identity::of_message(Arc::clone(&intake.scope), "", None, id)

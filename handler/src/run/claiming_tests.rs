@@ -23,16 +23,16 @@ mod replays;
 
 const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
 
-/// A host that keeps what it is asked, and gives one answer to all.
+/// A host that records its requests, and gives the same answer to all.
 #[derive(Default)]
 struct Asked {
     requests: Mutex<Vec<ClaimRequest>>,
     prior: Option<PriorRun>,
     /// The answers to single requests, the last one first.
     answers: Mutex<Vec<ClaimResult>>,
-    /// The requests that are not answered, before those that are.
+    /// The number of requests that are not answered, before those that are.
     outages: AtomicUsize,
-    /// What was reported to the ledger.
+    /// The reports to the ledger.
     reported: Mutex<Vec<Claimed>>,
 }
 
@@ -134,7 +134,7 @@ fn message(body: &serde_json::Value) -> Message {
     Message { id: "m-1".into(), body: body.to_string(), receive_count: 1, ..Message::default() }
 }
 
-/// What is claimed for a message.
+/// The claim request for a message.
 fn claimed(intake: &Intake, body: &serde_json::Value) -> ClaimRequest {
     let host = Arc::new(Asked::default());
     let report = run(&host, intake, message(body));
@@ -235,7 +235,7 @@ fn a_type_may_have_a_scope_of_its_own() {
 }
 
 #[test]
-fn old_records_are_looked_up_under_the_id_alone_unless_switched_off() {
+fn old_records_are_found_by_id_alone_unless_switched_off() {
     let mut intake = Intake::new(ARN);
     let body = json!({ "type": "order", "jobId": "j-1", "payload": {} });
     assert_eq!(claimed(&intake, &body).legacy_key.as_deref(), Some("j-1"));
@@ -277,7 +277,7 @@ fn a_message_without_a_required_field_is_not_run() {
         let reason = failure(&intake, &body);
         assert!(reason.contains(&format!("`{field}`")), "{body}: {reason}");
     }
-    // A key that the code computes is a key.
+    // A computed key counts as a key.
     intake
         .require_by_type
         .insert("mail".to_owned(), RequiredFields { idempotency_key: true, ..RequiredFields::default() });
@@ -301,7 +301,7 @@ fn a_payload_that_does_not_fit_fails_unless_its_job_is_done() {
         let ending = run(&host, &Intake::new(ARN), message(&body)).ending;
         assert!(matches!(ending, Ending::DoneBefore(_)), "{ending:?}");
     }
-    // Its code might have computed the key that is required.
+    // Its code might have computed the required key.
     let mut intake = Intake::new(ARN);
     intake.require = RequiredFields { idempotency_key: true, ..RequiredFields::default() };
     let body = json!({ "type": "mail", "payload": { "delivery": 7 } });
@@ -339,7 +339,7 @@ fn a_duplicate_names_its_cause_and_the_run_that_was_done() {
         let host = Arc::new(Asked { prior: Some(prior.clone()), ..Asked::default() });
         let mut message = Message { id: message_id.into(), ..message(&body) };
         if body == raw_replay {
-            // SNS with raw delivery marks the SQS message itself.
+            // With raw delivery SNS marks the SQS message itself.
             message.attributes.insert("Replayed".to_owned(), Attribute::text("true"));
         }
         let Ending::DoneBefore(duplicate) = run(&host, &Intake::new(ARN), message).ending else { panic!() };
@@ -392,7 +392,7 @@ fn what_is_handed_on_as_it_is_has_the_ids_of_its_envelopes() {
         (r#"{"foo":1}"#, Some("report"), Identity::of_message(ARN, "report", None, "m-1")),
         (sns, None, Identity::new(ARN, "raw", Some("arn:t"), "n-1")),
         (r#"{"type":"a","jobId":"j","payload":1}"#, None, Identity::new(ARN, "a", None, "j")),
-        // An envelope with something wrong in it is for the application to judge.
+        // The application has to judge an envelope with a mistake.
         (r#"{"type":"a","jobId":7,"payload":1}"#, None, Identity::new(ARN, "a", None, "7")),
         (r#"{"type":"a","jobId":[7],"payload":1}"#, None, Identity::of_message(ARN, "raw", None, "m-1")),
     ];
@@ -435,7 +435,7 @@ fn old_records_count_only_under_the_scope_of_their_queue() {
 }
 
 #[test]
-fn a_run_whose_claim_is_not_answered_waits_for_the_ledgers_decision() {
+fn a_run_without_an_answer_waits_for_the_ledgers_decision() {
     let unavailable = Ending::StoreUnavailable { reason: "the store does not answer: no route".to_owned() };
     let unanswered = || Claimed::Unanswered("no route".to_owned());
     let table = [

@@ -1,8 +1,9 @@
 //! The collector of one batch handler: it joins the runs of a type into batches.
 //!
-//! To its run, an item has a plain handler: a future that joins the open batch of its queue and waits for its own outcome. The batch's work,
-//! which is its linger and then its handler, is one future. One of the waiting runs polls it; if that run ends before the batch does, the
-//! next one goes on with it where it was. So no batch needs a task of its own, and none loses an item with another one's run.
+//! To its run, an item looks like a plain handler: a future that joins the open batch of its queue and waits for its own
+//! outcome. The work of the batch, its linger and then its handler, is one future. One of the waiting runs polls it. If that
+//! run ends before the batch does, the next run continues to poll it. So a batch needs no separate task, and loses no item when
+//! another item's run ends.
 
 use std::collections::HashMap;
 use std::future::{Future, pending};
@@ -32,7 +33,7 @@ use crate::core::reason::panic_message;
 use crate::run::in_attempt::InAttempt;
 
 impl Router {
-    /// Adds a handler that takes many jobs of `J` at once, such as a bulk insert; see [`batch`](crate::batch).
+    /// Adds a handler that takes many jobs of `J` at once, for example a bulk insert; see [`batch`](crate::batch).
     ///
     /// ```
     /// use drumline::batch::{BatchContext, BatchOptions, BatchResult, Item, Rest};
@@ -69,14 +70,14 @@ pub(crate) struct Collector<J, H> {
     options: BatchOptions,
     handler: H,
     arrivals: Arrivals,
-    /// The batches that may still be joined, by queue.
+    /// The batches that items can still join, by queue.
     open: Mutex<HashMap<Arc<str>, Batch<J>, RandomState>>,
 }
 
 /// The linger of a batch, and then its handler.
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A batch as its items hold it.
+/// A batch, as its items hold it.
 struct Batch<J> {
     members: Arc<Members<J>>,
     /// Locked by the item that polls it. `None` once it has ended.
@@ -89,11 +90,11 @@ impl<J> Clone for Batch<J> {
     }
 }
 
-/// The part of a batch that its work holds, too.
+/// The part of a batch that its work also holds.
 struct Members<J> {
-    /// Those that have joined, until the handler has them.
+    /// The items that have joined, until the handler has them.
     items: Mutex<Vec<Item<J>>>,
-    /// That of the first item.
+    /// The deadline of the first item.
     deadline: Instant,
     is_full: AtomicBool,
     /// An item has joined that has less time than the first one.
@@ -119,7 +120,7 @@ impl<J> Members<J> {
     async fn until_over(&self) {
         while !self.is_over.load(Ordering::Acquire) {
             let listener = self.over.listen();
-            // Looked at again after listening: the end may have come in between.
+            // Checked again after listening, because the end may have come in between.
             if !self.is_over.load(Ordering::Acquire) {
                 listener.await;
             }
@@ -128,7 +129,7 @@ impl<J> Members<J> {
 }
 
 impl<J> Batch<J> {
-    /// Waits until the batch is over, and polls its work if no other item does. Cancel-safe: another item goes on with it.
+    /// Waits until the batch is over, and polls its work if no other item does. Cancel-safe: another item continues to poll it.
     async fn until_over(&self) {
         let work = async {
             let mut work = self.work.lock().await;
@@ -146,7 +147,7 @@ impl<J: Send + 'static, H: BatchHandler<J>> Collector<J, H> {
         Self { options, handler, arrivals, open: Mutex::default() }
     }
 
-    /// Has a job join the open batch of its queue, and waits for its own outcome.
+    /// Adds a job to the open batch of its queue, and waits for its own outcome.
     ///
     /// # Panics
     /// If the batch's handler panics before the item is settled.
@@ -158,7 +159,7 @@ impl<J: Send + 'static, H: BatchHandler<J>> Collector<J, H> {
                 control.until_cancelled().await;
                 let has_left = place.leave();
                 if !has_left {
-                    // The handler has a second to return, as one that is alone.
+                    // The handler has a second to return, like a plain handler.
                     control.until_aborted().await;
                 }
                 has_left
@@ -230,7 +231,7 @@ impl<J: Send + 'static, H: BatchHandler<J>> Collector<J, H> {
         if let Some(context) = BatchContext::new(items.iter().map(|item| item.context.clone())) {
             let seats: Vec<Arc<Seat>> = items.iter().map(|item| Arc::clone(&item.seat)).collect();
             let span = context.span().clone();
-            // The call itself is inside, since it may panic before it returns its future.
+            // The call itself is inside, because it may panic before it returns its future.
             let handling = AssertUnwindSafe(async { self.handler.handle(context, items).await });
             let result = handling.catch_unwind().instrument(span).await;
             for seat in seats {
@@ -240,8 +241,8 @@ impl<J: Send + 'static, H: BatchHandler<J>> Collector<J, H> {
         members.end();
     }
 
-    /// Waits for more items: not beyond the linger, and only as long as some can come. Without the time to linger, it waits for those that
-    /// are on their way.
+    /// Waits for more items: at most for the linger, and only as long as some can come. Without the time to linger, it waits
+    /// for those that are already announced.
     async fn linger(&self, host: &dyn RunEnvironment, arrivals: &QueueArrivals, members: &Members<J>) {
         let mut linger = Some(host.linger(self.options.linger, members.deadline));
         loop {
@@ -278,7 +279,7 @@ impl<J: Send + 'static, H: BatchHandler<J>> Collector<J, H> {
     }
 }
 
-/// The end of the items that the handler has not settled.
+/// The ending of the items that the handler has not settled.
 fn end_of_rest(result: &Result<BatchResult, Panic>) -> ItemEnd {
     match result {
         Ok(Ok(Rest::Done)) => ItemEnd::Returned(Ok(())),
@@ -290,7 +291,8 @@ fn end_of_rest(result: &Result<BatchResult, Panic>) -> ItemEnd {
     }
 }
 
-/// The place of an item in its batch. Dropped with the item's run, which leaves the batch then unless that has started.
+/// The place of an item in its batch. If it is dropped with the item's run before the batch has started, the item leaves the
+/// batch.
 struct Place<J: Send + 'static, H: BatchHandler<J>> {
     collector: Arc<Collector<J, H>>,
     queue: Arc<str>,

@@ -25,7 +25,7 @@ impl Job for Row {
     const TYPE: &'static str = "row";
 }
 
-/// A host whose linger ends when the test says so.
+/// A host whose linger ends when the test decides.
 struct Desk {
     free_slots: AtomicUsize,
     lingered: AtomicBool,
@@ -54,7 +54,7 @@ impl RunEnvironment for Desk {
 }
 
 impl Desk {
-    /// With more slots than there are runs.
+    /// A host with more slots than runs.
     fn new() -> Arc<Self> {
         Arc::new(Self {
             free_slots: AtomicUsize::new(usize::MAX),
@@ -82,7 +82,7 @@ struct Running {
 }
 
 impl Running {
-    /// The ending, if it has ended.
+    /// Polls the run. Returns its ending, if it has ended.
     fn poll(&mut self) -> Option<Ending> {
         let report = self.future.as_mut()?.now_or_never()?;
         self.future = None;
@@ -125,7 +125,7 @@ fn start_all(router: &Router, desk: &Arc<Desk>, numbers: impl IntoIterator<Item 
     numbers.into_iter().map(|number| start(router, desk, number)).collect()
 }
 
-/// Polls the runs in turn until none gets on. Returns the endings so far.
+/// Polls the runs in turn until none makes progress. Returns the endings so far.
 fn poll_all(runs: &mut [Running]) -> Vec<Option<Ending>> {
     let mut endings: Vec<Option<Ending>> = runs.iter().map(|_| None).collect();
     for _ in 0..3 {
@@ -140,7 +140,7 @@ fn poll_all(runs: &mut [Running]) -> Vec<Option<Ending>> {
 
 type Seen = Arc<Mutex<Vec<Vec<u32>>>>;
 
-/// A handler that notes its batches, and is done with them at once.
+/// A handler that records its batches, and finishes them at once.
 fn noting(options: BatchOptions, seen: &Seen) -> Router {
     let seen = Arc::clone(seen);
     Router::new().handle_batch(options, move |_: BatchContext, items: Vec<Item<Row>>| {
@@ -273,7 +273,7 @@ fn a_run_that_is_stopped_leaves_a_batch_that_has_not_started() {
     runs[0].control.cancel(CancelReason::LeaseLost);
     let stopped = retry("the run was stopped before its batch began");
     assert_eq!(poll_all(&mut runs), [Some(stopped), None, None]);
-    // As at the end of a loop: dropped, and not asked to stop.
+    // As at the end of a loop: the run is dropped, and not asked to stop.
     runs[1].control.abort();
     assert_eq!(poll_all(&mut runs), [None, Some(Ending::Interrupted), None]);
     desk.end_linger();

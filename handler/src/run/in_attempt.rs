@@ -8,9 +8,9 @@ use pin_project_lite::pin_project;
 use crate::api::context::Context;
 
 pin_project! {
-    /// Has its attempt be [`Context::current`] whenever the future runs.
+    /// Makes its attempt [`Context::current`] whenever the future runs.
     pub(crate) struct InAttempt<F> {
-        // That of the polling thread while the future runs.
+        // The context of the polling thread while the future runs.
         context: Option<Context>,
         #[pin]
         future: F,
@@ -22,13 +22,14 @@ impl<F> InAttempt<F> {
         Self { context: Some(context), future }
     }
 
-    /// Has no attempt be the current one whenever the future runs: it belongs to several.
+    /// Makes no attempt the current one whenever the future runs, because the future belongs to several.
     pub(crate) fn outside(future: F) -> Self {
         Self { context: None, future }
     }
 }
 
-/// Has a context be the thread's current one until this is dropped. It is moved there and back, not cloned: futures are polled often.
+/// Makes a context the thread's current one until this is dropped. It is moved there and back, not cloned, because futures are
+/// polled often.
 struct Swapped<'a>(&'a mut Option<Context>);
 
 impl<'a> Swapped<'a> {

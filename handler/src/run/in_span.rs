@@ -7,11 +7,11 @@ use pin_project_lite::pin_project;
 use tracing::Span;
 
 pin_project! {
-    /// Enters a span whenever the future runs or is dropped. Unlike [`tracing::Instrument`], it borrows the span, and enters it once for a
-    /// future that is ready at once: of a short job, spans are a large part.
+    /// Enters a span whenever the future runs or is dropped. Unlike [`tracing::Instrument`], it borrows the span, and enters it
+    /// only once for a future that is ready at once: spans are a large part of the cost of a short job.
     pub(crate) struct InSpan<'a, F> {
         span: &'a Span,
-        // `None` once it is ready.
+        // `None` when it is ready.
         #[pin]
         future: Option<F>,
     }

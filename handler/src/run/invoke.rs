@@ -35,8 +35,8 @@ use crate::run::in_span::InSpan;
 use crate::run::next_jobs::send_next;
 
 impl Router {
-    /// Makes one attempt: opens its payload, decodes, routes, claims the job's key, runs the handler, and tells how it ended. A panic is an
-    /// ending, not a crash. An aborted run ends once its handler is dropped and its blocking work has stopped.
+    /// Makes one attempt: opens its payload, decodes, routes, claims the job's key, runs the handler, and reports its ending. A
+    /// panic is an ending, not a crash. An aborted run ends when its handler is dropped and its blocking work has stopped.
     ///
     /// Dropping the returned future is only right when the process ends.
     pub async fn run(&self, mut attempt: Attempt) -> RunReport {
@@ -85,16 +85,16 @@ impl Router {
 }
 
 enum Resolved<'a> {
-    /// No envelope where the route takes messages undecoded.
+    /// The route to run. Without an envelope if the route takes messages undecoded.
     Run(&'a Route, Option<Envelope>),
-    /// Nothing to do but to finish it.
+    /// A built-in job, which only has to be finished.
     BuiltIn(Envelope),
 }
 
-/// Puts the opened message in the place of one whose payload is elsewhere.
+/// Replaces a message whose payload is stored elsewhere with the opened one.
 async fn open(attempt: &mut Attempt) -> Result<(), Ending> {
     let Attempt { host, control, message, .. } = &*attempt;
-    // The call itself is inside, since it may panic before it returns its future.
+    // The call itself is inside, because it may panic before it returns its future.
     let opening = AssertUnwindSafe(async { host.open(message).await }).catch_unwind();
     let opened = match select(pin!(opening), pin!(control.until_cancelled())).await {
         Either::Left((Ok(opened), _)) => opened,
@@ -111,7 +111,7 @@ async fn open(attempt: &mut Attempt) -> Result<(), Ending> {
                 restart(attempt, at);
             }
             if attempt.control.cancelled().is_some() {
-                // The handler would begin only to be stopped.
+                // The handler would be stopped immediately after its start.
                 let reason = "the payload came too late".to_owned();
                 return Err(Ending::PayloadUnavailable { reason });
             }
@@ -123,7 +123,8 @@ async fn open(attempt: &mut Attempt) -> Result<(), Ending> {
     Ok(())
 }
 
-/// Starts the attempt's time at `at`, as the ledger does: the time that its payload took is not taken from its handler.
+/// Restarts the attempt's time at `at`, as the ledger does, so that the time for its payload does not reduce its handler's
+/// time.
 fn restart(attempt: &mut Attempt, at: Instant) {
     let waited = at.saturating_duration_since(attempt.started_at);
     let deadline = attempt.deadline.checked_add(waited).unwrap_or(attempt.latest_deadline);
@@ -145,7 +146,7 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
         },
         Err(panic) => Err(Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) }),
     };
-    // The ledger gives it back with the run's ending.
+    // The ledger returns it with the run's ending.
     let permit = attempt.permit.take();
     let (Admitted { attempt: number, claim, checkpoint, deadline }, job) = match admitted {
         Ok(admitted) => admitted,
@@ -167,7 +168,7 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     let (job_type, span) = (&told.job_type, &told.span);
     told.0.host.observer().observe(&Event::RunStarted { attempt: &told });
 
-    // The call itself is inside, since a layer may panic before it returns its future.
+    // The call itself is inside, because a layer may panic before it returns its future.
     let invocation = Invocation::new(context, payload, job);
     let handling = AssertUnwindSafe(async { route.call(invocation).await }).catch_unwind();
     let result = {
@@ -193,7 +194,7 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
             Err(unsent) => ending = unsent,
         }
     }
-    // Only of failures: subscribers that keep a span's fields as text read and write all of them again for this.
+    // Recorded only for failures: subscribers that keep a span's fields as text read and write all of them again for it.
     if let Some(class) = ending.class() {
         span.record("ending", class.label());
     }
@@ -211,7 +212,7 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
     }
 }
 
-/// Asks for the permission to run the job, if its type is limited.
+/// Requests the permit to run the job, if its type is limited.
 fn permit(attempt: &mut Attempt, work: &Work) -> Result<(), (JobClass, LimitWait)> {
     let waited_for = attempt.permit.take();
     attempt.permit = attempt.host.admit(&work.job_type, &attempt.message, &work.payload, waited_for)?;
@@ -220,7 +221,7 @@ fn permit(attempt: &mut Attempt, work: &Work) -> Result<(), (JobClass, LimitWait
 
 /// The report of a run whose job has to wait for its limits.
 fn limited_report(work: Work, (class, wait): (JobClass, LimitWait)) -> RunReport {
-    // The ledger knows how many wait before it, and so for how long.
+    // The ledger knows how many jobs wait before it, and thus for how long.
     let ending = wait.ending(&class, Duration::ZERO);
     RunReport {
         identity: Some(work.identity),

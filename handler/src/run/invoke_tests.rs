@@ -25,7 +25,7 @@ impl Job for Greet {
     const UPCASTERS: &'static [Upcaster] = &[Upcaster { from: 1, up: |_| panic!("a bad step") }];
 }
 
-/// Runs blocking work when the test says so.
+/// Runs blocking work when the test decides.
 #[derive(Default)]
 struct Shelf(Mutex<Vec<Box<dyn FnOnce() + Send>>>);
 
@@ -231,7 +231,7 @@ fn a_panic_in_blocking_work_is_the_handlers() {
     );
 }
 
-/// A layer that hands every invocation to `call`, with the service that it wraps.
+/// A layer that passes every invocation to `call`, with the service that it wraps.
 #[derive(Clone)]
 struct Around<F>(F, Option<crate::run::HandlerService>);
 
@@ -292,7 +292,7 @@ impl Job for Counted {
 }
 
 #[test]
-fn a_payload_is_decoded_once_unless_a_layer_repeats_or_replaces_it() {
+fn payloads_are_decoded_once_unless_a_layer_needs_them_again() {
     let name = |ctx: &Context, job: &Counted| (ctx.idempotency_key().to_owned(), job.0.clone());
     let seen = Arc::new(Mutex::new(Vec::new()));
     let runs = Arc::clone(&seen);
@@ -381,7 +381,7 @@ fn a_host_may_know_the_timeout_of_a_type() {
     }
 }
 
-/// A host whose messages are opened by this, at this time.
+/// A host that opens its messages with this function, at this time.
 struct Opens(fn() -> Result<Option<Message>, OpenError>, Instant);
 
 impl RunEnvironment for Opens {

@@ -1,4 +1,4 @@
-//! The run of one attempt: its admission, its handler, and what surrounds both.
+//! The run of one attempt: its admission, its handler, and the code around both.
 //!
 //! A host makes an [`Attempt`] and has a [`Router`](crate::Router) run it; it lends a [`RunEnvironment`] to the handler, and observers
 //! receive the [`Event`]s. Tower layers see each [`Invocation`] of a handler.

@@ -13,17 +13,18 @@ use crate::core::ending::Ending;
 use crate::core::next_job::{NextJob, NextJobs};
 use crate::core::reason::{bounded, panic_message};
 
-/// Has the host send the jobs that follow. Returns those that the store adds with the mark, or the ending in place of a success.
+/// Has the host send the jobs that follow. Returns those that the store adds with the mark, or the ending in place of a
+/// success.
 ///
-/// A run that was asked to stop has succeeded all the same, and they leave as long as it has time. If its lease is lost, another
-/// run may send them too: under the same ids.
+/// A run that was asked to stop has still succeeded, and its next jobs are sent as long as it has time. If its lease is lost,
+/// another run may also send them, with the same ids.
 pub(crate) async fn send_next(
     context: &Context,
     control: &RunControl,
     jobs: Vec<NextJob>,
 ) -> Result<Option<NextJobs>, Ending> {
     let host = &context.0.host;
-    // The call itself is inside, since it may panic before it returns its future.
+    // The call itself is inside, because it may panic before it returns its future.
     let sending = AssertUnwindSafe(async { host.send_next(&context.0.info, jobs).await }).catch_unwind();
     let retry = |reason: String| Ending::RetryAsked { after: None, reason: bounded(reason) };
     match select(pin!(sending), pin!(control.until_aborted())).await {

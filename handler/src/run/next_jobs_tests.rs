@@ -41,7 +41,7 @@ impl Job for Other {
     const TYPE: &'static str = "other";
 }
 
-/// Leaves a field out that its handler needs.
+/// A job without a field that its handler needs.
 #[derive(serde::Serialize, serde::Deserialize)]
 struct Odd {
     #[serde(skip_serializing)]
@@ -52,7 +52,7 @@ impl Job for Odd {
     const TYPE: &'static str = "odd";
 }
 
-/// What becomes of the jobs.
+/// The fate of the jobs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
     Sent,
@@ -116,7 +116,7 @@ fn attempt(host: Arc<dyn RunEnvironment>, message_id: &str, control: &RunControl
     }
 }
 
-/// Runs one attempt. Returns its report, and the jobs that its host was given.
+/// Runs one attempt. Returns its report, and the jobs that its host received.
 fn run(handler: fn(Context) -> Result<(), Failure>, way: Way, message_id: &str) -> (RunReport, Vec<NextJob>) {
     let host = Arc::new(Host { way, given: Mutex::default() });
     let router = Router::new().handle(move |ctx: Context, _: Step| async move { handler(ctx) });
@@ -171,13 +171,13 @@ fn items(ctx: &Context, items: [&str; 2]) -> Result<(), Failure> {
 
 #[test]
 fn jobs_with_keys_have_the_same_ids_in_another_order() {
-    // By `Job::idempotency_key`; the first one of the second attempt is new.
+    // With `Job::idempotency_key`; the first job of the second attempt is new.
     let first = by_id(|ctx| [2, 3].into_iter().try_for_each(|n| ctx.then(&Step { n })), "m1");
     let second = by_id(|ctx| [4, 3, 2].into_iter().try_for_each(|n| ctx.then(&Step { n })), "m1");
     assert_eq!((first.len(), second.len()), (2, 3));
     assert!(first.iter().all(|(id, payload)| second.get(id) == Some(payload)), "{first:?} {second:?}");
 
-    // By an option, beside one without a key.
+    // With an option, beside one without a key.
     let groups = |handler| -> BTreeMap<String, Option<String>> {
         run(handler, Way::Sent, "m1").1.into_iter().map(|job| (job.id, job.group)).collect()
     };
@@ -198,7 +198,7 @@ fn a_try_that_failed_declares_nothing() {
             std::future::ready(if tries < 3 { Err(Failure::retry("again")) } else { result })
         };
         ctx.retry(&policy, step).await?;
-        // One that fails for good is not the end of this handler.
+        // A next job that fails permanently does not end this handler.
         let failing =
             || std::future::ready(ctx.then(&Step { n: 2 }).and(Err::<(), _>(Failure::reject("never"))));
         assert!(ctx.retry(&policy, failing).await.is_err());
@@ -239,7 +239,7 @@ fn a_job_ends_by_what_becomes_of_those_that_follow() {
 }
 
 #[test]
-fn a_run_whose_time_is_over_does_not_wait_for_the_jobs_that_follow() {
+fn a_run_out_of_time_does_not_wait_for_its_next_jobs() {
     let host = Arc::new(Host { way: Way::Hangs, given: Mutex::default() });
     let control = RunControl::new();
     let router = Router::new().handle(|ctx: Context, _: Step| async move { declares(ctx) });

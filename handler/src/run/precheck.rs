@@ -1,4 +1,4 @@
-//! Before a message is sent: what a run would refuse of it, without running anything.
+//! Before a message is sent: the reasons for which a run would refuse it, without running anything.
 
 use crate::api::decoded::{Decoded, TypedJob};
 use crate::api::router::Router;
@@ -11,19 +11,19 @@ use crate::run::claiming::Work;
 /// The result of [`Router::precheck`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Precheck {
-    /// A run would pass the job to its handler, unless the store says otherwise.
+    /// A run would pass the job to its handler, unless the store objects.
     Accepted,
     /// A run would fail permanently before its handler begins, or panic, for this reason.
     Refused(String),
     /// This router cannot know, for this reason: it has no handler for the type or not for its version, or it hands messages on
-    /// as they are.
+    /// unchanged.
     NotChecked(String),
 }
 
 impl Router {
-    /// Checks a message as a run begins: its envelope, its type and version, its payload, the keys that its code computes, and the fields
-    /// that its queue requires. Runs no handler and no layer, so a payload that only a layer makes readable is refused. Upcasters,
-    /// `Deserialize` and the code of keys do run.
+    /// Checks a message as a run does at its beginning: its envelope, its type and version, its payload, the keys that its code
+    /// computes, and the fields that its queue requires. Runs no handler and no layer, so a payload that only a layer makes
+    /// readable is refused. Upcasters, `Deserialize` and the code of keys do run.
     ///
     /// ```
     /// use drumline::message::{Intake, Message};

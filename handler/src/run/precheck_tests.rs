@@ -45,7 +45,7 @@ impl Job for Order {
     }
 }
 
-/// A router, and how often its handler or its layer ran.
+/// A router, and the number of times that its handler or its layer ran.
 fn router() -> (Router, Arc<AtomicUsize>) {
     let runs = Arc::new(AtomicUsize::new(0));
     let (in_handler, in_layer) = (Arc::clone(&runs), Arc::clone(&runs));

@@ -11,7 +11,7 @@ fn replayed(body: &str, data_type: &str) -> Message {
     message
 }
 
-/// What is claimed for a message that is handed on as it is, or has the type `raw`.
+/// The claim request for a message that is handed on unchanged, or has the type `raw`.
 fn handed_on(message: Message) -> ClaimRequest {
     let host = Arc::new(Asked::default());
     let router = Router::passthrough(|_| async { Ok(()) });
@@ -30,7 +30,7 @@ fn a_replay_has_the_claim_of_the_message_that_died() {
     let bodies = [
         r#"{"type":"order","payload":{}}"#,
         r#"{"type":"order","jobId":"","payload":{}}"#,
-        // An S3 event has a source, and no id.
+        // An S3 event has a source, but no id.
         r#"{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put",
             "s3":{"bucket":{"name":"b"},"object":{"key":"k"}}}]}"#,
         "text",
@@ -122,7 +122,7 @@ fn a_replayed_job_that_is_done_is_a_replay() {
 }
 
 #[test]
-fn a_changed_replay_of_a_job_that_is_known_with_its_first_payload_gets_the_answer_of_that_one() {
+fn a_changed_replay_of_a_known_job_gets_the_first_answer() {
     let body = r#"{"type":"order","payload":{"number":7}}"#;
     let key = Identity::of_message(ARN, "order", None, "m-1").key().to_string();
     let both = vec![(key.clone(), false), (key.clone(), true)];
@@ -131,7 +131,7 @@ fn a_changed_replay_of_a_job_that_is_known_with_its_first_payload_gets_the_answe
     let table = [
         (CHANGED_DATA_TYPE, vec![ClaimResult::Mismatch, done()], "done", both.clone()),
         (CHANGED_DATA_TYPE, vec![ClaimResult::Mismatch, busy], "busy", both.clone()),
-        // It is known with a third payload.
+        // The job is known with a third payload.
         (CHANGED_DATA_TYPE, vec![ClaimResult::Mismatch, ClaimResult::Mismatch], "rejected", both),
         (CHANGED_DATA_TYPE, vec![done()], "done", vec![(key.clone(), false)]),
         ("String", vec![ClaimResult::Mismatch], "rejected", vec![(key, true)]),
