@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "a terminal tool has no settings: it hands its environment on")]
 
 mod against;
+mod collector;
 mod cores;
 mod faults;
 mod figures;

@@ -17,10 +17,10 @@ use xtask::interrupt::Interrupted;
 use xtask::process::Process;
 use xtask::project;
 
-use crate::cores;
 use crate::programs::Profile;
 use crate::queue::{self, Queue};
 use crate::usage::{Memory, forget_settings, memory_kib, on_core, processor_time};
+use crate::{collector, cores};
 
 /// The worker around the runtime.
 pub(crate) const NOOP: &str = "noop";
@@ -59,11 +59,19 @@ pub(super) enum Kind {
     Drumline100Sdk,
     /// The runtime with its default settings, but the loop's client.
     Drumline32Sdk,
+    /// The runtime with its default settings, which exports the traces of one job in a hundred, and metrics.
+    Drumline32Otel,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 5] =
-        [Self::BareLoop, Self::Drumline100, Self::Drumline32, Self::Drumline100Sdk, Self::Drumline32Sdk];
+    pub(super) const ALL: [Self; 6] = [
+        Self::BareLoop,
+        Self::Drumline100,
+        Self::Drumline32,
+        Self::Drumline100Sdk,
+        Self::Drumline32Sdk,
+        Self::Drumline32Otel,
+    ];
 
     /// The contenders for figures that the concurrency hardly changes.
     pub(super) const BY_DEFAULT: [Self; 3] = [Self::BareLoop, Self::Drumline32, Self::Drumline32Sdk];
@@ -75,6 +83,7 @@ impl Kind {
             Self::Drumline32 => "drumline, concurrency 32",
             Self::Drumline100Sdk => "drumline, concurrency 100, SDK client",
             Self::Drumline32Sdk => "drumline, concurrency 32, SDK client",
+            Self::Drumline32Otel => "drumline, concurrency 32, OpenTelemetry at 1 %",
         }
     }
 
@@ -85,7 +94,7 @@ impl Kind {
         match self {
             Self::BareLoop => None,
             Self::Drumline100 => Some(&[FEW_LINES, ("DRUMLINE_CONCURRENCY", "100")]),
-            Self::Drumline32 => Some(&[FEW_LINES, ("DRUMLINE_CONCURRENCY", "32")]),
+            Self::Drumline32 | Self::Drumline32Otel => Some(&[FEW_LINES, ("DRUMLINE_CONCURRENCY", "32")]),
             Self::Drumline100Sdk => Some(&[FEW_LINES, ("DRUMLINE_CONCURRENCY", "100"), SDK]),
             Self::Drumline32Sdk => Some(&[FEW_LINES, ("DRUMLINE_CONCURRENCY", "32"), SDK]),
         }
@@ -135,6 +144,15 @@ impl Worker {
     ) -> Result<Self> {
         match kind.settings() {
             None => Self::start_loop(queue_url, interrupts),
+            Some(settings) if kind == Kind::Drumline32Otel => {
+                let collector = format!("http://{}", collector::start()?);
+                let sampler = [
+                    ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector),
+                    ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
+                    ("OTEL_TRACES_SAMPLER_ARG", "0.01"),
+                ];
+                Self::start_runtime(noop, queue_url, &[settings, &sampler[..]].concat(), interrupts)
+            }
             Some(settings) => Self::start_runtime(noop, queue_url, settings, interrupts),
         }
     }

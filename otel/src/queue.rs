@@ -28,30 +28,32 @@ pub(crate) struct Unsettled {
 #[derive(Debug, Clone)]
 struct Attempt {
     traceparent: Traceparent,
+    message_id: Arc<str>,
     /// It is to be deleted: a change of its visibility is a renewal.
     is_done: bool,
 }
 
 impl Unsettled {
     /// Keeps an attempt that has ended.
-    pub(crate) fn ran(&self, receipt: &str, traceparent: &Traceparent, is_done: bool) {
+    pub(crate) fn ran(&self, message: &Message, traceparent: &Traceparent, is_done: bool) {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         if attempts.len() >= MAX_UNSETTLED {
             attempts.clear();
         }
-        attempts.insert(receipt.into(), Attempt { traceparent: traceparent.clone(), is_done });
+        let (traceparent, message_id) = (traceparent.clone(), Arc::clone(&message.id));
+        attempts.insert(message.receipt.as_str().into(), Attempt { traceparent, message_id, is_done });
         self.count.store(attempts.len(), Ordering::Release);
     }
 
     /// Returns the attempts that an action settles, with the places of their entries.
-    fn settled_by(&self, action: &Action) -> Vec<(usize, Box<str>, Traceparent)> {
+    fn settled_by(&self, action: &Action) -> Vec<(usize, Box<str>, Attempt)> {
         if self.count.load(Ordering::Acquire) == 0 {
             return Vec::new();
         }
         let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         let find = |(place, receipt): (usize, &str), of_done: bool| {
             let attempt = attempts.get(receipt).filter(|attempt| of_done || !attempt.is_done)?;
-            Some((place, receipt.into(), attempt.traceparent.clone()))
+            Some((place, receipt.into(), attempt.clone()))
         };
         match action {
             Action::Delete(entries) => {
@@ -174,10 +176,10 @@ impl Requests {
         name: &'static str,
         count: usize,
         started_at: Duration,
-        attempt: &Traceparent,
+        attempt: &Attempt,
         reply: Option<&Result<(), CallError>>,
     ) {
-        let Some(own) = self.spans.begin(Some(attempt)) else { return };
+        let Some(own) = self.spans.begin(Some(&attempt.traceparent)) else { return };
         let error = match reply {
             Some(Ok(())) => None,
             Some(Err(CallError::Gone(text))) => Some(("gone", &**text)),
@@ -190,11 +192,15 @@ impl Requests {
             name,
             queue: &self.queue,
             own: &own,
-            parent: Some(attempt),
+            parent: Some(&attempt.traceparent),
             state: None,
             started_at,
             links: Vec::new(),
-            attributes: vec![self.url(), batch_count(count)],
+            attributes: vec![
+                KeyValue::new(MESSAGE_ID, attempt.message_id.to_string()),
+                self.url(),
+                batch_count(count),
+            ],
             error: error.map(|(kind, text)| (Cow::Borrowed(kind), text)),
         });
     }

@@ -27,6 +27,7 @@ pages! {
     sizing: "sizing.md",
     stores: "stores.md",
     timetable: "timetable.md",
+    tracing: "tracing.md",
 }
 
 #[cfg(test)]

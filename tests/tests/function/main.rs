@@ -21,6 +21,7 @@ mod logs;
 mod mapping;
 mod metrics;
 mod oddities;
+mod otel;
 mod payloads;
 mod records;
 mod response;

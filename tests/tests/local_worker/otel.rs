@@ -1,9 +1,12 @@
 //! Traces by OpenTelemetry: from the sender through SQS into the application's call, and how messages are settled.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use drumline_queue::api::{MessageAttributeValue, SendMessage};
 use drumline_tests::{Answer, App, CollectedSpan, Collector, Launch, LocalQueue, Setup, eventually};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 
 const SENDER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -132,4 +135,127 @@ async fn a_failure_is_an_error_of_its_span_and_the_next_attempt_has_a_span_of_it
         assert_eq!(call.header("traceparent"), Some(&*attempt.traceparent()));
         assert_eq!(call.header("tracestate"), Some("vendor=7"));
     }
+}
+
+#[tokio::test]
+async fn w3c_comes_before_x_ray_and_the_attributes_of_sns_and_the_header_of_eventbridge_count() {
+    let (app, queue, collector) = (App::always_ok().await, queue().await, Collector::start().await);
+    let worker = worker(&queue, &app, &collector).spawn();
+    let xray = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    let with_xray = |request: SendMessage| {
+        let header = ("AWSTraceHeader".to_owned(), MessageAttributeValue::string(xray));
+        SendMessage { message_system_attributes: [header].into(), ..request }
+    };
+    let both = queue.send_with("both", with_xray(with_attributes(&[("traceparent", SENDER)])));
+    let only_xray = queue.send_with("X-Ray", with_xray(SendMessage::default()));
+    let notification = format!(
+        r#"{{"Type":"Notification","MessageId":"n","TopicArn":"arn:aws:sns:eu-west-1:1:t","Message":"{{}}",
+            "MessageAttributes":{{"traceparent":{{"Type":"String","Value":"{SENDER}"}}}}}}"#
+    );
+    let sns = queue.send_with(&notification, with_xray(SendMessage::default()));
+    // EventBridge puts the trace of its `PutEvents` into the system attribute.
+    let event = r#"{"version":"0","id":"e","detail-type":"order","source":"shop","account":"1","time":"2026-11-30T00:00:00Z","region":"eu-west-1","resources":[],"detail":{}}"#;
+    let eventbridge = queue.send_with(event, with_xray(SendMessage::default()));
+    let none = queue.send("none");
+    eventually("all are settled", async || collector.spans_of("settle").len() == 5).await;
+    worker.stop().await;
+    let spans = collector.spans_of("process");
+    let parent = |id: &str| {
+        let span = spans.iter().find(|span| span.attribute("messaging.message.id") == id).unwrap();
+        (span.trace_id.clone(), span.parent_id.clone(), span.links.len())
+    };
+    let of_sender = (SENDER[3..35].to_owned(), SENDER[36..52].to_owned(), 1);
+    let of_xray = ("5759e988bd862e3fe1be46a994272793".to_owned(), "53995c3f42cd8ad8".to_owned(), 1);
+    assert_eq!((parent(&both), parent(&sns)), (of_sender.clone(), of_sender));
+    assert_eq!((parent(&only_xray), parent(&eventbridge)), (of_xray.clone(), of_xray));
+    let (_, parent, links) = parent(&none);
+    assert_eq!((&*parent, links), ("", 0));
+}
+
+#[tokio::test]
+async fn an_attempt_has_a_trace_of_its_own_if_the_setting_says_so() {
+    let (app, queue, collector) = (App::always_ok().await, queue().await, Collector::start().await);
+    let worker = worker(&queue, &app, &collector).env("DRUMLINE_TRACE_PARENT", "none").spawn();
+    queue.send_with("{}", with_attributes(&[("traceparent", SENDER)]));
+    eventually("it is settled", async || !collector.spans_of("settle").is_empty()).await;
+    worker.stop().await;
+    let process = only(&collector, "process");
+    assert!(process.parent_id.is_empty() && process.trace_id != SENDER[3..35], "{process:?}");
+    let linked: Vec<_> = process.links.iter().map(|(trace, span, _)| (&**trace, &**span)).collect();
+    assert_eq!(linked, [(&SENDER[3..35], &SENDER[36..52])]);
+    assert_eq!(only(&collector, "settle").trace_id, process.trace_id);
+    assert_eq!(app.calls()[0].header("traceparent"), Some(&*process.traceparent()));
+}
+
+#[tokio::test]
+async fn what_is_not_sampled_is_not_exported_and_its_context_is_passed_on() {
+    let (app, queue, collector) = (App::always_ok().await, queue().await, Collector::start().await);
+    let worker =
+        worker(&queue, &app, &collector).env("OTEL_TRACES_SAMPLER", "parentbased_always_off").spawn();
+    let unsampled = SENDER.replace("-01", "-00");
+    for traceparent in [&*unsampled, SENDER] {
+        queue.send_with(traceparent, with_attributes(&[("traceparent", traceparent)]));
+    }
+    queue.send("no trace");
+    eventually("all are done", async || app.count() == 3 && queue.count() == 0).await;
+    worker.stop().await;
+    let process = only(&collector, "process");
+    assert_eq!((&*process.trace_id, &*process.parent_id), (&SENDER[3..35], &SENDER[36..52]));
+    let header = |body: &str| {
+        let calls = app.calls();
+        let call = calls.iter().find(|call| call.body == body).unwrap();
+        call.header("traceparent").unwrap().to_owned()
+    };
+    assert_eq!((header(&unsampled), header(SENDER)), (unsampled.clone(), process.traceparent()));
+    assert!(header("no trace").ends_with("-00"));
+    assert_eq!(collector.spans_of("receive").len(), 0);
+}
+
+#[tokio::test]
+async fn spans_and_metrics_are_flushed_at_the_end_of_the_drain() {
+    let (app, queue, collector) = (App::always_ok().await, queue().await, Collector::start().await);
+    // Nothing leaves before the end by itself.
+    let worker = worker(&queue, &app, &collector).env("OTEL_BSP_SCHEDULE_DELAY", "3600000").spawn();
+    for _ in 0..3 {
+        queue.send("{}");
+    }
+    eventually("all are done", async || app.count() == 3 && queue.count() == 0).await;
+    assert_eq!(collector.spans().len(), 0);
+    let finished = worker.stop().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert_eq!(collector.spans_of("process").len(), 3);
+    let metrics = collector.metrics();
+    let Some(Data::Sum(jobs)) = &metrics["drumline_jobs_total"].data else { panic!("{metrics:?}") };
+    let total: f64 = jobs
+        .data_points
+        .iter()
+        .filter_map(|point| match point.value {
+            Some(Value::AsDouble(value)) => Some(value),
+            _ => None,
+        })
+        .sum();
+    assert!((total - 3.0).abs() < 0.1, "{jobs:?}");
+    let Some(Data::Histogram(durations)) = &metrics["drumline_job_duration_seconds"].data else {
+        panic!("{metrics:?}")
+    };
+    assert_eq!(durations.data_points.iter().map(|point| point.count).sum::<u64>(), 3);
+    for name in ["drumline_queue_depth", "drumline_sqs_requests_total", "drumline_pickup_delay_seconds"] {
+        assert!(metrics.contains_key(name), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_collector_that_is_down_is_logged_and_delays_neither_jobs_nor_the_end() {
+    let (app, queue) = (App::always_ok().await, queue().await);
+    let worker = Launch::on(&queue)
+        .env("DRUMLINE_FORWARD_TO", &app.url())
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+        .spawn();
+    queue.send("{}");
+    eventually("it is done", async || app.count() == 1 && queue.count() == 0).await;
+    let begun = Instant::now();
+    let finished = worker.stop().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(!finished.logged("metrics not exported").is_empty(), "{}", finished.errors());
 }

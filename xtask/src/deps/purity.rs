@@ -194,6 +194,26 @@ pub(crate) const RULES: &[Rule] = &[
         reason: "what shows jobs to users reads a store, and neither runs nor sends jobs",
     },
     Rule {
+        package: "drumline-otel",
+        features: ALL_FEATURES,
+        banned: &[
+            "drumline-consumer",
+            "drumline-lambda*",
+            "drumline-cli",
+            "drumline-producer",
+            "tonic*",
+            "reqwest",
+            "clap*",
+        ],
+        reason: "what exports traces knows the hosts' seams and no host, and brings no second HTTP stack",
+    },
+    Rule {
+        package: "drumline-consumer",
+        features: NO_FEATURES,
+        banned: &["drumline-otel", "opentelemetry*", "prost*"],
+        reason: "a service without the feature `otel` links nothing of it",
+    },
+    Rule {
         package: "drumline-timetable",
         features: ALL_FEATURES,
         banned: &[

@@ -1,0 +1,61 @@
+//! Traces by OpenTelemetry: exported before the response.
+
+use drumline_tests::{
+    Answer, App, Collector, FunctionLaunch, Invocation, LocalQueue, Record, Setup, sqs_event,
+};
+use serde_json::json;
+
+const SENDER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+#[tokio::test]
+async fn a_sender_s_trace_continues_into_the_application_s_call_and_is_exported_before_the_response() {
+    let queue = LocalQueue::create(Setup::default()).await;
+    let app = App::start(async |call| Answer::status(call.body.trim().parse().unwrap_or(200))).await;
+    let collector = Collector::start().await;
+    let function = FunctionLaunch::forwarding(&app, &queue)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url())
+        .env("OTEL_SERVICE_NAME", "function")
+        .env("OTEL_BSP_SCHEDULE_DELAY", "3600000")
+        .spawn()
+        .await;
+    let attributes = json!({ "traceparent": { "stringValue": SENDER, "dataType": "String" } });
+    let batch =
+        ["200", "503"].map(|body| Record::hand_made(body).with("messageAttributes", attributes.clone()));
+    let answered = function.invoke(Invocation::new(sqs_event(&batch))).await;
+    // Lambda has the response, and would freeze the process now.
+    let spans = collector.spans_of("process");
+    answered.expect_failed(&[batch[1].id()]);
+    assert_eq!(spans.len(), 2, "{spans:#?}");
+    for span in &spans {
+        assert_eq!(
+            (&*span.service, &*span.trace_id, &*span.parent_id),
+            ("function", &SENDER[3..35], &SENDER[36..52])
+        );
+        let id = span.attribute("messaging.message.id");
+        let call = app.calls().into_iter().find(|call| call.message_id == id).unwrap();
+        assert_eq!(call.header("traceparent"), Some(&*span.traceparent()));
+        assert_eq!(span.error.is_some(), id == batch[1].id(), "{span:?}");
+    }
+    // The backoff of the second one is its settling; the first is settled by the response.
+    let settled = collector.spans_of("settle");
+    let operations: Vec<_> = settled.iter().map(|span| span.attribute("messaging.operation.name")).collect();
+    assert!(operations.iter().all(|name| *name == "ChangeMessageVisibilityBatch"), "{settled:#?}");
+}
+
+#[tokio::test]
+async fn a_collector_that_is_down_holds_up_no_later_invocation() {
+    let queue = LocalQueue::create(Setup::default()).await;
+    let app = App::always_ok().await;
+    let function = FunctionLaunch::forwarding(&app, &queue)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+        .spawn()
+        .await;
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        let begun = std::time::Instant::now();
+        let answered = function.invoke(Invocation::new(sqs_event(&[Record::hand_made("200")]))).await;
+        answered.expect_all_done();
+        times.push(begun.elapsed());
+    }
+    assert!(times[1..].iter().all(|time| time.as_millis() < 1_500), "{times:?}");
+}
