@@ -1,6 +1,6 @@
 //! Properties of the ledger: random scripts on virtual time, against a naive model of SQS and naive counting.
 //!
-//! What must hold at every moment is in [`watch`] and [`host`]; here is what must hold in the end.
+//! [`watch`] and [`host`] check the properties that hold at every moment; this file checks those that hold at the end.
 #![allow(clippy::unwrap_used)]
 
 #[path = "ledger_properties/host.rs"]
@@ -32,23 +32,23 @@ use host::{Host, LAST_SECONDS, some_instant};
 use script::{Setting, Step, script, setting};
 use sqs::Place;
 
-/// For each property; twenty-four thousand scripts in all, in a minute of one core.
+/// The cases of each property: 24,000 scripts in total, in a minute of one core.
 const CASES: u32 = 4_000;
 
-/// Of these, ten at least lead to each thing that may happen.
+/// The scripts of which at least ten must lead to each possible event.
 const SCRIPTS: usize = 4_000;
 
 const LONGEST_SCRIPT: usize = 120;
 
-/// Rounds in which everything must have come to its end once all goes well. Most scripts need fewer than thirty; where
-/// a lease of twelve hours or two has to run out first, they are spent on receives that bring nothing, 35 s each.
+/// The rounds in which everything must end once no call fails. Most scripts need fewer than 30; if a lease of twelve hours or
+/// two has to expire first, the rounds are spent on empty receives of 35 s each.
 const ROUNDS: usize = 8_000;
 
 fn scripts() -> impl Strategy<Value = Vec<Step>> {
     script(LONGEST_SCRIPT)
 }
 
-/// From here on all goes well, until every message has come to its end.
+/// From here on every call succeeds, until every message has reached its end.
 fn all_goes_well(host: &mut Host, setting: &Setting) {
     host.loses_rival();
     host.resume_all();
@@ -61,7 +61,7 @@ fn all_goes_well(host: &mut Host, setting: &Setting) {
             return;
         }
         if !busy {
-            // With nothing in hand, only SQS brings anything about.
+            // With nothing in hand, only SQS can cause an event.
             let timeout = host.ledger.timeout().filter(|_| host.ledger.in_hand() > 0);
             let next = [host.sqs.next_visible(host.now), timeout].into_iter().flatten().min();
             let next = next.map_or(Duration::from_secs(20), |at| at.saturating_duration_since(host.now));
@@ -71,7 +71,8 @@ fn all_goes_well(host: &mut Host, setting: &Setting) {
     panic!("messages are still in the queue");
 }
 
-/// Without a DLQ a condemned message stays where it is, and before its message group.
+/// Returns true if a message must stay: without a DLQ, one that failed permanently stays in the queue, before its message
+/// group.
 fn stays(host: &Host, setting: &Setting, index: usize) -> bool {
     let failed_permanently = &host.watch.failed_permanently;
     let blocks = |other: usize| {
@@ -81,7 +82,7 @@ fn stays(host: &Host, setting: &Setting, index: usize) -> bool {
         && (failed_permanently.contains(&index) || (0..index).any(blocks))
 }
 
-/// Every message that left did so for a reason.
+/// Checks that every message that left had a reason.
 fn nothing_is_lost(host: &Host, setting: &Setting) {
     for index in host.message_here() {
         match host.sqs.messages[index].place {
@@ -111,9 +112,9 @@ fn drains_in_time(setting: &Setting, before: &[Step], grace: Duration, after: &[
     host.play(before);
     let begun = host.now;
     host.drain(grace);
-    // Those of the next process are another matter.
+    // Deaths of the next process are a separate property.
     host.play(&after.iter().copied().filter(|step| !matches!(step, Step::Die)).collect::<Vec<_>>());
-    // A second one changes nothing.
+    // A second drain changes nothing.
     host.drain(grace * 100);
     host.wait((begun + grace + LAST_SECONDS).saturating_duration_since(host.now));
     let summary = host.drained().expect("the drain is over");
@@ -126,8 +127,8 @@ fn drains_in_time(setting: &Setting, before: &[Step], grace: Duration, after: &[
     all_goes_well(&mut host, setting);
 }
 
-/// SQS fails from the drain's beginning on, and answers again before its end: what is done is deleted, and the drain has waited
-/// for that.
+/// SQS fails from the drain's beginning, and answers again before its end: the messages of done jobs are deleted, and the drain
+/// has waited for that.
 fn drains_settle_what_they_can(setting: &Setting, before: &[Step], outage: Duration) {
     let mut host = Host::new(setting);
     host.play(before);
@@ -149,8 +150,8 @@ fn drains_settle_what_they_can(setting: &Setting, before: &[Step], outage: Durat
     assert!(setting.fifo || unconfirmed.iter().all(|id| host.watch.settled.contains(id)), "{unconfirmed:?}");
 }
 
-/// Two hosts play the same script, and one of them drops every note: all else that they are asked to do is the same, and so
-/// is what becomes of the messages.
+/// Two hosts play the same script, and one of them drops every note: all other effects are the same, and so are the fates of
+/// the messages.
 fn depends_on_no_note(setting: &Setting, script: &[Step], grace: Duration) {
     let now = some_instant();
     let play = |drops_notes| {
@@ -172,7 +173,7 @@ fn leaks_no_place(setting: &Setting, script: &[Step]) {
     host.loses_rival();
     host.resume_all();
     host.falls_silent();
-    // What waited starts, ends, and falls silent in its turn; nothing holds its place beyond its lease.
+    // Messages that waited start and end in turn; none holds its slot beyond its lease.
     let lease = setting.policy().lease;
     for _ in 0..100 {
         host.wait(lease);
@@ -189,7 +190,7 @@ fn leaks_no_place(setting: &Setting, script: &[Step]) {
     }
 }
 
-/// The properties say little of what no script leads to.
+/// Properties prove little about events that no script leads to.
 #[test]
 fn the_scripts_lead_everywhere() {
     let mut runner = TestRunner::deterministic();
@@ -225,7 +226,7 @@ fn the_scripts_lead_everywhere() {
     }
 }
 
-/// The same of the queues whose jobs are limited.
+/// The same for queues whose jobs are limited.
 #[test]
 fn limited_queues_lead_everywhere() {
     let mut runner = TestRunner::deterministic();
@@ -306,7 +307,7 @@ proptest! {
 }
 
 proptest! {
-    // Each is a queue's whole life.
+    // Each scene is a queue's whole life.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(CASES / 4) })]
 
     #[test]

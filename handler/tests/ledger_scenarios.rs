@@ -1,6 +1,6 @@
-//! Scenarios of the ledger on virtual time: what a host is asked to do, line by line.
+//! Scenarios of the ledger on virtual time: the effects that a host is asked for, line by line.
 //!
-//! Each file holds the scenarios of one rule; [`World`](world::World) is the host that they are told to.
+//! Each file holds the scenarios of one rule; [`World`](world::World) is the host in which they run.
 #![allow(clippy::unwrap_used)]
 
 #[path = "ledger_scenarios/backoff.rs"]

@@ -1,4 +1,4 @@
-//! Typical mistakes: what the compiler says of each names the mistake and what to write instead.
+//! Typical mistakes: the compiler's message for each names the mistake and the correction.
 
 #[test]
 fn the_compiler_explains_typical_mistakes() {

@@ -1,4 +1,4 @@
-//! The store's part of a host: requests reach the store, are answered, late, twice or never.
+//! The store's part of a host: requests reach the store, and are answered, late, twice or never.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use drumline::core::{
 use super::Host;
 use crate::store::{Admitted, Answer, Asked, Request, number};
 
-/// How far a run is with its claim.
+/// The progress of a run with its claim.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RunClaim {
-    /// Its request is on its way.
+    /// Its request is in flight.
     Asked,
-    /// The store did not answer: the ledger decides what follows.
+    /// The store did not answer, and the ledger decides.
     Waits,
-    /// It has one that was taken over, and waits for the ledger before its handler.
+    /// It has a claim that was taken over, and waits for the ledger before its handler.
     TakenOver(Arc<Claim>),
-    /// The handler runs under it.
+    /// The handler runs with it.
     Kept(Arc<Claim>),
-    /// The handler runs without.
+    /// The handler runs without a claim.
     None,
-    /// Its job is limited, and it ends at once.
+    /// Its job is limited, and the run ends at once.
     Limited(JobClass, LimitWait),
 }
 
@@ -33,7 +33,7 @@ impl RunClaim {
     }
 }
 
-/// What the ledger was told, to be told it again.
+/// An input of the ledger, kept to repeat it.
 #[derive(Debug, Clone)]
 pub(super) enum Reply {
     Claimed(Claimed),
@@ -93,7 +93,7 @@ impl Host {
         self.reply(asked, fails || refuses, refuses);
     }
 
-    /// An answer is lost. Each request for a claim is answered, if only by a time-out.
+    /// Loses an answer. Each request for a claim gets an answer, at least a timeout.
     pub(super) fn lose_claim(&mut self, pick: usize, arrives: bool) {
         let Some(position) = pick.checked_rem(self.asked.len()) else { return };
         if arrives {
@@ -141,7 +141,7 @@ impl Host {
         self.input(delivery, told);
     }
 
-    /// A run hears the answer to its request, and reports what the ledger needs to know.
+    /// A run receives the answer to its request, and reports to the ledger.
     fn admit(&mut self, delivery: DeliveryId, answer: Option<Answer>) {
         let Some(pick) = self.runs.iter().position(|run| run.delivery == delivery) else { return };
         let run = &mut self.runs[pick];
@@ -181,22 +181,22 @@ impl Host {
         self.act();
     }
 
-    /// An answer comes once more, unless that would be another answer to a later request: a host reports each once.
+    /// Repeats an answer, unless that would answer a later request: a host reports each answer once.
     pub(super) fn answer_claim_again(&mut self, pick: usize) {
         let Some((delivery, told)) = pick.checked_rem(self.told.len()).map(|pick| self.told[pick].clone())
         else {
             return;
         };
-        // A run waits for a decision after each answer that is missing, and reports no further one before.
+        // A run waits for a decision after each missing answer, and reports no other one before.
         let reports_anew = matches!(told, Reply::Claimed(Claimed::Unanswered(_)))
             && self.runs.iter().any(|run| run.delivery == delivery && run.claim != RunClaim::Waits);
         if !reports_anew {
-            // No claim is released by it: the first answer did that, and another claim's changes nothing.
+            // This releases no claim: the first answer did, and the answer to another claim changes nothing.
             self.input(delivery, told);
         }
     }
 
-    /// The run that must end by itself now, with its ending: an aborted one, or one that waits for its claim in vain.
+    /// The run that must end by itself now, with its ending: an aborted one, or one that waits for its claim without success.
     pub(super) fn ends_by_itself(&self) -> Option<(usize, Ending)> {
         let unavailable = || Ending::StoreUnavailable { reason: "no route".to_owned() };
         let limited = |wait: LimitWait| Ending::Limited {
@@ -216,7 +216,7 @@ impl Host {
         })
     }
 
-    /// The store answers all that it is asked, and the runs that wait for it ask again.
+    /// The store answers all requests, and the runs that wait for it repeat theirs.
     pub(super) fn store_obliges(&mut self) {
         self.store_is_down = false;
         while !self.asked.is_empty() {

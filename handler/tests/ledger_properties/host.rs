@@ -1,4 +1,4 @@
-//! A host on virtual time, between a ledger and the model of SQS, to which a script happens.
+//! A host on virtual time, between a ledger and the model of SQS, driven by a script.
 
 mod claims;
 mod limits;
@@ -25,16 +25,16 @@ use crate::store::{Asked, Request, Store, lock_of, next_of, number};
 use crate::watch::Watch;
 use claims::{Reply, RunClaim};
 
-/// Hosts give every call up in this time: what was not answered by then never is.
+/// Hosts abandon every call after this time: a call without an answer by then never gets one.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a receive waits for messages.
+/// The time that a receive waits for messages.
 pub(crate) const WAIT_TIME: Duration = Duration::from_secs(20);
 
 /// Longer than the 20 s of a receive and the 15 s after which it counts as hanging.
 const OVERDUE: Duration = Duration::from_secs(35);
 
-/// What every drain gets beyond its grace.
+/// The time that every drain gets beyond its grace.
 pub(crate) const LAST_SECONDS: Duration = Duration::from_secs(3);
 
 pub(crate) struct Run {
@@ -51,12 +51,12 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Its handler has begun.
+    /// Returns true if its handler has started.
     pub(crate) fn has_begun(&self) -> bool {
         matches!(self.claim, RunClaim::Kept(_) | RunClaim::None)
     }
 
-    /// It has taken a claim over, and waits until it may run alone.
+    /// Returns true if it has taken a claim over, and waits until it may run alone.
     fn is_isolated(&self) -> bool {
         matches!(self.claim, RunClaim::TakenOver(_))
     }
@@ -69,13 +69,13 @@ impl Run {
 pub(crate) struct InFlight {
     call: Call,
     asked_at: Instant,
-    /// What SQS has answered, where the call has reached it.
+    /// SQS's answers, if the call has reached it.
     replies: Option<Replies>,
 }
 
 pub(crate) struct Host {
     pub(crate) ledger: Ledger,
-    /// Those of the process, if some of its jobs are limited.
+    /// The limits of the process, if some of its jobs are limited.
     limits: Option<Limits>,
     pub(crate) sqs: Sqs,
     pub(crate) watch: Watch,
@@ -95,7 +95,7 @@ pub(crate) struct Host {
     draws: u32,
     /// Drops every note, as a host without telemetry does.
     pub(crate) drops_notes: bool,
-    /// Every effect but the notes, if they are compared.
+    /// Every effect except the notes, if they are compared.
     pub(crate) trace: Option<Vec<String>>,
     /// The slots that it shares, if it does.
     pool: Option<SlotPool>,
@@ -112,7 +112,7 @@ impl Host {
         Self::at(some_instant(), setting)
     }
 
-    /// As [`new`](Self::new), on a clock that starts at `now`.
+    /// Like [`new`](Self::new), on a clock that starts at `now`.
     pub(crate) fn at(now: Instant, setting: &Setting) -> Self {
         let mut host = Self::with(now, setting.policy(), setting.max_receives());
         if setting.is_limited {
@@ -131,9 +131,9 @@ impl Host {
         host
     }
 
-    /// Its jobs take no time, and its receives some, until it knows that.
+    /// Its jobs take no time and its receives some, until the ledger has measured both.
     fn runs_short_jobs(&mut self) {
-        // It is no longer careful.
+        // After this it is no longer careful.
         for _ in 0..3 {
             self.wait(WAIT_TIME);
             self.obliges();
@@ -145,11 +145,11 @@ impl Host {
             self.wait(Duration::from_millis(10));
             self.obliges();
         }
-        // What led to something is the script.
+        // Events before the script do not count as seen.
         self.watch.seen.clear();
     }
 
-    /// The other queue that shares the slots is gone, and all slots are free for this one.
+    /// The other queue that shares the slots leaves, and all slots are free for this one.
     pub(crate) fn loses_rival(&mut self) {
         self.rival = None;
         self.act();
@@ -162,12 +162,12 @@ impl Host {
         self.act();
     }
 
-    /// The slots of runs that have not ended.
+    /// The number of slots of runs that have not ended.
     pub(crate) fn slots_in_use(&self) -> usize {
         self.pool.as_ref().map_or(0, |pool| pool.snapshot().iter().map(|member| member.running).sum())
     }
 
-    /// A host of this policy, on a queue that allows so many receives.
+    /// A host with this policy, on a queue with this `maxReceiveCount`.
     pub(crate) fn with(now: Instant, policy: Policy, max_receives: u32) -> Self {
         let mut host = Self {
             sqs: Sqs::new(policy.fifo, policy.lease, max_receives),
@@ -196,7 +196,7 @@ impl Host {
         host
     }
 
-    /// A new process takes over: it knows nothing of the old one, whose calls and receives are gone.
+    /// Starts a new process: it knows nothing of the old one, whose calls and receives are gone.
     pub(crate) fn restart(&mut self, policy: &Policy) {
         self.watch = self.watch.of_next_process(policy.clone());
         self.store.process += 1;
@@ -222,7 +222,7 @@ impl Host {
         let run = self.runs.remove(pick);
         let is_marked = ending == Ending::Done && matches!(run.claim, RunClaim::Kept(_));
         let next = next_of(run.message).filter(|_| is_marked);
-        // A job that others follow is not done before they are added, with its mark.
+        // A job with next jobs is not done before they are added, with its mark.
         let is_done = matches!(ending, Ending::Done | Ending::DoneBefore(_)) && next.is_none();
         self.watch.ends(run.message, is_done);
         let jitter = self.jitter();
@@ -237,7 +237,7 @@ impl Host {
         };
         if let Some(reason) = reason.filter(|_| !self.on_lambda) {
             self.watch.is_no_attempt(run.delivery, reason, self.now);
-            // What is answered twice is answered to the same run.
+            // Repeated answers go to the same run.
             self.told.retain(|(delivery, _)| *delivery != run.delivery);
         }
         let lock = lock_of(run.message).filter(|_| matches!(ending, Ending::Busy { .. }));
@@ -252,7 +252,7 @@ impl Host {
         let mut report =
             RunReport { lock: lock.map(Into::into), ..RunReport::new(ending, job_type.map(Into::into)) };
         (report.limited, report.permit) = (limited.map(Box::new), run.permit);
-        // Half of the jobs leave a result.
+        // Half of the jobs have a result.
         report.result = run.message.is_multiple_of(2).then(|| JobResult(RawValue::TRUE.to_owned().into()));
         report.next = next;
         self.ledger.ended(self.now, run.delivery, report, jitter);
@@ -260,8 +260,8 @@ impl Host {
         self.act();
     }
 
-    /// A call reaches SQS. Two bits of `fates` for each entry: mostly it is done and said so; one in four fails with or
-    /// without being done.
+    /// A call reaches SQS. Two bits of `fates` for each entry: most entries are carried out and confirmed; one in four fails,
+    /// carried out or not.
     fn arrive(&mut self, position: usize, fates: u16) {
         let InFlight { call, replies, .. } = &mut self.in_flight[position];
         if replies.is_some() {
@@ -314,7 +314,7 @@ impl Host {
         self.act();
     }
 
-    /// Time passes; whatever is due on the way happens when it is due.
+    /// Time passes; everything that becomes due in it happens when it is due.
     pub(crate) fn wait(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(at) = self.ledger.timeout().filter(|at| *at <= end) {
@@ -326,13 +326,13 @@ impl Host {
         self.act();
     }
 
-    /// All goes well for one round; tells whether there was anything to do.
+    /// Every call succeeds for one round. Returns true if there was anything to do.
     pub(crate) fn obliges(&mut self) -> bool {
         if self.on_lambda {
             self.land(0, false);
         }
         for _ in 0..self.open.len() {
-            // An empty queue answers when the wait time is over.
+            // A receive from an empty queue ends when the wait time is over.
             let is_over = |(_, since): &(Receive, Instant)| *since + WAIT_TIME <= self.now;
             let has_message = self.sqs.has_message(self.now);
             if let Some(pick) = self.open.iter().position(|open| has_message || is_over(open)) {
@@ -344,7 +344,7 @@ impl Host {
             self.store_obliges();
             let only_isolated = !self.runs.is_empty() && self.runs.iter().all(Run::is_isolated);
             if only_isolated && self.in_flight.is_empty() {
-                // It begins when nothing else is in hand, such as a call that is repeated in a moment.
+                // It starts when nothing else is in hand, for example a call that is soon repeated.
                 let timeout = self.ledger.timeout().expect("there is a time at which the other's turn comes");
                 self.wait(timeout.saturating_duration_since(self.now));
             }
@@ -358,8 +358,8 @@ impl Host {
         busy
     }
 
-    /// All goes well but SQS, which does nothing that it is asked to. Returns the deliveries of the deletes that failed, of
-    /// those that were asked for since then: of an older one the delivery may have left.
+    /// Every call succeeds except SQS's, which carries nothing out. Returns the deliveries of the failed deletes that were
+    /// requested since then: the delivery of an older one may have left.
     pub(crate) fn fails_every_call(&mut self, since: Instant) -> Vec<DeliveryId> {
         for _ in 0..self.open.len() {
             self.land(0, false);
@@ -373,7 +373,7 @@ impl Host {
         let mut deletes = Vec::new();
         while let Some(InFlight { call, asked_at, replies }) = self.in_flight.first_mut() {
             let deliveries = call.action.deliveries();
-            // What has reached SQS before is answered as it was.
+            // Calls that have reached SQS before keep their answers.
             if replies.is_none() && *asked_at > since && matches!(call.action, Action::Delete(_)) {
                 deletes.extend(deliveries.clone());
             }
@@ -383,7 +383,7 @@ impl Host {
         deletes
     }
 
-    /// Every run ends; no call is ever answered.
+    /// Every run ends, and no call is ever answered.
     pub(crate) fn falls_silent(&mut self) {
         self.in_flight.clear();
         self.asked.clear();
@@ -532,10 +532,10 @@ impl Host {
         }
     }
 
-    /// The message that goes back without a run, if neither a drain, nor its message group, nor the lack of a place can be
-    /// the cause.
+    /// The message that is released without a run, if neither a drain, nor its message group, nor a missing slot can be the
+    /// cause.
     fn released_unrun<'a>(&self, note: &'a LedgerEvent) -> Option<&'a Message> {
-        // What has waited for a lock takes its place back, which a receive on its way may bring a message for.
+        // A message that waited for a lock takes its slot again, for which a receive in flight may bring a message.
         let no_place = self.brought_too_late > 0
             || self.watch.seen.contains("waits for a lock")
             || self.watch.seen.contains("held for a limit");
@@ -548,7 +548,7 @@ impl Host {
         }
     }
 
-    /// Spread over the range, and the same in every run of a script.
+    /// The jitter, spread over the range, and the same in every run of a script.
     fn jitter(&mut self) -> Jitter {
         self.draws = self.draws.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
         Jitter::new(self.draws)

@@ -1,4 +1,4 @@
-//! Jobs that kill the process, among healthy ones: who ends in the DLQ.
+//! Jobs that kill the process, among healthy ones: which of them end in the DLQ.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::sqs::Place;
 /// More processes than any queue here needs.
 const PROCESSES: usize = 400;
 
-/// A queue with a few jobs that kill the process as soon as every place is taken: the worst moment.
+/// A queue with a few jobs that kill the process as soon as every slot is taken, which is the worst moment.
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
     healthy: usize,
@@ -43,7 +43,7 @@ impl Scene {
         policy
     }
 
-    /// Runs the queue until it is empty, and returns how many healthy messages are in the DLQ. The killers all are.
+    /// Runs the queue until it is empty, and returns the number of healthy messages in the DLQ. All killers are in it.
     pub(crate) fn healthy_dead(&self, crash_evidence: CrashEvidence) -> usize {
         let policy = self.policy(crash_evidence);
         let mut host = Host::with(some_instant(), policy.clone(), self.max_receives);
@@ -64,7 +64,8 @@ impl Scene {
 }
 
 impl Host {
-    /// All goes well until a killer begins, and everything has arrived that can. Returns false if the queue is empty instead.
+    /// Every call succeeds until a killer starts and everything has arrived that can. Returns false if the queue is empty
+    /// instead.
     fn runs_until_killed(&mut self, killers: &[usize]) -> bool {
         loop {
             while self.brings_messages() {}
@@ -81,14 +82,14 @@ impl Host {
                 return false;
             }
             self.wait(Duration::from_secs(1));
-            // An empty queue answers when the wait time is over.
+            // A receive from an empty queue ends when the wait time is over.
             while let Some(pick) = self.open.iter().position(|(_, since)| *since + WAIT_TIME <= self.now) {
                 self.land(pick, false);
             }
         }
     }
 
-    /// The open receives bring what there is, and the store answers. Returns true if there was anything.
+    /// The open receives return all available messages, and the store answers. Returns true if there were any.
     fn brings_messages(&mut self) -> bool {
         let lands = !self.open.is_empty() && self.sqs.has_message(self.now);
         if lands {

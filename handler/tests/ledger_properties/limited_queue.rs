@@ -1,4 +1,4 @@
-//! A queue of jobs with limits, on virtual time: what may run when, by a naive count, and what it costs.
+//! A queue of jobs with limits, on virtual time: which jobs may run and when, by a naive count, and the number of receives.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -15,10 +15,10 @@ use serde_json::value::RawValue;
 use crate::host::some_instant;
 use crate::sqs::{Place, Sqs, index};
 
-/// The messages of one class that are held at most.
+/// The maximum number of held messages of one class.
 const HELD_PER_CLASS: usize = 10;
 
-/// The limited messages in a row after which receives become few.
+/// The limited messages in a row after which there are few receives.
 const IN_A_ROW: usize = 20;
 
 /// The time that SQS takes to answer.
@@ -29,13 +29,13 @@ const MAX_RECEIVES: u32 = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Limit {
     None,
-    /// So many at once.
+    /// At most this number at once.
     Concurrency(usize),
-    /// So many per second, one after the other.
+    /// At most this number per second, one after the other.
     Rate(u32),
 }
 
-/// A queue: its types, and its jobs in the order in which they are sent, each with its type and its duration.
+/// A queue: its types, and its jobs in the order of their sending, each with its type and its duration.
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
     limits: Vec<Limit>,
@@ -60,7 +60,7 @@ pub(crate) fn scene() -> impl Strategy<Value = Scene> {
     )
 }
 
-/// What has happened.
+/// The events so far.
 pub(crate) struct Seen {
     pub(crate) held: usize,
     pub(crate) returned: usize,
@@ -89,9 +89,9 @@ struct Simulation<'a> {
     starts: BTreeMap<usize, Vec<(usize, DeliveryId, Instant)>>,
     /// Deliveries that were refused once.
     refused: HashSet<DeliveryId>,
-    /// Those of each type that wait in hand.
+    /// The deliveries of each type that wait in hand.
     waiting: HashMap<usize, BTreeSet<DeliveryId>>,
-    /// How often each message was returned.
+    /// The number of times that each message was returned.
     returned: HashMap<usize, usize>,
     most_hidden: usize,
     done: usize,
@@ -117,7 +117,7 @@ impl<'a> Simulation<'a> {
         let mut policy = Policy::new(Duration::from_secs(30));
         policy.concurrency = NonZeroUsize::new(scene.concurrency).unwrap();
         policy.receives = ReceiveLimit::AtMost(NonZeroU32::new(MAX_RECEIVES).unwrap());
-        // Receives alone are no evidence that a message kills.
+        // Receives alone are no evidence that a message kills the process.
         policy.crash_evidence = CrashEvidence::Store;
         let limits = Limits::new(rules).for_queue();
         let mut ledger = Ledger::new(policy).unwrap();
@@ -214,7 +214,7 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// A job runs. By a naive count, it may, and it is its turn.
+    /// A job runs. Checks by a naive count that it may, and that it is its turn.
     fn starts_run(&mut self, delivery: DeliveryId, message: usize, permit: Option<Permit>) {
         let (job_type, takes) = self.scene.jobs[message];
         let first = self.waiting.get(&job_type).and_then(|of_type| of_type.first());
@@ -236,7 +236,7 @@ impl<'a> Simulation<'a> {
         assert!(self.runs.len() <= self.scene.concurrency);
     }
 
-    /// Time passes until something happens.
+    /// Time passes until the next event.
     fn goes_on(&mut self) {
         let lands = self.open.iter().map(|(_, at)| {
             // A long poll waits for a message.
@@ -278,7 +278,7 @@ impl<'a> Simulation<'a> {
         assert!(self.ledger.in_hand() <= 3 * self.scene.concurrency.max(HELD_PER_CLASS) + 20);
     }
 
-    /// Those of a class that were held start in the order of their receipt, each before any that came later.
+    /// Checks that the held messages of a class start in the order of their receipt, each before all later ones.
     fn starts_in_order(&self) {
         for starts in self.starts.values() {
             let held: Vec<DeliveryId> = starts
@@ -290,7 +290,7 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// The receives of a message are two, and one more for ten minutes of waiting.
+    /// Checks that a message has at most two receives, and one more for ten minutes of waiting.
     fn receives_are_few(&self) {
         for (message, _, at) in self.starts.values().flatten() {
             let waited = (*at - self.begun).as_secs() / 600;
@@ -300,7 +300,7 @@ impl<'a> Simulation<'a> {
     }
 }
 
-/// All jobs are done in the end, within their limits, in their order, and for few receives; and those without limits at once.
+/// All jobs are done at the end, within their limits, in their order, and with few receives; jobs without limits run at once.
 pub(crate) fn goes_well(scene: &Scene) -> Seen {
     let mut simulation = Simulation::new(scene);
     simulation.act();
@@ -312,7 +312,7 @@ pub(crate) fn goes_well(scene: &Scene) -> Seen {
     assert_eq!(dead, 0);
     simulation.starts_in_order();
     simulation.receives_are_few();
-    // With one type alone, and that limited, few are hidden.
+    // If the only type is limited, few messages are hidden.
     if scene.limits.len() == 1 && scene.limits[0] != Limit::None {
         let most = 2 * scene.concurrency + HELD_PER_CLASS + 2 * IN_A_ROW;
         assert!(simulation.most_hidden <= most, "{} are hidden", simulation.most_hidden);

@@ -1,4 +1,5 @@
-//! The limits of the host's jobs: every fourth message's type runs one at a time, and another fourth's starts 30 times a minute.
+//! The limits of the host's jobs: jobs of every fourth message's type run one at a time, and another fourth's start at most 30
+//! times a minute.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
@@ -18,14 +19,14 @@ fn rules() -> LimitRules {
 }
 
 impl Host {
-    /// Jobs are limited from now on, by limits that are those of a new process.
+    /// Jobs are limited from now on, by the limits of a new process.
     pub(super) fn limit_jobs(&mut self) {
         let limits = Limits::new(rules()).for_queue();
         self.ledger.set_limits(limits.clone());
         self.limits = Some(limits);
     }
 
-    /// A run asks for its permit.
+    /// A run requests its permit.
     pub(super) fn asks_limits(
         &self,
         message: usize,
@@ -46,7 +47,7 @@ impl Host {
         }
     }
 
-    /// The messages that wait in their groups behind held ones at most, or behind those that have just been.
+    /// The maximum number of messages that wait in their groups behind held ones, or behind recently held ones.
     pub(super) fn most_behind_held(&self) -> usize {
         let is_behind = self.limits.is_some() && self.ledger.policy().fifo;
         if is_behind { 2 * self.ledger.policy().concurrency.get().max(10) } else { 0 }

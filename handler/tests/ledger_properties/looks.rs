@@ -1,11 +1,11 @@
-//! What must hold whenever the host has nothing to do.
+//! Properties that hold whenever the host has nothing to do.
 
 use drumline::core::MAX_RECEIVE;
 
 use super::Host;
 
 impl Host {
-    /// The messages that are received before there are slots for them, at most.
+    /// The maximum number of messages that are received before there are slots for them.
     pub(super) fn most_ahead(&self) -> usize {
         let policy = self.ledger.policy();
         if policy.fifo || self.pool.is_some() { 0 } else { policy.concurrency.get().max(MAX_RECEIVE) }
@@ -21,7 +21,7 @@ impl Host {
         }
         self.watch.all_finished();
         if !self.on_lambda {
-            // Those that wait for limits are among them.
+            // Messages that wait for limits are included.
             let locked = self.watch.locked.len();
             assert!(locked <= 10 * slots + 10, "what waits for locks and limits is bounded");
             let ahead = self.most_ahead();
@@ -33,8 +33,8 @@ impl Host {
                 self.watch.seen.insert("received ahead");
             }
             let in_hand = self.ledger.in_hand();
-            // A message that waited for a lock counts until it has left, also while SQS confirms its settlement; and a receive
-            // that was opened meanwhile may bring its messages afterwards.
+            // A message that waited for a lock counts until it has left, even while SQS confirms its settlement; and a receive
+            // that was opened before may still return messages.
             let to_come: usize = self.open.iter().map(|(receive, _)| receive.max).sum();
             let behind = self.most_behind_held();
             let calm = in_hand + to_come <= 2 * (slots + ahead) + behind;

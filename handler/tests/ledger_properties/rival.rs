@@ -30,7 +30,7 @@ impl Rival {
         rival
     }
 
-    /// Something happens to it.
+    /// Applies an event to it.
     pub(crate) fn acts(&mut self, now: Instant, pick: usize, how: u8) {
         match how % 8 {
             0..4 => {
@@ -58,7 +58,7 @@ impl Rival {
         self.tick(now);
     }
 
-    /// Uses the slots that others have left.
+    /// Uses the slots that the other queues have left.
     pub(crate) fn follows(&mut self, now: Instant) {
         if self.ledger.has_new_slots() || self.ledger.timeout().is_some_and(|at| at <= now) {
             self.tick(now);

@@ -1,4 +1,4 @@
-//! Random scripts: what happens to a host, step by step.
+//! Random scripts: the events of a host, step by step.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -10,16 +10,16 @@ use proptest::prelude::*;
 
 use crate::host::WAIT_TIME;
 
-/// One thing that happens. A `pick` chooses among what there is, so that every script is possible.
+/// One event. A `pick` chooses among the available objects, so every script is possible.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step {
-    /// A message is sent, into one of three groups, and has been received so often before.
+    /// A message is sent into one of three groups, after this number of earlier receives.
     Send { group: u8, receives: u32 },
-    /// An open receive brings what SQS has; also a second copy of something, where `duplicate` says so.
+    /// An open receive returns SQS's messages, with a second copy of one if `duplicate` is set.
     Land { pick: usize, duplicate: bool },
-    /// An open receive fails, in one of the ways in which receives do.
+    /// An open receive fails, in one of the ways in which receives fail.
     FailReceive { pick: usize, how: u8 },
-    /// Another consumer receives what is visible, and lets it lapse.
+    /// Another consumer receives the visible messages, and lets them expire.
     Steal,
     /// A run ends.
     End { pick: usize, how: u8 },
@@ -31,17 +31,17 @@ pub(crate) enum Step {
     AnswerInPart { pick: usize },
     /// A call's answer is lost; the call has reached SQS, or not.
     Lose { pick: usize, arrives: bool },
-    /// An answer comes once more.
+    /// An answer is repeated.
     AnswerAgain { pick: usize },
     /// A request reaches the store, and is answered later.
     ArriveAtStore { pick: usize },
-    /// A request to the store is answered: mostly as it should be, or as if the store were out of reach.
+    /// A request to the store is answered: mostly as expected, or as if the store were unreachable.
     AnswerClaim { pick: usize, how: u8 },
     /// The store's answer is lost; the request has reached it, or not.
     LoseClaim { pick: usize, arrives: bool },
-    /// The store is out of reach from now on, or is back.
+    /// The store becomes unreachable, or reachable again.
     TurnStore,
-    /// An answer of the store comes once more.
+    /// An answer of the store is repeated.
     AnswerClaimAgain { pick: usize },
     /// Another worker claims the job of a run.
     ClaimElsewhere { pick: usize },
@@ -49,18 +49,18 @@ pub(crate) enum Step {
     TurnPause { pick: usize },
     /// A probe of an unhealthy target is due.
     Probe,
-    /// Something happens to the other queue that shares the slots, if one does.
+    /// An event of the other queue that shares the slots, if one does.
     Rival { pick: usize, how: u8 },
     /// Every pause ends.
     Resume,
-    /// The process dies, and another one takes its place.
+    /// The process dies, and another one replaces it.
     Die,
     /// Time passes.
     Wait(Duration),
 }
 
 impl From<[u8; 4]> for Step {
-    /// The weights keep a script busy: messages come, run, end and are answered more often than things go wrong.
+    /// The weights keep a script busy: messages are sent, run, end and are answered more often than something fails.
     fn from([kind, pick, a, b]: [u8; 4]) -> Self {
         let (pick, fates) = (usize::from(pick), u16::from_le_bytes([a, b]));
         match kind % 76 {
@@ -96,7 +96,7 @@ pub(crate) fn script(longest: usize) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(any::<[u8; 4]>().prop_map(Step::from), 1..longest)
 }
 
-/// What differs from queue to queue.
+/// The properties of a queue that vary.
 #[allow(clippy::struct_excessive_bools, reason = "each is drawn by itself")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting {
@@ -110,7 +110,7 @@ pub(crate) struct Setting {
     pub(crate) is_limited: bool,
     /// It shares its slots with another queue.
     pub(crate) shares_slots: bool,
-    /// It has run short jobs before the script begins, so that it receives ahead.
+    /// It has run short jobs before the script starts, so it receives ahead.
     pub(crate) is_quick: bool,
 }
 
@@ -159,7 +159,7 @@ impl Setting {
         policy.retry_by_type.insert("spread".to_owned(), steps.with_jitter(JitterMode::Full));
         policy.dead_letter = self.dead_letter;
         policy.claims = self.claims;
-        // The model of a store outlives the process; half of the queues of a store do not count on that.
+        // The model of a store outlives the process; half of the queues with a store do not rely on that.
         if self.claims != Claims::Off && self.lease_secs != 7 {
             policy.crash_evidence = CrashEvidence::Store;
         }
@@ -170,7 +170,7 @@ impl Setting {
         policy
     }
 
-    /// The redrive policy's count: high, so that a message comes to an end by it only if it is condemned.
+    /// The redrive policy's `maxReceiveCount`: high, so that only messages that failed permanently reach it.
     pub(crate) fn max_receives(&self) -> u32 {
         if self.dead_letter == DeadLetterPath::Redrive { 60 } else { u32::MAX }
     }

@@ -1,4 +1,4 @@
-//! SQS, naive and obvious: what is visible when, and which receipt counts.
+//! A naive model of SQS: the messages that are visible, and the receipts that are valid.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ pub(crate) enum Place {
 pub(crate) struct Stored {
     pub(crate) place: Place,
     pub(crate) group: u8,
-    /// In flight before.
+    /// In flight until then.
     pub(crate) visible_at: Instant,
     pub(crate) received_at: Instant,
     /// The number of the newest receipt; 0 before the first.
@@ -48,19 +48,19 @@ impl Sqs {
         Self { fifo, lease, max_receives, messages: Vec::new() }
     }
 
-    /// A message that has been received `receives` times before, by whomever.
+    /// Sends a message that any consumers have received `receives` times before.
     pub(crate) fn send(&mut self, now: Instant, group: u8, receives: u32) {
         let (place, visible_at, received_at) = (Place::Queue, now, now);
         self.messages.push(Stored { place, group, visible_at, received_at, receipt: 0, receives });
     }
 
-    /// The groups of which nothing is handed out, since one of their messages is in flight.
+    /// The groups that deliver no message, because one of their messages is in flight.
     fn locked(&self, now: Instant) -> HashSet<u8> {
         let in_flight = |m: &&Stored| self.fifo && m.place == Place::Queue && m.visible_at > now;
         self.messages.iter().filter(in_flight).map(|m| m.group).collect()
     }
 
-    /// Returns true if a receive would find something to hand out, or to move into the DLQ.
+    /// Returns true if a receive would find a message to deliver, or to move to the DLQ.
     pub(crate) fn has_message(&self, now: Instant) -> bool {
         let locked = self.locked(now);
         let available =
@@ -88,7 +88,7 @@ impl Sqs {
         brought
     }
 
-    /// A standard queue may deliver any message once more, even one that is in flight or deleted.
+    /// A standard queue may deliver any message again, even one that is in flight or deleted.
     pub(crate) fn deliver_again(&mut self, now: Instant, pick: usize) -> Option<Message> {
         let known = |m: &Stored| m.receipt > 0 && m.place != Place::DeadLetterQueue;
         let candidates: Vec<usize> = (0..self.messages.len()).filter(|i| known(&self.messages[*i])).collect();
@@ -115,7 +115,7 @@ impl Sqs {
         }
     }
 
-    /// An old receipt deletes nothing. A standard queue calls that a success.
+    /// An old receipt deletes nothing. A standard queue reports that as a success.
     pub(crate) fn delete(&mut self, now: Instant, receipt: &str) -> Result<(), CallError> {
         let (fifo, current) = (self.fifo, self.is_newest(receipt));
         let message = &mut self.messages[index(receipt)];
@@ -155,7 +155,7 @@ impl Sqs {
         receipt == format!("m{}#{}", index(receipt), self.messages[index(receipt)].receipt)
     }
 
-    /// What the caller of a Lambda function deletes after its response.
+    /// Deletes a message as the caller of a Lambda function does after its response.
     pub(crate) fn delete_by_response(&mut self, index: usize) {
         self.messages[index].place = Place::Deleted;
     }
@@ -166,12 +166,12 @@ impl Sqs {
         queued.map(|m| m.visible_at).filter(|at| *at > now).min()
     }
 
-    /// Whether `index` is the first of its group that is still in the queue.
+    /// Returns true if `index` is the first of its group that is still in the queue.
     pub(crate) fn is_first_of_group(&self, index: usize) -> bool {
         (0..index).all(|other| !self.is_before(other, index))
     }
 
-    /// Whether `first` is in the queue, before `then` in the same group.
+    /// Returns true if `first` is in the queue, before `then` in the same group.
     pub(crate) fn is_before(&self, first: usize, then: usize) -> bool {
         let (first_message, then_message) = (&self.messages[first], &self.messages[then]);
         first < then && first_message.place == Place::Queue && first_message.group == then_message.group

@@ -1,4 +1,4 @@
-//! What the steps of a script do to the host.
+//! The effect of a script's steps on the host.
 
 use std::time::Duration;
 
@@ -106,14 +106,14 @@ impl Host {
         self.act();
     }
 
-    /// Nothing keeps the queue from being received from any more.
+    /// Ends all reasons not to receive from the queue.
     pub(crate) fn resume_all(&mut self) {
         for reason in PauseReason::ALL {
             self.resume(reason);
         }
     }
 
-    /// Messages come: by an open receive, or as a batch of their own on Lambda.
+    /// Messages arrive: by an open receive, or as a separate batch on Lambda.
     pub(crate) fn land(&mut self, pick: usize, duplicate: bool) {
         let max = match (self.on_lambda, pick.checked_rem(self.open.len())) {
             (true, _) => 4,

@@ -1,4 +1,4 @@
-//! A naive model of a store of claims, and the requests that are on their way to it.
+//! A naive model of a store of claims, and the requests to it that are in flight.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use drumline::core::{Claim, DeliveryId, NextJob, NextJobs, Ownership, Takeover};
 use drumline::message::Identity;
 
-/// Where a job is, in the store.
+/// The state of a job in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Claimed { until: Instant },
@@ -19,9 +19,9 @@ enum State {
 struct Record {
     state: State,
     fencing_token: u64,
-    /// The process that claimed it last; `None` if that was one of another message.
+    /// The process that claimed it last; `None` if that process had another message.
     process: Option<u32>,
-    /// How many claims of the message in a row were taken over without an ending.
+    /// The number of claims of the message in a row that were taken over without an ending.
     unended: u32,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Asked {
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     records: HashMap<usize, Record>,
-    /// The number of the process that asks.
+    /// The number of the process that makes the requests.
     pub(crate) process: u32,
 }
 
@@ -113,7 +113,7 @@ impl Store {
         Admitted::Granted(Arc::new(claim), takeover)
     }
 
-    /// A write under a claim, which happens if the claim is still that of its owner.
+    /// A write with a claim, which is done if the claim still belongs to its owner.
     fn write(&mut self, claim: &Claim, change: impl FnOnce(State) -> Option<State>) -> Ownership {
         let record =
             self.records.get_mut(&number(claim)).filter(|record| record.fencing_token == claim.fencing_token);
@@ -123,7 +123,7 @@ impl Store {
         Ownership::Kept
     }
 
-    /// Another worker claims the job under another message, for a short time: the claim has expired by the store's clock.
+    /// Another worker claims the job with another message, for a short time: the claim has expired by the store's clock.
     pub(crate) fn claim_elsewhere(&mut self, now: Instant, message: usize) {
         if let Some(record) = self.records.get_mut(&message)
             && let State::Claimed { .. } = record.state
@@ -146,12 +146,12 @@ fn owner(process: Option<u32>) -> Arc<str> {
     process.map_or_else(|| "elsewhere".into(), |process| format!("worker {process}").into())
 }
 
-/// The lock of a message's job: a third of them have one.
+/// The lock of a message's job: a third of the jobs have one.
 pub(crate) fn lock_of(message: usize) -> Option<&'static str> {
     (message % 3 == 1).then_some("lock")
 }
 
-/// The jobs that follow on a message's job: a fifth of them has one.
+/// The next jobs of a message's job: a fifth of the jobs have one.
 pub(crate) fn next_of(message: usize) -> Option<NextJobs> {
     (message % 5 == 2).then(|| NextJobs(vec![NextJob::new(format!("after m{message}"), "next", "{}")].into()))
 }

@@ -1,4 +1,4 @@
-//! What must hold at every moment, kept by counting alone.
+//! Properties that hold at every moment, checked only by counting.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,22 +13,22 @@ use drumline::message::Message;
 
 use crate::sqs::{Sqs, TWELVE_HOURS, index};
 
-/// For how long a pause keeps in hand what has not started.
+/// The time for which a pause keeps messages in hand that have not started.
 const KEPT_IN_HAND: Duration = Duration::from_secs(60);
 
-/// For how long a message that was received ahead waits for a slot.
+/// The time for which a message that was received ahead waits for a slot.
 const AHEAD: Duration = Duration::from_secs(1);
 
-/// For how long a settlement waits for the answer to a renewal.
+/// The time for which a settlement waits for the answer to a renewal.
 const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// No unanswered settlement is repeated before that, or a twelfth of the lease.
 const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);
 
-/// One that failed is tried again no sooner, also beside one that is not answered.
+/// A failed settlement is not retried earlier, even beside one without an answer.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 
-/// The longest wait after a failed receive, whatever the cause.
+/// The longest wait after a failed receive, for any cause.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 
 pub(crate) struct Watch {
@@ -38,55 +38,55 @@ pub(crate) struct Watch {
     probe_is_due: bool,
     /// A probe was due in this pause: a message may be received for the next one.
     probes: bool,
-    /// Deliveries whose last run was no attempt: they may run again.
+    /// Deliveries whose last run was not an attempt: they may run again.
     lacked: HashSet<DeliveryId>,
     decided: HashSet<DeliveryId>,
     finished: HashSet<DeliveryId>,
     /// Deliveries with an outcome whose disposition depends on a copy.
     copying: HashSet<DeliveryId>,
     running: HashMap<usize, DeliveryId>,
-    /// Messages whose handler has returned with success, here.
+    /// Messages whose handler has succeeded in this process.
     pub(crate) done: HashSet<usize>,
     /// Messages whose copy is confirmed.
     pub(crate) moved: HashSet<usize>,
-    /// Messages with a verdict.
+    /// Messages that failed permanently.
     pub(crate) failed_permanently: HashSet<usize>,
-    /// The newest receipt of each message that has come here.
+    /// The newest receipt of each message that was received here.
     newest: HashMap<usize, String>,
     received_at: HashMap<String, Instant>,
-    /// Until when the lease of a receipt lasts, as far as was said here.
+    /// The end of each receipt's lease, as far as this process was notified.
     leased_until: HashMap<String, Instant>,
-    /// Receipts whose lease was told to be lost.
+    /// Receipts whose lease was reported as lost.
     lost: HashSet<String>,
     /// Deliveries of confirmed deletes.
     pub(crate) settled: HashSet<DeliveryId>,
-    /// The unanswered calls of each delivery: when they were asked for, and whether they renew its lease.
+    /// The unanswered calls of each delivery: the time of the request, and true if it renews the lease.
     in_flight: HashMap<DeliveryId, Vec<(Instant, bool)>>,
-    /// Deliveries whose claims are being released: each since when.
+    /// Deliveries whose claims are being released, each with the time of the first request.
     releasing: HashMap<DeliveryId, Instant>,
     /// Deliveries of jobs that must be marked as done.
     needs_mark: HashSet<DeliveryId>,
-    /// Deliveries for whose job the store has confirmed the mark, or refused it for good.
+    /// Deliveries for whose job the store has confirmed the mark, or refused it permanently.
     marked: HashSet<DeliveryId>,
     refused: HashSet<DeliveryId>,
-    /// Deliveries whose claim is another run's, by the store's answer.
+    /// Deliveries whose claim belongs to another run, by the store's answer.
     claim_lost: HashSet<DeliveryId>,
-    /// Messages that are to be deleted without a mark.
+    /// Messages that must be deleted without a mark.
     unmarked: HashSet<usize>,
     /// Deliveries without an outcome, waiting or running.
     pub(crate) undecided: usize,
     /// Deliveries that wait for a lock, or did before their last run.
     pub(crate) locked: HashSet<DeliveryId>,
-    /// How many waited for locks at most since there were last as many messages in hand as without any lock.
+    /// The most messages that have waited for locks since there were last as many messages in hand as without any lock.
     pub(crate) most_locked: Cell<usize>,
     pub(crate) drains: bool,
-    /// The reasons to pause that hold, each since when.
+    /// The reasons to pause that hold, each with the time of its start.
     pub(crate) pauses: BTreeMap<PauseReason, Instant>,
-    /// While one of them keeps messages in hand: since when.
+    /// The start of the time in which one of them keeps messages in hand.
     kept_since: Option<Instant>,
     /// Messages that this episode of pauses has released.
     released: HashSet<usize>,
-    /// What has been told at least once.
+    /// The events that were seen at least once.
     pub(crate) seen: HashSet<&'static str>,
     /// Messages that earlier processes may have deleted for a reason.
     pub(crate) gone: HashSet<usize>,
@@ -131,7 +131,7 @@ impl Watch {
         }
     }
 
-    /// A new process begins with none of that, and what became of the messages stays so.
+    /// The state for a new process. Only the fates of the messages remain.
     pub(crate) fn of_next_process(&mut self, policy: Policy) -> Self {
         let mut gone = std::mem::take(&mut self.gone);
         gone.extend(self.done.iter().chain(&self.moved));
@@ -160,22 +160,25 @@ impl Watch {
             "its claim is free, or could not be released in time"
         );
         self.lacked.remove(&start.delivery);
-        assert!(!self.decided.contains(&start.delivery), "an outcome is the end");
+        assert!(!self.decided.contains(&start.delivery), "no run starts after an outcome");
         assert!(
             self.running.insert(message, start.delivery).is_none(),
             "never two runs of m{message} at once"
         );
-        assert!(self.running.len() <= self.policy.concurrency.get(), "no more runs than places");
+        assert!(self.running.len() <= self.policy.concurrency.get(), "no more runs than slots");
         assert!(!self.done.contains(&message), "m{message} is done and needs no other run");
-        assert!(!self.failed_permanently.contains(&message), "m{message} has its verdict");
+        assert!(
+            !self.failed_permanently.contains(&message),
+            "m{message} failed permanently and needs no other run"
+        );
         assert!(!self.policy.fifo || sqs.is_first_of_group(message), "m{message} overtakes in its group");
         let receipt = &self.newest[&message];
         assert!(now < self.leased_until[receipt], "the lease of {receipt} is over");
-        assert!(start.deadline <= self.received_at[receipt] + TWELVE_HOURS, "no job can take longer");
-        assert!(start.claim_length < self.policy.lease, "free by the time the message comes back");
+        assert!(start.deadline <= self.received_at[receipt] + TWELVE_HOURS, "no job may run longer");
+        assert!(start.claim_length < self.policy.lease, "the claim is free when the message is redelivered");
     }
 
-    /// A run has returned, with success or not.
+    /// A run has returned, with success or without.
     pub(crate) fn ends(&mut self, message: usize, success: bool) {
         assert!(self.running.remove(&message).is_some());
         if success {
@@ -183,7 +186,7 @@ impl Watch {
         }
     }
 
-    /// A run was no attempt, for this reason: the queue is paused, and the delivery may run again.
+    /// A run was not an attempt, for this reason: the queue is paused, and the delivery may run again.
     pub(crate) fn is_no_attempt(&mut self, delivery: DeliveryId, reason: PauseReason, now: Instant) {
         self.started.remove(&delivery);
         self.lacked.insert(delivery);
@@ -192,7 +195,7 @@ impl Watch {
         }
     }
 
-    /// A run ended since its lock is held: the delivery may run again.
+    /// A run ended because its lock is held: the delivery may run again.
     pub(crate) fn is_locked(&mut self, delivery: DeliveryId) {
         self.started.remove(&delivery);
         self.locked.insert(delivery);
@@ -203,18 +206,19 @@ impl Watch {
         self.lacked.contains(&delivery)
     }
 
-    /// The store answers that the claim of a run is another run's.
+    /// The store answers that the claim of a run belongs to another run.
     pub(crate) fn claim_is_lost(&mut self, delivery: DeliveryId) {
         self.claim_lost.insert(delivery);
     }
 
-    /// A run is stopped, since its lease or its claim is lost: SQS, time or the store has said so, and not an outage.
+    /// Checks a run that is stopped because its lease or its claim is lost: SQS, time or the store has reported it, and it was
+    /// not an outage.
     pub(crate) fn may_be_cancelled(&self, delivery: DeliveryId, message: usize) {
         let lease_lost = self.lost.contains(&self.newest[&message]);
         assert!(lease_lost || self.claim_lost.contains(&delivery), "m{message} has its lease and its claim");
     }
 
-    /// A handler has succeeded under a claim.
+    /// A handler has succeeded with a claim.
     pub(crate) fn needs_mark(&mut self, delivery: DeliveryId) {
         self.needs_mark.insert(delivery);
     }
@@ -261,12 +265,12 @@ impl Watch {
             let in_flight = self.in_flight.entry(delivery).or_default();
             let copies = matches!(call.action, Action::DeadLetter { .. });
             for (asked_at, renewal) in &*in_flight {
-                // No delete and no backoff goes out before the answer to a renewal, for a second; and a call that is not
-                // answered is repeated, but never at once.
+                // No delete and no backoff is sent before the answer to a renewal, for a second. A call without an answer is
+                // repeated, but never at once.
                 let patience = match (renewal, renews) {
                     (true, false) => HEARTBEAT_PATIENCE,
                     (true, true) => self.policy.lease / 30,
-                    // A drain begins with another try.
+                    // A drain starts with another try.
                     (false, false) if self.drains => Duration::ZERO,
                     (false, false) if !copies => {
                         SHORTEST_PATIENCE.min(self.policy.lease / 12).min(FIRST_RETRY)
@@ -301,22 +305,22 @@ impl Watch {
             Action::DeadLetter { message, .. } => {
                 let message = index(&message.id);
                 assert_eq!(self.policy.dead_letter, DeadLetterPath::Copy);
-                assert!(self.failed_permanently.contains(&message), "m{message} has no verdict");
+                assert!(self.failed_permanently.contains(&message), "m{message} has not failed permanently");
                 assert!(!self.moved.contains(&message), "m{message} is in the DLQ already");
             }
         }
     }
 
     fn uses(&self, receipt: &String, now: Instant) {
-        assert!(!self.lost.contains(receipt), "nothing is said with {receipt} any more");
+        assert!(!self.lost.contains(receipt), "no call uses {receipt} after its lease was lost");
         assert!(now < self.leased_until[receipt], "the lease of {receipt} is over");
         assert_eq!(receipt, &self.newest[&index(receipt)], "the newest receipt counts");
     }
 
-    /// A call was answered; the time is that of its asking.
+    /// A call was answered; the time is that of its request.
     pub(crate) fn answered(&mut self, call: &Call, asked_at: Instant, results: &[bool]) {
         for delivery in call.action.deliveries() {
-            let in_flight = self.in_flight.get_mut(&delivery).expect("it was asked for");
+            let in_flight = self.in_flight.get_mut(&delivery).expect("the call was requested");
             in_flight.retain(|(at, _)| *at != asked_at);
         }
         if let Action::Delete(_) = &call.action {
@@ -347,14 +351,14 @@ impl Watch {
                 assert!(self.decided.insert(*delivery), "one outcome each");
                 let ran = self.started.contains(delivery);
                 let waited = self.lacked.contains(delivery) || self.locked.contains(delivery);
-                assert!(run.is_some() == ran || waited, "runs have their facts");
+                assert!(run.is_some() == ran || waited, "every ended run has a report");
                 self.undecided -= 1;
                 self.locked.remove(delivery);
                 if !self.finished.contains(delivery) {
                     let copied = self.policy.dead_letter == DeadLetterPath::Copy;
                     assert!(
                         copied && matches!(outcome, Outcome::DeadLetter(_)),
-                        "only a copy takes its time"
+                        "only a copy delays the disposition"
                     );
                     self.copying.insert(*delivery);
                 }
@@ -376,12 +380,12 @@ impl Watch {
         self.probes |= self.pauses.contains_key(&PauseReason::TargetUnhealthy);
     }
 
-    /// A message may be received in a pause, as a probe.
+    /// Returns true if a message may be received in a pause, as a probe.
     pub(crate) fn may_receive_probe(&self) -> bool {
         self.probes && self.pauses.keys().eq([&PauseReason::TargetUnhealthy])
     }
 
-    /// A reason to pause begins to hold.
+    /// A reason to pause starts to hold.
     pub(crate) fn pause(&mut self, reason: PauseReason, now: Instant) {
         self.pauses.insert(reason, now);
         if reason.keeps_in_hand().is_some() {
@@ -389,7 +393,7 @@ impl Watch {
         }
     }
 
-    /// A reason to pause holds no more.
+    /// A reason to pause ends.
     pub(crate) fn resume(&mut self, reason: PauseReason) {
         self.pauses.remove(&reason);
         if reason == PauseReason::TargetUnhealthy {
@@ -403,7 +407,7 @@ impl Watch {
         }
     }
 
-    /// A message goes back without a run, and nothing can be the cause but a pause, or jobs that keep their slots.
+    /// A message is released without a run, and only a pause, or jobs that keep their slots, can be the cause.
     pub(crate) fn is_released(&mut self, message: &Message, is_busy: bool, now: Instant) {
         let received_at = self.received_at[&message.receipt];
         let max_receives = self.policy.receives.at_most().map_or(u32::MAX, NonZeroU32::get);
@@ -435,7 +439,7 @@ impl Watch {
             assert!(safe, "m{message} may be deleted, but is neither done nor moved");
         }
         if self.needs_mark.contains(&delivery) && disposition == Disposition::Done {
-            assert!(!self.claim_lost.contains(&delivery), "m{message} is another run's");
+            assert!(!self.claim_lost.contains(&delivery), "the claim of m{message} belongs to another run");
             let is_unmarked = self.refused.contains(&delivery)
                 || self.drains
                 || self.policy.claims == Claims::BestEffort
@@ -446,28 +450,28 @@ impl Watch {
             }
         }
         if disposition.failed_permanently() {
-            assert!(self.failed_permanently.contains(&message), "m{message} has no verdict");
+            assert!(self.failed_permanently.contains(&message), "m{message} has not failed permanently");
         }
     }
 
-    /// A host that outlives the ledger is to remember this.
+    /// Checks what a host that outlives the ledger must remember.
     pub(crate) fn remembers(&mut self, message: &Message, prior: &PriorOutcome) {
         if let PriorOutcome::FailedPermanently(_) = prior {
             self.failed_permanently.insert(index(&message.id));
         }
     }
 
-    /// Deliveries with an outcome whose disposition waits for a copy's answer.
+    /// The number of deliveries with an outcome whose disposition waits for a copy's answer.
     pub(crate) fn unfinished(&self) -> usize {
         self.copying.len()
     }
 
-    /// Each delivery with an outcome has a disposition, unless its copy is being made.
+    /// Checks that each delivery with an outcome has a disposition, unless its copy is being made.
     pub(crate) fn all_finished(&self) {
         assert_eq!(self.finished.len() + self.copying.len(), self.decided.len());
     }
 
-    /// Deliveries that were started and have no outcome.
+    /// The number of deliveries that were started and have no outcome.
     pub(crate) fn unended(&self) -> usize {
         self.started.difference(&self.decided).count()
     }

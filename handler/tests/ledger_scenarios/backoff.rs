@@ -1,4 +1,4 @@
-//! Whatever fails in passing comes back after its delay.
+//! Messages of transient failures are redelivered after their delay.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use drumline::core::{Ending, JitterMode, Policy, UnknownType};
 
 use crate::world::{World, failed, gone, millis, rejected, retry, retry_after, secs, standard};
 
-/// What is said of a message received for the `count`th time that ends so.
+/// The effects for a message that is received for the `count`th time and ends so.
 fn said_after(policy: Policy, count: u32, ending: Ending) -> Vec<String> {
     let mut world = World::new(policy);
-    // Remembered as having ended once, it is no suspect whatever its count.
+    // Since one ending is remembered, it is not quarantined for any receive count.
     world.receives([format!("a*{count}").as_str()]);
     world.forget();
     world.ends("a", ending);

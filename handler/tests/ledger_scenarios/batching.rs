@@ -1,10 +1,10 @@
-//! What is said to SQS goes ten at a time where it can, and never waits for long.
+//! Calls to SQS have ten entries if possible, and never wait for long.
 
 use crate::world::{DONE, World, millis, retry, secs, standard, with_slots};
 
 const TEN: [&str; 10] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
 
-/// `TEN` and one that goes on, so that the ledger is not idle.
+/// `TEN`, and one that keeps running, so that the ledger is not idle.
 fn eleven_run() -> World {
     let mut world = World::new(standard());
     world.receives(TEN);

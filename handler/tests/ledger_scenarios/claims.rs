@@ -1,4 +1,4 @@
-//! A claim is renewed with the lease, and free before its message goes back; only the store takes it away.
+//! A claim is renewed with the lease, and released before its message; only the store takes it away.
 
 use std::num::NonZeroU32;
 

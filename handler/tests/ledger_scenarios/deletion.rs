@@ -1,4 +1,4 @@
-//! A message is deleted after its job is done, stubbornly, and its job is not run again.
+//! After its job is done, a message's delete is retried persistently, and its job is not run again.
 
 use crate::world::{DONE, World, failed, fifo, gone, millis, rejected, retry, secs, standard};
 
@@ -149,7 +149,7 @@ fn a_deleted_message_that_is_delivered_once_more_is_deleted_once_more() {
 
 #[test]
 fn a_done_message_that_returns_while_draining_is_deleted_not_given_back() {
-    // Given back, it would be run again by a process that does not remember it.
+    // If it were released, a process that does not remember it would run it again.
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.ends("a", DONE);
@@ -162,7 +162,7 @@ fn a_done_message_that_returns_while_draining_is_deleted_not_given_back() {
 
 #[test]
 fn a_lane_is_given_back_if_the_delete_of_its_head_cannot_be_confirmed() {
-    // The head is in the queue still: whatever runs now would overtake it.
+    // The head is still in the queue: any message that runs now would overtake it.
     let mut world = World::new(fifo());
     world.receives(["g/a", "g/b", "g/c"]);
     world.ends("a", DONE);

@@ -1,4 +1,5 @@
-//! A batch that is handed in and acknowledged by a response, as on Lambda: over when none is left, or when time is.
+//! A batch that is handed in and acknowledged by a response, as on Lambda: it is over when no message is left, or when its time
+//! is.
 
 use drumline::core::{
     Acknowledge, DeadLetterPath, DrainSummary, MAX_VISIBILITY, OutcomeCache, Policy, PriorOutcome,

@@ -1,4 +1,4 @@
-//! The end: nothing new is begun, what runs may finish, the rest goes back, and it is over in time.
+//! The drain: no message starts, running jobs may finish, the others are released, and it ends in time.
 
 use drumline::core::{Acknowledge, DrainSummary, Ending, Policy};
 
@@ -8,7 +8,7 @@ fn summary(drained: usize, released: usize, abandoned: usize) -> DrainSummary {
     DrainSummary { drained, released, abandoned }
 }
 
-/// Without polling, so that no receive is open.
+/// A world without polling, so that no receive is open.
 fn handed(policy: Policy) -> World {
     World::new(Policy { polling: None, ..policy })
 }
@@ -190,7 +190,7 @@ fn a_delete_is_tried_until_the_end_even_past_its_lease() {
     }
     world.answer(vec![failed()]);
     world.wait(millis(1_800));
-    // Its lease ends a second after the drain's beginning.
+    // Its lease ends a second after the drain's start.
     world.drain(secs(20));
     world.forget();
     for _ in 0..15 {

@@ -102,7 +102,7 @@ fn received_again_while_its_backoff_is_in_the_air_the_backoff_is_said_again() {
 
 #[test]
 fn received_before_the_answer_to_its_release_it_runs_again() {
-    // Whatever the answer, the release was heeded.
+    // With any answer, SQS carried out the release.
     for answer in [Ok(()), gone(), failed()] {
         let mut world = World::new(standard());
         world.receives(["a"]);

@@ -1,4 +1,4 @@
-//! Permanent failures: condemned once, never run again, and deleted only once a copy of theirs is safe.
+//! Permanent failures: decided once, never run again, and deleted only after a copy is confirmed.
 
 use drumline::core::{
     DeadLetterPath::{Copy, Nowhere, Redrive},
@@ -55,7 +55,7 @@ fn a_copy_that_fails_is_tried_again_and_nothing_is_deleted() {
     world.take_call();
     world.wait(secs(28));
     assert_eq!(world.emitted(), ["a is unsettled"]);
-    // Condemned still, it is copied when it returns, without a run.
+    // It still counts as failed permanently, and is copied when it is redelivered, without a run.
     world.receives(["a*2"]);
     assert_eq!(world.emitted(), ["a is dead letter: why", "copy a: why"]);
 }

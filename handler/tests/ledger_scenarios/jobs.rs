@@ -1,4 +1,4 @@
-//! An operator cancels single jobs, and has others tried now.
+//! An operator cancels single jobs, and retries others at once.
 
 use drumline::core::{DeadLetterPath, Ending, Whereabouts};
 

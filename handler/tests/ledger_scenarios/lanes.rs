@@ -55,7 +55,7 @@ fn a_lost_lease_gives_the_rest_back_too() {
 
 #[test]
 fn what_joins_a_lane_whose_head_goes_back_goes_back_with_it() {
-    // `a` was made visible, and is received again with `b` before we hear that it was.
+    // `a` was made visible, and is received again with `b` before the answer arrives.
     let mut world = World::new(fifo());
     world.receives(["g/a"]);
     world.ends("a", retry());

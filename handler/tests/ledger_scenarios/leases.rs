@@ -1,4 +1,4 @@
-//! A lease is kept for as long as its message is in hand, and nothing is said about a message whose lease is lost.
+//! A lease is renewed as long as its message is in hand, and no call is made for a message whose lease is lost.
 
 use std::num::NonZeroUsize;
 
@@ -27,7 +27,7 @@ fn is_counted_from_the_asking_not_from_the_answer() {
     world.wait(secs(25));
     world.confirm();
     world.forget();
-    // Asked at 15 s, so it ends at 45 s, and the next renewal was to come at 30 s.
+    // Requested at 15 s, so it ends at 45 s, and the next renewal was due at 30 s.
     world.wait(secs(4));
     assert!(world.emitted().is_empty());
     world.wait(secs(1));
@@ -123,7 +123,7 @@ fn an_unanswered_renewal_is_repeated_beside_it() {
     world.wait(millis(1));
     assert_eq!(world.emitted(), ["hide a#1=15"], "after a sixth of the lease");
     world.confirm();
-    // The second one was asked for at 10 s: the lease holds until 25 s, and the first one's failure changes nothing of that.
+    // The second one was requested at 10 s: the lease holds until 25 s, whatever the first one's result.
     world.wait(secs(6));
     world.forget();
     world.answer_call(&hanging, vec![failed()]);
@@ -145,7 +145,7 @@ fn a_renewal_that_is_answered_late_leaves_those_that_were_asked_for_after_it() {
     world.forget();
     world.wait(secs(5));
     world.answer_call(&first, vec![Ok(())]);
-    // Asked for at 20 s, so the next one is due at 35 s.
+    // Requested at 20 s, so the next one is due at 35 s.
     world.wait(millis(9_999));
     assert!(world.emitted().is_empty());
     world.wait(millis(1));
@@ -228,7 +228,7 @@ fn twelve_hours_are_the_end_of_every_lease() {
     world.wait(secs(43_164));
     let renewals = world.emitted();
     assert!(renewals[1..].iter().all(|line| line == "hide a#1=30"), "{renewals:?}");
-    // Told half a minute before; this one does not listen.
+    // It was asked to stop half a minute before, and does not react.
     world.wait(secs(1));
     assert_eq!(world.emitted(), ["cancel a TimedOut"]);
     world.wait(secs(29));
@@ -240,7 +240,7 @@ fn twelve_hours_are_the_end_of_every_lease() {
 fn a_run_that_never_ends_is_no_reason_to_be_busy() {
     let mut world = World::new(Policy { polling: None, ..standard() });
     world.is_handed(["a"]);
-    // Far beyond its lease and its twelve hours; `wait` sees to it that every timeout lies ahead.
+    // Far beyond its lease and its twelve hours; `wait` checks that every timeout lies ahead.
     world.wait(secs(200_000));
     assert_eq!(world.ledger.running(), 1);
     assert!(world.ledger.timeout().is_none_or(|at| at > world.now));
@@ -272,7 +272,7 @@ fn a_type_may_have_a_timeout_of_its_own() {
         assert!(!world.emitted().contains(&"cancel a TimedOut".to_owned()), "{job_type}");
         world.wait(secs(1));
         assert!(world.emitted().contains(&"cancel a TimedOut".to_owned()), "{job_type}");
-        // Too late to have more time.
+        // Too late to get more time.
         world.is_of_type("a", "slow");
         world.wait(secs(1));
         assert!(world.emitted().contains(&"abort a".to_owned()), "{job_type}");
@@ -291,7 +291,7 @@ fn an_attempts_time_starts_once_its_payload_is_opened() {
     assert!(!world.emitted().contains(&"cancel a TimedOut".to_owned()));
     world.wait(secs(1));
     assert!(world.emitted().contains(&"cancel a TimedOut".to_owned()));
-    // Too late to have more time.
+    // Too late to get more time.
     world.is_opened("a");
     world.wait(secs(1));
     assert!(world.emitted().contains(&"abort a".to_owned()));

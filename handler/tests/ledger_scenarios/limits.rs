@@ -1,4 +1,4 @@
-//! Jobs that are limited: their messages are held in hand, in their order and without a slot, or go back until their turn.
+//! Jobs that are limited: their messages are held in hand, in their order and without a slot, or are released until their turn.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
@@ -9,10 +9,10 @@ use drumline::core::{
 
 use crate::world::{DONE, World, millis, retry, secs, standard, with_slots};
 
-/// The first message that goes back does so for ten that are held, of a second each, and for itself.
+/// The first message that is released waits for ten held ones, of a second each, and for itself.
 const FIRST_TURN: u64 = 11;
 
-/// At most so many jobs of each type at once.
+/// At most this number of jobs of each type at once.
 pub(crate) fn at_once(types: &[(&str, usize)]) -> Limits {
     let mut rules = LimitRules::none(NonZeroUsize::MIN);
     for (name, most) in types {
@@ -27,7 +27,7 @@ pub(crate) fn type_of(name: &str) -> &str {
     name.trim_end_matches(|c: char| c.is_ascii_digit())
 }
 
-/// Every run that has begun asks for its permit. Returns those that run on.
+/// Every started run requests its permit. Returns those that run on.
 #[track_caller]
 pub(crate) fn begun(world: &mut World) -> Vec<String> {
     let mut begun = Vec::new();
@@ -41,7 +41,7 @@ pub(crate) fn begun(world: &mut World) -> Vec<String> {
     }
 }
 
-/// Messages come without a receive, and their runs ask for their permits. Returns those that run on.
+/// Messages arrive without a receive, and their runs request their permits. Returns those that run on.
 pub(crate) fn come(world: &mut World, names: &[&str]) -> Vec<String> {
     let mut all = Vec::new();
     for name in names {
@@ -64,7 +64,7 @@ fn full(slots: usize, policy: Policy) -> World {
     world
 }
 
-/// What becomes of a message whose job is limited: `None` if it is held.
+/// The fate of a message whose job is limited: `None` if it is held.
 fn fate(world: &mut World, name: &'static str) -> Option<String> {
     world.is_handed([name]);
     let emitted = world.emitted();
@@ -107,7 +107,7 @@ fn more_than_ten_go_back_each_until_its_turn() {
     assert_eq!(fate(&mut world, "mail12").unwrap(), format!("retry after {FIRST_TURN}s"));
     assert_eq!(fate(&mut world, "mail13").unwrap(), format!("retry after {}s", FIRST_TURN + 1));
     world.wait(secs(5));
-    // Runs take five seconds, as it turns out.
+    // Runs turn out to take five seconds.
     world.ends("mail1", DONE);
     assert_eq!(begun(&mut world), ["mail2"]);
     assert_eq!(fate(&mut world, "mail14"), None, "there is a place again");
@@ -174,7 +174,7 @@ fn a_newcomer_comes_after_those_that_are_held() {
     let mut world = World::new(with_slots(2, standard()));
     world.is_limited_by(&limits);
     world.agrees();
-    // A mail of another queue is being sent.
+    // Another queue sends a mail.
     let elsewhere = limits.ask(world.now, &JobClass::of_type("mail")).unwrap();
     assert!(come(&mut world, &["mail1"]).is_empty());
     world.is_handed(["mail2"]);
@@ -373,7 +373,7 @@ fn queues_take_turns_at_a_shared_limit() {
                 running = Some((which, name.clone()));
             }
         }
-        // The loop whose run has ended goes on at once, and so it is the first to ask.
+        // The loop whose run has ended continues at once, so it makes the first request.
         let Some((which, name)) = running.take() else { panic!("one runs") };
         counts[which] += 1;
         worlds[which].ends(&name, DONE);
@@ -388,7 +388,7 @@ fn queues_take_turns_at_a_shared_limit() {
             running = begun(&mut worlds[which]).pop().map(|name| (which, name));
         }
         if n % 2 == 0 {
-            // Time goes on for both.
+            // Time passes for both.
             let now = worlds[0].now.max(worlds[1].now);
             for world in &mut worlds {
                 let behind = now - world.now;

@@ -1,11 +1,11 @@
-//! Limited jobs of a batch that is handed in, as on Lambda: they are held for as long as the response can wait.
+//! Limited jobs of a batch that is handed in, as on Lambda: they are held as long as the response can wait.
 
 use drumline::core::{Acknowledge, Disposition, Policy};
 
 use crate::limits::{at_once, begun};
 use crate::world::{DONE, World, millis, secs, standard};
 
-/// A batch of three mails, of which one is sent at a time, with so much time.
+/// A batch of three mails, of which one is sent at a time, with this much time.
 fn batch(time: u64) -> World {
     let mut world = World::new(Policy { polling: None, acknowledge: Acknowledge::ByResponse, ..standard() });
     world.is_limited_by(&at_once(&[("mail", 1)]));
@@ -33,7 +33,7 @@ fn it_is_held_while_the_time_allows_it() {
 fn it_goes_back_at_once_if_its_turn_comes_too_late() {
     let mut world = batch(3);
     world.forget();
-    // A second is left beside the time to settle: enough for one more, by the guess of a second for each.
+    // A second is left beside the time to settle: enough for one more, at the estimate of a second each.
     for name in ["mail1", "mail2", "mail3"] {
         world.asks(name, "mail");
     }

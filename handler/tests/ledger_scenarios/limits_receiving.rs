@@ -1,4 +1,4 @@
-//! How a queue is received from while its jobs are limited.
+//! Receiving from a queue while its jobs are limited.
 
 use drumline::core::{JobClass, Receive};
 
@@ -43,7 +43,7 @@ impl Flood {
         panic!("the queue is drained into hidden messages");
     }
 
-    /// The job that runs is done.
+    /// The running job is done.
     fn ends(&mut self) {
         let name = self.running.remove(0);
         self.world.ends(&name, DONE);
@@ -157,7 +157,7 @@ fn messages_that_come_beside_started_ones_find_a_place() {
     assert!(come(&mut world, &["mail2"]).is_empty());
     world.ends("mail1", DONE);
     assert_eq!(begun(&mut world), ["mail2"]);
-    // A receive for both slots was open all the time.
+    // A receive for both slots was always open.
     assert_eq!(come(&mut world, &["other1", "other2"]), ["other1"]);
     assert!(!world.emitted().contains(&"other2 is release".to_owned()));
     world.ends("other1", DONE);

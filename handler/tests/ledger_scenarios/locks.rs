@@ -1,4 +1,4 @@
-//! A message whose lock is held waits in hand, without a place, and asks again when its turn has come.
+//! A message whose lock is held waits in hand, without a slot, and requests it again when it is its turn.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::world::{DONE, World, millis, retry, secs, with_slots};
 
 const LOCK: &str = "account:42";
 
-/// Two places, `a` with the lock, and `b` and `c` waiting for it in this order.
+/// A world with two slots: `a` has the lock, and `b` and `c` wait for it in this order.
 fn contended() -> World {
     let mut world = World::new(with_slots(2, claiming()));
     world.receives(["a", "b"]);
@@ -177,16 +177,16 @@ fn a_held_identity_goes_back_as_before() {
     assert!(!world.emitted().iter().any(|line| line.ends_with("waits for account:42")));
 }
 
-/// The places of the property.
+/// The slots of the property.
 const PLACES: usize = 4;
 
 /// A job of a script: its lock, if it has one, and its duration.
 type Scripted = (Option<u8>, u64);
 
-/// The jobs of a script as they go, with the locks of this process and of others.
+/// The running jobs of a script, with the locks of this process and of others.
 struct Jobs {
     script: Vec<Scripted>,
-    /// Until when another process holds the locks.
+    /// The time until which another process holds the locks.
     others_until: Duration,
     /// The job that holds a lock.
     holders: HashMap<u8, usize>,
@@ -269,7 +269,7 @@ proptest! {
             prop_assert!(world.ledger.running() <= PLACES);
             prop_assert!(world.ledger.in_hand() <= 2 * PLACES + jobs.script.len());
             world.wait(millis(5));
-            // All within the minute in which a wait costs no receive: each poll comes a second and a quarter later at most.
+            // All within the minute in which a wait costs no receive: each poll is late by a second and a quarter at most.
             let latest = jobs.others_until + total * 2 + secs(5);
             prop_assert!(world.elapsed() < latest.max(secs(5)), "{:?} {:?}", jobs.granted, jobs.running);
         }
@@ -277,7 +277,7 @@ proptest! {
         once.sort_unstable();
         once.dedup();
         prop_assert_eq!(once.len(), jobs.script.len(), "each runs once, with one receive");
-        // Of those that wait for one lock, the first to ask are the first to have it. A newcomer may find it free.
+        // Of the jobs that wait for one lock, the first to request it are the first to get it. A new job may find it free.
         for lock in 0..3 {
             let of_lock = jobs.granted.iter().filter(|job| jobs.script[**job].0 == Some(lock));
             let waited: Vec<Duration> = of_lock.filter_map(|job| jobs.waited_since.get(job)).copied().collect();

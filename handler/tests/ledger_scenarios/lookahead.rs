@@ -1,4 +1,4 @@
-//! Messages are asked for before there are slots for them, as many as will be free by the time they come.
+//! Messages are requested before there are slots for them, as many as will be free on their arrival.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use drumline::core::{PauseReason, Policy, ReceiveLimit};
 
 use crate::world::{DONE, World, fifo, millis, secs, standard, with_slots};
 
-/// A receive takes so long.
+/// The time that a receive takes.
 const WAY: Duration = millis(10);
 
-/// A job that is far quicker than that.
+/// The duration of a job that is far shorter than a receive.
 const QUICK: Duration = Duration::from_micros(100);
 
 /// Every open receive brings as many messages as it asks for. Returns their names.
@@ -80,7 +80,7 @@ fn jobs_that_have_become_slow_keep_no_message_from_other_workers() {
     assert_eq!(world.emitted()[..2], ["c is release", "d is release"]);
     world.wait(millis(100));
     assert_eq!(world.ledger.in_hand(), 2);
-    // What was on its way already is released as well, and nothing else is asked for.
+    // Messages in flight are released as well, and no others are requested.
     for receive in world.asked_for() {
         let names: Vec<_> = (0..receive).map(|n| format!("late {n}")).collect();
         let open = world.take_receive();

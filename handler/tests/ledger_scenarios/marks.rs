@@ -234,7 +234,7 @@ fn the_jobs_that_follow_are_added_with_the_mark() {
     assert_eq!(world.emitted(), ["a is ack", "delete a#1"]);
 }
 
-/// Without its mark the jobs that follow would be lost with the message.
+/// Without its mark the next jobs would be lost with the message.
 #[test]
 fn a_job_that_others_follow_is_not_deleted_unmarked() {
     let mut world = World::new(Policy { claims: Claims::BestEffort, ..standard() });
@@ -278,7 +278,7 @@ fn jobs_that_follow_and_are_refused_end_in_the_dlq() {
     assert!(emitted.iter().all(|line| !line.starts_with("delete") && line != "a is ack"), "{emitted:?}");
 }
 
-/// Here the job is done, and in the store it is not: the worker that took the claim adds the jobs that follow, if it succeeds.
+/// The job is done in this process, but not in the store: the worker that took the claim adds the next jobs, if it succeeds.
 #[test]
 fn a_job_that_others_follow_runs_again_after_its_claim_was_lost() {
     let mut world = running();

@@ -1,4 +1,4 @@
-//! The beat stops and its last answer is awaited before anything else is said of the message.
+//! Renewals stop, and the last answer is awaited, before any other call for the message.
 
 use crate::world::{DONE, World, failed, gone, millis, retry, secs, standard};
 
@@ -46,7 +46,7 @@ fn a_delete_waits_for_a_renewal_that_fails() {
 
 #[test]
 fn a_done_job_is_deleted_even_if_its_renewal_was_refused() {
-    // The answer may be about a lease that was already replaced; SQS knows better than we do.
+    // The answer may be about a lease that was already replaced; only SQS knows.
     let mut world = amid_a_renewal();
     world.ends("a", DONE);
     world.forget();

@@ -1,4 +1,4 @@
-//! While a reason holds, a queue is not received from; what is in hand is kept, and released at most once.
+//! While a reason holds, no messages are received; those in hand are kept, and released at most once.
 
 use std::num::NonZeroU32;
 

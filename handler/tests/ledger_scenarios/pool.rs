@@ -23,7 +23,7 @@ fn slots(pool: &SlotPool) -> Vec<usize> {
     pool.snapshot().iter().map(|member| member.slots).collect()
 }
 
-/// Answers the open receives of a queue, which has endless messages, until every slot that it gets is used.
+/// Answers the open receives of a queue with endless messages, until every slot that it gets is used.
 fn fills(world: &mut World, name: &str) {
     for round in 0..20 {
         if world.asked_for().is_empty() {
@@ -61,7 +61,7 @@ fn a_queue_that_has_run_out_of_messages_gives_its_slots_to_others_at_once() {
     let mut second = joins(&pool, weight(1), standard());
     fills(&mut second, "b");
     assert_eq!(slots(&pool), [3, 5]);
-    // A receive for what is there now is answered with nothing.
+    // A receive that does not wait gets no messages.
     first.receives([]);
     assert_eq!(first.asked_for(), [1], "a long poll");
     assert_eq!(slots(&pool), [2, 6], "the other slot is the second queue's");
@@ -99,7 +99,7 @@ fn messages_behind_others_of_their_group_take_no_slots() {
     assert_eq!((first.ledger.in_hand(), first.ledger.running()), (5, 2));
     first.receives([]);
     assert_eq!(slots(&pool), [3], "two run, and one is for the open receive");
-    // The next of its group takes the slot of the one before it.
+    // The next message of its group takes the slot of the one before it.
     first.agrees();
     first.ends("b", DONE);
     assert_eq!((first.running(), slots(&pool)), (vec!["a".to_owned(), "c".to_owned()], vec![3]));
@@ -110,7 +110,7 @@ fn a_paused_queue_gives_back_the_slots_of_what_it_keeps_in_hand() {
     let pool = pool(4);
     let mut first = joins(&pool, weight(1), standard());
     first.pauses(PauseReason::TargetUnhealthy);
-    // It was open before.
+    // The receive was open before.
     first.receives(["a"]);
     assert_eq!((first.ledger.in_hand(), first.ledger.running(), slots(&pool)), (1, 0, vec![0]));
     let mut second = joins(&pool, weight(1), standard());
@@ -187,7 +187,7 @@ fn a_queue_whose_messages_are_too_old_gets_the_next_slots() {
     fills(&mut heavy, "c");
     free(&mut heavy);
     assert!(late.ledger.has_new_slots());
-    // A message that was received before does not count: its first run was in time, as far as is known.
+    // A message that was received before does not count: as far as is known, its first run was in time.
     old.receive_count = 2;
     late.ledger.note_age(secs(9_000), &[old]);
     late.turns();

@@ -6,7 +6,7 @@ use drumline::core::{Claims, CrashEvidence, Ending, Ownership, Policy, ReceiveLi
 
 use crate::world::{DONE, World, fifo, gone, retry, secs, standard, with_slots};
 
-/// Eight places, and a redrive policy that allows so many receives.
+/// Eight slots, and a redrive policy with this `maxReceiveCount`.
 fn eight(max_receives: u32) -> Policy {
     Policy {
         receives: ReceiveLimit::AtMost(NonZeroU32::new(max_receives).unwrap()),
@@ -19,14 +19,14 @@ fn with_store(policy: Policy) -> Policy {
     Policy { claims: Claims::Required, crash_evidence: CrashEvidence::Store, ..policy }
 }
 
-/// The names of those that began since the last time, by a start or by the end of their waiting.
+/// The names of the messages that started since the last call, at once or after waiting.
 fn begun(world: &mut World) -> Vec<String> {
     let words = ["start ", "begin "];
     let name = |line: String| words.iter().find_map(|word| Some(line.strip_prefix(word)?.to_owned()));
     world.emitted().into_iter().filter_map(name).collect()
 }
 
-/// A run succeeds under its claim, and the store remembers that.
+/// A run succeeds with its claim, and the store remembers it.
 fn is_done(world: &mut World, name: &str) {
     world.ends(name, DONE);
     world.mark_is(Ok(Ownership::Kept));

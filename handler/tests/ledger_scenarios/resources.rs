@@ -1,4 +1,4 @@
-//! A run that lacks file descriptors or memory is no attempt: the queue is paused, and its message runs again in hand.
+//! A run that lacks file descriptors or memory is not an attempt: the queue is paused, and its message runs again in hand.
 
 use drumline::core::{Claims, Ending, PauseReason, Policy};
 

@@ -1,4 +1,4 @@
-//! No message is asked for without a place to start it in.
+//! No message is requested without a slot for it.
 
 use crate::world::{DONE, World, fifo, millis, secs, standard, with_slots};
 
@@ -120,7 +120,7 @@ fn a_pause_that_ends_while_every_place_is_taken_is_no_reason_to_be_busy() {
     world.wait(secs(35));
     world.receive_fails();
     world.lands(first, &["a"]);
-    // The pause ends with nothing to receive for; `wait` sees to it that every timeout lies ahead.
+    // The pause ends without a free slot; `wait` checks that every timeout lies ahead.
     world.wait(secs(5));
     assert_eq!(world.ledger.running(), 1);
     let mut world = World::new(with_slots(1, standard()));

@@ -9,7 +9,7 @@ use drumline::message::Identity;
 use super::{World, secs};
 
 impl World {
-    /// The oldest run of this message ends, since another job holds this lock for 27 s.
+    /// The oldest run of this message ends, because another job holds this lock for 27 s.
     #[track_caller]
     pub(crate) fn is_locked(&mut self, name: &str, lock: &str) {
         let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
@@ -37,7 +37,7 @@ impl World {
         self.claim_is_answered(name, Claimed::TakenOver(claim(name), takeover));
     }
 
-    /// The same, left by this very process.
+    /// The same for a claim that this process itself left.
     #[track_caller]
     pub(crate) fn takes_over_own(&mut self, name: &str, unended: u32) {
         let takeover = Takeover { former_owner: Some("worker".into()), unended };

@@ -1,4 +1,4 @@
-//! A run whose target is unhealthy is no attempt: the queue is paused, and one message at a time shows if that is over.
+//! A run whose target is unhealthy is not an attempt: the queue is paused, and one message at a time probes the target.
 
 use drumline::core::{Ending, PauseReason, Policy};
 

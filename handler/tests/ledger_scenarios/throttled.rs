@@ -1,5 +1,5 @@
-//! A run that its service throttles is no attempt: its type is closed until the service wants to be called again, and one message
-//! shows if it does.
+//! A run that its service throttles is not an attempt: its type is closed for the time that the service requests, and then one
+//! message probes the service.
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -24,7 +24,7 @@ fn with_limits(policy: Policy) -> (World, Limits) {
     (world, limits)
 }
 
-/// The run of this message asks for its permit, as every run does once its type has a state: here it has to wait.
+/// The run of this message requests its permit, as every run does once its type has a state: here it has to wait.
 #[track_caller]
 fn must_wait(world: &mut World, limits: &Limits, name: &str) {
     let mail = JobClass::of_type("mail");
@@ -54,7 +54,7 @@ fn closes_the_type_for_the_time_that_the_service_asks_for_and_then_one_runs_as_t
     assert!(world.emitted().iter().all(|line| line.starts_with("hide")), "all are renewed");
     world.wait(millis(1));
     assert_eq!(starts(&mut world), ["start a"], "one alone");
-    // It began before the type was closed, so it shows nothing.
+    // It started before the type was closed, so its success is no evidence.
     world.ends_as("c", DONE, Some("mail"));
     world.forget();
     world.ends_as("a", DONE, Some("mail"));
@@ -92,7 +92,7 @@ fn without_a_time_pauses_grow_to_a_minute_while_probes_are_throttled() {
         }
         pauses.push(world.elapsed().saturating_sub(from).as_millis());
     }
-    // The most that jitter adds is a quarter.
+    // Jitter adds at most a quarter.
     assert_eq!(pauses, [1_250, 2_500, 5_000, 10_000, 20_000, 40_000, 75_000, 75_000, 75_000]);
     world.ends_as("a", DONE, Some("mail"));
     world.receives(["b"]);

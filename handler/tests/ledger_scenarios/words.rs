@@ -1,4 +1,4 @@
-//! What a host is asked to do, and what it is notified of, as lines.
+//! The effects and the notes of a host, as lines.
 
 use drumline::core::{Action, LedgerEvent, Outcome};
 
@@ -17,7 +17,7 @@ pub(crate) fn words_of_call(action: &Action) -> String {
     }
 }
 
-/// The notes that a scenario is about; successes in passing are left out.
+/// The notes that scenarios check; transient successes are left out.
 pub(crate) fn words_of_note(note: &LedgerEvent) -> Option<String> {
     let words = match note {
         LedgerEvent::Decided { message, outcome, .. } => {

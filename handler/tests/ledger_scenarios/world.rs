@@ -1,5 +1,4 @@
-//! A host on virtual time. It carries out nothing by itself: it writes down what it is asked to do, and answers when
-//! the scenario says so.
+//! A host on virtual time. It carries out nothing by itself: it records the effects, and answers when the scenario decides.
 //!
 //! Messages are written as `group/id*count`, where the group and the receive count may be left out: `a`, `g/a`, `a*3`.
 //! The first receipt of `a` is `a#1`, the second `a#2`.
@@ -100,7 +99,7 @@ pub(crate) struct World {
     limits: Option<Limits>,
     /// The permits of runs.
     permits: HashMap<DeliveryId, Permit>,
-    /// That of the last run that was started.
+    /// The claim length of the last run that was started.
     pub(crate) claim_length: Duration,
     pub(crate) attempt: u32,
     agreeable: bool,
@@ -186,7 +185,7 @@ impl World {
         }
     }
 
-    /// It uses the slots that others have left.
+    /// It uses the slots that the other queues have left.
     pub(crate) fn turns(&mut self) {
         self.act();
     }
@@ -206,7 +205,7 @@ impl World {
         self.lands(receive, &messages);
     }
 
-    /// This receive brings these messages, one and the same time or not.
+    /// This receive returns these messages, possibly a second time.
     pub(crate) fn lands(&mut self, receive: Receive, messages: &[&str]) {
         let messages = messages.iter().map(|text| self.message(text)).collect();
         self.ledger.received(self.now, receive.id, messages);
@@ -221,18 +220,18 @@ impl World {
         self.act();
     }
 
-    /// Takes the oldest open receive out, to land later or never.
+    /// Removes the oldest open receive, to complete it later or never.
     #[track_caller]
     pub(crate) fn take_receive(&mut self) -> Receive {
         self.open.pop_front().expect("a receive is open")
     }
 
-    /// How many messages each open receive asks for.
+    /// The number of messages that each open receive requests.
     pub(crate) fn asked_for(&self) -> Vec<usize> {
         self.open.iter().map(|receive| receive.max).collect()
     }
 
-    /// Messages come that nobody asked for.
+    /// Messages arrive without a receive.
     pub(crate) fn is_handed<const N: usize>(&mut self, messages: [&str; N]) {
         let messages = messages.iter().map(|text| self.message(text)).collect();
         self.ledger.deliver(self.now, messages);
@@ -285,7 +284,7 @@ impl World {
         self.reports(id, RunReport { result: Some(JobResult(result.into())), ..RunReport::new(DONE, None) });
     }
 
-    /// The oldest run of this message succeeds, with a result, and a job follows.
+    /// The oldest run of this message succeeds, with a result and a next job.
     #[track_caller]
     pub(crate) fn succeeds_with_next(&mut self, name: &str, result: Option<&str>) {
         let id = self.runs.get_mut(name).and_then(VecDeque::pop_front).expect("it runs");
@@ -306,7 +305,7 @@ impl World {
         self.limits.as_ref().expect("jobs are limited")
     }
 
-    /// The oldest run of this message asks for its permit, as a job of this type. Returns true if it runs on.
+    /// The oldest run of this message requests its permit, as a job of this type. Returns true if it runs on.
     #[track_caller]
     pub(crate) fn asks(&mut self, name: &str, job_type: &str) -> bool {
         let id = *self.runs.get(name).and_then(VecDeque::front).expect("it runs");
@@ -358,7 +357,7 @@ impl World {
         self.answer(vec![Ok(()); entries]);
     }
 
-    /// The oldest call in flight is answered so.
+    /// The oldest call in flight gets these replies.
     #[track_caller]
     pub(crate) fn answer(&mut self, replies: Replies) {
         let call = self.take_call();
@@ -370,7 +369,7 @@ impl World {
         self.act();
     }
 
-    /// Takes the oldest call out of the air, to be answered later or never.
+    /// Removes the oldest call in flight, to be answered later or never.
     #[track_caller]
     pub(crate) fn take_call(&mut self) -> Call {
         self.in_flight.pop_front().expect("a call is in flight")
@@ -412,7 +411,7 @@ impl World {
         self.act();
     }
 
-    /// Time passes; whatever is due on the way happens when it is due.
+    /// Time passes; everything that becomes due in it happens when it is due.
     #[track_caller]
     pub(crate) fn wait(&mut self, time: Duration) {
         let end = self.now + time;
@@ -425,27 +424,27 @@ impl World {
         self.act();
     }
 
-    /// Since the beginning.
+    /// The time since the beginning.
     pub(crate) fn elapsed(&self) -> Duration {
         self.now - self.born
     }
 
-    /// What the host was asked to do since the last time.
+    /// The effects since the last call.
     pub(crate) fn emitted(&mut self) -> Vec<String> {
         std::mem::take(&mut self.emitted)
     }
 
-    /// What a host is to remember.
+    /// The prior outcomes that a host must remember.
     pub(crate) fn learned(&self) -> Vec<(&str, PriorOutcome)> {
         self.learned.iter().map(|(id, prior)| (id.as_str(), prior.clone())).collect()
     }
 
-    /// The dispositions since the last time.
+    /// The dispositions since the last call.
     pub(crate) fn finished(&mut self) -> Vec<(String, Disposition)> {
         std::mem::take(&mut self.finished)
     }
 
-    /// Forgets what was heard so far.
+    /// Forgets all effects so far.
     pub(crate) fn forget(&mut self) {
         self.emitted.clear();
     }
