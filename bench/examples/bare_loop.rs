@@ -1,7 +1,7 @@
-//! What a worker costs at the least: the loop over AWS's SDK that one would write by hand, for comparison with
-//! `noop.rs`. Same SDK, same HTTP client, same number of messages in flight; no retries, renewals, metrics or logs.
+//! The minimum cost of a worker: a hand-written loop with AWS's SDK, for comparison with `noop.rs`. It uses the same SDK, the
+//! same HTTP client and the same number of messages in flight, but has no retries, renewals, metrics or logs.
 //!
-//! It runs until SIGTERM, then prints how many requests of each action it has made, as JSON.
+//! It runs until SIGTERM, then prints the number of its requests for each action as JSON.
 #![allow(clippy::print_stdout, reason = "printing is how this program answers")]
 
 use std::error::Error;
@@ -24,14 +24,14 @@ use tokio::task::JoinSet;
 
 type AnyError = Box<dyn Error + Send + Sync>;
 
-/// As in the `drumline` binary: what is compared is the runtimes, not their allocators.
+/// As in the `drumline` binary: the comparison is about the runtimes, not their allocators.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The most that a receive brings and a batch holds.
+/// The largest number of messages in a receive or a batch.
 const BATCH: i32 = 10;
 const WAIT_SECS: i32 = 20;
-/// Above the wait, since a call can hang; and for connecting.
+/// The timeouts of a call and of connecting. The first one is longer than the wait time, because a call can hang.
 const TIMEOUTS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5));
 
 #[derive(Parser)]
@@ -47,7 +47,7 @@ struct Arguments {
     multi_thread: bool,
 }
 
-/// A job as `noop.rs` reads it: envelope and payload at once, since nothing has to be routed.
+/// A job as `noop.rs` reads it: envelope and payload at once, because there is no routing.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Envelope {
@@ -93,7 +93,7 @@ async fn run(arguments: Arguments) -> Result<(), AnyError> {
     }
     tokio::select! {
         _ = term.recv() => {}
-        // A poller only ends by an error, and a comparison with a broken queue tells nothing.
+        // A poller ends only with an error, and a comparison with a broken queue is meaningless.
         Some(ended) = pollers.join_next() => ended??,
     }
     let (receives, deletes) =
@@ -125,14 +125,14 @@ async fn poll(client: Client, queue_url: String, requests: Arc<Requests>) -> Res
     }
 }
 
-/// The job itself, and the entry that deletes it.
+/// Processes the job, and returns the entry that deletes it.
 fn work(index: usize, message: Message) -> Result<DeleteMessageBatchRequestEntry, AnyError> {
     let _job: Envelope = serde_json::from_str(message.body().unwrap_or_default())?;
     let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string());
     Ok(entry.set_receipt_handle(message.receipt_handle).build()?)
 }
 
-/// The client, set up as the consumer's.
+/// Returns the client, configured like the consumer's.
 async fn client(queue_url: &str) -> Result<Client, AnyError> {
     let http = HttpBuilder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring));
     let base = aws_config::defaults(BehaviorVersion::latest())

@@ -1,9 +1,9 @@
-//! The benchmark's queue: an in-memory SQS endpoint with one thread, told over a socket what to do.
+//! The benchmark's queue: an in-memory SQS endpoint with one thread, controlled over a socket.
 //!
-//! Prints the queue's URL and the address of the control socket, then takes one command a line and answers each with a
+//! It prints the queue's URL and the address of the control socket, then reads one command per line and answers each with a
 //! line of numbers. It ends with the control connection.
 //!
-//! With an argument, the milliseconds by which each answer is delayed, as by the way to SQS.
+//! The optional argument is the delay of each response in milliseconds, which simulates the distance to SQS.
 //!
 //! | command | does | answers |
 //! |---|---|---|
@@ -29,10 +29,10 @@ type AnyError = Box<dyn Error + Send + Sync>;
 /// A job of usual size.
 const BODY_BYTES: usize = 300;
 
-/// How often a queue that is being emptied is looked at: a thousandth of a run that takes a second.
+/// The interval at which a queue that is being emptied is checked: a thousandth of a run that takes a second.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// More than ten messages with their attributes.
+/// More than the size of ten messages with their attributes.
 const ANSWER_BYTES: usize = 64 << 10;
 
 const COUNTS: [&str; 2] = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
@@ -65,11 +65,11 @@ async fn serve() -> Result<(), AnyError> {
     Ok(())
 }
 
-/// Passes connections on to the server, and each answer back after a delay.
+/// Forwards connections to the server, and each response after a delay.
 async fn delay(listener: TcpListener, server: SocketAddr, by: Duration) -> std::io::Result<()> {
     loop {
         let (worker, _) = listener.accept().await?;
-        // The error of a connection is seen by the worker, whose requests fail.
+        // The worker notices a connection's error, because its requests fail.
         tokio::spawn(delay_answers(worker, server, by));
     }
 }
@@ -82,7 +82,7 @@ async fn delay_answers(mut worker: TcpStream, server: SocketAddr, by: Duration) 
     let (mut answers, mut to_server) = server.split();
     let forth = tokio::io::copy(&mut requests, &mut to_server);
     let back = async {
-        // The server writes an answer at once, and it fits: so it has one delay.
+        // The server writes a response at once, and it fits, so it has one delay.
         let mut answer = vec![0; ANSWER_BYTES];
         loop {
             let length = answers.read(&mut answer).await?;
@@ -102,7 +102,7 @@ async fn delay_answers(mut worker: TcpStream, server: SocketAddr, by: Duration) 
 struct Queue {
     endpoint: Endpoint,
     url: String,
-    /// Messages so far. Each is a job of its own.
+    /// The number of messages so far. Each is a separate job.
     made: usize,
 }
 
@@ -110,7 +110,7 @@ impl Queue {
     async fn obey(&mut self, command: &str) -> Result<Vec<u128>, AnyError> {
         match command.split(' ').collect::<Vec<_>>()[..] {
             ["wait"] => {
-                // Serves between two looks, so that the time until a first receive is true to some microseconds.
+                // Serves between two checks, so that the time until a first receive is exact to some microseconds.
                 while self.endpoint.waiting_receives() == 0 {
                     tokio::task::yield_now().await;
                 }
@@ -150,7 +150,7 @@ impl Queue {
             ticks.tick().await;
             let accepted = Instant::now();
             self.endpoint.call(|sqs, now| sqs.send_message(now, message))?;
-            // Serves between two looks, so that the figure is true to some microseconds.
+            // Serves between two checks, so that the figure is exact to some microseconds.
             while !self.is_empty()? {
                 tokio::task::yield_now().await;
             }

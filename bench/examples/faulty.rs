@@ -1,7 +1,8 @@
-//! The worker of `cargo xtask bench faults`: takes the settings of its environment, and its one job does whatever its payload asks for.
+//! The worker of `cargo xtask bench faults`: it takes its settings from the environment, and its one job does what its payload
+//! requests.
 //!
-//! Each run appends a line of JSON to the file `FAULTY_EFFECTS` when it starts, and one when it has had its effect. Appending is
-//! one write, so lines of several processes do not mix.
+//! Each run appends a line of JSON to the file `FAULTY_EFFECTS` when it starts, and another one after its effect. Each line is
+//! appended with one write, so lines of several processes do not mix.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -25,11 +26,11 @@ struct Work {
     /// The duration of the job.
     #[serde(default)]
     ms: u64,
-    /// The job fails as long as this file exists: its dependency is down.
+    /// The job fails while this file exists: its dependency is down.
     fail_while: Option<PathBuf>,
     /// The job holds a connection to this address while it works.
     connect: Option<String>,
-    /// The job kills the process once its time is over.
+    /// The job kills the process at its end.
     #[serde(default)]
     abort: bool,
 }
@@ -41,7 +42,7 @@ impl Job for Plain {
     const TYPE: &'static str = "faulty";
 }
 
-/// The same under a lock.
+/// The same work under a lock.
 #[derive(Deserialize)]
 struct Locked {
     lock: String,

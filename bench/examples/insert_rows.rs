@@ -1,12 +1,14 @@
-//! A worker whose jobs insert a row each into PostgreSQL, for `cargo xtask bench inserting`: one by one, or many at once by a batch handler.
+//! A worker whose jobs each insert a row into PostgreSQL, for `cargo xtask bench inserting`: one by one, or many at once with a
+//! batch handler.
 //!
-//! Takes the settings of its environment, and these variables:
+//! It takes its settings from the environment, and these variables:
 //!
 //! - `BENCH_DATABASE`: the URL of the database;
-//! - `BENCH_WAY`: `one-by-one`, `together`, or the same with `-marked` for rows in one transaction with the marks of their jobs, in the
-//!   worker's store. Otherwise the job's id is the key of its row, so that a job that runs again changes nothing.
+//! - `BENCH_WAY`: `one-by-one`, `together`, or the same with `-marked`, which writes rows in one transaction with the marks of
+//!   their jobs in the worker's store. Without it, the job's id is the key of its row, so that a job that runs again changes
+//!   nothing.
 //!
-//! With the argument `count` it prints the number of rows and that of different ones.
+//! With the argument `count` it prints the number of rows, and the number of distinct rows.
 #![allow(clippy::print_stdout, reason = "printing is how this program answers")]
 
 use std::error::Error;
@@ -27,10 +29,10 @@ type AnyError = Box<dyn Error + Send + Sync>;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The connections of the handlers: as many as the pool of `sqlx` has by default.
+/// The number of the handlers' connections: the default of `sqlx`'s pool.
 const CONNECTIONS: u32 = 10;
 
-/// Only the first of these tables keeps a row from being there twice.
+/// Only the first of these tables prevents duplicate rows.
 const TABLES: &str =
     "CREATE TABLE IF NOT EXISTS bench_keyed (job text PRIMARY KEY, n bigint NOT NULL, padding text NOT NULL);
     CREATE TABLE IF NOT EXISTS bench_marked (job text NOT NULL, n bigint NOT NULL, padding text NOT NULL)";
@@ -142,12 +144,12 @@ async fn router() -> Result<Router, AnyError> {
     })
 }
 
-/// Empties the tables, or makes them.
+/// Empties the tables, or creates them.
 async fn empty() -> Result<(), AnyError> {
     let mut database = connect().await?;
     sqlx::raw_sql(TABLES).execute(&mut database).await?;
     sqlx::raw_sql("TRUNCATE bench_keyed, bench_marked").execute(&mut database).await?;
-    // The jobs of each way have the same ids: the marks of the way before would make them duplicates.
+    // The jobs of each way have the same ids: the marks of the previous way would make them duplicates.
     let marks = "DO $$ BEGIN
         IF to_regclass('drumline_claims_v2') IS NOT NULL THEN TRUNCATE drumline_claims_v2, drumline_duplicates_v2; END IF;
     END $$";

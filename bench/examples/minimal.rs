@@ -1,5 +1,5 @@
-//! The least that a function for SQS can do with AWS's own runtime: decode the event, and answer that all went well. What
-//! Drumline costs is measured beside it.
+//! The minimal SQS function with AWS's own runtime: it decodes the event, and reports success. The cost of Drumline is measured
+//! in comparison with it.
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};

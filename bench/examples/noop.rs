@@ -1,6 +1,6 @@
-//! The least a handler can do: for measuring what the runtime around it costs. Takes the settings of its environment.
+//! A minimal handler, for measuring the cost of the runtime. It takes its settings from the environment.
 //!
-//! With `BENCH_JOB_SECS` each job takes so many seconds, in which it only waits.
+//! With `BENCH_JOB_SECS`, each job waits for this number of seconds.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use drumline_consumer::variable;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A payload as small jobs have it; reading it is part of the measured work.
+/// The payload of a small job; reading it is part of the measured work.
 #[derive(serde::Deserialize)]
 struct Noop {
     #[allow(dead_code, reason = "read, not used")]

@@ -1,11 +1,11 @@
-//! The least a handler can do: for measuring what the runtime around it costs.
+//! A minimal handler, for measuring the cost of the runtime.
 
 use std::process::ExitCode;
 
 use drumline::{Context, Failure, Job, Router};
 use drumline_lambda::App;
 
-/// A payload as small jobs have it; reading it is part of the measured work.
+/// The payload of a small job; reading it is part of the measured work.
 #[derive(serde::Deserialize)]
 struct Noop {
     #[allow(dead_code, reason = "read, not used")]

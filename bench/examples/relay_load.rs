@@ -1,6 +1,7 @@
-//! A process that sends the same messages in three ways in turn, for `cargo xtask bench relaying`: one from an outbox in PostgreSQL.
+//! A process that sends the same messages in three ways in turn, for `cargo xtask bench relaying`; one way uses an outbox in
+//! PostgreSQL.
 //!
-//! With `--latency-ms` each request takes so long at least, as it does where SQS is not on the same machine.
+//! With `--latency-ms` each request takes at least this long, as with an SQS that is not on the same machine.
 //!
 //! It prints a line of JSON for each round: the microseconds of each way.
 #![allow(clippy::print_stdout, reason = "printing is how this program answers")]
@@ -34,13 +35,13 @@ type AnyError = Box<dyn Error + Send + Sync>;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Connections are open after these, and memory has grown.
+/// The number of messages after which connections are open and memory has grown.
 const WARM_UP: u64 = 2_000;
 
-/// The batches in flight: as many as the producer and the relay.
+/// The number of batches in flight, as in the producer and the relay.
 const BATCHES_AT_ONCE: usize = 8;
 
-/// The rows that are added to the outbox in one call.
+/// The number of rows that are added to the outbox in one call.
 const ADDED_AT_ONCE: usize = 1_000;
 
 #[derive(Clone, Parser)]
@@ -57,7 +58,7 @@ struct Arguments {
     latency_ms: u64,
 }
 
-/// The microseconds of each way.
+/// The duration of each way in microseconds.
 #[derive(Serialize)]
 struct Round {
     send_batch: u128,
@@ -99,7 +100,7 @@ impl Load {
         })
     }
 
-    /// Sends messages that are ready, ten to a request, and reads the answers.
+    /// Sends prepared messages, ten per request, and reads the responses.
     async fn send_batches(&self, messages: u64) -> Result<Duration, AnyError> {
         let mut packer = Packer::default();
         let mut batches = Vec::new();
@@ -131,7 +132,7 @@ impl Load {
         Ok(begun.elapsed())
     }
 
-    /// Sends jobs: each is checked, and the message made.
+    /// Sends jobs: checks each, and creates its message.
     async fn send_all(&self, messages: u64) -> Result<Duration, AnyError> {
         let jobs: Vec<Noop> = (0..messages).map(Noop::new).collect();
         let begun = Instant::now();
@@ -139,7 +140,7 @@ impl Load {
         Ok(begun.elapsed())
     }
 
-    /// Sends rows of the outbox, in which they are when it begins.
+    /// Sends rows that are in the outbox at the beginning.
     async fn relay(&self, messages: u64) -> Result<Duration, AnyError> {
         let rows = (0..messages).map(|n| outbox::job(&Noop::new(n)).to_outbox_job());
         let rows = rows.collect::<Result<Vec<_>, _>>()?;
@@ -157,13 +158,13 @@ impl Load {
     }
 }
 
-/// The client of all ways: no retries, as the producer wants it.
+/// Returns the client of all ways: without retries, as the producer requires.
 async fn client(queue_url: &str, latency: Duration) -> Result<Client, AnyError> {
     let http = Far { client: aws_smithy_http_client::Builder::new().build_http(), latency };
     Ok(Client::from_conf(client_config(queue_url, http).await?.build()))
 }
 
-/// An HTTP client whose requests take some time at least.
+/// An HTTP client whose requests have a minimum duration.
 #[derive(Debug)]
 struct Far {
     client: SharedHttpClient,

@@ -1,6 +1,6 @@
 //! A process that sends messages in one of four ways, for `cargo xtask bench sending`.
 //!
-//! It warms up, prints `ready`, waits for a line, sends, prints what happened as JSON, and ends with its standard input.
+//! It warms up, prints `ready`, waits for a line, sends, prints the results as JSON, and ends when its standard input ends.
 #![allow(clippy::print_stdout, reason = "printing is how this program answers")]
 
 mod load;
@@ -31,20 +31,20 @@ type AnyError = Box<dyn Error + Send + Sync>;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Connections are open after these, and memory has grown.
+/// The number of messages after which connections are open and memory has grown.
 const WARM_UP: u64 = 1_000;
 
-/// The batches that the hand-written loop has in flight: as many as the producer and the sender.
+/// The number of batches in flight in the hand-written loop, as in the producer and the sender.
 const BATCHES_AT_ONCE: u64 = 8;
 
-/// The entries of a batch.
+/// The number of entries of a batch.
 const BATCH: u64 = 10;
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Way {
-    /// `SendMessage` by the plain SDK, by each caller
+    /// `SendMessage` with the plain SDK, by each caller
     OneByOne,
-    /// `SendMessageBatch` by the plain SDK, ten messages each, in loops beside each other
+    /// `SendMessageBatch` with the plain SDK, ten messages each, in concurrent loops
     SdkBatches,
     /// `Producer::send_all`, once
     SendAll,
@@ -62,7 +62,7 @@ struct Arguments {
     messages: u64,
     #[arg(long, default_value_t = 64)]
     callers: u64,
-    /// Messages per second of all callers together, at random times, whether the earlier ones are confirmed or not. Without it each
+    /// Messages per second of all callers together, at random times, even if earlier ones are not confirmed. Without it, each
     /// caller sends when its last message is confirmed
     #[arg(long)]
     rate: Option<f64>,
@@ -70,7 +70,7 @@ struct Arguments {
     linger_ms: u64,
 }
 
-/// The envelope that one would write by hand.
+/// Returns a hand-written envelope.
 fn body(n: u64) -> Result<String, AnyError> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -84,14 +84,14 @@ fn body(n: u64) -> Result<String, AnyError> {
     Ok(serde_json::to_string(&Envelope { r#type: Noop::TYPE, job_id, created_at, payload: Noop::new(n) })?)
 }
 
-/// The results, in the form in which they are printed.
+/// The results in their printed form.
 #[derive(Serialize)]
 struct Results {
     requests: u64,
     elapsed_us: u128,
-    /// From the call to the start of the request, for each message.
+    /// The time from the call to the start of the request, for each message.
     waits_us: Vec<u128>,
-    /// From the call to the receipt, for each message.
+    /// The time from the call to the receipt, for each message.
     totals_us: Vec<u128>,
 }
 
@@ -111,7 +111,7 @@ fn main() -> Result<(), AnyError> {
     Ok(())
 }
 
-/// Everything that sends.
+/// The parts that send messages.
 #[derive(Clone)]
 struct Load {
     arguments: Arguments,
@@ -174,7 +174,7 @@ impl Load {
         Ok(())
     }
 
-    /// Sends messages at random times, as from independent users, whether the earlier ones are confirmed or not.
+    /// Sends messages at random times, as independent users do, even if earlier ones are not confirmed.
     async fn open_loop(
         &self,
         numbers: impl Iterator<Item = u64>,
@@ -236,11 +236,11 @@ struct Times {
     confirmed: Option<Instant>,
 }
 
-/// Counts requests, and notes the times of messages: as the last to see a request before the SDK begins its work.
+/// Counts requests, and records the times of messages: as the last step before the SDK begins to work on a request.
 #[derive(Default)]
 struct Watch {
     requests: AtomicU64,
-    /// By the messages' numbers; `None` if no times are wanted.
+    /// By the messages' numbers; `None` if times are not recorded.
     times: Mutex<Option<Vec<Times>>>,
 }
 
@@ -309,7 +309,7 @@ impl Intercept for Watcher {
     }
 }
 
-/// The client of all ways: no retries, as the producer wants it.
+/// Returns the client of all ways: without retries, as the producer requires.
 async fn client(queue_url: &str, watch: Arc<Watch>) -> Result<Client, AnyError> {
     let http = aws_smithy_http_client::Builder::new().build_http();
     let config = client_config(queue_url, http).await?.interceptor(Watcher(watch));

@@ -1,8 +1,9 @@
-//! `cargo xtask bench against`: this build of the consumer beside another one, such as an earlier commit's. See
+//! `cargo xtask bench against`: compares this build of the consumer with another one, for example an earlier commit. See
 //! `docs/benchmark.md`.
 //!
-//! Both run side by side, and drain slices of a tenth of a second in turn. What disturbs a machine lasts longer than that,
-//! and so disturbs both. Where a process has its memory makes a few per cent, too, so both are started anew several times.
+//! Both run concurrently, and drain slices of a tenth of a second in turn. Disturbances of a machine last longer than that, so
+//! they affect both. The placement of a process's memory makes a difference of a few percent, too, so both are restarted
+//! several times.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -23,36 +24,36 @@ use crate::queue::Queue;
 use crate::tables::{right_align, table};
 use crate::worker::{self, Kind, WARM_UP, Worker};
 
-/// What is compared, one after the other.
+/// The contenders to compare, one after the other.
 const KINDS: [Kind; 2] = [Kind::Drumline100, Kind::Drumline32];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The other build's worker. It comes of `cargo build --profile dist --package drumline-bench --no-default-features
+    /// The other build's worker. It is built with `cargo build --profile dist --package drumline-bench --no-default-features
     /// --features worker --example noop` in another work tree, as target/dist/examples/noop
     #[arg(value_name = "NOOP")]
     other: PathBuf,
-    /// How often both builds are started
+    /// The number of times both builds are started
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=1000))]
     starts: u32,
-    /// How many slices each drains from one start to the next
+    /// The number of slices that each drains per start
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(2..=100_000))]
     slices: u32,
-    /// Messages a slice
+    /// The number of messages per slice
     #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     messages: u32,
-    /// What is printed at the end
+    /// The format of the report
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 
-/// A build at work.
+/// A running build.
 struct Side {
     queue: Queue,
     worker: Worker,
 }
 
-/// What both builds took for the slices of one start, in microseconds of processor time a message.
+/// The results of both builds for the slices of one start, in microseconds of processor time per message.
 #[derive(Debug, Serialize)]
 struct Comparison {
     worker: Kind,
@@ -92,7 +93,7 @@ fn compare(worker: Kind, options: &Options, interrupts: &Receiver<Interrupted>) 
     let mut this = Side::start(worker, &worker::noop(), interrupts)?;
     let mut comparison = Comparison { worker, other: Vec::new(), this: Vec::new() };
     for slice in 0..options.slices {
-        // Each goes first as often as the other.
+        // Each build goes first equally often.
         if slice % 2 == 0 {
             comparison.other.push(other.drain(options.messages)?);
             comparison.this.push(this.drain(options.messages)?);
@@ -128,7 +129,7 @@ impl Side {
 }
 
 impl Comparison {
-    /// This build's to the other's: the median of the slices' ratios.
+    /// Returns the ratio of this build to the other: the median of the slices' ratios.
     fn ratio(&self) -> f64 {
         median(self.this.iter().zip(&self.other).map(|(this, other)| this / other))
     }
@@ -139,7 +140,7 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 }
 
 impl Report {
-    /// One line of the table.
+    /// Returns one line of the table.
     fn row(&self, kind: Kind) -> [String; 4] {
         let of_kind = || self.comparisons.iter().filter(|comparison| comparison.worker == kind);
         let other = median(of_kind().flat_map(|comparison| comparison.other.iter().copied()));
@@ -181,7 +182,7 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
-    /// A machine that gets slower and slower, and disturbs one slice in ten.
+    /// Returns the results of a machine that gets slower, and has a disturbance in one slice of ten.
     fn comparison(worker: Kind, factor: f64) -> Comparison {
         let other: Vec<f64> = (0..100).map(|slice| 30.0 + f64::from(slice)).collect();
         let disturbed = |slice: usize| if slice % 10 == 3 { 2.0 } else { 1.0 };
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn ratios_are_this_build_to_the_other_slice_by_slice() {
-        let machine = Machine::this().expect("told by the system");
+        let machine = Machine::this().expect("reported by the system");
         let comparisons = KINDS
             .into_iter()
             .flat_map(|kind| [1.02, 1.05, 0.99].map(|factor| comparison(kind, factor)))

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use crate::machine::Machine;
 
-/// The server has a core to itself, and so has the worker; the harness shares the server's.
+/// The server's core. The server and the worker have a core each; the harness shares the server's.
 pub(crate) const SERVER: usize = 0;
 /// The worker's core.
 pub(crate) const WORKER: usize = 1;

@@ -1,6 +1,6 @@
-//! `cargo xtask bench faults`: a worker under faults, ideal beside actual. See `docs/benchmark.md`.
+//! `cargo xtask bench faults`: measures a worker under faults, and compares it with the ideal. See `docs/benchmark.md`.
 //!
-//! Each case has a queue server, workers and stores of its own, and makes rows. A missed goal is no error unless asked for.
+//! Each case has its own queue server, workers and stores, and results in rows. A missed goal is not an error unless requested.
 
 mod cases;
 pub(super) mod effects;
@@ -27,10 +27,10 @@ use crate::machine::Machine;
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Options {
-    /// The cases to measure; see --list. Default: all
+    /// The cases to measure, see --list. Default: all
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
-    /// List the cases and measure nothing
+    /// List the cases without measuring
     #[arg(long)]
     list: bool,
     /// Print the rows as JSON
@@ -39,7 +39,7 @@ pub(crate) struct Options {
     /// Make a missed goal an error
     #[arg(long)]
     check: bool,
-    /// Measure the development build: sooner built, and good for a first look
+    /// Measure the development build: faster to build, and sufficient for a first impression
     #[arg(long)]
     dev: bool,
 }

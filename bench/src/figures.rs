@@ -1,14 +1,14 @@
-//! The figures of a run, and what is made of several.
+//! The figures of a run, and their statistics over several runs.
 
 use serde::Serialize;
 
-/// What one worker's run over the queue cost.
+/// The cost of one worker's run over the queue.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Figures {
     /// Processor time, user and system, in milliseconds.
     pub(super) cpu_ms_per_1000: f64,
     pub(super) messages_per_s: f64,
-    /// Of all actions, from the worker's start on.
+    /// The requests of all actions since the worker's start.
     pub(super) requests_per_message: f64,
     pub(super) receives_per_message: f64,
     pub(super) deletes_per_message: f64,
@@ -19,7 +19,7 @@ pub(super) struct Figures {
 pub(super) struct Figure {
     pub(super) name: &'static str,
     pub(super) digits: usize,
-    /// The report also gives its ratio to the bare loop's.
+    /// True if the report also contains its ratio to the bare loop's figure.
     pub(super) is_compared: bool,
     pub(super) of: fn(&Figures) -> f64,
 }
@@ -43,7 +43,8 @@ pub(super) struct Spread {
 
 impl Spread {
     /// # Panics
-    /// Without any value.
+    ///
+    /// Panics without a value.
     pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let sorted = sorted(values);
         let (min, max) = (sorted[0], sorted[sorted.len() - 1]);
@@ -57,10 +58,11 @@ pub(super) fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// The nearest rank; the mean of two where the median of an even number is asked for.
+/// Returns the nearest rank; for the median of an even number of values, the mean of two.
 ///
 /// # Panics
-/// Without any value.
+///
+/// Panics without a value.
 pub(super) fn percentile(sorted: &[f64], percent: usize) -> f64 {
     let (count, rank) = (sorted.len(), (sorted.len() * percent).div_ceil(100).max(1));
     if percent == 50 && count.is_multiple_of(2) {

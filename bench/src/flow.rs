@@ -1,5 +1,5 @@
-//! `cargo xtask bench flow`: how queues share the slots of a process. A simulation on virtual time, with the ledgers themselves and a
-//! model of SQS; the same seed gives the same figures. See `docs/flow.md`.
+//! `cargo xtask bench flow`: shows how queues share the slots of a process. It is a simulation on virtual time, with the real
+//! ledgers and a model of SQS; the same seed results in the same figures. See `docs/flow.md`.
 
 mod load;
 mod model;
@@ -22,7 +22,7 @@ pub(crate) struct Options {
     /// The seed of the lengths of jobs
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// What is printed at the end
+    /// The format of the report
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

@@ -1,4 +1,4 @@
-//! What a consumer costs that has nothing to do.
+//! Measures the cost of a consumer without messages.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use xtask::interrupt::Interrupted;
 use crate::queue::Queue;
 use crate::worker::{Kind, Requests, Worker};
 
-/// After the start: until credentials are cached and the first receive waits.
+/// The time after the start until credentials are cached and the first receive waits.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// The cost of a time without messages.
@@ -20,9 +20,9 @@ pub(super) struct Idle {
     pub(super) secs: u64,
     pub(super) cpu_ms: f64,
     pub(super) percent_of_a_core: f64,
-    /// Resident at its end.
+    /// The resident memory at the end.
     pub(super) memory_mib: f64,
-    /// From the worker's start on. A receive counts when it is answered.
+    /// The requests since the worker's start. A receive counts when it is answered.
     pub(super) requests: Requests,
 }
 

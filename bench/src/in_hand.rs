@@ -1,4 +1,4 @@
-//! The cost of many slow jobs in hand at once: memory, and the requests that renew their leases.
+//! Measures the cost of many slow jobs in hand at once: memory, and the requests that renew their leases.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use xtask::interrupt::Interrupted;
 use crate::queue::Queue;
 use crate::worker::{self, Worker};
 
-/// The time of a job: two leases of 30 s, the default, so that each is renewed about four times.
+/// The duration of a job: two leases of 30 s, the default, so that each lease is renewed about four times.
 const JOB_SECS: u64 = 60;
 
 /// The figures of one run.
@@ -20,7 +20,7 @@ const JOB_SECS: u64 = 60;
 pub(super) struct InHand {
     pub(super) jobs: u32,
     pub(super) peak_memory_mib: f64,
-    /// Of all jobs.
+    /// The number of renewals of all jobs.
     pub(super) renewals: u64,
     pub(super) renewal_requests: u64,
     pub(super) cpu_ms_per_1000_renewals: f64,

@@ -1,8 +1,8 @@
-//! `cargo xtask bench inserting`: jobs that insert rows into PostgreSQL, one by one and many at once by a batch handler. See
-//! `docs/benchmark.md`.
+//! `cargo xtask bench inserting`: measures jobs that insert rows into PostgreSQL, one by one, and many at once with a batch
+//! handler. See `docs/benchmark.md`.
 //!
-//! The same worker with the same settings, on one core; the queue and PostgreSQL have the other. Each way is measured without kills, and then
-//! runs with kills of the worker, after which each row has to be there once.
+//! All ways use the same worker with the same settings on one core; the queue and PostgreSQL use the other. Each way is
+//! measured without kills, and then runs with kills of the worker, after which each row must exist exactly once.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -35,30 +35,30 @@ const PROGRAM: &str = "insert_rows";
 /// The worker's log, in `target/bench`.
 const LOG: &str = "insert_rows.log";
 
-/// The goal: the rate of rows in batches, over that of rows one by one.
+/// The goal: the rate of rows in batches divided by that of rows one by one.
 const GOAL: f64 = 5.0;
 
 /// Two batches of 100: one is collected while the other runs.
 const CONCURRENCY: &str = "200";
 
-/// Jobs that a worker does before it is measured: its connections are open then.
+/// The number of jobs before the measurement: connections are open then.
 const WARM_UP: usize = 2_000;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Rounds, in each of which all ways are measured in turn
+    /// Rounds; each measures all ways in turn
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Jobs a way and round
+    /// Jobs per way and round
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
     jobs: u64,
-    /// Kills of the worker, in a run of each way that is not timed; 0 leaves it out
+    /// Kills of the worker, in a run of each way that is not timed; 0 skips it
     #[arg(long, default_value_t = 3)]
     kills: u32,
-    /// Measure the development build: sooner built, and good for a first look
+    /// Measure the development build: faster to build, and sufficient for a first impression
     #[arg(long)]
     dev: bool,
-    /// Form of the report
+    /// The format of the report
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -68,7 +68,7 @@ pub(crate) struct Options {
 struct Way {
     name: &'static str,
     label: &'static str,
-    /// The claims are in PostgreSQL, too.
+    /// True if the claims are in PostgreSQL, too.
     is_marked: bool,
 }
 
@@ -79,7 +79,7 @@ const WAYS: [Way; 4] = [
     Way { name: "together-marked", label: "in batches, with their marks", is_marked: true },
 ];
 
-/// What all runs share.
+/// The parts that all runs share.
 struct Lab {
     profile: Profile,
     database: String,
@@ -134,7 +134,7 @@ impl Lab {
         Ok(jobs as f64 / took.as_secs_f64())
     }
 
-    /// Runs a way, and kills its worker now and then while it runs at the usual rate.
+    /// Runs a way, and kills its worker several times while it runs at the usual rate.
     fn kill(&self, way: Way, jobs: u64, kills: u32, usual: f64) -> Result<()> {
         self.ask("empty")?;
         let mut queue = Queue::start_build(self.profile, &self.interrupts)?;
@@ -184,7 +184,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Runs a command of the program on its tables.
+    /// Runs a command of the program about its tables.
     fn ask(&self, command: &str) -> Result<String> {
         let output =
             Command::new(self.program()).arg(command).env("BENCH_DATABASE", &self.database).output()?;
@@ -197,7 +197,7 @@ impl Lab {
 #[derive(Debug, Serialize)]
 struct Measured {
     way: Way,
-    /// Rows per second, by round.
+    /// The rows per second of each round.
     rates: Vec<f64>,
 }
 
@@ -210,7 +210,7 @@ struct Report {
 }
 
 impl Report {
-    /// Returns the ratios of a way in batches to the one before it, by round.
+    /// Returns the ratios of a batched way to the way before it, by round.
     fn ratio(&self, batched: usize) -> Option<Spread> {
         let (in_batches, single) = (self.ways.get(batched)?, self.ways.get(batched.checked_sub(1)?)?);
         Some(Spread::of(in_batches.rates.iter().zip(&single.rates).map(|(rate, of_single)| rate / of_single)))

@@ -1,5 +1,5 @@
-//! `cargo xtask bench lambda`: what the function costs beside the least that the Lambda runtime can do, which is to decode
-//! the event. See `docs/benchmark.md`.
+//! `cargo xtask bench lambda`: measures the cost of the function in comparison with the minimum for the Lambda runtime, which
+//! is to decode the event. See `docs/benchmark.md`.
 
 mod event;
 mod function;
@@ -17,18 +17,18 @@ use crate::machine::Machine;
 use crate::output::Output;
 use xtask::interrupt::{self, Interrupted};
 
-/// Invocations before the first that counts: caches are filled, and the first connection is made.
+/// The number of invocations before the measurement: caches are filled, and the first connection is made.
 const WARM_UP: usize = 50;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How often each function is started and measured, in turn
+    /// The number of times each function is started and measured, in turn
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=200))]
     rounds: u32,
-    /// Batches a function and round
+    /// Batches per function and round
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     batches: u32,
-    /// What is printed at the end
+    /// The format of the report
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -50,11 +50,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One life of a function: its start, and its batches one after the other.
+/// Measures one life of a function: its start, and its batches one after the other.
 fn measure(kind: Kind, batches: usize, interrupts: &Receiver<Interrupted>) -> Result<Round> {
     let mut function = Function::start(kind, interrupts)?;
     let init_ms = function.first_next()?.as_secs_f64() * 1e3;
-    // The whole binary, with all of this repository's jobs, is of interest for its start alone.
+    // For the whole binary with all jobs of this repository, only the start is of interest.
     let mut round = Round { init_ms, ..Round::default() };
     if kind != Kind::WithJobs {
         let event = event::event();
@@ -73,7 +73,7 @@ fn measure(kind: Kind, batches: usize, interrupts: &Receiver<Interrupted>) -> Re
     Ok(round)
 }
 
-/// The profile that functions are packaged with.
+/// Builds the functions with the profile with which they are packaged.
 fn build(interrupts: &Receiver<Interrupted>) -> Result<()> {
     let own = [
         "--features",

@@ -1,4 +1,4 @@
-//! How soon a message that comes alone is worked on: from the queue's accepting it to its deletion.
+//! Measures the latency of a single message: from its acceptance by the queue to its deletion.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::worker::{Kind, Worker};
 const EVERY: Duration = Duration::from_millis(50);
 const MESSAGES: usize = 300;
 
-/// In microseconds.
+/// The latencies in microseconds.
 #[derive(Debug, Serialize)]
 pub(super) struct Latency {
     pub(super) worker: Kind,

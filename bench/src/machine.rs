@@ -1,4 +1,4 @@
-//! The machine on which is measured.
+//! The machine on which the benchmark runs.
 
 use std::fmt;
 use std::thread::available_parallelism;

@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use xtask::status;
 
-/// Measure what the runtime costs beside a bare loop over AWS's SDK
+/// Measure the cost of the runtime in comparison with a bare loop over AWS's SDK
 #[derive(Parser)]
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -44,24 +44,24 @@ struct Arguments {
     overhead: overhead::Options,
 }
 
-/// What else can be measured.
+/// The other measurements.
 #[derive(Subcommand)]
 enum Other {
-    /// Measure what the Lambda function costs beside one that only decodes the event
+    /// Measure the cost of the Lambda function in comparison with one that only decodes the event
     Lambda(lambda::Options),
-    /// Measure this build of the consumer beside another one, such as an earlier commit's
+    /// Compare this build of the consumer with another one, such as an earlier commit's
     Against(against::Options),
     /// Measure a worker under faults: of SQS, of the store, of dependencies, of processes
     Faults(faults::Options),
-    /// Measure rows that jobs insert into PostgreSQL, one by one and in batches
+    /// Measure jobs that insert rows into PostgreSQL, one by one and in batches
     Inserting(inserting::Options),
     /// Simulate how queues with weights share the slots of a process
     Flow(flow::Options),
-    /// Show which layers of the worker a message's processor time goes to
+    /// Show the layers of the worker in which a message's processor time is spent
     Profile(profile::Options),
-    /// Measure what an outbox in PostgreSQL costs beside sending the same messages directly
+    /// Measure the cost of an outbox in PostgreSQL in comparison with sending the same messages directly
     Relaying(relaying::Options),
-    /// Measure what sending costs, in the background and one by one, and how long messages wait
+    /// Measure the cost of sending, in the background and one by one, and how long messages wait
     Sending(sending::Options),
     /// Run workers for hours under alternating faults, and watch their memory and descriptors
     Soak(soak::Options),

@@ -1,4 +1,4 @@
-//! The forms of a report.
+//! The formats of a report.
 
 use std::fmt::Display;
 
@@ -6,16 +6,16 @@ use anyhow::Result;
 use serde::Serialize;
 use xtask::progress::phase;
 
-/// The form in which a report is printed.
+/// The format of a report.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Output {
     Table,
-    /// On standard output alone; progress goes elsewhere than that
+    /// As JSON on standard output; progress goes to standard error
     Json,
 }
 
 impl Output {
-    /// Does a part of the work and reports progress, but not on a standard output that a program reads.
+    /// Runs a part of the work and reports its progress, but not on a standard output that a program reads.
     pub(crate) fn step(self, name: &str, work: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         match self {
             Self::Table => phase(name, work),

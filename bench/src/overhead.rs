@@ -1,7 +1,8 @@
-//! `cargo xtask bench`: what the runtime costs beside a bare loop over AWS's SDK. See `docs/benchmark.md`.
+//! `cargo xtask bench`: measures the cost of the runtime in comparison with a bare loop over AWS's SDK. See
+//! `docs/benchmark.md`.
 //!
-//! Each worker in turn, round by round, drains the same queue: a server in a process of its own on one core, the
-//! worker on another. Only Linux reports what is measured here.
+//! In each round, each worker in turn drains the same queue: a server in a separate process on one core, the worker on another.
+//! Only Linux reports the measured figures.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,43 +16,43 @@ use crate::report::Report;
 use crate::rounds::Load;
 use crate::{cores, idle, in_hand, latency, rounds, start_up, worker};
 
-/// What `--quick` does: enough to see that everything runs, too little for figures worth keeping.
+/// The rounds of `--quick`: enough to check that everything runs, too few for useful figures.
 const QUICK_ROUNDS: usize = 2;
 const QUICK_MESSAGES: usize = 10_000;
 
-/// The messages of a warm-up with a delay of each request.
+/// The number of messages of a warm-up if requests are delayed.
 const DELAYED_WARM_UP: usize = 10_000;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How often each worker drains the queue
+    /// The number of times each worker drains the queue
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Messages a worker and round
+    /// Messages per worker and round
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
     messages: u32,
-    /// How long the idle consumer is watched, in seconds; 0 leaves it out
+    /// The number of seconds for which the idle consumer is observed; 0 skips it
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3600))]
     idle_secs: u64,
-    /// Slow jobs that are in hand at once, for two minutes; 0 leaves them out
+    /// The number of slow jobs that are in hand at once, for two minutes; 0 skips them
     #[arg(long, value_name = "JOBS", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(0..=10_000))]
     in_hand: u32,
-    /// Add so many milliseconds to each request, as the way to SQS does, and measure the rounds alone
+    /// Delay each request by this many milliseconds, like the distance to SQS, and measure only the rounds
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=1000))]
     delay_ms: u64,
-    /// Two rounds of 10,000 messages and nothing else: does it run?
+    /// Run only two rounds of 10,000 messages, to check that everything works
     #[arg(long, conflicts_with_all = ["rounds", "messages", "idle_secs", "in_hand"])]
     quick: bool,
-    /// What is printed at the end
+    /// The format of the report
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
 
-/// How much is measured.
+/// The extent of the measurement.
 struct Plan {
     rounds: usize,
     load: Load,
-    /// Pick-up and start-up.
+    /// True if pick-up and start-up are measured.
     latencies: bool,
     idle_secs: u64,
     in_hand: u32,
@@ -70,7 +71,7 @@ impl Plan {
             let (idle_secs, in_hand) = (options.idle_secs, options.in_hand);
             return Self { rounds, load, latencies: true, idle_secs, in_hand };
         }
-        // What counts is the rate, for which only the connections have to be open, and a full warm-up would take most of the time.
+        // Only the rate counts, for which only the connections must be open; a full warm-up would take most of the time.
         let load = Load { warm_up: DELAYED_WARM_UP, messages, delay };
         Self { rounds, load, latencies: false, idle_secs: 0, in_hand: 0 }
     }

@@ -1,6 +1,8 @@
-//! `cargo xtask bench profile`: the layers of a worker that a message's processor time goes to. See `docs/benchmark.md`.
+//! `cargo xtask bench profile`: shows the layers of a worker in which a message's processor time is spent. See
+//! `docs/benchmark.md`.
 //!
-//! `perf` samples the stacks of a worker that drains a queue. The worker is built with frame pointers, apart from the other builds.
+//! `perf` samples the stacks of a worker that drains a queue. The worker is built with frame pointers, separately from the
+//! other builds.
 
 mod layers;
 
@@ -31,10 +33,10 @@ use crate::worker::{NOOP, WARM_UP, Worker};
 
 use layers::Layer;
 
-/// Samples a second: a prime number, in step with nothing.
+/// The number of samples per second: a prime number, to avoid synchronization with periodic work.
 const FREQUENCY: &str = "2999";
 
-/// The time that `perf` has to attach itself, and to write its file.
+/// The times for `perf` to attach itself, and to write its file.
 const ATTACH: Duration = Duration::from_millis(500);
 const WRITE: Duration = Duration::from_secs(60);
 
@@ -49,7 +51,7 @@ pub(crate) struct Options {
     /// Messages that are drained meanwhile
     #[arg(long, default_value_t = 200_000, value_parser = clap::value_parser!(u32).range(1_000..=1_000_000))]
     messages: u32,
-    /// Form of the report
+    /// The format of the report
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -71,7 +73,7 @@ impl SqsClient {
     }
 }
 
-/// Samples of a layer, by thread.
+/// The samples of a layer, by thread.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 struct Samples {
     main_thread: u64,
@@ -110,7 +112,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Fails without `perf`.
+/// Returns an error if `perf` is missing.
 fn check_perf(interrupts: &Receiver<Interrupted>) -> Result<()> {
     let mut command = Command::new("perf");
     let installed = Process::spawn("perf", command.arg("--version").stdout(Stdio::null()), interrupts)
@@ -122,12 +124,12 @@ fn check_perf(interrupts: &Receiver<Interrupted>) -> Result<()> {
     Ok(())
 }
 
-/// The folder of these builds, which have other flags than the measured ones.
+/// Returns the folder of these builds, which have other flags than the measured ones.
 fn folder() -> PathBuf {
     project::target().join("profile")
 }
 
-/// The path of an example that is built with frame pointers.
+/// Returns the path of an example that is built with frame pointers.
 fn example(name: &str) -> PathBuf {
     folder().join("dist/examples").join(name)
 }
@@ -166,7 +168,7 @@ fn measure(machine: &Machine, options: &Options, interrupts: &Receiver<Interrupt
     })
 }
 
-/// `perf` while it samples a process.
+/// A `perf` process that samples a process.
 struct Perf {
     process: Process,
     log: PathBuf,
@@ -176,7 +178,7 @@ impl Perf {
     fn start(worker: Pid, data: &Path, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let log = data.with_extension("log");
         let mut command = Command::new("perf");
-        // The clock of the processor, since virtual machines have no counters.
+        // The processor's clock, because virtual machines have no counters.
         command.args(["record", "--event", "cpu-clock", "--freq", FREQUENCY, "--call-graph", "fp"]);
         command.args(["--pid", &worker.as_raw_nonzero().to_string(), "--output"]).arg(data);
         let file = File::create(&log)?;
@@ -189,7 +191,7 @@ impl Perf {
         Ok(perf)
     }
 
-    /// Has it write its samples.
+    /// Makes it write its samples.
     fn stop(mut self) -> Result<()> {
         kill_process(self.process.id(), Signal::INT)?;
         // Its status is that of the signal.
@@ -202,7 +204,7 @@ impl Perf {
     }
 }
 
-/// Has `perf` print the stacks that it has sampled.
+/// Returns the sampled stacks as `perf` prints them.
 fn script(data: &Path) -> Result<String> {
     let mut command = Command::new("perf");
     let output = command.args(["script", "--fields", "comm,ip,sym", "--input"]).arg(data).output()?;
@@ -211,8 +213,8 @@ fn script(data: &Path) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Counts the samples of each layer. A sample is a paragraph: the name of its thread, then its functions from the innermost on, each
-/// after its address.
+/// Counts the samples of each layer. A sample is a paragraph: the name of its thread, then its functions from the innermost on,
+/// each after its address.
 fn samples(script: &str) -> Result<BTreeMap<Layer, Samples>> {
     let mut layers = BTreeMap::<Layer, Samples>::new();
     for sample in script.split("\n\n") {

@@ -1,4 +1,4 @@
-//! The programs that are measured, and where their builds are.
+//! The programs to measure, and the places of their builds.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -9,7 +9,7 @@ use xtask::interrupt::Interrupted;
 use xtask::process::Process;
 use xtask::project;
 
-/// The profile of a build. `Cargo.toml` of the workspace says what each is made for.
+/// The profile of a build. The workspace's `Cargo.toml` describes the purpose of each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Profile {
     Dev,
@@ -28,7 +28,7 @@ impl Profile {
         }
     }
 
-    /// The path of a built binary of the workspace.
+    /// Returns the path of a built binary of the workspace.
     pub(crate) fn binary(self, name: &str) -> PathBuf {
         let folder = match self {
             Self::Dev => "debug",
@@ -37,17 +37,17 @@ impl Profile {
         project::target().join(folder).join(name)
     }
 
-    /// The path of a built example of this crate.
+    /// Returns the path of a built example of this crate.
     pub(crate) fn example(self, name: &str) -> PathBuf {
         self.binary("examples").join(name)
     }
 
-    /// Builds what the arguments select. No feature is enabled that they do not name.
+    /// Builds the programs that the arguments select, with only the features that they name.
     pub(crate) fn build(self, arguments: &[&str], interrupts: &Receiver<Interrupted>) -> Result<()> {
         self.build_by(project::cargo(), arguments, interrupts)
     }
 
-    /// As [`Self::build`], by a `cargo` with variables of its own.
+    /// Builds like [`Self::build`], with a `cargo` that has its own variables.
     pub(crate) fn build_by(
         self,
         mut cargo: Command,

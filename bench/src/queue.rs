@@ -1,5 +1,4 @@
-//! The queue that all workers drain: `bench/examples/bench_queue.rs` in a process of its own, and its control
-//! socket.
+//! The queue that all workers drain: `bench/examples/bench_queue.rs` in a separate process, and its control socket.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -18,10 +17,10 @@ use crate::usage::on_core;
 
 pub(super) const PROGRAM: &str = "bench_queue";
 
-/// How long a command may take before the worker counts as stuck: a million messages at a tenth of the usual speed.
+/// The time limit of a command, after which the worker counts as stuck: a million messages at a tenth of the usual speed.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// How often an interruption is looked for while an answer is awaited.
+/// The interval at which interruptions are checked while a response is awaited.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// The server and its one queue. It ends with this value.
@@ -37,12 +36,12 @@ impl Queue {
         Self::start_build(Profile::Dist, interrupts)
     }
 
-    /// Starts the server of this profile.
+    /// Starts the server with this profile.
     pub(super) fn start_build(profile: Profile, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         Self::spawn(Command::new(profile.example(PROGRAM)), interrupts)
     }
 
-    /// Starts a server that delays each answer, unless the delay is zero.
+    /// Starts a server that delays each response, unless the delay is zero.
     pub(super) fn start_delayed(delay: Duration, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let mut command = Command::new(Profile::Dist.example(PROGRAM));
         if !delay.is_zero() {
@@ -51,12 +50,12 @@ impl Queue {
         Self::spawn(command, interrupts)
     }
 
-    /// Starts the server by this command.
+    /// Starts the server with this command.
     pub(super) fn spawn(mut command: Command, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let (output, input) = io::pipe()?;
         command.stdout(input);
         let process = on_core(cores::SERVER, || Process::spawn(PROGRAM, &mut command, interrupts))?;
-        // This end of the pipe goes away, so that reading ends where the server does not start.
+        // This end of the pipe is closed, so that reading ends if the server does not start.
         drop(command);
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
@@ -73,25 +72,25 @@ impl Queue {
         })
     }
 
-    /// Waits until the worker asks for messages.
+    /// Waits until the worker requests messages.
     pub(super) fn wait(&mut self) -> Result<()> {
         self.ask("wait").map(drop)
     }
 
-    /// Has a worker that was just started drain so many messages that it then is as it will be for long.
+    /// Lets a newly started worker drain so many messages that it has then reached its long-term state.
     pub(super) fn warm_up(&mut self, messages: usize) -> Result<()> {
         self.wait()?;
         self.drain(messages)?;
         self.wait()
     }
 
-    /// Puts messages in, and tells how long it took from then until all were deleted.
+    /// Sends messages, and returns the time until all were deleted.
     pub(super) fn drain(&mut self, messages: usize) -> Result<Duration> {
         let micros = self.ask(&format!("drain {messages}"))?;
         Ok(Duration::from_micros(*micros.first().context("no answer to `drain`")?))
     }
 
-    /// Puts messages in, one each `every`, and tells how long each took from accepted to deleted.
+    /// Sends one message at each interval `every`, and returns the time of each from acceptance to deletion.
     pub(super) fn trickle(&mut self, messages: usize, every: Duration) -> Result<Vec<Duration>> {
         let micros = self.ask(&format!("trickle {messages} {}", every.as_millis()))?;
         ensure!(micros.len() == messages, "{} answers for {messages} messages", micros.len());
@@ -103,7 +102,7 @@ impl Queue {
         self.ask("count")?.first().copied().context("no answer to `count`")
     }
 
-    /// Answers all open receives, and from now on every receive at once.
+    /// Answers all open receives, and from now on every receive immediately.
     pub(super) fn end_long_polls(&mut self) -> Result<()> {
         self.ask("end").map(drop)
     }

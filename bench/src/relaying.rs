@@ -1,7 +1,8 @@
-//! `cargo xtask bench relaying`: what an outbox in PostgreSQL costs beside sending the same messages directly. See `docs/benchmark.md`.
+//! `cargo xtask bench relaying`: measures the cost of an outbox in PostgreSQL in comparison with sending the same messages
+//! directly. See `docs/benchmark.md`.
 //!
-//! One process sends in all ways in turn, on one core; the queue and PostgreSQL have the other. A second one does so with requests that take
-//! as long as SQS does, which has no part in the goal.
+//! One process sends in all ways in turn on one core; the queue and PostgreSQL use the other. A second process does the same
+//! with requests as slow as those to SQS; it does not count for the goal.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -28,27 +29,27 @@ use crate::usage::{forget_settings, on_core};
 
 const PROGRAM: &str = "relay_load";
 
-/// The goal: the relay's rate, of that of plain batches.
+/// The goal: the relay's rate as a share of that of plain batches.
 const GOAL: f64 = 0.7;
 
-/// The time in which SQS answers a batch within its region, about.
+/// The approximate time in which SQS responds to a batch within its region.
 const LATENCY_MS: u64 = 10;
 
-/// Of the messages, one in so many is sent with that latency, in which all ways take their time.
+/// The divisor of the number of messages with that latency, because all ways are slow then.
 const FEWER: u64 = 10;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Rounds, in each of which all ways are measured in turn
+    /// Rounds; each measures all ways in turn
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Messages a way and round
+    /// Messages per way and round
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
     messages: u64,
-    /// Measure the development build: sooner built, and good for a first look
+    /// Measure the development build: faster to build, and sufficient for a first impression
     #[arg(long)]
     dev: bool,
-    /// Form of the report
+    /// The format of the report
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }
@@ -114,7 +115,7 @@ impl Program<'_> {
     }
 }
 
-/// The microseconds of each way.
+/// The duration of each way in microseconds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Round {
     send_batch: u64,
@@ -142,7 +143,7 @@ struct Measured {
 #[derive(Debug, Serialize)]
 struct Report {
     machine: Machine,
-    /// Without latency: the goal is about these.
+    /// The rounds without latency, for which the goal applies.
     near: Measured,
     far: Measured,
 }

@@ -1,4 +1,4 @@
-//! What was measured, as a table to read and as data.
+//! The measurements, as a table and as data.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,12 +15,12 @@ use crate::start_up::StartUp;
 use crate::tables::{right_align, table};
 use crate::worker::Kind;
 
-/// Everything that was measured.
+/// All measurements.
 #[derive(Debug)]
 pub(super) struct Report {
     machine: Machine,
     messages: usize,
-    /// Added to each request.
+    /// The delay of each request.
     delay_ms: u64,
     pub(super) rounds: Vec<BTreeMap<Kind, Figures>>,
     pub(super) latency: Vec<Latency>,
@@ -36,7 +36,7 @@ struct Summary {
     worker: Kind,
     #[serde(flatten)]
     spread: Spread,
-    /// To the bare loop: of the medians, and the median of the rounds' own ratios, which a noisy machine moves less.
+    /// The ratios to the bare loop: of the medians, and the median of the rounds' ratios, which a noisy machine affects less.
     ratio_of_medians: f64,
     median_of_ratios: f64,
 }
@@ -73,7 +73,7 @@ impl Report {
         figures::ALL.iter().flat_map(of_figure).collect()
     }
 
-    /// One line a contender.
+    /// Returns a table with one line per contender.
     fn table(&self) -> Table {
         let mut table = table();
         let mut head = vec!["median (least to most)".to_owned()];
@@ -142,7 +142,7 @@ impl Report {
     }
 }
 
-/// Formats a ratio of medians, and the median of the rounds' own ratios.
+/// Formats a ratio of medians, and the median of the rounds' ratios.
 fn ratio(of_medians: f64, pairwise: f64) -> String {
     format!("{of_medians:.2} ({pairwise:.2})")
 }
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_to_the_bare_loop_overall_and_by_round() {
+    fn ratios_to_the_bare_loop_are_overall_and_per_round() {
         let summary = report().summary(&figures::ALL[0], Kind::Drumline100);
         assert!((summary.ratio_of_medians - 1.0).abs() < 1e-9);
         assert!((summary.median_of_ratios - 1.1).abs() < 1e-9);

@@ -1,4 +1,4 @@
-//! Draining the queue, each worker in turn.
+//! Drains the queue with each worker in turn.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,24 +12,24 @@ use crate::figures::Figures;
 use crate::queue::Queue;
 use crate::worker::{Kind, Worker};
 
-/// From the last open receive until a worker has nothing left to do of its start and its warming up.
+/// The time after the last open receive until a worker has finished the work of its start and warm-up.
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// The load of each contender in a round.
 pub(super) struct Load {
-    /// Messages that are not measured.
+    /// The number of messages that are not measured.
     pub(super) warm_up: usize,
     pub(super) messages: usize,
-    /// Added to each request.
+    /// The delay of each request.
     pub(super) delay: Duration,
 }
 
-/// One round: every worker once.
+/// Runs one round: every worker once.
 pub(super) fn round(load: &Load, interrupts: &Receiver<Interrupted>) -> Result<BTreeMap<Kind, Figures>> {
     Kind::ALL.into_iter().map(|kind| Ok((kind, drain(kind, load, interrupts)?))).collect()
 }
 
-/// One worker's run over a queue of its own.
+/// Runs one worker on its own queue.
 #[allow(clippy::cast_precision_loss, reason = "figures to read")]
 fn drain(kind: Kind, load: &Load, interrupts: &Receiver<Interrupted>) -> Result<Figures> {
     let Load { warm_up, messages, delay } = *load;

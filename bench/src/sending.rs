@@ -1,7 +1,7 @@
-//! `cargo xtask bench sending`: what sending costs, and how long messages wait for others to share their request. See
+//! `cargo xtask bench sending`: measures the cost of sending, and how long messages wait for others to share their request. See
 //! `docs/benchmark.md`.
 //!
-//! Each way of sending has a process of its own in turn, on one core, and a fresh queue on the other.
+//! Each way of sending has its own process in turn on one core, and a new queue on the other.
 
 mod load;
 mod report;
@@ -19,7 +19,7 @@ use crate::programs::Profile;
 use crate::{cores, queue};
 use xtask::interrupt::{self, Interrupted};
 
-/// The callers of the goal.
+/// The number of callers in the goal.
 const CALLERS: u64 = 64;
 
 /// The lingers at which a steady load is sent. At 1,000 messages a second, ten messages take 10 ms to arrive on average.
@@ -27,22 +27,22 @@ const LINGERS_MS: [u64; 4] = [5, 10, 15, 20];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How often each way is measured, in turn
+    /// The number of times each way is measured, in turn
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
-    /// Messages a way and round, as fast as they go
+    /// Messages per way and round, sent as fast as possible
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
     messages: u64,
     /// Messages per second of the steady load
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(10..=20_000))]
     rate: u32,
-    /// How long each steady load lasts
+    /// The duration of each steady load
     #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
     steady_secs: u64,
-    /// Measure the development build: sooner built, and good for a first look
+    /// Measure the development build: faster to build, and sufficient for a first impression
     #[arg(long)]
     dev: bool,
-    /// What is printed at the end
+    /// The format of the report
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

@@ -1,7 +1,8 @@
-//! `cargo xtask bench soak`: two workers for as long as wanted, with faults of the store and of SQS in turn. See
+//! `cargo xtask bench soak`: runs two workers for a chosen time, with alternating faults of the store and of SQS. See
 //! `docs/benchmark.md`.
 //!
-//! Each minute has the same faults at the same seconds, so minutes can be compared: what grows from one to the next leaks.
+//! Each minute has the same faults at the same seconds, so minutes can be compared: a figure that grows from one to the next is
+//! a leak.
 
 mod faults;
 mod flatness;
@@ -27,10 +28,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_secs(1);
 const STEPS_PER_SAMPLE: u64 = 5;
 const JOB_MS: u64 = 100;
-/// Outages cost receives; what runs out of them would not show as a leak.
+/// Outages cost receives; messages that ran out of them would not show up as a leak.
 const MAX_RECEIVE_COUNT: u32 = 1000;
 const LEASE_SECS: u32 = 30;
-/// For what is left at the end.
+/// The time limit for the remaining jobs at the end.
 const DRAIN: Duration = Duration::from_secs(180);
 
 #[derive(clap::Args)]
@@ -38,10 +39,10 @@ pub(crate) struct Options {
     /// The duration, such as 90s, 2m or 1h
     #[arg(long = "for", value_name = "DURATION", value_parser = duration, default_value = "1h")]
     time: Duration,
-    /// Jobs a second
+    /// Jobs per second
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     rate: u32,
-    /// Make jobs that are not done, effects that happened twice, and growth an error
+    /// Make unfinished jobs, repeated effects and growth an error
     #[arg(long)]
     check: bool,
     /// Run the development build
@@ -65,7 +66,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     for step in 1.. {
         send(&scene, &mut tally, options.rate)?;
         faults.step(step, &mut store, &scene.queue)?;
-        // From the start on, so that the time that a step itself takes does not add up.
+        // Counted from the start, so that the duration of a step does not add up.
         let next = started + STEP * u32::try_from(step).context("a soak of a century")?;
         lab.pause(next.saturating_duration_since(Instant::now()))?;
         for worker in &mut workers {
@@ -115,7 +116,7 @@ fn send(scene: &Scene, tally: &mut Tally, rate: u32) -> Result<()> {
     scene.queue.send(&bodies.collect::<Vec<_>>())
 }
 
-/// Of both workers together.
+/// Returns the sum of both workers.
 fn sample_of(workers: &[Worker]) -> Result<Sample> {
     let mut sum = Sample::default();
     for worker in workers {
@@ -124,7 +125,7 @@ fn sample_of(workers: &[Worker]) -> Result<Sample> {
     Ok(sum)
 }
 
-/// Reads `90s`, `2m`, `1h`.
+/// Parses `90s`, `2m`, `1h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let malformed = || format!("`{text}` is no duration such as 90s, 2m or 1h");
     let unit = text.chars().last().ok_or_else(malformed)?;

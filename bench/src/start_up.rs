@@ -1,4 +1,4 @@
-//! The time from a worker's start to its first receive.
+//! Measures the time from a worker's start to its first receive.
 
 use anyhow::Result;
 use crossbeam_channel::Receiver;
@@ -10,10 +10,10 @@ use crate::figures::Spread;
 use crate::queue::Queue;
 use crate::worker::{Kind, Worker};
 
-/// Starts of each contender, in turn.
+/// The number of starts of each contender, in turn.
 const STARTS: usize = 15;
 
-/// From the start of the process until a receive waits at the queue, in milliseconds.
+/// The time from the start of the process until a receive waits at the queue, in milliseconds.
 #[derive(Debug, Serialize)]
 pub(super) struct StartUp {
     pub(super) worker: Kind,

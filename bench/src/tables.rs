@@ -1,4 +1,4 @@
-//! Tables of reports, in Markdown, so that they can go into `docs/benchmark.md` as they are.
+//! Tables of reports in Markdown, so that they can be copied into `docs/benchmark.md`.
 
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};

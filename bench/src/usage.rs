@@ -1,4 +1,4 @@
-//! What the operating system knows about a process, and on which core it lets one run.
+//! Reads the operating system's data about a process, and sets the core on which it runs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Runs `start`, which starts a process, so that the process stays on one core.
 ///
-/// A child inherits the affinity of the thread that starts it, before it has any thread of its own.
+/// A child inherits the affinity of the thread that starts it, before it has any other thread.
 pub(super) fn on_core<T>(core: usize, start: impl FnOnce() -> Result<T>) -> Result<T> {
     let before = sched_getaffinity(None).context("cannot read the CPU affinity")?;
     let mut one = CpuSet::new();
@@ -23,16 +23,16 @@ pub(super) fn on_core<T>(core: usize, start: impl FnOnce() -> Result<T>) -> Resu
     started
 }
 
-/// The processor time of all threads of a process so far, to the nanosecond.
+/// Returns the processor time of all threads of a process so far, to the nanosecond.
 ///
-/// From the scheduler's statistics: the accounting in `/proc/PID/stat` counts ticks of ten milliseconds. A thread that
-/// has ended is missing, so the figures are only good for processes that keep their threads.
+/// The data comes from the scheduler's statistics: the accounting in `/proc/PID/stat` counts ticks of ten milliseconds. Ended
+/// threads are missing, so the figures are valid only for processes that keep their threads.
 pub(super) fn processor_time(process: Pid) -> Result<Duration> {
     let mut sum = Duration::ZERO;
     for task in fs::read_dir(proc(process, "task"))? {
         let path = task?.path().join("schedstat");
         let text = match fs::read_to_string(&path) {
-            // It has ended since the folder was listed, and is missing like any thread that ended before.
+            // The thread has ended since the folder was listed, and is missing like all threads that ended earlier.
             Err(error) if has_ended(&error) => continue,
             text => text.with_context(|| format!("cannot read {}", path.display()))?,
         };
@@ -42,7 +42,7 @@ pub(super) fn processor_time(process: Pid) -> Result<Duration> {
     Ok(sum)
 }
 
-/// A thread that ends while its file is opened or read is told of in either of two ways.
+/// Returns true for either of the two errors of a thread that ends while its file is opened or read.
 fn has_ended(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
@@ -50,7 +50,7 @@ fn has_ended(error: &std::io::Error) -> bool {
 /// The resident memory of a process, in KiB.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Memory {
-    /// The most so far.
+    /// The peak so far.
     pub(super) peak: u64,
     pub(super) now: u64,
 }
@@ -81,14 +81,14 @@ fn proc(process: Pid, file: &str) -> PathBuf {
     format!("/proc/{}/{file}", process.as_raw_nonzero()).into()
 }
 
-/// The processor's name, for the report.
+/// Returns the processor's name for the report.
 pub(super) fn processor_name() -> Option<String> {
     let info = fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = info.lines().find(|line| line.starts_with("model name"))?;
     Some(line.split(':').nth(1)?.trim().to_owned())
 }
 
-/// Removes every setting of the runtime that a developer's shell may hold: only the defaults are measured.
+/// Removes all settings of the runtime that a developer's shell may contain: only the defaults are measured.
 pub(super) fn forget_settings(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("DRUMLINE_")) {
@@ -108,7 +108,7 @@ mod tests {
     fn this_process_has_used_the_processor_and_memory() {
         let this = rustix::process::getpid();
         let before = processor_time(this).unwrap();
-        // A running thread's account is brought up to date at the scheduler's next tick.
+        // The statistics of a running thread are updated at the scheduler's next tick.
         let started = std::time::Instant::now();
         while processor_time(this).unwrap() == before {
             assert!(started.elapsed() < Duration::from_secs(10), "the time stands still");
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_starts_on_its_core_and_this_thread_goes_back_to_its_own() {
+    fn a_child_starts_on_its_core_and_this_thread_returns_to_its_own() {
         let before = sched_getaffinity(None).unwrap();
         let child = on_core(0, || Ok(Command::new("cat").arg("/proc/self/status").output()?)).unwrap();
         let status = String::from_utf8(child.stdout).unwrap();

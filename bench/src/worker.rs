@@ -1,4 +1,4 @@
-//! The workers that are compared: the runtime with a handler that does nothing, and a loop over the SDK.
+//! The workers to compare: the runtime with a handler that does nothing, and a loop over the SDK.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -22,30 +22,31 @@ use crate::queue::{self, Queue};
 use crate::usage::{Memory, forget_settings, memory_kib, on_core, processor_time};
 use crate::{collector, cores};
 
-/// The worker around the runtime.
+/// The program with the runtime.
 pub(crate) const NOOP: &str = "noop";
 const BARE_LOOP: &str = "bare_loop";
 
 /// The log of the contenders, in `target/bench`.
 const LOG: &str = "worker.log";
 
-/// What a worker drains before it is measured: more jobs than the memory store remembers (100,000). From then on it is as it
-/// will be for as long as it lives, its memory grown and its connections open.
+/// The number of jobs that a worker processes before the measurement: more than the memory store remembers (100,000). From then
+/// on the worker is in its long-term state, with its full memory and open connections.
 pub(crate) const WARM_UP: usize = 110_000;
 
-/// How long a worker may take to end after SIGTERM, without any job or receive to wait for.
+/// The time limit for a worker's end after SIGTERM, without any job or receive to wait for.
 const END: Duration = Duration::from_secs(10);
 
 /// Settings of the runtime, and variables of its program.
 pub(crate) type Variables<'a> = &'a [(&'a str, &'a str)];
 
-/// No line for each start and each success of a job, as on queues with thousands of jobs a second: the loop logs none either.
+/// Disables the log lines for each start and success of a job, as on queues with thousands of jobs a second: the loop logs none
+/// either.
 const FEW_LINES: (&str, &str) = ("DRUMLINE_JOB_LOG", "debug");
 
-/// The client of the loop.
+/// Selects the loop's client.
 const SDK: (&str, &str) = ("DRUMLINE_SQS_CLIENT", "sdk");
 
-/// The contenders, in the order in which they take turns.
+/// The contenders in the order of their turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Kind {
@@ -73,7 +74,7 @@ impl Kind {
         Self::Drumline32Otel,
     ];
 
-    /// The contenders for figures that the concurrency hardly changes.
+    /// The contenders for figures that hardly depend on the concurrency.
     pub(super) const BY_DEFAULT: [Self; 3] = [Self::BareLoop, Self::Drumline32, Self::Drumline32Sdk];
 
     pub(super) fn label(self) -> &'static str {
@@ -87,9 +88,9 @@ impl Kind {
         }
     }
 
-    /// The settings of the runtime; none for the loop, which is another program.
+    /// Returns the settings of the runtime; none for the loop, which is another program.
     ///
-    /// The lean client is the default, and not set here: [`against`](crate::against) also starts builds that know no such setting.
+    /// The lean client is the default, and not set here: [`against`](crate::against) also starts builds without this setting.
     fn settings(self) -> Option<Variables<'static>> {
         match self {
             Self::BareLoop => None,
@@ -101,16 +102,16 @@ impl Kind {
     }
 }
 
-/// Requests to SQS since the worker's start, by action.
+/// The number of requests to SQS since the worker's start, by action.
 pub(super) type Requests = BTreeMap<String, u64>;
 
-/// Builds the queue and the workers, without the jobs of this repository, which nothing here runs.
+/// Builds the queue and the workers without the jobs of this repository, which are not needed here.
 pub(crate) fn build(interrupts: &Receiver<Interrupted>) -> Result<()> {
     let examples = ["--example", queue::PROGRAM, "--example", NOOP, "--example", BARE_LOOP];
     Profile::Dist.build(&[&["--features", "worker"], &examples[..]].concat(), interrupts)
 }
 
-/// The path of this build's worker.
+/// Returns the path of this build's worker.
 pub(crate) fn noop() -> PathBuf {
     Profile::Dist.example(NOOP)
 }
@@ -124,7 +125,7 @@ pub(super) struct Worker {
 
 /// The source of the number of a worker's requests.
 enum Counts {
-    /// Its standard output, once it has ended.
+    /// Its standard output, read after its end.
     AtTheEnd(PipeReader),
     /// Its metrics, at this address.
     Metrics(String),
@@ -135,7 +136,7 @@ impl Worker {
         Self::start_build(kind, &noop(), queue_url, interrupts)
     }
 
-    /// Starts a contender. The runtime is the one at `noop`.
+    /// Starts a contender. `noop` is the path of the runtime's program.
     pub(super) fn start_build(
         kind: Kind,
         noop: &Path,
@@ -173,7 +174,7 @@ impl Worker {
     ) -> Result<Self> {
         let http_addr = free_address()?;
         let mut command = Command::new(noop);
-        // The other build may have a command line: then it takes the argument.
+        // The other build may have a command line: then it accepts the argument.
         forget_settings(&mut command)
             .arg("run")
             .env("DRUMLINE_QUEUE_URL", queue_url)
@@ -197,7 +198,7 @@ impl Worker {
         self.process.id()
     }
 
-    /// The time since its process was started.
+    /// Returns the time since its process was started.
     pub(super) fn age(&self) -> Duration {
         self.started.elapsed()
     }
@@ -206,12 +207,12 @@ impl Worker {
         processor_time(self.id())
     }
 
-    /// The memory that it has resident, in KiB: the most so far, and now.
+    /// Returns its resident memory in KiB: the peak, and the current value.
     pub(super) fn memory_kib(&self) -> Result<Memory> {
         memory_kib(self.id())
     }
 
-    /// Lets it run on for some time.
+    /// Lets it run for some time.
     pub(super) fn run_for(&mut self, time: Duration) -> Result<()> {
         match self.process.ended_within(time)? {
             None => Ok(()),
@@ -219,7 +220,7 @@ impl Worker {
         }
     }
 
-    /// Ends it, and returns its requests to SQS. The queue then gives no receive anything to wait for.
+    /// Ends it, and returns its requests to SQS. The queue then answers all receives immediately.
     pub(super) fn end(self, queue: &mut Queue) -> Result<Requests> {
         match &self.counts {
             Counts::Metrics(_) => Ok(requests(&self.end_with_metrics(queue)?)),
@@ -249,9 +250,10 @@ impl Worker {
     }
 }
 
-/// Ends a worker of the benchmark's queue, and checks that it ended well. Its log is this file in `target/bench`.
+/// Ends a worker of the benchmark's queue, and checks that it ended well. `log` is the name of its log file in `target/bench`.
 ///
-/// A worker that drains awaits the receive that it has in flight, up to 20 s, since it may bring messages: so the queue answers that.
+/// A draining worker waits for its receive in flight, up to 20 s, because it may bring messages: therefore the queue answers
+/// that receive.
 pub(crate) fn stop(mut process: Process, queue: &mut Queue, log: &str) -> Result<()> {
     process.terminate();
     queue.end_long_polls()?;
@@ -260,12 +262,12 @@ pub(crate) fn stop(mut process: Process, queue: &mut Queue, log: &str) -> Result
     Ok(())
 }
 
-/// An address that nobody uses at this moment.
+/// Returns an address that is not in use at this moment.
 fn free_address() -> Result<String> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
-/// The requests to SQS by action, with all results.
+/// Returns the number of requests to SQS by action, with all results.
 pub(super) fn requests(metrics: &str) -> Requests {
     let mut requests = Requests::new();
     for (labels, count) in samples(metrics, "drumline_sqs_requests_total") {
@@ -276,12 +278,12 @@ pub(super) fn requests(metrics: &str) -> Requests {
     requests
 }
 
-/// The sum of a counter over all its labels.
+/// Returns the sum of a counter over all its labels.
 pub(super) fn total(metrics: &str, name: &str) -> u64 {
     samples(metrics, name).map(|(_, count)| count).sum()
 }
 
-/// The labels and the value of each sample of a counter.
+/// Returns the labels and the value of each sample of a counter.
 fn samples<'a>(metrics: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, u64)> {
     let of_line = move |line: &'a str| {
         let (labels, count) = line.strip_prefix(name)?.rsplit_once(' ')?;

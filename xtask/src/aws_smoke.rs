@@ -1,8 +1,8 @@
-//! `cargo xtask aws-smoke`: the worker against a real AWS account, from the queues' creation to their deletion.
+//! `cargo xtask aws-smoke`: tests the worker in a real AWS account, from the creation of queues to their deletion.
 //!
-//! **Never run against AWS by this project's CI**, which has no account; it has run against the embedded queue. It needs the
-//! AWS CLI (version 2) with credentials that may create, tag, read and delete queues and send, receive and delete messages.
-//! It costs some hundred requests.
+//! **This project's CI never runs it against AWS**, because it has no account; it has run against the embedded queue. The
+//! command needs the AWS CLI (version 2) with credentials that may create, tag, read and delete queues, and send, receive and
+//! delete messages. It makes some hundred requests.
 
 mod application;
 
@@ -23,10 +23,10 @@ use xtask::process::Process;
 use xtask::progress::{note, phase};
 use xtask::project::{cargo, target};
 
-/// The time that each step may take. SQS's counts are approximate and lag behind by up to a minute.
+/// The time limit of each step. SQS's counts are approximate and up to a minute late.
 const STEP_LIMIT: Duration = Duration::from_secs(180);
 
-/// The interval at which SQS and the application are asked.
+/// The interval of requests to SQS and to the application.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The jobs that succeed.
@@ -40,10 +40,10 @@ pub(crate) struct Options {
     /// The region; that of the AWS CLI's settings by default
     #[arg(long, env = "AWS_REGION")]
     region: Option<String>,
-    /// Another endpoint than AWS's, to try this command itself
+    /// An endpoint other than AWS's, to test this command itself
     #[arg(long, env = "AWS_ENDPOINT_URL")]
     endpoint_url: Option<String>,
-    /// A `drumline` that is built already; a release build of this tree by default
+    /// A built `drumline`; by default a release build of this tree
     #[arg(long, value_name = "FILE")]
     drumline: Option<PathBuf>,
     /// Do not ask before queues are created
@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<std::process::ExitCode> {
     let application = Application::start()?;
     Smoke { drumline, queue: &queue, dead: &dead, application: &application, interrupts: &interrupts }
         .run()?;
-    // Deleted by name here, so that a failure of that is one of the run.
+    // Deleted by name here, so that a failure of the deletion fails the run.
     queue.delete()?;
     dead.delete()?;
     println!("all steps passed, and the queues are deleted");
@@ -95,9 +95,9 @@ fn build() -> Result<PathBuf> {
 fn confirmed() -> Result<bool> {
     ensure!(
         io::stdin().is_terminal(),
-        "there is no terminal to ask at: give --yes to go on without a question"
+        "there is no terminal to ask at: give --yes to continue without a question"
     );
-    print!("Type yes to go on: ");
+    print!("Type yes to continue: ");
     io::stdout().flush()?;
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
@@ -147,7 +147,7 @@ impl Smoke<'_> {
         Process::spawn("the worker", &mut command, self.interrupts)
     }
 
-    /// A command of the worker's on the queue.
+    /// Returns a command of the worker for the queue.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.drumline);
         command.args(arguments).env("DRUMLINE_QUEUE_URL", &self.queue.url);
@@ -211,7 +211,7 @@ impl Aws {
     }
 }
 
-/// A queue that is deleted with this value.
+/// A queue that is deleted when this value is dropped.
 struct Queue<'a> {
     aws: &'a Aws,
     url: String,
@@ -240,7 +240,7 @@ impl<'a> Queue<'a> {
         self.attribute("QueueArn")
     }
 
-    /// Counts its messages, visible, in flight or delayed.
+    /// Counts its messages: visible, in flight or delayed.
     fn count(&self) -> Result<u64> {
         let states = ["", "NotVisible", "Delayed"];
         states

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: hands over to the crate `drumline-bench`, which is built for it.
+//! `cargo xtask bench`: runs the crate `drumline-bench`, which is built for it.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -15,9 +15,9 @@ pub(crate) struct Options {
     arguments: Vec<OsString>,
 }
 
-/// Becomes the benchmark, which so gets the terminal's signals and decides the exit status.
+/// Replaces this process by the benchmark, which then receives the terminal's signals and decides the exit status.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    // Without the programs that it measures: it builds those itself, optimised.
+    // Without the programs to measure: the benchmark builds those itself, optimised.
     let mut cargo = project::cargo();
     cargo.args(["run", "--quiet", "--package", "drumline-bench", "--no-default-features"]);
     cargo.args(["--features", "harness", "--"]);

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: what CI runs, which is `.ci/run`.
+//! `cargo xtask check`: runs the checks of CI, which are in `.ci/run`.
 
 use std::process::{Command, ExitCode};
 

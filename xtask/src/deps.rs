@@ -1,8 +1,8 @@
-//! `cargo xtask deps`: the packages that the crates may depend on, and the order in which their files know each other.
+//! `cargo xtask deps`: checks the packages on which the crates depend, and the dependencies between their files.
 //!
-//! Done here, over `cargo metadata`, and not with cargo-deny: installing that costs a fresh clone as much as all
-//! other checks together (six minutes of processor time), and of its checks only licences, sources and a few bans apply
-//! here. Advisories are asked for where the network allows it.
+//! This uses `cargo metadata` instead of cargo-deny: installing that would cost a new clone as much as all other checks
+//! together (six minutes of processor time), and only its checks of licences, sources and a few bans apply here. Advisories are
+//! requested if the network allows it.
 
 mod advisories;
 mod arrows;

@@ -1,4 +1,4 @@
-//! `cargo xtask docs`: checks what people read, and builds the book.
+//! `cargo xtask docs`: checks the documentation, and builds the book.
 
 mod book;
 mod links;
@@ -13,10 +13,10 @@ use xtask::progress::phase;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Write the counts of today's words as the budget
+    /// Write the current counts of words as the budget
     #[arg(long)]
     write_budget: bool,
-    /// Check only, without a book
+    /// Only check, without building the book
     #[arg(long)]
     no_book: bool,
 }

@@ -1,8 +1,8 @@
-//! HTTP requests as small servers of tools read them: a thread per connection, and blocking reads.
+//! Parses HTTP requests for small servers of tools, which use a thread per connection and blocking reads.
 
 use std::io::{BufRead, Read};
 
-/// A request's path and body; `None` when the connection is closed.
+/// Returns a request's path and body; `None` if the connection is closed.
 pub fn request(reader: &mut impl BufRead) -> Option<(String, String)> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|bytes| *bytes > 0)?;

@@ -1,5 +1,5 @@
-//! `cargo xtask infra`: what others check of the templates: cfn-lint, SAM's translator, and Terraform itself. The project's
-//! own rules are tests of `infra/rules`; here they judge what SAM makes of its template.
+//! `cargo xtask infra`: checks the templates with external tools: cfn-lint, SAM's translator, and Terraform. The project's own
+//! rules are tests of `infra/rules`; here they check the translated SAM template.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use xtask::process::Process;
 use xtask::progress::phase;
 use xtask::{project, venv};
 
-/// Where CloudFormation's templates are, SAM's among them.
+/// The folders of CloudFormation's templates, including SAM's.
 const TEMPLATES: [&str; 2] = ["cloudformation", "sam"];
 
 pub(crate) fn run() -> Result<ExitCode> {
@@ -39,13 +39,13 @@ fn infra() -> PathBuf {
     project::root().join("infra")
 }
 
-/// All findings count, informational ones too, and no template switches a rule off.
+/// Runs cfn-lint. All findings count, including informational ones, and no template disables a rule.
 fn cfn_lint(python: &Path, templates: &[PathBuf], interrupts: &Receiver<Interrupted>) -> Result<bool> {
     for template in templates {
         let text = fs::read_to_string(template).with_context(|| template.display().to_string())?;
-        // T06: what is wrong is mended, not hidden.
+        // T06: problems must be fixed, not hidden.
         if text.contains("cfn-lint") {
-            bail!("{} speaks of cfn-lint: no template tells its linter what to overlook", template.display());
+            bail!("{} mentions cfn-lint: templates must not disable linter rules", template.display());
         }
     }
     let mut lint = Command::new(python.with_file_name("cfn-lint"));
@@ -55,7 +55,7 @@ fn cfn_lint(python: &Path, templates: &[PathBuf], interrupts: &Receiver<Interrup
     Ok(clean)
 }
 
-/// What AWS makes of the SAM template, by cfn-lint and by the project's rules.
+/// Checks the template that AWS makes from the SAM template, with cfn-lint and the project's rules.
 fn translated_sam(python: &Path, tools: &Path, interrupts: &Receiver<Interrupted>) -> Result<bool> {
     let output = tools.join("sam.json");
     let mut translate = Command::new(python);
@@ -78,7 +78,7 @@ fn succeeds(name: &str, command: &mut Command, interrupts: &Receiver<Interrupted
     Ok(Process::spawn(name, command, interrupts)?.wait()?.success())
 }
 
-/// Every template, in the order of their names. A folder without any is a mistake of this list.
+/// Returns all templates in the order of their names. A folder without templates is an error in this list.
 fn templates(infra: &Path) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
     for name in TEMPLATES {

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM as something to wait on, so that what was started is stopped before this process ends.
+//! Waits for Ctrl-C and SIGTERM, so that all started processes are stopped before this one ends.
 
 use std::io;
 use std::thread;
@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, unbounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// A signal asked for the end. Returned as an error, it unwinds to `main` and stops every process on the way.
+/// A signal that requested the end. Returned as an error, it unwinds to `main` and stops every process on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted by signal {signal}")]
 pub struct Interrupted {
@@ -15,9 +15,9 @@ pub struct Interrupted {
     pub signal: u8,
 }
 
-/// Yields each SIGINT, SIGTERM or SIGHUP once, to whichever holder waits.
+/// Sends each SIGINT, SIGTERM or SIGHUP once to one of the waiting holders.
 ///
-/// From this call on those signals no longer end the process by themselves.
+/// After this call, these signals no longer end the process by themselves.
 pub fn catch() -> io::Result<Receiver<Interrupted>> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let (sender, receiver) = unbounded();

@@ -1,4 +1,4 @@
-//! `cargo xtask localstack`: LocalStack for a developer's own experiments.
+//! `cargo xtask localstack`: runs LocalStack for a developer's experiments.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use xtask::service::localstack::{self, LocalStack};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only find or install it, start nothing
+    /// Only find or install it, without starting it
     #[arg(long)]
     prepare: bool,
 }

@@ -1,4 +1,4 @@
-//! Drumline's development tasks: `cargo xtask COMMAND`. One module per command; the library holds what they share.
+//! Drumline's development tasks: `cargo xtask COMMAND`. There is one module per command; the library contains the shared code.
 #![allow(clippy::print_stdout, reason = "a terminal tool: its messages are its output")]
 #![allow(clippy::disallowed_methods, reason = "a terminal tool has no settings: it hands its environment on")]
 
@@ -29,15 +29,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start what the tests need, run them, and stop what was started
+    /// Start the services for the tests, run the tests, and stop the services
     Test(test::Options),
     /// Run LocalStack in the foreground until Ctrl-C
     Localstack(localstack::Options),
     /// Run the servers of shared stores in the foreground until Ctrl-C
     Peers(peers::Options),
-    /// Measure what the runtime costs beside a bare loop over AWS's SDK
+    /// Measure the cost of the runtime in comparison with a bare loop over AWS's SDK
     Bench(bench::Options),
-    /// Try the worker in a real AWS account: creates two queues, uses them and deletes them (never run by CI)
+    /// Test the worker in a real AWS account: creates two queues, uses them and deletes them (never run by CI)
     AwsSmoke(aws_smoke::Options),
     /// Build the Lambda function as zip files to upload
     PackageLambda(package_lambda::Options),
@@ -47,9 +47,9 @@ enum Command {
     Docs(docs::Options),
     /// Check the templates of infra/ with cfn-lint and Terraform
     Infra,
-    /// Check what the crates depend on: purity, licences, sources, and advisories where the network allows it
+    /// Check the dependencies of the crates: purity, licences, sources, and advisories if the network allows it
     Deps,
-    /// Print what a program is made of, as a `CycloneDX` document
+    /// Print the components of a program as a `CycloneDX` document
     Sbom(sbom::Options),
 }
 

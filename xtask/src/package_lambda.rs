@@ -1,7 +1,7 @@
-//! `cargo xtask package-lambda`: the function as zip files that Lambda takes, for either processor.
+//! `cargo xtask package-lambda`: builds the function as zip files for Lambda, for either processor.
 //!
-//! [cargo-lambda](https://www.cargo-lambda.info) builds them: it links against the C library of Lambda's own system,
-//! with zig. Where it is not installed it is fetched from the Python Package Index, which has both.
+//! [cargo-lambda](https://www.cargo-lambda.info) builds them: it links against the C library of Lambda's system, with zig. If
+//! it is not installed, it is downloaded from the Python Package Index, which contains both.
 
 use std::env;
 use std::fs::File;
@@ -18,14 +18,14 @@ use xtask::progress::phase;
 use xtask::{project, venv};
 
 const PACKAGE: &str = "drumline-lambda";
-/// What is released: without the sample jobs that need image codecs, mail or S3.
+/// The released features: without the sample jobs that need image codecs, mail or S3.
 const FEATURES: &str = "bin";
-/// See the workspace's `Cargo.toml` for what it is made for.
+/// The build profile; the workspace's `Cargo.toml` describes its purpose.
 const PROFILE: &str = "lambda";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// For which processor; both without it
+    /// The processor; both by default
     #[arg(long, value_enum)]
     arch: Option<Arch>,
 }
@@ -107,7 +107,7 @@ fn package(arch: Arch, tools: &Tools, interrupts: &Receiver<Interrupted>) -> Res
     Ok(Package { arch, zip, zip_bytes, bootstrap_bytes })
 }
 
-/// Of the zip, and of the `bootstrap` in it.
+/// Returns the sizes of the zip and of the `bootstrap` in it.
 fn sizes(zip: &Path) -> Result<(u64, u64)> {
     let file = File::open(zip).with_context(|| format!("there is no {}", zip.display()))?;
     let bytes = file.metadata()?.len();
@@ -116,7 +116,7 @@ fn sizes(zip: &Path) -> Result<(u64, u64)> {
     Ok((bytes, bootstrap.size()))
 }
 
-/// Rust's own library for the processor. Builds without rustup have what they have.
+/// Installs Rust's standard library for the processor. Builds without rustup use the installed one.
 fn add_target(arch: Arch, interrupts: &Receiver<Interrupted>) -> Result<()> {
     let sysroot = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
         .args(["--print", "sysroot"])
@@ -138,9 +138,9 @@ fn add_target(arch: Arch, interrupts: &Receiver<Interrupted>) -> Result<()> {
     }
 }
 
-/// cargo-lambda, and where it is.
+/// cargo-lambda and its place.
 struct Tools {
-    /// Comes first on the search path; `None` where the developer's own is used.
+    /// The first folder of the search path; `None` if the developer's own installation is used.
     folder: Option<PathBuf>,
 }
 
@@ -165,7 +165,7 @@ impl Tools {
         if let Some(folder) = &self.folder {
             let path = env::var_os("PATH").unwrap_or_default();
             let folders = std::iter::once(folder.clone()).chain(env::split_paths(&path));
-            // A path that cannot be joined holds a colon in a name; the old one is as good as it gets then.
+            // A path with a colon in a name cannot be joined; then the old one is kept.
             cargo.env("PATH", env::join_paths(folders).unwrap_or(path));
         }
         cargo
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_told_in_mebibytes() {
+    fn sizes_are_shown_in_mebibytes() {
         assert_eq!(mib(0), "0.0 MiB");
         assert_eq!(mib(5 * 1024 * 1024 + 700 * 1024), "5.6 MiB");
     }

@@ -1,4 +1,4 @@
-//! `cargo xtask peers`: Redis, PostgreSQL and `DynamoDB` for a developer's own experiments.
+//! `cargo xtask peers`: runs Redis, PostgreSQL and `DynamoDB` for a developer's experiments.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use xtask::interrupt::{self, Interrupted};
 use xtask::service::clients;
 use xtask::service::peers::{self, Peers};
 
-/// How long each server is watched before the next one.
+/// The time for which each server is watched before the next one.
 const WATCH: Duration = Duration::from_millis(200);
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only find or install them, start nothing
+    /// Only find or install them, without starting them
     #[arg(long)]
     prepare: bool,
 }
@@ -37,7 +37,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
 }
 
-/// Returns when one has ended, which none should.
+/// Returns when one of the servers has ended, which is unexpected.
 fn watch(mut peers: Peers) -> Result<ExitCode> {
     loop {
         for (name, process) in peers.processes() {

@@ -1,8 +1,7 @@
-//! A child process that never outlives this one's interest in it.
+//! A child process that ends with its handle.
 //!
-//! Each child leads a process group of its own, so that its whole family can be signalled: `cargo test` does not
-//! pass a signal on to the test binaries it runs. A terminal's Ctrl-C therefore reaches only this process, which
-//! then stops its children one by one.
+//! Each child leads its own process group, so that all its descendants can be signalled: `cargo test` does not forward signals
+//! to its test binaries. Therefore, a terminal's Ctrl-C reaches only this process, which then stops its children one by one.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -17,10 +16,10 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::interrupt::Interrupted;
 use crate::progress::note;
 
-/// How long a child may take to end after SIGTERM. LocalStack needs up to some seconds to stop its services.
+/// The time for a child to end after SIGTERM. LocalStack needs some seconds to stop its services.
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
-/// A running child. Dropping it stops it: SIGTERM to its group unless told otherwise, then SIGKILL to what is left.
+/// A running child. Dropping it stops it: it sends SIGTERM to its group, or the signal that was set, then SIGKILL to the rest.
 pub struct Process {
     name: String,
     group: Pid,
@@ -31,12 +30,12 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts the command without an input of its own (a group in the background must not read the terminal).
+    /// Starts the command without an input (a background group must not read the terminal).
     pub fn spawn(name: &str, command: &mut Command, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         Self::spawn_with_input(name, command.stdin(Stdio::null()), interrupts)
     }
 
-    /// Starts the command with the input that it has been given, such as a pipe.
+    /// Starts the command with its configured input, such as a pipe.
     pub fn spawn_with_input(
         name: &str,
         command: &mut Command,
@@ -49,7 +48,7 @@ impl Process {
         let group = Pid::from_child(&child);
         let (sender, exits) = bounded(1);
         thread::spawn(move || {
-            // Refused only when nobody waits for the answer any more.
+            // This fails only if no receiver waits for the result any more.
             sender.send(child.wait()).ok();
         });
         Ok(Self {
@@ -62,17 +61,17 @@ impl Process {
         })
     }
 
-    /// Its id, for looking it up in the operating system's accounts.
+    /// Returns its id, for lookups in the operating system's process data.
     pub fn id(&self) -> Pid {
         self.group
     }
 
-    /// Asks it to end, and its group; returns at once.
+    /// Sends SIGTERM to it and its group, and returns immediately.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
     }
 
-    /// Lets dropping it begin with another signal than SIGTERM.
+    /// Sets the signal with which dropping begins instead of SIGTERM.
     pub fn stop_by(&mut self, signal: Signal) {
         self.stop_signal = signal;
     }
@@ -82,7 +81,7 @@ impl Process {
         self.ended_before(&never()).map(|ended| ended.expect("the timer never fires"))
     }
 
-    /// Waits for the end for some time; `None` while the process still runs.
+    /// Waits for the end for some time; `None` if the process is still running.
     pub fn ended_within(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
         self.ended_before(&after(limit))
     }
@@ -103,16 +102,16 @@ impl Process {
         Ok(self.ended)
     }
 
-    /// Ends the process and its group; returns at once when that has happened before.
+    /// Ends the process and its group; returns immediately if this has already happened.
     fn stop(&mut self) {
         if self.ended.is_none() {
             self.signal(self.stop_signal);
-            // A second Ctrl-C means: now.
+            // A second Ctrl-C means: stop immediately.
             if !matches!(self.ended_within(STOP_GRACE), Ok(Some(_))) {
                 note(&format!("{} does not stop by itself and is killed", self.name));
             }
         }
-        // Also when the leader has ended: what it left behind in its group goes with it.
+        // Even if the leader has ended: the remaining processes of its group are killed, too.
         self.signal(Signal::KILL);
         if self.ended.is_none() {
             self.ended = self.exits.recv().ok().and_then(Result::ok);
@@ -143,7 +142,7 @@ mod tests {
 
     use super::*;
 
-    /// Starts a shell script whose processes all hold the returned pipe's other end.
+    /// Starts a shell script whose processes all hold the other end of the returned pipe.
     fn shell(script: &str, interrupts: &Receiver<Interrupted>) -> (Process, PipeReader) {
         let (reader, writer) = io::pipe().unwrap();
         let process =
@@ -151,7 +150,7 @@ mod tests {
         (process.unwrap(), reader)
     }
 
-    /// Reads to the pipe's end, which comes when no process of the script is left.
+    /// Reads to the end of the pipe, which comes when no process of the script is left.
     fn wait_for_all(mut output: PipeReader) {
         output.read_to_end(&mut Vec::new()).unwrap();
     }

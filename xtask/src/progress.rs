@@ -1,9 +1,9 @@
-//! One line when a phase starts and one when it ends, with its duration.
+//! Prints one line when a phase starts, and one with its duration when it ends.
 
 use std::io::{self, Write};
 use std::time::Instant;
 
-/// Runs one phase, announced by name, and says how long it took, however it ended.
+/// Runs one phase: prints its name, and its duration at the end, with any result.
 pub fn phase<T>(name: &str, work: impl FnOnce() -> T) -> T {
     println!("==> {name}");
     let started = Instant::now();
@@ -12,7 +12,7 @@ pub fn phase<T>(name: &str, work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// One line from a destructor, which must go on when the terminal is gone; `println!` would panic there.
+/// Prints one line from a destructor, which must continue if the terminal is gone; `println!` would panic there.
 pub fn note(text: &str) {
     writeln!(io::stdout(), "    {text}").ok();
 }

@@ -1,25 +1,25 @@
-//! Where things are, and a `cargo` that behaves as if it were called from a shell.
+//! The project's folders, and a `cargo` command that behaves as if it were called from a shell.
 
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The workspace's root folder.
+/// Returns the workspace's root folder.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the xtask crate lies in the workspace's root")
 }
 
-/// The folder for everything that is built or installed and can be deleted at any time.
+/// Returns the folder for everything that is built or installed and can be deleted at any time.
 pub fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
 }
 
-/// `cargo`, in the workspace's root.
+/// Returns a `cargo` command in the workspace's root.
 ///
-/// What `cargo run` told this process about the xtask crate is taken out again: build scripts that watch such a
-/// variable (ring's does) would run again, and all that depends on them be compiled again, on each change between
-/// `cargo test` and `cargo xtask test`.
+/// The variables that `cargo run` has set for the xtask crate are removed: build scripts that watch such a variable (ring's
+/// does) would run again, and their dependents would be compiled again, at each change between `cargo test` and `cargo xtask
+/// test`.
 pub fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command.current_dir(root());
@@ -37,8 +37,8 @@ fn is_about_this_crate(variable: &str) -> bool {
         || matches!(variable, "CARGO_BIN_NAME" | "CARGO_CRATE_NAME" | "CARGO_PRIMARY_PACKAGE")
 }
 
-/// Removes every inherited `AWS_` variable: no test may reach a developer's own account, and LocalStack fails on a
-/// certificate bundle meant for the outside (`AWS_CA_BUNDLE`).
+/// Removes all inherited `AWS_` variables: tests must not reach a developer's own account, and LocalStack fails with a
+/// certificate bundle for other servers (`AWS_CA_BUNDLE`).
 pub fn forget_aws(command: &mut Command) -> &mut Command {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("AWS_")) {

@@ -1,4 +1,4 @@
-//! `cargo xtask sbom`: what a program is made of, as a [CycloneDX](https://cyclonedx.org/docs/1.6/json/) document.
+//! `cargo xtask sbom`: prints the components of a program as a [CycloneDX](https://cyclonedx.org/docs/1.6/json/) document.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ pub(crate) struct Options {
     /// The package whose program is described
     #[arg(long, default_value = "drumline-cli")]
     package: String,
-    /// The system that it is built for
+    /// The system for which it is built
     #[arg(long, value_name = "TRIPLE", default_value = "x86_64-unknown-linux-gnu")]
     target: String,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let metadata = MetadataCommand::new()
         .current_dir(project::root())
-        // As released.
+        // With the features of a release.
         .features(CargoOpt::NoDefaultFeatures)
         .features(CargoOpt::SomeFeatures(vec![
             "drumline-cli/bin".to_owned(),
@@ -65,7 +65,7 @@ fn document(metadata: &Metadata, name: &str, checksums: &BTreeMap<String, String
     }))
 }
 
-/// The packages that each package is made of. Those that only build or test it are no part of the program.
+/// Returns the dependencies of each package. Packages that are only used to build or test are not a part of the program.
 fn edges(metadata: &Metadata) -> Result<BTreeMap<&PackageId, BTreeSet<&PackageId>>> {
     let resolve = metadata.resolve.as_ref().context("cargo metadata has resolved nothing")?;
     let edges = resolve.nodes.iter().map(|node| {
@@ -86,7 +86,7 @@ fn component(package: &Package, kind: &str, checksums: &BTreeMap<String, String>
         "purl": purl(package),
     });
     if let Some(licence) = &package.license {
-        // The old separator is no part of today's expressions.
+        // Today's expressions do not allow the old separator.
         component["licenses"] = json!([{ "expression": licence.replace('/', " OR ") }]);
     }
     if let Some(checksum) = checksums.get(&format!("{} {}", package.name, package.version)) {
@@ -99,7 +99,7 @@ fn purl(package: &Package) -> String {
     format!("pkg:cargo/{}@{}", package.name, package.version)
 }
 
-/// The checksums in the lock file, by name and version.
+/// Returns the checksums in the lock file, by name and version.
 fn checksums(lock: &str) -> BTreeMap<String, String> {
     let value = |line: &str, key: &str| {
         let text = line.strip_prefix(key)?.strip_prefix(" = \"")?;

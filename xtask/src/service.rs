@@ -1,21 +1,21 @@
-//! The peers that tests talk to, one module each: `prepare` finds or installs what it runs on, `start` brings it up and
-//! returns it ready, its `env` tells the tests where it is, dropping it stops it. All listen on loopback, on free ports.
+//! The services that tests use, one module each: `prepare` finds or installs it, `start` starts it and returns it when it is
+//! ready, `env` returns the variables for the tests, and dropping stops it. All listen on loopback, on free ports.
 //!
 //! | variable | value |
 //! |---|---|
 //! | `DRUMLINE_TEST_LOCALSTACK` | `http://127.0.0.1:PORT` |
-//! | `DRUMLINE_TEST_LAMBDA` | `1` where LocalStack runs functions |
+//! | `DRUMLINE_TEST_LAMBDA` | `1` if LocalStack runs functions |
 //! | `DRUMLINE_TEST_REDIS` | `redis://127.0.0.1:PORT` |
 //! | `DRUMLINE_TEST_REDIS_SERVER` | the program `redis-server` or `valkey-server` |
 //! | `DRUMLINE_TEST_POSTGRES` | `postgres://USER@127.0.0.1:PORT/DATABASE` |
 //! | `DRUMLINE_TEST_POSTGRES_BIN` | the folder with the programs `initdb` and `postgres` |
-//! | `DRUMLINE_TEST_POSTGRES_AS` | `UID:GID`, the account that these two have to run as, where the tests' own is root |
+//! | `DRUMLINE_TEST_POSTGRES_AS` | `UID:GID`, the account for these two programs, if the tests run as root |
 //! | `DRUMLINE_TEST_DYNAMODB` | `http://127.0.0.1:PORT` |
 //! | `DRUMLINE_TEST_PYTHON` | a Python with boto3 and mypy |
-//! | `DRUMLINE_TEST_NODE` | the folder whose `node_modules` has AWS's SDK and TypeScript, where the machine has Node.js |
+//! | `DRUMLINE_TEST_NODE` | the folder whose `node_modules` contains AWS's SDK and TypeScript, if the machine has Node.js |
 //!
-//! By the programs, tests start servers of their own, to kill and restart them in mid-run. They are not told where Docker
-//! provides the server: nothing on the machine could be started.
+//! With the programs, tests start their own servers, to kill and restart them. The variables of programs are not set if Docker
+//! provides the server, because then nothing can be started on the machine.
 
 mod aws;
 pub mod clients;

@@ -6,12 +6,12 @@ use anyhow::Result;
 
 use crate::interrupt::Interrupted;
 
-/// Returns the status of a command that has ended, and prints the error that ended it.
+/// Returns the exit status of a finished command, and prints its error.
 pub fn of(result: Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
             println!("{interrupted}");
-            // 128 + the signal's number is how shells report a command that a signal ended.
+            // Shells report 128 plus the signal's number for a command that a signal ended.
             return ExitCode::from(128 + interrupted.signal);
         }
         println!("error: {error:#}");

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test, with everything it needs around it.
+//! `cargo xtask test`: runs all tests with the services that they need.
 
 use std::env;
 use std::num::NonZero;
@@ -16,22 +16,22 @@ use xtask::service::clients;
 use xtask::service::localstack::{self, LocalStack};
 use xtask::service::peers::{self, Peers};
 
-/// The crate whose tests talk to services.
+/// The crate with tests that use services.
 const SERVICE_TESTS: &str = "drumline-tests";
-/// The suite of stores, which the crate above enables.
+/// The conformance suite of stores, which this crate enables.
 const CONFORMANCE: &str = "drumline-store/conformance";
-/// What cargo itself reports for failed tests; stands in for a test run that a signal ended.
+/// cargo's exit status for failed tests; also used for a test run that a signal ended.
 const TESTS_FAILED: u8 = 101;
-/// The test runner's own setting, which counts where it is set.
+/// The test runner's own setting, which has precedence if it is set.
 const TEST_THREADS: &str = "RUST_TEST_THREADS";
 const TESTS_PER_CORE: usize = 2;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Start no service, and leave out the tests that need one
+    /// Start no service, and skip the tests that need one
     #[arg(long)]
     quick: bool,
-    /// The client of SQS that workers of tests use: `auto`, `lean` or `sdk`. By default that of the worker, `auto`
+    /// The SQS client of workers in tests: `auto`, `lean` or `sdk`. By default the worker's default, `auto`
     #[arg(long, value_parser = ["auto", "lean", "sdk"])]
     sqs_client: Option<String>,
     /// Arguments for one `cargo test` instead of all tests, such as `-- -p drumline-tests lease`
@@ -39,16 +39,16 @@ pub(crate) struct Options {
     arguments: Vec<String>,
 }
 
-/// The tests of workers that run with the SDK's client, too: they receive, renew, retry, delete and send.
+/// The tests of workers that also run with the SDK's client: they receive, renew, retry, delete and send.
 const WITH_SDK: [&str; 6] = ["backoff::", "last_attempt::", "limits::", "send::", "throttled::", "waiting::"];
 
-/// By which tests learn of `--sqs-client`.
+/// The variable that passes `--sqs-client` to tests.
 const SQS_CLIENT: &str = "DRUMLINE_TEST_SQS_CLIENT";
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let interrupts = interrupt::catch()?;
     if starts_binaries(options) {
-        // No test run builds the binaries that tests start, and an old one proves nothing.
+        // A test run does not build the binaries that tests start, and an old one proves nothing.
         let built = phase("build the binaries", || cargo_build(&["--workspace", "--bins"], &interrupts))?;
         if !built.success() {
             return Ok(exit_code(built));
@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         return Ok(exit_code(status));
     }
 
-    // Compiled first: what does not compile needs no service.
+    // Compiled first: code that does not compile needs no services.
     let built = phase("build the tests", || {
         cargo_test(options, &everything(options.quick, &["--all-targets", "--no-run"]), None, &interrupts)
     })?;
@@ -91,7 +91,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         })?
     };
     drop(services);
-    // Not a phase with a closing line: a test run ends on the test runner's own summary.
+    // Not a phase with a closing line: a test run ends with the test runner's own summary.
     println!("==> run the documentation's tests");
     let doc_tests =
         cargo_test(options, &everything(options.quick, &["--doc", "--no-fail-fast"]), None, &interrupts)?;
@@ -104,28 +104,28 @@ fn starts_binaries(options: &Options) -> bool {
     !options.quick || !options.arguments.is_empty()
 }
 
-/// What the services run on.
+/// The installations of the services.
 struct Installed {
     localstack: localstack::Installation,
     peers: peers::Installations,
     clients: clients::Installation,
 }
 
-/// What the tests need around them; dropping stops it.
+/// The services that the tests need; dropping stops them.
 struct Services {
     localstack: LocalStack,
     peers: Peers,
-    /// What the tests get to know of programs.
+    /// The variables with the programs for the tests.
     programs: Vec<(&'static str, String)>,
 }
 
 impl Services {
-    /// Starts what is installed; nothing where nothing is.
+    /// Starts the installed services, if there are any.
     fn start_if(installed: Option<&Installed>, interrupts: &Receiver<Interrupted>) -> Result<Option<Self>> {
         installed.map(|installed| Self::start(installed, interrupts)).transpose()
     }
 
-    /// Starts all at once, since each is mostly waited for.
+    /// Starts all concurrently, because starting is mostly waiting.
     fn start(installed: &Installed, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         thread::scope(|scope| {
             let peers = scope.spawn(|| Peers::start(&installed.peers, interrupts));
@@ -185,7 +185,7 @@ fn cargo_test(
     Process::spawn("cargo test", &mut command, interrupts)?.wait()
 }
 
-/// Tests at once: most of them wait for processes and servers, so a core has time for several.
+/// Returns the number of concurrent tests: most of them wait for processes and servers, so a core can run several.
 fn test_threads() -> usize {
     TESTS_PER_CORE * thread::available_parallelism().map_or(1, NonZero::get)
 }

@@ -1,4 +1,4 @@
-//! Python environments below the target folder, made once and again when what decides them has changed.
+//! Python environments below the target folder, created once, and again when their inputs have changed.
 
 use std::env;
 use std::fs::{self, File, TryLockError};
@@ -12,13 +12,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use crate::interrupt::Interrupted;
 use crate::process::Process;
 
-/// How often a run that waits for another one's installation looks again.
+/// The interval at which a run that waits for another run's installation checks again.
 const LOCK_PAUSE: Duration = Duration::from_millis(500);
 
-/// Succeeds where environments can be made (Debian packs that separately) by a Python that the tools run on.
+/// Succeeds if environments can be created (a separate package in Debian) with a Python version that the tools support.
 const CAN_MAKE: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info[:2] < (3, 11))";
 
-/// Any Python that can make environments.
+/// Returns any Python that can create environments.
 pub fn python() -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let names = ["python3", "python3.14", "python3.13", "python3.12", "python3.11"];
@@ -39,8 +39,8 @@ pub fn python() -> Result<PathBuf> {
     Ok(python)
 }
 
-/// The Python of an environment in `folder` in which the first of these files is installed, a file of requirements; a
-/// change of any of them makes it anew.
+/// Returns the Python of an environment in `folder` in which the first of these files, a requirements file, is installed. A
+/// change of any of the files creates it anew.
 pub fn make(
     python: &Path,
     folder: &Path,
@@ -61,17 +61,17 @@ pub fn make(
     let mut make = Command::new(python);
     make.args(["-m", "venv", "--clear"]).arg(&venv);
     run_to_success("python -m venv", &mut make, interrupts)?;
-    // The user's own configuration of pip decides where packages come from.
+    // The user's own configuration of pip determines where packages come from.
     let mut install = Command::new(&installed);
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
     install.args(files.first());
     run_to_success("pip install", &mut install, interrupts)?;
-    // Last, so that a broken installation is never taken for a whole one.
+    // Written last, so that an incomplete installation never counts as complete.
     fs::write(&stamp, &wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(installed)
 }
 
-/// All that decides what an installation holds, as text.
+/// Returns a text with all inputs of an installation.
 fn stamp_of(python: &Path, files: &[PathBuf]) -> Result<String> {
     let mut stamp = format!("{}\n", python.display());
     for path in files {
@@ -84,7 +84,7 @@ pub(crate) fn is_current(stamp: &Path, wanted: &str) -> bool {
     fs::read_to_string(stamp).is_ok_and(|found| found == wanted)
 }
 
-/// Two runs at once must not install into one folder. The lock ends with the returned file.
+/// Locks a file, because two concurrent runs must not install into one folder. The lock ends when the returned file is dropped.
 pub(crate) fn lock(path: &Path, interrupts: &Receiver<Interrupted>) -> Result<File> {
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     loop {
@@ -100,7 +100,7 @@ pub(crate) fn lock(path: &Path, interrupts: &Receiver<Interrupted>) -> Result<Fi
     }
 }
 
-/// Runs a command that has to succeed.
+/// Runs a command that must succeed.
 pub fn run_to_success(name: &str, command: &mut Command, interrupts: &Receiver<Interrupted>) -> Result<()> {
     let status = Process::spawn(name, command, interrupts)?.wait()?;
     ensure!(status.success(), "{name} failed with {status}");

@@ -1,4 +1,4 @@
-//! What the processes that send messages for benchmarks have in common: the job, and the client.
+//! The code that the sending processes of benchmarks share: the job and the client.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use aws_sdk_sqs::config::{Builder, HttpClient, Region, StalledStreamProtectionCo
 use drumline::Job;
 use serde::{Deserialize, Serialize};
 
-/// With its envelope, a message of some 300 bytes.
+/// The padding with which a message, including its envelope, has about 300 bytes.
 const PADDING: usize = 120;
 
 #[derive(Serialize, Deserialize)]
@@ -28,7 +28,7 @@ impl Noop {
     }
 }
 
-/// The settings of a client of a local queue: no retries, as the producer wants it.
+/// Returns the settings of a client for a local queue: without retries, as the producer requires.
 pub(crate) async fn client_config(
     queue_url: &str,
     http: impl HttpClient + 'static,

@@ -1,4 +1,4 @@
-//! The cases, each in a file of its own.
+//! The cases, one per file.
 
 mod crashes;
 mod dependency;
@@ -17,7 +17,7 @@ use anyhow::Result;
 use super::lab::Lab;
 use super::row::Row;
 
-/// Something to measure.
+/// A case to measure.
 pub(super) struct Case {
     pub(super) name: &'static str,
     pub(super) about: &'static str,

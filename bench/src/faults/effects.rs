@@ -1,4 +1,4 @@
-//! The file to which jobs append a line when they start, and one when they have had their effect.
+//! The file to which jobs append a line when they start, and another one after their effect.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,7 +25,7 @@ pub(crate) enum Event {
     End,
 }
 
-/// The milliseconds since 1970, as jobs write them.
+/// Returns the milliseconds since 1970, as jobs write them.
 pub(crate) fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
@@ -46,7 +46,7 @@ impl Effects {
         &self.path
     }
 
-    /// All lines so far.
+    /// Returns all lines so far.
     pub(crate) fn read(&self) -> Result<Lines> {
         let text = fs::read_to_string(&self.path)?;
         // A line that is being written has no end yet.
@@ -70,7 +70,7 @@ impl Lines {
         self.of(Event::Start).count()
     }
 
-    /// The jobs whose effect has happened.
+    /// Returns the jobs whose effect has happened.
     pub(crate) fn done(&self) -> BTreeSet<&str> {
         self.of(Event::End).map(|line| &*line.job).collect()
     }
@@ -84,7 +84,7 @@ impl Lines {
         counts.into_values().filter(|count| *count > 1).count()
     }
 
-    /// Counts the jobs that started again after a kill, although their effect had happened at least `before_ms` before it.
+    /// Counts the jobs that started again after a kill although their effect had happened at least `before_ms` earlier.
     pub(crate) fn rerun_after(&self, kills_ms: &[u64], before_ms: u64) -> usize {
         let mut first_ends = BTreeMap::new();
         for line in self.of(Event::End) {

@@ -1,4 +1,4 @@
-//! Another server in a store's place, as a load balancer is while it has nothing to balance to: it answers, but not as a store.
+//! Another server in place of a store, like a load balancer without targets: it responds, but not as a store.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};

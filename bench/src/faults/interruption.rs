@@ -1,4 +1,4 @@
-//! Ctrl-C for several threads at once: cases measure in parallel, and all have to stop.
+//! Ctrl-C for several threads: cases measure in parallel, and all must stop.
 
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -12,25 +12,25 @@ use xtask::interrupt::Interrupted;
 /// The interval at which conditions and interruptions are checked.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The first signal that asked for the end.
+/// The first signal that requested the end.
 #[derive(Clone)]
 pub(crate) struct Interruption(Arc<OnceLock<Interrupted>>);
 
 impl Interruption {
-    /// Takes all further signals.
+    /// Receives all further signals.
     pub(crate) fn watch(interrupts: Receiver<Interrupted>) -> Self {
         let first = Arc::new(OnceLock::new());
         let seen = Arc::clone(&first);
         thread::spawn(move || {
             for interrupted in interrupts {
-                // Further ones change nothing: all threads stop already.
+                // Further signals change nothing: all threads are already stopping.
                 seen.set(interrupted).ok();
             }
         });
         Self(first)
     }
 
-    /// Fails if there was a signal.
+    /// Returns an error if there was a signal.
     pub(crate) fn check(&self) -> Result<()> {
         self.0.get().map_or(Ok(()), |interrupted| Err((*interrupted).into()))
     }

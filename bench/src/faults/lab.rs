@@ -1,4 +1,4 @@
-//! The common ground of all cases: the builds, Ctrl-C, and scenes made of a queue, a file of effects, and workers.
+//! The parts that all cases share: the builds, Ctrl-C, and scenes, which consist of a queue, a file of effects, and workers.
 
 use std::fs;
 use std::path::PathBuf;
@@ -24,12 +24,12 @@ use xtask::project;
 pub(crate) struct Lab {
     profile: Profile,
     interruption: Interruption,
-    /// For logs.
+    /// The folder for logs.
     folder: PathBuf,
 }
 
 impl Lab {
-    /// Builds what is measured.
+    /// Builds the programs to measure.
     pub(crate) fn prepare(dev: bool) -> Result<Self> {
         let profile = if dev { Profile::Dev } else { Profile::Dist };
         let interrupts = interrupt::catch()?;
@@ -40,7 +40,7 @@ impl Lab {
         Ok(Self { profile, interruption: Interruption::watch(interrupts), folder })
     }
 
-    /// Fails if a signal asked for the end.
+    /// Returns an error if a signal requested the end.
     pub(crate) fn check(&self) -> Result<()> {
         self.interruption.check()
     }
@@ -58,7 +58,7 @@ impl Lab {
         self.interruption.until(limit, condition)
     }
 
-    /// A queue, and a file of effects. `name` distinguishes its log from those of others.
+    /// Creates a queue and a file of effects. `name` distinguishes its log from others.
     pub(crate) fn scene(&self, name: &str, max_receive_count: u32, visibility_secs: u32) -> Result<Scene> {
         let files = TempDir::new().context("cannot make a temporary folder")?;
         let log = self.folder.join(format!("{name}.log"));
@@ -73,7 +73,7 @@ impl Lab {
         })
     }
 
-    /// Measures several variants at once, each in a thread of its own, and returns their rows in order.
+    /// Measures several variants concurrently, each on its own thread, and returns their rows in order.
     pub(super) fn together<T: Sync>(
         &self,
         variants: &[T],
@@ -114,7 +114,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// A worker of the queue, with the default settings.
+    /// Returns a worker of the queue with the default settings.
     pub(crate) fn worker(&self) -> Launch {
         let effects = self.effects.path().display().to_string();
         Launch {
@@ -133,7 +133,7 @@ impl Scene {
         .set("AWS_EC2_METADATA_DISABLED", "true")
     }
 
-    /// A path for a file of the scene.
+    /// Returns a path for a file of the scene.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.files.path().join(name)
     }

@@ -1,7 +1,7 @@
-//! Progress of the cases.
+//! Prints the progress of the cases.
 #![allow(clippy::print_stderr, reason = "standard output has the report alone")]
 
-/// Reports progress.
+/// Prints a line of progress.
 pub(super) fn say(text: &str) {
     eprintln!("{text}");
 }

@@ -1,4 +1,4 @@
-//! The queue server that fails on command (`tests/src/bin/fault_queue.rs`), in a process of its own, and its control socket.
+//! The queue server that fails on command (`tests/src/bin/fault_queue.rs`), in a separate process, and its control socket.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use crate::programs::Profile;
 use xtask::process::Process;
 
-/// Its name.
+/// The program's name.
 pub(super) const PROGRAM: &str = "fault_queue";
 
-/// In place of an action's name: all actions.
+/// A placeholder for all actions instead of one action's name.
 pub(crate) const EVERY_ACTION: &str = "*";
 
 /// A way in which requests fail.
@@ -23,7 +23,7 @@ pub(crate) const EVERY_ACTION: &str = "*";
 pub(crate) enum Fault {
     /// Status 500.
     Internal,
-    /// The connection is reset, and SQS has not seen the request.
+    /// The connection is reset before SQS sees the request.
     Dropped,
 }
 
@@ -52,7 +52,7 @@ impl FaultQueue {
         command.stdout(input);
         let mut process = Process::spawn(PROGRAM, &mut command, &never())?;
         process.stop_by(rustix::process::Signal::KILL);
-        // This end of the pipe goes away, so that reading ends if the server does not start.
+        // This end of the pipe is closed, so that reading ends if the server does not start.
         drop(command);
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
@@ -79,7 +79,7 @@ impl FaultQueue {
     }
 
     pub(crate) fn send(&self, bodies: &[String]) -> Result<()> {
-        /// Keeps a command's line at some hundred kilobytes.
+        /// The number of messages in a command, so that its line has at most some hundred kilobytes.
         const CHUNK: usize = 2000;
         for bodies in bodies.chunks(CHUNK) {
             self.ask(&json!({ "command": "send", "url": self.url, "bodies": bodies }))?;
@@ -87,7 +87,7 @@ impl FaultQueue {
         Ok(())
     }
 
-    /// Counts the messages of the queue, visible, in flight or delayed.
+    /// Counts the messages of the queue: visible, in flight or delayed.
     pub(crate) fn count(&self) -> Result<u64> {
         self.count_of(&self.url)
     }
@@ -97,12 +97,12 @@ impl FaultQueue {
         self.count_of(&self.dead_url)
     }
 
-    /// The bodies of the messages in the DLQ.
+    /// Returns the bodies of the messages in the DLQ.
     pub(crate) fn dead_bodies(&self) -> Result<Vec<String>> {
         Ok(serde_json::from_value(self.ask(&json!({ "command": "peek", "url": self.dead_url }))?)?)
     }
 
-    /// Has `percent` of a hundred requests of an action fail.
+    /// Lets `percent` of a hundred requests of an action fail.
     pub(crate) fn fail(&self, action: &str, fault: Fault, percent: u8) -> Result<()> {
         let (command, fault) = ("fail", fault.word());
         let command = json!({ "command": command, "action": action, "fault": fault, "percent": percent });

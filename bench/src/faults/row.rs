@@ -1,4 +1,4 @@
-//! The report: a row for each figure, with the ideal, the actual value, and the goal.
+//! The report: one row for each figure, with the ideal, the actual value, and the goal.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::machine::Machine;
 use crate::tables::table;
 
-/// The bound that a figure should keep.
+/// The bound that a figure should respect.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Goal {
@@ -21,7 +21,7 @@ pub(super) struct Row {
     case: &'static str,
     /// The circumstances, such as `Redis, 45 s`.
     variant: String,
-    /// The thing counted, with its unit.
+    /// The counted thing with its unit.
     figure: &'static str,
     ideal: f64,
     /// `None` if the limit of the measurement came first.
@@ -42,12 +42,12 @@ impl Row {
         Self { case: "", variant, figure, ideal, actual, goal: None, met: None, note }
     }
 
-    /// A row that counts what should never happen.
+    /// Creates a row that counts events that should never happen.
     pub(super) fn none_of(variant: impl Into<String>, figure: &'static str, count: usize) -> Self {
         Self::new(variant, figure, 0.0, Some(as_f64(count))).goal(Goal::AtMost(0.0))
     }
 
-    /// The same with a goal.
+    /// Returns the row with a goal.
     pub(super) fn goal(mut self, goal: Goal) -> Self {
         self.met = Some(self.actual.is_some_and(|actual| match goal {
             Goal::AtMost(most) => actual <= most,
@@ -57,7 +57,7 @@ impl Row {
         self
     }
 
-    /// The same with an explanation.
+    /// Returns the row with an explanation.
     pub(super) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = note.into();
         self
@@ -86,18 +86,18 @@ impl fmt::Display for Goal {
     }
 }
 
-/// Whole numbers as they are, others to two digits.
+/// Formats a whole number without decimals, any other with two.
 fn number(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
-/// A count as a figure.
+/// Converts a count to a figure.
 #[allow(clippy::cast_precision_loss, reason = "counts here are far below 2^52")]
 pub(super) fn as_f64(count: usize) -> f64 {
     count as f64
 }
 
-/// Milliseconds as seconds.
+/// Converts milliseconds to seconds.
 pub(super) fn secs(millis: u64) -> f64 {
     std::time::Duration::from_millis(millis).as_secs_f64()
 }

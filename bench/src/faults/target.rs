@@ -1,5 +1,5 @@
-//! A dependency of jobs: an HTTP server that can answer errors or refuse connections. To a job that only holds a connection
-//! it is a server that accepts it.
+//! A dependency of jobs: an HTTP server that can respond with errors or refuse connections. For a job that only holds a
+//! connection, it is a server that accepts it.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Write};
@@ -29,7 +29,7 @@ pub(super) enum Behaviour {
     Ok,
     /// Answers 500.
     Failing,
-    /// Accepts no connections, and closes those that it has.
+    /// Accepts no connections, and closes the open ones.
     Refusing,
     /// Ends.
     Gone,
@@ -109,7 +109,7 @@ fn accept(address: SocketAddr, listener: TcpListener, state: &Arc<State>) {
         match accepted {
             Some(Ok((connection, _))) => {
                 let state = Arc::clone(state);
-                // If no thread can be started, the connection is closed: the job sees that as any other failure.
+                // If no thread can be started, the connection is closed, which the job treats like any other failure.
                 thread::Builder::new().stack_size(STACK_BYTES).spawn(move || serve(&connection, &state)).ok();
             }
             Some(Err(_)) | None => thread::sleep(LOOK),

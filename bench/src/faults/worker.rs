@@ -15,13 +15,13 @@ use crate::usage::forget_settings;
 use xtask::process::Process;
 use xtask::project;
 
-/// Its name.
+/// The program's name.
 pub(super) const PROGRAM: &str = "faulty";
 
 /// The longest time until a worker is ready.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// A worker to be started, as often as is needed.
+/// The configuration of a worker, which can be started several times.
 #[derive(Clone)]
 pub(crate) struct Launch {
     pub(super) program: PathBuf,
@@ -32,13 +32,13 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// The same with an environment variable set, such as `DRUMLINE_CONCURRENCY`.
+    /// Returns the configuration with an environment variable set, such as `DRUMLINE_CONCURRENCY`.
     pub(crate) fn set(mut self, name: &str, value: impl Into<String>) -> Self {
         self.settings.push((name.to_owned(), value.into()));
         self
     }
 
-    /// The same with so many file descriptors at most.
+    /// Returns the configuration with at most this many file descriptors.
     pub(crate) fn with_descriptors(mut self, limit: u32) -> Self {
         self.descriptors = Some(limit);
         self
@@ -95,12 +95,12 @@ impl Worker {
         self.process.terminate();
     }
 
-    /// Waits for its end for some time; `None` while it still runs.
+    /// Waits for its end for some time; `None` if it is still running.
     pub(crate) fn ended_within(&mut self, limit: Duration) -> Result<Option<ExitStatus>> {
         self.process.ended_within(limit)
     }
 
-    /// Starts it again if it has ended, as a supervisor does.
+    /// Restarts it if it has ended, like a supervisor.
     pub(crate) fn revive(&mut self, launch: &Launch) -> Result<bool> {
         let ended = self.ended_within(Duration::ZERO)?.is_some();
         if ended {

@@ -1,26 +1,26 @@
-//! What the queues of a scenario are sent, and how long their jobs take.
+//! The messages that the queues of a scenario receive, and the durations of their jobs.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use drumline::core::SlotRules;
 
-/// When messages are sent to a queue.
+/// The times when messages are sent to a queue.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Arrivals {
-    /// There are always more.
+    /// There are always more messages.
     Endless,
-    /// So many together, again and again, from a time on.
+    /// Repeated bursts of `count` messages, from the time `first` on.
     Bursts { first: Duration, every: Duration, count: usize },
 }
 
 impl Arrivals {
-    /// One after the other.
+    /// Sends messages one after the other.
     pub(super) fn every(time: Duration) -> Self {
         Self::Bursts { first: time, every: time, count: 1 }
     }
 
-    /// So many, once.
+    /// Sends `count` messages once.
     pub(super) fn once(first: Duration, count: usize) -> Self {
         Self::Bursts { first, every: Duration::MAX, count }
     }
@@ -34,7 +34,7 @@ pub(super) struct Load {
     pub(super) arrivals: Arrivals,
     /// The mean length of its jobs.
     pub(super) job: Duration,
-    /// The lengths of its jobs are between this much less and this much more, as a part of the mean.
+    /// The relative spread: the lengths of its jobs are between this much less and this much more than the mean.
     pub(super) spread: f64,
 }
 
@@ -44,7 +44,7 @@ impl Load {
         Self { name, rules: SlotRules { weight, ..SlotRules::default() }, arrivals, job, spread: 0.5 }
     }
 
-    /// The length of a job.
+    /// Returns the length of a job.
     pub(super) fn job_time(&self, random: &mut fastrand::Rng) -> Duration {
         self.job.mul_f64(1.0 + self.spread * (2.0 * random.f64() - 1.0))
     }

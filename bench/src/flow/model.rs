@@ -1,4 +1,4 @@
-//! A model of SQS and of time, and what is measured in it.
+//! A model of SQS and of time, with its measurements.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -6,31 +6,31 @@ use std::time::Duration;
 
 use super::load::{Arrivals, Scenario};
 
-/// A request to SQS takes this long.
+/// The duration of a request to SQS.
 pub(super) const REQUEST: Duration = Duration::from_millis(15);
 
-/// A queue, and what is measured of it.
+/// A queue with its measurements.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     is_endless: bool,
-    /// When each message was sent.
+    /// The times when the waiting messages were sent.
     waiting: VecDeque<Duration>,
     pub(super) measured: Measured,
 }
 
-/// What is measured of a queue.
+/// The measurements of a queue.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Measured {
     pub(super) started: usize,
     pub(super) slot_time: Duration,
     pub(super) receives: usize,
-    /// From the sending of a message to the start of its job, or to the end of the scenario for the first that has not started; for an
-    /// endless queue, from one start to the next.
+    /// The time from the sending of a message to the start of its job; for the first job that has not started, to the end of
+    /// the scenario; for an endless queue, from one start to the next.
     pub(super) waits: Vec<Duration>,
     last_start: Duration,
 }
 
-/// The queues of a scenario, its time, and what happens next.
+/// The queues of a scenario, its time, and the next events.
 pub(super) struct World<E> {
     pub(super) now: Duration,
     pub(super) queues: Vec<Queue>,
@@ -41,7 +41,7 @@ pub(super) struct World<E> {
     count: u64,
     /// The slot seconds that runs have used.
     pub(super) used: Duration,
-    /// The messages in hand whose job has not started: now, and at most after any event.
+    /// The messages in hand whose job has not started: the current number, and the largest number after any event.
     hidden: usize,
     pub(super) most_hidden: usize,
 }
@@ -66,7 +66,7 @@ impl<E> World<E> {
         }
     }
 
-    /// Has an event happen after `wait`.
+    /// Schedules an event after `wait`.
     pub(super) fn after(&mut self, wait: Duration, event: E) {
         self.count += 1;
         let index = self.pending.len();
@@ -74,12 +74,12 @@ impl<E> World<E> {
         self.events.push(Reverse((self.now.saturating_add(wait), self.count, index)));
     }
 
-    /// Everything that follows from an event has happened.
+    /// Records that all consequences of an event have happened.
     pub(super) fn settles(&mut self) {
         self.most_hidden = self.most_hidden.max(self.hidden);
     }
 
-    /// What was measured, without the events that would follow. What waits at the end has waited until then.
+    /// Returns the measurements without the scheduled events. Messages that wait at the end have waited until then.
     pub(super) fn ended(mut self) -> World<()> {
         let end = self.scenario.lasts;
         for queue in &mut self.queues {
@@ -104,7 +104,7 @@ impl<E> World<E> {
         }
     }
 
-    /// Goes on to the next event, or to `until` if none happens before. Returns `None` at the end of the scenario.
+    /// Advances to the next event, or to `until` if none happens before. Returns `None` at the end of the scenario.
     #[allow(clippy::option_option, reason = "the end, a time that has come, or an event")]
     pub(super) fn next(&mut self, until: Option<Duration>) -> Option<Option<E>> {
         let event = self.events.peek().map(|Reverse((at, ..))| *at);
@@ -120,7 +120,7 @@ impl<E> World<E> {
         Some(self.pending.get_mut(index).and_then(Option::take))
     }
 
-    /// The times at which a queue is sent messages: the first, and then from one to the next.
+    /// Returns the times at which a queue receives messages: the first time, the interval, and the number.
     pub(super) fn arrivals(&self, queue: usize) -> Option<(Duration, Duration, usize)> {
         match self.scenario.loads[queue].arrivals {
             Arrivals::Endless => None,
@@ -128,7 +128,7 @@ impl<E> World<E> {
         }
     }
 
-    /// A queue is sent messages.
+    /// Sends messages to a queue.
     pub(super) fn send(&mut self, queue: usize, count: usize) {
         let now = self.now;
         self.queues[queue].waiting.extend(std::iter::repeat_n(now, count));
@@ -139,7 +139,7 @@ impl<E> World<E> {
         self.queues[queue].is_endless || !self.queues[queue].waiting.is_empty()
     }
 
-    /// Takes messages out of a queue: when each was sent.
+    /// Takes messages out of a queue, and returns the times when they were sent.
     pub(super) fn take(&mut self, queue: usize, most: usize) -> Vec<Duration> {
         let now = self.now;
         let queue = &mut self.queues[queue];
@@ -149,7 +149,7 @@ impl<E> World<E> {
         if queue.is_endless { vec![now; count] } else { queue.waiting.drain(..count).collect() }
     }
 
-    /// A job starts. Returns how long it takes.
+    /// Starts a job, and returns its duration.
     pub(super) fn starts(&mut self, queue: usize, sent_at: Duration) -> Duration {
         let time = self.scenario.loads[queue].job_time(&mut self.random);
         let ends = (self.now + time).min(self.scenario.lasts);

@@ -1,25 +1,25 @@
-//! The usual ways to share slots among queues, for comparison: one loop asks one queue after the other, with short polls, for as
-//! many messages as there are free slots.
+//! The usual ways to share slots among queues, for comparison: one loop polls one queue after the other with short polls, for
+//! as many messages as there are free slots.
 
 use std::time::Duration;
 
 use super::load::Scenario;
 use super::model::{REQUEST, World};
 
-/// How long a queue is not asked after it has had no message.
+/// The time for which a queue is not polled after it had no message.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A receive brings at most ten messages.
+/// The largest number of messages in a receive.
 const MOST: usize = 10;
 
-/// The order in which queues are asked.
+/// The order in which queues are polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
-    /// The queue of the largest weight first, as long as it has messages.
+    /// The queue with the largest weight first, as long as it has messages.
     Strict,
-    /// Each queue in its turn.
+    /// Each queue in turn.
     RoundRobin,
-    /// The queue that has had the fewest starts for its weight, of those that have messages.
+    /// The queue with the fewest starts for its weight, among those with messages.
     Starts,
 }
 
@@ -36,14 +36,14 @@ struct Loop {
     order: Order,
     free: usize,
     is_asking: bool,
-    /// Until when each queue is not asked.
+    /// The time until which each queue is not polled.
     paused_until: Vec<Duration>,
     turn: usize,
     weights: Vec<f64>,
     starts: Vec<f64>,
 }
 
-/// Plays a scenario to its end.
+/// Plays a scenario until its end.
 pub(super) fn play(scenario: &Scenario, order: Order, seed: u64) -> World<()> {
     let mut polling = Loop {
         world: World::new(scenario, seed),
@@ -96,13 +96,13 @@ impl Loop {
                 }
             }
             Event::Ends => self.free += 1,
-            // There is a queue to ask again.
+            // A queue can be polled again.
             Event::Resume => {}
         }
         self.asks();
     }
 
-    /// A queue has messages again: it has no more starts to come than the others.
+    /// Updates a queue that has messages again, so that it has no more pending starts than the others.
     fn forgets_idle_time(&mut self, queue: usize) {
         let others =
             (0..self.starts.len()).filter(|other| *other != queue && self.paused_until[*other].is_zero());

@@ -1,4 +1,4 @@
-//! Drumline's queues: a ledger each, and one pool of slots.
+//! Drumline's queues: one ledger each, and one pool of slots.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -34,13 +34,13 @@ struct Host {
     ledgers: Vec<Ledger>,
     /// The long polls of each queue that wait for messages.
     polls: Vec<Vec<Receive>>,
-    /// When each message in hand was sent.
+    /// The times when the messages in hand were sent.
     sent: HashMap<String, Duration>,
     received: usize,
     born: Instant,
 }
 
-/// Plays a scenario to its end.
+/// Plays a scenario until its end.
 pub(super) fn play(scenario: &Scenario, seed: u64) -> Result<World<()>> {
     let slots = NonZeroUsize::new(scenario.slots).unwrap_or(NonZeroUsize::MIN);
     let pool = SlotPool::new(slots);
@@ -133,7 +133,7 @@ impl Host {
         }
     }
 
-    /// A receive is answered with what is in the queue now.
+    /// Answers a receive with the messages that are in the queue now.
     fn lands(&mut self, queue: usize, receive: Receive) {
         let now = self.now();
         let mut messages = Vec::new();

@@ -1,4 +1,4 @@
-//! The report.
+//! The report of the simulation.
 
 use std::fmt;
 use std::time::Duration;
@@ -26,13 +26,13 @@ struct Played {
     ways: Vec<Way>,
 }
 
-/// A way to share the slots, in one scenario.
+/// A way to share the slots in one scenario.
 #[derive(Serialize)]
 struct Way {
     name: &'static str,
-    /// The part of the slots' time that runs have used.
+    /// The share of the slots' time that runs have used.
     slots_used: f64,
-    /// The most messages in hand at once whose job had not started.
+    /// The largest number of messages in hand whose job had not started.
     most_hidden: usize,
     queues: Vec<OfQueue>,
 }
@@ -42,7 +42,7 @@ struct OfQueue {
     name: &'static str,
     weight: u32,
     started: usize,
-    /// Its part of all starts, and of all slot time.
+    /// The queue's share of all starts, and of all slot time.
     start_share: f64,
     slot_share: f64,
     median_wait_ms: u128,

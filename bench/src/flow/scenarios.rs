@@ -10,7 +10,7 @@ const JOB: Duration = Duration::from_millis(100);
 const LASTS: Duration = Duration::from_secs(300);
 const SLOTS: usize = 32;
 
-/// All of them.
+/// Returns all scenarios.
 pub(super) fn all() -> Vec<Scenario> {
     vec![saturated(), few_slots(), bursty(), idle(), long_jobs(), late(false), late(true), critical()]
 }
@@ -23,12 +23,12 @@ fn endless(name: &'static str, weight: u32) -> Load {
     Load::new(name, weight, Arrivals::Endless, JOB)
 }
 
-/// Every queue has more messages than can be done.
+/// Every queue has more messages than can be processed.
 pub(super) fn saturated() -> Scenario {
     scenario("saturated", vec![endless("heavy", 5), endless("middle", 3), endless("light", 1)])
 }
 
-/// The same with so few slots that the light queue's share is less than one.
+/// The same, with so few slots that the light queue's share is less than one.
 pub(super) fn few_slots() -> Scenario {
     Scenario { name: "saturated, 4 slots", slots: 4, ..saturated() }
 }

@@ -2,7 +2,7 @@
 use super::load::Scenario;
 use super::{pooled, scenarios};
 
-/// The parts of the slot time and of the starts that the queues have had.
+/// Returns the queues' shares of the slot time and of the starts.
 fn shares(scenario: &Scenario, seed: u64) -> (Vec<f64>, Vec<f64>) {
     let world = pooled::play(scenario, seed).unwrap();
     let started: usize = world.queues.iter().map(|queue| queue.measured.started).sum();

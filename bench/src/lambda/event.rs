@@ -1,9 +1,9 @@
-//! The event that functions are given.
+//! The event for the functions.
 
-/// Messages of an event: SQS's default batch size.
+/// The number of messages in an event: SQS's default batch size.
 pub(super) const BATCH: usize = 10;
 
-/// An event as Lambda sends it.
+/// Returns an event as Lambda sends it.
 pub(super) fn event() -> String {
     let records: Vec<serde_json::Value> = (0..BATCH)
         .map(|n| {

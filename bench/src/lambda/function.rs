@@ -1,4 +1,4 @@
-//! The functions that are compared, each as a process under a Runtime API of our own.
+//! The functions to compare, each as a process with a local Runtime API.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -16,17 +16,17 @@ use xtask::interrupt::Interrupted;
 use xtask::process::Process;
 use xtask::project;
 
-/// The profile that functions are packaged with.
+/// The profile with which functions are packaged.
 pub(super) const PROFILE: Profile = Profile::Lambda;
 pub(super) const MINIMAL: &str = "minimal";
 pub(super) const NOOP: &str = "noop_function";
 pub(super) const WITH_JOBS: &str = "drumline-lambda";
 
-/// What is measured, in the order in which they take turns.
+/// The functions to measure, in the order of their turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Kind {
-    /// Decodes the event, and answers that all went well.
+    /// Decodes the event, and reports success.
     Minimal,
     /// The runtime with a handler that does nothing.
     Noop,
@@ -94,13 +94,13 @@ impl Function {
         Ok(Self { process, api, started_at })
     }
 
-    /// From the start of the process to its first question for work.
+    /// Returns the time from the start of the process to its first request for work.
     pub(super) fn first_next(&mut self) -> Result<Duration> {
         let asked_at = self.api.first_next()?;
         Ok(asked_at.saturating_duration_since(self.started_at))
     }
 
-    /// Has it handle an event; from its handing out to the answer.
+    /// Sends it an event, and returns the time until its response.
     pub(super) fn invoke(&mut self, event: &str) -> Result<Duration> {
         let (took, answer) = self.api.invoke(event)?;
         ensure!(answer == r#"{"batchItemFailures":[]}"#, "the function answered {answer}");

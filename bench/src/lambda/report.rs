@@ -1,4 +1,4 @@
-//! What was measured of functions, as a table to read and as data.
+//! The measurements of functions, as a table and as data.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::tables::{right_align, table};
 /// One life of a function.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Round {
-    /// From the start of the process to its first `/next`.
+    /// The time from the start of the process to its first `/next`.
     pub(super) init_ms: f64,
     pub(super) cpu_us_per_batch: Option<f64>,
     #[serde(skip)]
@@ -22,7 +22,7 @@ pub(super) struct Round {
     pub(super) peak_memory_mib: f64,
 }
 
-/// Everything that was measured.
+/// All measurements.
 #[derive(Debug)]
 pub(super) struct Report {
     machine: Machine,
@@ -30,7 +30,7 @@ pub(super) struct Report {
     rounds: BTreeMap<Kind, Vec<Round>>,
 }
 
-/// One figure: its name, its digits, and how it is read off a round.
+/// A figure: its name, its digits, and the function that reads it from a round.
 type Figure = (&'static str, usize, fn(&Round) -> Option<f64>);
 
 const FIGURES: [Figure; 5] = [
@@ -52,7 +52,7 @@ struct Summary {
     function: Kind,
     #[serde(flatten)]
     spread: Spread,
-    /// The median of the rounds' own ratios to the minimal function.
+    /// The median of the rounds' ratios to the minimal function.
     ratio: f64,
 }
 
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ratios_are_to_the_minimal_function_by_round() {
+    fn ratios_to_the_minimal_function_are_per_round() {
         let mut report = Report::new(Machine::this().expect("a machine"), 1);
         for (least, own) in [(10.0, 12.0), (20.0, 20.0), (30.0, 39.0)] {
             for (kind, init_ms) in [(Kind::Minimal, least), (Kind::Noop, own)] {

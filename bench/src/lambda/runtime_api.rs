@@ -1,7 +1,7 @@
-//! Lambda's Runtime API, as much of it as one function at a time needs. See
-//! [Runtime API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
+//! The part of Lambda's Runtime API that one function at a time needs. See [Runtime
+//! API](https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html).
 //!
-//! It is the measuring instrument, so it does as little as can be: a thread per connection, and blocking reads.
+//! It is the measuring instrument, so it does as little as possible: a thread per connection, and blocking reads.
 
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,17 +13,17 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use xtask::http::request;
 
-/// How long a function may take to start, and for an answer.
+/// The time limit for a function's start, and for a response.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The timeout that invocations are told.
+/// The timeout that invocations receive.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a connection tells.
+/// An event of a connection.
 enum Heard {
-    /// The function asks for work.
+    /// The function requests work.
     Next(Instant),
-    /// It has answered.
+    /// The function has responded.
     Answer(Instant, String),
 }
 
@@ -32,7 +32,7 @@ pub(super) struct RuntimeApi {
     address: String,
     events: Sender<String>,
     heard: Receiver<Heard>,
-    /// Whether the function waits for work already.
+    /// True if the function is already waiting for work.
     is_asked: bool,
 }
 
@@ -42,7 +42,7 @@ impl RuntimeApi {
         let address = listener.local_addr()?.to_string();
         let (events, to_hand_out) = bounded::<String>(1);
         let (tell, heard) = bounded(16);
-        // Ends with the first connection that fails: when the function is gone, nobody connects any more.
+        // Ends with the first connection that fails: when the function is gone, there are no new connections.
         thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
                 let (to_hand_out, tell) = (to_hand_out.clone(), tell.clone());
@@ -66,7 +66,7 @@ impl RuntimeApi {
         }
     }
 
-    /// Hands an event to the function that waits for it, and takes its answer.
+    /// Passes an event to the waiting function, and returns its response.
     pub(super) fn invoke(&mut self, event: &str) -> Result<(Duration, String)> {
         if !std::mem::take(&mut self.is_asked) {
             self.first_next()?;

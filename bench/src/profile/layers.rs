@@ -1,8 +1,8 @@
-//! The layers of a worker, and the one of a sampled stack.
+//! The layers of a worker, and the assignment of a sampled stack to one.
 
 use serde::Serialize;
 
-/// A part of a worker that processor time is spent in.
+/// A part of a worker in which processor time is spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Layer {
@@ -19,7 +19,7 @@ pub(super) enum Layer {
     Other,
 }
 
-/// The beginnings of the paths of a layer's functions. The first entry that fits a function counts.
+/// The path prefixes of a layer's functions. The first entry that matches a function counts.
 const PATHS: &[(Layer, &[&str])] = &[
     (
         Layer::Client,
@@ -84,9 +84,9 @@ impl Layer {
         }
     }
 
-    /// The layer of a stack, whose innermost function comes first.
+    /// Returns the layer of a stack, whose innermost function comes first.
     ///
-    /// Everything that a layer calls is its own: allocation, copies, and JSON belong to the function that needs them.
+    /// Functions that a layer calls belong to it: allocation, copies and JSON count for the function that needs them.
     pub(super) fn of<'a>(stack: impl IntoIterator<Item = (u64, &'a str)>) -> Self {
         for (place, (address, function)) in stack.into_iter().enumerate() {
             if place == 0 && address >= KERNEL {
@@ -102,10 +102,11 @@ impl Layer {
     }
 }
 
-/// The lowest address of the kernel, on 64-bit machines.
+/// The lowest address of the kernel on 64-bit machines.
 const KERNEL: u64 = 1 << 63;
 
-/// The path that a function's name begins with: of the type, for a method of a trait, and for the drop of a value.
+/// Returns the path at the beginning of a function's name: that of the type, for a method of a trait and for the drop of a
+/// value.
 fn path(function: &str) -> &str {
     let mut path = function.strip_prefix("core::ptr::drop_in_place").unwrap_or(function);
     let before = ["<", "&", "mut ", "dyn ", "(", "*const ", "*mut "];

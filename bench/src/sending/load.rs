@@ -61,18 +61,18 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// As fast as they go.
+    /// Sends as fast as possible.
     pub(super) fn full(way: Way, messages: u64, callers: u64) -> Self {
         Self { way, messages, callers, rate: None, linger_ms: None }
     }
 
-    /// At random times.
+    /// Sends at random times.
     pub(super) fn steady(way: Way, rate: u32, secs: u64, callers: u64, linger_ms: Option<u64>) -> Self {
         Self { way, messages: u64::from(rate) * secs, callers, rate: Some(rate), linger_ms }
     }
 }
 
-/// The results, as the process prints them.
+/// The results as the process prints them.
 #[derive(Deserialize)]
 struct Printed {
     requests: u64,
@@ -87,10 +87,10 @@ pub(super) struct Measured {
     pub(super) cpu_ms_per_1000: f64,
     pub(super) messages_per_s: f64,
     pub(super) requests_per_message: f64,
-    /// From the call to the start of the request.
+    /// The time from the call to the start of the request.
     #[serde(skip)]
     pub(super) waits_ms: Vec<f64>,
-    /// From the call to the receipt.
+    /// The time from the call to the receipt.
     #[serde(skip)]
     pub(super) totals_ms: Vec<f64>,
 }

@@ -1,4 +1,4 @@
-//! The report: each way beside the plain SDK, and waits beside the linger.
+//! The report: compares each way with the plain SDK, and waits with the linger.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ const ENTRIES: f64 = 9.5;
 /// The goal: the p99 of the added wait beyond the linger.
 const BEYOND_LINGER_MS: f64 = 1.0;
 
-/// Everything that was measured.
+/// All measurements.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     machine: Machine,
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_to_the_plain_sdk_one_by_one_and_goals_are_judged() {
+    fn ratios_are_to_the_plain_sdk_and_goals_are_checked() {
         let mut report = Report::new(Machine { cores: 2, processor: None }, false, 10, 1000, 64);
         report.rounds.push(
             Way::ALL.map(|way| (way, measured(if way == Way::Sender { 5.0 } else { 20.0 }, vec![]))).into(),

@@ -1,4 +1,5 @@
-//! The faults of each minute: first the store's, then those of SQS, each long enough to matter and over in time for quiet seconds.
+//! The faults of each minute: first the store's, then those of SQS, each long enough to matter, and short enough to leave quiet
+//! seconds.
 
 use anyhow::Result;
 
@@ -6,14 +7,14 @@ use crate::faults::queue::{EVERY_ACTION, Fault, FaultQueue};
 use xtask::service::lasting::LastingServer;
 
 const MINUTE: u64 = 60;
-/// Seconds of each minute.
+/// The seconds of each minute in which the store fails.
 const STORE: (u64, u64) = (15, 30);
 const SQS: (u64, u64) = (38, 50);
 
 /// The faults of SQS, in turn.
 const FAULTS_OF_SQS: [(Fault, u8); 3] = [(Fault::Internal, 50), (Fault::Dropped, 30), (Fault::Internal, 100)];
 
-/// The faults that last at present.
+/// The active faults.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     store: Option<OfStore>,
@@ -27,7 +28,7 @@ enum OfStore {
 }
 
 impl Faults {
-    /// Begins and ends what this second of the soak begins and ends.
+    /// Starts and ends the faults of this second.
     pub(super) fn step(&mut self, second: u64, store: &mut LastingServer, queue: &FaultQueue) -> Result<()> {
         let (minute, second) = (second / MINUTE, second % MINUTE);
         if second == STORE.0 {
@@ -45,7 +46,7 @@ impl Faults {
         Ok(())
     }
 
-    /// Ends what lasts.
+    /// Ends the active faults.
     pub(super) fn end(&mut self, store: &mut LastingServer, queue: &FaultQueue) -> Result<()> {
         self.end_store(store)?;
         self.end_sqs(queue)

@@ -1,12 +1,12 @@
-//! The verdict of a soak: what the workers hold at its end, beside what they held once they had warmed up.
+//! The verdict of a soak: compares the workers' resources at the end with those after the warm-up.
 
 use std::fmt;
 
 use super::sample::{Minute, Sample};
 
-/// A verdict compares minutes of two quarters, so it needs some of each.
+/// The smallest number of minutes: a verdict compares the minutes of two quarters.
 const LEAST_MINUTES: usize = 8;
-/// Growth that chance explains: the allocator's, a burst of connections.
+/// The growth that is explained by chance: the allocator, a burst of connections.
 const RSS_KIB: u64 = 4096;
 const RSS_PERCENT: u64 = 10;
 const DESCRIPTORS: u64 = 8;

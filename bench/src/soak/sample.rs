@@ -9,13 +9,13 @@ use rustix::process::Pid;
 
 use super::tally::Counts;
 
-/// At one moment.
+/// The resources at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Sample {
     pub(super) rss_kib: u64,
     pub(super) descriptors: u64,
     pub(super) threads: u64,
-    /// Of the async runtimes; `None` where no metric has them.
+    /// The tasks of the async runtimes; `None` if there is no such metric.
     pub(super) tasks: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ impl Sample {
             rss_kib: field("VmRSS:")?,
             descriptors: u64::try_from(fs::read_dir(format!("{folder}/fd"))?.count())?,
             threads: field("Threads:")?,
-            // An endpoint that does not answer in the middle of a fault makes no sample worse.
+            // An endpoint that does not respond during a fault does not spoil a sample.
             tasks: ureq::get(format!("http://{address}/metrics"))
                 .call()
                 .ok()
@@ -57,7 +57,7 @@ fn field(status: &str, name: &str) -> Option<u64> {
     value.split_whitespace().next()?.parse().ok()
 }
 
-/// The sum of the samples of a metric of tasks, such as `drumline_tasks`.
+/// Returns the sum of the samples of a task metric, such as `drumline_tasks`.
 fn tasks(metrics: &str) -> Option<u64> {
     let values = metrics.lines().filter_map(|line| {
         let (name, value) = line.strip_prefix("drumline_")?.rsplit_once(' ')?;
@@ -67,11 +67,11 @@ fn tasks(metrics: &str) -> Option<u64> {
     values.reduce(Add::add)
 }
 
-/// One minute: the medians of its samples, and what was counted at its end.
+/// One minute: the medians of its samples, and the counts at its end.
 #[derive(Debug)]
 pub(super) struct Minute {
     ends_at_secs: u64,
-    /// `None` if it was too short for a sample.
+    /// `None` if the minute was too short for a sample.
     pub(super) median: Option<Sample>,
     counts: Counts,
 }

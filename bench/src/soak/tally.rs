@@ -1,4 +1,4 @@
-//! The account of all jobs, from the lines that they append.
+//! The count of all jobs, from the lines that they append.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::faults::effects::{Effects, Event, Line};
 
-/// A job that is not done by then counts as lost until it is: longer than any lease, outage and pause.
+/// The time after which an unfinished job counts as lost until it is done: longer than any lease, outage and pause.
 const OVERDUE: Duration = Duration::from_secs(180);
 
 /// Counts of jobs since the start.
@@ -16,16 +16,16 @@ const OVERDUE: Duration = Duration::from_secs(180);
 pub(super) struct Counts {
     pub(super) sent: usize,
     pub(super) done: usize,
-    /// Not done, although sent long ago.
+    /// The number of jobs that are not done although they were sent long ago.
     pub(super) overdue: usize,
     /// Jobs whose effect happened more than once.
     pub(super) twice: usize,
 }
 
-/// The number of times that the effect of each job has happened, by the job's number.
+/// The number of times that each job's effect has happened, by the job's number.
 pub(super) struct Tally {
     lines: BufReader<File>,
-    /// A line that was being written when it was read.
+    /// A line that was incomplete when it was read.
     partial: String,
     effects: Vec<u8>,
     /// The number of jobs sent by each time, oldest first.
@@ -38,7 +38,7 @@ impl Tally {
         Ok(Self { lines, partial: String::new(), effects: Vec::new(), sent: Vec::new() })
     }
 
-    /// The numbers of the next jobs to be sent.
+    /// Returns the numbers of the next jobs to send.
     pub(super) fn next_ids(&mut self, count: u32) -> std::ops::Range<usize> {
         let first = self.effects.len();
         self.effects.resize(first + count as usize, 0);
@@ -46,7 +46,7 @@ impl Tally {
         first..self.effects.len()
     }
 
-    /// Reads what has been appended since the last time.
+    /// Reads the lines that were appended since the last call.
     pub(super) fn read(&mut self) -> Result<()> {
         while self.lines.read_line(&mut self.partial)? > 0 {
             if !self.partial.ends_with('\n') {

@@ -1,4 +1,4 @@
-//! The application that the jobs are forwarded to: it does, refuses or takes its time, by their type.
+//! The application to which the jobs are forwarded: it succeeds, refuses or responds slowly, depending on their type.
 
 use std::collections::BTreeSet;
 use std::io::{BufReader, Write};
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use xtask::http::request;
 
-/// The time that a slow job takes: long enough for a SIGTERM to come first.
+/// The duration of a slow job: long enough for a SIGTERM to arrive first.
 const SLOW: Duration = Duration::from_secs(5);
 
 /// The application; it serves until the process ends.
@@ -37,7 +37,7 @@ impl Application {
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let state = Arc::clone(&shared);
-                // A connection that breaks is the worker's to report.
+                // The worker reports a broken connection.
                 thread::spawn(move || serve(&connection, &state));
             }
         });

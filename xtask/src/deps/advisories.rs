@@ -1,5 +1,5 @@
-//! Known vulnerabilities and unmaintained packages in the lock file, by [OSV](https://google.github.io/osv.dev/api/), which
-//! holds those of `RustSec`. No check depends on it: without a network the answer is that nothing was checked.
+//! Known vulnerabilities and unmaintained packages in the lock file, according to [OSV](https://google.github.io/osv.dev/api/),
+//! which includes those of `RustSec`. No check depends on it: without a network, the result is that nothing was checked.
 
 use std::time::Duration;
 
@@ -9,23 +9,23 @@ use serde_json::{Value, json};
 
 const SERVICE: &str = "https://api.osv.dev";
 
-/// The most queries that the service takes in one request.
+/// The largest number of queries in one request to the service.
 const MAX_QUERIES: usize = 1000;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Advisories that stay, each with the reason.
+/// Accepted advisories, each with the reason.
 const ACCEPTED: &[(&str, &str)] = &[(
     "RUSTSEC-2024-0436",
     "paste is archived, not faulty: macros at build time, for the AVIF encoder, whose next version has replaced it",
 )];
 
-/// What the service knows.
+/// The result of the request.
 #[derive(Debug)]
 pub(crate) enum Advisories {
     /// One line for each advisory that is not accepted.
     Known(Vec<String>),
-    /// The service cannot be asked.
+    /// The service could not be reached.
     NotChecked(String),
 }
 
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
     use xtask::http::request;
 
-    /// A service that answers once, with an advisory of this id for each package.
+    /// Starts a service that responds once, with an advisory of this id for each package.
     fn service(id: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn advisories_are_named_with_their_package_unless_they_are_accepted() {
+    fn advisories_are_listed_with_their_package_unless_accepted() {
         let metadata = MetadataCommand::new().current_dir(xtask::project::root()).exec().unwrap();
         let package = metadata.packages.iter().find(|package| package.name.as_str() == "serde").unwrap();
         let found = ask(&service("RUSTSEC-2099-0001"), &[package]).unwrap();

@@ -1,8 +1,8 @@
-//! The arrows between the source files of a crate: no circle, none against the order of the handler's parts, and none out of a folder of
-//! decisions.
+//! Checks the dependencies between the source files of a crate: no cycles, none against the order of the handler's parts, and
+//! none out of a folder of decisions.
 //!
-//! A file has an arrow to another if one of its paths leads there, such as `crate::message::Message`. Imports are followed to
-//! the file that defines the name, so that a file which only passes names on is in no circle. Tests do not count.
+//! A file depends on another if one of its paths leads there, such as `crate::message::Message`. Imports are followed to the
+//! file that defines the name, so a file that only re-exports names is in no cycle. Tests do not count.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -16,22 +16,23 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use xtask::project;
 
-/// The parts of the handler crate. Each knows those before it.
+/// The parts of the handler crate. Each may depend on those before it.
 const PARTS: [&str; 5] = ["message", "core", "api", "run", "testing"];
 
-/// Folders whose files know no other file of their crate: decisions, which need nothing of what performs them.
+/// Folders whose files may depend on no other file of their crate: decisions, which are independent of the code that performs
+/// them.
 const CLOSED: [&str; 1] = ["timetable/src/core/"];
 
-/// Imports that lead to each other are followed so far.
+/// The largest number of chained imports that are followed.
 const MAX_IMPORTS: u8 = 16;
 
-/// The files of a circle, each with those of them that it knows.
+/// The files of a cycle, each with the files of the cycle on which it depends.
 type Circle<'a> = BTreeMap<&'a str, Vec<&'a str>>;
 
-/// A module, by the names that lead to it from the crate's root.
+/// The path of a module from the crate's root.
 type ModulePath = Vec<String>;
 
-/// A module and what it says of others.
+/// A module and its references to others.
 #[derive(Default)]
 struct Module {
     file: String,
@@ -39,12 +40,12 @@ struct Module {
     paths: BTreeSet<Vec<String>>,
 }
 
-/// One line for each arrow that runs the wrong way, and a few for each circle.
+/// Returns one line for each wrong dependency, and a few for each cycle.
 pub(crate) fn violations(metadata: &Metadata) -> Result<Vec<String>> {
     let mut arrows = BTreeSet::new();
     for package in metadata.workspace_packages() {
         let folder = package.manifest_path.with_file_name("src");
-        // The examples: single files that know no other.
+        // The examples are single files that depend on no other.
         if !folder.exists() {
             continue;
         }
@@ -72,7 +73,7 @@ pub(crate) fn violations(metadata: &Metadata) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Reads the sources below a folder, but for tests and binaries.
+/// Reads the sources below a folder, except tests and binaries.
 fn read(folder: &Path, files: &mut Vec<(String, String)>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))? {
         let path = entry?.path();
@@ -91,14 +92,14 @@ fn read(folder: &Path, files: &mut Vec<(String, String)>) -> Result<()> {
     Ok(())
 }
 
-/// The arrows between the files of the crate whose sources lie in `folder`.
+/// Returns the dependencies between the files of the crate whose sources are in `folder`.
 fn arrows_of(folder: &str, files: &[(String, String)]) -> Result<BTreeSet<(String, String)>> {
     let mut modules = HashMap::new();
     let has_library = files.iter().any(|(file, _)| *file == format!("{folder}/lib.rs"));
     for (file, text) in files {
         let path = file.trim_start_matches(folder).trim_start_matches('/').trim_end_matches(".rs");
         let path = match path {
-            // A binary beside its library is a crate of its own.
+            // A binary beside its library is a separate crate.
             "main" if has_library => continue,
             "lib" | "main" => "",
             path => path.strip_suffix("/mod").unwrap_or(path),
@@ -116,7 +117,7 @@ fn arrows_of(folder: &str, files: &[(String, String)]) -> Result<BTreeSet<(Strin
     Ok(arrows)
 }
 
-/// Adds a module of a file with all that is inside it.
+/// Adds a module of a file with its inner modules.
 fn scan(file: &str, path: &[String], tokens: TokenStream, modules: &mut HashMap<ModulePath, Module>) {
     let module = modules.entry(path.to_vec()).or_default();
     file.clone_into(&mut module.file);
@@ -149,12 +150,12 @@ fn collect(tokens: TokenStream, module: &mut Module, inner: &mut Vec<(String, To
             }
             TokenTree::Ident(name) => {
                 keep(&mut names, module);
-                // After two colons without a name before them comes no name of this crate.
+                // After two colons without a name before them, the name belongs to another crate.
                 if follows != 2 {
                     names.push(name.to_string());
                 }
             }
-            // The place in `pub(in crate::part)` is nothing that is used.
+            // The path in `pub(in crate::part)` is not a use.
             TokenTree::Group(_) if names.last().is_some_and(|name| name == "pub") => names.clear(),
             TokenTree::Group(group) => {
                 keep(&mut names, module);
@@ -174,7 +175,7 @@ fn collect(tokens: TokenStream, module: &mut Module, inner: &mut Vec<(String, To
     keep(&mut names, module);
 }
 
-/// Keeps a path that is read to its end; a single name is no path.
+/// Records a complete path; a single name is not a path.
 fn keep(names: &mut Vec<String>, module: &mut Module) {
     let path = std::mem::take(names);
     if path.len() > 1 {
@@ -182,7 +183,7 @@ fn keep(names: &mut Vec<String>, module: &mut Module) {
     }
 }
 
-/// Keeps what an import leads to, and the names that it gives to it.
+/// Records the target of an import, and the names that it defines.
 fn import(before: &[String], tree: &[TokenTree], module: &mut Module) {
     let mut path = before.to_vec();
     let mut tokens = tree.iter();
@@ -200,7 +201,7 @@ fn import(before: &[String], tree: &[TokenTree], module: &mut Module) {
                 let tokens: Vec<TokenTree> = group.stream().into_iter().collect();
                 return tokens
                     .split(|token| is_punct(token, ','))
-                    // After a last comma comes no name.
+                    // No name follows a trailing comma.
                     .filter(|tree| !tree.is_empty())
                     .for_each(|tree| import(&path, tree, module));
             }
@@ -221,13 +222,13 @@ fn is_punct(token: &TokenTree, char: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == char)
 }
 
-/// Returns true for the inside of `#[cfg(test)]` and `#[cfg(all(test, …))]`.
+/// Returns true for the content of `#[cfg(test)]` and `#[cfg(all(test, …))]`.
 fn is_test(group: &proc_macro2::Group) -> bool {
     let text = group.stream().to_string().replace(' ', "");
     group.delimiter() == Delimiter::Bracket && (text == "cfg(test)" || text.starts_with("cfg(all(test,"))
 }
 
-/// Returns the file to which a path leads; `None` if that is another crate's.
+/// Returns the file to which a path leads; `None` if it belongs to another crate.
 fn target<'a>(
     modules: &'a HashMap<ModulePath, Module>,
     from: &ModulePath,
@@ -268,7 +269,7 @@ fn target<'a>(
     Some(&modules.get(&at)?.file)
 }
 
-/// Returns true for an arrow against the order of the handler's parts.
+/// Returns true for a dependency against the order of the handler's parts.
 fn runs_up((from, to): &(String, String)) -> bool {
     let part = |file: &str| {
         let name = file.strip_prefix("handler/src/")?.split('/').next()?;
@@ -277,12 +278,12 @@ fn runs_up((from, to): &(String, String)) -> bool {
     matches!((part(from), part(to)), (Some(from), Some(to)) if to > from)
 }
 
-/// Returns true if an arrow leads out of a closed folder.
+/// Returns true if a dependency leads out of a closed folder.
 fn leaves((from, to): &(String, String)) -> bool {
     CLOSED.iter().any(|folder| from.starts_with(folder) && !to.starts_with(folder.trim_end_matches('/')))
 }
 
-/// The circles among the arrows.
+/// Returns the cycles among the dependencies.
 fn circles(arrows: &BTreeSet<(String, String)>) -> Vec<Circle<'_>> {
     let graph: DiGraphMap<&str, ()> = arrows.iter().map(|(from, to)| (from.as_str(), to.as_str())).collect();
     let circles = tarjan_scc(&graph).into_iter().filter(|files| files.len() > 1);

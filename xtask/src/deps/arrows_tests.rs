@@ -2,10 +2,10 @@
 
 use super::*;
 
-/// A crate's files, by their names and texts.
+/// The names and texts of a crate's files.
 type Files<'a> = &'a [(&'a str, &'a str)];
 
-/// The arrows of a crate with these files, as `from>to` without folder and ending.
+/// Returns the dependencies of a crate with these files, as `from>to` without folder and extension.
 fn arrows(files: Files<'_>) -> String {
     let root = [("lib", "")].into_iter().filter(|_| files.iter().all(|(file, _)| *file != "lib"));
     let files = files.iter().copied().chain(root);

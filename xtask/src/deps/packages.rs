@@ -1,11 +1,11 @@
-//! Rules that hold for every package in the lock file: its licence, its source, and a few bans.
+//! Rules for every package in the lock file: its licence, its source, and a few bans.
 
 use std::fmt::Display;
 
 use cargo_metadata::{Metadata, Package};
 use spdx::{Expression, LicenseReq, ParseMode};
 
-/// Licences that ask for no more than attribution. A new one is added here after reading it, never by exception.
+/// Licences that require at most attribution. Read a new licence before adding it here; there are no exceptions.
 const LICENCES: &[&str] = &[
     "0BSD",
     "Apache-2.0",
@@ -22,13 +22,13 @@ const LICENCES: &[&str] = &[
     "Unlicense",
     "Zlib",
 ];
-/// `WITH` additions that only give more rights.
+/// `WITH` additions that only grant more rights.
 const ADDITIONS: &[&str] = &["LLVM-exception"];
 
-/// TLS is rustls here; these link a library of the machine's instead, which then differs between machines.
+/// This project uses rustls; these packages link a library of the machine, which differs between machines.
 const BANNED: &[&str] = &["native-tls", "openssl", "openssl-sys"];
 
-/// One line for each broken rule.
+/// Returns one line for each violation.
 pub(crate) fn violations(metadata: &Metadata) -> Vec<String> {
     metadata.packages.iter().flat_map(|package| check(package, metadata)).collect()
 }
@@ -45,7 +45,7 @@ fn check(package: &Package, metadata: &Metadata) -> Vec<String> {
         report(&"is banned");
     }
     if metadata.workspace_members.contains(&package.id) {
-        // A path within the workspace is a version of its own; published crates name one besides (cargo demands it).
+        // A path within the workspace determines the version; published crates also need a version, which cargo enforces.
         for wild in
             package.dependencies.iter().filter(|one| one.path.is_none() && one.req.comparators.is_empty())
         {
@@ -58,7 +58,7 @@ fn check(package: &Package, metadata: &Metadata) -> Vec<String> {
 }
 
 fn permissive(licence: Option<&str>) -> Result<(), String> {
-    // LAX also reads the old `MIT/Apache-2.0`.
+    // LAX also accepts the old `MIT/Apache-2.0`.
     let text = licence.ok_or("names no licence")?;
     let expression = Expression::parse_mode(text, ParseMode::LAX)
         .map_err(|error| format!("has a licence that cannot be read, {text}: {}", error.reason))?;

@@ -6,7 +6,7 @@ use super::*;
 
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// Metadata of a workspace with the one member `ours` and the one other package `theirs`.
+/// Returns metadata of a workspace with the member `ours` and the other package `theirs`.
 fn metadata(ours: &str, theirs: &str) -> Metadata {
     let package = |name: &str, more: &str| {
         format!(
@@ -73,7 +73,7 @@ fn a_banned_package_is_named() {
 }
 
 #[test]
-fn expressions_are_allowed_when_a_permissive_way_through_them_exists() {
+fn expressions_are_allowed_if_a_permissive_choice_exists() {
     for allowed in [
         "MIT",
         "MIT OR GPL-3.0-only",

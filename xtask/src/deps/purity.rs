@@ -1,28 +1,27 @@
-//! The crates that must stay free of runtimes and I/O, and the arrows between crates: what none may depend on, also through
-//! other crates.
+//! Crates that must stay free of runtimes and I/O, and forbidden dependencies between crates, direct or through other crates.
 //!
-//! `cargo tree` answers this exactly: it resolves features for the one crate that is asked about, while
-//! `cargo metadata` unites those of the whole workspace.
+//! `cargo tree` gives the exact answer: it resolves the features of only the requested crate, while `cargo metadata` unites
+//! those of the whole workspace.
 
 use anyhow::{Context, Result, ensure};
 
 use xtask::project;
 
-/// What one crate may not have in its tree of normal and build dependencies, on any platform.
+/// The packages that one crate must not have in its tree of normal and build dependencies, on any platform.
 pub(crate) struct Rule {
     package: &'static str,
     features: &'static [&'static str],
-    /// Names; one that ends in `*` stands for all that begin so.
+    /// The names; a trailing `*` matches all names with this prefix.
     banned: &'static [&'static str],
     reason: &'static str,
 }
 
 const ALL_FEATURES: &[&str] = &["--all-features"];
 const NO_FEATURES: &[&str] = &["--no-default-features"];
-/// What only sample jobs need.
+/// The packages that only sample jobs need.
 const HEAVY: &[&str] = &["image", "ravif", "webp", "lettre", "aws-sdk-s3"];
 const HEAVY_REASON: &str = "what is released runs no image codec, no mail client and no client of S3";
-/// What is released: `bin` without `demo`.
+/// The features of a release: `bin` without `demo`.
 const RELEASED: &[&str] = &["--no-default-features", "--features", "bin"];
 
 pub(crate) const RULES: &[Rule] = &[
@@ -253,7 +252,7 @@ pub(crate) const RULES: &[Rule] = &[
 ];
 
 impl Rule {
-    /// One line for each banned package found, with the chain that leads to it.
+    /// Returns one line for each banned package, with the chain that leads to it.
     pub(crate) fn check(&self) -> Result<Vec<String>> {
         let names = self.tree(&["--prefix", "none"])?;
         self.violations(&names)
@@ -282,7 +281,7 @@ impl Rule {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// The banned packages, as `name@version`, among lines of the form `name vVERSION ...`.
+    /// Returns the banned packages as `name@version`, from lines of the form `name vVERSION ...`.
     fn violations(&self, tree: &str) -> Vec<String> {
         let mut found: Vec<String> = tree
             .lines()
@@ -320,7 +319,7 @@ mod tests {
     };
 
     #[test]
-    fn banned_packages_are_found_once_wherever_they_stand() {
+    fn banned_packages_are_found_once_at_any_place() {
         let tree = "core v0.1.0 (/src/core)\nserde v1.0.0\ntokio v1.2.3\naws-types v2.0.0\ntokio v1.2.3 (*)\n\
                     tokio-util v0.7.0 (proc-macro)\n";
         assert_eq!(RULE.violations(tree), ["aws-types@2.0.0", "tokio-util@0.7.0", "tokio@1.2.3"]);
@@ -335,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_real_tree_is_read_and_its_chain_shown() {
-        // xtask's own tree certainly holds clap.
+        // xtask's own tree contains clap.
         let rule = Rule { package: "xtask", features: ALL_FEATURES, banned: &["clap"], reason: "a test" };
         let violations = rule.check().unwrap();
         assert_eq!(violations.len(), 1, "{violations:?}");

@@ -11,7 +11,7 @@ use xtask::project;
 /// The version of mdBook that CI installs.
 const MDBOOK: &str = "0.5.4";
 
-/// The files that are not in the book.
+/// The URL of files that are not in the book.
 const REPOSITORY: &str = "https://github.com/drumline/drumline/blob/main/";
 
 /// Builds the book into `target/book`.
@@ -31,8 +31,8 @@ pub(super) fn build() -> Result<()> {
     Ok(())
 }
 
-/// Has the links of a folder's pages that leave the book lead to the repository. `out` is the way from the folder to the repository's root.
-/// Returns the number of pages.
+/// Redirects links that leave the book to the repository, in a folder's pages. `out` is the path from the folder to the
+/// repository's root. Returns the number of pages.
 fn lead_outside(folder: &Path, out: &str) -> Result<usize> {
     let mut pages = 0;
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
@@ -46,7 +46,7 @@ fn lead_outside(folder: &Path, out: &str) -> Result<usize> {
     Ok(pages)
 }
 
-/// mdBook has made `.html` of each `.md`, of files outside of the book too.
+/// Redirects the links of a page. mdBook has replaced each `.md` by `.html`, even for files outside of the book.
 fn with_links(page: &str, out: &str, exists: impl Fn(&Path) -> bool) -> String {
     let mark = format!("href=\"{out}");
     let mut text = String::with_capacity(page.len());

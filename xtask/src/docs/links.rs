@@ -7,7 +7,7 @@ use xtask::project;
 
 use super::page::{Page, normalized};
 
-/// Returns a line for each link that leads nowhere: to a file that does not exist, or to a heading that its page does not have.
+/// Returns a line for each broken link: to a file that does not exist, or to a heading that its page does not have.
 pub(super) fn broken(pages: &[Page]) -> Vec<String> {
     let books: Vec<&Page> =
         pages.iter().filter(|page| page.path.extension().is_some_and(|it| it == "md")).collect();
@@ -32,7 +32,7 @@ pub(super) fn broken(pages: &[Page]) -> Vec<String> {
     broken
 }
 
-/// The targets of links within the repository, with the numbers of their lines.
+/// Returns the targets of links within the repository, with their line numbers.
 fn targets(text: &str) -> impl Iterator<Item = (usize, &str)> {
     prose(text).flat_map(|(number, line)| {
         let behind = line.match_indices("](").map(move |(at, mark)| &line[at + mark.len()..]);
@@ -44,7 +44,7 @@ fn targets(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The lines outside of code blocks, numbered from 1.
+/// Returns the lines outside of code blocks, numbered from 1.
 fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut in_code = false;
     text.lines().enumerate().filter_map(move |(index, line)| {
@@ -56,7 +56,7 @@ fn prose(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// The anchors of a page's headings, as GitHub makes them.
+/// Returns the anchors of a page's headings, in GitHub's form.
 fn anchors(text: &str) -> BTreeSet<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let headings = prose(text)
@@ -73,7 +73,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
 }
 
 fn anchor(heading: &str) -> String {
-    // A link in a heading counts by its text.
+    // Only the text of a link in a heading counts.
     let mut text = String::new();
     let mut rest = heading;
     while let Some((before, link)) = rest.split_once("](") {

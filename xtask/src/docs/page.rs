@@ -1,4 +1,4 @@
-//! The pages that are checked.
+//! The pages to check.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -10,12 +10,12 @@ use xtask::project;
 
 /// A file of the repository, and its text.
 pub(super) struct Page {
-    /// Relative to the root.
+    /// The path relative to the root.
     pub(super) path: PathBuf,
     pub(super) text: String,
 }
 
-/// Reads the files that git tracks, or that are new and not ignored.
+/// Reads the files that git tracks, and new files that are not ignored.
 pub(super) fn tracked(patterns: &[&str]) -> Result<Vec<Page>> {
     let mut list = Command::new("git");
     list.current_dir(project::root()).args([
@@ -39,7 +39,7 @@ pub(super) fn tracked(patterns: &[&str]) -> Result<Vec<Page>> {
     Ok(pages)
 }
 
-/// Returns a path without `.` and `..`, which need not exist.
+/// Returns a path without `.` and `..`. The path need not exist.
 pub(super) fn normalized(path: &Path) -> PathBuf {
     let mut parts = PathBuf::new();
     for part in path.components() {

@@ -1,4 +1,5 @@
-//! A budget of words that make text hard to read. It only falls: who removes some lowers it, and nothing raises it.
+//! A budget of words that make text hard to read. It only falls: a commit that removes some lowers it, and no commit may raise
+//! it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,10 +11,10 @@ use xtask::project;
 
 use super::page::Page;
 
-/// A kind of wording, and the words by which it is found.
+/// A kind of wording, and the words that identify it.
 struct Kind {
     name: &'static str,
-    /// In lower case. A pattern of several words stands for them in this order.
+    /// The words in lower case. A pattern of several words matches them in this order.
     patterns: &'static [&'static str],
 }
 
@@ -44,7 +45,7 @@ fn budget() -> Result<Counts> {
     Ok(counts.filter_map(|(name, count)| Some((name.to_owned(), count.parse().ok()?))).collect())
 }
 
-/// Returns a line for each count that is not the budget's.
+/// Returns a line for each count that differs from the budget.
 pub(super) fn over_budget(pages: &[Page]) -> Result<Vec<String>> {
     Ok(compare(&counts(pages), &budget()?))
 }
@@ -65,7 +66,7 @@ fn compare(counts: &Counts, budget: &Counts) -> Vec<String> {
     differences.collect()
 }
 
-/// Writes today's counts, of which none may be above the budget.
+/// Writes the current counts as the budget. Fails if one is above the budget.
 pub(super) fn write_budget(pages: &[Page]) -> Result<()> {
     let (counts, budget) = (counts(pages), budget()?);
     for (name, count) in &counts {
@@ -84,7 +85,7 @@ pub(super) fn write_budget(pages: &[Page]) -> Result<()> {
 fn counts(pages: &[Page]) -> Counts {
     let mut counts: Counts = KINDS.iter().map(|kind| (kind.name.to_owned(), 0)).collect();
     counts.insert(SUMMARIES.0.to_owned(), 0);
-    // The changelog speaks of the past, and this file of the words.
+    // The changelog describes the past, and this file contains the words themselves.
     let counted = pages
         .iter()
         .filter(|page| !page.path.ends_with("CHANGELOG.md") && !page.path.ends_with("docs/words.rs"));

@@ -1,4 +1,4 @@
-//! Single calls to emulators of AWS, as the probes of their readiness need them.
+//! Single calls to AWS emulators, for readiness probes.
 
 use std::time::Duration;
 
@@ -6,10 +6,11 @@ use anyhow::{Context, Result, bail};
 
 /// The region of all tests.
 pub(super) const REGION: &str = "eu-central-1";
-/// One call at most: the first one loads the service.
+/// The time limit of a call: the first one loads the service.
 const CALL_LIMIT: Duration = Duration::from_secs(20);
 
-/// One call of a service's JSON protocol. The signature is not looked at, only the service and region it names.
+/// Makes one call in a service's JSON protocol. The emulator does not check the signature, only the service and region that it
+/// names.
 pub(super) fn call(endpoint: &str, service: &str, target: &str, body: &str) -> Result<()> {
     let agent = ureq::Agent::config_builder()
         .proxy(None)

@@ -1,5 +1,5 @@
-//! What the tests of insert clients run: a Python environment with boto3 and mypy, and Node.js packages with AWS's SDK and the
-//! TypeScript compiler. Both are installed below the target folder, by the versions that `infra/clients` pins.
+//! The environments for tests of generated clients: a Python environment with boto3 and mypy, and Node.js packages with AWS's
+//! SDK and the TypeScript compiler. Both are installed below the target folder, with the versions that `infra/clients` pins.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,20 +14,20 @@ use crate::progress::phase;
 use crate::project;
 use crate::venv::{self, is_current, lock, run_to_success};
 
-/// In the target folder and in `infra`.
+/// The folder's name in the target folder and in `infra`.
 const NAME: &str = "clients";
-/// The oldest Node.js that AWS's SDK runs on.
+/// The oldest version of Node.js that AWS's SDK supports.
 const OLDEST_NODE: u32 = 20;
 
-/// What the tests run.
+/// The installed environments.
 #[derive(Debug)]
 pub struct Installation {
     python: PathBuf,
-    /// The folder that has `node_modules`, where the machine has Node.js.
+    /// The folder that contains `node_modules`, if the machine has Node.js.
     node: Option<PathBuf>,
 }
 
-/// Installs what is missing. A machine without Node.js, or with an old one, goes without: its tests are left out.
+/// Installs what is missing. On a machine without Node.js, or with an old version, the tests that need it are skipped.
 pub fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation> {
     phase("prepare what insert clients run on", || {
         let folder = project::target().join(NAME);
@@ -46,7 +46,7 @@ pub fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation> {
 }
 
 impl Installation {
-    /// What the tests get to know.
+    /// Returns the variables for the tests.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         let python = ("DRUMLINE_TEST_PYTHON", self.python.display().to_string());
         let node = self.node.as_ref().map(|folder| ("DRUMLINE_TEST_NODE", folder.display().to_string()));
@@ -58,7 +58,7 @@ fn pins() -> PathBuf {
     project::root().join("infra").join(NAME)
 }
 
-/// Node.js, as far as it decides about an installation.
+/// The properties of Node.js that determine an installation.
 #[derive(Debug)]
 struct Node {
     npm: PathBuf,
@@ -83,13 +83,13 @@ fn find() -> Result<Node, String> {
     }
 }
 
-/// Returns true for `v20.1.0` and newer ones.
+/// Returns true for `v20.1.0` and newer versions.
 fn is_new_enough(version: &str) -> bool {
     let major = version.strip_prefix('v').and_then(|version| version.split('.').next());
     major.and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major >= OLDEST_NODE)
 }
 
-/// Returns the folder with the packages, installed again when their versions or Node.js have changed.
+/// Returns the folder with the packages. They are installed again if their versions or Node.js have changed.
 fn packages(node: &Node, folder: &Path, interrupts: &Receiver<Interrupted>) -> Result<PathBuf> {
     let pinned = pins().join("package.json");
     let text = fs::read_to_string(&pinned).with_context(|| format!("cannot read {}", pinned.display()))?;
@@ -101,7 +101,7 @@ fn packages(node: &Node, folder: &Path, interrupts: &Receiver<Interrupted>) -> R
         println!("    installing into {} (a few seconds, once)", folder.display());
         fs::write(folder.join("package.json"), &text)
             .with_context(|| format!("cannot write {}", folder.display()))?;
-        // The user's own configuration of npm decides where packages come from.
+        // The user's own configuration of npm determines where packages come from.
         let mut install = Command::new(&node.npm);
         install.args([
             "install",
@@ -112,7 +112,7 @@ fn packages(node: &Node, folder: &Path, interrupts: &Receiver<Interrupted>) -> R
             "--loglevel=error",
         ]);
         run_to_success("npm install", install.current_dir(folder), interrupts)?;
-        // Last, so that a broken installation is never taken for a whole one.
+        // Written last, so that an incomplete installation never counts as complete.
         fs::write(&stamp, &wanted).with_context(|| format!("cannot write {}", stamp.display()))?;
     }
     println!("    with Node.js {}: {}", node.version, folder.display());
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_are_told_of_node_only_where_it_is() {
+    fn tests_get_node_only_if_it_is_installed() {
         let names = |node: Option<&str>| {
             let installation = Installation { python: "python".into(), node: node.map(PathBuf::from) };
             installation.env().into_iter().map(|(name, _)| name).collect::<Vec<_>>()

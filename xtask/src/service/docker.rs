@@ -12,10 +12,10 @@ use crate::interrupt::Interrupted;
 use crate::process::Process;
 use crate::progress::note;
 
-/// An engine that is up answers in well under a second; one that hangs is as good as none.
+/// The time limit of an engine's response: a running engine responds in well under a second, and one that hangs is useless.
 const ENGINE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Whether there is a Docker engine; the command alone, without an engine behind it, does not count.
+/// Returns true if there is a Docker engine; the command without an engine does not count.
 pub(super) fn answers(interrupts: &Receiver<Interrupted>) -> Result<bool> {
     let mut command = Command::new("docker");
     command.arg("info").stdout(Stdio::null()).stderr(Stdio::null());
@@ -23,7 +23,7 @@ pub(super) fn answers(interrupts: &Receiver<Interrupted>) -> Result<bool> {
     Ok(info.ended_within(ENGINE_LIMIT)?.is_some_and(|status| status.success()))
 }
 
-/// The image that a compose file names for a service: versions are written nowhere else.
+/// Returns the image that a compose file names for a service: versions are defined nowhere else.
 pub(super) fn pinned_image(compose: &Path, service: &str) -> Result<String> {
     let text = fs::read_to_string(compose).with_context(|| format!("cannot read {}", compose.display()))?;
     image_in(&text, service).with_context(|| format!("{} names no image of {service}", compose.display()))
@@ -39,7 +39,7 @@ fn image_in(compose: &str, service: &str) -> Option<String> {
         .map(|image| image.trim().to_owned())
 }
 
-/// Downloads the image unless it is there.
+/// Downloads the image unless it exists.
 pub(super) fn pull(image: &str, interrupts: &Receiver<Interrupted>) -> Result<()> {
     let mut inspect = Command::new("docker");
     inspect.args(["image", "inspect", image]).stdout(Stdio::null()).stderr(Stdio::null());
@@ -52,19 +52,19 @@ pub(super) fn pull(image: &str, interrupts: &Receiver<Interrupted>) -> Result<()
     Ok(())
 }
 
-/// A container by its name; removed when dropped, in whatever state it is.
+/// A container with its name. Dropping removes it in any state.
 pub(super) struct Container {
     name: String,
 }
 
 impl Container {
-    /// Two runs at once have two ports, so the port makes the name unique.
+    /// Creates a unique name from the port: two concurrent runs have different ports.
     pub(super) fn named_for(service: &str, port: u16) -> Self {
         Self { name: format!("drumline-{service}-{port}") }
     }
 
-    /// The beginning of the command that runs it in the foreground, its inner port reachable on loopback only. To be
-    /// completed with the image and what the image takes.
+    /// Returns the beginning of the command that runs it in the foreground, with its inner port reachable only on loopback. The
+    /// caller appends the image and the image's arguments.
     pub(super) fn run(&self, port: u16, inner_port: u16) -> Command {
         let mut command = Command::new("docker");
         command.args(["run", "--rm", "--name", &self.name]);
@@ -75,7 +75,7 @@ impl Container {
     fn remove(&self) -> Result<()> {
         let output = Command::new("docker").args(["rm", "--force", "--volumes", &self.name]).output()?;
         let message = String::from_utf8_lossy(&output.stderr);
-        // Gone already, or about to be: `--rm` has done its work.
+        // Already removed, or about to be: `--rm` has done its work.
         let gone = message.contains("No such container") || message.contains("already in progress");
         if !output.status.success() && !gone {
             bail!("{}", message.trim());
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_container_is_published_on_loopback_only() {
-        // Not dropped: no container of this name exists, and perhaps no Docker.
+        // Not dropped: no container with this name exists, and perhaps no Docker.
         let container = std::mem::ManuallyDrop::new(Container::named_for("a", 4570));
         let command = container.run(4570, 4566);
         let arguments: Vec<_> = command.get_args().map(|argument| argument.to_str().unwrap()).collect();

@@ -1,8 +1,8 @@
-//! `DynamoDB`, by an emulator: ministack, from a Python environment. It also makes the stacks that have tables, tasks or schedules,
-//! for none of which `LocalStack` has what they need.
+//! `DynamoDB`, emulated by ministack in a Python environment. It also creates the stacks with tables, tasks or schedules, for
+//! which `LocalStack` lacks features.
 //!
-//! It differs from AWS where a test would not expect it: expired items go within a minute and not within days, also those
-//! whose time is a string or more than five years past; setting the same time to live again is accepted.
+//! It differs from AWS in ways that a test may not expect: expired items are removed within a minute instead of days, even if
+//! their time is a string or more than five years in the past; setting the same time to live again is accepted.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,24 +18,24 @@ use crate::process::Process;
 use crate::progress::phase;
 use crate::{project, venv};
 
-/// In folders.
+/// The name of folders.
 const NAME: &str = "dynamodb";
 
 /// The services that the stacks of `infra/cloudformation` with a table, a task or a schedule use.
 const SERVICES: &str = "dynamodb,cloudformation,ec2,ecs,events,iam,logs,monitoring,scheduler,sns,sqs";
 
-/// The Python of an environment that holds the emulator.
+/// The Python of an environment with the emulator.
 #[derive(Debug)]
 pub(super) struct Installation {
     python: PathBuf,
 }
 
-/// An emulator that answers, on a loopback port of its own.
+/// A running emulator on its own loopback port.
 pub(super) struct DynamoDb {
     server: Server,
 }
 
-/// Downloads the emulator where it is missing.
+/// Downloads the emulator if it is missing.
 pub(super) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation> {
     phase("prepare DynamoDB", || {
         let python = venv::python()?;
@@ -47,8 +47,8 @@ pub(super) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation
 }
 
 impl DynamoDb {
-    /// Starts the emulator and returns once its tables could be listed: that loads what its health page takes for
-    /// granted.
+    /// Starts the emulator, and returns when its tables could be listed: that loads services that its health page only assumes
+    /// to work.
     pub(super) fn start(installation: &Installation, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let folder = server::folder(NAME)?;
         let log = Log::create(folder.join("log"))?;
@@ -65,26 +65,26 @@ impl DynamoDb {
         })
     }
 
-    /// What the tests get to know.
+    /// Returns the variables for the tests.
     pub(super) fn env(&self) -> Vec<(&'static str, String)> {
         vec![("DRUMLINE_TEST_DYNAMODB", server::http(self.server.port()))]
     }
 
-    /// The running process, to wait on.
+    /// Returns the running process, to wait for it.
     pub(super) fn process(&mut self) -> &mut Process {
         self.server.process()
     }
 }
 
-/// The command that runs the emulator in the foreground.
+/// Returns the command that runs the emulator in the foreground.
 fn run(python: &Path, files: &Path, port: u16) -> Command {
     let mut command = Command::new(python);
     command.args(["-m", "ministack"]);
     project::forget_aws(&mut command);
-    // Otherwise it listens on every interface.
+    // Without this it would listen on every interface.
     command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", port.to_string());
     command.env("MINISTACK_HOST", "127.0.0.1").env("MINISTACK_REGION", REGION);
-    // The other services are other peers' business; two of them listen on every interface, whatever is asked for.
+    // Other emulators provide the other services; two of them listen on every interface, regardless of the settings.
     command.env("SERVICES", SERVICES).env("SFTP_ENABLED", "0").env("IOT_MTLS_ENABLED", "0");
     command.env("PERSIST_STATE", "0").env("TMPDIR", files);
     command

@@ -1,6 +1,6 @@
-//! Servers of shared stores that keep their data, so that a benchmark may stop, kill and restart them.
+//! Servers of shared stores that keep their data, so that a benchmark can stop, kill and restart them.
 //!
-//! Programs on this machine only: nothing in a container could be stopped by a signal.
+//! Only programs on this machine: a signal cannot stop a process in a container.
 
 use std::fmt;
 use std::fs;
@@ -20,12 +20,12 @@ use super::server::{self, Log};
 use super::{programs, redis};
 use crate::process::Process;
 
-/// The longest time for a server to start or to recover.
+/// The time limit for a server's start or recovery.
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// The pause between two attempts to reach it.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Ports to be kept. No system takes them by itself for other sockets, as it does with ports above 32,767.
+/// Ports to be kept. Systems do not assign them to other sockets, unlike ports above 32,767.
 const PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// The kind of a shared store.
@@ -46,13 +46,13 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A server whose data outlive its process.
+/// A server whose data outlives its process.
 pub struct LastingServer {
     kind: Kind,
-    /// The program of Redis, or the folder of those of PostgreSQL.
+    /// The program of Redis, or the folder of PostgreSQL's programs.
     installed: PathBuf,
     account: Option<Account>,
-    // The order is the order of stopping: the process, then its files.
+    // The fields are dropped in the order of stopping: the process, then its files.
     process: Option<Process>,
     files: TempDir,
     log: Log,
@@ -60,7 +60,7 @@ pub struct LastingServer {
 }
 
 impl LastingServer {
-    /// Starts an empty server; `name` distinguishes its log from those of others.
+    /// Starts an empty server; `name` distinguishes its log from others.
     pub fn start(kind: Kind, name: &str) -> Result<Self> {
         let folder = server::folder("lasting")?;
         let (installed, account) = match kind {
@@ -83,7 +83,7 @@ impl LastingServer {
         Ok(server)
     }
 
-    /// The URL of its store.
+    /// Returns the URL of its store.
     pub fn url(&self) -> String {
         match self.kind {
             Kind::Redis => redis::url(self.port),
@@ -91,12 +91,12 @@ impl LastingServer {
         }
     }
 
-    /// The address at which it listens.
+    /// Returns the address on which it listens.
     pub fn address(&self) -> (Ipv4Addr, u16) {
         (Ipv4Addr::LOCALHOST, self.port)
     }
 
-    /// Starts it again with the data that it had, and returns once it answers.
+    /// Restarts it with its data, and returns when it responds.
     pub fn restart(&mut self) -> Result<()> {
         let mut command = self.command();
         self.log.catch(&mut command)?;
@@ -121,13 +121,13 @@ impl LastingServer {
         Ok(())
     }
 
-    /// Ends it without notice. It has to recover when it starts again.
+    /// Kills it. It must recover when it starts again.
     pub fn kill(&mut self) {
-        // Dropping it sends the sudden signal.
+        // Dropping it sends the signal for an immediate end.
         self.process = None;
     }
 
-    /// Stops all its processes where they are: connections stay open, and get no answer.
+    /// Freezes all its processes: connections stay open without a response.
     pub fn freeze(&self) -> Result<()> {
         self.signal(Signal::STOP)
     }
@@ -139,7 +139,7 @@ impl LastingServer {
 
     fn signal(&self, signal: Signal) -> Result<()> {
         let process = self.process.as_ref().context("the server does not run")?;
-        // First the one that starts the others, so that none is added afterwards.
+        // First the parent process, so that it cannot start further children.
         kill_process(process.id(), signal)?;
         for child in children(process.id())? {
             // A child that has ended meanwhile needs no signal.
@@ -148,8 +148,8 @@ impl LastingServer {
         Ok(())
     }
 
-    /// The signal that ends it at once. To PostgreSQL it is the "immediate shutdown": a kill would leave its other processes
-    /// behind for a moment, in which no other server can start on the same data.
+    /// Returns the signal that ends it immediately. For PostgreSQL it is the "immediate shutdown": a kill would leave its other
+    /// processes running for a moment, during which no other server can start with the same data.
     fn sudden(&self) -> Signal {
         match self.kind {
             Kind::Redis => Signal::KILL,
@@ -157,7 +157,7 @@ impl LastingServer {
         }
     }
 
-    /// The usual command, save that all that was confirmed survives the process.
+    /// Returns the usual command, with settings so that all confirmed writes survive the process.
     fn command(&self) -> Command {
         match self.kind {
             Kind::Redis => {
@@ -178,18 +178,18 @@ impl LastingServer {
 impl Drop for LastingServer {
     fn drop(&mut self) {
         if self.process.is_some() {
-            // A stopped process would not take notice of any signal but a kill.
+            // A stopped process reacts only to a kill.
             self.thaw().ok();
         }
     }
 }
 
-/// Returns a free port that is very likely still free when a server returns to it after an outage. A port that the system
-/// chose would soon be another process's, and workers would take that one for the server.
+/// Returns a free port that is very likely still free when a server returns to it after an outage. Another process would soon
+/// get a port that the system has chosen, and workers would mistake it for the server.
 pub fn port_to_keep() -> Result<u16> {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     let count = u32::from(PORTS.end - PORTS.start);
-    // Other runs begin elsewhere.
+    // Other runs begin at other ports.
     let first = process::id().wrapping_mul(101);
     for _ in 0..count {
         let offset = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % count;
@@ -201,14 +201,15 @@ pub fn port_to_keep() -> Result<u16> {
     bail!("none of the ports {PORTS:?} is free")
 }
 
-/// The processes that `parent` has started. PostgreSQL's lead sessions of their own, so its group does not have them.
+/// Returns the processes that `parent` has started. PostgreSQL's processes lead their own sessions, so they are not in its
+/// group.
 fn children(parent: Pid) -> Result<Vec<Pid>> {
     let parent = parent.as_raw_nonzero().to_string();
     let mut children = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let entry = entry?;
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // The name in parentheses may contain anything; the state and the parent's id follow it.
+        // The name in parentheses may contain any character; the state and the parent's id follow it.
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
         let after_name = stat.rsplit(')').next().unwrap_or_default();
         if after_name.split_whitespace().nth(1) == Some(&*parent) {

@@ -1,4 +1,4 @@
-//! LocalStack, the reference for what AWS does: in Docker where an engine answers, else from a Python environment.
+//! LocalStack, the reference for AWS's behaviour: in Docker if there is an engine, otherwise in a Python environment.
 
 mod docker;
 mod pins;
@@ -18,24 +18,24 @@ use crate::process::Process;
 use crate::progress::phase;
 use crate::project;
 
-/// What LocalStack runs on; made once by [`prepare`], which may download it.
+/// The installation of LocalStack, made once by [`prepare`], which may download it.
 pub enum Installation {
-    /// A Docker engine, and the image that it runs.
+    /// A Docker engine and the image to run.
     Docker {
-        /// Its name, with the pinned version.
+        /// The image's name with the pinned version.
         image: String,
     },
-    /// The Python of an environment that has it.
+    /// The Python of an environment with LocalStack.
     Python(PathBuf),
 }
 
-/// A LocalStack that answers, on a loopback port of its own.
+/// A running LocalStack on its own loopback port.
 pub struct LocalStack {
     server: Server,
     runs_functions: bool,
 }
 
-/// Finds Docker or Python 3.13 and downloads LocalStack where it is missing.
+/// Finds Docker or Python 3.13, and downloads LocalStack if it is missing.
 pub fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation> {
     let folder = server::folder(NAME)?;
     phase("prepare LocalStack", || {
@@ -51,7 +51,7 @@ pub fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation> {
     })
 }
 
-/// Tests the package that runs Lambda functions, where `LocalStack` uses it.
+/// Tests the package that runs Lambda functions, if `LocalStack` uses it.
 pub fn test_executor(installation: &Installation, interrupts: &Receiver<Interrupted>) -> Result<()> {
     let Installation::Python(python) = installation else {
         println!(
@@ -68,13 +68,13 @@ pub fn test_executor(installation: &Installation, interrupts: &Receiver<Interrup
 }
 
 impl LocalStack {
-    /// Starts LocalStack and returns once a queue could be created in it: its health page answers earlier, and
-    /// also when every call fails.
+    /// Starts LocalStack and returns when a queue could be created in it: its health page responds earlier, even if every call
+    /// fails.
     pub fn start(installation: &Installation, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let log = Log::create(log_file())?;
         let files = server::files(&server::folder(NAME)?)?;
         let port = server::free_port()?;
-        // A container reaches neither the tests' own servers nor, without the engine's socket, an engine.
+        // A container cannot reach the tests' own servers, and without the engine's socket no engine.
         let runs_functions = matches!(installation, Installation::Python(_));
         let (mut command, container) = match installation {
             Installation::Docker { image } => {
@@ -94,12 +94,12 @@ impl LocalStack {
         })
     }
 
-    /// Where it listens, as `http://127.0.0.1:PORT`.
+    /// Returns the endpoint, `http://127.0.0.1:PORT`.
     pub fn endpoint(&self) -> String {
         server::http(self.server.port())
     }
 
-    /// What the tests get to know; the credentials are LocalStack's own, accepted by it alone.
+    /// Returns the variables for the tests; only LocalStack accepts these credentials.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         let mut env = vec![
             ("DRUMLINE_TEST_LOCALSTACK", self.endpoint()),
@@ -107,7 +107,7 @@ impl LocalStack {
             ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
             ("AWS_REGION", REGION.to_owned()),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-            // A developer's own profile must not decide anything.
+            // A developer's own profile must have no effect.
             ("AWS_CONFIG_FILE", "/dev/null".to_owned()),
             ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null".to_owned()),
             ("AWS_DEFAULT_REGION", REGION.to_owned()),
@@ -118,16 +118,16 @@ impl LocalStack {
         env
     }
 
-    /// The running process, to wait on.
+    /// Returns the running process, to wait for it.
     pub fn process(&mut self) -> &mut Process {
         self.server.process()
     }
 }
 
-/// In folders and containers.
+/// The name of folders and containers.
 const NAME: &str = "localstack";
 
-/// The log of the last start.
+/// Returns the log of the last start.
 pub fn log_file() -> PathBuf {
     project::target().join(NAME).join("log")
 }

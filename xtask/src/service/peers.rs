@@ -1,4 +1,4 @@
-//! The servers of shared stores together: Redis, PostgreSQL, `DynamoDB`.
+//! The servers of shared stores: Redis, PostgreSQL, `DynamoDB`.
 
 use std::thread;
 
@@ -11,21 +11,21 @@ use super::redis::{self, Redis};
 use crate::interrupt::Interrupted;
 use crate::process::Process;
 
-/// What they run on; made once by [`prepare`], which may download it.
+/// Their installations, made once by [`prepare`], which may download them.
 pub struct Installations {
     redis: redis::Installation,
     postgres: postgres::Installation,
     dynamodb: dynamodb::Installation,
 }
 
-/// Servers that answer; dropping stops them.
+/// Running servers; dropping stops them.
 pub struct Peers {
     redis: Redis,
     postgres: Postgres,
     dynamodb: DynamoDb,
 }
 
-/// Finds what the machine has and downloads what is missing.
+/// Finds installed servers, and downloads missing ones.
 pub fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installations> {
     Ok(Installations {
         redis: redis::prepare(interrupts)?,
@@ -35,7 +35,7 @@ pub fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installations> {
 }
 
 impl Peers {
-    /// Starts all at once, since each is mostly waited for, and returns once all answer.
+    /// Starts all concurrently, because starting is mostly waiting, and returns when all respond.
     pub fn start(installations: &Installations, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let Installations { redis, postgres, dynamodb } = installations;
         thread::scope(|scope| {
@@ -48,12 +48,12 @@ impl Peers {
         })
     }
 
-    /// What the tests get to know.
+    /// Returns the variables for the tests.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         [self.redis.env(), self.postgres.env(), self.dynamodb.env()].concat()
     }
 
-    /// The running processes by name, to wait on.
+    /// Returns the running processes by name, to wait for them.
     pub fn processes(&mut self) -> [(&'static str, &mut Process); 3] {
         [
             ("Redis", self.redis.process()),

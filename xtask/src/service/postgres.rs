@@ -1,7 +1,7 @@
-//! PostgreSQL: what the machine has, else in Docker.
+//! PostgreSQL: the machine's installation, otherwise in Docker.
 //!
-//! It is set to be fast and not to survive a crash of the machine. Tests share it, so each uses a database or tables of
-//! its own; the user may do anything.
+//! Its settings are for speed, not for surviving a crash of the machine. Tests share it, so each uses its own database or
+//! tables; the user has all rights.
 
 pub(super) mod account;
 pub(super) mod find;
@@ -23,39 +23,39 @@ use crate::interrupt::Interrupted;
 use crate::process::Process;
 use crate::progress::phase;
 
-/// In folders, containers, and the compose file.
+/// The name of folders and containers, and in the compose file.
 const NAME: &str = "postgres";
 const USER: &str = "drumline";
-/// The one that every new server has.
+/// The database that every new server has.
 const DATABASE: &str = "postgres";
 /// The server's port inside the container.
 const INNER_PORT: u16 = 5432;
-/// No waiting for a disk, and room for the connections of many tests at once.
+/// No waits for the disk, and room for the connections of many concurrent tests.
 const SETTINGS: [&str; 4] =
     ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200"];
 
-/// What PostgreSQL runs on.
+/// The installation of PostgreSQL.
 #[derive(Debug)]
 pub(super) enum Installation {
     Docker {
         image: String,
     },
     Programs {
-        /// Where `initdb` and `postgres` are.
+        /// The folder of `initdb` and `postgres`.
         folder: PathBuf,
-        /// Whom they run as, where this process is root's.
+        /// The account under which they run, if this process runs as root.
         account: Option<Account>,
     },
 }
 
-/// A PostgreSQL that answers, on a loopback port of its own.
+/// A running PostgreSQL on its own loopback port.
 pub(super) struct Postgres {
     server: Server,
-    /// What tests of their own servers need.
+    /// The programs for tests that start their own servers.
     programs: Option<(PathBuf, Option<Account>)>,
 }
 
-/// Finds a server where one is usually installed, or downloads one for Docker.
+/// Finds a server in the usual places, or downloads an image for Docker.
 pub(super) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation> {
     phase("prepare PostgreSQL", || {
         if let Some(folder) = find::programs() {
@@ -79,7 +79,7 @@ pub(super) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation
 }
 
 impl Postgres {
-    /// Makes a new, empty server and returns once it has answered a query.
+    /// Creates a new, empty server, and returns when it has responded to a query.
     pub(super) fn start(installation: &Installation, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let folder = server::folder(NAME)?;
         let log = Log::create(folder.join("log"))?;
@@ -100,19 +100,19 @@ impl Postgres {
                     let data = files.path().join("data");
                     make(programs, &data, *account, &log, interrupts)?;
                     let command = run(programs, &data, *account, port);
-                    let told = Some((programs.clone(), *account));
-                    (command, Surroundings { container: None, files, port }, told)
+                    let programs_of_tests = Some((programs.clone(), *account));
+                    (command, Surroundings { container: None, files, port }, programs_of_tests)
                 }
             };
             let server = Server::start("PostgreSQL", &mut command, around, &log, || probe(port), interrupts)?
-                // SIGTERM waits for the clients to leave; this does not.
+                // SIGTERM waits for the clients to leave; this signal does not.
                 .stopped_by(Signal::INT);
             println!("    {} (log: {})", url(port), log.path().display());
             Ok(Self { server, programs })
         })
     }
 
-    /// What the tests get to know.
+    /// Returns the variables for the tests.
     pub(super) fn env(&self) -> Vec<(&'static str, String)> {
         let mut env = vec![("DRUMLINE_TEST_POSTGRES", url(self.server.port()))];
         if let Some((folder, account)) = &self.programs {
@@ -124,7 +124,7 @@ impl Postgres {
         env
     }
 
-    /// The running process, to wait on.
+    /// Returns the running process, to wait for it.
     pub(super) fn process(&mut self) -> &mut Process {
         self.server.process()
     }
@@ -134,12 +134,12 @@ pub(super) fn url(port: u16) -> String {
     format!("postgres://{USER}@{}:{port}/{DATABASE}", Ipv4Addr::LOCALHOST)
 }
 
-/// Fails unless the server at `port` answers a query.
+/// Returns an error unless the server at `port` responds to a query.
 pub(super) fn probe(port: u16) -> Result<()> {
     ready::probe(port, USER, DATABASE)
 }
 
-/// Makes the files of a new server.
+/// Creates the files of a new server.
 pub(super) fn make(
     programs: &Path,
     data: &Path,
@@ -161,7 +161,7 @@ fn initdb(programs: &Path, data: &Path, account: Option<Account>) -> Command {
     command
 }
 
-/// The command that runs a server in the foreground.
+/// Returns the command that runs a server in the foreground.
 pub(super) fn run(programs: &Path, data: &Path, account: Option<Account>, port: u16) -> Command {
     let mut command = program(programs, "postgres", account);
     command.arg("-D").arg(data);
@@ -173,7 +173,7 @@ pub(super) fn run(programs: &Path, data: &Path, account: Option<Account>, port: 
 
 fn program(programs: &Path, name: &str, account: Option<Account>) -> Command {
     let mut command = Command::new(programs.join(name));
-    // The machine's own locale may be one that is not installed.
+    // The machine's own locale may not be installed.
     command.env("LC_ALL", "C");
     if let Some(account) = account {
         account.run(&mut command);
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn in_docker_it_has_the_same_user_and_speed() {
         let image = docker::pinned_image(&pins::folder().join("compose.yaml"), NAME).unwrap();
-        // Not dropped: no container of this name exists, and perhaps no Docker.
+        // Not dropped: no container with this name exists, and perhaps no Docker.
         let container = std::mem::ManuallyDrop::new(Container::named_for(NAME, 5433));
         let command = in_docker(&container, &image, 5433);
         let arguments = arguments(&command);

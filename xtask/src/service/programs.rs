@@ -1,14 +1,14 @@
-//! Programs that are installed already.
+//! Finds installed programs.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The folders of the search path.
+/// Returns the folders of the search path.
 pub(super) fn search_path() -> Vec<PathBuf> {
     env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect()
 }
 
-/// The first of these programs, by name before folder.
+/// Returns the first of these programs that exists; the order of names has precedence over that of folders.
 pub(super) fn first(names: &[&str], folders: &[PathBuf]) -> Option<PathBuf> {
     names
         .iter()
@@ -16,7 +16,7 @@ pub(super) fn first(names: &[&str], folders: &[PathBuf]) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// The first folder that holds all of these programs.
+/// Returns the first folder that contains all these programs.
 pub(super) fn folder_with<'a>(names: &[&str], folders: &'a [PathBuf]) -> Option<&'a Path> {
     let holds_all = |folder: &&PathBuf| names.iter().all(|name| folder.join(name).is_file());
     folders.iter().find(holds_all).map(PathBuf::as_path)
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_preferred_program_wins_wherever_it_is() {
+    fn the_preferred_program_wins_in_any_folder() {
         let home = TempDir::new().unwrap();
         let folders = ["a", "b", "missing"].map(|name| home.path().join(name));
         assert_eq!(first(&["redis-server", "valkey-server"], &folders), None);

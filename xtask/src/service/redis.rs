@@ -1,6 +1,6 @@
-//! Redis, or Valkey, which speaks the same: what the machine has, else in Docker.
+//! Redis, or Valkey, which has the same protocol: the machine's installation, otherwise in Docker.
 //!
-//! It keeps nothing on disk. Tests share it, so each uses keys of its own.
+//! It keeps nothing on disk. Tests share it, so each uses its own keys.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -19,32 +19,32 @@ use crate::interrupt::Interrupted;
 use crate::process::Process;
 use crate::progress::phase;
 
-/// In folders, containers, and the compose file.
+/// The name of folders and containers, and in the compose file.
 const NAME: &str = "redis";
 pub(super) const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
-/// The program of the image that the compose file names.
+/// The program in the image that the compose file names.
 const IMAGE_PROGRAM: &str = "valkey-server";
 /// The server's port inside the container.
 const INNER_PORT: u16 = 6379;
-/// No snapshots and no log of commands: nothing has to outlive it.
+/// No snapshots and no append-only file: no data needs to outlive it.
 const SETTINGS: [&str; 4] = ["--save", "", "--appendonly", "no"];
-/// A server that is up answers in well under a second.
+/// The time limit of a response: a running server responds in well under a second.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-/// What Redis runs on.
+/// The installation of Redis.
 #[derive(Debug)]
 pub(super) enum Installation {
     Docker { image: String },
     Program(PathBuf),
 }
 
-/// A Redis that answers, on a loopback port of its own.
+/// A running Redis on its own loopback port.
 pub(super) struct Redis {
     server: Server,
     program: Option<PathBuf>,
 }
 
-/// Finds a server on the search path, or downloads one for Docker.
+/// Finds a server on the search path, or downloads an image for Docker.
 pub(super) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation> {
     phase("prepare Redis", || {
         if let Some(program) = programs::first(&PROGRAMS, &programs::search_path()) {
@@ -68,7 +68,7 @@ pub(super) fn prepare(interrupts: &Receiver<Interrupted>) -> Result<Installation
 }
 
 impl Redis {
-    /// Starts a server and returns once it has answered a PING.
+    /// Starts a server and returns when it has responded to a PING.
     pub(super) fn start(installation: &Installation, interrupts: &Receiver<Interrupted>) -> Result<Self> {
         let folder = server::folder(NAME)?;
         let log = Log::create(folder.join("log"))?;
@@ -89,7 +89,7 @@ impl Redis {
         })
     }
 
-    /// What the tests get to know.
+    /// Returns the variables for the tests.
     pub(super) fn env(&self) -> Vec<(&'static str, String)> {
         let mut env = vec![("DRUMLINE_TEST_REDIS", url(self.server.port()))];
         if let Some(program) = &self.program {
@@ -98,7 +98,7 @@ impl Redis {
         env
     }
 
-    /// The running process, to wait on.
+    /// Returns the running process, to wait for it.
     pub(super) fn process(&mut self) -> &mut Process {
         self.server.process()
     }
@@ -108,7 +108,7 @@ pub(super) fn url(port: u16) -> String {
     format!("redis://{}:{port}", Ipv4Addr::LOCALHOST)
 }
 
-/// The command that runs a server in the foreground.
+/// Returns the command that runs a server in the foreground.
 pub(super) fn run(program: &Path, files: &Path, port: u16) -> Command {
     let mut command = Command::new(program);
     command.args(SETTINGS).args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
@@ -119,7 +119,7 @@ pub(super) fn run(program: &Path, files: &Path, port: u16) -> Command {
 fn in_docker(container: &Container, image: &str, port: u16) -> Command {
     let mut command = container.run(port, INNER_PORT);
     command.args([image, IMAGE_PROGRAM]).args(SETTINGS);
-    // Inside, clients come from the bridge and not from loopback.
+    // Inside a container, clients come from the bridge and not from loopback.
     command.args(["--protected-mode", "no"]);
     command
 }
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn in_docker_it_keeps_nothing_either() {
         let image = docker::pinned_image(&pins::folder().join("compose.yaml"), NAME).unwrap();
-        // Not dropped: no container of this name exists, and perhaps no Docker.
+        // Not dropped: no container with this name exists, and perhaps no Docker.
         let container = std::mem::ManuallyDrop::new(Container::named_for(NAME, 6400));
         let command = in_docker(&container, &image, 6400);
         let arguments = arguments(&command);
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(&arguments[inner..], expected);
     }
 
-    /// Probes a server that gives this answer to whatever it is asked first.
+    /// Probes a server that gives this response to the first request.
     fn probe_of(answer: &'static [u8]) -> Result<()> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();

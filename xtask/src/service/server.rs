@@ -1,5 +1,5 @@
-//! A server as a process of this run: its output goes into a log, it counts as started once it really answers, and
-//! dropping it stops it and removes its files.
+//! A server as a child process: its output goes to a log, it counts as started when it responds, and dropping it stops it and
+//! removes its files.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -18,33 +18,33 @@ use crate::interrupt::Interrupted;
 use crate::process::Process;
 use crate::project;
 
-/// A cold start takes 1 to 3 s; a loaded two-core machine or a container may need many times that.
+/// The time limit of a start: a cold start takes 1 to 3 s; a busy two-core machine or a container may need many times that.
 const START_LIMIT: Duration = Duration::from_secs(90);
-/// Pause between two attempts; short, because it is time the tests wait for.
+/// The pause between two attempts; short, because the tests wait meanwhile.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How many of the log's last lines explain a failed start.
+/// The number of the log's last lines that explain a failed start.
 const LOG_TAIL_LINES: usize = 20;
 
-/// A server that answers.
+/// A running server.
 pub(super) struct Server {
-    // The order is the order of stopping: the process, then what it leaves behind.
+    // The fields are dropped in the order of stopping: the process, then its remains.
     process: Process,
     _container: Option<Container>,
     _files: TempDir,
     port: u16,
 }
 
-/// What a server is started with, besides its command.
+/// The resources of a server besides its command.
 pub(super) struct Surroundings {
-    /// The container that the command runs, where it does.
+    /// The container that the command runs, if there is one.
     pub(super) container: Option<Container>,
-    /// Its files, removed when it has ended.
+    /// Its files, which are removed after its end.
     pub(super) files: TempDir,
     pub(super) port: u16,
 }
 
 impl Server {
-    /// Returns when `probe` has succeeded; an error when the process ends or the time is over.
+    /// Returns when `probe` has succeeded; returns an error if the process ends or the time limit is reached.
     pub(super) fn start(
         name: &str,
         command: &mut Command,
@@ -70,7 +70,7 @@ impl Server {
         &mut self.process
     }
 
-    /// Stops it by another signal than SIGTERM.
+    /// Sets the signal that stops it instead of SIGTERM.
     pub(super) fn stopped_by(mut self, signal: rustix::process::Signal) -> Self {
         self.process.stop_by(signal);
         self
@@ -88,12 +88,12 @@ fn wait(process: &mut Process, probe: impl Fn() -> Result<()>) -> Result<()> {
             Err(error) if started.elapsed() > START_LIMIT => {
                 return Err(error).with_context(|| format!("not ready after {} s", START_LIMIT.as_secs()));
             }
-            Err(_) => {} // Not listening yet, or still loading: the next attempt tells.
+            Err(_) => {} // Not listening yet, or still loading: the next attempt will show.
         }
     }
 }
 
-/// Where a server's output goes: the log of its last start.
+/// The log of a server's last start.
 pub(super) struct Log {
     path: PathBuf,
     file: File,
@@ -105,7 +105,7 @@ impl Log {
         Ok(Self { path, file })
     }
 
-    /// Sends a command's output there.
+    /// Sends a command's output to the log.
     pub(super) fn catch(&self, command: &mut Command) -> Result<()> {
         command.stdout(Stdio::from(self.file.try_clone()?)).stderr(Stdio::from(self.file.try_clone()?));
         Ok(())
@@ -115,7 +115,7 @@ impl Log {
         &self.path
     }
 
-    /// What it ends with, for an error's text.
+    /// Returns the end of the log, for an error text.
     pub(super) fn explanation(&self) -> String {
         format!("{} ends with\n{}", self.path.display(), tail(&self.path))
     }
@@ -127,21 +127,21 @@ fn tail(log: &Path) -> String {
     lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n")
 }
 
-/// The folder for everything that a server has on disk: what is installed, its files while it runs, its log.
+/// Returns the folder for all files of a server: its installation, its files while it runs, its log.
 pub(super) fn folder(name: &str) -> Result<PathBuf> {
     let folder = project::target().join(name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     Ok(folder)
 }
 
-/// A folder for one run of a server.
+/// Creates a folder for one run of a server.
 pub(super) fn files(within: &Path) -> Result<TempDir> {
     TempDir::with_prefix_in("files-", within)
         .with_context(|| format!("cannot make a folder in {}", within.display()))
 }
 
-/// A port that was free a moment ago, and another one each time, because several servers start at once. A start that
-/// loses it to somebody else fails and says so in the log.
+/// Returns a port that was free a moment ago, a different one each time, because several servers start concurrently. If another
+/// process takes it first, the start fails, and the log shows why.
 pub(super) fn free_port() -> Result<u16> {
     static GIVEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
     let mut given = GIVEN.lock().expect("nothing panics while it is locked");
@@ -155,7 +155,7 @@ pub(super) fn free_port() -> Result<u16> {
     }
 }
 
-/// The URL of a server that speaks HTTP.
+/// Returns the URL of an HTTP server.
 pub(super) fn http(port: u16) -> String {
     format!("http://{}:{port}", Ipv4Addr::LOCALHOST)
 }

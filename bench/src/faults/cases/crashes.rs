@@ -1,4 +1,5 @@
-//! Draining a queue whose worker is killed three times in mid-run, to the ideal of jobs times time by concurrency.
+//! Drains a queue whose worker is killed three times meanwhile, in comparison with the ideal: jobs times duration divided by
+//! concurrency.
 
 use std::time::Duration;
 
@@ -13,15 +14,15 @@ use xtask::service::lasting::{Kind, LastingServer};
 const JOBS: usize = 60;
 const JOB_MS: u64 = 3000;
 const CONCURRENCY: usize = 8;
-/// A killed worker's messages return this late, and so run again when the next kill comes.
+/// The lease: a killed worker's messages are redelivered after this time, so they run again when the next kill comes.
 const LEASE_SECS: u32 = 5;
 const BETWEEN_KILLS: Duration = Duration::from_secs(7);
 const KILLS: usize = 3;
-/// So few that what was killed three times runs with care.
+/// So small that messages whose worker was killed three times run in quarantine.
 const MAX_RECEIVE_COUNT: u32 = 5;
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// The store, and the goal.
+/// The store and the goal.
 const VARIANTS: [(Option<Kind>, f64); 2] = [(Some(Kind::Redis), 2.0), (None, 3.0)];
 
 pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {

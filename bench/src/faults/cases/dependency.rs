@@ -1,4 +1,4 @@
-//! A dependency that is down for 45 s kills no message, and all are done soon after its return.
+//! A dependency that is down for 45 s must kill no message, and all jobs must be done soon after its return.
 
 use std::fs;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use crate::faults::target::{Behaviour, Target};
 const DOWN: Duration = Duration::from_secs(45);
 const MESSAGES: usize = 40;
 const MAX_RECEIVE_COUNT: u32 = 5;
-/// From the dependency's return to the last job's end.
+/// The time from the dependency's return to the last job's end.
 const GOAL: Goal = Goal::AtMost(60.0);
-/// After the return.
+/// The time limit after the return.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(Debug, Clone, Copy)]

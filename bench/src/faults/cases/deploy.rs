@@ -1,4 +1,4 @@
-//! Draining a queue whose jobs have failed three times for a dependency's outage, after a clean restart of the worker.
+//! Drains a queue whose jobs have failed three times during a dependency's outage, after a clean restart of the worker.
 
 use std::fs;
 use std::time::Duration;
@@ -17,9 +17,9 @@ const CONCURRENCY: usize = 8;
 const FAILURES: usize = 3;
 const MAX_RECEIVE_COUNT: u32 = 5;
 const GOAL: f64 = 1.5;
-/// For the failures, and for the drain.
+/// The time limit for the failures, and for the drain.
 const LIMIT: Duration = Duration::from_secs(90);
-/// For SIGTERM, with nothing running.
+/// The time limit for the end after SIGTERM, without running jobs.
 const END: Duration = Duration::from_secs(40);
 
 pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
@@ -33,7 +33,7 @@ fn measure_one(lab: &Lab, store: Option<Kind>) -> Result<Vec<Row>> {
     let scene = lab.scene(&name, MAX_RECEIVE_COUNT, 30)?;
     let down = scene.file("down");
     fs::write(&down, "")?;
-    // The fourth run is late enough for the restart to come first.
+    // The fourth run is late enough for the restart to happen first.
     let launch = scene.worker().set("DRUMLINE_CONCURRENCY", CONCURRENCY.to_string());
     let launch = launch.set("DRUMLINE_RETRY", "schedule(1s,1s,5s)").set("DRUMLINE_RETRY_JITTER", "none");
     let mut launch = launch.set("DRUMLINE_WAIT_TIME", "1s");

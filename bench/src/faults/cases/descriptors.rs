@@ -1,4 +1,4 @@
-//! Running out of file descriptors kills no message: 1,024 of them, and more connections than that.
+//! A lack of file descriptors must kill no message: 1,024 descriptors, and more connections than that.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::faults::row::Row;
 use crate::faults::target::Target;
 
 const LIMIT_PER_WORKER: u32 = 1024;
-/// To the worker's HTTP endpoint.
+/// The number of connections to the worker's HTTP endpoint.
 const IDLE_CONNECTIONS: usize = 1100;
 const MAX_RECEIVE_COUNT: u32 = 5;
-/// For all messages to be done or dead.
+/// The time limit for all messages to be done or dead.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +44,7 @@ impl Variant {
 }
 
 pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
-    // The other ends of the connections are in this process: it takes as many descriptors as it may have.
+    // This process has the other ends of the connections, so it needs as many descriptors as it may have.
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).context("cannot raise the limit of file descriptors")?;
@@ -70,7 +70,7 @@ fn measure_one(lab: &Lab, variant: Variant) -> Result<Vec<Row>> {
         Variant::Concurrent => Vec::new(),
     };
     let messages = variant.messages();
-    // Long enough for all 2,000 places to be taken at once.
+    // Long enough for all 2,000 slots to be used at once.
     let ms = if matches!(variant, Variant::Concurrent) { 5000 } else { 10 };
     scene.send("job", messages, &json!({ "ms": ms, "connect": target.address() }))?;
     let drained = lab.until(PATIENCE, || Ok(scene.queue.count()? == 0))?;
@@ -95,6 +95,6 @@ fn dead_row(scene: &Scene, label: &str) -> Result<Row> {
 fn connect(address: &str) -> Result<Vec<TcpStream>> {
     let address = address.parse().context("the worker's address")?;
     let connect = |_| TcpStream::connect_timeout(&address, Duration::from_secs(2));
-    // Those beyond the worker's limit wait in the system's backlog, or are refused: either is what is measured.
+    // Connections beyond the worker's limit wait in the system's backlog or are refused: the case measures both.
     Ok((0..IDLE_CONNECTIONS).map_while(|n| connect(n).ok()).collect())
 }

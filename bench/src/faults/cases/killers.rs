@@ -1,4 +1,4 @@
-//! Innocent jobs that die beside two jobs that kill the process, under a supervisor that restarts it.
+//! Counts innocent jobs that die because two other jobs kill the process, with a supervisor that restarts it.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use xtask::service::lasting::{Kind, LastingServer};
 
 const INNOCENT: usize = 60;
 const KILLERS: usize = 2;
-/// Sixty of them, one after the other, take longer than any process is cautious.
+/// Sixty of them in sequence take longer than a process stays in quarantine mode.
 const INNOCENT_MS: u64 = 2000;
 const LEASE_SECS: u32 = 5;
 const LIMIT: Duration = Duration::from_secs(240);
 
-/// The store, `maxReceiveCount`, and how many innocent jobs may die.
+/// The store, `maxReceiveCount`, and the number of innocent jobs that may die.
 const VARIANTS: [(Option<Kind>, u32, f64); 4] =
     [(None, 4, 2.0), (None, 10, 0.0), (Some(Kind::Redis), 4, 2.0), (Some(Kind::Redis), 10, 0.0)];
 

@@ -1,4 +1,4 @@
-//! Jobs that run again although they had ended at least 50 ms before their worker was killed.
+//! Counts jobs that run again although they had ended at least 50 ms before their worker was killed.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::faults::effects::now_ms;
 use crate::faults::lab::{Lab, Scene};
 use crate::faults::row::{Goal, Row, as_f64};
 
-/// By then a job that has ended should be safe from a kill.
+/// The time after which an ended job should be safe from a kill.
 const BEFORE_MS: u64 = 50;
-/// A killed worker's messages return this late.
+/// The time after which a killed worker's messages are redelivered.
 const LEASE_SECS: u32 = 3;
 const MAX_RECEIVE_COUNT: u32 = 1000;
 const LIMIT: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! 200 jobs of 1 ms on one lock: how fast they take turns.
+//! Measures how fast 200 jobs of 1 ms take turns on one lock.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn measure_one(lab: &Lab, store: Option<Kind>) -> Result<Vec<Row>> {
     let label = store.map_or_else(|| "memory:".to_owned(), |kind| kind.to_string());
     let name = format!("lock-{}", label.trim_end_matches(':').to_lowercase());
     let server = store.map(|kind| LastingServer::start(kind, &name)).transpose()?;
-    // Waiting for a lock costs receives; they are not what is measured.
+    // Waiting for a lock costs receives, which this case does not measure.
     let scene = lab.scene(&name, 1000, 30)?;
     let mut launch = scene.worker();
     if let Some(server) = &server {

@@ -1,4 +1,4 @@
-//! Throughput while a share of receives fails, against the undisturbed run of the same worker.
+//! Measures the throughput while a share of receives fails, in comparison with the undisturbed run of the same worker.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use crate::faults::row::{Goal, Row, as_f64};
 const ACTION: &str = "ReceiveMessage";
 const PERCENTAGES: [u8; 4] = [10, 30, 50, 80];
 const FAULTS: [(Fault, &str); 2] = [(Fault::Internal, "status 500"), (Fault::Dropped, "reset")];
-/// Of undisturbed throughput, at [`GOAL_AT`] failing receives.
+/// The percentage of undisturbed throughput at [`GOAL_AT`] failing receives.
 const GOAL: Goal = Goal::AtLeast(30.0);
 const GOAL_AT: u8 = 50;
 
 /// More than a worker can finish in the window: 32 at a time, 10 ms each.
 const MESSAGES: usize = 40_000;
 const JOB_MS: u64 = 10;
-/// From the first effect on, for connections to open.
+/// The time after the first effect in which connections open.
 const RAMP: Duration = Duration::from_secs(1);
 const WINDOW: Duration = Duration::from_secs(8);
-/// By then a worker has had its first effect, or counts as having none.
+/// The time limit for a worker's first effect; after it, the worker counts as having none.
 const LIMIT: Duration = Duration::from_secs(30);
 
 pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {

@@ -1,4 +1,4 @@
-//! Errors from SQS on every call for 30 s: the time from their end to the first job.
+//! SQS returns errors for every call for 30 s: measures the time from their end to the first job.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {
     let scene = lab.scene("sqs500", 5, 30)?;
-    // A receive that is open already is answered after its wait: a short one, so that the outage is as long as it is said to be.
+    // An open receive is answered after its wait: the wait is short, so that the outage has its nominal length.
     let _worker = scene.worker().set("DRUMLINE_WAIT_TIME", "1s").start_ready()?;
     scene.send("before", 1, &json!({ "ms": 1 }))?;
     lab.until(LIMIT, || Ok(scene.queue.count()? == 0))?;

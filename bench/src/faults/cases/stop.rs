@@ -15,7 +15,8 @@ const FAILING: Duration = Duration::from_secs(5);
 /// The default grace is 25 s, and stopping takes some seconds more.
 const END: Duration = Duration::from_secs(40);
 
-/// The waits of receives. A stop lasts until the open one is answered, so only a short one shows how long deletes are retried.
+/// The waits of receives. A stop waits for the response to the open receive, so only a short wait shows how long deletes are
+/// retried.
 const WAIT_TIMES: [&str; 2] = ["20s", "1s"];
 
 pub(super) fn measure(lab: &Lab) -> Result<Vec<Row>> {

@@ -1,8 +1,9 @@
-//! Effects that happen twice since the store was away while jobs ended well.
+//! Counts effects that happen twice because the store was down while jobs ended successfully.
 //!
-//! Two workers share the store. All of their jobs run when the store goes away, and end during the outage; as many wait behind
-//! them. A frozen server keeps its connections open and gives no answer; a killed one refuses, and returns with its data. In place
-//! of a replaced one another server answers meanwhile, and not as a store: the workers have to notice the return all the same.
+//! Two workers share the store. All of their running jobs end during the outage of the store, and as many jobs wait behind
+//! them. A frozen server keeps its connections open and does not respond; a killed server refuses connections, and returns with
+//! its data. A replaced server means that another server responds meanwhile, but not as a store: the workers must still notice
+//! the return.
 
 use std::time::Duration;
 
@@ -20,9 +21,9 @@ const REPLACED_SECS: u64 = 15;
 const CONCURRENCY: usize = 8;
 const WORKERS: usize = 2;
 const JOB_MS: u64 = 5000;
-/// From the start of the last job to the outage.
+/// The time from the start of the last job to the outage.
 const BEFORE: Duration = Duration::from_secs(1);
-/// For all to be done, before and after the outage.
+/// The time limit for all jobs before the outage, and again after it.
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

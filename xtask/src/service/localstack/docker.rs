@@ -1,4 +1,4 @@
-//! LocalStack as a container.
+//! LocalStack in a container.
 
 use std::process::Command;
 
@@ -14,7 +14,7 @@ pub(super) fn pinned_image() -> Result<String> {
     docker::pinned_image(&pins::folder().join("compose.yaml"), "localstack")
 }
 
-/// The command that runs it in the foreground.
+/// Returns the command that runs it in the foreground.
 pub(super) fn run(container: &Container, image: &str, port: u16) -> Command {
     let mut command = container.run(port, INNER_PORT);
     command.arg("--env-file").arg(pins::folder().join("settings.env"));
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn the_image_comes_last() {
-        // Not dropped: no container of this name exists, and perhaps no Docker.
+        // Not dropped: no container with this name exists, and perhaps no Docker.
         let container = std::mem::ManuallyDrop::new(Container::named_for("localstack", 4570));
         let command = run(&container, "right:2", 4570);
         assert_eq!(command.get_args().last().unwrap(), "right:2");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::project;
 
-/// The folder of this repository that pins them.
+/// Returns the folder of this repository that pins them.
 pub(super) fn folder() -> PathBuf {
     project::root().join("infra/localstack")
 }

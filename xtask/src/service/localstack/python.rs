@@ -1,6 +1,6 @@
-//! LocalStack without Docker: a Python that can run it, and an environment that holds it.
+//! LocalStack without Docker: a suitable Python, and an environment with LocalStack.
 //!
-//! LocalStack 4.14 starts on Python 3.11 and 3.12 and reports itself healthy, yet every SQS call fails there.
+//! LocalStack 4.14 starts on Python 3.11 and 3.12 and reports itself healthy, but every SQS call fails there.
 
 use std::env;
 use std::ffi::OsStr;
@@ -16,12 +16,12 @@ use crate::interrupt::Interrupted;
 use crate::{project, venv};
 
 const PROGRAM: &str = "python3.13";
-/// Succeeds on the right version only, and only where environments can be made (Debian packs that separately).
+/// Succeeds only with the right version, and only if environments can be created (a separate package in Debian).
 const CAN_RUN_LOCALSTACK: &str = "import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))";
-/// The executor's name, as its entry point gives it.
+/// The executor's name in its entry point.
 const EXECUTOR: &str = "process";
 
-/// The first Python 3.13 that works, from the search path, then from pyenv.
+/// Returns the first working Python 3.13 from the search path or from pyenv.
 pub(super) fn find() -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let pyenv = env::var_os("PYENV_ROOT")
@@ -40,8 +40,8 @@ pub(super) fn find() -> Result<PathBuf> {
     }
 }
 
-/// Every file that may be a Python 3.13, best first. Some do not work: pyenv's shim is on the search path for every
-/// version, but only runs the selected one.
+/// Returns every file that may be a Python 3.13, best first. Some do not work: pyenv's shims are on the search path for every
+/// version, but only run the selected one.
 fn candidates(path: &OsStr, pyenv: Option<&Path>) -> Vec<PathBuf> {
     let on_path = env::split_paths(path).map(|folder| folder.join(PROGRAM));
     let mut versions: Vec<PathBuf> = pyenv
@@ -60,7 +60,7 @@ fn works(python: &Path) -> bool {
     Command::new(python).args(["-c", CAN_RUN_LOCALSTACK]).output().is_ok_and(|output| output.status.success())
 }
 
-/// The Python of an environment that has LocalStack installed as the requirements say.
+/// Returns the Python of an environment in which LocalStack is installed according to the requirements.
 pub(super) fn environment(
     python: &Path,
     folder: &Path,
@@ -71,7 +71,7 @@ pub(super) fn environment(
     venv::make(python, folder, &[requirements, constraints], interrupts)
 }
 
-/// The command that runs LocalStack in the foreground.
+/// Returns the command that runs LocalStack in the foreground.
 pub(super) fn run(python: &Path, files: &Path, port: u16) -> Result<Command> {
     let settings = pins::folder().join("settings.env");
     let text =
@@ -80,11 +80,11 @@ pub(super) fn run(python: &Path, files: &Path, port: u16) -> Result<Command> {
     command.args(["-m", "localstack.runtime.main"]);
     project::forget_aws(&mut command);
     command.envs(parse_settings(&text));
-    // The plain form of an IPv4 address makes its server bind every interface; the mapped one binds loopback only.
+    // With a plain IPv4 address, its server binds every interface; with the mapped form, only loopback.
     command.env("GATEWAY_LISTEN", format!("[::ffff:127.0.0.1]:{port}"));
     command.env("LOCALSTACK_HOST", format!("127.0.0.1:{port}"));
     command.env("FILESYSTEM_ROOT", files);
-    // The unpacked code of functions goes there.
+    // The unpacked code of functions is stored there.
     command.env("TMPDIR", files);
     command.env("LAMBDA_RUNTIME_EXECUTOR", EXECUTOR).env("PYTHONPATH", executor());
     // No DNS server: it would listen on every interface.
@@ -92,12 +92,12 @@ pub(super) fn run(python: &Path, files: &Path, port: u16) -> Result<Command> {
     Ok(command)
 }
 
-/// The project's own Python package that runs functions without Docker.
+/// Returns the project's own Python package that runs functions without Docker.
 fn executor() -> PathBuf {
     pins::folder().join("executor")
 }
 
-/// The command that tests that package.
+/// Returns the command that tests this package.
 pub(super) fn executor_tests(python: &Path) -> Command {
     let mut command = Command::new(python);
     command.args(["-m", "unittest", "discover", "--start-directory"]).arg(executor().join("tests"));
@@ -105,7 +105,7 @@ pub(super) fn executor_tests(python: &Path) -> Command {
     command
 }
 
-/// `NAME=value` lines, as Docker reads them from an environment file.
+/// Parses `NAME=value` lines like Docker's environment files.
 fn parse_settings(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='))
 }

@@ -6,8 +6,8 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A program that stands for a Python: it succeeds or fails, whatever it is asked. A link, because a file just
-/// written cannot be run while another test's child process still holds it open.
+/// Creates a fake Python that always succeeds or always fails. It is a link, because a file that was just written cannot be run
+/// while another test's child process still holds it open.
 fn fake_python(folder: &Path, stand_in: &str) -> PathBuf {
     fs::create_dir_all(folder).unwrap();
     let path = folder.join(PROGRAM);
@@ -39,7 +39,7 @@ fn a_shim_that_refuses_is_passed_over() {
 }
 
 #[test]
-fn other_versions_and_missing_folders_are_nobody() {
+fn other_versions_and_missing_folders_are_no_candidates() {
     let home = TempDir::new().unwrap();
     fake_python(&home.path().join("pyenv/versions/3.12.1/bin"), "true");
     fs::create_dir_all(home.path().join("pyenv/versions/3.13.2")).unwrap();
@@ -54,7 +54,7 @@ fn settings_are_the_lines_that_are_not_comments() {
     assert_eq!(parse_settings(text).collect::<Vec<_>>(), [("SERVICES", "sqs,s3"), ("OPTIONS", "a=b")]);
 }
 
-/// A variable of the command that runs `LocalStack`.
+/// Returns a variable of the command that runs `LocalStack`.
 fn variable(name: &str) -> Option<String> {
     let command = run(Path::new("python"), Path::new("files"), 4570).unwrap();
     let found = command.get_envs().find(|(known, _)| *known == name);
@@ -70,7 +70,7 @@ fn it_listens_on_loopback_and_leaves_dynamodb_out() {
 }
 
 #[test]
-fn functions_are_run_by_the_executor_whose_entry_point_lies_beside_it() {
+fn functions_are_run_by_the_executor_beside_its_entry_point() {
     let path = PathBuf::from(variable("PYTHONPATH").unwrap());
     let name = variable("LAMBDA_RUNTIME_EXECUTOR").unwrap();
     let text = fs::read_to_string(path.join("drumline_executor-1.dist-info/entry_points.txt")).unwrap();

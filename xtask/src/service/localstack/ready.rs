@@ -1,4 +1,4 @@
-//! Whether LocalStack really works: it creates a queue and deletes it again.
+//! Checks that LocalStack works: creates a queue and deletes it again.
 
 use anyhow::Result;
 

@@ -1,4 +1,5 @@
-//! PostgreSQL refuses to run as root: there, an account without rights runs it, in a folder that this account can reach.
+//! The account for PostgreSQL, which refuses to run as root: an account without rights runs it, in a folder that this account
+//! can reach.
 
 use std::env;
 use std::fmt;
@@ -13,26 +14,26 @@ use tempfile::TempDir;
 
 use crate::service::server;
 
-/// Best first: Debian's package makes the one, every system has the other.
+/// The candidates, best first: Debian's package creates the first, every system has the second.
 const NAMES: [&str; 2] = ["postgres", "nobody"];
-/// The right to pass through a folder, for everybody.
+/// The right to pass through a folder, for all users.
 const PASS: u32 = 0o001;
 
-/// A user by number, with a group.
+/// The numbers of a user and a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::service) struct Account {
     uid: u32,
     gid: u32,
 }
 
-/// As tests read it: `UID:GID`.
+/// Formats the account for tests: `UID:GID`.
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.uid, self.gid)
     }
 }
 
-/// Nobody where this process is not root's: then PostgreSQL runs as itself.
+/// Returns the account to use; `None` if this process does not run as root: then PostgreSQL runs under the same user.
 pub(in crate::service) fn needed() -> Result<Option<Account>> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
@@ -58,12 +59,12 @@ fn first_in(users: &str) -> Option<Account> {
 }
 
 impl Account {
-    /// Lets it run the command. The groups that this process is a member of are left behind, too.
+    /// Runs the command under this account. The groups of this process are dropped, too.
     pub(super) fn run(self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
     }
 
-    /// A folder of its own, below the given one where it can reach that.
+    /// Creates a folder for the account, below the given one if the account can reach that.
     pub(in crate::service) fn files(self, within: &Path) -> Result<TempDir> {
         let within = first_reachable(&[within.to_owned(), env::temp_dir(), PathBuf::from("/tmp")])?;
         let files = server::files(&within)?;
@@ -73,7 +74,7 @@ impl Account {
     }
 }
 
-/// The first folder that everybody can reach: a home folder, root's above all, is often closed to others.
+/// Returns the first folder that all users can reach: a home folder, especially root's, is often closed to others.
 fn first_reachable(folders: &[PathBuf]) -> Result<PathBuf> {
     let reachable = folders.iter().find(|folder| {
         folder.canonicalize().is_ok_and(|folder| {
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_server_s_own_user_comes_before_nobody() {
+    fn the_servers_own_user_comes_first() {
         let root = "root:x:0:0:root:/root:/bin/bash\n";
         let nobody = "nobody:x:65534:65533::/nonexistent:/usr/sbin/nologin\n";
         let postgres = "postgres:x:101:104:,,,:/var/lib/postgresql:/bin/bash\n";

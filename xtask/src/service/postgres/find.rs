@@ -1,4 +1,4 @@
-//! Where PostgreSQL's server is: packages seldom put it on the search path, because several versions live side by side.
+//! Finds PostgreSQL's server: packages seldom put it on the search path, because several versions can be installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use crate::service::programs::{folder_with, search_path};
 
 const PROGRAMS: [&str; 2] = ["initdb", "postgres"];
 
-/// Where a package puts a folder per version, and how that folder's name begins.
+/// A place with a folder per version, and the prefix of these folders' names.
 struct Versions {
     within: &'static str,
     prefix: &'static str,
@@ -24,7 +24,7 @@ const PLACES: [Versions; 5] = [
     Versions { within: "/Applications/Postgres.app/Contents/Versions", prefix: "" },
 ];
 
-/// The folder that holds the server's programs: from the search path, else of the newest version of a package.
+/// Returns the folder with the server's programs: from the search path, otherwise of a package's newest version.
 pub(in crate::service) fn programs() -> Option<PathBuf> {
     let packaged = PLACES
         .iter()
@@ -34,7 +34,7 @@ pub(in crate::service) fn programs() -> Option<PathBuf> {
     folder_with(&PROGRAMS, &folders).map(Path::to_owned)
 }
 
-/// The `bin` folders of all versions in a place.
+/// Returns the `bin` folders of all versions in a place, newest first.
 fn newest_first(within: &Path, prefix: &str) -> Vec<PathBuf> {
     let mut versions: Vec<(Vec<u32>, PathBuf)> = fs::read_dir(within)
         .into_iter()
@@ -49,7 +49,7 @@ fn newest_first(within: &Path, prefix: &str) -> Vec<PathBuf> {
     versions.into_iter().rev().map(|(_, folder)| folder).collect()
 }
 
-/// The numbers in a folder's name: `16` and `@16` are newer than `9.6`, which is newer than no number at all.
+/// Returns the numbers in a folder's name: `16` and `@16` are newer than `9.6`, which is newer than a name without a number.
 fn version(name: &str) -> Vec<u32> {
     name.split(|character: char| !character.is_ascii_digit())
         .filter_map(|number| number.parse().ok())
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn other_packages_are_nobody() {
+    fn other_packages_are_ignored() {
         let home = TempDir::new().unwrap();
         for name in ["postgresql@16", "postgresql", "postgresql@17", "redis"] {
             fs::create_dir(home.path().join(name)).unwrap();

@@ -1,7 +1,7 @@
-//! Whether PostgreSQL really works: it answers a query.
+//! Checks that PostgreSQL works: it must respond to a query.
 //!
 //! A few messages of its [protocol](https://www.postgresql.org/docs/current/protocol-message-formats.html) need no client
-//! library and no program, which a server in Docker would not bring along.
+//! library and no program, which a server in Docker would not provide.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// A server that is up answers in well under a second.
+/// The time limit of a response: a running server responds in well under a second.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// Version 3.0, which every server of this century speaks.
+/// Version 3.0 of the protocol, which all current servers support.
 const PROTOCOL: u32 = 3 << 16;
-/// The server's messages here are small: a longer one is none of its own.
+/// The largest accepted message: the server's messages here are small, so a longer one comes from another program.
 const LONGEST_MESSAGE: u32 = 64 * 1024;
 
 const AUTHENTICATION: u8 = b'R';
@@ -30,7 +30,7 @@ pub(super) fn probe(port: u16, user: &str, database: &str) -> Result<()> {
     stream.write_all(&message(Some(b'Q'), b"SELECT 1\0"))?;
     let rows = until_ready(&mut stream).context("SELECT 1 got no answer")?;
     ensure!(rows == 1, "SELECT 1 was answered with {rows} rows");
-    // Goodbye, so that the server's log has no broken connection.
+    // A goodbye, so that the server's log contains no broken connection.
     stream.write_all(&message(Some(b'X'), b""))?;
     Ok(())
 }
@@ -41,13 +41,14 @@ fn startup(user: &str, database: &str) -> Vec<u8> {
     message(None, &body)
 }
 
-/// A message: its kind, which only the first one lacks, its length together with the length's own four bytes, its body.
+/// Returns a message: its kind (which only the first message lacks), its length including the four bytes of the length, and its
+/// body.
 fn message(kind: Option<u8>, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).expect("no message of a probe has gigabytes");
     kind.into_iter().chain(length.to_be_bytes()).chain(body.iter().copied()).collect()
 }
 
-/// Reads up to where the server waits for the next query, and counts the rows on the way.
+/// Reads until the server waits for the next query, and counts the rows.
 fn until_ready(stream: &mut impl Read) -> Result<usize> {
     let mut rows = 0;
     loop {
@@ -74,7 +75,7 @@ fn read(stream: &mut impl Read) -> Result<(u8, Vec<u8>)> {
     Ok((kind[0], body))
 }
 
-/// The text for people (`M`) among an error's fields.
+/// Returns the text for people (`M`) from an error's fields.
 fn error_text(body: &[u8]) -> String {
     let text = body.split(|byte| *byte == 0).find_map(|field| field.strip_prefix(b"M"));
     String::from_utf8_lossy(text.unwrap_or(body)).into_owned()
