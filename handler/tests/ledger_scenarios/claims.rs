@@ -161,7 +161,7 @@ fn that_is_not_answered_is_asked_for_until_the_patience_is_over() {
 }
 
 #[test]
-fn that_is_not_answered_is_asked_for_no_more_once_the_run_must_stop() {
+fn without_an_answer_is_not_requested_once_the_run_must_stop() {
     let mut world = World::new(claiming());
     world.receives(["a"]);
     world.take_receive();
@@ -211,7 +211,7 @@ fn is_free_before_a_message_is_released_by_a_shutdown() {
 }
 
 #[test]
-fn that_is_not_released_is_released_again_and_holds_its_message_three_seconds() {
+fn that_is_not_released_is_retried_and_delays_its_message_3_s() {
     let mut world = running();
     world.ends("a", retry());
     world.forget();

@@ -28,7 +28,7 @@ fn with_fewer_slots_nothing_starts_until_enough_have_ended() {
 }
 
 #[test]
-fn what_an_open_receive_brings_for_a_slot_that_is_gone_is_released() {
+fn a_message_received_for_a_removed_slot_is_released() {
     let mut world = World::new(with_slots(3, standard()));
     let hanging = world.take_receive();
     world.wait(secs(35));

@@ -55,7 +55,7 @@ fn the_delay_between_tries_grows_until_the_lease_ends() {
 }
 
 #[test]
-fn what_could_not_be_deleted_is_deleted_by_its_next_receipt_without_another_run() {
+fn a_failed_delete_succeeds_with_the_next_receipt_without_a_run() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.ends("a", DONE);
@@ -73,7 +73,7 @@ fn what_could_not_be_deleted_is_deleted_by_its_next_receipt_without_another_run(
 }
 
 #[test]
-fn a_delete_whose_answer_is_lost_holds_its_place_no_longer_than_the_lease() {
+fn a_delete_without_an_answer_holds_its_slot_within_the_lease() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.ends("a", DONE);
@@ -137,7 +137,7 @@ fn a_refused_delete_is_over_at_once() {
 }
 
 #[test]
-fn a_deleted_message_that_is_delivered_once_more_is_deleted_once_more() {
+fn a_redelivered_deleted_message_is_deleted_again() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.ends("a", DONE);
@@ -148,7 +148,7 @@ fn a_deleted_message_that_is_delivered_once_more_is_deleted_once_more() {
 }
 
 #[test]
-fn a_done_message_that_returns_while_draining_is_deleted_not_given_back() {
+fn a_done_message_redelivered_in_a_drain_is_deleted() {
     // If it were released, a process that does not remember it would run it again.
     let mut world = World::new(standard());
     world.receives(["a"]);
@@ -161,7 +161,7 @@ fn a_done_message_that_returns_while_draining_is_deleted_not_given_back() {
 }
 
 #[test]
-fn a_lane_is_given_back_if_the_delete_of_its_head_cannot_be_confirmed() {
+fn a_lane_is_released_if_the_delete_of_its_head_is_unconfirmed() {
     // The head is still in the queue: any message that runs now would overtake it.
     let mut world = World::new(fifo());
     world.receives(["g/a", "g/b", "g/c"]);

@@ -56,7 +56,7 @@ fn a_missing_permission_delays_nobody() {
 }
 
 #[test]
-fn a_visibility_is_asked_for_three_times_and_a_copy_for_as_long_as_there_is_time() {
+fn a_visibility_is_tried_three_times_and_a_copy_until_the_end() {
     let mut world = batch(standard());
     world.is_handed(["a"]);
     world.ends("a", retry());
@@ -85,7 +85,7 @@ fn a_visibility_is_asked_for_three_times_and_a_copy_for_as_long_as_there_is_time
 }
 
 #[test]
-fn a_response_waits_two_seconds_for_a_visibility_that_is_not_confirmed() {
+fn a_response_waits_two_seconds_for_an_unconfirmed_visibility() {
     let mut world = batch(standard());
     world.is_handed(["a", "b"]);
     world.ends("b", DONE);
@@ -103,7 +103,7 @@ fn a_response_waits_two_seconds_for_a_visibility_that_is_not_confirmed() {
 }
 
 #[test]
-fn a_response_does_not_wait_for_a_queue_that_is_known_not_to_answer() {
+fn a_response_does_not_wait_for_a_queue_known_not_to_answer() {
     let mut world = batch(Policy { confirm_within: millis(500), ..standard() });
     world.is_handed(["a"]);
     world.ends("a", retry());
@@ -113,7 +113,7 @@ fn a_response_does_not_wait_for_a_queue_that_is_known_not_to_answer() {
 }
 
 #[test]
-fn a_renewal_that_is_not_answered_holds_a_response_up_for_three_seconds_at_most() {
+fn an_unanswered_renewal_delays_a_response_by_at_most_3_s() {
     let mut world = batch(standard());
     world.is_handed(["a"]);
     world.wait(secs(16));
@@ -125,7 +125,7 @@ fn a_renewal_that_is_not_answered_holds_a_response_up_for_three_seconds_at_most(
 }
 
 #[test]
-fn a_consumer_leaves_a_message_whose_visibility_it_may_not_change() {
+fn a_consumer_leaves_messages_whose_visibility_it_cannot_change() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.ends("a", retry());

@@ -91,7 +91,7 @@ fn a_copy_that_fails_after_the_lease_returns_its_message() {
 }
 
 #[test]
-fn a_copy_that_is_never_answered_ends_with_the_call_or_with_the_drain() {
+fn a_copy_without_an_answer_ends_with_the_call_or_the_drain() {
     let mut world = copying();
     world.wait(secs(119));
     assert_eq!(world.finished(), []);

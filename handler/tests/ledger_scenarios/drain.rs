@@ -47,7 +47,7 @@ fn what_waits_is_given_back_at_once() {
 }
 
 #[test]
-fn what_waits_is_held_while_an_open_receive_would_fetch_it_right_back() {
+fn a_waiting_message_is_kept_while_an_open_receive_would_get_it() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     let open = world.take_receive();
@@ -77,7 +77,7 @@ fn nothing_is_held_beyond_the_grace() {
 }
 
 #[test]
-fn lane_tails_are_kept_until_their_head_has_ended_and_go_back_in_order() {
+fn tails_of_lanes_are_released_in_order_after_their_head_ended() {
     let mut world = handed(fifo());
     world.is_handed(["g/a", "g/b", "g/c"]);
     world.forget();
@@ -135,7 +135,7 @@ fn after_the_grace_what_runs_is_cancelled_and_given_back() {
 }
 
 #[test]
-fn a_cancelled_run_that_asks_for_a_retry_was_interrupted_but_success_counts() {
+fn a_cancelled_run_that_retries_was_interrupted_success_counts() {
     let mut world = handed(standard());
     world.is_handed(["a", "b"]);
     world.drain(secs(5));
@@ -205,7 +205,7 @@ fn a_delete_is_tried_until_the_end_even_past_its_lease() {
 }
 
 #[test]
-fn a_delete_that_is_never_confirmed_is_abandoned_at_the_end_and_not_before() {
+fn an_unconfirmed_delete_is_abandoned_only_at_the_end() {
     let mut world = handed(Policy { lease: secs(2), ..standard() });
     world.is_handed(["a"]);
     world.ends("a", DONE);
@@ -281,7 +281,7 @@ fn a_renewal_in_the_air_is_awaited_before_anything_goes_back() {
 }
 
 #[test]
-fn a_lambda_batch_deletes_nothing_and_gives_the_rest_back_when_its_time_is_over() {
+fn a_lambda_batch_deletes_nothing_and_releases_the_rest_in_time() {
     let policy = Policy { acknowledge: Acknowledge::ByResponse, ..with_slots(2, standard()) };
     let mut world = handed(policy);
     world.is_handed(["a", "b", "c"]);

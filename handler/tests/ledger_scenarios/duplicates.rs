@@ -46,7 +46,7 @@ fn a_refusal_of_the_old_receipt_says_nothing_of_the_new_one() {
 }
 
 #[test]
-fn received_again_while_its_delete_is_in_the_air_it_is_deleted_again() {
+fn a_message_received_during_its_delete_is_deleted_again() {
     for answer in [Ok(()), gone()] {
         let mut world = World::new(standard());
         world.receives(["a"]);
@@ -62,7 +62,7 @@ fn received_again_while_its_delete_is_in_the_air_it_is_deleted_again() {
 }
 
 #[test]
-fn received_again_before_its_delete_is_tried_again_the_new_receipt_is_used() {
+fn a_delete_is_retried_with_the_newest_receipt() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.ends("a", DONE);
@@ -74,7 +74,7 @@ fn received_again_before_its_delete_is_tried_again_the_new_receipt_is_used() {
 }
 
 #[test]
-fn received_again_while_its_failing_delete_is_in_the_air_the_new_receipt_is_used_next() {
+fn a_failing_delete_in_flight_is_followed_by_the_new_receipts() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.ends("a", DONE);
@@ -88,7 +88,7 @@ fn received_again_while_its_failing_delete_is_in_the_air_the_new_receipt_is_used
 }
 
 #[test]
-fn received_again_while_its_backoff_is_in_the_air_the_backoff_is_said_again() {
+fn a_message_received_during_its_backoff_is_hidden_again() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.ends("a", retry());
@@ -120,7 +120,7 @@ fn received_before_the_answer_to_its_release_it_runs_again() {
 }
 
 #[test]
-fn received_after_its_backoff_has_passed_it_runs_again_though_no_answer_told_so() {
+fn received_after_its_backoff_it_runs_again_without_an_answer() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.ends("a", retry());
@@ -145,7 +145,7 @@ fn in_a_group_it_runs_again_in_its_place() {
 }
 
 #[test]
-fn received_again_after_its_lease_was_lost_it_waits_for_the_first_run_to_end() {
+fn received_after_a_lost_lease_it_waits_for_the_first_run() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.wait(secs(15));
@@ -162,7 +162,7 @@ fn received_again_after_its_lease_was_lost_it_waits_for_the_first_run_to_end() {
 }
 
 #[test]
-fn received_again_after_its_lease_was_lost_it_is_deleted_if_the_first_run_succeeds() {
+fn after_a_lost_lease_it_is_deleted_if_its_first_run_succeeds() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.wait(secs(15));
@@ -174,7 +174,7 @@ fn received_again_after_its_lease_was_lost_it_is_deleted_if_the_first_run_succee
 }
 
 #[test]
-fn the_third_receipt_joins_the_second_while_the_first_run_is_lost() {
+fn a_third_receipt_joins_the_second_while_the_run_is_lost() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.wait(secs(15));
@@ -189,7 +189,7 @@ fn the_third_receipt_joins_the_second_while_the_first_run_is_lost() {
 }
 
 #[test]
-fn the_answer_to_an_earlier_delivery_says_nothing_of_a_later_one() {
+fn an_answer_to_one_delivery_does_not_count_for_a_later_one() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.ends("a", DONE);

@@ -91,7 +91,7 @@ fn a_copy_that_is_confirmed_after_the_leases_end_is_remembered() {
 }
 
 #[test]
-fn a_message_received_again_while_its_copy_is_in_the_air_is_deleted_by_the_new_receipt() {
+fn received_during_its_copy_it_is_deleted_by_the_new_receipt() {
     let mut world = World::new(with_dlq(Copy, standard()));
     world.receives(["a"]);
     world.ends("a", rejected());
@@ -102,7 +102,7 @@ fn a_message_received_again_while_its_copy_is_in_the_air_is_deleted_by_the_new_r
 }
 
 #[test]
-fn without_a_dlq_nothing_is_deleted_and_it_stays_hidden_ever_longer() {
+fn without_a_dlq_messages_are_hidden_ever_longer_not_deleted() {
     let mut world = World::new(with_dlq(Nowhere, standard()));
     world.receives(["a"]);
     world.ends("a", rejected());
@@ -118,7 +118,7 @@ fn without_a_dlq_nothing_is_deleted_and_it_stays_hidden_ever_longer() {
 }
 
 #[test]
-fn a_condemned_head_is_received_without_its_lane_until_the_redrive_policy_takes_it() {
+fn a_failed_head_is_received_without_its_lane_until_its_redrive() {
     let mut world = World::new(fifo());
     world.receives(["g/a", "g/b", "g/c"]);
     world.forget();
@@ -130,7 +130,7 @@ fn a_condemned_head_is_received_without_its_lane_until_the_redrive_policy_takes_
 }
 
 #[test]
-fn a_condemned_head_gives_its_lane_back_and_a_moved_one_lets_it_go_on_later() {
+fn a_failed_head_releases_its_lane_and_a_moved_one_resumes_it() {
     let mut world = World::new(with_dlq(Copy, fifo()));
     world.receives(["g/a", "g/b"]);
     world.ends("a", rejected());
@@ -164,7 +164,7 @@ fn on_lambda_a_moved_message_is_left_to_the_response() {
 }
 
 #[test]
-fn a_copy_that_waits_for_another_try_is_not_made_once_an_earlier_one_is_confirmed() {
+fn a_copy_is_not_retried_once_an_earlier_one_is_confirmed() {
     let mut world = World::new(with_dlq(Copy, standard()));
     world.receives(["a"]);
     world.ends("a", rejected());

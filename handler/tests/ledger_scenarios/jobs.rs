@@ -62,7 +62,7 @@ fn one_that_comes_here_later_does_not_run_either() {
 }
 
 #[test]
-fn a_message_behind_another_of_its_group_waits_for_its_turn_to_leave() {
+fn a_message_behind_another_of_its_group_leaves_after_it() {
     let mut world = World::new(with_dlq(DeadLetterPath::Redrive, fifo()));
     world.receives(["g/a", "g/b"]);
     world.forget();
@@ -74,7 +74,7 @@ fn a_message_behind_another_of_its_group_waits_for_its_turn_to_leave() {
 }
 
 #[test]
-fn a_hidden_message_is_known_by_its_receipt_until_it_is_visible_or_back() {
+fn a_hidden_message_is_known_by_receipt_until_it_is_visible() {
     let mut world = World::new(redriven());
     world.receives(["a", "b", "c"]);
     world.agrees();

@@ -68,7 +68,7 @@ fn what_joins_a_lane_whose_head_goes_back_goes_back_with_it() {
 }
 
 #[test]
-fn what_joins_a_lane_whose_backoff_could_not_be_said_does_not_start() {
+fn a_message_that_joins_a_lane_with_a_failed_backoff_waits() {
     let mut world = World::new(fifo());
     world.receives(["g/a"]);
     world.ends("a", retry());

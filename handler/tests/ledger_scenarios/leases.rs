@@ -70,7 +70,7 @@ fn takes_along_what_would_be_due_soon() {
 }
 
 #[test]
-fn a_refused_renewal_cancels_the_run_and_nothing_is_said_any_more() {
+fn a_refused_renewal_cancels_the_run_and_stops_all_calls() {
     let mut world = World::new(Policy { polling: None, ..standard() });
     world.is_handed(["a"]);
     world.wait(secs(15));
@@ -97,7 +97,7 @@ fn one_refusal_of_a_batch_is_one_lease_lost() {
 }
 
 #[test]
-fn a_renewal_that_failed_in_passing_is_tried_again_while_the_lease_lasts() {
+fn a_transient_failure_of_a_renewal_is_retried_in_the_lease() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.wait(secs(15));
@@ -135,7 +135,7 @@ fn an_unanswered_renewal_is_repeated_beside_it() {
 }
 
 #[test]
-fn a_renewal_that_is_answered_late_leaves_those_that_were_asked_for_after_it() {
+fn a_late_answer_to_a_renewal_does_not_change_later_ones() {
     let mut world = World::new(Policy { polling: None, ..standard() });
     world.is_handed(["a"]);
     world.wait(secs(15));

@@ -337,7 +337,7 @@ fn a_run_that_needs_a_lock_gives_its_permit_back_while_it_waits() {
 }
 
 #[test]
-fn a_limited_run_is_no_crash_and_a_suspect_that_was_held_still_runs_alone() {
+fn a_limited_run_is_no_crash_and_a_held_suspect_runs_alone() {
     let mut world = World::new(with_slots(4, standard()));
     let limits = at_once(&[("mail", 1)]);
     world.is_limited_by(&limits);
@@ -417,7 +417,7 @@ fn a_held_message_is_the_probe_of_an_unhealthy_target() {
 }
 
 #[test]
-fn while_an_operator_has_paused_the_type_messages_go_back_for_ten_minutes() {
+fn messages_of_a_paused_type_are_hidden_for_ten_minutes() {
     let mut world = full(4, standard());
     let limits = world.limits().clone();
     limits.set_orders("mail", TypeOrders { is_paused: true, ..TypeOrders::default() });

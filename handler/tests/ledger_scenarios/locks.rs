@@ -28,7 +28,7 @@ fn contended() -> World {
 }
 
 #[test]
-fn the_one_that_waits_longest_starts_at_once_when_a_done_job_gives_the_lock_up() {
+fn the_longest_waiting_job_gets_the_lock_of_a_done_one_at_once() {
     let mut world = contended();
     world.ends("a", DONE);
     assert_eq!(world.emitted(), ["mark a as done"], "the lock is held until the mark");
@@ -50,7 +50,7 @@ fn a_failed_job_gives_the_lock_up_with_its_claim() {
 }
 
 #[test]
-fn a_lock_that_was_given_up_during_the_request_is_asked_for_again_at_once() {
+fn a_lock_released_during_the_request_is_requested_again() {
     let mut world = contended();
     world.wait(millis(125));
     assert_eq!(world.emitted(), ["start b"], "a poll");
@@ -72,7 +72,7 @@ fn those_that_wait_take_no_place() {
 }
 
 #[test]
-fn the_lock_of_another_process_is_polled_by_one_at_a_time_and_ever_slower() {
+fn one_job_polls_the_lock_of_another_process_ever_slower() {
     let mut world = World::new(with_slots(2, claiming()));
     world.agrees();
     world.receives(["a", "b"]);

@@ -48,7 +48,7 @@ fn worker(policy: Policy, job: Duration) -> World {
 }
 
 #[test]
-fn short_jobs_are_received_ahead_as_many_as_there_are_slots_at_most() {
+fn short_jobs_are_received_ahead_up_to_the_number_of_slots() {
     for (job, asked_for) in [(QUICK, 60), (millis(1), 60), (secs(1), 30)] {
         let world = worker(with_slots(32, standard()), job);
         assert_eq!(world.asked_for().iter().sum::<usize>(), asked_for, "jobs of {job:?}");
@@ -70,7 +70,7 @@ fn one_slot_runs_what_it_receives_ahead_one_by_one_in_order() {
 }
 
 #[test]
-fn jobs_that_have_become_slow_keep_no_message_from_other_workers() {
+fn jobs_that_became_slow_keep_no_message_from_other_workers() {
     let mut world = worker(with_slots(2, standard()), QUICK);
     world.receives(["a", "b", "c", "d"]);
     assert_eq!(world.emitted(), ["start a", "start b"]);

@@ -182,7 +182,7 @@ fn a_lost_lease_leaves_a_moment_for_the_mark() {
 }
 
 #[test]
-fn a_lease_that_was_lost_before_does_not_keep_the_mark_from_being_written() {
+fn a_lease_lost_before_does_not_prevent_the_mark() {
     let mut world = running();
     world.wait(secs(15));
     world.answer(vec![Err(CallError::Gone("expired".into()))]);
@@ -251,7 +251,7 @@ fn a_job_that_others_follow_is_not_deleted_unmarked() {
 }
 
 #[test]
-fn a_drain_that_ends_before_the_mark_returns_a_job_that_others_follow() {
+fn a_drain_that_ends_before_the_mark_returns_a_job_with_next() {
     let mut world = running();
     world.take_receive();
     world.succeeds_with_next("a", None);

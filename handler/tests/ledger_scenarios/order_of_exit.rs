@@ -77,7 +77,7 @@ fn without_an_answer_to_the_renewal_it_settles_after_a_second() {
 }
 
 #[test]
-fn a_renewal_that_is_answered_after_the_settlement_was_asked_for_changes_nothing() {
+fn a_renewals_answer_after_the_settlement_changes_nothing() {
     for reply in [Ok(()), failed(), gone()] {
         let mut world = amid_a_renewal();
         let renewal = world.take_call();

@@ -56,7 +56,7 @@ fn every_reason_has_to_end() {
 }
 
 #[test]
-fn what_has_not_started_is_kept_under_renewal_and_starts_with_the_end() {
+fn waiting_messages_are_renewed_and_start_when_the_pause_ends() {
     let mut world = World::new(standard());
     world.pauses(PauseReason::TargetUnhealthy);
     world.receives(["a"]);
@@ -106,7 +106,7 @@ fn after_its_time_each_message_is_released_once_in_an_episode() {
 }
 
 #[test]
-fn a_message_on_its_last_receive_is_kept_since_a_release_would_kill_it() {
+fn a_message_on_its_last_receive_is_kept_because_release_kills() {
     let three = ReceiveLimit::AtMost(NonZeroU32::new(3).unwrap());
     let mut world = World::new(Policy { receives: three, ..standard() });
     world.agrees();

@@ -38,7 +38,7 @@ fn fills(world: &mut World, name: &str) {
 }
 
 #[test]
-fn an_idle_queue_keeps_one_slot_for_its_open_receive_and_the_others_go_to_those_with_messages() {
+fn an_idle_queue_keeps_only_one_slot_for_its_open_receive() {
     let pool = pool(8);
     let mut idle = joins(&pool, weight(1), standard());
     let mut busy = joins(&pool, weight(1), standard());
@@ -53,7 +53,7 @@ fn an_idle_queue_keeps_one_slot_for_its_open_receive_and_the_others_go_to_those_
 }
 
 #[test]
-fn a_queue_that_has_run_out_of_messages_gives_its_slots_to_others_at_once() {
+fn a_queue_without_messages_gives_its_slots_to_others_at_once() {
     let pool = pool(8);
     let mut first = joins(&pool, weight(1), standard());
     first.receives(["a"]);

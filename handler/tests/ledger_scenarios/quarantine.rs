@@ -33,7 +33,7 @@ fn is_done(world: &mut World, name: &str) {
 }
 
 #[test]
-fn a_quarantined_waits_until_it_is_alone_and_nothing_starts_beside_it() {
+fn a_quarantined_message_waits_until_it_is_alone() {
     let mut world = World::new(standard());
     world.receives(["a", "s*3", "b"]);
     assert_eq!(world.emitted(), ["s waits to run alone", "start a", "start b"]);
@@ -49,7 +49,7 @@ fn a_quarantined_waits_until_it_is_alone_and_nothing_starts_beside_it() {
 }
 
 #[test]
-fn groups_are_the_smaller_the_more_receives_have_no_ending_and_double_after_each_that_ended() {
+fn groups_shrink_with_receives_without_an_ending_and_grow_after() {
     let mut world = World::new(eight(10));
     world.receives(["s*4", "t*4", "u*3", "v*3", "w*3"]);
     world.forget();
@@ -108,7 +108,7 @@ fn on_its_last_but_one_receive_a_quarantined_begins_alone() {
 }
 
 #[test]
-fn the_last_receive_alone_keeps_messages_alone_for_two_minutes_only() {
+fn the_last_receive_keeps_messages_alone_for_two_minutes_only() {
     let mut world = World::new(eight(5));
     world.agrees();
     world.receives(["a*5"]);
@@ -224,7 +224,7 @@ fn a_message_whose_ending_is_known_is_no_quarantined() {
 }
 
 #[test]
-fn a_quarantined_waits_for_a_minute_at_most_and_then_begins_beside_what_runs() {
+fn a_quarantined_message_waits_for_at_most_a_minute() {
     let mut world = World::new(standard());
     world.agrees();
     world.receives(["a"]);
@@ -238,7 +238,7 @@ fn a_quarantined_waits_for_a_minute_at_most_and_then_begins_beside_what_runs() {
 }
 
 #[test]
-fn a_quarantined_that_runs_for_long_stops_the_queue_for_a_minute_only() {
+fn a_long_quarantined_run_stops_the_queue_for_a_minute_only() {
     let mut world = World::new(standard());
     world.agrees();
     world.receives(["s*3"]);
@@ -252,7 +252,7 @@ fn a_quarantined_that_runs_for_long_stops_the_queue_for_a_minute_only() {
 }
 
 #[test]
-fn a_quarantined_that_lost_its_lease_while_waiting_holds_nothing_up() {
+fn a_quarantined_message_without_a_lease_delays_no_other() {
     let mut world = World::new(standard());
     world.receives(["a"]);
     world.is_handed(["s*3"]);
@@ -275,7 +275,7 @@ fn a_quarantined_that_goes_back_with_its_lane_holds_nothing_up() {
 }
 
 #[test]
-fn a_fresh_process_receives_few_until_it_knows_that_they_are_trusted() {
+fn a_new_process_receives_few_messages_until_it_trusts_them() {
     let mut world = World::fresh(with_store(eight(5)));
     assert_eq!(world.asked_for(), [1]);
     world.receives(["a"]);
@@ -289,7 +289,7 @@ fn a_fresh_process_receives_few_until_it_knows_that_they_are_trusted() {
 }
 
 #[test]
-fn beside_a_quarantined_on_its_last_receives_nothing_is_received_and_then_one_at_a_time() {
+fn on_its_last_receives_a_quarantined_message_stops_receiving() {
     let mut world = World::fresh(with_store(eight(3)));
     for round in 0..4 {
         let name = format!("s{round}");
@@ -314,7 +314,7 @@ fn those_of_a_run_without_a_claim_are_judged_by_their_receives() {
 }
 
 #[test]
-fn quarantined_that_wait_with_every_place_taken_begin_all_the_same() {
+fn waiting_quarantined_messages_start_with_every_slot_taken() {
     let mut world = World::new(with_store(eight(20)));
     world.receives(["a", "b", "c", "d", "e", "f", "g", "h"]);
     for (name, unended) in [("a", 1), ("b", 2), ("c", 2), ("d", 2), ("e", 2), ("f", 2), ("g", 2), ("h", 2)] {

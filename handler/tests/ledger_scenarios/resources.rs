@@ -53,7 +53,7 @@ fn leaves_after_a_minute_and_after_too_many_runs() {
 }
 
 #[test]
-fn runs_again_although_it_waited_for_a_lock_before_it_ran_without_a_claim() {
+fn runs_again_after_it_waited_for_a_lock_and_ran_without_claim() {
     let mut world = World::new(Policy { claims: Claims::BestEffort, ..standard() });
     world.receives(["a"]);
     world.is_locked("a", "account:42");

@@ -34,7 +34,7 @@ fn unconfirmed_settlements_have_room_for_as_many_as_run() {
 }
 
 #[test]
-fn an_overdue_receive_is_replaced_and_what_it_brings_too_late_is_given_back() {
+fn an_overdue_receive_is_replaced_and_its_messages_released() {
     let mut world = World::new(with_slots(2, standard()));
     let hanging = world.take_receive();
     world.wait(secs(35));
@@ -73,7 +73,7 @@ fn a_failed_receive_is_followed_by_a_growing_pause() {
 }
 
 #[test]
-fn receives_that_fail_together_are_one_failure_and_one_success_brings_all_of_them_back() {
+fn receives_that_fail_together_count_as_one_failure() {
     let mut world = World::new(with_slots(40, standard()));
     let ids: Vec<String> = (0..20).map(|n| format!("m{n}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
@@ -99,7 +99,7 @@ fn receives_that_fail_together_are_one_failure_and_one_success_brings_all_of_the
 }
 
 #[test]
-fn empty_answers_that_come_at_once_are_followed_after_a_tenth_of_a_second() {
+fn immediate_empty_answers_are_followed_after_100_ms() {
     let mut world = World::new(standard());
     for _ in 0..3 {
         world.receives([]);
@@ -114,7 +114,7 @@ fn empty_answers_that_come_at_once_are_followed_after_a_tenth_of_a_second() {
 }
 
 #[test]
-fn a_pause_that_ends_while_every_place_is_taken_is_no_reason_to_be_busy() {
+fn a_pause_that_ends_without_a_free_slot_causes_no_busy_loop() {
     let mut world = World::new(with_slots(1, standard()));
     let first = world.take_receive();
     world.wait(secs(35));
@@ -131,7 +131,7 @@ fn a_pause_that_ends_while_every_place_is_taken_is_no_reason_to_be_busy() {
 }
 
 #[test]
-fn an_answer_that_comes_twice_brings_its_messages_once_more_at_most() {
+fn a_repeated_answer_delivers_its_messages_at_most_once_more() {
     let mut world = World::new(with_slots(2, standard()));
     let receive = world.take_receive();
     world.lands(receive, &["a", "b"]);
@@ -150,7 +150,7 @@ fn a_lanes_tail_takes_places_too() {
 }
 
 #[test]
-fn several_open_receives_never_ask_for_more_than_there_are_places() {
+fn open_receives_never_request_more_than_the_free_slots() {
     let mut world = World::new(with_slots(25, standard()));
     assert_eq!(world.asked_for(), [10]);
     world.receives(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]);

@@ -66,7 +66,7 @@ fn one_message_at_a_time_is_the_probe_and_each_in_its_turn() {
 }
 
 #[test]
-fn a_probe_is_received_if_nothing_is_in_hand_and_pays_with_one_receive() {
+fn a_probe_is_received_if_none_is_in_hand_and_costs_a_receive() {
     let mut world = paused_with(standard(), ["a"]);
     world.wait(secs(60));
     assert!(world.emitted().contains(&"a is release".to_owned()));
@@ -112,7 +112,7 @@ fn a_probe_that_fails_otherwise_is_an_ordinary_attempt() {
 }
 
 #[test]
-fn no_probe_starts_without_such_a_pause_beside_another_or_during_a_drain() {
+fn no_probe_starts_without_a_pause_beside_another_or_in_a_drain() {
     let mut world = World::new(with_slots(1, standard()));
     world.probes();
     world.receives(["a"]);

@@ -40,7 +40,7 @@ fn starts(world: &mut World) -> Vec<String> {
 }
 
 #[test]
-fn closes_the_type_for_the_time_that_the_service_asks_for_and_then_one_runs_as_the_probe() {
+fn closes_the_type_for_the_requested_time_until_a_probe() {
     let (mut world, limits) = with_limits(standard());
     world.receives(["a", "b", "c"]);
     world.forget();
@@ -62,7 +62,7 @@ fn closes_the_type_for_the_time_that_the_service_asks_for_and_then_one_runs_as_t
 }
 
 #[test]
-fn a_probe_that_is_throttled_closes_the_type_again_and_another_is_the_next() {
+fn a_throttled_probe_closes_the_type_again() {
     let (mut world, limits) = with_limits(standard());
     world.receives(["a", "b"]);
     world.ends_as("a", asked(5), Some("mail"));
@@ -79,7 +79,7 @@ fn a_probe_that_is_throttled_closes_the_type_again_and_another_is_the_next() {
 }
 
 #[test]
-fn without_a_time_pauses_grow_to_a_minute_while_probes_are_throttled() {
+fn without_a_time_pauses_of_throttled_probes_grow_to_a_minute() {
     let (mut world, _) = with_limits(standard());
     world.receives(["a*1"]);
     let mut pauses = Vec::new();
@@ -103,7 +103,7 @@ fn without_a_time_pauses_grow_to_a_minute_while_probes_are_throttled() {
 }
 
 #[test]
-fn a_message_leaves_after_ten_throttled_runs_for_no_shorter_than_its_type_is_closed() {
+fn a_message_is_hidden_after_ten_throttled_runs() {
     let (mut world, _) = with_limits(standard());
     world.receives(["a"]);
     for _ in 0..10 {
@@ -130,7 +130,7 @@ fn a_message_on_its_last_receive_stays_as_long_as_sqs_lets_it() {
 }
 
 #[test]
-fn messages_beyond_the_slots_and_long_closings_go_back_until_the_type_opens() {
+fn messages_beyond_the_slots_are_hidden_until_the_type_opens() {
     let (mut world, _) = with_limits(with_slots(2, standard()));
     world.receives(["a", "b"]);
     world.ends_as("a", asked(60), Some("mail"));
@@ -171,7 +171,7 @@ fn a_throttled_head_keeps_its_lane_in_order() {
 }
 
 #[test]
-fn a_throttled_run_that_was_stopped_closes_its_type_all_the_same() {
+fn a_throttled_run_that_was_stopped_still_closes_its_type() {
     let (mut world, limits) = with_limits(standard());
     world.receives(["a", "b"]);
     world.drain(secs(1));
@@ -184,7 +184,7 @@ fn a_throttled_run_that_was_stopped_closes_its_type_all_the_same() {
 }
 
 #[test]
-fn a_throttled_head_stays_before_a_neighbour_on_its_last_receive() {
+fn a_throttled_head_stays_before_a_last_receive_neighbour() {
     let receives = ReceiveLimit::AtMost(NonZeroU32::new(3).unwrap());
     let (mut world, _) = with_limits(Policy { receives, ..fifo() });
     world.receives(["g/a", "g/b*3"]);

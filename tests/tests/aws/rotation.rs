@@ -237,7 +237,7 @@ async fn credentials_are_replaced_before_their_end() {
 }
 
 #[tokio::test]
-async fn a_key_of_the_environment_that_sqs_refuses_is_reported_until_sqs_accepts_it() {
+async fn a_refused_environment_key_is_reported_until_it_is_accepted() {
     let sqs = Sqs::start("InvalidClientTokenId").await;
     let app = App::always_ok().await;
     let worker = worker(&sqs)

@@ -60,7 +60,7 @@ async fn held() -> (App, Arc<Semaphore>) {
 }
 
 #[tokio::test]
-async fn an_empty_queue_jobs_that_run_and_an_operators_pause_are_named() {
+async fn empty_queues_running_jobs_and_operators_pauses_are_named() {
     let ((app, gate), queue) = (held().await, LocalQueue::create(Setup::default()).await);
     let worker = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
     until_it_says(&worker, "nothing is running: jobs is empty").await;
@@ -168,7 +168,7 @@ async fn limits_and_the_drain_are_named_beside_jobs_that_run() {
 }
 
 #[tokio::test]
-async fn a_client_beyond_the_loopback_interface_sees_no_operators_words() {
+async fn remote_clients_see_no_operators_words() {
     let (app, queue) = (App::always_ok().await, LocalQueue::create(Setup::default()).await);
     let worker = Launch::on(&queue)
         .env("DRUMLINE_FORWARD_TO", &app.url())

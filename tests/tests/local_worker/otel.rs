@@ -39,7 +39,7 @@ fn only(collector: &Collector, operation: &str) -> CollectedSpan {
 }
 
 #[tokio::test]
-async fn a_sender_s_trace_continues_through_sqs_into_the_application_s_call() {
+async fn a_senders_trace_continues_into_the_applications_call() {
     let (app, queue, collector) = (App::always_ok().await, queue().await, Collector::start().await);
     let worker = worker(&queue, &app, &collector).spawn();
     let attribute = format!("traceparent={SENDER}");
@@ -106,7 +106,7 @@ async fn a_sender_s_trace_continues_through_sqs_into_the_application_s_call() {
 }
 
 #[tokio::test]
-async fn a_failure_is_an_error_of_its_span_and_the_next_attempt_has_a_span_of_its_own() {
+async fn a_failure_is_a_span_error_and_each_attempt_has_its_own_span() {
     let app =
         App::start(
             async |call| {
