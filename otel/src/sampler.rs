@@ -46,6 +46,11 @@ impl Sampler {
         Some(Self { parent_based, root })
     }
 
+    /// Returns true if no span with this parent is recorded.
+    pub(crate) fn drops_children_of(self, parent: &Traceparent) -> bool {
+        self.parent_based && !parent.is_sampled()
+    }
+
     /// Returns true if a span of this trace is recorded.
     pub(crate) fn records(self, parent: Option<&Traceparent>, trace_id: u128) -> bool {
         match parent {
@@ -119,6 +124,8 @@ mod tests {
         assert!(!Sampler::default().records(Some(&parent(false)), 7));
         let always = Sampler::named("always_on", None).unwrap();
         assert!(always.records(Some(&parent(false)), 7));
+        assert!(based.drops_children_of(&parent(false)) && !based.drops_children_of(&parent(true)));
+        assert!(!always.drops_children_of(&parent(false)));
     }
 
     #[test]

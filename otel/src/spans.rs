@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drumline::message::Traceparent;
+use drumline_runtime::redacted;
 use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanEvents, SpanLinks, SpanProcessor};
@@ -72,7 +73,7 @@ pub(crate) struct Ended<'a> {
     pub(crate) started_at: Duration,
     pub(crate) links: Vec<Link>,
     pub(crate) attributes: Vec<KeyValue>,
-    /// The type of the error and its text.
+    /// The type of the error and its text, without its secrets once it is recorded.
     pub(crate) error: Option<(Cow<'static, str>, &'a str)>,
 }
 
@@ -84,6 +85,10 @@ impl Spans {
 
     /// Returns the trace context of a new span if it is recorded: in its parent's trace, else in one of its own.
     pub(crate) fn begin(&self, parent: Option<&Traceparent>) -> Option<Traceparent> {
+        // Before ids are read, since most spans of most samplers end here.
+        if parent.is_some_and(|parent| self.sampler.drops_children_of(parent)) {
+            return None;
+        }
         let trace_id = parent.map_or_else(|| fastrand::u128(1..), Traceparent::trace_id);
         let is_recorded = self.sampler.records(parent, trace_id);
         is_recorded.then(|| Traceparent::new(trace_id, fastrand::u64(1..), true))
@@ -103,7 +108,7 @@ impl Spans {
         let mut status = Status::Unset;
         if let Some((kind, text)) = error {
             all.push(KeyValue::new(ERROR_TYPE, kind));
-            status = Status::error(bounded(text).to_owned());
+            status = Status::error(bounded(&redacted(text)).to_owned());
         }
         let mut span_links = SpanLinks::default();
         span_links.links = links;

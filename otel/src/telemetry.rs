@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use drumline::run::Observer;
-use drumline_runtime::{Queue, TraceParent, set_send_tracer, variable};
+use drumline_runtime::{Queue, TraceParent, redacted, set_send_tracer, variable};
 use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanProcessor};
@@ -155,7 +155,7 @@ fn spans(variables: &Variables<impl Fn(&str) -> Option<String>>) -> Option<Spans
     let mut processor = BatchSpanProcessor::builder(Exporter::new(exporter)).build();
     processor.set_resource(&resource());
     let sampler = variables.sampler();
-    info!(endpoint, ?sampler, "exporting spans");
+    info!(endpoint = &*redacted(&endpoint), ?sampler, "exporting spans");
     Some(Spans::new(sampler, processor))
 }
 

@@ -122,7 +122,7 @@ async fn a_failure_is_a_span_error_and_each_attempt_has_its_own_span() {
     let attempts = collector.spans_of("process");
     let error = attempts[0].error.as_deref().unwrap_or_default();
     assert!(error.contains("503") && error.contains("no paper"), "{error}");
-    assert_eq!((attempts[0].attribute("error.type"), &attempts[1].error), ("retry", &None));
+    assert_eq!((attempts[0].attribute("error.type"), &attempts[1].error), ("retry_asked", &None));
     assert_eq!(attempts[0].attribute("drumline.job.attempt"), "1");
     assert_eq!(attempts[1].attribute("drumline.job.attempt"), "2");
     let operations = collector.spans_of("settle");
