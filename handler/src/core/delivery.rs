@@ -1,4 +1,4 @@
-//! One receipt of a message: the message, its lease, and how far we are with it.
+//! One receipt of a message: the message, its lease, and its progress.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,31 +14,31 @@ use crate::core::retry::MAX_VISIBILITY;
 use crate::message::identity::Identity;
 use crate::message::sqs_message::Message;
 
-/// SQS counts its twelve hours from its own receipt, and refuses a longer visibility instead of clamping it: asked for
-/// is always this much less.
+/// SQS counts its twelve hours from its own receipt, and refuses a longer visibility instead of clamping it, so requests are
+/// always shorter by this time.
 const LONGEST_HOLD: Duration = Duration::from_secs(MAX_VISIBILITY.as_secs() - 5);
 
-/// A lease counts as lost this much before its end, or a tenth of it where that is shorter: the handler is told while
-/// nobody else can have the message yet.
+/// A lease counts as lost this much before its end, or a tenth of it if that is shorter: the handler is notified while no other
+/// worker can have the message.
 const LOST_MARGIN: Duration = Duration::from_secs(1);
 
-/// A job is told to end half a minute before the twelve hours are over, to have time for it.
+/// A job is asked to end half a minute before the twelve hours are over, to have time for it.
 const LONGEST_RUN: Duration = Duration::from_secs(LONGEST_HOLD.as_secs() - 30);
 
-/// SQS counts visibility in whole seconds: a renewal that gains less is not worth asking for.
+/// SQS counts visibility in whole seconds: a renewal that gains less is not worth a request.
 const SMALLEST_GAIN: Duration = Duration::from_secs(1);
 
-/// A settlement is repeated after this time at the latest, whatever the lease: SQS answers in milliseconds.
+/// A settlement is repeated after this time at the latest, for any lease: SQS answers in milliseconds.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often that time is doubled at most while calls are not answered.
+/// The maximum number of times that this time is doubled while calls are not answered.
 const MOST_DOUBLINGS: u32 = 6;
 
-/// No settlement is repeated before that, or a twelfth of the lease where that is shorter.
+/// No settlement is repeated earlier, or earlier than a twelfth of the lease if that is shorter.
 const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a call about a lease of this length may stay unanswered before it is repeated: a sixth, so that a renewal at the
-/// lease's half is repeated twice before its end.
+/// The time for which a call about a lease of this length may stay unanswered before it is repeated: a sixth, so that a renewal
+/// at the lease's half is repeated twice before its end.
 fn patience(lease: Duration) -> Duration {
     lease / 6
 }
@@ -46,7 +46,7 @@ fn patience(lease: Duration) -> Duration {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) message: Arc<Message>,
-    /// The receipt of a later delivery of the same message, which is the one that counts.
+    /// The receipt of a later delivery of the same message, which is the valid one.
     pub(crate) newer_receipt: Option<String>,
     /// The last call that can be about an older receipt.
     superseded_after: Option<CallId>,
@@ -55,12 +55,12 @@ pub(crate) struct Delivery {
     lease: Duration,
     leased_until: Instant,
     renew_at: Instant,
-    /// Renewals in flight. What is said of the visibility next waits for their answers, but not for long.
+    /// Renewals in flight. The next change of the visibility waits for their answers, but not for long.
     renewals: u32,
-    /// The claim is being released; the message must not go to another worker before that is done.
+    /// The release of the claim, which must be done before the message goes to another worker.
     pub(crate) releasing: Option<Releasing>,
     pub(crate) stage: Stage,
-    /// The number of its runs that were no attempts, and after which it stayed in hand.
+    /// The number of its runs that were not attempts, and after which it stayed in hand.
     pub(crate) kept_runs: u8,
     /// The number of its runs that were throttled.
     pub(crate) throttled_runs: u8,
@@ -70,15 +70,15 @@ pub(crate) struct Delivery {
     pub(crate) lock_wait: Option<LockWait>,
     /// Its wait for a limit, until it starts or leaves.
     pub(crate) held: Option<Box<Hold>>,
-    /// The permission to run that it has, while it waits to run alone.
+    /// The permit that it has while it waits to run alone.
     pub(crate) permit: Option<Permit>,
-    /// The receives of its message, that of the newest receipt included.
+    /// The receives of its message, including the newest one.
     pub(crate) receives: u32,
     /// The reason for which an operator has cancelled its run.
     pub(crate) cancelled_for: Option<Arc<str>>,
-    /// The identity of its job, once a run has found that out.
+    /// The identity of its job, once a run has computed it.
     pub(crate) identity: Option<Arc<Identity>>,
-    /// Where it is given back unrun: for how long it stays hidden.
+    /// The time for which it stays hidden if it is released without a run.
     pub(crate) hidden_for: Duration,
 }
 
@@ -92,17 +92,17 @@ pub(crate) enum Stage {
 
 #[derive(Debug)]
 pub(crate) struct Run {
-    /// When it took its slot.
+    /// The time at which it took its slot.
     pub(crate) begun_at: Instant,
     pub(crate) started_at: Instant,
-    /// The timeout of its type, once that is known.
+    /// The timeout of its type, once the type is known.
     pub(crate) timeout: Duration,
     pub(crate) deadline: Instant,
     pub(crate) cancelled: Option<CancelReason>,
     pub(crate) abort_at: Option<Instant>,
     /// The lease or the claim is lost.
     pub(crate) lost: bool,
-    /// It has waited for a limit, and started beside what receives may still bring for its slot.
+    /// It has waited for a limit, and started while open receives may still return messages for its slot.
     pub(crate) was_held: bool,
     /// Its claim.
     pub(crate) claim: RunClaim,
@@ -115,9 +115,9 @@ pub(crate) struct Run {
 pub(crate) struct Releasing {
     pub(crate) claim: Arc<Claim>,
     pub(crate) how: ReleaseClaim,
-    /// When the store is asked again.
+    /// The time of the next request to the store.
     pub(crate) again_at: Option<Instant>,
-    /// When the message goes back all the same: the claim ends by itself, a little later.
+    /// The time at which the message is released anyway: the claim ends by itself, a little later.
     pub(crate) give_up_at: Instant,
     pub(crate) waits: Waits,
 }
@@ -127,17 +127,17 @@ pub(crate) struct Settling {
     pub(crate) settlement: Settlement,
     pub(crate) step: Step,
     pub(crate) tries: u32,
-    /// Its calls that are not answered.
+    /// Its calls without an answer.
     pub(crate) calls: u32,
-    /// When its call is repeated if it is not answered by then.
+    /// The time at which its call is repeated if it is not answered by then.
     pub(crate) repeat_at: Option<Instant>,
-    /// When it is no longer waited for, if a response waits for it.
+    /// The time until which a response waits for it, if one does.
     pub(crate) give_up_at: Option<Instant>,
-    /// Until when it waits for the answers to renewals.
+    /// The time until which it waits for the answers to renewals.
     pub(crate) heartbeat_until: Option<Instant>,
-    /// From when on the queue may hand the message out again, if it heeded one of the calls, whatever became of the answers.
+    /// The time from which the queue may deliver the message again, if SQS carried out one of the calls, with any answer.
     pub(crate) visible_from: Option<Instant>,
-    /// The lease has ended during a drain, and the delete is tried on.
+    /// The lease has ended during a drain, and the delete is still retried.
     pub(crate) past_lease: bool,
 }
 
@@ -157,7 +157,7 @@ impl Settling {
     }
 }
 
-/// What is to be said to SQS.
+/// The call to make to SQS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Settlement {
     Delete,
@@ -168,15 +168,15 @@ pub(crate) enum Settlement {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// For the answers to renewals, a second at most, and for the claim to be given up.
+    /// For the answers to renewals, a second at most, and for the release of the claim.
     AfterHeartbeat,
-    /// For the open receives to land, which would fetch it right back.
+    /// For the end of the open receives, which would fetch it immediately.
     Deferred,
     /// For its batch.
     Queued,
     /// For the answer.
     InCall,
-    /// To be tried again.
+    /// For the next try.
     Backoff(Instant),
 }
 
@@ -208,14 +208,14 @@ impl Delivery {
         }
     }
 
-    /// The lease, learned after the receipt.
+    /// Sets a lease that is learned after the receipt.
     pub(crate) fn set_lease(&mut self, lease: Duration) {
         self.lease = lease;
         self.leased_until = self.received_at + lease;
         self.renew_at = self.received_at + lease / 2;
     }
 
-    /// The same message was received again: its new receipt and lease take the place of the old ones.
+    /// The same message was received again: its new receipt and lease replace the old ones.
     pub(crate) fn superseded(&mut self, receipt: String, receives: u32, at: Instant, last_call: CallId) {
         self.newer_receipt = Some(receipt);
         self.receives = self.receives.max(receives);
@@ -228,7 +228,7 @@ impl Delivery {
         }
     }
 
-    /// Whether a receipt at `at` shows that the queue has heeded what was said of the visibility.
+    /// Returns true if a receipt at `at` shows that SQS has carried out the change of the visibility.
     pub(crate) fn is_back(&self, at: Instant) -> bool {
         matches!(self.stage, Stage::Settling(Settling { visible_from: Some(visible), .. }) if visible <= at)
     }
@@ -237,7 +237,7 @@ impl Delivery {
         self.newer_receipt.as_deref().unwrap_or(&self.message.receipt)
     }
 
-    /// Its settlement is asked for, and a response waits for it so long. Returns true if it waited for its call.
+    /// Requests its settlement, for which a response waits this long. Returns true if it waited for its call.
     pub(crate) fn settlement_asked(&mut self, now: Instant, within: Option<Duration>) -> bool {
         let (lost_at, patience) = (self.lost_at(), patience(self.lease).min(LONGEST_PATIENCE));
         let shortest = SHORTEST_PATIENCE.min(self.lease / 12);
@@ -253,11 +253,11 @@ impl Delivery {
                 settling.give_up_at = settling.give_up_at.or(within.map(|within| now + within));
             }
         }
-        // It is repeated before its time is over, and ever later the more of its calls are not answered.
+        // It is repeated before its time is over, and later the more of its calls are not answered.
         let patience = patience * (1 << settling.calls.min(MOST_DOUBLINGS));
         let left = settling.give_up_at.unwrap_or(lost_at).min(lost_at).saturating_duration_since(now);
         let patience = if left.is_zero() { patience } else { patience.min(left / 2) };
-        // A copy that was sent twice would be in the DLQ twice.
+        // If a copy were sent twice, it would be in the DLQ twice.
         let repeats = patience >= shortest && !matches!(settling.settlement, Settlement::Copy(_));
         settling.repeat_at = repeats.then_some(now + patience);
         settling.step = Step::InCall;
@@ -265,7 +265,7 @@ impl Delivery {
         true
     }
 
-    /// What can still be asked for at `now`, within the twelve hours.
+    /// The longest visibility that can still be requested at `now`, within the twelve hours.
     pub(crate) fn longest_visibility(&self, now: Instant) -> Duration {
         self.total_end().saturating_duration_since(now)
     }
@@ -279,29 +279,29 @@ impl Delivery {
         now.checked_add(handler_timeout).map_or(total, |deadline| deadline.min(total))
     }
 
-    /// When a run must end, for its message to be settled within the twelve hours.
+    /// The time at which a run must end, so that its message can be settled within the twelve hours.
     pub(crate) fn last_moment(&self) -> Instant {
         self.received_at + LONGEST_RUN
     }
 
-    /// When it goes back to its queue at the latest, if it is held for a limit.
+    /// The latest time at which it is released to its queue, if it is held for a limit.
     pub(crate) fn held_until(&self) -> Option<Instant> {
         let held = self.held.as_ref()?;
         Some(held.until.map_or(self.last_moment(), |until| until.min(self.last_moment())))
     }
 
-    /// From when on the lease counts as lost.
+    /// The time from which the lease counts as lost.
     pub(crate) fn lost_at(&self) -> Instant {
         let margin = LOST_MARGIN.min(self.lease / 10);
         self.leased_until.checked_sub(margin).unwrap_or(self.leased_until)
     }
 
-    /// Returns true if the end of its lease has been seen to, whatever it is in the middle of.
+    /// Returns true if the end of its lease was handled, in any stage.
     pub(crate) fn is_past_lease(&self) -> bool {
         self.is_lost() || matches!(self.stage, Stage::Settling(Settling { past_lease: true, .. }))
     }
 
-    /// Returns true if it could start if there were a slot.
+    /// Returns true if it could start with a slot.
     pub(crate) fn waits_for_slot(&self) -> bool {
         matches!(self.stage, Stage::Waiting)
             && self.lock_wait.is_none()
@@ -313,15 +313,15 @@ impl Delivery {
         matches!(self.stage, Stage::Running(Run { lost: true, .. }))
     }
 
-    /// When it needs a renewal, or one more beside those that are not answered; `None` once none will follow.
+    /// The time at which it needs a renewal, or another one beside those without an answer; `None` if none follows.
     pub(crate) fn renewal_due(&self) -> Option<Instant> {
         let beats = match &self.stage {
-            // While a claim is being given up that must not last: an answer that is lost holds a place for a lease.
+            // Not while its claim is being released, because that must not last: a lost answer holds a slot for a lease.
             Stage::Waiting => self.releasing.is_none(),
             Stage::Running(run) => !run.lost,
             Stage::Settling(_) => false,
         };
-        // Within the last of the twelve hours there is nothing left to ask for.
+        // Within the last of the twelve hours there is no time left to request.
         let gains = self.leased_until + SMALLEST_GAIN <= self.total_end();
         (beats && gains).then_some(self.renew_at)
     }
@@ -331,7 +331,7 @@ impl Delivery {
         self.superseded_after.is_some_and(|last| call.0 <= last.0)
     }
 
-    /// Whether a renewal asked for at `asked_at` was about a receipt that has been replaced since.
+    /// Returns true if a renewal requested at `asked_at` was about a receipt that has been replaced since.
     pub(crate) fn is_superseded_since(&self, asked_at: Instant) -> bool {
         asked_at <= self.received_at
     }
@@ -346,8 +346,8 @@ impl Delivery {
         matches!(self.stage, Stage::Settling(Settling { step: Step::AfterHeartbeat, .. }))
     }
 
-    /// A renewal was asked for. If it is not answered in time, another one follows beside it: while this one hangs, the lease
-    /// runs out.
+    /// A renewal was requested. If it is not answered in time, another one follows beside it, because the lease expires while
+    /// this one hangs.
     pub(crate) fn renewal_asked(&mut self, now: Instant, visibility: Duration) {
         self.renewals += 1;
         self.renew_at = now + patience(visibility);
@@ -358,7 +358,7 @@ impl Delivery {
         self.renewals = self.renewals.saturating_sub(1);
     }
 
-    /// A call about it counts as unanswered, a renewal or a settlement.
+    /// A call about it, a renewal or a settlement, counts as unanswered.
     pub(crate) fn call_unanswered(&mut self, is_renewal: bool) {
         match &mut self.stage {
             _ if is_renewal => self.renewal_answered(),
@@ -369,16 +369,16 @@ impl Delivery {
 
     pub(crate) fn renewed(&mut self, asked_at: Instant, visibility: Duration) {
         self.leased_until = self.leased_until.max(asked_at + visibility);
-        // An answer that comes late leaves the time of the renewal beside it.
+        // A late answer does not change the time of a parallel renewal.
         self.renew_at = self.renew_at.max(asked_at + visibility / 2);
     }
 
-    /// A renewal failed in passing: soon again, so that several tries fit into what is left.
+    /// A renewal failed transiently: it is retried soon, so that several tries fit into the rest of the lease.
     pub(crate) fn renewal_failed(&mut self, now: Instant) {
         self.renew_at = now + (self.lease / 10).min(Duration::from_secs(2));
     }
 
-    /// When its settlement goes on without an answer.
+    /// The time at which its settlement continues without an answer.
     pub(crate) fn settlement_due(&self) -> Option<Instant> {
         let Stage::Settling(settling) = &self.stage else { return None };
         match settling.step {
@@ -389,8 +389,8 @@ impl Delivery {
         }
     }
 
-    /// When this delivery needs looking at, at the latest; `None` for a lost and aborted run, which waits for nothing
-    /// but its ending.
+    /// The latest time at which this delivery must be checked; `None` for a lost and aborted run, which waits only for its
+    /// ending.
     pub(crate) fn next_check(&self) -> Option<Instant> {
         let lost_at = if self.is_past_lease() { None } else { Some(self.lost_at()) };
         let own = match &self.stage {

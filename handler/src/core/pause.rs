@@ -1,7 +1,7 @@
-//! The reasons for which a queue is not received from, and how long what is in hand is kept meanwhile.
+//! The reasons for which no messages are received from a queue, and the time for which the messages in hand are kept.
 //!
 //! Receiving while no message can succeed costs each message one of the receives that its redrive policy allows. Every such
-//! reason is a pause of the whole queue, and the queue is received from again once none is left.
+//! reason is a pause of the whole queue, and receiving resumes when no reason is left.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use crate::core::ids::DeliveryId;
 
-/// How long messages that have not started are kept under renewal, if a pause keeps them from starting: longer than the 20 s
-/// of the longest receive, so that those that were open have ended and fetch nothing back, and long enough for what
-/// failed to be restarted, which then costs no message a receive.
+/// The time for which messages that have not started are kept under renewal, if a pause keeps them from starting: longer than
+/// the 20 s of the longest receive, so that all receives that were open have ended and fetch nothing again, and long enough to
+/// restart the failed part, which then costs no message a receive.
 pub(crate) const KEPT_IN_HAND: Duration = Duration::from_secs(60);
 
-/// A pause of a queue: it is not received from until this ends.
+/// A pause of a queue: no messages are received until it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pause {
-    /// The reason for it.
+    /// The reason of the pause.
     pub reason: PauseReason,
     /// The sign that the reason is gone.
     pub probe: Probe,
@@ -27,16 +27,16 @@ pub struct Pause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum PauseReason {
-    /// The store of claims does not answer. What is in hand starts: its run waits for the store itself, and is retried later
-    /// if that takes too long.
+    /// The store of claims does not answer. Messages in hand start: their runs wait for the store themselves, and are retried
+    /// later if that takes too long.
     StoreDown,
     /// The target that the handlers call is unhealthy.
     TargetUnhealthy,
-    /// The process has too little memory, disk or file descriptors left to begin more work.
+    /// The process has too little memory, disk or file descriptors left to start more work.
     OutOfResources,
     /// Too many jobs in a row have failed.
     BreakerOpen,
-    /// An operator asked for it. What is in hand runs to its end.
+    /// An operator has paused the queue. Messages in hand run to their end.
     Operator,
 }
 
@@ -44,9 +44,9 @@ pub enum PauseReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Probe {
-    /// The host asks the failed dependency until it answers, and then resumes the queue.
+    /// The host checks the failed dependency until it answers, and then resumes the queue.
     Host,
-    /// A message that is in hand runs, one at a time ([`Ledger::probe`](crate::core::Ledger::probe)): nothing else can show that the
+    /// A message in hand runs, one at a time ([`Ledger::probe`](crate::core::Ledger::probe)): only a run can show that the
     /// target is healthy.
     Message,
     /// An operator resumes the queue.
@@ -54,7 +54,7 @@ pub enum Probe {
 }
 
 impl PauseReason {
-    /// All of them, in order.
+    /// All reasons, in order.
     pub const ALL: [Self; 5] =
         [Self::StoreDown, Self::TargetUnhealthy, Self::OutOfResources, Self::BreakerOpen, Self::Operator];
 
@@ -69,8 +69,8 @@ impl PauseReason {
         }
     }
 
-    /// For how long what has not started is kept from starting, with its lease renewed; then it is released to the queue.
-    /// `None` if it starts as usual.
+    /// Returns the time for which messages are kept from starting, with their leases renewed; then they are released to the
+    /// queue. `None` if they start as usual.
     pub fn keeps_in_hand(self) -> Option<Duration> {
         match self {
             Self::TargetUnhealthy | Self::OutOfResources | Self::BreakerOpen => Some(KEPT_IN_HAND),
@@ -93,9 +93,9 @@ impl Probe {
 /// The pauses of one queue. An episode lasts from the first one until none is left.
 #[derive(Debug, Default)]
 pub(crate) struct Pauses {
-    /// With the time of their beginning.
+    /// The pauses, with the times of their beginnings.
     held: BTreeMap<PauseReason, (Pause, Instant)>,
-    /// While something keeps messages from starting: until when they are kept in hand.
+    /// The time until which messages are kept in hand, while a reason keeps them from starting.
     kept_until: Option<Instant>,
     /// That time is over.
     releases: bool,
@@ -109,14 +109,14 @@ pub(crate) struct Pauses {
 struct Probing {
     /// A probe is due.
     wanted: bool,
-    /// A message that has not been a probe is to be received.
+    /// A message that has not been a probe must be received.
     needs_fresh: bool,
     /// The delivery that runs as the probe.
     runs: Option<DeliveryId>,
 }
 
 impl Pauses {
-    /// Begins a pause; returns false if its reason held already.
+    /// Starts a pause. Returns false if its reason already held.
     pub(crate) fn begin(&mut self, now: Instant, pause: Pause) -> bool {
         if self.held.contains_key(&pause.reason) {
             return false;
@@ -128,7 +128,7 @@ impl Pauses {
         true
     }
 
-    /// Ends a pause; returns it with its length.
+    /// Ends a pause. Returns it with its length.
     pub(crate) fn end(&mut self, now: Instant, reason: PauseReason) -> Option<(Pause, Duration)> {
         let (pause, since) = self.held.remove(&reason)?;
         if reason == PauseReason::TargetUnhealthy {
@@ -144,8 +144,8 @@ impl Pauses {
         Some((pause, now.saturating_duration_since(since)))
     }
 
-    /// When messages that wait for their limits go back, since an operator has paused the queue and it is to become empty: a while after
-    /// its beginning. `None` without such a pause.
+    /// The time at which messages that wait for their limits are released, because an operator has paused the queue and it
+    /// should become empty: a while after the beginning of the pause. `None` without such a pause.
     pub(crate) fn empties_at(&self) -> Option<Instant> {
         let (_, since) = self.held.get(&PauseReason::Operator)?;
         Some(*since + KEPT_IN_HAND)
@@ -166,7 +166,7 @@ impl Pauses {
         self.probing.runs
     }
 
-    /// A probe is due, unless another reason than an unhealthy target keeps messages in hand as well.
+    /// Requests a probe, unless another reason than an unhealthy target also keeps messages in hand.
     pub(crate) fn ask_for_probe(&mut self) {
         let mut keeps = self.held.keys().filter(|reason| reason.keeps_in_hand().is_some());
         let is_target = keeps.next() == Some(&PauseReason::TargetUnhealthy) && keeps.next().is_none();
@@ -178,17 +178,17 @@ impl Pauses {
         self.probing.wanted
     }
 
-    /// Returns true if a message is to be received although the queue is paused, since those in hand have been probes.
+    /// Returns true if a message must be received although the queue is paused, because those in hand have been probes.
     pub(crate) fn needs_fresh(&self) -> bool {
         self.probing.needs_fresh && self.held.len() == 1
     }
 
-    /// No delivery is ready to be a probe, or only those that have been one.
+    /// Requests a new message, because no delivery is ready to be a probe, or only those that have been one.
     pub(crate) fn ask_for_fresh(&mut self) {
         self.probing.needs_fresh = true;
     }
 
-    /// A message that is received to be a probe pays with one receive, and not with a second one: it stays in hand.
+    /// Keeps a message that is received to be a probe in hand: it pays one receive, and not a second one.
     pub(crate) fn keep_fresh(&mut self, message_id: &Arc<str>) {
         if std::mem::take(&mut self.probing.needs_fresh) {
             self.released.insert(Arc::clone(message_id));
@@ -222,7 +222,7 @@ impl Pauses {
         self.releases
     }
 
-    /// When messages are released.
+    /// The time at which messages are released.
     pub(crate) fn timeout(&self) -> Option<Instant> {
         self.kept_until.filter(|_| !self.releases)
     }

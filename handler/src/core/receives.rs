@@ -1,8 +1,9 @@
-//! When to ask for messages, and for how many.
+//! Decides when to request messages, and how many.
 //!
-//! Decides the number of open receives: one while the queue is quiet, more while every answer is full. Invariants: the
-//! messages asked for never exceed the free places, which the ledger counts; a receive is asked for ten messages wherever ten places can be
-//! free, so that a busy queue costs 0.1 receives per message; a failing queue is asked ever more slowly, one receive at a time ([`ReceiveBackoff`]).
+//! Decides the number of open receives: one while the queue is quiet, more while every answer is full. Invariants: the messages
+//! requested never exceed the free places, which the ledger counts; a receive requests ten messages whenever ten places can be
+//! free, so that a busy queue costs 0.1 receives per message; a failing queue gets requests ever more slowly, one at a time
+//! ([`ReceiveBackoff`]).
 //!
 //! Limits: [ReceiveMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html).
 
@@ -13,50 +14,50 @@ use crate::core::pace::Pace;
 use crate::core::receive_backoff::{ReceiveBackoff, ReceiveFailure, Round};
 use crate::core::retry::Jitter;
 
-/// A receive brings at most ten messages.
+/// The maximum number of messages of a receive.
 pub const MAX_RECEIVE: usize = 10;
 
-/// More open receives than this bring nothing: twenty already fetch thousands of messages a second.
+/// More open receives than this have no use: twenty already fetch thousands of messages a second.
 const MAX_OPEN: usize = 20;
 
-/// Returns how many receives a queue with this concurrency has open at most.
+/// Returns the maximum number of open receives of a queue with this concurrency.
 pub fn most_open_receives(concurrency: usize) -> usize {
     (concurrency + most_ahead(concurrency)).div_ceil(MAX_RECEIVE).min(MAX_OPEN)
 }
 
-/// The same of a queue that shares its slots with others: each of its slots may be one receive's.
+/// The same for a queue that shares its slots with others: each of its slots may belong to one receive.
 pub fn most_open_receives_of_shared(concurrency: usize) -> usize {
     concurrency.min(MAX_OPEN)
 }
 
-/// How long a busy queue's few free places wait for more to come free, so that one receive serves them all. Short
-/// against any job that takes long enough to leave places free one at a time.
+/// The time for which a busy queue's few free places wait for more to become free, so that one receive serves them all. Short
+/// compared to any job that takes long enough to free places one at a time.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// A receive that has not ended this long after its wait time hangs: its own time-out should have ended it 5 s ago.
+/// A receive that has not ended this long after its wait time hangs: its own timeout should have ended it 5 s ago.
 pub(crate) const RECEIVE_OVERDUE: Duration = Duration::from_secs(15);
 
-/// A receive that fails later than this has waited for an answer in vain.
+/// A receive that fails later than this has waited for an answer without success.
 const QUICK_FAILURE: Duration = Duration::from_secs(1);
 
-/// Hanging receives cannot be dropped without losing what they bring; with this many, no further ones are opened.
+/// Hanging receives cannot be dropped without losing their messages; with this many, no further ones are opened.
 const MAX_OVERDUE: usize = 3;
 
-/// How many messages the first receive of a process asks for; each that brings some doubles the next.
+/// The number of messages that the first receive of a process requests; each successful one doubles the next.
 const FIRST_RECEIVE: usize = 1;
 
-/// How long a process is careful, from its start and from each suspect on: it asks for few again as soon as the queue has no
-/// more for now. What a dead process had in hand comes back together, a lease later.
+/// The time for which a process is careful, from its start and from each suspect: it requests few messages again as soon as the
+/// queue has no more for now. The messages of a dead process are redelivered together, a lease later.
 const CAREFUL: Duration = Duration::from_secs(60);
 
-/// A long poll for one message of a queue that shares its slots is answered within this time if the message was there already: then
-/// there may be more. One that came later was sent while the poll was open.
+/// A long poll for one message of a queue that shares its slots is answered within this time if the message was already there:
+/// then there may be more. A later message was sent while the poll was open.
 const AT_ONCE: Duration = Duration::from_millis(500);
 
-/// A full receive takes no longer than that, as far as it counts: what is received ahead is not to wait for long.
+/// The maximum time that counts for a full receive: messages that are received ahead should not wait for long.
 const LONGEST_WAY: Duration = Duration::from_millis(50);
 
-/// The part of its difference by which a receive changes how long the usual one takes is one in this many.
+/// A receive changes the average duration by one part in this many of its difference.
 const TAKES_STEP: u32 = 8;
 
 /// One receive, open or hanging.
@@ -66,11 +67,11 @@ pub struct ReceiveId(u64);
 /// A receive to open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receive {
-    /// By which its answer is told.
+    /// The id for its answer.
     pub id: ReceiveId,
-    /// How many messages to ask for, 1 to 10.
+    /// The number of messages to request, 1 to 10.
     pub max: usize,
-    /// Only messages that are there now are asked for: the request waits for none.
+    /// Only messages that are there now are requested: the request does not wait.
     pub is_short: bool,
 }
 
@@ -87,20 +88,20 @@ pub(crate) struct Receives {
     wait_time: Duration,
     most: usize,
     width: usize,
-    /// How many messages a receive asks for at most: few at first, and after a message that may kill the process, so that
-    /// few others are in hand if it does.
+    /// The maximum number of messages of a receive: few at first, and after a message that may kill the process, so that few
+    /// others are in hand if it does.
     each: usize,
     careful_until: Option<Instant>,
     starts_careful: bool,
     open: Vec<Open>,
     next_id: u64,
     backoff: ReceiveBackoff,
-    /// The last answer was full: there is more where it came from.
+    /// The last answer was full, so the queue has more.
     more_waiting: bool,
-    /// Since when free places wait for more to come free.
+    /// The time since when free places wait for more to become free.
     gathering_since: Option<Instant>,
     pace: Pace,
-    /// How long a full receive takes, that is, one that waits for no message.
+    /// The duration of a full receive, that is, one that waits for no message.
     takes: Option<Duration>,
     stopped: bool,
     /// The slots are shared with other queues.
@@ -110,10 +111,10 @@ pub(crate) struct Receives {
 /// The state of a queue that shares its slots: an open receive keeps them from the others.
 #[derive(Debug)]
 struct Shared {
-    /// The queue has no messages as far as is known. One long poll for one message is open then; otherwise receives wait for
-    /// nothing, and so keep slots from other queues for no longer than SQS takes to answer.
+    /// The queue has no messages as far as is known. Then one long poll for one message is open. Otherwise receives do not
+    /// wait, and keep slots from other queues only as long as SQS takes to answer.
     is_idle: bool,
-    /// The slots that are its share, for which it is worth to wait a little.
+    /// The slots of its share, for which a short wait is worth it.
     share: usize,
 }
 
@@ -141,7 +142,7 @@ impl Receives {
     /// The slots are shared with other queues from now on.
     pub(crate) fn share_slots(&mut self, concurrency: usize) {
         self.shared = Some(Shared { is_idle: true, share: 1 });
-        // A slot that its turn brings is used at once, and not given to others because a receive is open.
+        // A slot of its turn is used at once, and not given to others because a receive is open.
         self.most = most_open_receives_of_shared(concurrency);
     }
 
@@ -152,7 +153,7 @@ impl Receives {
         }
     }
 
-    /// Has so many receives open at most as suit this concurrency. Those that are open land.
+    /// Sets the maximum number of open receives for this concurrency. Open ones end normally.
     pub(crate) fn set_concurrency(&mut self, concurrency: usize) {
         self.most = if self.shared.is_some() {
             most_open_receives_of_shared(concurrency)
@@ -162,8 +163,8 @@ impl Receives {
         self.width = self.width.min(self.most);
     }
 
-    /// Asks for as many as there are places from the start: a FIFO queue hands out the messages of a group in one receive, or
-    /// one after the other.
+    /// Requests as many messages as there are places from the start: a FIFO queue delivers the messages of a group in one
+    /// receive, or one after the other.
     pub(crate) fn large_from_the_start(self) -> Self {
         Self { each: MAX_RECEIVE, starts_careful: false, ..self }
     }
@@ -191,7 +192,7 @@ impl Receives {
             None => (self.each, self.each.min(places)),
         };
         if unreserved < enough {
-            // Only a lone receive may ask for few. Slots that are shared do not wait for the others to end.
+            // Only a single receive may request few. Shared slots do not wait for the others to end.
             if open > 0 && self.shared.is_none() {
                 return None;
             }
@@ -269,14 +270,14 @@ impl Receives {
         false
     }
 
-    /// A full receive has taken this long. One that waited for messages first counts as one from far away.
+    /// A full receive has taken this long. One that first waited for messages counts as a slow one.
     fn has_taken(&mut self, time: Duration) {
         let time = time.min(LONGEST_WAY);
         let usual = self.takes.unwrap_or(time);
         self.takes = Some(usual - usual / TAKES_STEP + time / TAKES_STEP);
     }
 
-    /// How long a full receive takes, at most 50 ms; `None` until one was full.
+    /// Returns the duration of a full receive, at most 50 ms; `None` until one was full.
     pub(crate) fn takes(&self) -> Option<Duration> {
         self.takes
     }
@@ -294,7 +295,7 @@ impl Receives {
         if failure == ReceiveFailure::Throttled && open.round == self.backoff.round() {
             self.width = (self.width / 2).max(1);
         }
-        // One that took long is no passing failure beside others that succeed: SQS hangs.
+        // A slow failure beside successes is not transient: SQS hangs.
         let is_quick = now < open.since + QUICK_FAILURE;
         self.backoff.failed(now, open.round, failure, is_quick, jitter)
     }
@@ -304,7 +305,7 @@ impl Receives {
         self.backoff.hold(now, wait);
     }
 
-    /// Ends a pause, and marks what hangs; tells how many more do since the last time.
+    /// Ends a pause, and marks hanging receives. Returns the number of those that are new since the last time.
     pub(crate) fn tick(&mut self, now: Instant) -> usize {
         self.backoff.tick(now);
         self.pace.tick(now);
@@ -317,13 +318,13 @@ impl Receives {
         newly
     }
 
-    /// Has the next receive ask for so many messages at most; each that brings as many doubles that.
+    /// Limits the next receive to this many messages; each that returns as many doubles that.
     pub(crate) fn slow_to(&mut self, now: Instant, most: usize) {
         self.each = self.each.min(most);
         self.careful_until = Some(now + CAREFUL);
     }
 
-    /// Messages on their last receives have come: while the process is careful, it asks for one at a time.
+    /// Messages on their last receives have arrived: while the process is careful, it requests one at a time.
     pub(crate) fn brought_last_receives(&mut self, now: Instant) {
         if self.is_careful(now) {
             self.each = FIRST_RECEIVE;
@@ -334,27 +335,27 @@ impl Receives {
         self.careful_until.is_some_and(|until| now < until)
     }
 
-    /// Returns true while receives ask for fewer messages than they could. Then one is open at a time.
+    /// Returns true while receives request fewer messages than they could. Then one is open at a time.
     pub(crate) fn is_slow(&self) -> bool {
         self.each < MAX_RECEIVE
     }
 
-    /// No receive is opened any more.
+    /// Opens no further receives.
     pub(crate) fn stop(&mut self) {
         self.stopped = true;
     }
 
-    /// Whether receives are open that may still bring messages.
+    /// Returns true if receives are open that may still return messages.
     pub(crate) fn any_open(&self) -> bool {
         self.counts().0 > 0
     }
 
-    /// Whether the queue can be reached, as far as is known.
+    /// Returns true if the queue is reachable, as far as is known.
     pub(crate) fn healthy(&self) -> bool {
         self.backoff.healthy() && self.counts().1 == 0
     }
 
-    /// When something changes here without an answer.
+    /// The time at which something changes here without an answer.
     pub(crate) fn timeout(&self) -> Option<Instant> {
         if self.stopped {
             return None;
@@ -374,7 +375,7 @@ impl Receives {
         (self.open.len() - overdue, overdue)
     }
 
-    /// The slots for messages that open receives may bring.
+    /// The slots for messages that open receives may return.
     pub(crate) fn reserved(&self) -> usize {
         self.open.iter().filter(|open| !open.overdue).map(|open| open.receive.max).sum()
     }

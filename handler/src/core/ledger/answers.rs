@@ -1,4 +1,4 @@
-//! What is said to SQS, and what becomes of the answers.
+//! The calls to SQS, and the effects of their answers.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -18,20 +18,20 @@ use crate::core::policy::Acknowledge;
 use crate::core::retry::Jitter;
 use crate::message::sqs_message::Message;
 
-/// The longest wait between the tries of a drain: it has little time, and ends with what it could not settle.
+/// The longest wait between the tries of a drain, which has little time and ends with unconfirmed settlements.
 const LONGEST_WAIT_IN_DRAIN: Duration = Duration::from_secs(1);
 
-/// How long a settlement waits for the answers to renewals. One that SQS carries out after that makes the message visible a
-/// lease later, see ADR 0012; a settlement that waited longer could miss its lease.
+/// The time for which a settlement waits for the answers to renewals. A renewal that SQS carries out after that makes the
+/// message visible a lease later, see ADR 0012; a settlement that waited longer could miss its lease.
 const HEARTBEAT_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How often a visibility is asked for if a whole batch waits for it with its response, see also [`Policy::confirm_within`].
+/// The number of requests for a visibility if the response of a whole batch waits for it, see also [`Policy::confirm_within`].
 ///
 /// [`Policy::confirm_within`]: crate::core::Policy::confirm_within
 const TRIES_BEFORE_RESPONSE: u32 = 3;
 
 impl Ledger {
-    /// Has the settlement said to SQS, as soon as nothing speaks against it.
+    /// Queues the settlement for a call to SQS, as soon as no reason prevents it.
     pub(super) fn queue_settlement(&mut self, now: Instant, id: DeliveryId) {
         let held = self.holds_back(now);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
@@ -40,16 +40,16 @@ impl Ledger {
         if matches!(settling.settlement, Settlement::Copy(_))
             && matches!(self.outcome_cache.of(&delivery.message.id), Some(PriorOutcome::Done { .. }))
         {
-            // An earlier delivery's copy has been confirmed meanwhile.
+            // An earlier delivery's copy has been confirmed since.
             return self.delete_moved(now, id);
         }
         if delivery.releasing.is_some() {
-            // A claim that is not free yet would keep away the worker that receives the message next.
+            // A claim that is not yet free would keep away the worker that receives the message next.
             settling.step = Step::AfterHeartbeat;
             return;
         }
         if renewing {
-            // A renewal that is carried out later would overwrite what is said now.
+            // A renewal that SQS carries out later would overwrite this call.
             let until = *settling.heartbeat_until.get_or_insert(now + HEARTBEAT_PATIENCE);
             if now < until {
                 settling.step = Step::AfterHeartbeat;
@@ -61,7 +61,7 @@ impl Ledger {
             return;
         }
         settling.step = Step::Queued;
-        // Whatever waits behind in its lane cannot start before.
+        // The messages behind it in its lane cannot start before.
         let urgent = self.lanes.get(&delivery.lane).is_some_and(|lane| lane.len() > 1);
         match settling.settlement {
             Settlement::Delete => self.deletes.push(now, id, urgent),
@@ -70,9 +70,9 @@ impl Ledger {
         }
     }
 
-    /// Makes calls of what waits for them.
+    /// Makes the calls for the entries that wait for them.
     pub(super) fn flush(&mut self, now: Instant) {
-        // With nothing running, nothing will come soon to fill a batch.
+        // With nothing running, no further entries will soon fill a batch.
         let idle = self.running == 0;
         while let Some(ids) = self.deletes.take(now, idle) {
             let entry = |_: &Settlement, id, delivery: &Delivery| Entry {
@@ -113,7 +113,7 @@ impl Ledger {
         }
     }
 
-    /// Those of `ids` that still wait for their call, and what it says of them.
+    /// The deliveries of `ids` that still wait for their call, with its entries.
     fn entries_of<E>(
         &mut self,
         now: Instant,
@@ -143,7 +143,7 @@ impl Ledger {
         self.effects.push_back(Effect::Call(Call { id, action }));
     }
 
-    /// A call was answered. Answers may come in any order; one that comes twice is ignored.
+    /// A call was answered. Answers may arrive in any order; a repeated one is ignored.
     pub fn called(&mut self, now: Instant, id: CallId, replies: Replies, jitter: Jitter) {
         let Some(InFlight { deliveries, asked_at, about }) = self.calls.remove(&id) else { return };
         let unanswered = || Err(CallError::Failed("the answer does not mention this entry".to_owned()));
@@ -183,7 +183,7 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         delivery.renewal_answered();
         let message = Arc::clone(&delivery.message);
-        // What SQS says of an old receipt tells nothing of the new one.
+        // SQS's answer for an old receipt says nothing about the new one.
         let counts = !delivery.is_superseded_since(asked_at);
         let gone = counts && matches!(reply, Err(CallError::Gone(_)));
         match &reply {
@@ -195,7 +195,7 @@ impl Ledger {
             self.emit(LedgerEvent::RenewalFailed { message, error: error.to_string() });
         }
         match self.deliveries.get(&id) {
-            // Its job ended while the renewal was in flight. Its receipt may be gone: SQS will say so.
+            // Its job ended while the renewal was in flight. If its receipt is gone, SQS will report it.
             Some(delivery) if delivery.waits_for_heartbeat() => self.queue_settlement(now, id),
             Some(delivery) if matches!(delivery.stage, Stage::Settling(_)) => {}
             Some(_) if gone => self.lose_lease(now, id),
@@ -224,10 +224,10 @@ impl Ledger {
             return;
         }
         settling.calls -= 1;
-        // Another call is on its way, in flight or due: what comes of that counts.
+        // Another call is in flight or due, and its answer counts.
         let repeated = settling.calls > 0 || settling.step != Step::InCall;
         match reply {
-            // The old receipt was answered; the message is here again under a new one.
+            // The old receipt was answered; the message was received again with a new one.
             Ok(()) | Err(CallError::Gone(_)) if superseded && repeated => {}
             Ok(()) | Err(CallError::Gone(_)) if superseded => self.queue_settlement(now, id),
             Ok(()) => {
@@ -268,8 +268,7 @@ impl Ledger {
         }
     }
 
-    /// The copy is in the DLQ: what is left of the message is to be deleted, also where it comes back once more, and
-    /// where its lease has ended meanwhile.
+    /// The copy is in the DLQ: the original must be deleted, even if it is redelivered, and even if its lease has ended since.
     fn moved(&mut self, now: Instant, id: DeliveryId, message: &Arc<Message>) {
         self.learn(message, PriorOutcome::Done { at: now });
         self.emit(LedgerEvent::Moved(Arc::clone(message)));
@@ -289,7 +288,7 @@ impl Ledger {
         }
     }
 
-    /// The lease has ended under a delivery, or counts as ended.
+    /// The lease of a delivery has ended, or counts as ended.
     pub(super) fn lose_lease(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
@@ -299,15 +298,15 @@ impl Ledger {
                 self.emit(LedgerEvent::LeaseLost(message));
                 self.conclude_unrun(now, id, outcome);
             }
-            // Told already, by time or by SQS.
+            // Already known, from the clock or from SQS.
             Stage::Running(run) if run.lost => {}
             Stage::Running(run) => {
                 run.lost = true;
                 self.emit(LedgerEvent::LeaseLost(message));
                 self.cancel(now, id, CancelReason::LeaseLost);
             }
-            // The message may be received elsewhere from now on, but its job is done: deleting it spares a second run. A
-            // standard queue accepts that after the lease's end as well.
+            // Another worker may receive the message from now on, but its job is done, and its deletion saves a second run. A
+            // standard queue accepts it even after the lease's end.
             Stage::Settling(settling)
                 if self.draining.is_some() && settling.settlement == Settlement::Delete =>
             {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// The most cancelled messages that are remembered until they are received: those that were cancelled last.
+/// The maximum number of cancelled messages that are remembered until they are received: the most recent ones.
 const MAX_CANCELLED: usize = 1_000;
 
 /// The messages that were cancelled before they were received, with the reasons.

@@ -1,7 +1,7 @@
-//! The life of a claim: granted to a run, renewed with the lease, and ended by the mark that the job is done or by its
-//! release, before the message goes back.
+//! The life of a claim: granted to a run, renewed with the lease, and ended by the mark that the job is done or by its release,
+//! before the message is released.
 //!
-//! A store that does not answer ends no run and undoes no success: the ledger asks again, and only the store's
+//! A store that does not answer ends no run and undoes no success: the ledger repeats the request, and only the store's
 //! [`Lost`](Ownership::Lost) takes a claim away. See ADR 0011.
 
 use std::sync::Arc;
@@ -24,14 +24,14 @@ use crate::core::reason::bounded;
 use crate::core::retry::Jitter;
 use crate::core::run_report::RunReport;
 
-/// How long a message waits for its claim to be released: longer than an answer takes, and short against any backoff.
+/// The time for which a message waits for the release of its claim: longer than an answer takes, and shorter than any backoff.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The same during a drain, whose last calls have little time.
 const RELEASE_PATIENCE_IN_DRAIN: Duration = Duration::from_secs(1);
 
 impl Ledger {
-    /// For how long a claim that is asked for now is to last.
+    /// The duration for which a claim is requested now.
     pub(super) fn claim_length(&self, now: Instant) -> Duration {
         let over_in = self.drain_expected_at.map(|at| at.saturating_duration_since(now) + SETTLE_TIME);
         claim_length(self.policy.lease, over_in)
@@ -45,8 +45,8 @@ impl Ledger {
         }
     }
 
-    /// The store answered a run's request for a claim, or did not; the run goes on with a claim, and waits for
-    /// [`Effect::Claim`] without an answer. Answers that come twice or late are ignored.
+    /// The store answered a run's request for a claim, or did not. With a claim the run continues, without an answer it waits
+    /// for [`Effect::Claim`]. Repeated and late answers are ignored.
     pub fn claimed(&mut self, now: Instant, id: DeliveryId, answer: Claimed) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Stage::Running(run) = &mut delivery.stage else { return };
@@ -79,8 +79,8 @@ impl Ledger {
         self.check_by(next_check);
     }
 
-    /// A renewal of this claim was answered; the error is the store's, which does not answer as it should: the handler goes on.
-    /// An answer about the claim of an earlier run is ignored.
+    /// A renewal of this claim was answered. With an error the store is not available, and the handler continues. An answer
+    /// about the claim of an earlier run is ignored.
     pub fn claim_renewed(
         &mut self,
         now: Instant,
@@ -114,7 +114,7 @@ impl Ledger {
         self.check_by(next_check);
     }
 
-    /// The claim is another run's: its own run is stopped like one whose lease was lost.
+    /// The claim belongs to another run: its own run is stopped like one whose lease was lost.
     fn lose_claim(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Stage::Running(run) = &mut delivery.stage else { return };
@@ -132,7 +132,7 @@ impl Ledger {
         }
     }
 
-    /// Begins the mark of a job whose handler has succeeded under its claim; returns the report of any other run.
+    /// Starts the mark of a job whose handler has succeeded with its claim. Returns the report of any other run.
     pub(super) fn begin_marking(
         &mut self,
         now: Instant,
@@ -145,14 +145,14 @@ impl Ledger {
         let last_moment = delivery.last_moment();
         let Stage::Running(run) = &mut delivery.stage else { return Some(report) };
         if run.marking.is_some() {
-            // It has ended before.
+            // It has already ended.
             return None;
         }
         let RunClaim::Kept(lease) = &run.claim else { return Some(report) };
         if report.ending != Ending::Done || lease.lost {
             return Some(report);
         }
-        // The time-out of the attempt ends with its handler. A shutdown and a lost lease leave little time for the mark.
+        // The timeout of the attempt ends with its handler. A shutdown and a lost lease leave little time for the mark.
         run.deadline = last_moment;
         if run.cancelled == Some(CancelReason::TimedOut) && !run.lost {
             run.cancelled = None;
@@ -164,7 +164,7 @@ impl Ledger {
         None
     }
 
-    /// Asks the store to mark the job as done, and asks again later.
+    /// Requests the mark of the job as done, and repeats the request later.
     pub(super) fn ask_mark(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Stage::Running(Run { marking: Some(marking), claim: RunClaim::Kept(lease), .. }) =
@@ -180,7 +180,7 @@ impl Ledger {
         self.check_by(next_check);
     }
 
-    /// The mark of a done job was answered. Answers that come twice or late are ignored.
+    /// The mark of a done job was answered. Repeated and late answers are ignored.
     pub fn marked(&mut self, now: Instant, id: DeliveryId, reply: Result<Ownership, MarkError>) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
@@ -222,8 +222,9 @@ impl Ledger {
         }
     }
 
-    /// The message of a done job leaves without its mark. A rerun would be certain without the deletion; a duplicate under
-    /// the same identity is only possible. If other jobs follow, the job is tried again: they are added with the mark.
+    /// The message of a done job leaves without its mark. Without its deletion a rerun would be certain; with it, only a
+    /// duplicate under the same identity is possible. If other jobs follow, the job is retried, because they are added with the
+    /// mark.
     pub(super) fn conclude_unmarked(&mut self, now: Instant, id: DeliveryId, error: String) {
         if let Some(delivery) = self.deliveries.get_mut(&id)
             && let Stage::Running(Run { marking: Some(marking), .. }) = &mut delivery.stage
@@ -241,7 +242,7 @@ impl Ledger {
         self.conclude_marking(now, id);
     }
 
-    /// The ledger's time is over: what is done needs no other run.
+    /// The ledger's time is over: done jobs need no other run.
     pub(super) fn conclude_all_unmarked(&mut self, now: Instant) {
         let is_marking = |stage: &Stage| matches!(stage, Stage::Running(Run { marking: Some(_), .. }));
         let ids = self.deliveries.iter().filter(|(_, delivery)| is_marking(&delivery.stage));
@@ -257,8 +258,8 @@ impl Ledger {
         self.conclude_run(now, id, report, ended_at, jitter);
     }
 
-    /// Releases the claim of an ended run. No call about its message is made before that is done: the worker that receives
-    /// it next must find the claim free.
+    /// Releases the claim of an ended run. No call about its message is made before that is done: the worker that receives it
+    /// next must find the claim free.
     pub(super) fn release_claim(&mut self, now: Instant, id: DeliveryId, how: ReleaseClaim) {
         let draining = self.draining.is_some();
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
@@ -277,8 +278,8 @@ impl Ledger {
         self.effects.push_back(Effect::ReleaseClaim { delivery: id, claim, how });
     }
 
-    /// This claim was released; the error is the store's, which does not answer as it should. An answer about the claim of an
-    /// earlier run is ignored.
+    /// This claim was released. With an error the store is not available. An answer about the claim of an earlier run is
+    /// ignored.
     #[allow(clippy::needless_pass_by_value, reason = "as the other answers of the store")]
     pub fn claim_released(
         &mut self,
@@ -300,7 +301,7 @@ impl Ledger {
         self.claim_is_free(now, id, claim);
     }
 
-    /// The claim of an ended run keeps its message no longer from what follows.
+    /// The claim of an ended run no longer delays its message.
     fn claim_is_free(&mut self, now: Instant, id: DeliveryId, claim: &Claim) {
         if let Some(delivery) = self.deliveries.get_mut(&id) {
             delivery.releasing = None;
@@ -310,7 +311,7 @@ impl Ledger {
         self.lock_is_free(now, claim);
     }
 
-    /// Does what is due for the claim of a delivery, except for its renewal.
+    /// Does all that is due for the claim of a delivery, except its renewal.
     pub(super) fn check_claim(&mut self, now: Instant, id: DeliveryId) {
         let length = self.claim_length(now);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
@@ -341,7 +342,7 @@ impl Ledger {
         }
     }
 
-    /// Renews every claim that is due; those that would be soon go along with the leases.
+    /// Renews every claim that is due, and those that will be soon, together with the leases.
     pub(super) fn renew_claims(&mut self, now: Instant, with_leases: bool) {
         let soon = if with_leases { now + self.policy.lease / 8 } else { now };
         let length = self.claim_length(now);

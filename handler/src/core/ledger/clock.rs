@@ -1,4 +1,4 @@
-//! What time does to deliveries: leases are renewed or lost, runs are cancelled, failed settlements tried again.
+//! The effects of time on deliveries: leases are renewed or lost, runs are cancelled, failed settlements retried.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,14 @@ use crate::core::delivery::{Delivery, Stage};
 use crate::core::ids::DeliveryId;
 
 impl Ledger {
-    /// Looks at the deliveries, if one is due.
+    /// Checks the deliveries, if one is due.
     pub(super) fn check_due(&mut self, now: Instant) {
         if self.next_check.is_some_and(|at| at <= now) {
             self.check_deliveries(now);
         }
     }
 
-    /// Looks at every delivery that is due. Rare: a delivery that comes and goes within half its lease never is.
+    /// Checks every delivery that is due. Rare: a delivery that is settled within half its lease never is.
     fn check_deliveries(&mut self, now: Instant) {
         let due: Vec<DeliveryId> = self
             .deliveries
@@ -34,7 +34,7 @@ impl Ledger {
         self.renew_claims(now, renews);
         let unanswered = self.calls.iter().filter(|(_, call)| call.asked_at + CALL_PATIENCE <= now);
         let mut unanswered: Vec<_> = unanswered.map(|(id, _)| *id).collect();
-        // In the order of their asking, so that the same script has the same effects.
+        // In the order of their requests, so that the same script has the same effects.
         unanswered.sort_unstable_by_key(|id| id.0);
         for id in unanswered {
             self.call_forgotten(id);
@@ -42,7 +42,7 @@ impl Ledger {
         self.find_next_check();
     }
 
-    /// Makes the bound exact: when the next delivery needs looking at, or the copy of one that has left.
+    /// Computes the exact time at which the next delivery must be checked, or the copy of one that has left.
     pub(super) fn find_next_check(&mut self) {
         let deliveries = self.deliveries.values().filter_map(|delivery| delivery.next_check());
         self.next_check = deliveries.chain(self.next_copy_check()).min();
@@ -101,8 +101,7 @@ impl Ledger {
         }
     }
 
-    /// Renews every lease that is due, and with it those that would be soon: ten to a call. Tells
-    /// whether there were any.
+    /// Renews every lease that is due, and with it those that will be soon, ten in a call. Returns true if there were any.
     fn renew(&mut self, now: Instant) -> bool {
         let is_due = |delivery: &Delivery, by| delivery.renewal_due().is_some_and(|due| due <= by);
         if !self.deliveries.values().any(|delivery| is_due(delivery, now)) {
@@ -111,11 +110,11 @@ impl Ledger {
         let soon = now + self.policy.lease / 8;
         let mut entries = Vec::new();
         for (id, delivery) in &mut self.deliveries {
-            // One that waits for an answer gets another call when it is due, and not to fill one.
+            // A delivery with a request in flight gets another one only when it is due, and not to fill a call.
             if !is_due(delivery, if delivery.is_renewing() { now } else { soon }) {
                 continue;
             }
-            // Rounded down to whole seconds, since SQS refuses what is over its twelve hours.
+            // Rounded down to whole seconds, because SQS refuses visibilities beyond its twelve hours.
             let visibility =
                 Duration::from_secs(self.policy.lease.min(delivery.longest_visibility(now)).as_secs());
             delivery.renewal_asked(now, visibility);

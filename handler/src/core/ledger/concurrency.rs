@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use super::state::Ledger;
 
 impl Ledger {
-    /// Has so many runs go on at once from now on. With fewer than there are, nothing starts until enough have ended; none is
-    /// cancelled. What an open receive still brings is released to the queue if there is no slot for it.
+    /// Sets the number of runs at once. If fewer are allowed than run, nothing starts until enough have ended, and none is
+    /// cancelled. Messages of open receives are released to the queue if there is no slot for them.
     pub fn set_concurrency(&mut self, concurrency: NonZeroUsize) {
         self.policy.concurrency = concurrency;
         if let Some(receives) = &mut self.receives {

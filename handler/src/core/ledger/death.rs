@@ -1,4 +1,4 @@
-//! The question before an ending counts: does it end the job permanently?
+//! The check whether an ending ends the job permanently, before the ending counts.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -20,13 +20,14 @@ use crate::message::sqs_message::Message;
 pub struct Death {
     /// The kind of failure.
     pub class: Option<FailureClass>,
-    /// In words.
+    /// The reason as a text.
     pub reason: String,
 }
 
 impl Ending {
-    /// Returns true if a job that ends so on its last attempt has died of a failure of its own. A host calls the hook for dead jobs
-    /// then; other endings of a last receive (an interruption, an unhealthy target, a lock) leave that to the watch over the DLQ.
+    /// Returns true if a job that ends so on its last attempt has died of its own failure. Then a host calls the hook for dead
+    /// jobs; other endings of a last receive (an interruption, an unhealthy target, a lock) leave that to the watch over the
+    /// DLQ.
     pub fn is_own_failure(&self) -> bool {
         matches!(
             self,

@@ -1,7 +1,7 @@
-//! The final disposition of each delivery's message: the one result that a host's own answer depends on.
+//! The final disposition of each delivery's message, on which a host's own answer depends.
 //!
-//! It is final with the outcome, except for a message that is copied into the DLQ: whether its original may be deleted
-//! depends on SQS's answer, which may arrive after the delivery has left.
+//! It is final with the outcome, except for a message that is copied into the DLQ: SQS's answer decides whether its original
+//! may be deleted, and may arrive after the delivery has left.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,14 +32,14 @@ impl Ledger {
         self.effects.push_back(Effect::Finished { delivery, message, disposition });
     }
 
-    /// Reports the disposition of a message that was to be copied, once.
+    /// Reports the disposition of a message that was copied, once.
     pub(super) fn copy_ended(&mut self, delivery: DeliveryId, disposition: Disposition) {
         if let Some(message) = self.copying.remove(&delivery) {
             self.effects.push_back(Effect::Finished { delivery, message, disposition });
         }
     }
 
-    /// A delivery leaves. An answer that is still to come decides about its copy.
+    /// A delivery leaves. A later answer decides about its copy.
     pub(super) fn leaves_uncopied(&mut self, delivery: DeliveryId) {
         if self.copying.is_empty() {
             return;
@@ -53,7 +53,7 @@ impl Ledger {
         }
     }
 
-    /// When the oldest copy that is still in flight counts as unanswered.
+    /// The time at which the oldest copy in flight counts as unanswered.
     pub(super) fn next_copy_check(&self) -> Option<Instant> {
         if self.copying.is_empty() {
             return None;
@@ -73,7 +73,7 @@ impl Ledger {
         }
     }
 
-    /// The ledger's time is over: no answer counts any more.
+    /// The ledger's time is over: no answer counts from now on.
     pub(super) fn no_more_copies(&mut self) {
         while let Some((delivery, message)) = self.copying.pop_first() {
             let disposition = Disposition::FailedPermanently;

@@ -1,5 +1,5 @@
-//! The end: nothing new, what runs may finish, the rest goes back. What SQS has not confirmed is tried until the end, a delete
-//! even past its lease.
+//! The drain: no message starts, running jobs may finish, the others are released. Unconfirmed settlements are retried until
+//! the end, deletes even past their leases.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,14 @@ use crate::core::outcome::Outcome;
 use crate::core::receives::Receives;
 
 impl Ledger {
-    /// Begins the end: no further receive is opened, what has not started is given back, what runs has `grace` to
-    /// finish and is then cancelled. [`SETTLE_TIME`] after the grace everything is over. A second call changes nothing.
+    /// Starts the drain: no further receive is opened, messages that have not started are released, and running jobs have
+    /// `grace` to finish and are then cancelled. [`SETTLE_TIME`] after the grace the drain is over. A second call changes
+    /// nothing.
     pub fn drain(&mut self, now: Instant, grace: Duration) {
         self.drain_until(now, grace, now + grace + SETTLE_TIME);
     }
 
-    /// As [`drain`](Self::drain), with an end of one's own: a Lambda function's time ends whatever is still in hand.
+    /// Like [`drain`](Self::drain), with a given end: a Lambda function's time ends even with messages in hand.
     pub fn drain_until(&mut self, now: Instant, grace: Duration, end_at: Instant) {
         if self.draining.is_some() {
             return;
@@ -27,8 +28,8 @@ impl Ledger {
             receives.stop();
         }
         self.draining = Some(Drain::new(now + grace, end_at));
-        // What waits behind a running neighbour is kept until that has ended: nobody can have it before anyway, and a
-        // queue that gave it to another process all the same would break the order of its group.
+        // Messages behind a running neighbour are kept until it has ended: no other worker can receive them before, and a queue
+        // that delivered one to another process would break the order of its group.
         let free = |id: &DeliveryId, d: &Delivery| {
             matches!(d.stage, Stage::Waiting) && self.is_released_at_once(*id)
         };
@@ -40,7 +41,7 @@ impl Ledger {
         self.settle_what_failed(now);
     }
 
-    /// Tries at once what waits for its next try: there is little time left for it.
+    /// Retries failed settlements at once, because there is little time left.
     fn settle_what_failed(&mut self, now: Instant) {
         let failed = |stage: &Stage| matches!(stage, Stage::Settling(settling) if matches!(settling.step, Step::Backoff(_)));
         let ids = self.deliveries.iter().filter(|(_, d)| failed(&d.stage)).map(|(id, _)| *id);
@@ -49,8 +50,8 @@ impl Ledger {
         }
     }
 
-    /// How it went, once everything is over: nothing in hand, no answer outstanding that something depends on, or no time left.
-    /// Where messages are handed in, none of them being left is the end without any drain.
+    /// Returns the summary once the drain is over: nothing in hand, no relevant answer outstanding, or no time left. For
+    /// batches that are handed in, it is over without a drain when no message is left.
     pub fn drained(&self) -> Option<DrainSummary> {
         let (counts, over) = match &self.draining {
             Some(drain) => (drain.counts, drain.over),
@@ -76,7 +77,7 @@ impl Ledger {
             }
         }
         if empties {
-            // Hidden until this process and the run that does not stop are gone.
+            // They stay hidden until this process and the run that does not stop are gone.
             let waiting = self.deliveries.iter().filter(|(_, d)| matches!(d.stage, Stage::Waiting));
             for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
                 self.conclude_released(now, id, LAST_CALLS);
@@ -91,18 +92,19 @@ impl Ledger {
         }
     }
 
-    /// Whether a message that becomes visible now would be fetched right back by a receive of our own, to no avail but
-    /// one more receive on its count.
+    /// Returns true if an own receive would immediately fetch a message that becomes visible now, which would only cost one
+    /// receive of its count.
     pub(super) fn holds_back(&self, now: Instant) -> bool {
         self.draining.as_ref().is_some_and(|drain| now < drain.cancel_at && self.receiving())
     }
 
-    /// Whether what has not started goes back now: during a drain, unless it waits for a neighbour that may yet stop.
+    /// Returns true if a message that has not started is released now: during a drain, unless it waits for a neighbour that may
+    /// still stop.
     pub(super) fn is_released_at_once(&self, id: DeliveryId) -> bool {
         self.draining.as_ref().is_some_and(|drain| drain.emptied || !self.is_behind_a_run(id))
     }
 
-    /// Whether the head of its lane runs.
+    /// Returns true if the head of its lane runs.
     pub(super) fn is_behind_a_run(&self, id: DeliveryId) -> bool {
         let head = self.deliveries.get(&id).and_then(|d| self.lanes.get(&d.lane)?.first());
         let head = head.filter(|head| **head != id).and_then(|head| self.deliveries.get(head));

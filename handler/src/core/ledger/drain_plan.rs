@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use crate::core::control::STOP_TIME;
 
-/// What aborted runs and last calls get, after which the process ends whatever is left.
+/// The time for aborted runs and last calls. After it the process ends in any case.
 pub(super) const LAST_CALLS: Duration = Duration::from_secs(2);
 
-/// How long a drain takes at most once running handlers were cancelled: the time they have to stop, and that of the last
+/// The maximum time of a drain after running handlers were cancelled: the time that they have to stop, and that of the last
 /// calls.
 pub const SETTLE_TIME: Duration = STOP_TIME.saturating_add(LAST_CALLS);
 
-/// What a drain keeps of its time for the deletes of done jobs that the store does not mark.
+/// The part of a drain's time that is reserved for deletes of done jobs that the store does not mark.
 const TIME_TO_DELETE: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
@@ -19,20 +19,20 @@ pub(super) struct Drain {
     pub(super) cancel_at: Instant,
     pub(super) end_at: Instant,
     pub(super) cancelled: bool,
-    /// What waited for a run that does not stop has been given back.
+    /// The messages that waited for a run that does not stop were released.
     pub(super) emptied: bool,
     pub(super) over: bool,
     pub(super) counts: DrainSummary,
 }
 
-/// How a drain went.
+/// The summary of a drain.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DrainSummary {
     /// Runs that ended by themselves during the drain.
     pub drained: usize,
-    /// Deliveries given back.
+    /// Deliveries that were released.
     pub released: usize,
-    /// Deliveries left behind, still running or without SQS's confirmation. Their leases run out by themselves.
+    /// Deliveries left behind, still running or without SQS's confirmation. Their leases expire.
     pub abandoned: usize,
 }
 
@@ -53,12 +53,12 @@ impl Drain {
         })
     }
 
-    /// When a done job is waited for no longer to be marked, so that its message can be deleted before the end.
+    /// The latest time at which a done job waits for its mark, so that its message can be deleted before the end.
     pub(super) fn last_mark(&self) -> Instant {
         self.end_at.checked_sub(TIME_TO_DELETE).unwrap_or(self.end_at)
     }
 
-    /// When runs that were cancelled should have stopped.
+    /// The time at which cancelled runs should have stopped.
     pub(super) fn empty_at(&self) -> Instant {
         self.cancel_at + STOP_TIME
     }

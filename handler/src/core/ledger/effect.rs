@@ -17,7 +17,7 @@ use crate::message::sqs_message::Message;
 
 /// An action for the host to perform. Effects contain no decisions.
 ///
-/// A host must perform every one, so it matches them without a wildcard, and a new one is meant to break its build.
+/// A host must perform every one, so it matches them without a wildcard, and a new variant deliberately breaks its build.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
     /// Run the handler of this delivery, and report to [`Ledger::ended`](crate::core::Ledger::ended).
@@ -37,10 +37,10 @@ pub enum Effect {
         delivery: DeliveryId,
         /// The claim.
         claim: Arc<Claim>,
-        /// For how long, from now.
+        /// The duration, from now.
         length: Duration,
     },
-    /// Mark the job of this claim as done, and report to [`Ledger::marked`](crate::core::Ledger::marked). May be asked for
+    /// Mark the job of this claim as done, and report to [`Ledger::marked`](crate::core::Ledger::marked). May be requested
     /// again before it is answered.
     Mark {
         /// The delivery whose run has succeeded.
@@ -74,8 +74,8 @@ pub enum Effect {
         disposition: Disposition,
     },
     /// Remember the latest state of a message, if the host outlives this ledger
-    /// ([`OutcomeCache::learn`](crate::core::OutcomeCache::learn)). At once and not at the ledger's end: SQS may redeliver
-    /// the message to another ledger before.
+    /// ([`OutcomeCache::learn`](crate::core::OutcomeCache::learn)). At once and not at the ledger's end, because SQS may
+    /// redeliver the message to another ledger before.
     Remember {
         /// The message.
         message: Arc<Message>,
@@ -93,25 +93,26 @@ pub struct Start {
     pub delivery: DeliveryId,
     /// Its message.
     pub message: Arc<Message>,
-    /// Which attempt it is.
+    /// The number of the attempt.
     pub attempt: NonZeroU32,
     /// The time at which it begins.
     pub started_at: Instant,
-    /// The time at which the ledger cancels it, unless its type has a timeout of its own: [`Ledger::set_job_type`](crate::core::Ledger::set_job_type).
+    /// The time at which the ledger cancels it, unless its type has a separate timeout:
+    /// [`Ledger::set_job_type`](crate::core::Ledger::set_job_type).
     pub deadline: Instant,
-    /// The time at which the ledger cancels it at the latest, regardless of its type.
+    /// The latest time at which the ledger cancels it, for any type.
     pub latest_deadline: Instant,
-    /// For how long its claim is to be asked for, where claims are kept.
+    /// The duration for which its claim is requested, if claims are kept.
     pub claim_length: Duration,
-    /// The permission to run, if it has waited for one.
+    /// The permit, if it has waited for one.
     pub permit: Option<Permit>,
 }
 
-/// The final disposition of a message, for the host of its ledger. A host matches it without a wildcard, and a new one is
-/// meant to break its build.
+/// The final disposition of a message, for the host of its ledger. A host matches it without a wildcard, and a new variant
+/// deliberately breaks its build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Disposition {
-    /// Its job is done: the message may be deleted. A ledger that acknowledges by deletes asks for that itself.
+    /// Its job is done: the message may be deleted. A ledger that acknowledges by deletes requests the delete itself.
     Done,
     /// It failed permanently, and SQS has confirmed a copy in the DLQ: the message may be deleted.
     DeadLettered,

@@ -1,4 +1,4 @@
-//! The message's way: taken in, started, ended, concluded.
+//! The path of a message: received, started, ended, concluded.
 
 use std::collections::hash_map::Entry;
 use std::num::NonZeroU32;
@@ -22,8 +22,8 @@ use crate::core::retry::Jitter;
 use crate::core::run_report::RunReport;
 use crate::message::sqs_message::Message;
 
-/// How much longer than its predecessor a message of a FIFO group stays hidden: time enough for the predecessor to be
-/// received alone, and for the redrive policy to take one that has failed for good.
+/// The time by which a message of a FIFO group stays hidden longer than its predecessor: enough for the predecessor to be
+/// received alone, and for the redrive policy to take one that failed permanently.
 const BEHIND: Duration = Duration::from_secs(2);
 
 impl Ledger {
@@ -32,7 +32,7 @@ impl Ledger {
         let lane: Arc<str> = match &message.group {
             _ if self.policy.fifo && self.policy.one_lane => Arc::default(),
             Some(group) if self.policy.fifo => group.as_str().into(),
-            // SQS always tells the group. Where somebody else does not, each may be the next one's predecessor.
+            // SQS always returns the group. If another source does not, each message may be the next one's predecessor.
             None if self.policy.fifo => Arc::default(),
             _ => Arc::clone(&message.id),
         };
@@ -57,7 +57,7 @@ impl Ledger {
         if let Some(delivery) = self.deliveries.get(&id) {
             self.pauses.keep_fresh(&delivery.message.id);
         }
-        // A receive that was given up for lost may still bring messages for which there is no place any more.
+        // A receive that counted as lost may still return messages for which there is no slot.
         let slots = self.policy.concurrency.get() + self.lock_waits.asking() + self.behind_held();
         let taken = self.waiting + self.running;
         let places = slots + self.lookahead.places();
@@ -72,8 +72,8 @@ impl Ledger {
         }
     }
 
-    /// A message is back before the answer to the call that gave it back: the earlier delivery leaves. Tells its place in
-    /// the lane, unless others have joined the lane since: nobody knows whether those came before it in the group.
+    /// A message was received again before the answer to the call that released it: the earlier delivery leaves. Returns its
+    /// position in the lane, unless others have joined the lane since: it is unknown whether those were before it in the group.
     fn remove_superseded(&mut self, at: Instant, lane: &str, earlier: DeliveryId) -> Option<usize> {
         let message = Arc::clone(&self.deliveries.get(&earlier)?.message);
         self.emit(LedgerEvent::Settled(message));
@@ -107,7 +107,7 @@ impl Ledger {
             return;
         }
         if self.draining.is_some() {
-            // It was kept for as long as its predecessor ran.
+            // It was kept as long as its predecessor ran.
             return self.conclude_released(now, id, Duration::ZERO);
         }
         if self.policy.crash_evidence == CrashEvidence::Store || !self.waits_by_receives(now, id, false) {
@@ -127,8 +127,8 @@ impl Ledger {
         self.start_quarantined(now);
     }
 
-    /// Starts a delivery, unless it has been given back meanwhile or needs no run; tells whether it runs. With the permission that
-    /// it has waited for, if its job is limited.
+    /// Starts a delivery, unless it was released or needs no run. Returns true if it runs. If its job is limited, it has the
+    /// permit that it has waited for.
     pub(super) fn begin(&mut self, now: Instant, id: DeliveryId) -> bool {
         let claim_length = self.claim_length(now);
         let claim = self.new_claim(now, claim_length);
@@ -176,8 +176,8 @@ impl Ledger {
         true
     }
 
-    /// The payload of a run was opened at this time, and its handler may begin: its attempt's time starts then, since reading a payload
-    /// may take longer than its handler does. Too late once the run was asked to stop.
+    /// The payload of a run was opened at this time, and its handler may start: its attempt's time starts then, because reading
+    /// a payload may take longer than its handler. Too late if the run was already asked to stop.
     pub fn opened(&mut self, at: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Stage::Running(Run { timeout, cancelled: None, marking: None, .. }) = &delivery.stage else {
@@ -190,8 +190,8 @@ impl Ledger {
         self.check_by(next_check);
     }
 
-    /// The type of a run that has just begun is known: its attempt may take as long as the policy allows that type, from its start.
-    /// A host need not report types without a timeout of their own. Too late once the run was asked to stop.
+    /// The type of a run that has just started is known: its attempt may take as long as the policy allows for the type, from
+    /// its start. A host need not report types without a separate timeout. Too late if the run was already asked to stop.
     pub fn set_job_type(&mut self, id: DeliveryId, job_type: &str) {
         let timeout = self.policy.handler_timeout_for(job_type);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
@@ -205,15 +205,15 @@ impl Ledger {
         self.check_by(next_check);
     }
 
-    /// A run has ended. Told once for every start; anything else is ignored. A job that succeeded under a claim is marked as
-    /// done first.
+    /// A run has ended. Must be reported once for every start; other reports are ignored. A job that succeeded with a claim is
+    /// first marked as done.
     pub fn ended(&mut self, now: Instant, id: DeliveryId, report: RunReport, jitter: Jitter) {
         if let Some(report) = self.begin_marking(now, id, report, jitter) {
             self.conclude_run(now, id, report, now, jitter);
         }
     }
 
-    /// As [`ended`](Self::ended), for a run that failed at `ended_at`, and whose report was kept since then.
+    /// Like [`ended`](Self::ended), for a run that failed at `ended_at`, and whose report was kept since then.
     pub fn failed(
         &mut self,
         now: Instant,
@@ -287,7 +287,7 @@ impl Ledger {
         if let Some(permit) = report.permit.take() {
             permit.ended(now, &ending, jitter);
         }
-        // The claim of a job that is done ends with its mark, or by itself.
+        // The claim of a done job ends with its mark, or by itself.
         if matches!(prior, PriorOutcome::Done { .. }) {
             self.free_lock_of(now, id);
         } else {
@@ -308,11 +308,11 @@ impl Ledger {
         self.effects.push_back(Effect::Remember { message: Arc::clone(message), prior });
     }
 
-    /// A delivery has its outcome: SQS hears of it, and so does the rest of its lane.
+    /// A delivery has its outcome, which is passed to SQS and to the rest of its lane.
     pub(super) fn conclude(&mut self, now: Instant, id: DeliveryId, outcome: Outcome, run: Option<RunFacts>) {
         let was_parked = self.ends_lock_wait(now, id) | self.ends_hold(now, id).is_some();
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
-        // It needs none, and others wait for it.
+        // It no longer needs a permit, and others wait for it.
         delivery.permit = None;
         match delivery.stage {
             Stage::Waiting if was_parked => {}
@@ -336,10 +336,11 @@ impl Ledger {
         }
     }
 
-    /// How long what was behind `id` in its lane stays hidden when it is given back.
+    /// The time for which the messages behind `id` in its lane stay hidden when they are released.
     ///
-    /// A little longer than what it was behind: visible before that, it could overtake it; visible together with it, it
-    /// would be received with it every time, and follow it into the DLQ without ever having been run. See ADR 0005.
+    /// A little longer than the message before them: if they were visible before it, they could overtake it; if they became
+    /// visible together with it, they would be received with it every time, and follow it into the DLQ without a run. See ADR
+    /// 0005.
     fn hidden_behind(&self, id: DeliveryId, released: bool) -> Duration {
         let Some(delivery) = self.deliveries.get(&id) else { return BEHIND };
         match &delivery.stage {
@@ -351,11 +352,11 @@ impl Ledger {
         }
     }
 
-    /// Gives back what has not started. A job that is done needs no run any more, by whomever, but its deletion.
+    /// Releases a message that has not started. A job that is done needs no run of any worker, only its deletion.
     pub(super) fn conclude_released(&mut self, now: Instant, id: DeliveryId, hidden_for: Duration) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         if !matches!(delivery.stage, Stage::Waiting) {
-            // It went with its lane.
+            // It was released with its lane.
             return;
         }
         delivery.hidden_for = hidden_for;
@@ -363,7 +364,7 @@ impl Ledger {
         let prior = self.outcome_cache.of(&message.id);
         let outcome = decide_unrun(Unrun::GivenBack, prior);
         if prior.is_none() {
-            // Its receives are accounted for from here on: it did not come back because it killed anything.
+            // Its receives are explained from here on: it was not returned because it killed a process.
             self.learn(&message, PriorOutcome::Returned);
         }
         self.conclude_unrun(now, id, outcome);
@@ -381,7 +382,7 @@ impl Ledger {
         self.conclude(now, id, outcome, None);
     }
 
-    /// Nothing may overtake what stays in the queue: all that wait behind it in its lane go back, in order.
+    /// No message may overtake one that stays in the queue: all that wait behind it in its lane are released, in order.
     fn conclude_lane_released(&mut self, now: Instant, lane: &str, id: DeliveryId, hidden_for: Duration) {
         while let Some(next) = self.next_waiting(lane, id) {
             self.conclude_released(now, next, hidden_for);
@@ -394,7 +395,7 @@ impl Ledger {
         self.lanes.get(lane)?.iter().skip_while(|id| **id != after).skip(1).find(waits).copied()
     }
 
-    /// Turns an outcome into what is to be said to SQS.
+    /// Turns an outcome into the call to SQS.
     fn settle(&mut self, now: Instant, id: DeliveryId, outcome: Outcome, job_type: Option<&str>) {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         let settlement = match outcome {
@@ -422,8 +423,8 @@ impl Ledger {
         }
     }
 
-    /// A delivery leaves while its message stays in the queue, as far as is known. What has joined its message group
-    /// since it was concluded goes back too.
+    /// A delivery leaves while its message stays in the queue, as far as is known. Messages that have joined its message group
+    /// since it was concluded are released too.
     pub(super) fn remove_unconfirmed(&mut self, now: Instant, id: DeliveryId) {
         if self.policy.fifo
             && let Some(delivery) = self.deliveries.get(&id)
@@ -440,7 +441,7 @@ impl Ledger {
         self.pauses.probe_ended(id);
         let Some(delivery) = self.deliveries.remove(&id) else { return };
         if let Some(releasing) = &delivery.releasing {
-            // No answer about it counts any more.
+            // No answer about it counts from now on.
             self.lock_is_free(now, &releasing.claim);
         }
         let Entry::Occupied(mut entry) = self.lanes.entry(delivery.lane) else { return };
@@ -454,8 +455,8 @@ impl Ledger {
         }
     }
 
-    /// The attempt's number is the receive count, less the returns for a limit, after which no handler ran; an emulator that does
-    /// not count says 0.
+    /// The attempt's number is the receive count, minus the returns for a limit, after which no handler ran. Emulators that do
+    /// not count report 0.
     pub(super) fn attempt(&self, message: &Message) -> NonZeroU32 {
         let returns = self.limits.as_ref().map_or(0, |limits| limits.returns_of(&message.id));
         NonZeroU32::new(message.receive_count.saturating_sub(returns)).unwrap_or(NonZeroU32::MIN)

@@ -1,4 +1,4 @@
-//! The calls in flight: what their answers are about.
+//! The calls in flight, and the subjects of their answers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::core::ids::DeliveryId;
 use crate::message::sqs_message::Message;
 
-/// A call that was not answered in this time never will be: hosts give up earlier. Its deliveries have long been
-/// looked after by their leases.
+/// A call that is not answered in this time never will be: hosts abandon it earlier. Its deliveries have been handled by their
+/// leases long before.
 pub(super) const CALL_PATIENCE: Duration = Duration::from_secs(120);
 
 /// A call in flight.
@@ -18,12 +18,12 @@ pub(super) struct InFlight {
     pub(super) about: About,
 }
 
-/// What the answer to a call is about.
+/// The subject of a call's answer.
 #[derive(Debug)]
 pub(super) enum About {
-    /// Leases, renewed for this long each.
+    /// Leases, renewed for this duration each.
     Renewals(Vec<Duration>),
-    /// Deletes, or visibilities of what has ended.
+    /// Deletes, or visibilities of ended deliveries.
     Settlements,
     /// A copy of this message in the DLQ.
     Copy(Arc<Message>),

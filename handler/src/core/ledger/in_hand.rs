@@ -9,7 +9,7 @@ pub struct InHandCounts {
     pub running: usize,
     /// The slots for runs: the concurrency, or the share of the slots that queues share.
     pub slots: usize,
-    /// The messages that start once there is a slot, and once no pause keeps them.
+    /// The messages that start once there is a slot, and no pause keeps them.
     pub for_slot: usize,
     /// The messages that wait for a lock.
     pub for_lock: usize,
@@ -35,7 +35,7 @@ impl Ledger {
     /// Returns the messages in hand, by what they wait for.
     pub fn in_hand_counts(&self) -> InHandCounts {
         let (running, for_lock, for_limit) = (self.running, self.lock_waits.parked(), self.held.count());
-        // Those whose run waits for its turn alone count as running.
+        // Messages whose run waits for its turn alone count as running.
         let alone = self.quarantine.waiting_without_run();
         let others = self.waiting.saturating_sub(alone);
         // A message that has left may still be in the list.
@@ -85,7 +85,7 @@ mod tests {
         Message { id: id.into(), receipt: "r".into(), group, receive_count, ..Message::default() }
     }
 
-    /// Returns what has started after a turn.
+    /// Returns the deliveries that started in a turn.
     fn started(ledger: &mut Ledger, at: Instant) -> Vec<DeliveryId> {
         ledger.tick(at);
         let effects = std::iter::from_fn(|| ledger.next_effect());

@@ -1,4 +1,4 @@
-//! An operator's orders about single jobs: cancelled ones fail permanently, hidden ones are tried now.
+//! An operator's orders for single jobs: cancelled jobs fail permanently, hidden ones are tried now.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::message::sqs_message::Message;
 pub enum Whereabouts {
     /// It runs.
     Running,
-    /// It waits in hand, or SQS has not confirmed yet what follows from its run.
+    /// It waits in hand, or SQS has not yet confirmed the settlement of its run.
     InHand,
     /// It waits hidden in the queue for its next attempt.
     Hidden,
@@ -49,8 +49,8 @@ impl Ledger {
         self.hidden.remove(message_id);
     }
 
-    /// Has the job of a message fail permanently for this reason. A run is cancelled; one that succeeds all the same counts. What waits in
-    /// hand leaves without a run, and so does the message the next time that it is received. Returns its place.
+    /// Makes the job of a message fail permanently for this reason. A run is cancelled; if it still succeeds, the success
+    /// counts. A message that waits in hand leaves without a run, and so does one that is received later. Returns its place.
     pub fn cancel_job(&mut self, now: Instant, message_id: &str, reason: &str) -> Option<Whereabouts> {
         let found = self.whereabouts(now, message_id);
         if found != Some(Whereabouts::Running) {
@@ -66,7 +66,7 @@ impl Ledger {
                 delivery.cancelled_for = Some(reason.into());
                 self.cancel(now, id, CancelReason::Operator);
             }
-            // It may have to wait for its claim to be released, or for its turn in its message group: then its start decides.
+            // It may have to wait for the release of its claim, or for its turn in its message group: then its start decides.
             Stage::Waiting if delivery.releasing.is_none() && is_head => {
                 self.conclude_unrun(now, id, Outcome::DeadLetter(reason.to_owned()));
             }
@@ -85,7 +85,7 @@ impl Ledger {
         lane.is_some_and(|lane| lane.first() == Some(&id))
     }
 
-    /// A message is received: one that was cancelled meanwhile will not run.
+    /// A message is received: one that was cancelled before will not run.
     pub(super) fn recall_cancelled(&mut self, message_id: &Arc<str>) {
         self.hidden.remove(message_id);
         if let Some(reason) = self.cancelled.reasons.get(message_id) {
@@ -94,7 +94,7 @@ impl Ledger {
         }
     }
 
-    /// Returns the ending of a run that an operator has cancelled, unless the job is done or has failed permanently all the same.
+    /// Returns the ending of a run that an operator has cancelled, unless the job is still done or has failed permanently.
     pub(super) fn cancelled_ending(&self, id: DeliveryId, reported: &Ending) -> Option<Ending> {
         let reason = self.deliveries.get(&id)?.cancelled_for.as_ref()?;
         let stands = matches!(

@@ -1,4 +1,4 @@
-//! Runs whose job is limited: their messages are held in hand, without a slot, until the job may start, or go back to the queue until
+//! Runs whose job is limited: their messages are held in hand, without a slot, until the job may start, or are released until
 //! their turn. See ADR 0037.
 
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::core::outcome_cache::PriorOutcome;
 use crate::core::run_report::RunReport;
 
 impl Ledger {
-    /// Returns the class for whose limit a message is held after its run; `None` if it leaves. Sets the time for which it is hidden
-    /// if it goes back.
+    /// Returns the class for whose limit a message is held after its run; `None` if it leaves. If it is released, sets the time
+    /// for which it is hidden.
     pub(super) fn limit_to_wait_for(
         &mut self,
         now: Instant,
@@ -38,8 +38,8 @@ impl Ledger {
         None
     }
 
-    /// Returns true if a message may be held: one of the first of its class, or one that would be in the DLQ otherwise. A batch,
-    /// which costs no receive to hold, is held for as long as its response can wait.
+    /// Returns true if a message may be held: one of the first of its class, or one that would otherwise be in the DLQ. The
+    /// messages of a batch, whose waiting costs no receive, are held as long as its response can wait.
     fn has_place(&self, now: Instant, id: DeliveryId, class: &JobClass, wait: LimitWait) -> bool {
         let Some(limits) = self.limits.as_ref().filter(|_| self.draining.is_none()) else { return false };
         if self.lane_would_die(id) {
@@ -57,12 +57,12 @@ impl Ledger {
         of_class < HELD_PER_CLASS && self.parked_for_limits() + lane <= self.most_parked()
     }
 
-    /// The most messages that wait in hand for their limits, over all classes: as many as there are slots.
+    /// The maximum number of messages in hand that wait for their limits, over all classes: the number of slots.
     fn most_parked(&self) -> usize {
         self.policy.concurrency.get().max(HELD_PER_CLASS)
     }
 
-    /// When a batch gives back what it holds.
+    /// The time at which a batch releases the messages that it holds.
     fn batch_waits_until(&self) -> Option<Instant> {
         let deadline = self.drain_expected_at.filter(|_| self.receives.is_none())?;
         Some(deadline.checked_sub(TIME_TO_SETTLE).unwrap_or(deadline))
@@ -70,13 +70,13 @@ impl Ledger {
 
     /// Holds a message, as the head of its lane. Its slot is free.
     pub(super) fn hold(&mut self, now: Instant, id: DeliveryId, class: JobClass, wait: LimitWait) {
-        // It asks for its lock anew once it starts.
+        // It requests its lock again when it starts.
         self.ends_lock_wait(now, id);
         let (until, is_on_last_receive) = (self.batch_waits_until(), self.lane_would_die(id));
         let is_suspect = self.quarantine.runs_now(id);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let message = Arc::clone(&delivery.message);
-        // The first run that was throttled was no probe yet.
+        // The first throttled run was not yet a probe.
         let failed_probes = delivery.throttled_runs.saturating_sub(1);
         delivery.stage = Stage::Waiting;
         let hold = delivery.held.insert(Box::new(Hold {
@@ -104,7 +104,7 @@ impl Ledger {
         self.held.count() > 0
     }
 
-    /// Starts the held messages that may start now, each with its permit.
+    /// Starts the held messages that may now start, each with its permit.
     pub(super) fn start_held(&mut self, now: Instant) {
         if self.held.count() == 0 {
             return;
@@ -114,7 +114,7 @@ impl Ledger {
             while self.running < self.run_slots() && !self.quarantine.is_running() {
                 let Some(id) = self.held.first(&class) else { break };
                 if self.deliveries.get(&id).is_some_and(|delivery| delivery.releasing.is_some()) {
-                    // It asks once the claim of its last run is free.
+                    // It requests its permit when the claim of its last run is free.
                     self.held.waits_for_claim(&class);
                     break;
                 }
@@ -125,7 +125,7 @@ impl Ledger {
         }
     }
 
-    /// Asks for the permit of the first held message of a class. Returns false if it has to wait.
+    /// Requests the permit of the first held message of a class. Returns false if it has to wait.
     fn asks_for_held(&mut self, now: Instant, limits: &Limits, class: &JobClass, id: DeliveryId) -> bool {
         match limits.ask(now, class) {
             Ok(permit) => {
@@ -147,13 +147,15 @@ impl Ledger {
         if let Some(delivery) = self.deliveries.get_mut(&id) {
             delivery.permit = Some(permit);
         }
-        // One that waits to run alone keeps its permit: a token that it gave back would be lost, and it would never have another.
+        // A message that waits to run alone keeps its permit: if it returned its token, the token would be lost, and it would
+        // never get another.
         if !hold.is_suspect || !self.waits_again(now, id) {
             self.begin(now, id);
         }
     }
 
-    /// Starts a held message as the probe of a pause, if its limit allows it: one that has been a probe no more often than this.
+    /// Starts a held message as the probe of a pause, if its limit allows it, and it has been a probe at most this number of
+    /// times.
     pub(super) fn start_held_probe(&mut self, now: Instant, at_most: Option<u32>) -> bool {
         let Some(limits) = self.limits.clone().filter(|_| self.held.count() > 0) else { return false };
         for class in self.held.classes() {
@@ -173,7 +175,7 @@ impl Ledger {
         false
     }
 
-    /// When a held message may start, if nothing else changes.
+    /// The time at which a held message may start, if nothing else changes.
     pub(super) fn held_timeout(&self) -> Option<Instant> {
         let may_start = self.may_start_held()
             && !self.quarantine.is_running()
@@ -182,7 +184,7 @@ impl Ledger {
         if may_start { self.held.timeout() } else { None }
     }
 
-    /// The wait of a message for its limit is over. Returns it, if it was held.
+    /// Ends the wait of a message for its limit. Returns its hold, if it was held.
     pub(super) fn ends_hold(&mut self, now: Instant, id: DeliveryId) -> Option<Box<Hold>> {
         let hold = self.deliveries.get_mut(&id)?.held.take()?;
         self.held.remove(id, &hold);
@@ -193,7 +195,7 @@ impl Ledger {
         Some(hold)
     }
 
-    /// Gives a message back that was held for as long as it can be.
+    /// Releases a message that was held for the maximum time.
     pub(super) fn check_hold(&mut self, now: Instant, id: DeliveryId) {
         let is_over = |delivery: &Delivery| delivery.held_until().is_some_and(|at| at <= now);
         if self.deliveries.get(&id).is_some_and(|delivery| is_over(delivery)) {
@@ -201,7 +203,8 @@ impl Ledger {
         }
     }
 
-    /// Gives back what is held in a queue that an operator has paused: its limits may open much later, and the queue is to become empty.
+    /// Releases the held messages of a queue that an operator has paused: their limits may open much later, and the queue
+    /// should become empty.
     pub(super) fn empty_paused(&mut self, now: Instant) {
         if self.emptied_at().is_none_or(|at| now < at) {
             return;
@@ -213,7 +216,7 @@ impl Ledger {
         }
     }
 
-    /// When messages are given back for an operator's pause; `None` if none are.
+    /// The time at which messages are released for an operator's pause; `None` if none are.
     pub(super) fn emptied_at(&self) -> Option<Instant> {
         let at = self.pauses.empties_at().filter(|_| self.draining.is_none())?;
         self.held.ids().any(|id| !self.lane_would_die(id)).then_some(at)
@@ -240,7 +243,8 @@ impl Ledger {
         self.conclude(now, id, Outcome::RetryAfter(hidden_for), Some(run));
     }
 
-    /// A message goes back for its limit, with so many of its class before it in hand. Returns the time for which it is hidden.
+    /// Releases a message for its limit, with this many of its class before it in hand. Returns the time for which it is
+    /// hidden.
     fn returned_for(
         &mut self,
         now: Instant,
@@ -256,12 +260,12 @@ impl Ledger {
         limits.returns(now, (class, wait), before, &delivery.message.id, delivery.receives)
     }
 
-    /// The messages in hand that wait without a slot: those that are held, and those behind them in their message groups.
+    /// The number of messages in hand that wait without a slot: held ones, and those behind them in their message groups.
     pub(super) fn parked_for_limits(&self) -> usize {
         self.held.count() + self.behind_held()
     }
 
-    /// The messages that wait behind held ones in their message groups.
+    /// The number of messages that wait behind held ones in their message groups.
     pub(super) fn behind_held(&self) -> usize {
         if !self.policy.fifo || self.held.count() == 0 {
             return 0;
@@ -270,8 +274,8 @@ impl Ledger {
         lanes.map(|(id, lane)| self.waiting_behind(id, lane)).sum()
     }
 
-    /// The messages that a receive may bring although all slots are taken: it was opened before held messages started, and what
-    /// waited behind them needs their slots, too.
+    /// The number of messages that open receives may return although all slots are taken: the receives were opened before held
+    /// messages started, and the messages behind those also need their slots.
     pub(super) fn started_from_hold(&self) -> usize {
         if self.limits.is_none() {
             return 0;
@@ -290,7 +294,7 @@ impl Ledger {
         lane.iter().filter(|other| **other != id && self.waits(**other)).count()
     }
 
-    /// Returns true if the message, or one behind it in its message group, is in the DLQ once it goes back.
+    /// Returns true if the message, or one behind it in its message group, would be in the DLQ after its release.
     pub(super) fn lane_would_die(&self, id: DeliveryId) -> bool {
         if !self.policy.fifo {
             return self.would_die(id);
@@ -299,8 +303,7 @@ impl Ledger {
         lane.is_some_and(|lane| lane.iter().any(|id| self.would_die(*id)))
     }
 
-    /// Returns the number of messages that may be asked for, of so many for which there is room; those of open receives are
-    /// included.
+    /// Returns the number of messages that may be requested if there is room for `demand`, including those of open receives.
     pub(super) fn demand_under_limits(&mut self, now: Instant, demand: usize) -> usize {
         let Some(limits) = &self.limits else { return demand };
         self.limited_receives.admitted(now, limits.admitted());
@@ -310,11 +313,11 @@ impl Ledger {
         let reserved = self.reserved_slots();
         let places = self.places().saturating_sub(reserved + self.undecided());
         let most = self.limited_receives.most(now, places, reserved);
-        // A pause opens no receive but for a probe.
+        // During a pause receives are opened only for probes.
         if self.pauses.any() { demand } else { demand.min(reserved + most) }
     }
 
-    /// The places for further held messages: those of the class that has started last.
+    /// The number of places for further held messages, which belong to the class that has started last.
     fn places(&self) -> usize {
         let held = match self.limited_receives.class() {
             Some(class) => self.held.of_class(class),
@@ -324,7 +327,7 @@ impl Ledger {
         HELD_PER_CLASS.saturating_sub(held).min(in_all)
     }
 
-    /// The messages that were received, and of which is not known yet if they are limited.
+    /// The number of messages that were received, and may turn out to be limited.
     fn undecided(&self) -> usize {
         let is_undecided = |delivery: &Delivery| match &delivery.stage {
             Stage::Waiting => delivery.held.is_none() && delivery.lock_wait.is_none(),

@@ -1,4 +1,4 @@
-//! Runs whose lock is held elsewhere: their deliveries stay in hand, without a place, and ask again.
+//! Runs whose lock is held elsewhere: their deliveries stay in hand, without a slot, and request it again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::core::outcome_cache::PriorOutcome;
 use crate::core::retry::Jitter;
 use crate::core::run_report::RunReport;
 
-/// What a batch keeps of its time for the last request and the visibility that follows from it.
+/// The part of a batch's time that is reserved for the last request and the change of the visibility that follows.
 pub(super) const TIME_TO_SETTLE: Duration = Duration::from_secs(2);
 
 impl Ledger {
@@ -41,14 +41,14 @@ impl Ledger {
         has_time.then(|| Arc::clone(lock))
     }
 
-    /// When a delivery that waits for a lock from now on asks for the last time.
+    /// The time of the last request of a delivery that starts to wait for a lock now.
     fn waits_until(&self, now: Instant) -> Instant {
         let patience = if self.receives.is_some() { LOCK_PATIENCE } else { LOCK_PATIENCE_OF_BATCH };
         let drain = self.drain_expected_at.and_then(|at| at.checked_sub(TIME_TO_SETTLE));
         drain.map_or(now + patience, |drain| drain.min(now + patience))
     }
 
-    /// Has a delivery wait for a lock, as the head of its lane. Its place is free.
+    /// Has a delivery wait for a lock, as the head of its lane. Its slot is free.
     pub(super) fn park(&mut self, now: Instant, id: DeliveryId, lock: &Arc<str>, jitter: Jitter) {
         let until = self.waits_until(now);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
@@ -79,7 +79,7 @@ impl Ledger {
         self.appoint(now, lock, jitter);
     }
 
-    /// Has the next delivery that waits for a lock ask for it in time.
+    /// Has the next delivery that waits for a lock request it in time.
     fn appoint(&mut self, now: Instant, lock: &str, jitter: Jitter) {
         let Some((next, at)) = self.lock_waits.next(now, lock, jitter) else { return };
         let Some(wait) = self.deliveries.get_mut(&next).and_then(|d| d.lock_wait.as_mut()) else { return };
@@ -88,7 +88,7 @@ impl Ledger {
         self.check_by(next_check);
     }
 
-    /// Starts the run of a delivery that has to ask for its lock.
+    /// Starts the run of a delivery that has to request its lock.
     pub(super) fn check_lock(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Some(wait) = delivery.lock_wait.as_mut() else { return };
@@ -99,11 +99,11 @@ impl Ledger {
         self.lock_waits.asks(&wait.lock);
         (wait.is_parked, wait.ask_at) = (false, None);
         self.waiting += 1;
-        // Its turn was before that of all that came after it.
+        // Its turn was before that of all later ones.
         self.ready.push_front(id);
     }
 
-    /// The wait of a delivery for a lock is over: it has the lock, or leaves. Returns true if it waited without a run.
+    /// Ends the wait of a delivery for a lock: it has the lock, or leaves. Returns true if it waited without a run.
     pub(super) fn ends_lock_wait(&mut self, now: Instant, id: DeliveryId) -> bool {
         let Some(wait) = self.deliveries.get_mut(&id).and_then(|delivery| delivery.lock_wait.take()) else {
             return false;
@@ -117,7 +117,7 @@ impl Ledger {
         wait.is_parked
     }
 
-    /// The job of a run is done, which gave its lock up.
+    /// The job of a run is done, which released its lock.
     pub(super) fn free_lock_of(&mut self, now: Instant, id: DeliveryId) {
         let claim = self.deliveries.get(&id).and_then(|delivery| match &delivery.stage {
             Stage::Running(Run { claim: RunClaim::Kept(lease), .. }) => Some(Arc::clone(&lease.claim)),
@@ -128,7 +128,7 @@ impl Ledger {
         }
     }
 
-    /// The claim of an ended run is given up, and with it its lock: the next delivery that waits for it asks at once.
+    /// The claim of an ended run is released, and with it its lock: the next delivery that waits for it requests it at once.
     pub(super) fn lock_is_free(&mut self, now: Instant, claim: &Claim) {
         if let Some((lock, _)) = &claim.lock {
             self.lock_waits.freed(lock);

@@ -7,7 +7,7 @@ use crate::core::ids::DeliveryId;
 use crate::core::receives::Receives;
 
 impl Ledger {
-    /// Returns how many places there are besides the slots for messages that are received ahead.
+    /// Returns the number of places besides the slots for messages that are received ahead.
     pub(super) fn look_ahead(&mut self) -> usize {
         let slots = self.policy.concurrency.get();
         let used = (self.waiting + self.running + self.reserved_slots()).saturating_sub(slots);
@@ -20,8 +20,9 @@ impl Ledger {
         self.lookahead.places()
     }
 
-    /// Returns true if the next message to come could start as soon as a job has ended. Not in a FIFO queue, where it waits for its
-    /// group; nor while the slots are another queue's as well, messages wait for locks or limits, or few are received with care.
+    /// Returns true if the next message could start as soon as a job has ended. Not in a FIFO queue, where it waits for its
+    /// group; nor while the slots are shared with another queue, messages wait for locks or limits, or receives are small on
+    /// purpose.
     fn may_look_ahead(&self) -> bool {
         !self.policy.fifo
             && self.pool.is_none()
@@ -32,8 +33,8 @@ impl Ledger {
             && self.receives.as_ref().is_some_and(|receives| !receives.is_slow())
     }
 
-    /// Gives back what was received ahead and has waited for too long: its slots are kept by jobs that have become slow. A message on
-    /// its last receive stays, since it would be in the DLQ.
+    /// Releases messages that were received ahead and have waited too long, because their slots are kept by jobs that have
+    /// become slow. A message on its last receive stays, because it would be in the DLQ.
     pub(super) fn release_overdue(&mut self, now: Instant) {
         if self.pauses.keeps_in_hand() {
             return;
@@ -48,7 +49,7 @@ impl Ledger {
         }
     }
 
-    /// When a message that was received ahead is given back.
+    /// The time at which a message that was received ahead is released.
     pub(super) fn overdue_timeout(&self) -> Option<Instant> {
         if self.pauses.keeps_in_hand() { None } else { self.lookahead.timeout() }
     }

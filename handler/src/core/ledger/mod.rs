@@ -1,5 +1,5 @@
-//! The ledger, in three floors: its state and the nouns that it is made of (`state`, `effect`, `in_flight`, `drain_plan`); a file
-//! for each thing that happens to deliveries; and the turn that calls them (`turn`).
+//! The ledger, in three layers: its state and the types that it consists of (`state`, `effect`, `in_flight`, `drain_plan`); a
+//! file for each kind of event of deliveries; and the turn that calls them (`turn`).
 
 mod answers;
 mod cancelled;

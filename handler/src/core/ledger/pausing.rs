@@ -1,4 +1,4 @@
-//! Pauses: while a reason holds, no receive is opened; what is in hand is kept, and released at most once.
+//! Pauses: while a reason holds, no receive is opened; messages in hand are kept, and released at most once.
 
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,9 @@ use crate::core::ledger_event::LedgerEvent;
 use crate::core::pause::{Pause, PauseReason};
 
 impl Ledger {
-    /// Opens no further receive until [`resume`](Self::resume) ends every reason. Runs go on. What has not started starts as
-    /// well, unless the reason [keeps it in hand](PauseReason::keeps_in_hand): its leases are renewed for that time, and
-    /// then each message is released to the queue, once in an episode. A second pause of the same reason changes nothing.
+    /// Opens no further receive until [`resume`](Self::resume) ends every reason. Runs continue. Messages that have not started
+    /// still start, unless the reason [keeps them in hand](PauseReason::keeps_in_hand): their leases are renewed for that time,
+    /// and then each is released to the queue, once in an episode. A second pause with the same reason changes nothing.
     pub fn pause(&mut self, now: Instant, pause: Pause) {
         if self.pauses.begin(now, pause) {
             self.emit(LedgerEvent::Paused(pause));
@@ -25,19 +25,19 @@ impl Ledger {
         }
     }
 
-    /// The reasons for which the queue is not received from now, in order.
+    /// The reasons for which no messages are received now, in order.
     pub fn pause_reasons(&self) -> impl Iterator<Item = PauseReason> + Clone + '_ {
         self.pauses.reasons()
     }
 
-    /// Releases what was kept for long enough.
+    /// Releases the messages that were kept for the full time.
     pub(super) fn tick_pauses(&mut self, now: Instant) {
         if !self.pauses.tick(now) || self.draining.is_some() {
             return;
         }
         let waiting = self.deliveries.iter().filter(|(_, d)| matches!(d.stage, Stage::Waiting));
         for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
-            // It was released with its lane, or waits for a neighbour that runs and must not be overtaken.
+            // It was released with its lane, or waits for a running neighbour that it must not overtake.
             if !self.waits(id) || self.is_behind_a_run(id) {
                 continue;
             }
@@ -45,8 +45,8 @@ impl Ledger {
         }
     }
 
-    /// Releases a message and all that wait behind it, in order, unless one of them was released before: a receive that was
-    /// still open brought it back, and it is kept from then on. So is one on its last receive, which would be in the DLQ.
+    /// Releases a message and all that wait behind it, in order, unless one of them was released before: an open receive
+    /// returned it, and it is kept from then on. A message on its last receive, which would be in the DLQ, is kept too.
     fn release_lane(&mut self, now: Instant, head: DeliveryId) {
         let Some(lane) = self.deliveries.get(&head).and_then(|head| self.lanes.get(&head.lane)) else {
             return;
@@ -66,7 +66,7 @@ impl Ledger {
         }
     }
 
-    /// Returns true if the message is in the DLQ once it is released.
+    /// Returns true if the message would be in the DLQ after its release.
     pub(super) fn would_die(&self, id: DeliveryId) -> bool {
         let receives = self.deliveries.get(&id).map_or(0, |delivery| delivery.receives);
         self.policy.receives.at_most().is_some_and(|max| receives >= max.get())

@@ -7,9 +7,9 @@ use crate::core::slots::{EndedJobs, SlotMember};
 pub(super) struct PoolShare {
     pub(super) member: SlotMember,
     pub(super) granted: usize,
-    /// Those of them that were free at the end of the last turn, until there are more for one receive.
+    /// The slots that were free at the end of the last turn, collected until there are enough for one receive.
     pub(super) gathered: usize,
-    /// A held message may start, as far as is known, once there is a slot for it.
+    /// As far as is known, a held message may start once there is a slot for it.
     pub(super) holds_for_slot: bool,
     pub(super) is_late: bool,
     /// The jobs that have ended since the last report.

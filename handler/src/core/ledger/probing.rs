@@ -1,4 +1,4 @@
-//! Probes: one message runs although a pause keeps it in hand, since nothing else shows that the target is healthy.
+//! Probes: one message runs although a pause keeps it in hand, because only a run shows that the target is healthy.
 
 use std::time::Instant;
 
@@ -7,16 +7,16 @@ use crate::core::delivery::Stage;
 use crate::core::ids::DeliveryId;
 
 impl Ledger {
-    /// Has one message run although the queue is paused for an unhealthy target, as the probe of it: one at a time, and the one
-    /// that has been a probe least often. If all in hand have been one, a further message is received, one at a time as well.
-    /// A probe that ends in [`TargetUnhealthy`](crate::core::Ending::TargetUnhealthy) stays in hand, without an attempt.
+    /// Has one message run although the queue is paused for an unhealthy target, as a probe of the target: one at a time, and
+    /// the one with the fewest probes. If all messages in hand have been probes, a further message is received, also one at a
+    /// time. A probe that ends in [`TargetUnhealthy`](crate::core::Ending::TargetUnhealthy) stays in hand, without an attempt.
     ///
-    /// Without effect if nothing is paused for that reason, or if another reason keeps messages in hand as well.
+    /// Has no effect if the queue is not paused for that reason, or if another reason also keeps messages in hand.
     pub fn probe(&mut self) {
         self.pauses.ask_for_probe();
     }
 
-    /// Starts the probe that is due, once a message is ready for it.
+    /// Starts the due probe, once a message is ready for it.
     pub(super) fn start_probe(&mut self, now: Instant) {
         while self.pauses.wants_probe() && self.draining.is_none() {
             let waits = |probe| self.quarantine.waiting_runs().contains(&probe);
@@ -30,7 +30,7 @@ impl Ledger {
                 return;
             }
             let ready = self.next_probe();
-            // One that is held comes before another of its class, and shows as much.
+            // A held message comes before another one of its class, and is an equal probe.
             if self.start_held_probe(now, ready.map(|(probes, _)| probes)) {
                 return;
             }
@@ -51,7 +51,7 @@ impl Ledger {
         }
     }
 
-    /// A delivery that has begun is the probe.
+    /// Records that a started delivery is the probe.
     pub(super) fn is_the_probe(&mut self, id: DeliveryId) {
         self.pauses.probe_runs(id);
         if let Some(delivery) = self.deliveries.get_mut(&id) {
@@ -59,7 +59,7 @@ impl Ledger {
         }
     }
 
-    /// The delivery that has been a probe least often: how often, and its position among those that are ready.
+    /// The number of probes of the delivery with the fewest, and its position among the ready ones.
     fn next_probe(&self) -> Option<(u32, usize)> {
         let may_start = |id: &DeliveryId| {
             let delivery = self.deliveries.get(id)?;

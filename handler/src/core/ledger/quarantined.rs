@@ -1,4 +1,5 @@
-//! Suspects: which messages may kill the process, and when they begin. See [`quarantine`](crate::quarantine) and ADR 0004.
+//! Quarantined messages: which messages may kill the process, and when they start. See [`quarantine`](crate::quarantine) and
+//! ADR 0004.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,8 +18,7 @@ use crate::core::receives::Receives;
 use crate::message::sqs_message::Message;
 
 impl Ledger {
-    /// Has a message wait for its group that was received several times without an ending known here. Returns true if it
-    /// waits.
+    /// Has a message that was received several times without a known ending wait for its group. Returns true if it waits.
     pub(super) fn waits_by_receives(&mut self, now: Instant, id: DeliveryId, has_run: bool) -> bool {
         let Some(delivery) = self.deliveries.get(&id) else { return false };
         let receives = delivery.message.receive_count;
@@ -28,8 +28,7 @@ impl Ledger {
         self.isolate_by_receives(now, id, has_run)
     }
 
-    /// Has a message wait for its group once more that was held for a limit in between, when it had not run yet. Returns true if it
-    /// waits.
+    /// Has a message wait for its group again if it was held for a limit before its first run. Returns true if it waits.
     pub(super) fn waits_again(&mut self, now: Instant, id: DeliveryId) -> bool {
         self.isolate_by_receives(now, id, false)
     }
@@ -42,16 +41,17 @@ impl Ledger {
         self.isolate(now, id, evidence, has_run)
     }
 
-    /// Has a run wait for its group that begins without a claim, since the store does not answer: it has no evidence either.
+    /// Has a run that starts without a claim wait for its group: the store does not answer, so there is no evidence about its
+    /// message either.
     pub(super) fn waits_unclaimed(&mut self, now: Instant, id: DeliveryId) -> bool {
         self.policy.crash_evidence == CrashEvidence::Store && self.waits_by_receives(now, id, true)
     }
 
-    /// A run has taken over the claim of one that never ended. It begins now, or with its group.
+    /// A run has taken over the claim of one that never ended. It starts now, or with its group.
     pub(super) fn taken_over(&mut self, now: Instant, id: DeliveryId, claim: Arc<Claim>, takeover: Takeover) {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         let message = Arc::clone(&delivery.message);
-        // A claim that this very process could not release says nothing: it lives.
+        // A claim that this process itself could not release is no evidence: the process is alive.
         let is_own = takeover.former_owner.as_ref() == Some(&claim.owner);
         let unended = takeover.unended;
         if !is_own {
@@ -66,7 +66,7 @@ impl Ledger {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let last_moment = delivery.last_moment();
         if let Stage::Running(run) = &mut delivery.stage {
-            // The time of its attempt begins with its handler.
+            // The time of its attempt starts with its handler.
             run.deadline = last_moment;
         }
         if self.draining.is_some() {
@@ -75,7 +75,7 @@ impl Ledger {
     }
 
     /// Returns true if the delivery waits for its group. Messages that are handed in never do: a process that is killed
-    /// answers for none of its batch.
+    /// acknowledges none of its batch.
     fn isolate(&mut self, now: Instant, id: DeliveryId, evidence: Evidence, has_run: bool) -> bool {
         let Some(receives) = &mut self.receives else { return false };
         let Some(size) = self.quarantine.takes(now, id, evidence, has_run) else { return false };
@@ -87,12 +87,12 @@ impl Ledger {
         true
     }
 
-    /// Has the next group begin, if nothing else runs.
+    /// Starts the next group, if nothing else runs.
     pub(super) fn start_quarantined(&mut self, now: Instant) {
         self.start_quarantined_in(now, self.run_slots().saturating_sub(self.running));
     }
 
-    /// The same with so many places.
+    /// The same with this number of slots.
     pub(super) fn start_quarantined_in(&mut self, now: Instant, slots: usize) {
         let others_run = self.others_run();
         loop {
@@ -101,19 +101,19 @@ impl Ledger {
                 return;
             }
             group.retain(|id| self.begin_quarantined(now, *id));
-            // One that needs no run makes place for the next.
+            // A message that needs no run makes room for the next.
             if !group.is_empty() {
                 return self.quarantine.runs(now, group);
             }
         }
     }
 
-    /// Returns true if runs go on beside those that wait for their group.
+    /// Returns true if there are runs beside those that wait for their group.
     pub(super) fn others_run(&self) -> bool {
         self.running > self.quarantine.waiting_runs().len()
     }
 
-    /// Begins a run, or has it go on. Returns false if it needs none.
+    /// Starts a run, or continues a waiting one. Returns false if it needs none.
     fn begin_quarantined(&mut self, now: Instant, id: DeliveryId) -> bool {
         match self.deliveries.get(&id).map(|delivery| &delivery.stage) {
             Some(Stage::Running(run)) if run.cancelled.is_none() => {
@@ -127,7 +127,7 @@ impl Ledger {
         }
     }
 
-    /// Has a run that waits before its handler go on, unless it must stop.
+    /// Continues a run that waits before its handler, unless it must stop.
     pub(super) fn go_on(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         let Stage::Running(run) = &delivery.stage else { return };
@@ -148,7 +148,7 @@ impl Ledger {
         self.effects.push_back(Effect::Claim(id, ClaimStep::Begin(deadline)));
     }
 
-    /// Stops the runs that wait for their group: during a drain none begins any more.
+    /// Stops the runs that wait for their group: during a drain none starts.
     pub(super) fn release_quarantined(&mut self, now: Instant) {
         for id in self.quarantine.waiting_runs() {
             self.cancel(now, id, CancelReason::Shutdown);
@@ -160,8 +160,8 @@ impl Ledger {
         self.policy.receives.at_most().is_some_and(|max| message.receive_count + 1 >= max.get())
     }
 
-    /// Returns true while receives are slow and what has arrived may still turn out to be suspect: it must be known before
-    /// the next messages come.
+    /// Returns true while receives are small and received messages may still turn out to be quarantined, which must be known
+    /// before the next messages arrive.
     pub(super) fn is_judging(&self) -> bool {
         let asks = |stage: &Stage| matches!(stage, Stage::Running(Run { claim: RunClaim::Asking(_), .. }));
         self.policy.crash_evidence == CrashEvidence::Store

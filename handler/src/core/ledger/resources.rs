@@ -14,14 +14,14 @@ use crate::core::ledger_event::{LedgerEvent, RunFacts};
 use crate::core::outcome_cache::PriorOutcome;
 use crate::core::pause::{Pause, PauseReason, Probe};
 
-/// The number of runs that a message may end so before it leaves this process, which costs it a receive. What exhausts the
-/// resources or harms the target may be the message itself: so the redrive policy takes it in the end. Probes do not count.
+/// The number of runs that a message may end so before it leaves this process, which costs it a receive. The message itself may
+/// exhaust the resources or harm the target, so the redrive policy finally takes it. Probes do not count.
 const MAX_KEPT_RUNS: u8 = 3;
 
 impl Ledger {
-    /// Pauses the queue if a run lacked resources or a healthy target. Returns true if its message has to stay in hand as well,
-    /// which costs no receive: not if it was kept often enough, if the process ends, or if messages are handed in, for which
-    /// there is no later.
+    /// Pauses the queue if a run lacked resources or a healthy target. Returns true if its message also has to stay in hand,
+    /// which costs no receive: not if it was kept often enough, if the process ends, or if messages are handed in, which cannot
+    /// run later.
     pub(super) fn keeps_unattempted(
         &mut self,
         now: Instant,
@@ -45,10 +45,10 @@ impl Ledger {
         self.draining.is_none() && (was_probe || delivery.kept_runs < MAX_KEPT_RUNS)
     }
 
-    /// Has a delivery wait again as the head of its lane. Its claim is given up first, without counting the attempt.
+    /// Has a delivery wait again as the head of its lane. Its claim is first released, without counting the attempt.
     pub(super) fn keep(&mut self, now: Instant, id: DeliveryId, run: RunFacts, was_probe: bool) {
         self.release_claim(now, id, ReleaseClaim { count_attempt: false, failure_reason: None, dead: false });
-        // A run without a claim may have asked for a lock in vain. It starts again by itself, not by the lock.
+        // A run without a claim may have requested a lock without success. It starts again by itself, not by the lock.
         self.ends_lock_wait(now, id);
         let Some(delivery) = self.deliveries.get_mut(&id) else { return };
         delivery.stage = Stage::Waiting;
@@ -68,7 +68,7 @@ impl Ledger {
     pub(super) fn ready_again(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get(&id) else { return };
         if matches!(delivery.stage, Stage::Waiting) && delivery.releasing.is_none() {
-            // Its lease was not renewed meanwhile.
+            // Its lease was not renewed during that time.
             let next_check = delivery.next_check();
             self.check_by(next_check);
             self.make_ready(now, id);

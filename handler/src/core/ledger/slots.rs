@@ -1,4 +1,4 @@
-//! The ledger's share of the slots of its process, if its queues have weights: asked for before anything is started or received.
+//! The ledger's share of the slots of its process, if its queues have weights: requested before anything starts or is received.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::core::slots::{EndedJobs, SlotMember, SlotUse};
 use crate::message::sqs_message::Message;
 
 impl Ledger {
-    /// Shares the slots of its process with other queues. Its own concurrency is the most that it takes of them.
+    /// Shares the slots of its process with other queues. Its own concurrency is the maximum that it takes of them.
     pub fn join_pool(&mut self, member: SlotMember) {
         if let Some(receives) = &mut self.receives {
             receives.share_slots(self.policy.concurrency.get());
@@ -39,9 +39,9 @@ impl Ledger {
         self.pool.as_ref().is_some_and(|pool| pool.member.granted() > pool.granted)
     }
 
-    /// Learns from a receive's messages, before they are [`received`](Self::received), whether the queue is late by its
-    /// [`max_age`](crate::core::SlotRules::max_age): a message is that was never received before. `now` is the time since the Unix
-    /// epoch, as in [`Message::sent_at`].
+    /// Learns from a receive's messages, before they are [`received`](Self::received), if the queue is late by its
+    /// [`max_age`](crate::core::SlotRules::max_age): it is if a message that was never received before is. `now` is the time
+    /// since the Unix epoch, as in [`Message::sent_at`].
     pub fn note_age(&mut self, now: Duration, messages: &[Message]) {
         let Some(pool) = &mut self.pool else { return };
         let Some(max_age) = pool.member.rules().max_age else { return };
@@ -50,14 +50,14 @@ impl Ledger {
         pool.is_late = oldest.is_some_and(|sent_at| now.saturating_sub(sent_at) > max_age);
     }
 
-    /// How many runs there may be at once.
+    /// The maximum number of runs at once.
     pub(super) fn run_slots(&self) -> usize {
         let most = self.policy.concurrency.get();
         let Some(pool) = &self.pool else { return most };
         most.min(pool.granted.saturating_sub(self.reserved_slots()))
     }
 
-    /// How many slots there are for messages that are received, those of open receives with them.
+    /// The number of slots for received messages, including those of open receives.
     pub(super) fn slots_for_messages(&self) -> usize {
         let Some(pool) = &self.pool else { return usize::MAX };
         pool.granted.saturating_sub(self.running + self.ready.len())
@@ -77,12 +77,12 @@ impl Ledger {
         }
     }
 
-    /// Asks for the slots that can be used now.
+    /// Requests the slots that can be used now.
     pub(super) fn ask_for_slots(&mut self, now: Instant) {
         if self.pool.is_none() {
             return;
         }
-        // The slots of those that hang are free from now on.
+        // The slots of hanging receives are free from now on.
         self.tick_receives(now);
         let to_start = self.slots_to_start(usize::from(self.is_held_due(now)));
         let usage = self.slot_use(now, to_start);
@@ -97,12 +97,12 @@ impl Ledger {
         }
     }
 
-    /// Gives back the slots that are not used.
+    /// Returns the unused slots.
     pub(super) fn settle_slots(&mut self, now: Instant) {
         if self.pool.is_none() {
             return;
         }
-        // With a slot, those that are held have asked their limits.
+        // With a slot, the held messages have requested their permits.
         let holds_for_slot = self.is_held_due(now)
             && self.running >= self.run_slots()
             && self.running < self.policy.concurrency.get();
@@ -115,13 +115,13 @@ impl Ledger {
         pool.member.settle(now, usage);
     }
 
-    /// Returns true if a held message may ask its limit now, for which it needs a slot.
+    /// Returns true if a held message may now request its permit, for which it needs a slot.
     fn is_held_due(&self, now: Instant) -> bool {
         let changes = |limits: &Limits| self.held.is_any_due(now, limits.changes());
         self.draining.is_none() && self.limits.as_ref().is_some_and(changes)
     }
 
-    /// The slots for what is in hand and may start, and for so many held messages.
+    /// The slots for the messages in hand that may start, and for this number of held messages.
     fn slots_to_start(&self, held: usize) -> usize {
         if self.pauses.keeps_in_hand() {
             usize::from(self.pauses.wants_probe() && self.pauses.probe().is_none())
@@ -138,7 +138,7 @@ impl Ledger {
         let room = self.demand_under_limits(now, room);
         let to_receive = self.receives.as_ref().map_or(0, |receives| receives.wanted_slots(now));
         let to_receive = to_receive.min(room.saturating_sub(reserved));
-        // While it is paused, its share is the others'.
+        // During its pause its share belongs to the others.
         let has_backlog =
             !self.pauses.any() && self.receives.as_ref().is_some_and(|receives| receives.has_backlog(now));
         let Some(pool) = &mut self.pool else { return SlotUse::default() };

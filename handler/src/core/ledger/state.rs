@@ -1,4 +1,4 @@
-//! The state of a ledger, what it answers about itself, and how it is made.
+//! The state of a ledger, its public properties, and its construction.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ use crate::message::sqs_message::Message;
 /// many deliveries wait or run, or twice as many while jobs are short, and as many again wait for SQS to confirm them; no call is made for a lease that has ended; within a
 /// lane nothing starts before its predecessor is settled; a lost reply holds a place no longer than its lease.
 ///
-/// The loop of any host, whole:
+/// The complete loop of any host:
 ///
 /// ```
 /// use std::time::{Duration, Instant};
@@ -113,7 +113,7 @@ pub struct Ledger {
     pub(super) last_id: u64,
     pub(super) waiting: usize,
     pub(super) running: usize,
-    /// No delivery needs looking at before this; a lower bound, made exact whenever it passes.
+    /// The time before which no delivery needs a check: a lower bound, made exact whenever it passes.
     pub(super) next_check: Option<Instant>,
     pub(super) draining: Option<Drain>,
     pub(super) drain_expected_at: Option<Instant>,
@@ -123,12 +123,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// An empty ledger for one queue.
+    /// Makes an empty ledger for one queue.
     pub fn new(policy: Policy) -> Result<Self, InvalidPolicy> {
         Self::recalling(policy, OutcomeCache::default())
     }
 
-    /// As [`new`](Self::new), with what an earlier ledger remembered: a Lambda function has one for each invocation.
+    /// Like [`new`](Self::new), with the memory of an earlier ledger: a Lambda function has one for each invocation.
     pub fn recalling(policy: Policy, outcome_cache: OutcomeCache) -> Result<Self, InvalidPolicy> {
         policy.check()?;
         let concurrency = policy.concurrency.get();
@@ -169,34 +169,34 @@ impl Ledger {
         })
     }
 
-    /// Has it start jobs that wait for these limits once they may: those by which runs are given permits, by the
-    /// [same handle](Limits::for_queue).
+    /// Has it start jobs that wait for these limits once they may: the limits that give runs their permits, with the [same
+    /// handle](Limits::for_queue).
     pub fn set_limits(&mut self, limits: Limits) {
         self.waits.set_limits(limits.clone());
         self.limits = Some(limits);
     }
 
-    /// Deliveries in hand: waiting, running, or not yet confirmed.
+    /// Returns the number of deliveries in hand: waiting, running, or not yet confirmed.
     pub fn in_hand(&self) -> usize {
         self.deliveries.len()
     }
 
-    /// Runs that have not ended.
+    /// Returns the number of runs that have not ended.
     pub fn running(&self) -> usize {
         self.running
     }
 
-    /// Returns true while a receive is open that may still bring messages, also in a pause.
+    /// Returns true while a receive is open that may still return messages, also in a pause.
     pub fn is_receiving(&self) -> bool {
         self.receives.as_ref().is_some_and(Receives::any_open)
     }
 
-    /// Whether the queue can be reached and every receive ends in time.
+    /// Returns true if the queue is reachable and every receive ends in time.
     pub fn healthy(&self) -> bool {
         self.receives.as_ref().is_none_or(Receives::healthy)
     }
 
-    /// The policy it decides by.
+    /// Returns the policy of its decisions.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
@@ -210,14 +210,14 @@ impl Ledger {
         self.effects.push_back(Effect::Event(event));
     }
 
-    /// Has the delivery looked at by `at`, where it has such a time.
+    /// Has the delivery checked by `at`, if there is such a time.
     pub(super) fn check_by(&mut self, at: Option<Instant>) {
         self.next_check = self.next_check.into_iter().chain(at).min();
     }
 }
 
-/// How failed settlements are tried again: several tries fit into the shortest sensible lease, and a throttled queue is
-/// not pressed.
+/// The delays of failed settlements: several tries fit into the shortest reasonable lease, and a throttled queue is not
+/// pressed.
 fn settle_retry() -> RetryPolicy {
     let policy = RetryPolicy::exponential(Duration::from_millis(200), 2.0, Duration::from_secs(5));
     policy.expect("the numbers are in order").with_jitter(JitterMode::Equal)

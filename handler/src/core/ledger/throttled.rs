@@ -13,16 +13,16 @@ use crate::core::limits::{JobClass, LimitReason, LimitWait};
 use crate::core::retry::Jitter;
 use crate::core::run_report::RunReport;
 
-/// A message whose type is closed for longer goes back to the queue: one receive in this time is all that it costs.
+/// A message whose type is closed for longer is released to the queue, which costs it only one receive in this time.
 const HELD_AT_MOST: Duration = Duration::from_secs(600);
 
-/// The number of runs of a message that may be throttled before it leaves this process, which costs it a receive. Its service may
-/// throttle this one message, so the redrive policy takes it in the end, and others are probes meanwhile.
+/// The number of throttled runs of a message after which it leaves this process, which costs it a receive. Its service may
+/// throttle only this message, so the redrive policy finally takes it, and others are probes in the meantime.
 const MAX_THROTTLED_RUNS: u8 = 10;
 
 impl Ledger {
-    /// Closes the type of a run that was throttled, and sets how long it stays closed in the report. Returns what its message waits for
-    /// in hand; `None` if the run was not throttled, or if its message leaves.
+    /// Closes the type of a run that was throttled, and sets in the report how long it stays closed. Returns the class for
+    /// which its message waits in hand; `None` if the run was not throttled, or if its message leaves.
     pub(super) fn close_type(
         &mut self,
         now: Instant,
@@ -38,7 +38,7 @@ impl Ledger {
         let (permit, limits) = (report.permit.take(), self.limits.as_ref()?);
         match &permit {
             Some(permit) => permit.ended(now, &report.ending, jitter),
-            // Nothing limited its type when it started.
+            // Its type was not limited when it started.
             None => limits.ended_without_permit(now, &job_type, &report.ending, jitter),
         }
         let until = limits.throttled_until(&job_type)?;
@@ -54,9 +54,9 @@ impl Ledger {
             .then_some((class, LimitWait { reason: LimitReason::Throttled, until: Some(until) }))
     }
 
-    /// Returns true if a message whose run was throttled waits in hand: also beyond the number that is held of a class, since a receive
-    /// would be the price of what is not its fault. On its last receive, or before one of its message group that is, it always does, as
-    /// long as SQS lets it.
+    /// Returns true if a message whose run was throttled waits in hand, even beyond the number that is held of a class, because
+    /// the message would pay a receive for the state of its service. On its last receive, or before one of its message group
+    /// that is, it always does, as long as SQS allows.
     fn holds_throttled(&self, now: Instant, id: DeliveryId, wait: Duration) -> bool {
         let Some(delivery) = self.deliveries.get(&id) else { return false };
         if now + wait >= delivery.last_moment() {
@@ -68,7 +68,8 @@ impl Ledger {
                 && self.held.count() < self.policy.concurrency.get()
     }
 
-    /// Reports a run that an operator has cancelled, so that its ending shows nothing of its service, unless it was throttled.
+    /// Reports a run that an operator has cancelled, so that its ending is no evidence about its service, unless it was
+    /// throttled.
     pub(super) fn report_cancelled(&self, now: Instant, report: &mut RunReport, jitter: Jitter) {
         let permit = report.permit.take();
         match (&permit, &report.job_type, &self.limits) {
@@ -82,7 +83,7 @@ impl Ledger {
         }
     }
 
-    /// Holds the message of a throttled run. Its claim is given up first, without counting the attempt.
+    /// Holds the message of a throttled run. Its claim is first released, without counting the attempt.
     pub(super) fn hold_throttled(
         &mut self,
         now: Instant,
@@ -91,7 +92,7 @@ impl Ledger {
         run: RunFacts,
     ) {
         self.release_claim(now, id, ReleaseClaim { count_attempt: false, failure_reason: None, dead: false });
-        // A run without a claim may have asked for a lock in vain.
+        // A run without a claim may have requested a lock without success.
         self.ends_lock_wait(now, id);
         // It has ended without killing the process.
         self.quarantine.concluded(now, id, true);

@@ -1,4 +1,4 @@
-//! The turn of a ledger: it takes in what happened, lets time pass, and says what to do next.
+//! The turn of a ledger: it takes inputs, lets time pass, and returns the next effects.
 
 use std::time::{Duration, Instant};
 
@@ -31,21 +31,21 @@ impl Ledger {
         self.deliver(at, messages);
     }
 
-    /// Messages that nobody here asked for, such as those of a Lambda event, came at `at`.
+    /// Messages without a receive, for example those of a Lambda event, arrived at `at`.
     pub fn deliver(&mut self, at: Instant, messages: Vec<Message>) {
         for message in messages {
             self.accept(at, message);
         }
     }
 
-    /// Opens no receive for `wait`, as SQS has asked for; at most for 30 seconds.
+    /// Opens no receive for `wait`, as SQS has requested; at most for 30 seconds.
     pub fn hold_receives(&mut self, now: Instant, wait: Duration) {
         if let Some(receives) = &mut self.receives {
             receives.hold(now, wait);
         }
     }
 
-    /// A receive failed for this kind of reason; the error says it in words.
+    /// A receive failed for this kind of reason; the error describes it.
     pub fn receive_failed(
         &mut self,
         now: Instant,
@@ -60,7 +60,7 @@ impl Ledger {
         }
     }
 
-    /// Puts time in: what is due becomes an effect. Called after every input, and when the timeout has come.
+    /// Lets time pass: all that is due becomes an effect. Must be called after every input, and at the timeout.
     pub fn tick(&mut self, now: Instant) {
         self.check_due(now);
         self.tick_drain(now);
@@ -69,9 +69,9 @@ impl Ledger {
         self.quarantine.tick(now);
         self.ask_for_slots(now);
         self.start_ready(now);
-        // What has waited here for twelve hours starts with no time left.
+        // A message that has waited here for twelve hours starts with no time left.
         self.check_due(now);
-        // What left without a run may have been the next to ask for a lock.
+        // A message that left without a run may have been the next to request a lock.
         self.start_ready(now);
         self.release_overdue(now);
         self.flush(now);
@@ -80,12 +80,12 @@ impl Ledger {
         self.settle_slots(now);
     }
 
-    /// What the host is to do next.
+    /// Returns the next effect for the host.
     pub fn next_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
 
-    /// When to call [`tick`](Self::tick) at the latest; `None` where nothing will happen by itself.
+    /// Returns the latest time of the next call to [`tick`](Self::tick); `None` if nothing will happen by itself.
     pub fn timeout(&self) -> Option<Instant> {
         if self.drained().is_some() {
             return None;
@@ -101,17 +101,17 @@ impl Ledger {
         times.flatten().min()
     }
 
-    /// How many more messages could be started: the free places.
+    /// Returns the number of further messages that could start: the free slots.
     pub fn demand(&self) -> usize {
         self.room().min(self.slots_for_messages())
     }
 
-    /// The messages that could be started besides those in hand, if there are slots.
+    /// The number of messages that could start besides those in hand, if there are slots.
     pub(super) fn room(&self) -> usize {
         self.room_beside(0)
     }
 
-    /// The same with so many places besides the slots.
+    /// The same with this number of places besides the slots.
     pub(super) fn room_beside(&self, ahead: usize) -> usize {
         if self.draining.is_some() || self.quarantine.is_active() {
             return 0;
@@ -121,24 +121,24 @@ impl Ledger {
         if self.held.on_last_receive() >= slots {
             return 0;
         }
-        // Settlements have room of their own, so that polling overlaps with them; when it is full, SQS is slow to
-        // confirm, and more messages would only lose their leases here.
+        // Settlements have separate room, so that polling overlaps with them. When it is full, SQS is slow to confirm, and
+        // further messages would only lose their leases here.
         let behind_held = self.behind_held();
         let slots = slots + ahead;
         let for_work = (slots + behind_held).saturating_sub(self.waiting + self.running);
-        // What waits for a lock or a limit is bounded by itself, and keeps no other message away.
+        // Messages that wait for a lock or a limit have a separate bound, and keep no other message away.
         let parked = self.lock_waits.parked() + self.held.count() + behind_held;
         let in_all = (2 * slots + parked).saturating_sub(self.deliveries.len());
         for_work.min(in_all).min(most)
     }
 
-    /// Tells when a drain is to come, where that is known: handlers are told of it as their deadline.
+    /// Sets the time of a coming drain, if it is known: handlers get it as their deadline.
     pub fn set_deadline(&mut self, at: Instant) {
         self.drain_expected_at = Some(at);
     }
 
-    /// Tells how long leases are, where that was not known when the messages were handed in: theirs run from then on,
-    /// and are renewed where they are too short. Kept within 1 s and 12 h.
+    /// Sets the length of leases, if it was not known when the messages were handed in: their leases run from then on, and are
+    /// renewed if they are too short. Kept within 1 s and 12 h.
     pub fn set_lease(&mut self, lease: Duration) {
         let lease = Duration::from_secs(lease.as_secs()).clamp(SHORTEST_LEASE, MAX_VISIBILITY);
         self.policy.lease = lease;
@@ -148,7 +148,7 @@ impl Ledger {
         self.find_next_check();
     }
 
-    /// Ends pauses of receives, and gives those up that hang.
+    /// Ends pauses of receives, and abandons hanging ones.
     pub(super) fn tick_receives(&mut self, now: Instant) {
         let overdue = self.receives.as_mut().map_or(0, |receives| receives.tick(now));
         for _ in 0..overdue {
@@ -164,7 +164,7 @@ impl Ledger {
         let are_few = self.limited_receives.are_few();
         self.tick_receives(now);
         let Some(receives) = &mut self.receives else { return };
-        // Few that are asked for have been gathered before.
+        // Small requests were already gathered.
         let places = if are_few { 1 } else { self.policy.concurrency.get() + ahead };
         while let Some(receive) = receives.next(now, demand, places) {
             self.effects.push_back(Effect::Receive(receive));

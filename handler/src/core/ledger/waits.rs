@@ -7,7 +7,7 @@ use crate::core::ledger_event::LedgerEvent;
 use crate::core::limits::{CountChange, WaitChanges};
 
 impl Ledger {
-    /// Reports how many messages wait for which limit, if that has changed.
+    /// Reports the number of messages that wait for each limit, if it has changed.
     pub(super) fn report_waits(&mut self, now: Instant) {
         if self.held.count() == 0 && self.waits.is_empty() {
             return;
