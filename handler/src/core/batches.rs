@@ -10,23 +10,24 @@ use crate::core::ids::DeliveryId;
 /// at a hundred a second or more.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// The time that it waits otherwise: for those that end together with it. A worker that is killed meanwhile has its job run again.
+/// The time that it waits otherwise, for those that end together with it. If the worker is killed in this time, its job runs
+/// again.
 const GATHER: Duration = Duration::from_millis(5);
 
 /// Settlements of one kind that wait for their call.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// The longest that one may wait.
+    /// The maximum time that one may wait.
     longest: Duration,
     waiting: VecDeque<DeliveryId>,
-    /// When the latest ones came, as many as fill a batch.
+    /// The times of the latest ones, as many as fill a batch.
     arrivals: VecDeque<Instant>,
     since: Option<Instant>,
     urgent: bool,
 }
 
 impl Batch {
-    /// Waits a tenth of the lease at most, so that lingering never loses one.
+    /// Makes an empty batch, which waits at most a tenth of the lease, so that lingering never loses a lease.
     pub(crate) fn new(lease: Duration) -> Self {
         let (waiting, arrivals) = (VecDeque::new(), VecDeque::with_capacity(MAX_BATCH));
         Self { longest: lease / 10, waiting, arrivals, since: None, urgent: false }
@@ -43,7 +44,7 @@ impl Batch {
         self.urgent |= urgent;
     }
 
-    /// The next batch that should go: a full one, an urgent or overdue one, or any where nothing else will come soon.
+    /// Returns the next batch to send: a full one, an urgent or overdue one, or any if no further entries will come soon.
     pub(crate) fn take(&mut self, now: Instant, idle: bool) -> Option<Vec<DeliveryId>> {
         let since = self.since?;
         let due = self.waiting.len() >= MAX_BATCH || self.urgent || idle || now >= since + self.linger();

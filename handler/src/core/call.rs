@@ -10,10 +10,10 @@ use crate::message::sqs_message::Message;
 /// [Batch actions](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html).
 pub const MAX_BATCH: usize = 10;
 
-/// One request to SQS, told as data. The host carries it out as it is, and answers with [`Replies`].
+/// One request to SQS, as data. The host carries it out unchanged, and answers with [`Replies`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// By which it is answered.
+    /// The id of the answer.
     pub id: CallId,
     /// The request.
     pub action: Action,
@@ -21,7 +21,7 @@ pub struct Call {
 
 /// The request of a call.
 ///
-/// A host must make each, so it matches them without a wildcard, and a new one is meant to break its build.
+/// A host must make each, so it matches them without a wildcard, and a new variant deliberately breaks its build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// `DeleteMessageBatch` of these, 1 to 10.
@@ -59,18 +59,18 @@ pub struct VisibilityEntry {
     pub visibility_secs: u32,
 }
 
-/// One result per entry, in the order of the entries. A missing result counts as a failure in passing.
+/// One result per entry, in the order of the entries. A missing result counts as a transient failure.
 pub type Replies = Vec<Result<(), CallError>>;
 
 /// The failure of an entry of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallError {
-    /// The receipt handle counts no longer: the message is visible again, somebody else's, or deleted.
+    /// The receipt handle is no longer valid: the message is visible again, received elsewhere, or deleted.
     Gone(String),
-    /// A missing permission. A visibility that may not be changed stays as it is, and the message comes back when its
-    /// lease ends; anything else is tried again as where it failed.
+    /// A missing permission. A refused change of the visibility is not repeated, and the message is redelivered when its lease
+    /// ends. Other calls are retried as if they had failed.
     Refused(String),
-    /// Anything else, such as throttling or the network. It is tried again while the lease lasts.
+    /// Any other error, such as throttling or the network. The call is retried while the lease lasts.
     Failed(String),
 }
 
@@ -94,7 +94,7 @@ impl Action {
     }
 }
 
-/// SQS counts in whole seconds: rounded up, so that nothing comes back before it was asked to.
+/// The visibility in whole seconds, as SQS counts: rounded up, so that no message is redelivered too early.
 pub(crate) fn visibility_secs(visibility: Duration) -> u32 {
     let secs = visibility.as_secs() + u64::from(visibility.subsec_nanos() > 0);
     u32::try_from(secs).unwrap_or(u32::MAX)

@@ -1,9 +1,9 @@
-//! The idempotency claim: what a run asks for before its handler starts, so that one effect happens once.
+//! The idempotency claim: a run requests one before its handler starts, so that one effect happens once.
 //!
-//! A claim is a lease on an idempotency key: it has an owner, an expiry that the [ledger](crate::core::Ledger)'s beat renews,
-//! and a counter that grows with every grant. Everything written under a claim is conditional on owner and counter, so
-//! an owner that was paused and wakes up late can write nothing any more: the counter is the fencing token that an SQS
-//! receipt handle is not. See ADR 0008.
+//! A claim is a lease on an idempotency key: it has an owner, an expiry that the [ledger](crate::core::Ledger) renews, and a
+//! counter that grows with every grant. Every write with a claim is conditional on owner and counter, so an owner that was
+//! paused and wakes up late can no longer write: the counter is the fencing token that an SQS receipt handle is not. See ADR
+//! 0008.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use serde_json::value::RawValue;
 
 use crate::message::identity::Identity;
 
-/// The longest idempotency or lock key, in bytes: what fits into every store (keys of `DynamoDB` end at 2,048).
+/// The longest idempotency or lock key, in bytes, which fits into every store (keys of `DynamoDB` end at 2,048).
 pub const MAX_KEY_BYTES: usize = 1024;
 
-/// The largest checkpoint, in bytes of JSON. It is written every second or so, and read back with every claim: for
-/// positions and sums, not for data.
+/// The largest checkpoint, in bytes of JSON. It is written about every second, and read with every claim: for positions and
+/// sums, not for data.
 pub const MAX_CHECKPOINT_BYTES: usize = 64 * 1024;
 
-/// The largest stored result, in bytes of JSON: enough for references to what was made.
+/// The largest stored result, in bytes of JSON: enough for references to results.
 pub const MAX_RESULT_BYTES: usize = 32 * 1024;
 
 /// The request of a run for a claim.
@@ -28,12 +28,12 @@ pub const MAX_RESULT_BYTES: usize = 32 * 1024;
 pub struct ClaimRequest {
     /// The identity of the job: its effect happens once.
     pub identity: Arc<Identity>,
-    /// The key under which stores of version 0.1 kept this job: looked up where nothing is kept under the identity. Such
-    /// a record counts only if its queue, type and payload hash are this request's, and its message too if the identity has a
+    /// The key under which stores of version 0.1 kept this job. It is looked up if nothing is stored under the identity. Such a
+    /// record counts only if its queue, type and payload hash are this request's, and its message too if the identity has a
     /// source, which that version did not keep. `None` skips the look-up.
     pub legacy_key: Option<Arc<str>>,
-    /// A hash of the type and the payload, independent of the order and the notation in which it was written. One identity
-    /// must always have the same.
+    /// A hash of the type and the payload, independent of the order and the notation of the payload. One identity must always
+    /// have the same hash.
     pub payload_hash: u128,
     /// The name of a lock that no two jobs may hold at once, regardless of their identities.
     pub lock: Option<String>,
@@ -41,11 +41,11 @@ pub struct ClaimRequest {
     pub length: Duration,
     /// The queue's name.
     pub queue: Arc<str>,
-    /// The message's id. Attempts and failure reasons belong to a message: after a redrive the job has a new one, and a
-    /// fresh budget of attempts.
+    /// The message's id. Attempts and failure reasons belong to a message: after a redrive the job has a new message, and a new
+    /// budget of attempts.
     pub message_id: Arc<str>,
-    /// How often the message was received, less the receives after which it went back for a limit, as far as this process knows: what
-    /// a store counts attempts by that knows nothing of other processes.
+    /// The number of receives of the message, minus the receives after which it was released for a limit, as far as this
+    /// process knows. A store that knows nothing of other processes counts attempts by it.
     pub receive_count: u32,
 }
 
@@ -54,7 +54,7 @@ pub struct ClaimRequest {
 pub struct Claim {
     /// The identity, as in the request.
     pub identity: Arc<Identity>,
-    /// Who holds it: a name of this process.
+    /// The owner: a name of this process.
     pub owner: Arc<str>,
     /// The fencing token: larger than that of any earlier claim of the identity.
     pub fencing_token: u64,
@@ -62,20 +62,20 @@ pub struct Claim {
     pub lock: Option<(String, u64)>,
 }
 
-/// The run that has done a job, as a store remembers it: what a duplicate of the job duplicates.
+/// The run that has done a job, as a store remembers it: the original of a duplicate.
 #[derive(Debug, Clone, Default)]
 pub struct PriorRun {
-    /// The result that it left.
+    /// The result of the run.
     pub result: Option<Box<RawValue>>,
-    /// The job id that it ran under.
+    /// The job id of the run.
     pub job_id: String,
-    /// The message that it ran for.
+    /// The message of the run.
     pub message_id: String,
     /// The name of that message's queue.
     pub queue: String,
     /// The process that ran it.
     pub worker: String,
-    /// When it succeeded, in milliseconds since the Unix epoch; `None` for records of version 0.1.
+    /// The time of its success, in milliseconds since the Unix epoch; `None` for records of version 0.1.
     pub finished_at_ms: Option<u64>,
 }
 
@@ -95,29 +95,29 @@ impl Eq for PriorRun {}
 /// The response of a store to a request.
 #[derive(Debug, Clone)]
 pub enum ClaimResult {
-    /// Nobody keeps claims here: the job runs without one.
+    /// No claims are kept here: the job runs without one.
     Unclaimed,
-    /// The claim is ours.
+    /// This run has the claim.
     Granted(Grant),
     /// A run of the same identity has succeeded before.
     Done(Box<PriorRun>),
-    /// This message has failed for good before, for this reason.
+    /// This message has failed permanently before, for this reason.
     FailedPermanently(String),
     /// The identity is claimed elsewhere, for this long unless it is renewed.
     Busy(Duration),
     /// The lock is held elsewhere, for this long unless it is renewed.
     Locked(Duration),
-    /// The identity stands for another payload, which is done or being worked on.
+    /// The identity belongs to another payload, which is done or in progress.
     Mismatch,
 }
 
-/// An answer to a run's request for a claim that the run does not end with: what it reports to
+/// An answer to a run's request for a claim that does not end the run: the run reports it to
 /// [`Ledger::claimed`](crate::core::Ledger::claimed).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
-    /// The claim is ours, and the run goes on.
+    /// The run has the claim, and continues.
     Granted(Arc<Claim>),
-    /// The claim is ours, taken over from a run that never ended. The run waits for [`ClaimStep::Begin`].
+    /// The run has the claim, taken over from a run that never ended. It waits for [`ClaimStep::Begin`].
     TakenOver(Arc<Claim>, Takeover),
     /// The store does not answer, for this reason. The run waits for a [`ClaimStep`].
     Unanswered(String),
@@ -126,20 +126,20 @@ pub enum Claimed {
 /// The next step of a run that waits for the ledger's decision about its claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClaimStep {
-    /// Ask again, for a claim of this length.
+    /// Request the claim again, for this duration.
     Ask(Duration),
     /// Run without a claim.
     RunUnclaimed,
     /// End as [`StoreUnavailable`](crate::core::Ending::StoreUnavailable).
     GiveUp,
-    /// Begin under the claim that was taken over. The ledger cancels the run at this time.
+    /// Start with the claim that was taken over. The ledger cancels the run at this time.
     Begin(Instant),
 }
 
 /// The reason why a job could not be marked as done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MarkError {
-    /// The store does not answer. Whether the mark was written is not known.
+    /// The store does not answer. It is unknown whether the mark was written.
     Unanswered(String),
     /// The store refuses this mark, and would refuse it again.
     Refused(String),
@@ -165,24 +165,24 @@ impl PartialEq for JobResult {
 
 impl Eq for JobResult {}
 
-/// A granted claim, and what is known of the job from earlier attempts.
+/// A granted claim, and the data of earlier attempts at the job.
 #[derive(Debug, Clone)]
 pub struct Grant {
     /// The claim.
     pub claim: Arc<Claim>,
-    /// Which attempt at this message it is.
+    /// The number of the attempt at this message.
     pub attempt: NonZeroU32,
     /// The checkpoint of an earlier attempt.
     pub checkpoint: Option<Box<RawValue>>,
-    /// The run that had the claim before and never ended, if there was one: its claim expired, and no process has
-    /// finished or released it.
+    /// The run that had the claim before and never ended, if there was one: its claim expired, and no process has finished or
+    /// released it.
     pub takeover: Option<Takeover>,
 }
 
-/// A run that never ended, and whose claim was taken over: mostly its worker has died.
+/// A run that never ended, and whose claim was taken over: mostly because its worker has died.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Takeover {
-    /// The worker of that run. `None` if the store has been asked before, and its answer was lost.
+    /// The worker of that run. `None` if an earlier request reached the store and its answer was lost.
     pub former_owner: Option<Arc<str>>,
     /// The number of claims in a row for this message that were taken over without an ending in between: 0 if the run that never
     /// ended was of another message of the job.
@@ -203,8 +203,8 @@ pub struct ReleaseClaim {
 /// The response of a store to a write under a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ownership {
-    /// It was ours, and the write has happened.
+    /// The claim was still ours, and the write has happened.
     Kept,
-    /// Somebody else's, or nobody's: nothing was written.
+    /// The claim belongs to another run, or to none: nothing was written.
     Lost,
 }

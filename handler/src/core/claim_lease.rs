@@ -1,7 +1,7 @@
-//! The claim of one run, in time: asked for, held and renewed, as far as the ledger knows.
+//! The claim of one run over time: requested, held and renewed, as far as the ledger knows.
 //!
-//! A claim that is not renewed in time is not lost by that: the store answers [`Ownership::Lost`] when it is another run's, and
-//! renews an expired one that was not taken. See ADR 0011.
+//! A claim that is not renewed in time is not lost by that: the store answers [`Ownership::Lost`] if it belongs to another run,
+//! and renews an expired one that was not taken. See ADR 0011.
 //!
 //! [`Ownership::Lost`]: crate::core::Ownership::Lost
 
@@ -10,30 +10,30 @@ use std::time::{Duration, Instant};
 
 use crate::core::claim::Claim;
 
-/// The longest that a claim is asked for, whatever the lease: so long a crashed worker's job waits, although its message
-/// may be in another queue or under another id.
+/// The longest duration of a claim, for any lease: a crashed worker's job waits this long, because its message may be in
+/// another queue or have another id.
 const LONGEST_CLAIM: Duration = Duration::from_secs(60);
 
-/// The shortest, where a drain is near: time for a store to answer in.
+/// The shortest duration, if a drain is near: enough time for a store to answer.
 const SHORTEST_CLAIM: Duration = Duration::from_secs(1);
 
-/// The time for which a run waits for a store that does not answer, its lease renewed: longer than a restart takes, so
-/// that one costs no message a receive.
+/// The time for which a run waits for a store that does not answer, with its lease renewed: longer than a restart takes, so
+/// that a restart costs no message a receive.
 const CLAIM_PATIENCE: Duration = Duration::from_secs(20);
 
 /// The waits between two requests to a store that does not answer: doubled from the first to the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
-/// How long a claim is asked for, and renewed: nine tenths of the lease, so that what a crashed worker leaves is free by
-/// the time its message comes back. No longer than until `over_in`, where everything here is to be over then: what has not
-/// stopped by that time, such as blocking work of a function whose process is frozen, is not waited for.
+/// The duration for which a claim is requested and renewed: nine tenths of the lease, so that the claim of a crashed worker has
+/// expired when its message is redelivered. At most until `over_in`, if the work here ends then: runs that have not stopped by
+/// that time, such as blocking work of a function whose process is frozen, do not count.
 pub(crate) fn claim_length(lease: Duration, over_in: Option<Duration>) -> Duration {
     let length = lease.min(LONGEST_CLAIM) * 9 / 10;
     over_in.map_or(length, |over_in| length.min(over_in.max(SHORTEST_CLAIM)))
 }
 
-/// When it is renewed: together with the lease, at half of that.
+/// The time until its renewal: together with the lease, at half of it.
 fn renewal_after(length: Duration) -> Duration {
     length * 5 / 9
 }
@@ -57,16 +57,16 @@ impl Waits {
 /// The claim of a run.
 #[derive(Debug)]
 pub(crate) enum RunClaim {
-    /// The run has none: none are kept, or it runs without.
+    /// The run has none: no claims are kept, or it runs without.
     None,
-    /// The run asks for one, or has not come so far.
+    /// The run requests one, or has not yet.
     Asking(Asking),
     /// The run has one.
     Kept(ClaimLease),
 }
 
 impl RunClaim {
-    /// When the ledger has something to do for it.
+    /// The time at which the ledger must act for it.
     pub(crate) fn next_check(&self) -> Option<Instant> {
         match self {
             Self::None => None,
@@ -76,14 +76,14 @@ impl RunClaim {
     }
 }
 
-/// A claim that is asked for.
+/// A requested claim.
 #[derive(Debug)]
 pub(crate) struct Asking {
     asked_at: Instant,
     length: Duration,
-    /// When the store first did not answer.
+    /// The time since when the store does not answer.
     unanswered_since: Option<Instant>,
-    /// When the run asks again; `None` while it asks.
+    /// The time of the next request of the run; `None` during a request.
     again_at: Option<Instant>,
     waits: Waits,
 }
@@ -94,7 +94,7 @@ impl Asking {
         Self { asked_at: now, length, unanswered_since: None, again_at: None, waits: Waits::new() }
     }
 
-    /// The store does not answer. Returns false if the patience with it is over, and does nothing if that is known.
+    /// The store does not answer. Returns false if the patience with it is over, and has no effect if that is known.
     pub(crate) fn unanswered(&mut self, now: Instant) -> bool {
         let since = *self.unanswered_since.get_or_insert(now);
         if self.again_at.is_none() {
@@ -103,12 +103,12 @@ impl Asking {
         now < since + CLAIM_PATIENCE
     }
 
-    /// Returns true if the run must ask again now.
+    /// Returns true if the run must repeat its request now.
     pub(crate) fn is_due(&self, now: Instant) -> bool {
         self.again_at.is_some_and(|at| at <= now)
     }
 
-    /// The run asks again.
+    /// The run repeats its request.
     pub(crate) fn ask(&mut self, now: Instant, length: Duration) {
         (self.asked_at, self.length, self.again_at) = (now, length, None);
     }
@@ -160,13 +160,13 @@ impl ClaimLease {
         self.renewal_due().is_some_and(|due| due <= by)
     }
 
-    /// A renewal for `length` is asked for.
+    /// A renewal for `length` is requested.
     pub(crate) fn ask(&mut self, now: Instant, length: Duration) {
         let first_asked_at = self.asked.map_or(now, |asked| asked.first_asked_at);
         self.asked = Some(Renewal { first_asked_at, last_asked_at: now, length });
     }
 
-    /// The claim is ours for that length, counted from the first of the requests in flight.
+    /// The claim is kept for that length, counted from the first of the requests in flight.
     pub(crate) fn renewed(&mut self) {
         self.is_failing = false;
         if let Some(Renewal { first_asked_at, length, .. }) = self.asked.take() {
@@ -175,7 +175,7 @@ impl ClaimLease {
         }
     }
 
-    /// A renewal failed: soon again. Returns true for the first in a row.
+    /// A renewal failed, and is retried soon. Returns true for the first failure in a row.
     pub(crate) fn renewal_failed(&mut self, now: Instant) -> bool {
         self.asked = None;
         self.renew_at = now + (self.length / 10).min(Duration::from_secs(2));

@@ -19,25 +19,25 @@ pub enum CancelReason {
     TimedOut,
     /// The process is shutting down and its grace is over.
     Shutdown,
-    /// The message or the claim may be somebody else's by now: whatever is done from here on may be done twice.
+    /// Another worker may have the message or the claim by now: any further work may be done twice.
     LeaseLost,
     /// An operator has cancelled the job: it fails permanently.
     Operator,
 }
 
-/// The host's hold on one run: it asks the run to stop, then makes it.
+/// The host's handle on one run: it asks the run to stop, and then drops it.
 ///
-/// Cloning gives another hold on the same run.
+/// Cloning returns another handle on the same run.
 #[derive(Debug, Clone, Default)]
 pub struct RunControl(Arc<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// 0, or a [`CancelReason`] plus one; [`ABORTED`] is added once the run is to be dropped.
+    /// 0, or a [`CancelReason`] plus one; [`ABORTED`] is added when the run must be dropped.
     stage: AtomicU8,
     /// Pieces of blocking work that cannot be dropped with their future.
     blocking: AtomicUsize,
-    /// The step that the run waits for, until it takes it.
+    /// The step for which the run waits, until it takes it.
     claim_step: Mutex<Option<ClaimStep>>,
     changed: Event,
 }
@@ -45,12 +45,12 @@ struct State {
 const ABORTED: u8 = 0x80;
 
 impl RunControl {
-    /// A run that goes on.
+    /// Makes the control of a run that continues.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks the handler to stop. The first reason stands.
+    /// Asks the handler to stop. The first reason counts.
     pub fn cancel(&self, reason: CancelReason) {
         let code = match reason {
             CancelReason::TimedOut => 1,
@@ -64,7 +64,7 @@ impl RunControl {
         }
     }
 
-    /// Drops the handler at its next await point. Blocking work goes on to its end, since no thread can be stopped.
+    /// Drops the handler at its next await point. Blocking work runs to its end, because no thread can be stopped.
     pub fn abort(&self) {
         self.0.stage.fetch_or(ABORTED, Ordering::AcqRel);
         self.0.changed.notify(usize::MAX);
@@ -93,12 +93,12 @@ impl RunControl {
         self.until(take).await
     }
 
-    /// Waits until the run is to stop. Cancel-safe.
+    /// Waits until the run must stop. Cancel-safe.
     pub async fn until_cancelled(&self) -> CancelReason {
         self.until(Self::cancelled).await
     }
 
-    /// Waits until the run is to stop or is dropped, whichever comes first.
+    /// Waits until the run must stop or is dropped, whichever happens first.
     pub(crate) async fn until_stopped(&self) {
         self.until(|c| (c.0.stage.load(Ordering::Acquire) != 0).then_some(())).await;
     }
@@ -119,7 +119,7 @@ impl RunControl {
                 return value;
             }
             let listener = self.0.changed.listen();
-            // Looked at again after listening: the change may have come in between.
+            // Checked again after listening, because the change may have happened in between.
             if let Some(value) = reached(self) {
                 return value;
             }
@@ -133,7 +133,7 @@ impl RunControl {
     }
 }
 
-/// Held by a piece of blocking work for as long as it runs, or waits to.
+/// Held by blocking work as long as it runs, or waits to run.
 pub(crate) struct BlockingWork(RunControl);
 
 impl Drop for BlockingWork {

@@ -11,26 +11,26 @@ use crate::core::limits::LimitReason;
 pub enum Ending {
     /// The handler returned `Ok`.
     Done,
-    /// The handler failed, and wants to be tried again.
+    /// The handler failed, and requests a retry.
     RetryAsked {
-        /// The delay it asked for; `None` leaves it to the policy.
+        /// The requested delay; `None` leaves it to the policy.
         after: Option<Duration>,
-        /// Its words.
+        /// The handler's text.
         reason: String,
     },
     /// The handler knows that no attempt can succeed.
     Rejected {
-        /// Its words.
+        /// The handler's text.
         reason: String,
     },
-    /// The body is no job, or the payload does not fit its type.
+    /// The body is not a job, or the payload does not fit its type.
     InvalidPayload {
         /// The problem with it.
         reason: String,
     },
-    /// Nobody here handles this type, or not yet in this version.
+    /// No handler here handles this type, or not yet this version.
     NoHandler {
-        /// Which type and version.
+        /// The type and the version.
         reason: String,
     },
     /// The handler panicked.
@@ -54,45 +54,46 @@ pub enum Ending {
         /// The target's problem in words.
         reason: String,
     },
-    /// The handler reports that the service which it calls asks for a pause: no job of its type starts meanwhile. No attempt is counted.
+    /// The handler reports that the service which it calls requests a pause: no job of its type starts until then. No attempt
+    /// is counted.
     Throttled {
-        /// The time that the service asked for; to the ledger's observers, the time until jobs of the type start again.
+        /// The pause that the service requested; for the ledger's observers, the time until jobs of the type start again.
         after: Option<Duration>,
-        /// Its words.
+        /// The handler's text.
         reason: String,
     },
     /// The handler did not run: a run of the same identity has succeeded before, for another message or in another worker.
     DoneBefore(Box<Duplicate>),
-    /// The handler did not run: the message has failed for good before.
+    /// The handler did not run: the message has failed permanently before.
     FailedPermanently {
         /// The reason.
         reason: String,
     },
     /// The handler did not run: the job's claim or its lock is held elsewhere.
     Busy {
-        /// For how long, unless it is renewed.
+        /// The rest of its time, unless it is renewed.
         remaining: Duration,
-        /// A text about what is held.
+        /// A text about the claim or the lock.
         reason: String,
     },
     /// The handler did not run: the store of claims does not answer.
     StoreUnavailable {
-        /// Its response.
+        /// The store's response.
         reason: String,
     },
-    /// The handler did not run: its job waits for a limit, for which its message is held, or goes back to the queue. No attempt is
-    /// counted.
+    /// The handler did not run: its job waits for a limit, for which its message is held or released to the queue. No attempt
+    /// is counted.
     Limited {
-        /// For how long it stays hidden if it goes back.
+        /// The time for which it stays hidden if it is released.
         remaining: Duration,
         /// The limit.
         limit: LimitReason,
-        /// The limit, in words.
+        /// The limit, as a text.
         reason: String,
     },
     /// The handler did not run: the payload could not be read from S3, but may be later. No attempt is counted.
     PayloadUnavailable {
-        /// The error in words.
+        /// The error as a text.
         reason: String,
     },
 }
@@ -146,7 +147,7 @@ impl Ending {
         }
     }
 
-    /// Returns the reason that the run's own words are, for a host to take secrets out of it.
+    /// Returns the reason if it is the run's own text, so that a host can remove secrets from it.
     pub fn reason_mut(&mut self) -> Option<&mut String> {
         match self {
             Self::RetryAsked { reason, .. }
@@ -166,7 +167,7 @@ impl Ending {
         }
     }
 
-    /// Returns a text about what prevented success; `None` if the job is done.
+    /// Returns a text about the obstacle to success; `None` if the job is done.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Done | Self::DoneBefore(_) => None,
@@ -194,11 +195,11 @@ impl Ending {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureClass {
-    /// The handler wants to be tried again.
+    /// The handler requests a retry.
     RetryAsked,
     /// The handler knows that no attempt can succeed.
     Rejected,
-    /// The body is no job, or the payload does not fit its type.
+    /// The body is not a job, or the payload does not fit its type.
     InvalidPayload,
     /// This build has no handler for the type, or not in this version.
     NoHandler,
@@ -214,7 +215,7 @@ pub enum FailureClass {
     OutOfResources,
     /// The target that the handler calls is unhealthy as a whole.
     TargetUnhealthy,
-    /// The service that the handler calls asks for a pause.
+    /// The service that the handler calls requests a pause.
     Throttled,
     /// The store of claims does not answer.
     StoreUnavailable,
@@ -252,11 +253,11 @@ pub struct Duplicate {
     pub prior: PriorRun,
 }
 
-/// The cause for which a job that is done was received again: the `cause` label of `drumline_deduplicated_total`.
+/// The cause for which a done job was received again: the `cause` label of `drumline_deduplicated_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum DuplicateCause {
-    /// SQS delivered the message again whose run succeeded.
+    /// SQS redelivered the message whose run succeeded.
     #[default]
     Redelivered,
     /// Another message has the same identity.

@@ -1,4 +1,4 @@
-//! The messages that wait hidden in the queue for their next attempt, with the receipts by which they can be made visible.
+//! The messages that wait hidden in the queue for their next attempt, with the receipts that can make them visible.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 
 use crate::message::identity::Identity;
 
-/// The most messages that are remembered, about 1 KiB each: those that were hidden last.
+/// The maximum number of remembered messages, about 1 KiB each: the most recently hidden ones.
 const MAX_HIDDEN: usize = 1_000;
 
 /// A message that this process has hidden until its next attempt.
@@ -18,13 +18,13 @@ pub struct HiddenMessage {
     pub message_id: Arc<str>,
     /// Its last receipt handle.
     pub receipt: String,
-    /// The identity of its job, if a run has found that out.
+    /// The identity of its job, if a run has computed it.
     pub identity: Option<Arc<Identity>>,
-    /// Until when it is hidden.
+    /// The time until which it is hidden.
     pub until: Instant,
 }
 
-/// The messages that were hidden last, and may still be.
+/// The messages that were hidden most recently, and may still be hidden.
 #[derive(Debug, Default)]
 pub(crate) struct HiddenMessages {
     by_age: BTreeMap<u64, HiddenMessage>,
@@ -46,7 +46,7 @@ impl HiddenMessages {
         }
     }
 
-    /// Removes a message that is not hidden any more.
+    /// Removes a message that is no longer hidden.
     pub(crate) fn remove(&mut self, message_id: &str) {
         if let Some(age) = self.ages.remove(message_id) {
             self.by_age.remove(&age);

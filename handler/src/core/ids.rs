@@ -1,6 +1,6 @@
 //! The identifiers by which a ledger and its host name deliveries and calls.
 
-/// A delivery in the ledger. The default belongs to none: for runs without a ledger, such as those of a handler's test.
+/// A delivery in the ledger. The default belongs to none: it is for runs without a ledger, for example in a handler's test.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub(crate) u64);
 

@@ -1,5 +1,5 @@
-//! Telemetry: events of the ledger for logs and metrics. Results are effects of their own: no response and no
-//! settlement depends on a note.
+//! Telemetry: events of the ledger for logs and metrics. Results are separate effects: no response and no settlement depends on
+//! a note.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use crate::message::sqs_message::Message;
 pub enum LedgerEvent {
     /// A delivery has its outcome.
     Decided {
-        /// Which one.
+        /// The delivery.
         delivery: DeliveryId,
         /// Its message.
         message: Arc<Message>,
@@ -37,32 +37,32 @@ pub enum LedgerEvent {
         /// The last error.
         error: String,
     },
-    /// A call failed for this message, and is tried again.
+    /// A call failed for this message, and is retried.
     CallFailed {
         /// Its message.
         message: Arc<Message>,
         /// The error.
         error: String,
     },
-    /// The visibility may not be changed, so the message comes back when its lease ends and not when it was to.
+    /// The visibility may not be changed, so the message is redelivered when its lease ends and not at the planned time.
     Refused {
         /// Its message.
         message: Arc<Message>,
         /// The missing permission.
         error: String,
     },
-    /// SQS delivered a message again whose job is done: it is deleted without another run.
+    /// SQS redelivered a message whose job is done: it is deleted without another run.
     Deduplicated {
         /// The message.
         message: Arc<Message>,
-        /// Since when its job is done.
+        /// The time since when its job is done.
         done_at: Instant,
     },
-    /// The message was received again while it is in hand: it keeps its place, with the new receipt.
+    /// The message was received again while it is in hand: it keeps its slot, with the new receipt.
     ReceivedAgain(Arc<Message>),
     /// A copy of the message is in the DLQ.
     Moved(Arc<Message>),
-    /// A permanent failure has no DLQ to go to. The message stays, and comes back.
+    /// A message failed permanently, and its queue has no DLQ. It stays in the queue, and is redelivered.
     NoDeadLetterQueue(Arc<Message>),
     /// This many leases were renewed.
     Renewed(usize),
@@ -73,7 +73,7 @@ pub enum LedgerEvent {
         /// The error.
         error: String,
     },
-    /// A lease ended under a delivery.
+    /// The lease of a delivery ended.
     LeaseLost(Arc<Message>),
     /// A claim could not be renewed. Noted for the first of several failures in a row.
     ClaimRenewalFailed {
@@ -82,11 +82,12 @@ pub enum LedgerEvent {
         /// The error.
         error: String,
     },
-    /// The store answered that the claim of a run is another run's.
+    /// The store answered that the claim of a run belongs to another run.
     ClaimLost(Arc<Message>),
-    /// A run starts without a claim, since the store does not answer.
+    /// A run starts without a claim, because the store does not answer.
     RunsUnclaimed(Arc<Message>),
-    /// A done job could not be marked as done; its message is kept, and the mark is asked for again. Noted once for each message.
+    /// A done job could not be marked as done; its message is kept, and the mark is requested again. Noted once for each
+    /// message.
     MarkFailed {
         /// Its message.
         message: Arc<Message>,
@@ -121,14 +122,15 @@ pub enum LedgerEvent {
         /// The run.
         run: RunFacts,
     },
-    /// A message waits in hand for a lock that another job holds, which takes no place and costs no receive.
+    /// A message waits in hand for a lock that another job holds, which takes no slot and costs no receive.
     WaitsForLock {
         /// The message.
         message: Arc<Message>,
         /// The lock.
         lock: Arc<str>,
     },
-    /// Jobs of a class wait for a limit, their messages in hand or back in the queue. Emitted once, until none has waited for a minute.
+    /// Jobs of a class wait for a limit, with their messages in hand or released to the queue. Emitted once, until none has
+    /// waited for a minute.
     WaitsForLimit {
         /// The class.
         class: JobClass,
@@ -137,7 +139,7 @@ pub enum LedgerEvent {
         /// The time until the next one may start, if that is known.
         opens_in: Option<Duration>,
     },
-    /// The number of messages of a type has changed that wait in hand for a limit.
+    /// The number of messages of a type that wait in hand for a limit has changed.
     HeldForLimit {
         /// The job type.
         job_type: Arc<str>,
@@ -150,7 +152,7 @@ pub enum LedgerEvent {
     },
     /// A message that may kill the process waits to run alone.
     Isolated(Arc<Message>),
-    /// A job was taken over from a run that never ended: mostly its worker has died.
+    /// A job was taken over from a run that never ended, mostly because its worker has died.
     Stalled {
         /// The message.
         message: Arc<Message>,
@@ -159,14 +161,14 @@ pub enum LedgerEvent {
         /// The run that never ended.
         takeover: Takeover,
     },
-    /// A receive brought messages, or none.
+    /// A receive returned messages, or none.
     Received {
         /// The number of messages.
         count: usize,
-        /// When the oldest of them was sent, since the Unix epoch, if that is known.
+        /// The time at which the oldest of them was sent, since the Unix epoch, if it is known.
         oldest_sent_at: Option<Duration>,
     },
-    /// A receive was answered with nothing at once, by an endpoint that does not wait or because the wait time is 0: empty
+    /// A receive was answered at once without messages, by an endpoint that does not wait or because the wait time is 0: empty
     /// receives are slowed down to ten a second. Noted once.
     EmptyAtOnce,
     /// A receive failed; none is opened for this long. One note for each failed round, and at most one a second for failures
@@ -177,16 +179,16 @@ pub enum LedgerEvent {
         /// The wait.
         retry_in: Duration,
     },
-    /// The queue is not received from until this ends.
+    /// No messages are received from the queue until this ends.
     Paused(Pause),
-    /// A pause has ended; the queue is received from again unless another one holds.
+    /// A pause has ended; messages are received again unless another pause holds.
     Resumed {
         /// The pause.
         pause: Pause,
-        /// From its beginning.
+        /// The time since its beginning.
         lasted: Duration,
     },
-    /// A receive does not end; another one takes its place.
+    /// A receive does not end; another one replaces it.
     ReceiveOverdue,
 }
 
@@ -243,7 +245,7 @@ impl LedgerEvent {
         (!failed_before).then(|| (run.as_ref().and_then(RunFacts::job_type), outcome))
     }
 
-    /// The run that is over, if its handler ran, or if the message failed before it for want of its payload:
+    /// Returns the ended run, if its handler ran, or if the message failed before it because its payload was missing:
     /// `drumline_job_duration_seconds` if the handler ran, and `drumline_failures_total` if it has a class.
     pub fn finished_run(&self) -> Option<&RunFacts> {
         let run = match self {
@@ -254,7 +256,7 @@ impl LedgerEvent {
         run.filter(|run| run.ending.ran() || matches!(run.ending, Ending::PayloadUnavailable { .. }))
     }
 
-    /// The limit for which a message goes back to the queue, with the job's type: `drumline_limit_returned_total`.
+    /// Returns the limit for which a message is released to the queue, with the job's type: `drumline_limit_returned_total`.
     pub fn returned_for_limit(&self) -> Option<(Option<&str>, LimitReason)> {
         match self {
             Self::Decided { outcome: Outcome::RetryAfter(_), run: Some(run), .. } => match run.ending {
@@ -265,7 +267,7 @@ impl LedgerEvent {
         }
     }
 
-    /// The cause for which a message is deleted without a run, with the job's type: `drumline_deduplicated_total`.
+    /// Returns the cause for which a message is deleted without a run, with the job's type: `drumline_deduplicated_total`.
     pub fn deduplicated(&self) -> Option<(Option<&str>, DuplicateCause)> {
         match self {
             Self::Deduplicated { .. } => Some((None, DuplicateCause::Redelivered)),
@@ -287,13 +289,13 @@ pub struct RunFacts {
     pub identity: Option<Arc<Identity>>,
     /// The correlation id that the job's producer gave it.
     pub correlation_id: Option<Arc<str>>,
-    /// Which attempt it was.
+    /// The number of the attempt.
     pub attempt: std::num::NonZeroU32,
     /// Its ending.
     pub ending: Ending,
-    /// From the start to the ending.
+    /// The time from the start to the ending.
     pub took: Duration,
-    /// No other attempt follows: SQS moves the message to the DLQ instead of handing it out again.
+    /// No other attempt follows: SQS moves the message to the DLQ instead of delivering it again.
     pub last_attempt: bool,
 }
 

@@ -12,36 +12,36 @@ use crate::core::retry::{Jitter, MAX_VISIBILITY};
 /// The facts that a decision depends on besides the policy and the ending.
 #[derive(Debug, Clone, Copy)]
 pub struct DecisionInput<'a> {
-    /// Which attempt has ended.
+    /// The number of the attempt that has ended.
     pub attempt: NonZeroU32,
     /// The number of receives of the message.
     pub receives: NonZeroU32,
-    /// The job's type, where it is known.
+    /// The job's type, if it is known.
     pub job_type: Option<&'a str>,
-    /// The longest delay that can still be expressed: what remains of SQS's twelve hours.
+    /// The longest delay that is still possible: the rest of SQS's twelve hours.
     pub longest_delay: Duration,
 }
 
-/// The shortest wait for a claim or a lock, and the shortest time over which those who wait are spread.
+/// The shortest wait for a claim or a lock, and the shortest time over which waiting jobs are spread.
 const HELD_WAIT: Duration = Duration::from_secs(1);
 
 /// The shortest first time for which a permanent failure without a DLQ stays hidden.
 const UNDELIVERABLE_WAIT: Duration = Duration::from_secs(60);
 
-/// The maximum time that a message stays away while the store of claims does not answer: every receive counts towards the
-/// DLQ, and an outage is no failure of the job.
+/// The maximum time that a message is hidden while the store of claims does not answer: every receive counts towards the DLQ,
+/// and an outage is not a failure of the job.
 const STORE_WAIT: Duration = Duration::from_secs(60);
 
-/// The maximum time that a message stays away if its run lacked resources and it cannot be kept in hand: another process may have
-/// them, and in this one whatever holds them may have ended.
+/// The maximum time that a message is hidden if its run lacked resources and it cannot be kept in hand: another process may
+/// have them, and in this one their user may have ended.
 const RESOURCES_WAIT: Duration = Duration::from_secs(60);
 
-/// The minimum time that a message stays away if its target is unhealthy and it cannot be kept in hand: most restarts are over by
-/// then.
+/// The minimum time that a message is hidden if its target is unhealthy and it cannot be kept in hand: most restarts are over
+/// by then.
 const TARGET_WAIT: Duration = Duration::from_secs(30);
 
-/// The minimum time that a message stays away if its payload could not be read: every receive counts towards the DLQ, and four tries within
-/// the attempt have failed, so that S3 or the worker's setup needs more than seconds.
+/// The minimum time that a message is hidden if its payload could not be read: every receive counts towards the DLQ, and four
+/// tries within the attempt have failed, so S3 or the worker's setup needs more than seconds.
 const PAYLOAD_WAIT: Duration = Duration::from_secs(60);
 
 /// Decides the outcome of `ending`. Pure and total: it has no error, and no case means success by default.
@@ -63,7 +63,7 @@ const PAYLOAD_WAIT: Duration = Duration::from_secs(60);
 pub fn decide(policy: &Policy, facts: &DecisionInput<'_>, ending: &Ending, jitter: Jitter) -> Outcome {
     let backoff = || {
         let retry = policy.retry_for(facts.job_type);
-        // What fits the redrive policy has to count what the redrive policy counts.
+        // A schedule that fits the redrive policy has to count as the redrive policy does.
         let number = if retry.is_auto() { facts.receives } else { facts.attempt };
         let delay = retry.delay(number, jitter);
         Outcome::RetryAfter(delay.min(facts.longest_delay))
@@ -91,12 +91,12 @@ pub fn decide(policy: &Policy, facts: &DecisionInput<'_>, ending: &Ending, jitte
         Ending::Limited { remaining, .. } => later(*remaining),
         Ending::StoreUnavailable { .. } => later(STORE_WAIT / 2 + jitter.of(STORE_WAIT / 2)),
         Ending::OutOfResources { .. } => later(RESOURCES_WAIT / 2 + jitter.of(RESOURCES_WAIT / 2)),
-        // Every receive counts towards the DLQ, so the waits also grow as the policy says.
+        // Every receive counts towards the DLQ, so the waits also grow according to the policy.
         Ending::TargetUnhealthy { .. } => {
             let delay = policy.retry_for(facts.job_type).delay(facts.receives, jitter);
             later(delay.max(TARGET_WAIT))
         }
-        // No sooner than the type opens, and spread, since a probe comes first.
+        // Not before the type opens, and spread, because a probe comes first.
         Ending::Throttled { after, .. } => {
             let closed = after.unwrap_or_default();
             let spread = jitter.of((closed / 4).max(HELD_WAIT));
@@ -120,9 +120,9 @@ pub(crate) fn hidden_without_dlq(policy: &Policy, job_type: Option<&str>, receiv
     first.saturating_mul(1 << doublings).min(MAX_VISIBILITY)
 }
 
-/// When to ask again for what is held: once it is free, unless it is renewed. Then the waits double, since every receive
-/// counts towards the DLQ, and a job that waits for another has not failed. Spread by a quarter, so that those who wait
-/// for the same thing do not all come back at once.
+/// The delay before a busy claim or lock is requested again: until it is free, unless it is renewed. Then the waits double,
+/// because every receive counts towards the DLQ, and a job that waits for another has not failed. Spread by a quarter, so that
+/// the jobs that wait for the same one are not all redelivered at once.
 fn held(policy: &Policy, facts: &DecisionInput<'_>, remaining: Duration, jitter: Jitter) -> Duration {
     let doublings = (facts.receives.get() - 1).min(16);
     let longest = policy.retry_for(facts.job_type).longest().max(remaining);
@@ -171,7 +171,7 @@ mod tests {
             (1, None, Ending::LeaseLost, Outcome::LeaseLost),
             (1, None, Ending::DoneBefore(Box::default()), Outcome::Ack),
             (1, None, Ending::FailedPermanently { reason: why() }, Outcome::DeadLetter(why())),
-            // With no jitter drawn: exactly what remains, then twice that, up to the longest delay of the policy.
+            // Without jitter: exactly the rest, then twice that, up to the longest delay of the policy.
             (1, None, held(40), secs(40)),
             (2, None, held(40), secs(80)),
             (9, None, held(40), secs(200)),
@@ -186,7 +186,7 @@ mod tests {
             (30, None, Ending::PayloadUnavailable { reason: why() }, secs(200)),
             (1, None, Ending::TargetUnhealthy { reason: why() }, secs(30)),
             (1, Some("slow"), Ending::TargetUnhealthy { reason: why() }, secs(60)),
-            // No sooner than the type opens.
+            // Not before the type opens.
             (1, None, throttled(Some(30)), secs(30)),
             (7, None, throttled(Some(30)), secs(64)),
             (4, None, throttled(None), secs(8)),
@@ -274,7 +274,7 @@ mod tests {
             };
             matches!(decide(&policy, &facts, &failed, Jitter::new(0)), Outcome::DeadLetter(_))
         };
-        // The queue's limit, 0 for none; the type; and the attempt that is the last.
+        // The queue's limit, 0 for none; the type; and the number of the last attempt.
         let table = [
             (0, Some("quick"), Some(2)),
             (5, Some("quick"), Some(2)),

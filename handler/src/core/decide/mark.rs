@@ -10,7 +10,7 @@ pub(crate) enum MarkDecision {
     Marked,
     /// Another run has taken the expired claim: the message is left to its lease.
     Lost,
-    /// The mark is asked for again, and the message is kept meanwhile.
+    /// The request for the mark is repeated, and the message is kept until then.
     Again,
     /// The mark is written without the result.
     WithoutResult,
@@ -33,9 +33,9 @@ pub(crate) fn decide_mark(
         (Err(MarkError::Refused(_)), _) if has_result => MarkDecision::WithoutResult,
         (Err(MarkError::Refused(_)), _) if has_next => MarkDecision::NextRefused,
         (Err(MarkError::Unanswered(_)), Claims::Required) => MarkDecision::Again,
-        // The jobs that follow are added with the mark, or not at all.
+        // The next jobs are added with the mark, or not at all.
         (Err(MarkError::Unanswered(_)), _) if has_next => MarkDecision::Again,
-        // No later request would be answered otherwise, or none is needed.
+        // A later request would get the same answer, or is not needed.
         (Err(MarkError::Refused(_) | MarkError::Unanswered(_)), _) => MarkDecision::Unmarked,
     }
 }

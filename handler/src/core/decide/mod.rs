@@ -1,5 +1,5 @@
-//! The one place where outcomes are decided: of a run, by its ending (`ending`), whether it was stopped or not (`run`); of a
-//! message that does not run (`unrun`); and of a done job by the answer to its mark (`mark`).
+//! The only place where outcomes are decided: of a run by its ending (`ending`), stopped or not (`run`); of a message that does
+//! not run (`unrun`); and of a done job by the answer to its mark (`mark`).
 
 mod ending;
 mod mark;

@@ -1,4 +1,4 @@
-//! The decision about a run: how its ending counts if it was stopped, and what follows from that.
+//! The decision about a run: the ending that counts if it was stopped, and its consequences.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::core::outcome_cache::PriorOutcome;
 use crate::core::policy::Policy;
 use crate::core::retry::Jitter;
 
-/// Everything that follows from the ending of a run.
+/// All consequences of the ending of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RunDecision {
     /// The ending that counts.
@@ -20,14 +20,14 @@ pub(crate) struct RunDecision {
     pub(crate) outcome: Outcome,
     /// The state of the message to remember.
     pub(crate) prior: PriorOutcome,
-    /// The way to give up the claim, if the run still has it.
+    /// The way to release the claim, if the run still has it.
     pub(crate) release_claim: ReleaseClaim,
-    /// No other attempt follows: SQS moves the message to the DLQ instead of handing it out again.
+    /// No other attempt follows: SQS moves the message to the DLQ instead of delivering it again.
     pub(crate) last_attempt: bool,
 }
 
-/// Decides about a run that reported this ending, and had been asked to stop for this reason, if at all. The loss of the
-/// lease or the claim outweighs every other reason.
+/// Decides about a run that reported this ending, and was asked to stop for this reason, if it was. The loss of the lease or
+/// the claim outweighs every other reason.
 pub(crate) fn decide_run(
     policy: &Policy,
     facts: &DecisionInput<'_>,
@@ -45,7 +45,7 @@ pub(crate) fn decide_run(
     RunDecision { ending, outcome, prior, release_claim, last_attempt }
 }
 
-/// Returns true if the queue hands the message out no more. Unknown as long as the redrive policy is.
+/// Returns true if the queue will not deliver the message again. Unknown as long as the redrive policy is.
 fn is_last_receive(policy: &Policy, facts: &DecisionInput<'_>) -> bool {
     policy.receives.at_most().is_some_and(|most| facts.receives >= most)
 }
@@ -58,17 +58,17 @@ fn leaves_alive(outcome: &Outcome) -> bool {
     }
 }
 
-/// The ending that counts. A stopped run mostly reports the echo of its cancellation; success and a firm failure are none.
-/// Without its lease or its claim nothing that a run reports decides about the message.
+/// Returns the ending that counts. A stopped run mostly reports only the effect of its cancellation; success and a firm failure
+/// are not such effects. Without its lease or its claim a run's report decides nothing about the message.
 fn counted(stopped: Option<CancelReason>, reported: Ending) -> Ending {
     match stopped {
-        // The ledger has put the operator's reason in place of an echo.
+        // The ledger has replaced the effect of the cancellation with the operator's reason.
         None | Some(CancelReason::Operator) => reported,
         Some(CancelReason::LeaseLost) => Ending::LeaseLost,
         Some(CancelReason::TimedOut | CancelReason::Shutdown) if is_firm(&reported) => reported,
-        // The time went by at the target, which has let others wait as well.
+        // The target used up the time, and would have let other messages wait as well.
         Some(CancelReason::TimedOut) if matches!(reported, Ending::TargetUnhealthy { .. }) => reported,
-        // No handler ran: the time went by while the run waited, such as for the store or for S3.
+        // No handler ran: the run waited all the time, for example for the store or for S3.
         Some(CancelReason::TimedOut) if !reported.ran() => reported,
         Some(CancelReason::TimedOut) => Ending::TimedOut,
         Some(CancelReason::Shutdown) => Ending::Interrupted,
@@ -133,7 +133,8 @@ fn remembered(succeeded: bool, outcome: &Outcome, now: Instant) -> PriorOutcome 
     }
 }
 
-/// Returns the way to give up the claim: an attempt that was stopped, or that failed through no fault of its job, is not counted, and a permanent failure is recorded.
+/// Returns the way to release the claim: an attempt that was stopped, or that failed for reasons outside its job, is not
+/// counted, and a permanent failure is recorded.
 fn release_claim(ending: &Ending, outcome: &Outcome) -> ReleaseClaim {
     ReleaseClaim {
         count_attempt: !matches!(
@@ -213,7 +214,8 @@ mod tests {
             let has_failed = ending.ran() && !waited;
             let table = [
                 (None, ending.clone()),
-                // What waited without a run, such as for the store or S3, has not failed; nor what waited for an unhealthy target.
+                // A run that only waited, for example for the store or S3, has not failed; nor one that waited for an unhealthy
+                // target.
                 (Some(CancelReason::TimedOut), if has_failed { Ending::TimedOut } else { ending.clone() }),
                 (Some(CancelReason::Shutdown), Ending::Interrupted),
                 (Some(CancelReason::LeaseLost), Ending::LeaseLost),

@@ -6,14 +6,14 @@ use crate::core::outcome_cache::PriorOutcome;
 /// The reason why a message leaves without a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unrun {
-    /// It goes back to the queue: a drain, its message group, a pause, or no place for it.
+    /// It is released to the queue: a drain, its message group, a pause, or no slot for it.
     GivenBack,
     /// Its lease has ended while it waited.
     LeaseLost,
 }
 
-/// Returns the outcome of a message whose run would be the next; `None` if it must run. It needs no run once its job is
-/// done, and must not run once no attempt can succeed.
+/// Returns the outcome of a message that would run next; `None` if it must run. It needs no run if its job is done, and must
+/// not run if no attempt can succeed.
 pub(crate) fn decide_start(prior: Option<&PriorOutcome>) -> Option<Outcome> {
     match prior {
         Some(PriorOutcome::Done { .. }) => Some(Outcome::Ack),
@@ -22,8 +22,8 @@ pub(crate) fn decide_start(prior: Option<&PriorOutcome>) -> Option<Outcome> {
     }
 }
 
-/// Returns the outcome of a message that leaves without having had its turn. A message whose job is done is deleted and not
-/// given back: another process, which does not remember that, would run it again.
+/// Returns the outcome of a message that leaves without a run. If its job is done, it is deleted and not released: another
+/// process, which does not remember it, would run it again.
 pub(crate) fn decide_unrun(why: Unrun, prior: Option<&PriorOutcome>) -> Outcome {
     match (why, prior) {
         (Unrun::GivenBack, Some(PriorOutcome::Done { .. })) => Outcome::Ack,
