@@ -33,7 +33,7 @@ fn an_action_that_does_not_report_counts_as_interrupted() {
 }
 
 #[test]
-fn a_running_action_sees_that_it_is_aborted_and_one_without_a_process_is_aborted_at_once() {
+fn a_running_action_sees_its_abort_and_others_end_at_once() {
     let running = action(ActionKind::Replay);
     let asked = running.abort_asked("bob", NOW + 1).unwrap();
     assert_eq!(
@@ -148,7 +148,7 @@ fn a_lock_is_for_others_and_until_its_end() {
 }
 
 #[test]
-fn a_record_is_small_enough_for_a_document_and_reads_what_it_wrote() {
+fn a_record_fits_into_a_document_and_can_be_read_again() {
     let long = "ö\"\u{1}".repeat(5_000);
     let mut action = action(ActionKind::Delete);
     action = ActionRecord::begun(

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn only_known_good_outcomes_let_it_go_on() {
+    fn only_known_good_outcomes_continue_the_replay() {
         use Outcome::{Dead, Done};
         let (soon, late) = (Duration::from_secs(5), WAIT + Duration::from_secs(2));
         let table = [

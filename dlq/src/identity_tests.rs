@@ -81,7 +81,7 @@ fn a_job_without_an_id_gets_that_of_its_first_message() {
 }
 
 #[test]
-fn the_attributes_of_its_death_are_taken_off_and_all_others_stay_what_they_are() {
+fn the_attributes_of_its_death_are_removed_and_all_others_stay() {
     let number = Attribute::new("Number.custom", AttributeValue::Text("7".into()));
     let attributes = [
         ("n", number.clone()),
@@ -148,7 +148,7 @@ fn a_message_never_becomes_larger_than_sqs_takes() {
 }
 
 #[test]
-fn a_changed_body_is_marked_and_may_bring_an_id_of_its_own() {
+fn a_changed_body_is_marked_and_may_have_its_own_id() {
     let letter = letter(NATIVE, &[]);
     let fixed = |body: &str| Fixed { body: Some(body.to_owned()), attributes: None };
     let same_id = outgoing(&letter, &fixed(KEYED), &Intake::default()).unwrap();

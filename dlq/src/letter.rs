@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_do_not_change_the_fingerprint_of_a_letter_without_history() {
+    fn looks_keep_the_fingerprint_of_a_letter_without_history() {
         let of = |receive_count| {
             let letter = Letter::new(Message { receive_count, ..Message::default() }, &Intake::default());
             Fingerprint::of_reason(&letter.why().reason)

@@ -69,7 +69,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn a_message_comes_back_to_the_byte(messages in vec(message(), 0..4)) {
+    fn a_message_is_read_back_byte_for_byte(messages in vec(message(), 0..4)) {
         let letters: Vec<Letter> =
             messages.iter().map(|message| Letter::new(message.clone(), &Intake::default())).collect();
         let text = export(&letters);

@@ -174,7 +174,7 @@ fn letters_that_come_again_are_no_end_while_more_are_there() {
 }
 
 #[test]
-fn a_repeated_look_passes_letters_that_it_knows_until_each_came_again() {
+fn a_repeated_look_ends_once_each_known_letter_was_seen_again() {
     let mut rounds = Rounds::new(100, HOLD_LIMIT, false);
     let known = Received { again: 10, ..Received::default() };
     (0..10).for_each(|_| rounds.received(Received { new: 10, ..Received::default() }, 100));

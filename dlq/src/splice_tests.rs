@@ -75,7 +75,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn a_spliced_text_has_the_new_value_and_an_equal_one_is_the_old_text(
+    fn a_spliced_text_has_the_new_value_or_stays_if_it_is_equal(
         one in any_json(),
         other in any_json(),
         is_pretty in any::<bool>(),

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_that_is_put_back_has_the_origin_and_the_job_that_it_had() {
+    fn a_letter_that_is_put_back_keeps_its_origin_and_its_job() {
         let letter = letter(&[("tenant", "acme")]);
         let back = put_back(&letter);
         assert_eq!((back.lacks_origin, back.lacks_id, back.attributes.len()), (false, false, 3));

@@ -78,7 +78,7 @@ fn letters_that_die_between_two_leaders_are_news() {
 }
 
 #[test]
-fn a_leader_that_ends_before_its_first_look_hides_no_later_letter() {
+fn a_leader_without_a_look_hides_no_later_letter() {
     let mut first = worker();
     first.depth(3, 0);
     let mut second = next(&first, &[], 1);
@@ -131,7 +131,7 @@ fn a_handover_fits_and_new_fields_are_optional() {
 }
 
 #[test]
-fn among_letters_that_are_not_all_known_a_rise_is_as_many_as_it_is() {
+fn a_rise_among_unknown_letters_counts_as_its_own_number() {
     let mut watch = worker();
     watch.depth(2_000, 0);
     assert_eq!(look(&mut watch, deaths(0..500, "old"), 0), 0);

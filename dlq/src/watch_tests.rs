@@ -105,7 +105,7 @@ fn a_look_is_due_once_a_minute_at_most() {
 }
 
 #[test]
-fn a_known_fingerprint_is_reported_once_in_a_quiet_period_with_all_that_came_meanwhile() {
+fn a_known_fingerprint_is_reported_once_per_quiet_period() {
     let mut watch = Watch::new("jobs-dlq", HOUR, true);
     watch.depth(4, 0);
     look(&mut watch, deaths(0..4), 0);
@@ -121,7 +121,7 @@ fn a_known_fingerprint_is_reported_once_in_a_quiet_period_with_all_that_came_mea
 }
 
 #[test]
-fn letters_from_before_the_watch_are_news_only_if_that_is_asked_for() {
+fn letters_from_before_the_watch_are_reported_only_on_request() {
     for (reports_old, expected) in [(true, vec![(2, true)]), (false, vec![])] {
         let mut watch = Watch::new("jobs-dlq", HOUR, reports_old);
         assert!(is_due(&mut watch, 2, 0));

@@ -1,4 +1,4 @@
-//! The client: each request signed, sent, repeated if that cannot do it twice, and decoded.
+//! The client signs each request, sends it, repeats it if that has no second effect, and decodes the answer.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -25,7 +25,7 @@ const X_AMZ_TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const QUERY_MODE: HeaderName = HeaderName::from_static("x-amzn-query-mode");
 
-/// The codes by which SQS refuses credentials that may have been replaced meanwhile.
+/// The codes with which SQS refuses credentials that may have been replaced meanwhile.
 const EXPIRED: [&str; 5] = [
     "ExpiredToken",
     "ExpiredTokenException",
@@ -34,21 +34,21 @@ const EXPIRED: [&str; 5] = [
     "UnrecognizedClientException",
 ];
 
-/// The codes by which SQS refuses a signature for its date.
+/// The codes with which SQS refuses a signature for its date.
 const SKEWED: [&str; 4] =
     ["RequestTimeTooSkewed", "RequestExpired", "SignatureDoesNotMatch", "InvalidSignatureException"];
 
-/// A difference of clocks that SQS allows.
+/// The clock difference that SQS allows.
 const ALLOWED_SKEW: Duration = Duration::from_secs(4 * 60);
 
-/// What a client needs.
+/// The configuration of a client.
 #[derive(Debug)]
 pub struct ClientConfig {
     /// The URL of the endpoint, such as `https://sqs.eu-west-1.amazonaws.com`.
     pub endpoint: String,
-    /// The region that requests are signed for.
+    /// The region in the signature of requests.
     pub region: String,
-    /// Where credentials come from.
+    /// The source of credentials.
     pub credentials: SharedCredentialsProvider,
     /// The `User-Agent` of requests.
     pub user_agent: &'static str,
@@ -63,16 +63,17 @@ pub struct SqsClient {
     user_agent: HeaderValue,
     signer: Signer,
     credentials: CredentialsCache,
-    /// By how much SQS's clock is ahead of this machine's, in seconds; 0 unless SQS has refused a signature for its date.
+    /// The number of seconds by which SQS's clock is ahead of this machine's; 0 unless SQS has refused a signature for its
+    /// date.
     skew_secs: AtomicI64,
 }
 
-/// What may be done if the connection ends before any answer.
+/// The reaction if the connection ends before any answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unanswered {
-    /// The request does the same if it is carried out twice.
+    /// Repeats the request, which has the same effect if it is carried out twice.
     Repeat,
-    /// It does not.
+    /// Returns an error, because a second execution would have another effect.
     Report,
 }
 
@@ -80,19 +81,19 @@ impl SqsClient {
     /// Makes a client. Opens no connection.
     ///
     /// # Errors
-    /// If the endpoint or the trust that the environment asks for cannot be used, in words for the user.
+    /// If the endpoint or the trust settings of the environment cannot be used, with a text for the user.
     pub fn new(config: ClientConfig, environment: &Environment) -> Result<Self, String> {
         let ClientConfig { endpoint, region, credentials, user_agent } = config;
         let unusable = |error: &dyn std::fmt::Display| format!("the endpoint cannot be used: {error}");
         let uri: Uri = endpoint.parse().map_err(|error| unusable(&error))?;
         let authority = uri.authority().ok_or_else(|| unusable(&"it names no host"))?;
-        // The port of a signature is the one of the header, which leaves out the usual one. No user or password is in it.
+        // The port in a signature is the one of the header, which omits the default port. It contains no user or password.
         let host = match (uri.scheme_str(), authority.port_u16()) {
             (_, None) | (Some("https"), Some(443)) | (Some("http"), Some(80)) => authority.host().to_owned(),
             (_, Some(port)) => format!("{}:{port}", authority.host()),
         };
         let path = format!("{}/", uri.path().trim_end_matches('/'));
-        // Without a user and a password, too.
+        // Also without a user and a password.
         let uri =
             Uri::builder().scheme(uri.scheme_str().unwrap_or("https")).authority(&*host).path_and_query("/");
         let uri = uri.build().map_err(|error| unusable(&error))?;
@@ -107,7 +108,7 @@ impl SqsClient {
         })
     }
 
-    /// Receives messages: one long poll, at most `limit` long.
+    /// Receives messages with one long poll of at most `limit`.
     ///
     /// # Errors
     /// If there is no answer, or SQS answers with an error.
@@ -118,12 +119,13 @@ impl SqsClient {
         limit: Duration,
     ) -> Result<Received, RequestError> {
         let body = write::receive(queue_url, request);
-        // What a receive without an answer has brought stays hidden for its visibility timeout: a repeat is for the caller to decide.
+        // Messages of a receive without an answer stay hidden for their visibility timeout, so the caller decides about a
+        // repeat.
         let answer = self.call("AmazonSQS.ReceiveMessage", body, limit, Unanswered::Report).await?;
         decode::received(&answer).ok_or_else(undecodable)
     }
 
-    /// Deletes messages, ten at most.
+    /// Deletes at most ten messages.
     ///
     /// # Errors
     /// If there is no answer, or SQS answers with an error about the whole batch.
@@ -137,10 +139,10 @@ impl SqsClient {
         self.batch("AmazonSQS.DeleteMessageBatch", body, limit, Unanswered::Repeat).await
     }
 
-    /// Changes the visibility of messages, ten at most.
+    /// Changes the visibility of at most ten messages.
     ///
     /// # Errors
-    /// As those of [`delete`](Self::delete).
+    /// The same as for [`delete`](Self::delete).
     pub async fn change_visibility(
         &self,
         queue_url: &str,
@@ -151,10 +153,10 @@ impl SqsClient {
         self.batch("AmazonSQS.ChangeMessageVisibilityBatch", body, limit, Unanswered::Repeat).await
     }
 
-    /// Sends messages, ten at most. A request that may have reached SQS is not repeated.
+    /// Sends at most ten messages. A request that may have reached SQS is not repeated.
     ///
     /// # Errors
-    /// As those of [`delete`](Self::delete).
+    /// The same as for [`delete`](Self::delete).
     pub async fn send(
         &self,
         queue_url: &str,
@@ -176,8 +178,8 @@ impl SqsClient {
         decode::batch(&answer).ok_or_else(undecodable)
     }
 
-    /// Sends a request until it has an answer, within `limit`. It is repeated once for credentials that have ended, once for a clock that
-    /// differs, and once for a connection that ended before an answer, if it may be.
+    /// Sends a request until it has an answer, within `limit`. It is repeated once after expired credentials, once after a
+    /// clock difference, and, if allowed, once after a connection that ended before an answer.
     async fn call(
         &self,
         target: &'static str,
@@ -222,7 +224,7 @@ impl SqsClient {
             if answer.status().is_success() {
                 return Ok(answer.into_body());
             }
-            // SQS has refused it, so nothing of it was carried out.
+            // SQS has refused the request, so no part of it was carried out.
             was_written.store(false, Ordering::Relaxed);
             let error = service_error(&answer);
             let code = error.code().unwrap_or_default();
@@ -268,7 +270,7 @@ impl SqsClient {
         Ok(request)
     }
 
-    /// The time by SQS's clock, as far as its difference matters.
+    /// Returns the time of SQS's clock, if the difference matters.
     fn now(&self) -> SystemTime {
         let now = SystemTime::now();
         let skew = self.skew_secs.load(Ordering::Relaxed);
@@ -277,7 +279,7 @@ impl SqsClient {
         corrected.unwrap_or(now)
     }
 
-    /// Takes SQS's time from an answer that refuses a signature. Returns true if the clocks differ by too much.
+    /// Reads SQS's time from an answer that refuses a signature. Returns true if the clocks differ by too much.
     fn correct_skew(&self, headers: &HeaderMap) -> bool {
         let date = headers.get(DATE).and_then(|value| value.to_str().ok());
         let Some(theirs) = date.and_then(|date| httpdate::parse_http_date(date).ok()) else { return false };
@@ -311,13 +313,13 @@ fn unanswered_error(error: NoAnswer) -> RequestError {
     }
 }
 
-/// The header by which an answer names the time until the next request, in milliseconds.
+/// The header with the time until the next request, in milliseconds.
 const RETRY_AFTER: &str = "x-amz-retry-after";
 
-/// The header by which an answer names its error as the Query protocol had it, such as `AWS.SimpleQueueService.NonExistentQueue;Sender`.
+/// The header with the error's code in the Query protocol, such as `AWS.SimpleQueueService.NonExistentQueue;Sender`.
 const QUERY_ERROR: &str = "x-amzn-query-error";
 
-/// The header by which an answer names its error in some cases, such as `InternalFailure:http://…`.
+/// The header with the error's code in some cases, such as `InternalFailure:http://…`.
 const ERROR_TYPE: &str = "x-amzn-errortype";
 
 fn service_error(answer: &Response<Bytes>) -> RequestError {
@@ -325,7 +327,7 @@ fn service_error(answer: &Response<Bytes>) -> RequestError {
     let (by_body, message) = decode::error(answer.body());
     let by_query =
         header(QUERY_ERROR).and_then(|value| value.split_once(';')).map(|(code, _)| code.to_owned());
-    // Without the address behind it, which may have a `#` of its own, and the namespace before it.
+    // Without the address after it, which may contain a `#`, and the namespace before it.
     let plain = |code: &str| {
         let code = code.split(':').next().unwrap_or(code);
         code.rsplit('#').next().unwrap_or(code).to_owned()

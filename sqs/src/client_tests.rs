@@ -45,7 +45,7 @@ fn refused(code: &str, headers: &str) -> Step {
     )
 }
 
-/// Gives one after the other.
+/// Returns one credential after the other.
 #[derive(Debug)]
 struct InTurn(Mutex<Vec<Credentials>>);
 
@@ -66,7 +66,7 @@ fn in_turn(mut credentials: Vec<Credentials>) -> SharedCredentialsProvider {
 }
 
 #[tokio::test]
-async fn requests_share_a_connection_and_have_the_headers_of_the_protocol() {
+async fn requests_share_a_connection_and_have_the_protocols_headers() {
     let server = Scripted::start(vec![vec![ok(r#"{"Messages":[{"MessageId":"1"}]}"#), ok("{}")]]).await;
     let client = server.client_with(in_turn(vec![credentials("AKID", Some("token"))]));
     assert_eq!(&*receive(&client).await.unwrap().messages[0].id, "1");
@@ -122,10 +122,10 @@ async fn a_redirect_is_an_error_and_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_delete_and_a_change_are_repeated_once_if_the_connection_ends_before_an_answer() {
+async fn deletes_and_changes_without_an_answer_are_repeated_once() {
     for end in [|| Step::Close, || Step::Reset] {
         let server = Scripted::start(vec![vec![end()], vec![ok("{}")], vec![end()], vec![ok("{}")]]).await;
-        // A client for each request: on a connection of its own.
+        // A client for each request, so that each has its own connection.
         delete(&server.client()).await.unwrap();
         hide(&server.client()).await.unwrap();
         assert_eq!(server.connections(), [0, 1, 2, 3]);
@@ -150,7 +150,7 @@ async fn a_receive_and_a_send_are_not_repeated_once_they_are_written() {
 }
 
 #[tokio::test]
-async fn a_connection_that_has_ended_since_is_replaced_for_every_request() {
+async fn a_connection_that_has_ended_is_replaced_for_every_request() {
     for request in 0..3 {
         let closing = || Step::AnswerAndClose(text("200 OK", "", "{}"));
         let mut server = Scripted::start(vec![vec![closing()], vec![ok("{}")]]).await;
@@ -191,7 +191,7 @@ async fn the_limit_ends_a_request_and_its_connection() {
     assert!(matches!(error.kind, ErrorKind::Unanswered(_)), "{error:?}");
     assert_eq!(error.text, "no answer within 0.05 s");
     client.delete(URL, &[], limit).await.unwrap_err();
-    // The script waits for the end of both connections.
+    // The script waits until both connections have ended.
     server.ended().await;
     assert_eq!(server.connections(), [0, 1]);
 }
@@ -228,7 +228,7 @@ async fn credentials_that_have_ended_are_replaced_once() {
     for code in ["ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId"] {
         let refused = || refused(code, "");
         let server = Scripted::start(vec![vec![refused(), ok("{}"), refused(), refused(), ok("{}")]]).await;
-        // The key's id stays, as it does with tokens that are handed out for one.
+        // The key id stays the same, as with session tokens for one key.
         let client = server.client_with(in_turn(
             ["1", "2", "3", "4"].map(|token| credentials("AKID", Some(token))).to_vec(),
         ));
@@ -253,7 +253,7 @@ async fn without_credentials_nothing_is_sent() {
     assert!(server.seen().is_empty());
 }
 
-/// The time of a request's signature, in seconds since the epoch by `format`.
+/// Returns the time of a request's signature, in seconds since the epoch by `format`.
 fn signed_at(seen: &crate::scripted::Seen) -> String {
     seen.header("x-amz-date").unwrap().to_owned()
 }
@@ -263,12 +263,12 @@ async fn the_clock_is_corrected_after_an_error_about_it_only() {
     let theirs = SystemTime::now() + Duration::from_secs(2 * 60 * 60);
     let date = format!("date: {}\r\n", httpdate::fmt_http_date(theirs));
     let script = vec![
-        // Another date than ours is no reason by itself.
+        // A different date alone is no reason.
         answer("200 OK", &date, "{}"),
         refused("InvalidSignatureException", &date),
         ok("{}"),
         ok("{}"),
-        // The clocks are the same now: the error has another reason.
+        // The clocks now agree: the error has another reason.
         refused("SignatureDoesNotMatch", &date),
         ok("{}"),
     ];
@@ -344,7 +344,7 @@ async fn an_answer_that_cannot_be_read_is_reported() {
 }
 
 #[test]
-fn a_client_shows_no_secret_and_names_its_endpoint_without_a_password() {
+fn a_client_shows_its_endpoint_without_a_password_or_secret() {
     let config = |endpoint: &str| ClientConfig {
         endpoint: endpoint.to_owned(),
         region: "eu-west-1".to_owned(),

@@ -1,4 +1,4 @@
-//! The credentials of requests, kept until shortly before they end.
+//! The credentials of requests, kept until shortly before they expire.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,23 +10,23 @@ use tokio::time::timeout;
 
 use crate::identity::Identity;
 
-/// How long before their end credentials are replaced: longer than a request takes, and than clocks differ.
+/// The time before their expiry at which credentials are replaced: longer than a request takes, and longer than clocks differ.
 const REFRESH_BEFORE: Duration = Duration::from_secs(60);
 
-/// The time for which credentials without an end are kept, as the SDK has it: a file or a process may give other ones.
+/// The time for which credentials without an expiry are kept, as in the SDK: a file or a process may return others.
 const KEEP: Duration = Duration::from_secs(15 * 60);
 
-/// How long a request waits for new credentials while the known ones are still good.
+/// The time for which a request waits for new credentials while the known ones are still valid.
 const WAIT_WHILE_GOOD: Duration = Duration::from_secs(2);
 
-/// The time after which a provider that had none is asked again while the known ones are still good.
+/// The time after which a provider that had no credentials is asked again while the known ones are still valid.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// The credentials of requests.
 pub(crate) struct CredentialsCache {
     provider: SharedCredentialsProvider,
     kept: Mutex<Option<Kept>>,
-    /// One request asks the provider at a time.
+    /// Held by the one request that asks the provider.
     asking: tokio::sync::Mutex<()>,
 }
 
@@ -42,7 +42,7 @@ impl Kept {
     }
 }
 
-/// No credentials in it.
+/// Shows no credentials.
 impl fmt::Debug for CredentialsCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CredentialsCache").finish_non_exhaustive()
@@ -54,7 +54,7 @@ impl CredentialsCache {
         Self { provider, kept: Mutex::default(), asking: tokio::sync::Mutex::default() }
     }
 
-    /// Returns the credentials to sign a request with.
+    /// Returns the credentials for signing a request.
     pub(crate) async fn get(&self) -> Result<Arc<Identity>, CredentialsError> {
         let kept = self.lock().clone();
         let good = match kept {
@@ -63,7 +63,7 @@ impl CredentialsCache {
         };
         let _asking = match (self.asking.try_lock(), &good) {
             (Ok(asking), _) => asking,
-            // One request is enough to ask.
+            // One asking request is enough.
             (Err(_), Some(good)) => return Ok(Arc::clone(good)),
             (Err(_), None) => self.asking.lock().await,
         };
@@ -90,7 +90,7 @@ impl CredentialsCache {
         Ok(identity)
     }
 
-    /// Forgets credentials that SQS has refused, unless others have taken their place meanwhile.
+    /// Forgets credentials that SQS has refused, unless they were already replaced.
     pub(crate) fn refused(&self, identity: &Arc<Identity>) {
         let mut kept = self.lock();
         if kept.as_ref().is_some_and(|kept| Arc::ptr_eq(&kept.identity, identity)) {

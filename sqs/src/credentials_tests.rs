@@ -6,7 +6,7 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 
 use super::*;
 
-/// Gives a first one that ends soon, then fails, hangs or gives others.
+/// Returns credentials that end soon, then fails, hangs or returns others.
 #[derive(Debug, Clone)]
 struct Source {
     asked: Arc<AtomicUsize>,
@@ -58,7 +58,7 @@ async fn credentials_are_kept_until_shortly_before_their_end() {
 }
 
 #[tokio::test]
-async fn a_source_that_fails_or_hangs_costs_nothing_while_the_known_ones_are_good() {
+async fn a_failing_source_has_no_effect_while_credentials_are_valid() {
     for then in [Then::Fail, Then::Hang] {
         tokio::time::pause();
         let (kept, asked) = cache(50, then);
@@ -75,7 +75,7 @@ async fn a_source_that_fails_or_hangs_costs_nothing_while_the_known_ones_are_goo
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_request_asks_and_the_others_go_on() {
+async fn one_request_asks_and_the_others_continue() {
     let (kept, asked) = cache(50, Then::Hang);
     assert_eq!(key(&kept).await, "first");
     let begun = tokio::time::Instant::now();
@@ -88,7 +88,7 @@ async fn one_request_asks_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn refused_credentials_are_forgotten_unless_others_have_taken_their_place() {
+async fn refused_credentials_are_forgotten_unless_already_replaced() {
     let (kept, asked) = cache(90, Then::Other);
     let first = kept.get().await.unwrap();
     kept.refused(&first);

@@ -1,7 +1,7 @@
-//! The answers of SQS, cut out of the bytes of the response.
+//! The decoder of SQS's answers, which cuts values out of the bytes of the response.
 //!
-//! An answer is decoded in one pass, straight into what callers get. Only if that fails, each of its entries is decoded by itself, so that
-//! one that this client cannot read does not cost its neighbours.
+//! An answer is decoded in one pass, directly into the types that callers get. Only if that fails is each of its entries
+//! decoded separately, so that one unreadable entry does not affect the others.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// What a receive has brought.
+/// The result of a receive.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// The messages.
@@ -28,7 +28,7 @@ pub struct Received {
 pub struct Undecodable {
     /// Its id, if that could be read.
     pub message_id: Option<String>,
-    /// The reason, without any of its content.
+    /// The reason, without any content of the message.
     pub reason: String,
 }
 
@@ -37,7 +37,7 @@ pub struct Undecodable {
 pub struct BatchAnswer {
     /// The entries that were carried out.
     pub successful: Vec<SentEntry>,
-    /// The entries that were not.
+    /// The entries that failed.
     pub failed: Vec<FailedEntry>,
 }
 
@@ -52,7 +52,7 @@ pub struct SentEntry {
     pub sequence_number: Option<String>,
 }
 
-/// An entry that was not carried out.
+/// An entry that failed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FailedEntry {
     /// The position of the entry, in decimal.
@@ -65,10 +65,10 @@ pub struct FailedEntry {
     pub sender_fault: bool,
 }
 
-/// The most entries of a receive or a batch.
+/// The maximum number of entries of a receive or a batch.
 const MAX_ENTRIES: usize = 10;
 
-/// Decodes what a receive has brought. `None` if the answer is none of a receive.
+/// Decodes the answer to a receive. Returns `None` if it is no answer to a receive.
 pub(crate) fn received(body: &[u8]) -> Option<Received> {
     let text = utf8(body);
     let mut messages = Vec::new();
@@ -82,7 +82,7 @@ pub(crate) fn received(body: &[u8]) -> Option<Received> {
         match object(raw.get(), &mut message) {
             Ok(()) => received.messages.push(message),
             Err(error) => {
-                // The error's own text may quote the message.
+                // The error's text may quote the message.
                 let reason =
                     format!("column {} of the message: {:?} error", error.column(), error.classify());
                 let message_id = serde_json::from_str::<OnlyId>(raw.get()).ok().and_then(|only| only.id);
@@ -93,7 +93,7 @@ pub(crate) fn received(body: &[u8]) -> Option<Received> {
     Some(received)
 }
 
-/// Decodes the answer to a batch. `None` if it is none.
+/// Decodes the answer to a batch. Returns `None` if it is no answer to a batch.
 pub(crate) fn batch(body: &[u8]) -> Option<BatchAnswer> {
     let text = utf8(body);
     let mut answer = BatchAnswer::default();
@@ -104,7 +104,7 @@ pub(crate) fn batch(body: &[u8]) -> Option<BatchAnswer> {
     Some(BatchAnswer { successful: decodable(successful), failed: decodable(failed) })
 }
 
-/// Returns the code and the message of an error's body.
+/// Returns the code and the message in an error's body.
 pub(crate) fn error(body: &[u8]) -> (Option<String>, Option<String>) {
     let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).unwrap_or_default();
     let text = |names: &[&str]| {
@@ -114,8 +114,8 @@ pub(crate) fn error(body: &[u8]) -> (Option<String>, Option<String>) {
     (text(&["code", "__type"]), text(&["message", "Message", "errorMessage"]))
 }
 
-/// Returns an answer as text. In place of what is no text there is an escape that has no meaning: only the entry that it is in cannot be
-/// decoded then.
+/// Returns an answer as text. Invalid UTF-8 is replaced by an escape without a meaning, so that only the entry that contains it
+/// cannot be decoded.
 fn utf8(body: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(body) {
         return Cow::Borrowed(text);
@@ -124,7 +124,7 @@ fn utf8(body: &[u8]) -> Cow<'_, str> {
     for chunk in body.utf8_chunks() {
         text.push_str(chunk.valid());
         if !chunk.invalid().is_empty() {
-            // The hyphen keeps a backslash before it from becoming one with the escape.
+            // The hyphen prevents a backslash before it from forming another escape.
             text.push_str(r"-\ud800");
         }
     }
@@ -155,7 +155,7 @@ struct RawLists<'a> {
 
 /// Splits an answer into its entries.
 fn raw<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
-    // A struct may be a list by its fields' order, too.
+    // serde also accepts a list of the fields' values for a struct.
     if text.trim_start().starts_with('{') { serde_json::from_str(text).ok() } else { None }
 }
 
@@ -175,9 +175,9 @@ fn object<T: Fill>(text: &str, value: &mut T) -> serde_json::Result<()> {
     deserializer.end()
 }
 
-/// A value that is filled in place from the fields of a JSON object: a message is large to be moved.
+/// A value that is filled in place from the fields of a JSON object, because a message is large to move.
 trait Fill {
-    /// Takes the field of this name.
+    /// Reads the field of this name.
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
 }
 
@@ -207,7 +207,7 @@ impl<'de, T: Fill> Visitor<'de> for Object<'_, T> {
     }
 }
 
-/// Reads what may be `null`, which is as good as absent. Returns true if it is not.
+/// Reads a value that may be `null`, which means absent. Returns true if it is not `null`.
 struct OrNull<S>(S);
 
 impl<'de, S: DeserializeSeed<'de, Value = ()>> DeserializeSeed<'de> for OrNull<S> {
@@ -340,7 +340,7 @@ impl Fill for System<'_> {
         let message = &mut *self.0;
         match name {
             "ApproximateReceiveCount" => {
-                // A count too large to read is a large one, never none.
+                // A count that is too large to read is a large one, not an absent one.
                 let count = number::<u32, A>(map)?;
                 message.receive_count =
                     count.map_or(message.receive_count, |count| count.unwrap_or(u32::MAX));
@@ -412,7 +412,7 @@ fn or_default<'de, T: Deserialize<'de> + Default, A: MapAccess<'de>>(map: &mut A
     Ok(map.next_value::<Option<T>>()?.unwrap_or_default())
 }
 
-/// Reads a number that is written as a text: `None` for null, and `Err` if it is none.
+/// Reads a number that is written as a string. Returns `None` for null, and `Err` if it is no number.
 fn number<'de, T: FromStr, A: MapAccess<'de>>(map: &mut A) -> Result<Option<Result<T, T::Err>>, A::Error> {
     let text = map.next_value::<Option<Borrowed<'_>>>()?;
     Ok(text.map(|Borrowed(text)| text.parse()))

@@ -1,4 +1,5 @@
-//! A fuzz target for the decoder that runs on stable Rust: answers of SQS, cut, spliced and damaged at random, beside a naive decoder.
+//! A fuzz target for the decoder that runs on stable Rust: answers of SQS that are cut, spliced and damaged at random, compared
+//! with a naive decoder.
 //!
 //! By default it is a quick test. `PROPTEST_CASES=5000000 cargo test --release -p drumline-sqs --lib fuzz` runs for minutes.
 #![allow(clippy::unwrap_used)]
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// Answers of SQS, with all that they may have in them.
+/// Answers of SQS with all possible fields.
 const SEEDS: [&str; 5] = [
     r#"{"Messages":[{"MessageId":"5c0ffee0-0000-4000-8000-000000000002","ReceiptHandle":"AQEB/wJn+3==","MD5OfBody":"0",
     "Body":"{\"type\":\"a.b\",\"payload\":{\"n\":1}}","Attributes":{"ApproximateReceiveCount":"3","SentTimestamp":"1700000000123",
@@ -21,7 +22,7 @@ const SEEDS: [&str; 5] = [
     "{}",
 ];
 
-/// Pieces that change the meaning of what they are put into.
+/// Pieces that change the meaning of the text into which they are inserted.
 const PIECES: [&str; 20] = [
     "\"",
     "\\",
@@ -93,8 +94,8 @@ fn damaged(seed: &str, damages: &[Damage]) -> Vec<u8> {
     bytes
 }
 
-/// The id and the body of each message of an answer, as any JSON parser reads it; `None` of one whose id or body is no text. `None` if the
-/// answer is no JSON, or none of a receive.
+/// Returns the id and the body of each message of an answer as any JSON parser reads it; `None` for a message whose id or body
+/// is no text. Returns `None` if the answer is not JSON or not the answer to a receive.
 fn naive(answer: &[u8]) -> Option<Vec<Option<(String, String)>>> {
     let answer: Value = serde_json::from_slice(answer).ok()?;
     let messages = match answer.as_object()?.get("Messages") {
@@ -108,7 +109,7 @@ fn naive(answer: &[u8]) -> Option<Vec<Option<(String, String)>>> {
     Some(messages.iter().map(|message| Some((text(message, "MessageId")?, text(message, "Body")?))).collect())
 }
 
-/// Returns true if an object names a field twice, of which parsers differ.
+/// Returns true if an object repeats a field, because parsers differ about that.
 fn repeats_a_field(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
     ["\"Messages\"", "\"MessageId\"", "\"Body\"", "\"Attributes\"", "\"MessageAttributes\""]
@@ -124,7 +125,7 @@ proptest! {
     ) {
         let answer = damaged(SEEDS[seed], &damages);
         let decoded = received(&answer);
-        // Neither panics, and an error's reason shows nothing of a message.
+        // Neither panics, and the error's reason shows no part of a message.
         drop((batch(&answer), error(&answer)));
         if let (Some(expected), false) = (naive(&answer), repeats_a_field(&answer)) {
             let decoded = decoded.expect("an answer that any parser reads");

@@ -50,7 +50,7 @@ fn what_is_missing_or_null_is_absent() {
 }
 
 #[test]
-fn a_message_that_cannot_be_decoded_costs_no_neighbour() {
+fn an_undecodable_message_does_not_affect_the_others() {
     let bad = [
         r#"{"MessageId":"bad","Body":7}"#,
         r#"{"MessageId":"bad","Body":"\ud800"}"#,
@@ -101,13 +101,13 @@ fn bytes_that_are_no_text_cost_no_neighbour() {
     let ids: Vec<&str> = answer.messages.iter().map(|message| &*message.id).collect();
     assert_eq!((ids, &*answer.messages[0].body), (vec!["1", "3"], "\u{e9}"));
     assert_eq!(answer.undecodable[0].message_id.as_deref(), Some("2"));
-    // A backslash before it does not make another text of it.
+    // A backslash before it does not change the text.
     let body = b"{\"Messages\":[{\"MessageId\":\"1\",\"Body\":\"a\\\xff\"}]}";
     assert_eq!(received(body), None);
 }
 
 #[test]
-fn an_entry_of_a_batch_that_cannot_be_decoded_costs_no_neighbour() {
+fn an_undecodable_batch_entry_does_not_affect_the_others() {
     for bad in [r#"{"Id":7}"#, r#"{"Id":"1","MessageId":"\ud800"}"#, "null", "[]"] {
         let body =
             format!(r#"{{"Successful":[{{"Id":"0"}},{bad}],"Failed":[{{"Id":"2","Code":"c"}},{bad}]}}"#);

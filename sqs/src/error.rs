@@ -1,4 +1,4 @@
-//! The reasons for which a request has no result.
+//! The reasons why a request has no result.
 
 use std::error::Error;
 use std::fmt;
@@ -6,22 +6,22 @@ use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 
-/// The reason for which a request has no result.
+/// The reason why a request has no result.
 #[derive(Debug)]
 pub struct RequestError {
-    /// What happened.
+    /// The kind of the error.
     pub kind: ErrorKind,
-    /// The error in words, with its causes and without secrets.
+    /// The text of the error, with its causes and without secrets.
     pub text: String,
 }
 
-/// What happened to a request that has no result.
+/// The kind of a request's error.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// SQS has answered with an error.
     Service {
-        /// The code, such as `QueueDoesNotExist`, as the SDK has it: that of the Query protocol if SQS names one.
+        /// The code, such as `QueueDoesNotExist`, as in the SDK: that of the Query protocol if SQS sends one.
         code: String,
         /// The message.
         message: Option<String>,
@@ -32,11 +32,11 @@ pub enum ErrorKind {
     },
     /// There are no credentials.
     Credentials(CredentialsError),
-    /// There was no connection on which it could have been sent.
+    /// There was no connection on which the request could have been sent.
     NoConnection(Box<dyn Error + Send + Sync>),
-    /// It may have reached SQS, and has no answer: the connection ended or the time was over.
+    /// The request may have reached SQS, and has no answer: the connection ended or the time was over.
     Unanswered(Box<dyn Error + Send + Sync>),
-    /// The answer is none that the protocol knows.
+    /// The answer is not of the protocol.
     Undecodable,
 }
 

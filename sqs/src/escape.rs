@@ -1,8 +1,8 @@
-//! Texts as JSON, written straight into a buffer.
+//! JSON strings and numbers, written directly into a buffer.
 
 /// Appends a text as a JSON string.
 pub(crate) fn string(buffer: &mut Vec<u8>, text: &str) {
-    // Into a vector, and of a text: neither can fail.
+    // A string written into a vector cannot fail.
     serde_json::to_writer(buffer, text).expect("a text is JSON");
 }
 

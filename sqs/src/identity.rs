@@ -1,4 +1,4 @@
-//! Credentials, with what is made of them once and used for each request.
+//! Credentials with the values derived from them once for all requests.
 
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -7,7 +7,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use http::HeaderValue;
 
-/// Credentials, with what is made of them for each request.
+/// Credentials with the values derived from them for each request.
 pub(crate) struct Identity {
     pub(crate) credentials: Credentials,
     /// The session token as a header.
@@ -34,18 +34,18 @@ impl Identity {
     }
 }
 
-/// The last key of some credentials.
+/// The last signing key that was derived from some credentials.
 #[derive(Default)]
 pub(crate) struct KeptKey(pub(crate) Mutex<Option<Arc<DayKey>>>);
 
-/// The key of a day. Deriving it is most of the work of a signature.
+/// The signing key of a day. Deriving it is most of the work of a signature.
 pub(crate) struct DayKey {
     pub(crate) day: u64,
-    /// Such as `20261130`.
+    /// The date, such as `20261130`.
     pub(crate) date: String,
-    /// Such as `20261130/eu-west-1/sqs/aws4_request`.
+    /// The scope, such as `20261130/eu-west-1/sqs/aws4_request`.
     pub(crate) scope: String,
-    /// The `Authorization` up to the signature.
+    /// The `Authorization` header up to the signature.
     pub(crate) authorization: String,
     pub(crate) key: Vec<u8>,
 }

@@ -20,24 +20,24 @@ use tower_service::Service as _;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The age beyond which a connection takes no further request: the hosts behind SQS's name change.
+/// The age after which a connection takes no further request, because the hosts behind SQS's name change.
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 
-/// The time for which a connection is kept without a request. SQS closes them about then.
+/// The time for which an unused connection is kept. SQS closes connections at about that time.
 const MAX_IDLE: Duration = Duration::from_secs(55);
 
-/// How long connecting may take.
+/// The time limit of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The most bytes of an answer: ten messages of 1 MiB, each byte of which is six in JSON.
+/// The maximum size of an answer: ten messages of 1 MiB, each byte of which takes six bytes in JSON.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
-/// The reason for which a request has no answer.
+/// The reason why a request has no answer.
 #[derive(Debug)]
 pub(crate) enum NoAnswer {
-    /// It was not written to any connection.
+    /// The request was not written to any connection.
     Unwritten(BoxError),
-    /// The connection ended before any answer: mostly its end was under way.
+    /// The connection ended before any answer, mostly because SQS was already closing it.
     Closed(BoxError),
     /// The connection or the answer ended in the middle.
     Broken(BoxError),
@@ -64,7 +64,7 @@ impl fmt::Debug for Pool {
 }
 
 impl Pool {
-    /// Connections to the host of `uri`, with the trust that the environment asks for.
+    /// Makes a pool for the host of `uri`, with the trust settings of the environment.
     ///
     /// # Errors
     /// If there are no root certificates for TLS.
@@ -77,7 +77,7 @@ impl Pool {
         Ok(Self { uri, connector, idle: Mutex::default() })
     }
 
-    /// Sends a request, and returns its answer with the whole body. `was_written` becomes true before its first byte is written.
+    /// Sends a request and returns its answer with the whole body. `was_written` becomes true before the first byte is written.
     pub(crate) async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
@@ -92,7 +92,7 @@ impl Pool {
             match connection.sender.try_send_request(request).await {
                 Ok(response) => return self.read(response, connection).await,
                 Err(mut error) => match error.take_message() {
-                    // The connection has ended since it was used last; nothing of the request was written.
+                    // The connection has ended since its last use; no part of the request was written.
                     Some(unwritten) if connection.has_served => {
                         was_written.store(false, Ordering::Relaxed);
                         request = unwritten;
@@ -127,7 +127,7 @@ impl Pool {
             NoAnswer::Broken(if error.is::<LengthLimitError>() { too_long() } else { error })
         })?;
         let now = Instant::now();
-        // The whole answer is read, so it is ready at once unless it ends.
+        // The whole answer is read, so the connection is ready at once unless it ends.
         (connection.used_at, connection.has_served) = (now, true);
         if !connection.is_over(now) {
             self.lock().push(connection);
@@ -135,7 +135,7 @@ impl Pool {
         Ok(Response::from_parts(head, body.to_bytes()))
     }
 
-    /// Takes the connection that was used last: others may be let go.
+    /// Takes the connection that was used last, so that others can expire.
     fn idle(&self) -> Option<Connection> {
         let now = Instant::now();
         let mut idle = self.lock();
@@ -159,7 +159,7 @@ impl Pool {
             });
             Ok::<_, BoxError>(sender)
         };
-        // Twice the time of TCP's: TLS has its own turns.
+        // Twice the time of a TCP connection, because TLS has its own round trips.
         let sender =
             timeout(2 * CONNECT_TIMEOUT, connecting).await.map_err(|_| "connecting took too long")??;
         let now = Instant::now();
@@ -168,13 +168,13 @@ impl Pool {
 }
 
 impl Connection {
-    /// Returns true if it takes no further request.
+    /// Returns true if the connection takes no further request.
     fn is_over(&self, now: Instant) -> bool {
         self.sender.is_closed() || now >= self.opened_at + MAX_AGE || now >= self.used_at + MAX_IDLE
     }
 }
 
-/// Returns true if the connection ended by its other end, before an answer.
+/// Returns true if the other end closed the connection before an answer.
 fn is_closed(error: &hyper::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
     let is_of_closed = |error: &io::Error| {
@@ -187,14 +187,14 @@ fn is_closed(error: &hyper::Error) -> bool {
     error.is_incomplete_message() || error.is_closed() || error.is_canceled() || by_io()
 }
 
-/// Returns the TLS settings for an endpoint, with the trust that the environment asks for.
+/// Returns the TLS settings for an endpoint, with the trust settings of the environment.
 fn tls(endpoint: &Uri, environment: &Environment) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| error.to_string())?;
     let builder = match (endpoint.scheme_str(), drumline_aws::root_certificates(environment)?) {
         (Some("https"), None) => builder.with_native_roots().map_err(|error| error.to_string())?,
-        // Without TLS no certificate is asked for, and none is read.
+        // Without TLS no certificate is needed, and none is read.
         (_, certificates) => {
             let mut store = RootCertStore::empty();
             store.add_parsable_certificates(certificates.unwrap_or_default());

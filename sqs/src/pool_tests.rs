@@ -2,7 +2,7 @@
 use super::*;
 
 impl Pool {
-    /// Makes connections older, and longer unused.
+    /// Makes connections older and longer unused.
     pub(crate) fn let_time_pass(&self, age: Duration, unused: Duration) {
         for connection in &mut *self.lock() {
             connection.opened_at -= age;
@@ -10,7 +10,7 @@ impl Pool {
         }
     }
 
-    /// Waits until each connection is known to be closed by the other end.
+    /// Waits until the pool knows that the other end has closed each connection.
     pub(crate) async fn until_all_are_closed(&self) {
         let closing = async {
             while self.lock().iter().any(|connection| !connection.sender.is_closed()) {

@@ -1,4 +1,4 @@
-//! An SQS that answers by a script, connection by connection.
+//! A server that answers like SQS by a script, connection by connection.
 
 #![allow(clippy::unwrap_used)]
 use std::sync::{Arc, Mutex};
@@ -15,17 +15,17 @@ use crate::{ClientConfig, SqsClient};
 
 /// The reaction to a request that has been read.
 pub(crate) enum Step {
-    /// These bytes are written.
+    /// Writes these bytes.
     Answer(String),
-    /// These bytes are written, and the connection is closed.
+    /// Writes these bytes and closes the connection.
     AnswerAndClose(String),
-    /// This head is written, and then so many bytes.
+    /// Writes this head, and then so many bytes.
     Endless(&'static str, usize),
-    /// The connection is closed.
+    /// Closes the connection.
     Close,
-    /// The connection is reset.
+    /// Resets the connection.
     Reset,
-    /// Nothing, until the client ends the connection.
+    /// Sends no answer until the client ends the connection.
     Silence,
 }
 
@@ -45,7 +45,7 @@ impl Seen {
     }
 }
 
-/// The server. It takes as many connections as its script has.
+/// The server. It accepts as many connections as its script has.
 pub(crate) struct Scripted {
     pub(crate) endpoint: String,
     seen: Arc<Mutex<Vec<Seen>>>,
@@ -92,7 +92,7 @@ impl Scripted {
         self.seen.lock().unwrap().clone()
     }
 
-    /// The connections of the requests, in their order.
+    /// Returns the connections of the requests, in order.
     pub(crate) fn connections(&self) -> Vec<usize> {
         self.seen().iter().map(|seen| seen.connection).collect()
     }
@@ -108,7 +108,7 @@ pub(crate) fn credentials(access_key: &str, token: Option<&str>) -> Credentials 
     Credentials::new(access_key, "secret", token.map(str::to_owned), None, "test")
 }
 
-/// An answer of this status, with headers that each end in a line break, and with this body.
+/// Returns an answer with this status, these headers, each of which ends with a line break, and this body.
 pub(crate) fn answer(status: &str, headers: &str, body: &str) -> Step {
     Step::Answer(text(status, headers, body))
 }
@@ -140,7 +140,7 @@ async fn serve(mut stream: TcpStream, connection: usize, steps: Vec<Step>, seen:
             Step::Close => return,
             Step::Reset => return stream.set_zero_linger().unwrap(),
             Step::Silence => {
-                // It ends with the client's connection.
+                // The read ends with the client's connection.
                 let _ = stream.read(&mut [0; 1]).await;
                 return;
             }
@@ -148,7 +148,7 @@ async fn serve(mut stream: TcpStream, connection: usize, steps: Vec<Step>, seen:
     }
 }
 
-/// Reads a request. `None` if the client has ended the connection.
+/// Reads a request. Returns `None` if the client has ended the connection.
 async fn request(stream: &mut TcpStream) -> Option<(String, String)> {
     let mut bytes = Vec::new();
     loop {

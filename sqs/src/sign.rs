@@ -1,6 +1,7 @@
-//! Signature version 4 of the one form that requests have here: POST, no query, a fixed set of headers.
+//! Signature version 4 for the only form that requests have here: POST, no query, a fixed set of headers.
 //!
-//! Keys and signatures are those of `aws-sigv4`. What is the same for all requests of a client, or for all of a day, is made once.
+//! Keys and signatures are made by `aws-sigv4`. Values that are the same for all requests of a client, or for all of a day, are
+//! computed once.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -16,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::identity::{DayKey, Identity, KeptKey};
 
-/// SQS in signatures.
+/// The name of SQS in signatures.
 const SERVICE: &str = "sqs";
 
 /// The media type of AWS JSON 1.0.
@@ -24,7 +25,7 @@ pub(crate) const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// The headers that a signature adds.
+/// The headers that a signature adds to a request.
 pub(crate) struct Signed {
     pub(crate) date: HeaderValue,
     pub(crate) authorization: HeaderValue,
@@ -33,11 +34,11 @@ pub(crate) struct Signed {
 /// Signs the requests to one endpoint.
 pub(crate) struct Signer {
     region: String,
-    /// The hash of the canonical request, up to the date.
+    /// The state of the canonical request's hash, up to the date.
     begun: Sha256,
 }
 
-/// No key in it.
+/// Shows no key.
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Signer").field("region", &self.region).finish_non_exhaustive()
@@ -54,10 +55,10 @@ impl Signer {
         Self { region, begun }
     }
 
-    /// Signs a request as of `now`.
+    /// Signs a request with the time `now`.
     ///
     /// # Errors
-    /// If the access key has a character that no header may have.
+    /// If the access key has a character that is not allowed in a header.
     pub(crate) fn sign(
         &self,
         now: SystemTime,
@@ -121,7 +122,7 @@ impl KeptKey {
 }
 
 impl DayKey {
-    /// Returns the `Authorization` of a request of this date, by the hash of its canonical form.
+    /// Returns the `Authorization` header of a request with this date, from the hash of its canonical form.
     fn authorization(&self, date: &str, canonical: Sha256) -> String {
         let mut to_sign = Vec::with_capacity(192);
         for part in ["AWS4-HMAC-SHA256\n", date, "\n", &self.scope, "\n"] {
@@ -144,7 +145,7 @@ fn signed_headers(has_token: bool) -> &'static str {
     }
 }
 
-/// Returns the path as signatures have it: encoded once more.
+/// Returns the path in the form of signatures, in which it is encoded once more.
 fn encoded(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len());
     for byte in path.bytes() {

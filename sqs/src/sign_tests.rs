@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A request that is to be signed.
+/// A request to sign.
 struct Signable<'a> {
     host: &'a str,
     path: &'a str,
@@ -13,7 +13,7 @@ struct Signable<'a> {
     body: &'a [u8],
 }
 
-/// The date and the signature by this crate.
+/// Returns the date and the signature that this crate makes.
 fn by_us(
     credentials: &Credentials,
     region: &str,
@@ -27,12 +27,12 @@ fn by_us(
         let text = |header: HeaderValue| header.to_str().unwrap().to_owned();
         (text(signed.date), text(signed.authorization))
     };
-    // The second time, the key is a kept one.
+    // The second time, the kept key is used.
     assert_eq!(signed(), signed());
     signed()
 }
 
-/// The signature by all of AWS's own code.
+/// Returns the signature that AWS's code makes.
 fn by_aws(
     credentials: &Credentials,
     region: &str,
@@ -84,7 +84,7 @@ proptest! {
     }
 }
 
-/// A request of AWS's published test suite that is a POST without a query, as those here are, and its signature.
+/// A POST request without a query from AWS's published test suite, with its signature.
 struct Published {
     name: &'static str,
     /// The path, as the request has it.
@@ -106,7 +106,7 @@ const TOKEN: &str = concat!(
     "BA=="
 );
 
-/// Those of `tests/aws-signing-test-suite/v4` in awslabs/aws-c-auth v0.9.0 (Apache-2.0). The others there are of GET or have a query.
+/// The POST requests without a query of `tests/aws-signing-test-suite/v4` in awslabs/aws-c-auth v0.9.0 (Apache-2.0).
 const PUBLISHED: [Published; 7] = [
     Published {
         name: "post-vanilla",
@@ -162,7 +162,7 @@ const PUBLISHED: [Published; 7] = [
         body: "Param1=value1",
         signature: "328d1b9eaadca9f5818ef05e8392801e091653bafec24fcab71e7344e7f51422",
     },
-    // Of GET, but the one about characters of a path that stay as they are.
+    // A GET request, except the one about characters of a path that stay unencoded.
     Published {
         name: "get-unreserved",
         path: "/-._~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
@@ -173,7 +173,7 @@ const PUBLISHED: [Published; 7] = [
 ];
 
 #[test]
-fn signatures_are_those_that_aws_publishes() {
+fn signatures_match_those_that_aws_publishes() {
     let credentials =
         Credentials::new("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None, None, "test");
     for Published { name, path, headers, body, signature } in PUBLISHED {
@@ -197,7 +197,7 @@ fn signatures_are_those_that_aws_publishes() {
 
 #[test]
 fn paths_are_encoded_as_aws_publishes() {
-    // `double-encode-path` and `double-url-encode` of the test suite of `aws-sigv4`.
+    // The cases `double-encode-path` and `double-url-encode` of the test suite of `aws-sigv4`.
     let table = [
         ("/test/@connections/JBDvjfGEIAMCERw%3D", "/test/%40connections/JBDvjfGEIAMCERw%253D"),
         (

@@ -10,16 +10,16 @@ use drumline::message::{Attribute, AttributeValue};
 
 use crate::escape::{number, string};
 
-/// A receive.
+/// A request to receive messages.
 #[derive(Debug, Clone, Copy)]
 pub struct ReceiveRequest<'a> {
-    /// The most messages that it brings, 1 to 10.
+    /// The maximum number of messages, 1 to 10.
     pub max: usize,
-    /// How long it waits for messages, in seconds: 0 to 20.
+    /// The time to wait for messages, in seconds: 0 to 20.
     pub wait_secs: u64,
-    /// How long what it brings is hidden, in seconds; `None` for as long as the queue says.
+    /// The time for which received messages are hidden, in seconds; `None` for the queue's setting.
     pub visibility_secs: Option<u64>,
-    /// The system attributes that it brings, such as `SentTimestamp`.
+    /// The system attributes to receive, such as `SentTimestamp`.
     pub system_attributes: &'a [&'a str],
 }
 
@@ -35,7 +35,7 @@ pub struct DeleteEntry<'a> {
 pub struct VisibilityEntry<'a> {
     /// Its receipt handle.
     pub receipt: &'a str,
-    /// How long it is hidden from now, in seconds.
+    /// The time for which the message is hidden from now, in seconds.
     pub visibility_secs: u64,
 }
 
@@ -46,7 +46,7 @@ pub struct SendEntry<'a> {
     pub body: &'a str,
     /// The message attributes.
     pub attributes: &'a BTreeMap<String, Attribute>,
-    /// How long it is delayed, in seconds; `None` for as long as the queue says.
+    /// The delay, in seconds; `None` for the queue's setting.
     pub delay_secs: Option<u64>,
     /// The message group.
     pub group: Option<&'a str>,
@@ -56,7 +56,7 @@ pub struct SendEntry<'a> {
     pub trace_header: Option<&'a str>,
 }
 
-/// Begins a body with the queue's URL, for a request of about so many bytes.
+/// Begins a body of about `bytes` bytes with the queue's URL.
 fn begin(queue_url: &str, bytes: usize) -> Vec<u8> {
     let mut body = Vec::with_capacity(bytes + queue_url.len() + 64);
     body.extend_from_slice(br#"{"QueueUrl":"#);
@@ -64,7 +64,8 @@ fn begin(queue_url: &str, bytes: usize) -> Vec<u8> {
     body
 }
 
-/// Writes the entries of a batch. Ids are positions: message ids may repeat within a batch, and SQS would refuse it whole.
+/// Writes the entries of a batch. Their ids are positions, because message ids may repeat within a batch, for which SQS would
+/// refuse all of it.
 fn batch<T>(mut body: Vec<u8>, entries: &[T], write: impl Fn(&mut Vec<u8>, &T)) -> Bytes {
     body.extend_from_slice(br#","Entries":["#);
     for (index, entry) in entries.iter().enumerate() {

@@ -59,7 +59,7 @@ fn a_send_waits_for_its_plan_and_a_delete_for_its_answer() {
 }
 
 #[test]
-fn a_batch_whose_answer_was_lost_is_in_doubt_before_it_is_sent_once_more() {
+fn a_batch_without_an_answer_is_in_doubt_before_it_is_resent() {
     let mut log = Log::begin(header());
     log.plan(1, "q", vec![planned(0), planned(1)]);
     log.take_lines();
@@ -199,7 +199,7 @@ impl World {
 
 proptest! {
     #[test]
-    fn killed_anywhere_no_letter_is_lost_and_a_kill_doubles_at_most_one_batch(
+    fn a_kill_loses_no_letter_and_doubles_at_most_one_batch(
         letters in 0usize..45,
         kills in prop::collection::vec((0usize..60, any::<u16>()), 0..6),
         refused in 0usize..15,
@@ -275,7 +275,7 @@ fn an_own_message_is_known_again() {
 }
 
 #[test]
-fn a_letter_of_an_interrupted_batch_is_in_doubt_until_it_is_sent_or_found() {
+fn an_interrupted_letter_is_in_doubt_until_sent_or_found() {
     let mut log = Log::begin(header());
     log.plan(7, "q", vec![planned(0), planned(1)]);
     let (state, _) = State::read(log.take_lines().as_bytes()).unwrap();
@@ -293,7 +293,7 @@ fn a_letter_of_an_interrupted_batch_is_in_doubt_until_it_is_sent_or_found() {
 }
 
 #[test]
-fn a_letter_of_two_interrupted_batches_may_have_been_sent_by_the_first() {
+fn a_twice_interrupted_letter_may_be_sent_by_the_first_batch() {
     let (mut log, mut lines) = (Log::begin(header()), String::new());
     for at in [7, 9] {
         log.plan(at, "q", vec![planned(0)]);
