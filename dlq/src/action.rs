@@ -1,7 +1,7 @@
-//! Actions: each replay, delete, export and undo as a record that operators list, abort and resume.
+//! Actions: each replay, delete, export and undo has a record that operators list, abort and resume.
 //!
-//! The record is a document of the store, which the running command rewrites every few seconds. One that has not been rewritten for
-//! [`SILENT_AFTER_MS`] belongs to a process that is gone.
+//! The record is a document of the store, which the running command rewrites every few seconds. If a record was not rewritten
+//! for [`SILENT_AFTER_MS`], its process is considered gone.
 
 mod kind;
 mod lock;
@@ -18,7 +18,7 @@ pub use state::ActionState;
 /// The version of the format.
 pub const ACTION_VERSION: u32 = 1;
 
-/// The time after which a running action that did not report counts as interrupted. Longer than a store that is away for a moment.
+/// The time without a report after which a running action counts as interrupted. Longer than a short outage of the store.
 pub const SILENT_AFTER_MS: u64 = 60_000;
 
 /// The time for which a DLQ is locked after its holder's last report.
@@ -27,23 +27,23 @@ const LOCKED_FOR_MS: u64 = 60_000;
 /// The time for which deleted letters can be put back.
 pub const UNDO_FOR_MS: u64 = 14 * 24 * 60 * 60 * 1000;
 
-/// The flag of an export by which it deletes letters.
+/// The flag with which an export deletes letters.
 const DELETE_FLAG: &str = "--delete";
 
-/// The longest name of an action: its journal is a file of this name.
+/// The maximum length of an action's name: its journal is a file of this name.
 pub const MAX_NAME: usize = 80;
 
-/// The bounds by which a record fits into a document: of a command line's words, of counts, and of a text that people wrote, in
-/// bytes.
+/// The limits with which a record fits into a document: of a command line's words, of counts, and of a text that people wrote,
+/// in bytes.
 const MAX_WORDS: usize = 32;
 const MAX_WORD: usize = 80;
 const MAX_COUNTS: usize = 24;
 const MAX_TEXT: usize = 400;
 
-/// Numbers of letters, by what became of them.
+/// Numbers of letters, by their result.
 pub type Counts = BTreeMap<String, u64>;
 
-/// An operator's wish that a running action ends.
+/// An operator's request to end a running action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AbortRequest {
     /// The person or program that asks.
@@ -52,10 +52,10 @@ pub struct AbortRequest {
     pub at: u64,
 }
 
-/// The facts of an action at its begin.
+/// The facts of an action at its start.
 #[derive(Debug, Clone)]
 pub struct Beginning {
-    /// What it does.
+    /// The kind of action.
     pub kind: ActionKind,
     /// Its name.
     pub name: String,
@@ -63,9 +63,9 @@ pub struct Beginning {
     pub actor: String,
     /// The DLQ: its ARN, or its URL if the ARN is not known.
     pub dlq: String,
-    /// The flags that say which letters are meant and what becomes of them, as they were given.
+    /// The flags that choose the letters and the action on them, as they were given.
     pub words: Vec<String>,
-    /// The flags that bound a replay, as they were given: a resumed one takes them from its command line.
+    /// The flags that limit a replay, as they were given: a resumed one takes them from its command line.
     pub bounds: Vec<String>,
     /// The host on which it runs, where its files are.
     pub host: Option<String>,
@@ -83,30 +83,30 @@ pub struct ActionRecord {
     pub drumline_action: u32,
     /// Its name.
     pub name: String,
-    /// What it does.
+    /// The kind of action.
     pub kind: ActionKind,
     /// The person or program that acts.
     pub actor: String,
     /// The DLQ: its ARN, or its URL if the ARN is not known.
     pub dlq: String,
-    /// The flags that say which letters are meant and what becomes of them, as they were given.
+    /// The flags that choose the letters and the action on them, as they were given.
     #[serde(default)]
     pub words: Vec<String>,
-    /// True if these are not all of them, or not as they were given, for want of room: they do not repeat the command.
+    /// True if words are missing or shortened because of the size limit, so that they do not repeat the command.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub words_cut: bool,
-    /// The flags that bound a replay, as its last process was given them.
+    /// The flags that limit a replay, as given to its last process.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bounds: Vec<String>,
-    /// How far it is, as its process reported last.
+    /// The state, as its process reported it last.
     pub state: ActionState,
-    /// The reason why it stopped.
+    /// The reason for stopping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Letters by what became of them.
+    /// Numbers of letters by their result.
     #[serde(default)]
     pub counts: Counts,
-    /// The time of its begin, in milliseconds since the Unix epoch.
+    /// The time of its start, in milliseconds since the Unix epoch.
     pub started_at: u64,
     /// The time of its process's last report.
     pub reported_at: u64,
@@ -122,16 +122,16 @@ pub struct ActionRecord {
     /// The path of its export.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub export: Option<String>,
-    /// Until when its letters can be put back.
+    /// The time until which its letters can be put back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo_until: Option<u64>,
-    /// An operator's wish that it ends.
+    /// An operator's request to end it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort: Option<AbortRequest>,
 }
 
 impl ActionRecord {
-    /// Returns the record of an action that begins.
+    /// Returns the record of an action that starts.
     pub fn begun(beginning: Beginning, now_ms: u64) -> Self {
         let Beginning { kind, name, actor, dlq, words, bounds, host, journal, export } = beginning;
         let given = words;
@@ -170,12 +170,12 @@ impl ActionRecord {
         ActionLock { name, kind, actor, since: started_at, until: now_ms.saturating_add(LOCKED_FOR_MS) }
     }
 
-    /// Returns true if a process runs it, as far as is known.
+    /// Returns true if a process runs it, according to the last report.
     pub fn is_alive(&self, now_ms: u64) -> bool {
         self.state == ActionState::Running && self.reported_at.saturating_add(SILENT_AFTER_MS) > now_ms
     }
 
-    /// Returns how far it is.
+    /// Returns the state at this time.
     pub fn state(&self, now_ms: u64) -> ActionState {
         match self.state {
             ActionState::Running if !self.is_alive(now_ms) => ActionState::Interrupted,
@@ -200,7 +200,7 @@ impl ActionRecord {
         }
     }
 
-    /// Returns true if letters of its export may still be in the DLQ, since it did not delete all of them.
+    /// Returns true if letters of its export may still be in the DLQ, because it did not delete all of them.
     pub fn may_have_left_letters(&self) -> bool {
         let is_counted = self.count("left") == 0 && self.count("deleted") >= self.count("exported");
         self.state != ActionState::Done || !is_counted
@@ -210,7 +210,7 @@ impl ActionRecord {
         self.counts.get(name).copied().unwrap_or_default()
     }
 
-    /// Returns the record after its end. What it has exported and deleted can be put back from now on.
+    /// Returns the record after its end. Letters that it has exported and deleted can be put back from now on.
     pub fn ended(&self, state: ActionState, why: Option<&str>, counts: &Counts, now_ms: u64) -> Self {
         let reported = self.reported(counts, now_ms);
         let can_undo = reported.deletes_exported() && self.export.is_some();
@@ -224,10 +224,11 @@ impl ActionRecord {
         }
     }
 
-    /// Returns the record after an operator asked for its end: the process that runs it sees that; without one it is aborted at once.
+    /// Returns the record after an operator requested its end: the process that runs it sees the request; without a process it
+    /// is aborted at once.
     ///
     /// # Errors
-    /// If it is over.
+    /// If it has ended.
     pub fn abort_asked(&self, by: &str, now_ms: u64) -> Result<Self, CannotAbort> {
         if matches!(self.state, ActionState::Done | ActionState::Aborted) {
             return Err(CannotAbort { name: self.name.clone(), kind: self.kind, state: self.state });
@@ -243,15 +244,15 @@ impl ActionRecord {
         })
     }
 
-    /// Returns the record after the action was resumed on a host, on which no other process runs it: its journal is locked. It is
-    /// bounded by the flags of the new process.
+    /// Returns the record after the action was resumed on a host on which no other process runs it, because its journal is
+    /// locked. The flags of the new process limit it.
     ///
     /// # Errors
-    /// If it is done and no export, or a process of another host runs it.
+    /// If it is done and is no export, or a process of another host runs it.
     pub fn resumed(&self, host: Option<&str>, bounds: &[String], now_ms: u64) -> Result<Self, CannotResume> {
         let Self { name, kind, .. } = self;
         let (name, kind) = (name.clone(), *kind);
-        // An export that is resumed may have more to do: letters that came later, or their deletion.
+        // A resumed export may have more to do: letters that arrived later, or their deletion.
         if self.state == ActionState::Done && self.kind != ActionKind::Export {
             return Err(CannotResume::Done { name, kind });
         }
@@ -272,10 +273,10 @@ impl ActionRecord {
         })
     }
 
-    /// Checks that the letters of the action can be put back into the DLQ, and returns the place of their export.
+    /// Checks that the letters of the action can be put back into the DLQ, and returns the location of their export.
     ///
     /// # Errors
-    /// If it deletes no letters, runs, has no export, or ended too long ago.
+    /// If it deletes no letters, is running, has no export, or ended too long ago.
     pub fn undoable(&self, now_ms: u64) -> Result<&str, CannotUndo> {
         let (name, kind) = (self.name.clone(), self.kind);
         if !self.deletes_exported() {
@@ -288,7 +289,7 @@ impl ActionRecord {
             return Err(CannotUndo::Running { name, kind });
         }
         let Some(export) = &self.export else { return Err(CannotUndo::NoExport { name, kind }) };
-        // The process of one that was interrupted could not set the time.
+        // The process of an interrupted action could not set the time.
         let until = self.undo_until.unwrap_or_else(|| self.reported_at.saturating_add(UNDO_FOR_MS));
         if until <= now_ms {
             return Err(CannotUndo::Late { name, kind, export: export.clone() });
@@ -297,7 +298,7 @@ impl ActionRecord {
     }
 }
 
-/// An action that is over, and so cannot be aborted.
+/// An action that has ended, and so cannot be aborted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the {kind} {name} is {state} already")]
 pub struct CannotAbort {
@@ -310,7 +311,7 @@ pub struct CannotAbort {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the texts say what the fields are")]
 pub enum CannotResume {
-    /// It did all that it was to do.
+    /// All of its work is done.
     #[error("the {kind} {name} is done")]
     Done { name: String, kind: ActionKind },
     /// A process of another host runs it.
@@ -330,7 +331,7 @@ pub enum CannotUndo {
     /// It is an export without deletion.
     #[error("the export {name} has deleted nothing, so there is nothing to put back")]
     NothingDeleted { name: String },
-    /// It deletes still.
+    /// It is still deleting.
     #[error("the {kind} {name} runs: `dlq actions abort {name}` ends it")]
     Running { name: String, kind: ActionKind },
     /// Its operator declined the export.
@@ -346,7 +347,7 @@ pub enum CannotUndo {
 /// Checks the name of an action, which is also the name of its files.
 ///
 /// # Errors
-/// If it is empty, too long, or has other characters than file names should have.
+/// If it is empty, too long, or has characters that are not suitable for file names.
 pub fn check_name(name: &str) -> Result<(), String> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty()
@@ -365,7 +366,7 @@ fn bounded_words(words: &[String]) -> Vec<String> {
     words.iter().take(MAX_WORDS).map(|word| bounded(word, MAX_WORD)).collect()
 }
 
-/// A text of about so many bytes, without control characters, which JSON writes in six bytes each.
+/// Shortens a text to about `longest` bytes, without control characters, which JSON writes in six bytes each.
 fn bounded(text: &str, longest: usize) -> String {
     let mut end = text.len().min(longest);
     while !text.is_char_boundary(end) {

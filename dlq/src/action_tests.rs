@@ -73,7 +73,7 @@ fn everything_but_a_running_or_finished_action_is_resumed() {
     }
     assert!(action.resumed(None, &[], NOW + 1).is_err());
     assert!(action.resumed(Some("server"), &[], NOW + SILENT_AFTER_MS).is_ok());
-    // A killed process does not say that it is gone; its host knows.
+    // A killed process does not report its end; its host knows that it has ended.
     assert!(action.resumed(Some("laptop"), &[], NOW + 1).is_ok());
 }
 
@@ -90,7 +90,7 @@ fn only_deletions_with_an_export_are_undone_and_for_two_weeks() {
     assert!(none.contains("no export"), "{none}");
     let running = action(ActionKind::Delete);
     assert!(running.undoable(NOW + 1).is_err());
-    // One that was killed has deleted some of its letters.
+    // A killed action has deleted some of its letters.
     assert_eq!(running.undoable(NOW + SILENT_AFTER_MS), Ok("/state/INC-42.jsonl"));
     assert!(running.undoable(NOW + UNDO_FOR_MS).is_err());
 }
@@ -107,9 +107,9 @@ fn an_export_is_undone_if_it_deletes_letters() {
     let why = none.undoable(NOW).unwrap_err().to_string();
     assert!(why.contains("the export INC-42 has deleted nothing"), "{why}");
     assert_eq!(none.undo_until, None);
-    // Also one that was killed before it counted.
+    // Also an action that was killed before it counted.
     assert_eq!(begun("--delete").undoable(NOW + SILENT_AFTER_MS), Ok(place));
-    // One that was continued with --delete.
+    // An action that was continued with --delete.
     let deleted = Counts::from([("deleted".to_owned(), 3), ("exported".to_owned(), 4)]);
     let resumed = begun("--type=a").ended(ActionState::Done, None, &deleted, NOW);
     assert_eq!((resumed.undoable(NOW), resumed.undo_until), (Ok(place), Some(NOW + UNDO_FOR_MS)));

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::fingerprint::Fingerprint;
 
-/// The most characters of the subject of a mail, by which SNS sends it to people. See
+/// The maximum length of a mail's subject, in characters, with which SNS sends the mail to people. See
 /// [Publish](https://docs.aws.amazon.com/sns/latest/api/API_Publish.html).
 const MAX_SUBJECT: usize = 100;
 
@@ -22,23 +22,23 @@ pub struct Alert {
     pub class: Option<String>,
     /// The fingerprint of the reason.
     pub fingerprint: Fingerprint,
-    /// The masked reason.
+    /// The masked reason of the deaths.
     pub reason: String,
-    /// How many were seen since the last alert of this fingerprint.
+    /// The number of deaths since the last alert of this fingerprint.
     pub count: u64,
-    /// Whether there may be more: a look has not shown all letters.
+    /// True if there may be more: a look has not shown all letters.
     pub is_sample: bool,
-    /// Whether the fingerprint was never reported before.
+    /// True if the fingerprint was never reported before.
     pub is_new: bool,
-    /// When the first of them was seen, in milliseconds since the Unix epoch.
+    /// The time of the first death, in milliseconds since the Unix epoch.
     pub first_at_ms: u64,
     /// The number of letters in the DLQ.
     pub depth: Option<u64>,
-    /// Further fingerprints that this alert is for, if there are too many for an alert each.
+    /// Further fingerprints in this alert, if there are too many for one alert each.
     pub others: Others,
 }
 
-/// Fingerprints without alerts of their own.
+/// Fingerprints without their own alerts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Others {
     /// Their number.
@@ -86,7 +86,7 @@ pub const FIELDS: [&str; 14] = [
 ];
 
 impl Alert {
-    /// The alert on one line, for people.
+    /// Returns the alert on one line, for people.
     pub fn text(&self) -> String {
         let Self { dlq, count, fingerprint, reason, .. } = self;
         let what = match (count, self.is_new) {
@@ -108,7 +108,7 @@ impl Alert {
         format!("{dlq}: {at_least}{count} {what}, {named}: {reason} ({fingerprint}){others}")
     }
 
-    /// The alert on one line of ASCII, at most as long as the subject of a mail.
+    /// Returns the alert on one line of ASCII, at most as long as a mail's subject.
     pub fn subject(&self) -> String {
         self.text()
             .chars()
@@ -117,7 +117,7 @@ impl Alert {
             .collect()
     }
 
-    /// The document: an object with the [fields](FIELDS) of the alert.
+    /// Returns the document: an object with the [fields](FIELDS) of the alert.
     pub fn document(&self) -> Map<String, Value> {
         let document = Document {
             text: self.text(),
@@ -166,7 +166,7 @@ impl Template {
         Ok(Self(value))
     }
 
-    /// Fills in an alert. A text that is a placeholder and nothing else becomes the field itself, also if that is a number.
+    /// Fills in an alert. A text that consists of one placeholder becomes the field itself, even if that is a number.
     pub fn fill(&self, alert: &Alert) -> Value {
         filled(&self.0, &alert.document())
     }

@@ -1,7 +1,7 @@
-//! The first letters of a replay, whose outcomes decide whether it goes on.
+//! The first letters of a replay, whose outcomes decide whether it continues.
 //!
-//! A job that is done says that the cause is gone for it; a message that is dead again says that it is not. Silence says neither: an
-//! unknown outcome never counts as done.
+//! A done job shows that the cause no longer exists; a message that is dead again shows that it does. An unknown outcome shows
+//! neither, and never counts as done.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -36,7 +36,7 @@ pub enum Step {
     Wait,
     /// Send the rest.
     Go,
-    /// Ask the operator if the rest is to be sent.
+    /// Ask the operator whether to send the rest.
     Ask,
     /// Stop.
     Stop,
@@ -47,9 +47,9 @@ pub enum Step {
 pub struct Outcomes {
     /// Jobs that are done.
     pub done: usize,
-    /// Messages that are dead again.
+    /// Messages that are in the DLQ again.
     pub dead: usize,
-    /// Messages of which nothing is known.
+    /// Messages with an unknown outcome.
     pub unknown: usize,
 }
 
@@ -66,12 +66,12 @@ impl fmt::Display for Outcomes {
 }
 
 impl Canary {
-    /// A canary of `size` letters, whose outcomes are waited for until `wait` after the last send.
+    /// Makes a canary of `size` letters, which waits for their outcomes until `wait` after the last send.
     pub fn new(size: usize, wait: Duration) -> Self {
         Self { size, wait, outcomes: HashMap::new(), last_sent: Duration::ZERO }
     }
 
-    /// The number of letters to send first.
+    /// Returns the number of letters to send first.
     pub fn size(&self) -> usize {
         self.size
     }
@@ -91,18 +91,18 @@ impl Canary {
         }
     }
 
-    /// The messages of which nothing is known.
+    /// Returns the messages with an unknown outcome.
     pub fn pending(&self) -> impl Iterator<Item = LetterId> {
         self.outcomes.iter().filter(|(_, outcome)| outcome.is_none()).map(|(message, _)| *message)
     }
 
-    /// The outcomes so far.
+    /// Returns the outcomes so far.
     pub fn outcomes(&self) -> Outcomes {
         let count = |wanted| self.outcomes.values().filter(|outcome| **outcome == wanted).count();
         Outcomes { done: count(Some(Outcome::Done)), dead: count(Some(Outcome::Dead)), unknown: count(None) }
     }
 
-    /// Returns the next step. `can_ask` is true if an operator can be asked.
+    /// Returns the next step. `can_ask` is true if there is an operator to ask.
     pub fn next(&self, now: Duration, can_ask: bool) -> Step {
         let Outcomes { dead, unknown, .. } = self.outcomes();
         if self.outcomes.len() < self.size {

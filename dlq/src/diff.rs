@@ -94,7 +94,7 @@ fn values(changes: &mut Vec<Change>, place: &str, old: &Value, new: &Value) {
             }
         }
         (Value::String(before), Value::String(after)) => {
-            // A job that SNS has put into its notification as a text.
+            // A job that SNS has put into its notification as a string.
             let is_json = |text: &str| json_in(text).starts_with(['{', '[']);
             let inner = (is_json(before) && is_json(after))
                 .then(|| exact::read(json_in(before)).zip(exact::read(json_in(after))))

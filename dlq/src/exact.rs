@@ -1,24 +1,25 @@
-//! JSON values that lose no digit of a number.
+//! JSON values that preserve every digit of a number.
 //!
-//! A `serde_json` value holds a number in 64 bits. Here, a number that would not survive that is a string with a mark, and a string
-//! that begins with the mark's first character gets a mark of its own. So patches can move such numbers like any other value.
+//! A `serde_json` value holds a number in 64 bits. Here, a number that would lose digits is stored as a string with a mark, and
+//! a string that begins with the mark's first character gets another mark. So patches can move such numbers like any other
+//! value.
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::number::Number;
 
-/// Begins a marked string. No text of people begins with it.
+/// Begins a marked string. Texts written by people do not begin with it.
 const MARK: char = '\0';
 
-/// The characters behind the mark of a number, and of a text.
+/// The characters after the mark of a number, and of a text.
 const NUMBER: char = 'n';
 const TEXT: char = 't';
 
-/// The deepest nesting of values, as `serde_json` has it.
+/// The maximum nesting of values, as in `serde_json`.
 const MAX_DEPTH: usize = 128;
 
-/// Reads JSON. `None` if it is none, or too deep.
+/// Reads JSON. Returns `None` if the text is no JSON, or nested too deep.
 pub(crate) fn read(json: &str) -> Option<Value> {
     read_at(json.trim_ascii(), 0)
 }
@@ -58,7 +59,7 @@ fn mark_text(text: String) -> String {
     if text.starts_with(MARK) { format!("{MARK}{TEXT}{text}") } else { text }
 }
 
-/// Writes a value that was [read](read) as JSON without blanks.
+/// Writes a value that [`read`] returned as JSON without whitespace.
 pub(crate) fn write(value: &Value) -> String {
     let mut json = String::new();
     write_to(&mut json, value);

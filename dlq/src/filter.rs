@@ -1,4 +1,4 @@
-//! The choice among dead letters: all that is given has to hold.
+//! The choice of dead letters: a letter must match all given conditions.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::fingerprint::FingerprintPrefix;
 use crate::letter::Letter;
 pub use crate::value_match::Match;
 
-/// A choice among dead letters: all of it has to hold, and what is not given holds.
+/// A choice of dead letters: a letter must match all given conditions.
 ///
 /// ```
 /// use drumline::message::{Intake, Message};
@@ -27,13 +27,13 @@ pub struct Filter {
     /// The types of the job, one of which it has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<String>,
-    /// A text in the class or the reason, in any case.
+    /// A text in the class or the reason; case does not matter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The fingerprints of the reason, one of which it has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fingerprints: Vec<FingerprintPrefix>,
-    /// The least age since the letter was sent.
+    /// The minimum age since the letter was sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub older_than: Option<Duration>,
     /// The ids of messages or jobs, one of which it has.
@@ -45,7 +45,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Returns true if every letter matches.
+    /// Returns true if the filter accepts every letter.
     pub fn is_open(&self) -> bool {
         let Self { types, reason, fingerprints, older_than, ids, matches } = self;
         types.is_empty()
@@ -56,13 +56,14 @@ impl Filter {
             && matches.is_empty()
     }
 
-    /// Returns true if it depends on what a [history](Letter::learn) says. A filter that does not can be asked before the
-    /// history is looked up.
+    /// Returns true if the filter depends on a [history](Letter::learn). Other filters can be applied before the history is
+    /// read.
     pub fn needs_history(&self) -> bool {
         !self.types.is_empty() || self.reason.is_some() || !self.fingerprints.is_empty()
     }
 
-    /// Returns true if it depends on the history of this letter, of which all else matches: a type that its message names is final.
+    /// Returns true if the filter depends on the history of this letter, which matches in everything else: a type in its
+    /// message is final.
     pub fn needs_history_of(&self, letter: &Letter) -> bool {
         self.reason.is_some()
             || !self.fingerprints.is_empty()
@@ -71,11 +72,11 @@ impl Filter {
 
     /// Returns true if the letter is chosen at this time, in milliseconds since the Unix epoch.
     pub fn matches(&self, letter: &Letter, now_ms: u64) -> bool {
-        // What costs least is asked first.
+        // The cheapest check is first.
         self.matches_message(letter, now_ms) && self.matches_cause(letter)
     }
 
-    /// Returns true if the letter is chosen by all that needs no history. The type that its message names is final.
+    /// Returns true if the letter matches all conditions that need no history. A type in its message is final.
     pub fn matches_message(&self, letter: &Letter, now_ms: u64) -> bool {
         let is_old = |age: Duration| {
             letter.sent_ms().is_some_and(|sent| u128::from(now_ms.saturating_sub(sent)) >= age.as_millis())

@@ -21,14 +21,15 @@ use crate::mask::{MASK_VERSION, mask};
 #[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; 4]);
 
-/// Returns the fingerprint of a [masked](mask) reason. The same in every build and on every machine: stores and alerts keep it.
+/// Returns the fingerprint of a [masked](mask) reason. It is the same in every build and on every machine, because stores and
+/// alerts keep it.
 pub fn fingerprint(masked: &str) -> Fingerprint {
     let [a, b, c, d, ..] = xxh3_128_with_seed(masked.as_bytes(), MASK_VERSION).to_be_bytes();
     Fingerprint([a, b, c, d])
 }
 
 impl Fingerprint {
-    /// Returns the fingerprint of a reason as it was written.
+    /// Returns the fingerprint of an unmasked reason.
     pub fn of_reason(reason: &str) -> Self {
         fingerprint(&mask(reason))
     }
@@ -77,7 +78,7 @@ impl TryFrom<String> for Fingerprint {
 /// The digits of a fingerprint.
 const DIGITS: usize = 8;
 
-/// The fewest digits that choose letters: fewer are likely to mean several reasons.
+/// The minimum number of digits that choose letters: fewer are likely to match several reasons.
 const MIN_DIGITS: usize = 4;
 
 /// The first digits of a fingerprint, at least four.
@@ -94,7 +95,7 @@ const MIN_DIGITS: usize = 4;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct FingerprintPrefix {
-    /// In lower case.
+    /// The digits in lower case.
     digits: String,
 }
 

@@ -1,4 +1,4 @@
-//! Changes of a letter on its way back: values, patches, another type.
+//! Changes of a letter before its replay: values, patches, another type.
 
 mod error;
 mod retype;
@@ -39,23 +39,23 @@ pub use error::FixError;
 #[serde(transparent)]
 pub struct Fix(Kind);
 
-/// Values in patches are [exact](crate::exact).
+/// The kind of change. Values in patches are [exact](crate::exact).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 enum Kind {
-    /// A JSON text at a place of the body, which may be inside of a text that is JSON itself.
+    /// A JSON text at a place of the body, which may be inside of a string that is JSON itself.
     Set { pointer: String, json: String },
     /// An RFC 6902 patch of the body.
     Patch(Patch),
     /// An RFC 7396 patch of the body.
     Merge(Value),
-    /// Another body of letters whose body has this hash and is no JSON. Journals have no bodies of letters.
+    /// Another body for letters whose body has this hash and is no JSON. Journals contain no bodies of letters.
     Replace { hash: String, new: String },
     /// Another job type.
     TypeTo(String),
 }
 
-/// A letter as it is after its fixes: what they changed of it.
+/// The parts of a letter that its fixes have changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fixed {
     /// The new body, if it differs.
@@ -65,11 +65,12 @@ pub struct Fixed {
 }
 
 impl Fix {
-    /// Sets a value: `/payload/userId=7`. The value is JSON if it can be read as such, else a text; it is written as it is given.
-    /// Missing objects are made. The place may be inside of a text that is JSON, as the message of an SNS notification.
+    /// Makes a fix that sets a value: `/payload/userId=7`. The value is JSON if it can be read as such, else a text; it is
+    /// written as given. Missing objects are created. The place may be inside of a string that is JSON, such as the message of
+    /// an SNS notification.
     ///
     /// # Errors
-    /// If there is no pointer or no value, in words.
+    /// A text for the user if there is no pointer or no value.
     pub fn set(text: &str) -> Result<Self, String> {
         let no_value = || format!("{text:?} has no value: write it like /payload/userId=7");
         let (pointer, value) = text.split_once('=').ok_or_else(no_value)?;
@@ -79,10 +80,11 @@ impl Fix {
         Ok(Self(Kind::Set { pointer: pointer.to_string(), json }))
     }
 
-    /// Patches the body: an array is a JSON patch (RFC 6902), an object is a merge patch (RFC 7396, which obsoletes 7386).
+    /// Makes a fix that patches the body: an array is a JSON patch (RFC 6902), an object is a merge patch (RFC 7396, which
+    /// obsoletes 7386).
     ///
     /// # Errors
-    /// If it is neither, in words.
+    /// A text for the user if it is neither.
     pub fn patch(text: &str) -> Result<Self, String> {
         let json = json_in(text);
         if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(json) {
@@ -101,14 +103,14 @@ impl Fix {
         }
     }
 
-    /// Changes the type of the job: in its envelope, else in the attribute `messageType`.
+    /// Makes a fix that changes the type of the job: in its envelope, else in the attribute `messageType`.
     pub fn type_to(job_type: &str) -> Self {
         Self(Kind::TypeTo(job_type.to_owned()))
     }
 
-    /// Returns the change that an edit of a body makes, to be applied to letters like it. None if the bodies are equal.
+    /// Returns the change that an edit of a body makes, for use on similar letters. `None` if the bodies are equal.
     ///
-    /// Of JSON it is the difference of the values; any other body is replaced, in letters with the same body only.
+    /// For JSON it is the difference of the values; any other body is replaced, but only in letters with the same body.
     pub fn edit(old: &str, new: &str) -> Option<Self> {
         let values = exact::read(json_in(old)).zip(exact::read(json_in(new)));
         let (kind, is_same) = match values {
@@ -122,7 +124,7 @@ impl Fix {
 impl FromStr for Fix {
     type Err = String;
 
-    /// Reads what [`Fix::set`] reads.
+    /// Reads the same text as [`Fix::set`].
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::set(text)
     }
@@ -144,16 +146,16 @@ impl fmt::Display for Fix {
 }
 
 impl Fixed {
-    /// Returns true if anything differs from the letter as it was received.
+    /// Returns true if the fixes have changed the letter.
     pub fn is_changed(&self) -> bool {
         self.body.is_some() || self.attributes.is_some()
     }
 }
 
-/// Applies the fixes to a letter, in their order. `intake` are the rules by which the worker decodes it.
+/// Applies the fixes to a letter, in order. `intake` contains the rules with which the worker decodes it.
 ///
 /// # Errors
-/// If one of them does not apply to the letter, or if SQS would not take the result.
+/// If one of them does not apply to the letter, or if SQS would refuse the result.
 pub fn apply(letter: &Letter, fixes: &[Fix], intake: &Intake) -> Result<Fixed, FixError> {
     if let (Some(encoded), false) = (letter.encoded(), fixes.is_empty()) {
         return Err(if encoded.pointer.is_some() { FixError::InS3 } else { FixError::Compressed });
@@ -175,7 +177,7 @@ pub fn apply(letter: &Letter, fixes: &[Fix], intake: &Intake) -> Result<Fixed, F
     check(letter, &result).map(|()| result)
 }
 
-/// The XXH3-128 of a body, in hexadecimal.
+/// Returns the XXH3-128 hash of a body, in hexadecimal.
 fn hash(body: &str) -> String {
     format!("{:032x}", xxh3_128(body.as_bytes()))
 }
@@ -198,8 +200,8 @@ fn changed(body: &str, kind: &Kind) -> Result<String, FixError> {
     Ok(splice(body, &before, &after)?)
 }
 
-/// The names under which the extended client libraries write their pointers. See
-/// [Managing large messages](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-managing-large-messages.html).
+/// The class names with which the extended client libraries write their pointers. See [Managing large
+/// messages](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-managing-large-messages.html).
 const POINTERS: [&str; 2] =
     ["software.amazon.payloadoffloading.PayloadS3Pointer", "com.amazon.sqs.javamessaging.MessageS3Pointer"];
 

@@ -1,4 +1,4 @@
-//! Dead letters counted by origin, type, failure class and fingerprint, in bounded memory.
+//! The numbers of dead letters by origin, type, failure class and fingerprint, in limited memory.
 
 use std::collections::HashMap;
 
@@ -23,19 +23,19 @@ pub enum By {
 }
 
 impl By {
-    /// All properties, in the order in which rows show them.
+    /// All properties, in the order of columns.
     pub const ALL: [Self; 4] = [Self::Origin, Self::Type, Self::Class, Self::Fingerprint];
 }
 
-/// Letters that have all properties by which they are counted in common.
+/// Letters that agree in all counted properties.
 ///
-/// A property by which letters are not counted is `None`, and so is one that is not known of these letters.
+/// A property that is not counted is `None`, and so is one that is unknown for these letters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
     /// The number of letters.
     pub count: u64,
-    /// The queue in which they died: its ARN, or its name if a copy knows no more.
+    /// The queue in which they died: its ARN, or its name if a copy contains only that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// The type of their jobs.
@@ -58,9 +58,9 @@ pub struct Group {
     /// The latest time of sending, in milliseconds since the Unix epoch.
     #[serde(rename = "lastSentAt", skip_serializing_if = "Option::is_none")]
     pub last_sent_ms: Option<u64>,
-    /// The numbers of their receives before they were looked at.
+    /// The numbers of their receives before this look.
     pub attempts: Attempts,
-    /// True for the letters of all groups for which there was no more room.
+    /// True for the letters of all groups for which there was no more space.
     #[serde(skip)]
     pub is_rest: bool,
 }
@@ -73,7 +73,7 @@ pub struct Example {
     pub message_id: String,
     /// The id of its job.
     pub job_id: String,
-    /// Its reason as it was written, cut after some hundred characters.
+    /// The reason as it was written, shortened to some hundred characters.
     pub reason: String,
 }
 
@@ -86,7 +86,7 @@ pub struct Attempts {
     pub max: u32,
 }
 
-/// The longest reason of an example, in characters.
+/// The maximum length of an example's reason, in characters.
 const MAX_EXAMPLE: usize = 500;
 
 /// Letters counted in groups.
@@ -121,7 +121,7 @@ struct Key {
 }
 
 impl Groups {
-    /// Counts by these properties, in so many groups at most. Letters of further ones are counted together.
+    /// Counts by these properties, in at most `max_groups` groups. Letters of further groups are counted together.
     pub fn new(by: &[By], max_groups: usize) -> Self {
         Self { by: by.to_vec(), max: max_groups, by_key: HashMap::new(), rest: None }
     }
@@ -152,12 +152,12 @@ impl Groups {
         group.add(letter);
     }
 
-    /// Returns true if there was no room for a group of its own for every letter.
+    /// Returns true if there was no space for the groups of some letters.
     pub fn is_full(&self) -> bool {
         self.rest.is_some()
     }
 
-    /// Returns the groups, the largest first, and after all others the letters that got no group of their own.
+    /// Returns the groups, the largest first, and at the end the letters without their own group.
     pub fn into_rows(self) -> Vec<Group> {
         let mut groups: Vec<(Key, Group)> = self.by_key.into_iter().collect();
         groups.sort_by(|(one_key, one), (other_key, other)| {

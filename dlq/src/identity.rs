@@ -1,6 +1,6 @@
 //! The message that replays a letter and keeps its job's identity.
 //!
-//! SQS gives a replayed message a new id. A job that has an id of its own keeps it in its body; any other gets the attribute
+//! SQS gives a replayed message a new id. A job with its own id keeps it in its body; any other job gets the attribute
 //! [`JOB_ID_ATTRIBUTE`] with the id of its first message, which is also the id of its identity.
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,11 +18,11 @@ use crate::layout::offset;
 use crate::letter::{Letter, ORIGINAL_ATTRIBUTE, REASON_ATTRIBUTE, SOURCE_QUEUE_ATTRIBUTE};
 use crate::origin::ORIGIN_ATTRIBUTE;
 
-/// The attributes of a letter that describe its death, which a replayed message has not.
+/// The attributes of a letter that describe its death, and that a replayed message does not have.
 pub const DEATH_ATTRIBUTES: [&str; 4] =
     [REASON_ATTRIBUTE, ORIGINAL_ATTRIBUTE, SOURCE_QUEUE_ATTRIBUTE, ORIGIN_ATTRIBUTE];
 
-/// A letter as it is sent again.
+/// The message that replays a letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replayed {
     /// The body.
@@ -37,19 +37,19 @@ pub struct Replayed {
     pub placed: Placed,
 }
 
-/// The place of a replayed job's id.
+/// The location of a replayed job's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placed {
-    /// The body has one of its own.
+    /// The body contains the job's own id.
     Own,
-    /// The attribute [`JOB_ID_ATTRIBUTE`]: the job has the identity that it had.
+    /// The attribute [`JOB_ID_ATTRIBUTE`] contains it: the job keeps its identity.
     Attribute,
-    /// `jobId` was added to the envelope, since there was no room for the attribute. The job has another identity than the one of
-    /// the message that died, and has to be checked for being done before it is sent.
+    /// `jobId` was added to the envelope, because there was no space for the attribute. The job's identity differs from the one
+    /// of the message that died, so the caller must check before the send that the job is not done.
     Envelope,
 }
 
-/// The reason for which a letter cannot be sent with its job's id.
+/// The reason why a letter cannot be sent with its job's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("its job id fits neither beside its {attributes} attributes nor into its body of {bytes} bytes")]
 pub struct NoRoom {
@@ -84,7 +84,7 @@ pub fn outgoing(letter: &Letter, fixed: &Fixed, intake: &Intake) -> Result<Repla
     let body = fixed.body.as_ref().unwrap_or(&message.body).clone();
     let mut sent = Message { body, attributes, ..Message::default() };
     let decoded = match letter.encoded() {
-        // Its body is kept as it is, and was opened or not.
+        // Its body is kept as it is, opened or not.
         Some(_) => Decoded::of(letter.envelope().ok()),
         None => decode(&sent, intake),
     };
@@ -116,7 +116,7 @@ pub fn outgoing(letter: &Letter, fixed: &Fixed, intake: &Intake) -> Result<Repla
         return Err(no_room);
     }
     sent.body = with_job_id(&sent.body, job_id).ok_or(no_room)?;
-    // Only a native envelope has its id there: of a raw body or a CloudEvent it would be a part of the payload.
+    // Only a native envelope has its id there: in a raw body or a `CloudEvent` it would be a part of the payload.
     let is_found = decode(&sent, intake).job_id.as_deref() == Some(job_id);
     if is_found && sent.body.len() + attributes_bytes(&sent.attributes) <= MAX_MESSAGE_BYTES {
         return Ok(replayed(sent, job_id, Placed::Envelope));
@@ -124,7 +124,7 @@ pub fn outgoing(letter: &Letter, fixed: &Fixed, intake: &Intake) -> Result<Repla
     Err(no_room)
 }
 
-/// The job of a message as far as its body describes it.
+/// The job of a message as far as its body contains it.
 #[derive(Default)]
 struct Decoded {
     job_type: Option<String>,

@@ -24,7 +24,7 @@ fn letter(body: &str, attributes: &[(&str, Attribute)]) -> Letter {
     Letter::new(message, &Intake::default())
 }
 
-/// Ten attributes of the producer.
+/// Returns ten attributes of the producer.
 fn full() -> Vec<(&'static str, Attribute)> {
     let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i", TYPE_ATTRIBUTE];
     names.into_iter().map(|name| (name, Attribute::text("email.send"))).collect()
@@ -34,7 +34,7 @@ fn replay(letter: &Letter) -> Result<Replayed, NoRoom> {
     outgoing(letter, &Fixed::default(), &Intake::default())
 }
 
-/// The body, its attributes, the id that is added with its data type, and the job's id.
+/// The body, its attributes, the added id with its data type, and the job's id.
 type Row<'a> = (&'a str, Vec<(&'a str, Attribute)>, Option<(&'a str, &'a str)>, &'a str);
 
 #[test]
@@ -169,7 +169,7 @@ fn a_payload_elsewhere_stays_where_it_is() {
         let payload = letter.encoded().unwrap().open(&message, body.to_owned());
         Letter::with_payload(message, Ok(payload), &Intake::default())
     };
-    // The number of attributes beside the marker, the payload if it was opened, and the id that is added.
+    // The number of attributes besides the marker, the payload if it was opened, and the added id.
     let table = [
         (0, None, Ok(Some("m-2"))),
         (9, None, Err(())),

@@ -1,13 +1,13 @@
-//! The journal of a replay: its records, and what a resumed one has to do.
+//! The journal of a replay: its records, and the remaining work of a resumed replay.
 //!
-//! A replay writes down which letters it is about to send, sends them, writes down what SQS has answered, and only then deletes
-//! them from the DLQ. [`Log`] keeps that order: it permits a send or a delete only once the lines before it are on disk. So
-//! whenever the process ends, the file says which letters have been sent ([`State`]), and at most one batch is in doubt.
+//! A replay writes which letters it is about to send, sends them, writes SQS's answer, and only then deletes them from the DLQ.
+//! [`Log`] enforces that order: it permits a send or a delete only after the lines before it are on disk. So at any end of the
+//! process, the file contains which letters have been sent ([`State`]), and at most one batch is in doubt.
 //!
 //! - [`record`]: the lines of the file
 //! - [`state`]: the meaning of the lines so far
 //! - [`log`]: the order of writing, sending and deleting
-//! - [`deduplication`]: the ids by which a FIFO queue recognises a letter that is sent twice
+//! - [`deduplication`]: the ids with which a FIFO queue recognises a letter that is sent twice
 
 pub mod deduplication;
 pub mod log;

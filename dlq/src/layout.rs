@@ -1,4 +1,4 @@
-//! The text of a JSON object or array in its parts, so that some can be changed and all others keep their bytes.
+//! The text of a JSON object or array in its parts, so that some can be changed while the others keep their bytes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,11 +8,11 @@ use serde_json::value::RawValue;
 
 use crate::exact::quoted;
 
-/// The text of an object or an array: a bracket, parts, a tail.
+/// The text of an object or an array: a bracket, parts, and the end.
 #[derive(Debug)]
 pub(crate) struct Layout<'a> {
     pub(crate) parts: Vec<Part<'a>>,
-    /// The text behind the last part: blanks and a bracket.
+    /// The text after the last part: whitespace and a bracket.
     tail: &'a str,
 }
 
@@ -21,9 +21,9 @@ pub(crate) struct Layout<'a> {
 pub(crate) struct Part<'a> {
     /// The key of a member; empty for an element.
     pub(crate) key: Cow<'a, str>,
-    /// The blanks before the comma before it.
+    /// The whitespace before the comma before it.
     before: &'a str,
-    /// The text between the comma and the value: blanks and the key.
+    /// The text between the comma and the value: whitespace and the key.
     lead: Cow<'a, str>,
     /// The text of the value.
     pub(crate) value: Cow<'a, str>,
@@ -49,7 +49,7 @@ impl<'a> Layout<'a> {
             let value = value.get();
             let at = offset(json, value);
             let gap = &json[end..at];
-            // Before the first comma of a gap are only blanks.
+            // Before the first comma of a gap there is only whitespace.
             let (before, lead) =
                 if parts.is_empty() { ("", gap) } else { gap.split_once(',').unwrap_or(("", gap)) };
             parts.push(Part { key, before, lead: Cow::Borrowed(lead), value: Cow::Borrowed(value) });
@@ -58,14 +58,14 @@ impl<'a> Layout<'a> {
         Self { parts, tail: &json[end..] }
     }
 
-    /// Returns true if two members have the same key.
+    /// Returns the key of two members, if there is one.
     pub(crate) fn repeated_key(&self) -> Option<&str> {
         let mut keys: Vec<&str> = self.parts.iter().map(|part| &*part.key).collect();
         keys.sort_unstable();
         keys.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
     }
 
-    /// Adds a member at the end, with the blanks of the one before it.
+    /// Adds a member at the end, with the whitespace of the last one.
     pub(crate) fn push_member(&mut self, key: &str, value: String) {
         let last = self.parts.last();
         let lead = last.and_then(|last| Some((last.lead.find('"')?, last.lead.rfind('"')?, &last.lead)));
@@ -76,7 +76,7 @@ impl<'a> Layout<'a> {
         self.parts.push(Part { key, before, lead, value: Cow::Owned(value) });
     }
 
-    /// Adds an element at a place, with the blanks of the one before it.
+    /// Adds an element at a place, with the whitespace of the one before it.
     pub(crate) fn insert_element(&mut self, place: usize, value: String) {
         let model = place.checked_sub(1).and_then(|place| self.parts.get(place)).or(self.parts.first());
         let (before, lead) = model.map_or(("", Cow::Borrowed("")), |part| (part.before, part.lead.clone()));
@@ -100,12 +100,12 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// The place of a slice in the text that it is a slice of.
+/// Returns the place of a slice in its text.
 pub(crate) fn offset(text: &str, slice: &str) -> usize {
     slice.as_ptr() as usize - text.as_ptr() as usize
 }
 
-/// The members of an object in their order, repeated ones too.
+/// The members of an object in order, including repeated ones.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {

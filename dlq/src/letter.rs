@@ -6,14 +6,13 @@ use std::time::Duration;
 use drumline::message::{EncodedBody, Envelope, Intake, JobIdAttribute, Message, TYPE_ATTRIBUTE};
 use serde::{Deserialize, Serialize};
 
-/// The attribute of a copy that has the reason of its failure. Written by workers with
-/// `DRUMLINE_PERMANENT_FAILURES=dead-letter`.
+/// The attribute with the reason of a copy's failure. Written by workers with `DRUMLINE_PERMANENT_FAILURES=dead-letter`.
 pub const REASON_ATTRIBUTE: &str = "DrumlineReason";
 
-/// The attribute of a copy that has the id of the message it is a copy of.
+/// The attribute with the id of the message from which a copy was made.
 pub const ORIGINAL_ATTRIBUTE: &str = "DrumlineMessageId";
 
-/// The attribute of a copy that has the name of the queue it comes from.
+/// The attribute with the name of the queue from which a copy was made.
 pub const SOURCE_QUEUE_ATTRIBUTE: &str = "DrumlineSourceQueue";
 
 /// A message of a DLQ.
@@ -21,7 +20,7 @@ pub const SOURCE_QUEUE_ATTRIBUTE: &str = "DrumlineSourceQueue";
 pub struct Letter {
     message: Message,
     encoded: Option<EncodedBody>,
-    /// The message with its payload, if that is not in the message itself.
+    /// The message with its payload, if that is stored elsewhere or compressed.
     opened: Option<Message>,
     envelope: Result<Envelope, String>,
     job_id: String,
@@ -29,19 +28,19 @@ pub struct Letter {
     learned_type: Option<String>,
 }
 
-/// The cause for which a message is in the DLQ.
+/// The cause of a message's death.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
-    /// In words.
+    /// The reason as a text for people.
     pub reason: String,
-    /// The failure class of the last failure, where there is a history of it.
+    /// The failure class of the last failure, if there is a history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
-    /// The place from which it is known.
+    /// The source of the cause.
     pub from: CauseSource,
 }
 
-/// The place from which a cause is known.
+/// The source of a cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CauseSource {
@@ -49,7 +48,7 @@ pub enum CauseSource {
     History,
     /// The attributes of a copy.
     Attribute,
-    /// None: the cause is not known.
+    /// No source: the cause is not known.
     Nothing,
 }
 
@@ -63,14 +62,15 @@ impl fmt::Display for Cause {
 }
 
 impl Letter {
-    /// Returns the letter of a message that is decoded as the worker of its queue decodes it.
+    /// Returns the letter of a message, decoded like the worker of its queue decodes it.
     ///
-    /// One whose payload is in S3 or compressed is no job until [that is opened](Self::with_payload).
+    /// A letter whose payload is in S3 or compressed is no job until [its payload is opened](Self::with_payload).
     pub fn new(message: Message, intake: &Intake) -> Self {
         Self::with_payload(message, Err("it was not opened".to_owned()), intake)
     }
 
-    /// Returns the letter of a message whose payload, if it is in S3 or compressed, was opened; or the reason for which it was not.
+    /// Returns the letter of a message with its payload, if that is in S3 or compressed, or with the reason why it was not
+    /// opened.
     pub fn with_payload(message: Message, payload: Result<Message, String>, intake: &Intake) -> Self {
         let encoded = EncodedBody::of(&message);
         let (encoded, opened, envelope) = match encoded {
@@ -89,57 +89,57 @@ impl Letter {
         Self { message, encoded, opened, envelope, job_id, learned: None, learned_type: None }
     }
 
-    /// Adds what a history says: the cause, and the job's type where the message has none.
+    /// Adds facts of a history: the cause, and the job's type if the message has none.
     pub fn learn(&mut self, cause: Option<Cause>, job_type: Option<String>) {
         self.learned = cause;
         self.learned_type = job_type;
     }
 
-    /// The message as it was received.
+    /// Returns the message as it was received.
     pub fn message(&self) -> &Message {
         &self.message
     }
 
-    /// The way in which its payload is not in the message itself; `None` for the usual message.
+    /// Returns the encoding of a payload that is not in the message itself; `None` for the usual message.
     pub fn encoded(&self) -> Option<&EncodedBody> {
         self.encoded.as_ref()
     }
 
-    /// The message as a worker decodes it, if its payload was not in the message itself and was opened.
+    /// Returns the message as a worker decodes it, if its payload was not in the message itself and was opened.
     pub fn opened(&self) -> Option<&Message> {
         self.opened.as_ref()
     }
 
-    /// The body as a worker decodes it, as far as it was opened.
+    /// Returns the body as a worker decodes it, if it was opened.
     pub fn body(&self) -> &str {
         self.opened.as_ref().map_or(&self.message.body, |opened| &opened.body)
     }
 
-    /// The job in it.
+    /// Returns the job in the message.
     ///
     /// # Errors
-    /// The reason for which the body is no job, in words.
+    /// The reason why the body is no job, as a text.
     pub fn envelope(&self) -> Result<&Envelope, &str> {
         self.envelope.as_ref().map_err(String::as_str)
     }
 
-    /// The id of its job: the producer's, else that of the first message of it.
+    /// Returns the id of its job: the producer's, else the id of the job's first message.
     pub fn job_id(&self) -> &str {
         &self.job_id
     }
 
-    /// The id of the message that died; of a copy, the id of the message it is a copy of.
+    /// Returns the id of the message that died; for a copy, the id of its original message.
     pub fn original_id(&self) -> &str {
         original_id(&self.message)
     }
 
-    /// The id of the first message of its job, as far as it is known: of a replayed one the id that the replay added, else
-    /// [that of the message that died](Self::original_id).
+    /// Returns the id of the first message of its job, as far as it is known: for a replayed one the id that the replay added,
+    /// else [that of the message that died](Self::original_id).
     pub fn first_id(&self) -> &str {
         first_id(&self.message)
     }
 
-    /// The type of its job, where the body, an attribute or the history names one.
+    /// Returns the type of its job, if the body, an attribute or the history contains one.
     pub fn job_type(&self) -> Option<&str> {
         let decoded = self.envelope.as_ref().ok().map(|envelope| envelope.job_type.as_str());
         decoded.or_else(|| self.message.attribute(TYPE_ATTRIBUTE)).or(self.learned_type.as_deref())
@@ -150,35 +150,35 @@ impl Letter {
         self.job_id == id || self.was_message(id)
     }
 
-    /// Returns true if `id` is that of its message, or of the one it is a copy of.
+    /// Returns true if `id` is that of its message or of a copy's original message.
     pub fn was_message(&self, id: &str) -> bool {
         *self.message.id == *id || self.message.attribute(ORIGINAL_ATTRIBUTE) == Some(id)
     }
 
-    /// The time of its sending in milliseconds since the Unix epoch; of a copy, the time of the copy.
+    /// Returns the time when it was sent, in milliseconds since the Unix epoch; for a copy, the time of the copy.
     pub fn sent_ms(&self) -> Option<u64> {
         self.message.sent_at.map(millis)
     }
 
-    /// The number of its receives before this one.
+    /// Returns the number of its receives before this one.
     pub fn receives(&self) -> u32 {
         self.message.receive_count.saturating_sub(1)
     }
 
-    /// The cause: from the history, else from a copy's attribute, else the number of its receives.
+    /// Returns the cause: from the history, else from a copy's attribute, else the number of its receives.
     pub fn why(&self) -> Cause {
         self.learned.clone().or_else(|| self.by_attribute()).unwrap_or_else(|| self.unknown_cause(None))
     }
 
-    /// The cause that a copy's attribute names.
+    /// Returns the cause in a copy's attribute.
     pub fn by_attribute(&self) -> Option<Cause> {
         let reason = self.message.attribute(REASON_ATTRIBUTE)?.to_owned();
         Some(Cause { reason, class: None, from: CauseSource::Attribute })
     }
 
-    /// The cause where none is known. `more` is what is known instead.
+    /// Returns the cause if none is known. `more` is added to the reason.
     pub fn unknown_cause(&self, more: Option<&str>) -> Cause {
-        // Also of one receive: a look changes the number, and must not change the fingerprint.
+        // Plural even for one receive: a look changes the number, and must not change the fingerprint.
         let reason = format!("no history: received {} times{}", self.receives(), more.unwrap_or_default());
         Cause { reason, class: None, from: CauseSource::Nothing }
     }

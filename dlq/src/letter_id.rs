@@ -2,9 +2,9 @@
 
 use xxhash_rust::xxh3::xxh3_128;
 
-/// A message id: the number that a UUID is, else the XXH3-128 hash of the text.
+/// A message id: the number of a UUID, else the XXH3-128 hash of the text.
 ///
-/// SQS's ids are UUIDs, of which no two share a number. Shorter hashes could make two letters one.
+/// SQS's ids are UUIDs, of which no two share a number. With shorter hashes two letters could share an id.
 ///
 /// ```
 /// use drumline_dlq::letter_id::LetterId;
@@ -21,7 +21,7 @@ impl LetterId {
         Self(uuid(id).unwrap_or_else(|| xxh3_128(id.as_bytes())))
     }
 
-    /// The id as a number.
+    /// Returns the id as a number.
     pub fn to_u128(self) -> u128 {
         self.0
     }
@@ -33,7 +33,7 @@ impl From<u128> for LetterId {
     }
 }
 
-/// The number of a UUID as SQS writes it: in lower case, with its four hyphens.
+/// Reads a UUID in SQS's form: in lower case, with its four hyphens.
 fn uuid(text: &str) -> Option<u128> {
     const LENGTH: usize = 36;
     const HYPHENS: [usize; 4] = [8, 13, 18, 23];

@@ -1,7 +1,7 @@
-//! A letter as one line of an export, to the byte, and the header before them.
+//! A letter as one line of an export, byte for byte, and the header before the lines.
 //!
-//! An export is JSON Lines: a [`Header`], then a [`Line`] for each letter. Body, attributes and system attributes are those of the
-//! message; what is known of its job follows for its readers. Exports of one DLQ may be concatenated.
+//! An export is JSON Lines: a [`Header`], then a [`Line`] for each letter. Body, attributes and system attributes are those of
+//! the message; facts about its job follow for readers. Exports of one DLQ may be concatenated.
 
 mod format;
 mod read;

@@ -1,7 +1,7 @@
-//! The masked text of a reason: numbers, ids, quoted values and paths stand for all of their kind.
+//! The masked text of a reason, in which numbers, ids, quoted values and paths are replaced by placeholders.
 //!
-//! Reasons that differ only in such values have the same mask, and therefore the same [fingerprint](crate::fingerprint).
-//! The values that are recognised, and their order, are part of [`MASK_VERSION`]: stores and alerts remember fingerprints.
+//! Reasons that differ only in such values have the same mask, and therefore the same [fingerprint](crate::fingerprint). The
+//! recognised values and their order are part of [`MASK_VERSION`], because stores and alerts remember fingerprints.
 
 mod known;
 mod quotes;
@@ -12,16 +12,17 @@ mod words;
 use quotes::Quotes;
 use token::{Token, is_blank};
 
-/// The version of the masks. Any change of what is masked needs a new one, which changes all fingerprints.
+/// The version of the masks. Any change of the masked values needs a new version, which changes all fingerprints.
 pub const MASK_VERSION: u64 = 1;
 
-/// The longest mask, in characters.
+/// The maximum length of a mask, in characters.
 pub const MAX_MASK: usize = 200;
 
-/// Masks are masked again until nothing changes. Two passes are the rule: one that masks, and one that changes nothing.
+/// The limit of passes: masks are masked again until they no longer change. Usually there are two passes: one that masks, and
+/// one without a change.
 const MAX_PASSES: usize = 16;
 
-/// The placeholders. They stay what they are, so that a mask is its own mask.
+/// The placeholders. They are not masked again, so that the mask of a mask is the mask itself.
 const PLACEHOLDERS: [&str; 9] =
     ["<n>", "<id>", "<q>", "<url>", "<path>", "<hex>", "<addr>", "<arn>", "<time>"];
 
@@ -35,7 +36,7 @@ const PLACEHOLDERS: [&str; 9] =
 /// assert_eq!(mask("422 Unprocessable Entity: no order \"A-1\""), "422 Unprocessable Entity: no order <q>");
 /// ```
 pub fn mask(reason: &str) -> String {
-    // The first pass leaves so little that all others together cost next to nothing, however long the reason is.
+    // The result of the first pass is so short that the other passes cost little, however long the reason is.
     let mut masked = pass(without_attempt(reason));
     for _ in 1..MAX_PASSES {
         let again = pass(&masked);
@@ -47,8 +48,8 @@ pub fn mask(reason: &str) -> String {
     masked
 }
 
-/// The reason of the last attempt, which a worker puts behind `attempt 5 of 5: ` when it gives a job up. The history of the attempt has it
-/// without.
+/// Returns the reason of the last attempt, to which a worker adds `attempt 5 of 5: ` when it stops retrying a job. The
+/// attempt's history contains it without that text.
 fn without_attempt(mut reason: &str) -> &str {
     let number = |text: &'static str| {
         move |rest: &str| -> Option<usize> {
@@ -69,7 +70,7 @@ fn without_attempt(mut reason: &str) -> &str {
 
 /// Masks each value once, from left to right.
 fn pass(reason: &str) -> String {
-    // A character has four bytes at most.
+    // A character has at most four bytes.
     const ENOUGH: usize = 4 * (MAX_MASK + 1);
     let mut masked = String::with_capacity(reason.len().min(ENOUGH));
     let mut quotes = Quotes::default();
@@ -97,7 +98,7 @@ fn pass(reason: &str) -> String {
     cut(masked)
 }
 
-/// Recognises the token at the start of `rest`, behind the text `past`. `masked` is the mask of that.
+/// Recognises the token at the start of `rest`, after the text `past`. `masked` is the mask of that text.
 fn next(past: &str, rest: &str, masked: &str, quotes: &mut Quotes) -> Option<Token> {
     let first = rest.chars().next()?;
     let before = past.chars().next_back();
@@ -106,7 +107,7 @@ fn next(past: &str, rest: &str, masked: &str, quotes: &mut Quotes) -> Option<Tok
     }
     let token = placeholder(rest).or_else(|| quotes.token(rest, before, masked)).or_else(|| {
         let is_start = !before.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        // What goes on behind a placeholder went on behind its value.
+        // A text that continues after a placeholder also continued after its value.
         let is_run_start =
             before.is_none_or(shapes::ends_run) && !PLACEHOLDERS.iter().any(|known| past.ends_with(known));
         let value = || shapes::shape(rest, is_run_start).or_else(|| words::word(rest, before, masked));
@@ -119,8 +120,8 @@ fn placeholder(rest: &str) -> Option<Token> {
     PLACEHOLDERS.iter().find(|known| rest.starts_with(**known)).map(|known| Token::Kept(known.len()))
 }
 
-/// Adds a placeholder before `rest`. In a list, only the first one of the same kind is kept: `<n>, …`. The keys of an object are
-/// no list.
+/// Adds a placeholder before `rest`. In a list, only the first one of the same kind is kept: `<n>, …`. The keys of an object
+/// are no list.
 fn push(masked: &mut String, placeholder: &str, rest: &str) {
     let list = masked.trim_end_matches(' ');
     if let Some(list) = list.strip_suffix(',').filter(|_| !rest.starts_with([':', '='])) {
@@ -140,7 +141,7 @@ fn push(masked: &mut String, placeholder: &str, rest: &str) {
     masked.push_str(placeholder);
 }
 
-/// Cuts a text that is too long, between words if that is possible.
+/// Shortens a text that is too long, between words if possible.
 fn cut(mut masked: String) -> String {
     let Some((end, _)) = masked.char_indices().nth(MAX_MASK) else { return masked };
     let (last, _) = masked[..end].char_indices().next_back().unwrap_or_default();

@@ -104,7 +104,7 @@ fn four_thousand_users_are_one_fingerprint() {
     assert!((0..4_000).all(|user| Fingerprint::of_reason(&format!("no user {user}")) == one));
 }
 
-/// Stores and alerts remember fingerprints: a change of these needs a new version of the masks.
+/// Stores and alerts remember fingerprints, so a change of these needs a new version of the masks.
 #[test]
 fn fingerprints_are_frozen() {
     let table = [

@@ -1,17 +1,17 @@
-//! JSON numbers by their values, without loss.
+//! JSON numbers by their exact values.
 
-/// A JSON number by its value: no float is as exact as the text.
+/// The value of a JSON number. A float would not be exact.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Number {
     is_negative: bool,
-    /// Without zeros at either end; empty for zero.
+    /// The digits without zeros at either end; empty for zero.
     digits: String,
     /// The power of ten of the last digit.
     exponent: i64,
 }
 
 impl Number {
-    /// Reads a number as JSON has it.
+    /// Reads a number in JSON's form.
     pub(crate) fn read(text: &str) -> Option<Self> {
         let text = text.trim_ascii();
         let (is_negative, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));

@@ -1,18 +1,18 @@
 //! The queue in which a letter died.
 //!
-//! Only SQS's own word is certain. Attributes are text of producers, who must not be able to have a replay send into any queue
-//! that the operator may send to: every origin has to be one of the DLQ's sources.
+//! Only SQS's own attribute is reliable. Other attributes are texts of producers, which must not direct a replay to any queue
+//! to which the operator may send: every origin must be one of the DLQ's sources.
 
 use thiserror::Error;
 
 use crate::letter::{Letter, SOURCE_QUEUE_ATTRIBUTE};
 
-/// The attribute of a letter that was put back into its DLQ: the ARN of the queue in which it died.
+/// The attribute of a letter that was put back into its DLQ, with the ARN of the queue in which it died.
 pub const ORIGIN_ATTRIBUTE: &str = "DrumlineOrigin";
 
-/// Returns the queue in which the letter died by what the letter says: an ARN, or the name of a queue.
+/// Returns the queue in which the letter died, according to the letter: an ARN, or the name of a queue.
 ///
-/// For people: a replay believes it only as far as [`origin`] does.
+/// For display: a replay uses only [`origin`].
 pub fn claimed_origin(letter: &Letter) -> Option<&str> {
     let message = letter.message();
     let by_sqs = message.dead_letter_source.as_deref().filter(|arn| !arn.is_empty());
@@ -34,14 +34,14 @@ pub fn claimed_origin(letter: &Letter) -> Option<&str> {
 #[derive(Debug, Clone)]
 pub struct Sources {
     urls: Vec<String>,
-    /// Of the DLQ, and therefore of its sources.
+    /// The region of the DLQ, and therefore of its sources.
     region: Option<String>,
 }
 
-/// The reason for which a letter has no origin.
+/// The reason why a letter has no origin.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NoOrigin {
-    /// Neither SQS nor an attribute names one.
+    /// Neither SQS nor an attribute contains one.
     #[error("the letter does not say in which queue it died; name a queue by --to")]
     Unknown,
     /// The queue is no source of the DLQ.
@@ -53,12 +53,12 @@ pub enum NoOrigin {
 }
 
 impl Sources {
-    /// The sources with these URLs of a DLQ with this ARN.
+    /// Makes the sources of the DLQ with this ARN from their URLs.
     pub fn new(dlq_arn: &str, urls: impl IntoIterator<Item = String>) -> Self {
         Self { urls: urls.into_iter().collect(), region: Arn::read(dlq_arn).map(|arn| arn.region.to_owned()) }
     }
 
-    /// The URLs, in the order in which SQS returned them.
+    /// Returns the URLs, in SQS's order.
     pub fn urls(&self) -> &[String] {
         &self.urls
     }
@@ -85,8 +85,8 @@ impl Sources {
     }
 }
 
-/// Returns the URL of the queue to which a letter is sent: `to` if it is given, else the queue in which the letter died, which has
-/// to be a source of its DLQ.
+/// Returns the URL of the queue to which a letter is sent: `to` if it is given, else the queue in which the letter died, which
+/// must be a source of its DLQ.
 ///
 /// # Errors
 /// If no allowed queue is known.
@@ -119,7 +119,7 @@ impl<'a> Arn<'a> {
     }
 }
 
-/// The last two parts of a queue's URL.
+/// Returns the last two parts of a queue's URL.
 fn account_and_name(url: &str) -> Option<(&str, &str)> {
     let (rest, name) = url.rsplit_once('/')?;
     let (_, account) = rest.rsplit_once('/')?;

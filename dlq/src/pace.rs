@@ -1,42 +1,43 @@
-//! The pace of a replay: how many letters may be sent, at a rate that grows at first.
+//! The pace of a replay: the number of letters that may be sent, at a rate that grows at first.
 //!
-//! A cause that is not quite gone shows with few letters instead of all, and consumers that scale by the depth of their queue have
-//! the time to do it.
+//! If the cause still exists, only few letters fail instead of all, and consumers that scale by the depth of their queue have
+//! enough time to scale.
 
 use std::time::Duration;
 
-/// The time in which the full rate is reached.
+/// The time until the full rate is reached.
 pub const RAMP: Duration = Duration::from_secs(10);
 
-/// The letters a second with which a replay without a rate begins.
+/// The first rate of a replay without a rate, in letters per second.
 const FIRST_RATE: f64 = 100.0;
 
-/// The letters a second at the end of the ramp of a replay without a rate. Afterwards there is no bound.
+/// The rate at the end of the ramp of a replay without a rate, in letters per second. Afterwards there is no limit.
 const LAST_RATE: f64 = 10_000.0;
 
-/// The letters of a batch: so many may be sent at once at any rate.
+/// The number of letters in a batch, which may be sent at once at any rate.
 const BATCH: f64 = 10.0;
 
-/// The part of a second whose letters may be sent at once after a pause, as far as they are more than a batch.
+/// The part of a second whose letters may be sent at once after a pause, if they are more than a batch.
 const BURST_SECS: f64 = 0.1;
 
-/// A pace. Its clock is the caller's: the time since the first send, without the pauses that the caller makes by itself.
+/// A pace. The caller provides the time: since the first send, without the caller's own pauses.
 #[derive(Debug, Clone)]
 pub struct Pace {
     rate: Option<f64>,
     ramp: Duration,
-    /// Letters that may be sent now.
+    /// The number of letters that may be sent now.
     budget: f64,
     at: Duration,
 }
 
 impl Pace {
-    /// A pace of at most so many letters a second, reached within `ramp`. Without a rate, letters are held back only at first.
+    /// Makes a pace of at most `rate` letters per second, reached within `ramp`. Without a rate, sending is limited only at
+    /// first.
     pub fn new(rate: Option<f64>, ramp: Duration) -> Self {
         Self { rate, ramp, budget: 1.0, at: Duration::ZERO }
     }
 
-    /// Returns how many letters may be sent now.
+    /// Returns the number of letters that may be sent now.
     pub fn available(&mut self, now: Duration) -> usize {
         if self.rate.is_none() && now >= self.ramp {
             return usize::MAX;
@@ -45,7 +46,7 @@ impl Pace {
         let most = BATCH.max(self.rate_at(now) * BURST_SECS);
         self.budget = (self.budget + more.max(0.0)).min(most.max(self.budget));
         self.at = self.at.max(now);
-        // The sum of many small parts may miss a whole letter by a hair.
+        // The sum of many small parts may be slightly less than a whole letter.
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -62,7 +63,7 @@ impl Pace {
         self.budget -= letters;
     }
 
-    /// Returns how long it takes until a letter may be sent.
+    /// Returns the time until a letter may be sent.
     pub fn wait(&self) -> Duration {
         let missing = 1.0 - self.budget;
         if missing <= 0.0 {
@@ -79,7 +80,7 @@ impl Pace {
         Duration::try_from_secs_f64(secs).unwrap_or(self.ramp).max(Duration::from_millis(1))
     }
 
-    /// The letters of the time until `elapsed`, if there are no pauses.
+    /// Returns the number of letters for the time until `elapsed`, without pauses.
     fn allowed(&self, elapsed: Duration) -> f64 {
         let ramp = elapsed.min(self.ramp).as_secs_f64();
         let ramped = self.first() * ramp + self.slope() * ramp * ramp / 2.0;
@@ -108,7 +109,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The letters that are sent within `secs` if each is sent as soon as it may be.
+    /// Returns the number of letters that are sent within `secs` if each is sent as soon as possible.
     fn sent(rate: Option<f64>, secs: u64) -> usize {
         let mut pace = Pace::new(rate, RAMP);
         let (mut now, mut all) = (Duration::ZERO, 0);

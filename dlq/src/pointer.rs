@@ -1,6 +1,6 @@
-//! JSON pointers (RFC 6901) into bodies, which go on into JSON inside of a string.
+//! JSON pointers (RFC 6901) into bodies, which continue into JSON inside of a string.
 //!
-//! The body of an SNS notification is JSON with the job as a text in it: `/Message/payload/userId` is a place in that job.
+//! The body of an SNS notification is JSON with the job as a string in it: `/Message/payload/userId` is a place in that job.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 use json_patch::jsonptr::PointerBuf;
 use serde_json::value::RawValue;
 
-/// Some Windows producers put it before their JSON, where JSON does not allow it.
+/// The mark that some Windows producers put before their JSON, although JSON does not allow it.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A place in a JSON body: `/payload/userId`, `/payload/list/0`. A `/` of a key is written `~1`, a `~` is written `~0`.
@@ -31,7 +31,7 @@ pub struct Pointer {
 }
 
 impl Pointer {
-    /// Returns the keys and places that lead from the whole body to the value.
+    /// Returns the keys and places from the whole body to the value.
     pub fn keys(&self) -> &[String] {
         &self.keys
     }

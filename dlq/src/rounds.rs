@@ -1,29 +1,29 @@
-//! Rounds of a look: SQS allows 120,000 messages in flight, so a look at more releases what it holds and goes on.
+//! Rounds of a look: SQS allows 120,000 messages in flight, so a look at more of them releases all held letters and continues.
 //!
-//! A look receives letters and holds them, so that none is seen twice. Invariants: it ends on every queue; on a queue that shows
-//! its waiting messages first, it ends only after every letter that could be received was seen. A look that is repeated does not
-//! know by a depth how much there is: holds that have ended bring letters that it knows, before the ones that it looks for. It ends
-//! when a receive brings nothing, or once every held letter came again.
+//! A look receives letters and holds them, so that each is seen once. Invariants: it ends on every queue; on a queue that
+//! returns its waiting messages first, it ends only after it has seen every letter that could be received. A repeated look
+//! cannot use the depth to find its end: holds that have expired return known letters before the wanted ones. It ends when a
+//! receive returns no letter, or after every held letter was received again.
 //! See [in-flight messages](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html).
 
-/// Letters held at once. Below the 120,000 of SQS, so that others can receive from the queue meanwhile.
+/// The number of letters held at once. Below the 120,000 of SQS, so that others can still receive from the queue.
 pub const HOLD_LIMIT: u64 = 100_000;
 
-/// Receives in a row that bring nothing new before it is taken for the end. The depths that SQS reports are approximate, and a
-/// receive may miss messages that are there.
+/// The number of consecutive receives without a new letter that ends a look. The depths that SQS reports are approximate, and a
+/// receive may miss messages in the queue.
 const FRUITLESS_RECEIVES: u32 = 3;
 
-/// Rounds in a row without a new letter before it is taken for the end, if the queue is said to have more.
+/// The number of consecutive rounds without a new letter that ends a look, if the depth indicates more letters.
 const BARREN_ROUNDS: u32 = 3;
 
-/// What the look does next.
+/// The next step of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// Receive more.
     Receive,
-    /// Release all letters that are held, and go on.
+    /// Release all held letters, and continue.
     ReleaseAll,
-    /// End: all letters were seen that can be received.
+    /// End: all letters that can be received were seen.
     End,
 }
 
@@ -32,7 +32,7 @@ pub enum Step {
 pub struct Received {
     /// Letters that were never seen.
     pub new: u64,
-    /// Letters that were seen, and had to be seen again.
+    /// Letters that had to be seen again, and were.
     pub sought: u64,
     /// Other letters that were seen before.
     pub again: u64,
@@ -41,10 +41,10 @@ pub struct Received {
 /// The progress of a look.
 #[derive(Debug, Clone)]
 pub struct Rounds {
-    /// The number of letters that the queue had at the begin, about.
+    /// The approximate number of letters in the queue at the start.
     depth: u64,
     hold_limit: u64,
-    /// A FIFO queue shows the first ten of each group, before and after a release.
+    /// True if the queue is FIFO: it returns the first ten of each group, before and after a release.
     is_ordered: bool,
     seen: u64,
     /// Letters that must be seen again.
@@ -52,17 +52,17 @@ pub struct Rounds {
     held: u64,
     new_in_round: u64,
     barren: u32,
-    /// Receives in a row without a new letter, and of those the last ones without any.
+    /// The number of consecutive receives without a new letter, and of those the last ones without any letter.
     fruitless: u32,
     empty: u32,
-    /// Letters in a row that were seen before.
+    /// The number of consecutive letters that were seen before.
     again: u64,
     is_full: bool,
     is_repeated: bool,
 }
 
 impl Rounds {
-    /// A look at a queue of about `depth` letters that can be received, which holds `hold_limit` of them at once.
+    /// Makes the rounds for a queue of about `depth` letters that can be received, with at most `hold_limit` held letters.
     pub fn new(depth: u64, hold_limit: u64, is_ordered: bool) -> Self {
         Self {
             depth,
@@ -81,7 +81,7 @@ impl Rounds {
         }
     }
 
-    /// Records a receive. `held` letters are held by now.
+    /// Records a receive. `held` letters are now held.
     pub fn received(&mut self, received: Received, held: u64) {
         let Received { new, sought, again } = received;
         self.held = held;
@@ -98,17 +98,17 @@ impl Rounds {
         }
     }
 
-    /// Records that SQS refused a receive, since too many messages are in flight.
+    /// Records that SQS refused a receive, because too many messages are in flight.
     pub fn refused_as_full(&mut self) {
         self.is_full = true;
     }
 
-    /// Records that letters were deleted or released, so that `held` are held now, and `sought` must be seen again.
+    /// Records that letters were deleted or released: `held` are held now, and `sought` must be seen again.
     pub fn left(&mut self, held: u64, sought: u64) {
         (self.held, self.sought) = (held, sought);
     }
 
-    /// Repeats the look: there may be more to see.
+    /// Repeats the look, because there may be more letters.
     pub fn look_again(&mut self) {
         (self.fruitless, self.empty, self.again) = (0, 0, 0);
         (self.is_full, self.is_repeated) = (false, true);
@@ -126,7 +126,7 @@ impl Rounds {
         self.seen
     }
 
-    /// Returns what to do next.
+    /// Returns the next step.
     pub fn next(&self) -> Step {
         let is_deep = self.seen < self.depth || self.sought > 0;
         let is_all = !is_deep && !self.is_repeated;
@@ -134,12 +134,12 @@ impl Rounds {
             || !is_deep && self.empty > 0
             || is_all && self.fruitless >= FRUITLESS_RECEIVES
             || is_all && self.held >= self.hold_limit && self.fruitless > 0
-            // Holds that ended bring their letters again: all of them did, and none is new.
+            // Expired holds returned their letters again: all of them, and none is new.
             || self.fruitless >= FRUITLESS_RECEIVES && self.again > self.held;
         if found_nothing {
             return Step::End;
         }
-        // If all should have been seen, a few more receives find out.
+        // If all should have been seen, a few more receives verify that.
         let allowed = if is_deep { self.hold_limit } else { self.hold_limit + self.hold_limit / 10 };
         if self.held < allowed && !self.is_full {
             return Step::Receive;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A queue whose messages queue up again behind those that wait, as those of a fair queue do.
+/// A queue in which released messages wait behind the others, as in a fair queue.
 struct Model {
     visible: VecDeque<u64>,
     held: Vec<u64>,
@@ -30,7 +30,7 @@ impl Looking {
         Self { rounds, batch, lapse, seen, sought, held, receives: 0, most_held: 0 }
     }
 
-    /// Looks to the end.
+    /// Looks until the end.
     fn look(&mut self, model: &mut Model) {
         loop {
             match self.rounds.next() {
@@ -72,7 +72,7 @@ impl Looking {
         self.most_held = self.most_held.max(model.held.len());
     }
 
-    /// Puts letters back. They wait behind the others, whose holds have ended.
+    /// Puts letters back. They wait behind the others, whose holds have expired.
     fn put_back(&mut self, model: &mut Model, letters: impl IntoIterator<Item = u64>) {
         let letters: HashSet<u64> = letters.into_iter().collect();
         self.held.retain(|letter| !letters.contains(letter));
@@ -96,7 +96,7 @@ proptest! {
         let mut model = Model { visible: (0..letters).collect(), held: Vec::new(), in_flight_limit };
         let mut looked = Looking::new(Rounds::new(said, hold_limit, false), batch, lapse);
         looked.look(&mut model);
-        // A depth that is said too low may end it early only once as many were seen.
+        // A depth that is too low may end it early only after as many letters were seen.
         prop_assert!(looked.seen.len() as u64 >= letters.min(said.max(1)), "{} of {letters}", looked.seen.len());
         if said >= letters {
             prop_assert_eq!(looked.seen.len() as u64, letters);

@@ -1,4 +1,4 @@
-//! A changed body that keeps the bytes of all that is not changed.
+//! A changed body in which all unchanged parts keep their bytes.
 
 use serde_json::Value;
 
@@ -10,12 +10,12 @@ use crate::pointer::BYTE_ORDER_MARK;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RepeatedKey(pub(crate) String);
 
-/// Returns the body with another JSON value in it; its blanks, the order of keys and the text of all that is equal stay.
+/// Returns the body with another JSON value in it; whitespace, the order of keys and the text of equal parts stay.
 ///
 /// Both values are [exact](crate::exact), `before` is the one in `body`.
 ///
 /// # Errors
-/// If a key that an object has twice would have to be changed, since nothing says which one.
+/// If a key that an object contains twice would have to change, because it is not clear which one.
 pub(crate) fn splice(body: &str, before: &Value, after: &Value) -> Result<String, RepeatedKey> {
     let json = json_in(body);
     let start = offset(body, json);
@@ -23,7 +23,7 @@ pub(crate) fn splice(body: &str, before: &Value, after: &Value) -> Result<String
     Ok(format!("{}{text}{}", &body[..start], &body[start + json.len()..]))
 }
 
-/// The JSON of a body without what may stand around it.
+/// Returns the JSON of a body without the text that may surround it.
 pub(crate) fn json_in(body: &str) -> &str {
     body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body).trim_ascii()
 }
@@ -56,7 +56,7 @@ fn value(json: &str, before: &Value, after: &Value) -> Result<String, RepeatedKe
     }
 }
 
-/// Equal elements at both ends stay; those between are changed in pairs, and the rest is added or removed.
+/// Changes an array. Equal elements at both ends stay; those between are changed in pairs, and the rest is added or removed.
 fn array(json: &str, before: &[Value], after: &[Value]) -> Result<String, RepeatedKey> {
     let Some(mut layout) = Layout::of_array(json) else {
         return Ok(exact::write(&Value::Array(after.to_vec())));

@@ -1,7 +1,7 @@
 //! The message that puts a deleted letter back into its DLQ.
 //!
-//! SQS does not let a message be sent with the id or the origin of another one, so both become attributes, which the commands
-//! about dead letters read as they read SQS's own.
+//! SQS does not allow sending a message with another message's id or origin, so both become attributes, which the commands for
+//! dead letters read like SQS's own.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use drumline::message::{Attribute, JOB_ID_ATTRIBUTE, Message};
 use crate::letter::ORIGINAL_ATTRIBUTE;
 use crate::origin::ORIGIN_ATTRIBUTE;
 
-/// A letter that is put back.
+/// The message of a letter that is put back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PutBack {
     /// The attributes of the message: those of the letter, its origin, and the id of the message that died.
     pub attributes: BTreeMap<String, Attribute>,
-    /// True if the letter has an origin that does not fit: a replay of it needs another queue to be named.
+    /// True if there is no space for the letter's origin: a replay of it needs an explicit queue.
     pub lacks_origin: bool,
-    /// True if the id of the message does not fit: a job without an id of its own is another one then.
+    /// True if there is no space for the message's id: a job without its own id then becomes another job.
     pub lacks_id: bool,
 }
 
@@ -46,7 +46,7 @@ pub fn put_back(message: &Message) -> PutBack {
     };
     let origin = message.dead_letter_source.as_deref().filter(|arn| !arn.is_empty());
     let has_origin = origin.is_none_or(|arn| add(ORIGIN_ATTRIBUTE, arn));
-    // The id of an earlier message counts, which both of these attributes have.
+    // The id of an earlier message counts, which both of these attributes contain.
     let has_id = [ORIGINAL_ATTRIBUTE, JOB_ID_ATTRIBUTE].iter().any(|name| message.attribute(name).is_some());
     let has_id = has_id || add(ORIGINAL_ATTRIBUTE, &message.id);
     PutBack { attributes, lacks_origin: !has_origin, lacks_id: !has_id }
@@ -74,7 +74,7 @@ mod tests {
         }
     }
 
-    /// The letter as it is received from the DLQ after that.
+    /// Returns the letter as it is then received from the DLQ.
     fn received(letter: &Message, put_back: &PutBack) -> Letter {
         let message = Message {
             id: "m-2".into(),
@@ -95,7 +95,7 @@ mod tests {
             (claimed_origin(&again), again.job_id(), again.was_message("m-1")),
             (Some(JOBS), "m-1", true)
         );
-        // A second time, after the first was undone.
+        // A second time, after the first one was undone.
         let message = again.message();
         assert_eq!(put_back(message).attributes, back.attributes);
     }

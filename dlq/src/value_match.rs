@@ -1,4 +1,4 @@
-//! A value that a body has to have: `/payload/userId=7`.
+//! A value that a body must contain: `/payload/userId=7`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,7 +26,7 @@ use crate::pointer::{BYTE_ORDER_MARK, Pointer};
 #[serde(try_from = "String", into = "String")]
 pub struct Match {
     pointer: Pointer,
-    /// As the operator wrote it.
+    /// The text as the operator wrote it.
     text: String,
     value: Value,
 }
@@ -55,7 +55,7 @@ impl FromStr for Match {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The first `=` ends the pointer, as the first one ends the name of an attribute.
+        // The first `=` ends the pointer, as in the filters by attribute.
         let (pointer, value) = text
             .split_once('=')
             .ok_or_else(|| format!("{text:?} has no value: write it like /payload/userId=7"))?;

@@ -1,9 +1,9 @@
-//! The watch over a DLQ: depths and failures in, looks and alerts out.
+//! The watch over a DLQ: it reads depths and failures, and decides about looks and alerts.
 //!
-//! Looking is a receive, so it is the last resort: a rise of the depth that the workers' own failures explain needs none. A look is
-//! due at most once a minute, and while nothing dies there is none. Invariants: each letter counts once, as far as its message id is
-//! known, and letters from before the watch do not count; a fingerprint is reported at once when it is new, and afterwards at most once
-//! in a quiet period, with all that came meanwhile; all memory is bounded.
+//! A look is a receive, so it is the last resort: if the workers' own failures explain a rise of the depth, no look is needed.
+//! A look is due at most once a minute, and never while no job dies. Invariants: each letter with a known message id counts
+//! once, and letters from before the watch do not count; a new fingerprint is reported at once, and afterwards at most once in
+//! a quiet period, with all deaths since then; all memory is limited.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -23,14 +23,14 @@ pub use reports::{MAX_ALERTS, SUMMARY_PAUSE_MS};
 use seen::Seen;
 pub use seen::Wanted;
 
-/// The most letters that a look receives. More of them are a sample.
+/// The maximum number of letters that a look receives. If there are more, it is a sample.
 pub const MAX_LOOK: usize = 500;
 
 /// The shortest time between two looks.
 pub const LOOK_PAUSE_MS: u64 = 60_000;
 
-/// How long a failure is expected to show in the depth of the DLQ: SQS moves its message after the next receive, and reports depths
-/// with a delay of a minute.
+/// The time within which a failure should appear in the depth of the DLQ: SQS moves its message after the next receive, and
+/// reports depths with a delay of a minute.
 const EXPECTED_MS: u64 = 10 * 60_000;
 
 /// The watch over one DLQ. Times are in milliseconds since the Unix epoch.
@@ -38,28 +38,28 @@ const EXPECTED_MS: u64 = 10 * 60_000;
 pub struct Watch {
     name: String,
     quiet_ms: u64,
-    /// Whether letters that are in the DLQ when the watch begins are reported.
+    /// True if letters that are in the DLQ at the start of the watch are reported.
     reports_old: bool,
     depth: Option<u64>,
-    /// The times of failures that the depth does not show yet.
+    /// The times of failures that the depth does not include yet.
     expected: VecDeque<u64>,
     unexplained: u64,
-    /// Since when there are unexplained letters.
+    /// The time since when there are unexplained letters.
     unexplained_ms: u64,
-    /// For how long other workers may explain them before a look.
+    /// The time in which other workers may explain them before a look.
     patience_ms: u64,
     looked_ms: Option<u64>,
-    /// Whether a look is due at letters that were there at the beginning, which are not reported.
+    /// True if a look is due at letters from before the watch, which are not reported.
     is_at_old: bool,
-    /// The number of letters that are no news, although their ids are not known.
+    /// The number of letters that are not new, although their ids are not known.
     hidden: u64,
     reports: Reports,
     seen: Seen,
 }
 
 impl Watch {
-    /// A watch over the DLQ of this name, which reports a known fingerprint once in `quiet_ms`. `reports_old` is for letters that are
-    /// there at the beginning.
+    /// Makes a watch over the DLQ of this name, which reports a known fingerprint once in `quiet_ms`. `reports_old` also
+    /// reports letters from before the watch.
     pub fn new(name: impl Into<String>, quiet_ms: u64, reports_old: bool) -> Self {
         Self {
             name: name.into(),
@@ -78,13 +78,13 @@ impl Watch {
         }
     }
 
-    /// Sets how long a known fingerprint is not reported again, in milliseconds.
+    /// Sets the time for which a known fingerprint is not reported again, in milliseconds.
     #[must_use]
     pub fn with_quiet(self, quiet_ms: u64) -> Self {
         Self { quiet_ms, ..self }
     }
 
-    /// Sets for how long other workers may explain a rise of the depth before a look, in milliseconds.
+    /// Sets the time in which other workers may explain a rise of the depth before a look, in milliseconds.
     #[must_use]
     pub fn with_patience(self, patience_ms: u64) -> Self {
         Self { patience_ms, ..self }
@@ -114,7 +114,7 @@ impl Watch {
         is_new
     }
 
-    /// Records the number of letters. Returns true if there are letters that nothing explains.
+    /// Records the number of letters. Returns true if there are unexplained letters.
     pub fn depth(&mut self, depth: u64, now_ms: u64) -> bool {
         while self.expected.front().is_some_and(|at| at.saturating_add(EXPECTED_MS) < now_ms) {
             self.expected.pop_front();
@@ -129,7 +129,7 @@ impl Watch {
             self.unexplained_ms = now_ms;
         }
         self.unexplained = self.unexplained.saturating_add(rise - explained as u64).min(depth);
-        // A look that takes all letters for old ones would hide those that have come since.
+        // A look that regards all letters as old would hide those that arrived since then.
         self.is_at_old &= depth > 0 && self.unexplained == 0;
         self.hidden = self.hidden.min(depth);
         self.depth = Some(depth);
@@ -149,7 +149,7 @@ impl Watch {
         self.is_at_old
     }
 
-    /// Returns the letters that a look wants.
+    /// Returns the letters that a look needs.
     pub fn wanted(&self) -> Wanted {
         let is_all = self.is_at_old || self.hidden > 0;
         Wanted::new(self.seen.clone(), if is_all { u64::MAX } else { self.unexplained })
@@ -173,11 +173,11 @@ impl Watch {
         had_reason
     }
 
-    /// Records a look at so many letters, and the deaths of those among them that were not [seen](Self::has_seen). Returns those that
-    /// count, for counters.
+    /// Records a look at `letters` letters, and the deaths of those that were not [seen](Self::has_seen). Returns the deaths
+    /// that count, for counters.
     ///
-    /// While letters from before the watch are not all known, no more deaths count than nothing else explains, those of new
-    /// fingerprints first.
+    /// Until all letters from before the watch are known, the number of counted deaths is limited to the unexplained letters,
+    /// and deaths with new fingerprints are first.
     pub fn looked(&mut self, letters: usize, deaths: Vec<Death>, now_ms: u64) -> Vec<Death> {
         self.looked_ms = Some(now_ms);
         let unexplained = std::mem::take(&mut self.unexplained);
@@ -205,14 +205,14 @@ impl Watch {
         unseen
     }
 
-    /// Records that a look has shown so many letters, and as many as it could.
+    /// Records that a look has shown `letters` letters, which are all that it could receive.
     fn count_hidden(&mut self, letters: usize) {
         self.hidden = self.depth.unwrap_or(0).saturating_sub(letters as u64);
     }
 
-    /// Returns the alerts that are due: of new fingerprints, and of known ones after their quiet period. Those of most deaths come first.
-    /// In a quiet period, [`MAX_ALERTS`] new and as many known fingerprints have an alert of their own. The others share one, each
-    /// [`SUMMARY_PAUSE_MS`] at most.
+    /// Returns the alerts that are due: for new fingerprints, and for known ones after their quiet period. Those with the most
+    /// deaths are first. In a quiet period, [`MAX_ALERTS`] new and as many known fingerprints have their own alert. The others
+    /// share one alert, at most every [`SUMMARY_PAUSE_MS`].
     pub fn alerts(&mut self, now_ms: u64) -> Vec<Alert> {
         let mut alerts = self.reports.due(self.quiet_ms, now_ms);
         for alert in &mut alerts {
@@ -222,7 +222,7 @@ impl Watch {
         alerts
     }
 
-    /// Returns the times of the last alerts by fingerprint, for a watch that takes over. Alerts that are not delivered did not happen.
+    /// Returns the times of the last alerts by fingerprint, for the next watch. Alerts that are not delivered are left out.
     pub fn known(&self, undelivered: &[Alert]) -> BTreeMap<Fingerprint, u64> {
         let mut known = self.reports.known();
         for alert in undelivered {
@@ -234,21 +234,21 @@ impl Watch {
         known
     }
 
-    /// Returns what a watch that takes over has to know about the letters, once there was a depth.
+    /// Returns the facts about the letters that the next watch needs, after a depth was recorded.
     pub fn handover(&self, undelivered: &[Alert]) -> Option<Handover> {
         let depth = self.depth?;
         let (seen, forgotten) = self.seen.last();
         let pending = self.reports.pending().chain(undelivered.iter().map(Pending::of)).collect();
-        // Unexplained letters are news to the next watch, too.
+        // Unexplained letters are also new to the next watch.
         let explained = depth.saturating_sub(self.unexplained);
         let hidden = self.hidden.saturating_add(forgotten).min(explained);
         Some(Handover { depth: explained, hidden, is_unread: self.is_at_old, seen, pending })
     }
 
-    /// Takes over from another watch: what that one reported is known, and so are the letters that it has seen.
+    /// Takes over from another watch: its reports and the letters that it has seen are known.
     pub fn take_over(&mut self, known: BTreeMap<Fingerprint, u64>, handover: Option<Handover>, now_ms: u64) {
         if let Some(Handover { depth, hidden, is_unread, seen, pending }) = handover {
-            // An earlier turn of this watch as the leader ended with a handover: the counts come back with it.
+            // An earlier turn of this watch as the leader ended with a handover, which contains the counts.
             self.reports.clear_counts();
             (self.depth, self.hidden, self.is_at_old) = (Some(depth), hidden, is_unread);
             self.unexplained = 0;

@@ -27,7 +27,7 @@ fn counts(alerts: &[Alert]) -> Vec<(u64, bool)> {
     alerts.iter().map(|alert| (alert.count, alert.is_new)).collect()
 }
 
-/// The next leader, which knows what the store has kept.
+/// Returns the next leader, which knows the facts in the store.
 fn next(watch: &Watch, undelivered: &[Alert], now: u64) -> Watch {
     let text = watch.handover(undelivered).unwrap().text(16_384);
     let mut next = worker();
@@ -37,7 +37,7 @@ fn next(watch: &Watch, undelivered: &[Alert], now: u64) -> Watch {
 
 #[test]
 fn a_first_look_reports_and_counts_no_old_letter() {
-    // Also with the reports of a leader of an older version, which hands over no depth.
+    // Also with the reports of a leader of an older version, whose handover contains no depth.
     let mut watch = worker();
     watch.take_over([(Fingerprint::of_reason("known"), 1)].into(), None, 5);
     watch.depth(4, 5);

@@ -153,7 +153,7 @@ fn many_new_fingerprints_share_an_alert() {
     assert_eq!((alerts.len(), alerts[0].count), (MAX_ALERTS + 1, 2));
     let others = Others { fingerprints: 4, letters: 4 };
     assert_eq!((alerts[MAX_ALERTS].others, alerts[0].others), (others, Others::default()));
-    // A storm, a letter each turn.
+    // A storm, with a new letter at each turn.
     let (mut sent, mut counted) = (0, 0);
     for turn in 1..=120 {
         let reason = format!("it is {}", "b".repeat(usize::try_from(turn).unwrap()));
@@ -196,7 +196,7 @@ fn a_letter_says_where_and_why_it_died() {
 }
 
 proptest! {
-    /// Every death is in exactly one alert, if all fingerprints are reported in the end.
+    /// Every death is in exactly one alert, if all fingerprints are reported at the end.
     #[test]
     fn every_death_is_reported_once(
         steps in proptest::collection::vec((0_u128..60, 0_usize..8, any::<bool>(), 0_u64..90_000), 0..120)

@@ -1,4 +1,4 @@
-//! The lock of a DLQ: of two actions that send or delete its letters, the second is refused.
+//! The lock of a DLQ, which refuses the second of two actions that send or delete its letters.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +9,13 @@ use super::kind::ActionKind;
 pub struct ActionLock {
     /// The name of the action.
     pub name: String,
-    /// What it does.
+    /// The kind of action.
     pub kind: ActionKind,
     /// The person or program that acts.
     pub actor: String,
-    /// The time of its begin, in milliseconds since the Unix epoch.
+    /// The time of its start, in milliseconds since the Unix epoch.
     pub since: u64,
-    /// The end of the lock, unless it is renewed; 0 once it was released.
+    /// The end of the lock, unless it is renewed; 0 after its release.
     pub until: u64,
 }
 
@@ -25,12 +25,12 @@ impl ActionLock {
         Self { until: 0, ..self.clone() }
     }
 
-    /// Returns true if the other lock is one of the same action: two operators may give one name, but not at one time.
+    /// Returns true if the other lock is one of the same action: two operators may use the same name, but not at the same time.
     pub fn has_holder_of(&self, other: &Self) -> bool {
         (&self.name, self.since) == (&other.name, other.since)
     }
 
-    /// Returns true if the action that wants the other lock is refused. A resumed action has its own lock.
+    /// Returns true if this lock refuses the action that wants the other lock. A resumed action holds its own lock.
     pub fn refuses(&self, wanted: &Self, now_ms: u64) -> bool {
         self.until > now_ms && !self.has_holder_of(wanted)
     }

@@ -1,22 +1,22 @@
-//! How far an action is.
+//! The state of an action.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How far an action is.
+/// The state of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ActionState {
     /// A process runs it.
     Running,
-    /// It did all that it was to do.
+    /// All of its work is done.
     Done,
     /// It stopped by itself: too many letters returned, or something failed.
     Stopped,
     /// An operator aborted it.
     Aborted,
-    /// Its process was interrupted, or is gone.
+    /// Its process was interrupted, or no longer runs.
     Interrupted,
 }
 

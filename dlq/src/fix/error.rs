@@ -1,8 +1,8 @@
-//! The reasons for which fixes do not apply.
+//! The reasons why fixes do not apply.
 
 use thiserror::Error;
 
-/// The reason for which fixes do not apply to a letter.
+/// The reason why fixes do not apply to a letter.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum FixError {
     /// The body is no JSON.
@@ -20,18 +20,18 @@ pub enum FixError {
     /// A `test` of a patch does not hold.
     #[error("the patch's test of {0} does not hold")]
     TestFailed(String),
-    /// An object that would change has a key twice.
+    /// An object that would change contains a key twice.
     #[error("the body has the key {0:?} twice in one object")]
     RepeatedKey(String),
-    /// The type cannot be changed without changing the payload: it is part of an envelope of AWS, mostly.
+    /// The type cannot be changed without changing the payload: it is mostly part of an AWS envelope.
     #[error(
         "the type of its job comes from the envelope that SNS, EventBridge or S3 made, and cannot be changed"
     )]
     WrappedType,
-    /// The message would have more bytes than SQS takes.
+    /// The message would be larger than SQS allows.
     #[error("{0} bytes would be more than SQS's 1,048,576")]
     TooLarge(usize),
-    /// There is no room for the attribute of the type.
+    /// There is no space for the attribute of the type.
     #[error("there is no room for the attribute messageType beside its ten attributes")]
     TooManyAttributes,
     /// SQS refuses a character.

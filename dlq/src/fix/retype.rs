@@ -15,8 +15,8 @@ type Attributes = BTreeMap<String, Attribute>;
 
 /// Returns the body and the attributes of the same job with another type.
 ///
-/// The type is in a native envelope or a `CloudEvent`, in the attribute `messageType`, or in both. Which one counts is for the
-/// worker's own decoding to say: a change is right if the worker then finds the wanted type, and the payload that it found before.
+/// The type is in a native envelope or a `CloudEvent`, in the attribute `messageType`, or in both. The worker's own decoding
+/// decides which one counts: a change is right if the worker then finds the wanted type, and the payload that it found before.
 pub(super) fn retype(
     body: &str,
     attributes: &Attributes,

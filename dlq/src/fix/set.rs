@@ -18,7 +18,7 @@ pub(super) fn set(body: &str, pointer: &str, json: &str) -> Result<String, FixEr
     Ok(format!("{}{new}{}", &body[..start], &body[start + old.len()..]))
 }
 
-/// The text of a value with another one in it, `None` if it has no such place.
+/// Returns the text of a value with another one in it, or `None` if it has no such place.
 fn value(old: &str, keys: &[String], new: &str) -> Result<Option<String>, FixError> {
     let Some((key, rest)) = keys.split_first() else {
         return Ok(Some(if is_same(old, new) { old } else { new }.to_owned()));
@@ -48,13 +48,13 @@ fn value(old: &str, keys: &[String], new: &str) -> Result<Option<String>, FixErr
             Ok(Some(layout.text()))
         }
         Some(b'"') => in_text(old, keys, new),
-        // To most producers' languages, null is the same as nothing.
+        // In most producers' languages, null means absent.
         Some(b'n') => Ok(Some(nested(keys, new))),
         _ => Ok(None),
     }
 }
 
-/// The same in JSON that is a text.
+/// Does the same in a string that is JSON.
 fn in_text(old: &str, keys: &[String], new: &str) -> Result<Option<String>, FixError> {
     let Ok(text) = serde_json::from_str::<String>(old) else { return Ok(None) };
     let inner = json_in(&text);
@@ -72,12 +72,12 @@ fn in_text(old: &str, keys: &[String], new: &str) -> Result<Option<String>, FixE
     }))
 }
 
-/// A value inside of new objects.
+/// Returns a value inside of new objects.
 fn nested(keys: &[String], new: &str) -> String {
     keys.iter().rev().fold(new.to_owned(), |inner, key| format!("{{{}:{inner}}}", quoted(key)))
 }
 
-/// Returns true if the texts are one value: the same text, or the same string.
+/// Returns true if the texts are the same value: the same text, or the same string.
 fn is_same(old: &str, new: &str) -> bool {
     let string = |json: &str| serde_json::from_str::<String>(json).ok();
     old == new || string(old).is_some_and(|old| string(new) == Some(old))

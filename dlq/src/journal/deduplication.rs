@@ -1,9 +1,9 @@
-//! The ids by which a FIFO queue recognises a letter that is sent twice.
+//! The ids with which a FIFO queue recognises a letter that is sent twice.
 
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Returns the deduplication id of a letter that an action sends. A resumed action makes the same ids, and the next action makes
-/// others: SQS would drop its messages within five minutes of the first.
+/// Returns the deduplication id of a letter that an action sends. A resumed action makes the same ids, and the next action
+/// makes others, because SQS would drop its messages within five minutes of the first.
 pub fn deduplication_id(action: &str, letter: &str) -> String {
     let text = format!("{}:{action}{letter}", action.len());
     format!("{:032x}", xxh3_128(text.as_bytes()))

@@ -3,8 +3,8 @@
 use super::record::{Header, Plan, Planned, Record};
 use super::state::State;
 
-/// A journal that is written. Its lines are [taken](Self::take_lines), appended to the file in one write and synced; what the sync
-/// permits is returned by [`synced`](Self::synced).
+/// A journal that is being written. Its lines are [taken](Self::take_lines), appended to the file in one write and synced; then
+/// [`synced`](Self::synced) returns the permitted steps.
 #[derive(Debug)]
 pub struct Log {
     state: State,
@@ -51,10 +51,10 @@ impl Log {
         &self.state
     }
 
-    /// Adds a line that permits nothing.
+    /// Adds a line that permits no step.
     ///
     /// # Panics
-    /// If the line cannot follow those before it.
+    /// If the line cannot follow the previous lines.
     pub fn add(&mut self, record: &Record) {
         self.state.apply(record).expect("lines are written in their order");
         self.lines.push_str(&line(record));
@@ -63,14 +63,14 @@ impl Log {
     /// Adds the plan of the next batch.
     ///
     /// # Panics
-    /// If the answer to the batch before it is not known.
+    /// If the answer to the previous batch is not known.
     pub fn plan(&mut self, at: u64, queue: &str, letters: Vec<Planned>) {
         let batch = self.state.next_batch();
         self.add(&Record::Plan(Plan { batch, at, queue: queue.to_owned(), letters }));
         self.planned = Some(batch);
     }
 
-    /// Adds that the last batch is sent once more, since the answer to its send was lost.
+    /// Adds a line that the last batch is sent once more, because the answer to its send was lost.
     ///
     /// # Panics
     /// If no batch is being sent.
@@ -80,7 +80,7 @@ impl Log {
         self.planned = Some(batch);
     }
 
-    /// Adds the answer to the send of the last batch: for each letter the new message's id, or the reason why it was not sent.
+    /// Adds the answer to the send of the last batch: for each letter the new message's id, or the reason for the failure.
     ///
     /// # Panics
     /// If no batch is being sent.
@@ -99,14 +99,14 @@ impl Log {
         !self.answered.is_empty()
     }
 
-    /// Takes the lines that are to be written.
+    /// Takes the lines that must be written next.
     pub fn take_lines(&mut self) -> String {
         self.written.append(&mut self.answered);
         self.plan_written = self.planned.take().or(self.plan_written);
         std::mem::take(&mut self.lines)
     }
 
-    /// Returns what may be done now that the lines that were taken are on disk.
+    /// Returns the permitted steps after the taken lines are on disk.
     pub fn synced(&mut self) -> Permitted {
         let state = &self.state;
         let batches = self.written.drain(..).filter_map(|batch| state.undeleted_batch(batch));

@@ -1,4 +1,4 @@
-//! The order of a replay against a model of its queues: killed anywhere, no letter is lost.
+//! The order of a replay against a model of its queues: no kill loses a letter.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,17 +87,17 @@ fn a_resumed_log_does_not_send_what_was_planned_before() {
     assert!(log.state().may_send(LetterId::of("m-0")), "it is received again");
 }
 
-/// The queues, and the process's own file.
+/// The queues, and the process's file.
 #[derive(Default)]
 struct World {
     dead: BTreeSet<usize>,
-    /// How often each letter was delivered to its origin.
+    /// The number of deliveries of each letter to its origin.
     delivered: BTreeMap<usize, usize>,
     file: String,
     next_id: usize,
 }
 
-/// The step at which the process is killed, counted down.
+/// The number of steps until the process is killed.
 struct Life(usize);
 
 impl Life {
@@ -142,7 +142,7 @@ impl World {
         plan.letters.iter().enumerate().map(send).collect()
     }
 
-    /// One process, until it is killed or done. `refused` is the place of an entry that SQS refuses in each batch.
+    /// Runs one process until it is killed or done. `refused` is the place of an entry that SQS refuses in each batch.
     fn run(&mut self, life: &mut Life, torn: usize, refused: usize) -> Result<(), ()> {
         let mut log = if self.file.contains('\n') {
             let (state, whole) = State::read(self.file.as_bytes()).unwrap();
@@ -216,7 +216,7 @@ proptest! {
             prop_assert!(more <= doubled + BATCH, "a kill doubles one batch");
             doubled = more;
         }
-        // In the end SQS refuses nothing.
+        // At the end SQS refuses no entry.
         prop_assert!(world.run(&mut Life(usize::MAX), 0, usize::MAX).is_ok());
         prop_assert!(world.dead.is_empty());
         prop_assert_eq!(world.delivered.len(), letters);

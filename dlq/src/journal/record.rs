@@ -1,5 +1,5 @@
-//! The lines of a journal. They hold ids, receipts and counts, and of bodies only what an edit writes: values, or the new
-//! body in place of one that is no JSON.
+//! The lines of a journal. They contain ids, receipts and counts, and parts of bodies only if an edit writes them: values, or
+//! the new body in place of one that is no JSON.
 
 use std::fmt;
 
@@ -16,17 +16,17 @@ pub const JOURNAL_VERSION: u32 = 1;
 pub enum Record {
     /// The first line: the action.
     Begin(Header),
-    /// Letters that were counted before the first was sent, by their numbers in hexadecimal. If there are such lines, only their
+    /// Letters that were counted before the first was sent, as numbers in hexadecimal. If there are such lines, only their
     /// letters are sent.
     Chosen {
         /// The numbers.
         letters: Vec<String>,
     },
-    /// An edit of a letter or of a group of letters.
+    /// An edit for a letter or a group of letters.
     Edited {
         /// The letter or the group.
         key: String,
-        /// The changes; none if it is skipped.
+        /// The changes; `None` if it is skipped.
         fix: Option<Fix>,
     },
     /// The action was resumed. A batch that was planned before and has no `sent` line may have been sent.
@@ -42,7 +42,7 @@ pub enum Record {
     Sent {
         /// The batch.
         batch: u64,
-        /// The ids of the new messages, in the order of the plan; none for a letter that was not sent.
+        /// The ids of the new messages, in the order of the plan; `None` for a letter that was not sent.
         ids: Vec<Option<String>>,
         /// The reasons why letters were not sent.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -55,7 +55,7 @@ pub enum Record {
         /// The time, in milliseconds since the Unix epoch.
         at: u64,
     },
-    /// A letter of an interrupted batch that was sent after all: its job is done since.
+    /// A letter of an interrupted batch that was sent: its job is done since then.
     Found {
         /// The id of its message.
         letter: String,
@@ -67,7 +67,7 @@ pub enum Record {
         /// The places of the letters in its plan.
         places: Vec<usize>,
     },
-    /// A letter that matches and was not sent.
+    /// A letter that matches and stays in the DLQ.
     Left {
         /// The id of its message.
         letter: String,
@@ -87,14 +87,14 @@ pub enum Record {
         done: usize,
         /// Messages that are dead again.
         dead: usize,
-        /// Messages of which nothing is known.
+        /// Messages with an unknown outcome.
         unknown: usize,
     },
     /// The action was stopped.
     Stopped {
         /// The time.
         at: u64,
-        /// The reason, in words.
+        /// The reason, as a text for people.
         why: String,
     },
     /// The action was done.
@@ -104,7 +104,7 @@ pub enum Record {
     },
 }
 
-/// The first line: what the action is, and by which words it was asked for.
+/// The first line: the action and its command line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Header {
@@ -118,10 +118,10 @@ pub struct Header {
     pub actor: String,
     /// The URL of the DLQ.
     pub dlq_url: String,
-    /// The queue whose settings hold for the letters, if the DLQ was found by it.
+    /// The queue whose settings apply to the letters, if the DLQ was found through it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
-    /// The flags that say which letters are meant and how they change, as they were given.
+    /// The flags that choose the letters and their changes, as they were given.
     pub words: Vec<String>,
     /// The contents of files that those flags name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -129,13 +129,13 @@ pub struct Header {
     /// The export that the letters come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<FileMark>,
-    /// The time of the begin, in milliseconds since the Unix epoch. Ages are counted from it.
+    /// The time of the start, in milliseconds since the Unix epoch. Ages are relative to it.
     pub started_at: u64,
     /// The seconds for which received letters are hidden.
     pub hold_secs: u64,
 }
 
-/// A file that an action depends on: a resumed one refuses another content.
+/// A file on which an action depends: a resumed action refuses a changed file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileMark {
     /// Its path.
@@ -147,14 +147,14 @@ pub struct FileMark {
 }
 
 impl FileMark {
-    /// The mark of a file with this content.
+    /// Returns the mark of a file with this content.
     pub fn of(path: &str, content: &[u8]) -> Self {
         let xxh3 = format!("{:032x}", xxh3_128(content));
         Self { path: path.to_owned(), bytes: content.len() as u64, xxh3 }
     }
 }
 
-/// Makes the [mark](FileMark) of a file that is read in parts.
+/// A hasher that makes the [mark](FileMark) of a file that is read in parts.
 #[derive(Default)]
 pub struct FileHasher {
     bytes: u64,
@@ -183,9 +183,9 @@ pub struct Plan {
     pub batch: u64,
     /// The time, in milliseconds since the Unix epoch.
     pub at: u64,
-    /// The URL of the queue it is for.
+    /// The URL of the destination queue.
     pub queue: String,
-    /// Its letters: ten at most.
+    /// The letters: ten at most.
     pub letters: Vec<Planned>,
 }
 
@@ -195,40 +195,40 @@ pub struct Plan {
 pub struct Planned {
     /// The id of its message.
     pub letter: String,
-    /// The receipt by which it can be deleted. None for a letter of a file.
+    /// The receipt for its deletion. `None` for a letter of a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<String>,
-    /// The end of its hold, in milliseconds since the Unix epoch. After it, the receipt may be another receiver's message.
+    /// The end of its hold, in milliseconds since the Unix epoch. Afterwards another receiver may have the message.
     #[serde(default)]
     pub until: u64,
 }
 
-/// The reason for which a matching letter stays.
+/// The reason why a matching letter stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Left {
     /// The handler would refuse it.
     Refused,
-    /// Its job's id fits neither into an attribute nor into the body.
+    /// There is no space for its job's id, neither in an attribute nor in the body.
     NoRoom,
     /// Its job is done.
     Done,
     /// The change changes nothing in it.
     Unchanged,
-    /// The change cannot be applied to it.
+    /// The change does not apply to it.
     Inapplicable,
-    /// No queue is known that it may be sent to.
+    /// No allowed destination queue is known.
     Origin,
-    /// SQS did not take it.
+    /// SQS refused it.
     SendFailed,
     /// An earlier letter of its message group stays.
     BehindOther,
-    /// It was skipped by hand.
+    /// The operator skipped it.
     Skipped,
 }
 
 impl Left {
-    /// The name of the reason in records and results.
+    /// Returns the name of the reason in records and results.
     pub fn name(self) -> &'static str {
         match self {
             Self::Refused => "refused",

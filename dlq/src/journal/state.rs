@@ -1,4 +1,4 @@
-//! The meaning of a journal's lines: what has been sent, what is still to be deleted, and what is in doubt.
+//! The meaning of a journal's lines: the sent letters, the letters still to delete, and the letters in doubt.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -8,7 +8,7 @@ use super::record::{Header, JOURNAL_VERSION, Plan, Planned, Record};
 use crate::fix::Fix;
 use crate::letter_id::LetterId;
 
-/// A journal so far.
+/// The state of a journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
     header: Header,
@@ -28,7 +28,7 @@ pub struct State {
     is_over: bool,
 }
 
-/// A file that is no journal of this program.
+/// The reason why a file is no journal of this program.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Corrupt {
     /// The file has no first line.
@@ -40,7 +40,7 @@ pub enum Corrupt {
     /// The format is newer than this program.
     #[error("its format has the version {0}, and this program reads {JOURNAL_VERSION}")]
     Version(u32),
-    /// A line cannot follow from those before it.
+    /// A line cannot follow the previous lines.
     #[error("line {0} cannot be read: {1}")]
     Line(usize, String),
 }
@@ -66,11 +66,11 @@ impl State {
         }
     }
 
-    /// Reads a journal line by line. Returns the length of its whole lines, too: a torn last line was never acted upon, and is to be
-    /// cut off.
+    /// Reads a journal line by line. Also returns the length of its complete lines: an incomplete last line was never acted
+    /// upon, and the caller cuts it off.
     ///
     /// # Errors
-    /// If it is not a journal, or a line other than the last one cannot be read.
+    /// If the file is not a journal, or a line before the last one cannot be read.
     pub fn read(mut journal: impl BufRead) -> Result<(Self, u64), Corrupt> {
         let (mut line, mut length) = (Vec::new(), 0);
         let mut state: Option<Self> = None;
@@ -94,7 +94,7 @@ impl State {
         Ok((state.ok_or(Corrupt::Empty)?, length))
     }
 
-    /// Returns the edits, by letter or group; none for what is skipped.
+    /// Returns the edits, by letter or group; `None` for skipped ones.
     pub fn edits(&self) -> &BTreeMap<String, Option<Fix>> {
         &self.edits
     }
@@ -102,7 +102,7 @@ impl State {
     /// Adds a line.
     ///
     /// # Errors
-    /// If it cannot follow, in words.
+    /// The reason as a text, if it cannot follow the previous lines.
     pub fn apply(&mut self, record: &Record) -> Result<(), &'static str> {
         match record {
             Record::Begin(_) => return Err("the journal begins a second time"),
@@ -150,10 +150,10 @@ impl State {
         Ok(())
     }
 
-    /// Notes that the letters of a batch may have been sent.
+    /// Records that the letters of a batch may have been sent.
     fn doubt(&mut self, plan: &Plan) {
         for id in plan.letters.iter().map(|letter| LetterId::of(&letter.letter)) {
-            // Of several times the first counts: each of them may have sent it.
+            // Of several sends the first counts, because each of them may have succeeded.
             if let Entry::Vacant(entry) = self.interrupted.entry(id) {
                 entry.insert((plan.at, plan.queue.clone()));
                 self.doubtful += 1;
@@ -173,7 +173,7 @@ impl State {
                     self.interrupted.remove(&LetterId::of(&letter.letter));
                     self.new_messages.insert(LetterId::of(id));
                 }
-                // It keeps its place, and is not to be deleted.
+                // It keeps its place, and is not deleted.
                 None => letter.receipt = None,
             }
         }
@@ -188,7 +188,7 @@ impl State {
         if batch >= self.next_batch || self.open.as_ref().is_some_and(|open| open.batch == batch) {
             return Err("letters are gone that were not sent");
         }
-        // A letter that was received once more is deleted by both receipts.
+        // A letter that was received once more is deleted with both receipts.
         let Some(plan) = self.undeleted.get_mut(&batch) else { return Ok(()) };
         for place in places {
             plan.letters.get_mut(*place).ok_or("a letter is gone that its batch does not have")?.receipt =
@@ -205,7 +205,7 @@ impl State {
         &self.header
     }
 
-    /// Returns true if this letter may be sent: it was chosen, if letters were, and it has not been sent.
+    /// Returns true if this letter may be sent: it was chosen, if letters were chosen, and it has not been sent.
     pub fn may_send(&self, letter: LetterId) -> bool {
         !self.was_sent(letter) && self.chosen.as_ref().is_none_or(|chosen| chosen.contains(&letter))
     }
@@ -215,48 +215,48 @@ impl State {
         self.sent.contains(&letter)
     }
 
-    /// Returns true if this message was sent by this action. Such a message in the DLQ has died once more.
+    /// Returns true if this action sent this message. Such a message in the DLQ has died once more.
     pub fn is_own(&self, message: LetterId) -> bool {
         self.new_messages.contains(&message)
     }
 
-    /// The letters that were chosen before the first was sent; none if all that match are.
+    /// Returns the number of letters that were chosen before the first was sent; `None` if all matching letters are sent.
     pub fn chosen(&self) -> Option<usize> {
         self.chosen.as_ref().map(HashSet::len)
     }
 
-    /// The letters that have been sent.
+    /// Returns the number of sent letters.
     pub fn sent(&self) -> usize {
         self.sent.len()
     }
 
-    /// The messages of this action that were seen in the DLQ again.
+    /// Returns the number of this action's messages that are in the DLQ again.
     pub fn returned(&self) -> usize {
         self.returned.len()
     }
 
-    /// The letters that were sent, by the URL of their queue.
+    /// Returns the numbers of sent letters by the URL of their queue.
     pub fn per_queue(&self) -> &BTreeMap<String, u64> {
         &self.per_queue
     }
 
-    /// The letters of batches whose answers were lost, and that may have been sent twice by now.
+    /// Returns the number of letters of batches without an answer, which may have been sent twice.
     pub fn doubtful(&self) -> usize {
         self.doubtful
     }
 
-    /// The time of the interrupted batch that this letter was in, in milliseconds since the Unix epoch. The letter may have been sent
-    /// by it.
+    /// Returns the time of the interrupted batch with this letter, in milliseconds since the Unix epoch. The batch may have
+    /// sent the letter.
     pub fn interrupted_at(&self, letter: LetterId) -> Option<u64> {
         self.interrupted.get(&letter).map(|(at, _)| *at)
     }
 
-    /// The batch that was planned last, if no answer to its send is known.
+    /// Returns the batch that was planned last, if no answer to its send is known.
     pub fn open(&self) -> Option<&Plan> {
         self.open.as_ref()
     }
 
-    /// The letters that were sent and are not known to be deleted, with batch and place.
+    /// Returns the letters that were sent and may not be deleted yet, with batch and place.
     pub fn undeleted(&self) -> impl Iterator<Item = (u64, usize, &Planned)> {
         self.undeleted.iter().flat_map(|(batch, plan)| {
             let letters = plan.letters.iter().enumerate().filter(|(_, letter)| letter.receipt.is_some());
@@ -264,17 +264,17 @@ impl State {
         })
     }
 
-    /// The plan of a sent batch of which letters are not known to be deleted.
+    /// Returns the plan of a sent batch with letters that may not be deleted yet.
     pub(super) fn undeleted_batch(&self, batch: u64) -> Option<&Plan> {
         self.undeleted.get(&batch)
     }
 
-    /// The number of the next batch.
+    /// Returns the number of the next batch.
     pub fn next_batch(&self) -> u64 {
         self.next_batch
     }
 
-    /// The seconds for which its last process has hidden received letters.
+    /// Returns the number of seconds for which its last process has hidden received letters.
     pub fn hold_secs(&self) -> u64 {
         self.hold_secs
     }
@@ -285,7 +285,7 @@ impl State {
     }
 }
 
-/// The header in the first line.
+/// Returns the header in the first line.
 fn header(first: serde_json::Result<Record>) -> Result<Header, Corrupt> {
     match first {
         Ok(Record::Begin(header)) if header.drumline_journal == JOURNAL_VERSION => Ok(header),

@@ -1,11 +1,11 @@
-//! What the lines of an export consist of.
+//! The parts of an export's lines.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use drumline::message::{Attribute, AttributeValue};
 use serde::{Deserialize, Serialize};
 
-/// The version of the format, in the field of a header that makes it one.
+/// The version of the format, in the field that identifies a header.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// The first line of an export.

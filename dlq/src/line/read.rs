@@ -1,4 +1,4 @@
-//! Reads an export line by line, so that its size does not matter.
+//! The reader of an export. It reads line by line, so that exports can have any size.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _};
@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 use super::format::{FORMAT_VERSION, Header, LineAttribute, system};
 use crate::letter::{Cause, Letter};
 
-/// The longest line in bytes. A body of 1 MiB takes six times that if each of its characters is escaped; the rest is the history.
+/// The maximum length of a line in bytes. A body of 1 MiB takes six times that if each of its characters is escaped; the rest
+/// is the history.
 const LONGEST_LINE: u64 = 16 << 20;
 
 /// A letter of an export.
@@ -38,13 +39,13 @@ impl Exported {
     }
 }
 
-/// The reason for which an export cannot be read.
+/// The reason why an export cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// There is nothing in it: its export was stopped before it began.
+    /// The file is empty: its export was stopped before it began.
     #[error("it is empty")]
     Empty,
     /// The first line is no header of an export.
@@ -58,10 +59,10 @@ pub enum ReadError {
     Line {
         /// The number of the line, from 1.
         line: u64,
-        /// The reason for which it is none.
+        /// The reason why it is no letter.
         why: String,
     },
-    /// The last line does not end: its writer was stopped.
+    /// The last line is incomplete: its writer was stopped.
     #[error("line {line} is not complete: the export was stopped while it was written")]
     Torn {
         /// The number of the line, from 1.
@@ -114,7 +115,7 @@ impl<R: BufRead> Lines<R> {
         Ok((header(&text)?.ok_or(ReadError::NoHeader)?, lines))
     }
 
-    /// The number of bytes of the lines that were read, the header included.
+    /// Returns the number of bytes of the read lines, including the header.
     pub fn bytes_read(&self) -> u64 {
         self.bytes
     }
@@ -162,7 +163,7 @@ impl<R: BufRead> Lines<R> {
 impl<R: BufRead> Iterator for Lines<R> {
     type Item = Result<Exported, ReadError>;
 
-    /// Returns the next letter. Nothing follows an error.
+    /// Returns the next letter. An error is the last item.
     fn next(&mut self) -> Option<Self::Item> {
         if self.is_over {
             return None;
@@ -173,7 +174,7 @@ impl<R: BufRead> Iterator for Lines<R> {
     }
 }
 
-/// Returns the header in a line, if it is one.
+/// Returns the header in a line, if it is a header.
 fn header(text: &str) -> Result<Option<Header>, ReadError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

@@ -1,4 +1,4 @@
-//! A letter as it is written.
+//! The form in which a letter is written.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::format::{LineAttribute, system};
 use crate::letter::{Cause, Letter};
 use crate::origin::claimed_origin;
 
-/// A letter as a line, to be serialized.
+/// A letter as a line for serialization.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Line<'a, H> {
@@ -69,7 +69,7 @@ impl<'a, H: Serialize> Line<'a, H> {
     }
 }
 
-/// The system attributes of a message, in SQS's names and notation.
+/// Returns the system attributes of a message, in SQS's names and notation.
 fn system_attributes(message: &Message) -> BTreeMap<&'static str, String> {
     let millis = |time: Duration| time.as_millis().to_string();
     let count = Some(message.receive_count).filter(|count| *count > 0);

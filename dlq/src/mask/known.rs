@@ -1,4 +1,4 @@
-//! Words with digits that are names, units of numbers, and words that say what the next one is.
+//! Words with digits that are names, units of numbers, and words that determine the kind of the next word.
 
 /// Names that have digits, in lower case. Part of the masks' version.
 const NAMES: [&str; 84] = [
@@ -18,7 +18,7 @@ const MORE_NAMES: [&str; 15] = [
     "x64", "x86", "xxh3",
 ];
 
-/// Units right behind a number.
+/// Units directly after a number.
 const UNITS: [&str; 37] = [
     "ns", "us", "µs", "μs", "ms", "s", "m", "h", "d", "w", "sec", "secs", "min", "mins", "hr", "hrs", "b",
     "B", "kb", "kB", "KB", "KiB", "MB", "MiB", "GB", "GiB", "TB", "TiB", "k", "K", "M", "G", "Hz", "kHz",
@@ -28,10 +28,10 @@ const UNITS: [&str; 37] = [
 /// Endings of ordinal numbers.
 const ORDINALS: [&str; 4] = ["st", "nd", "rd", "th"];
 
-/// Units of durations, of which several may follow each other: `1h30m`, `1m 5s`.
+/// Units of durations, several of which may follow each other: `1h30m`, `1m 5s`.
 const DURATIONS: [&str; 10] = ["ns", "us", "µs", "μs", "ms", "s", "m", "h", "d", "w"];
 
-/// Units behind a number and a blank.
+/// Units after a number and a space.
 const DISTANT_UNITS: [&str; 35] = [
     "ns",
     "us",
@@ -87,7 +87,7 @@ pub(super) fn is_distant_unit(word: &str) -> bool {
     DISTANT_UNITS.contains(&word)
 }
 
-/// Words before a status, in lower case, and the most digits that the status has.
+/// Words before a status, in lower case, and the maximum number of the status's digits.
 const STATUSES: [(&str, usize); 10] = [
     ("http", 3),
     ("http/<n>", 3),
@@ -101,7 +101,7 @@ const STATUSES: [(&str, usize); 10] = [
     ("exit status", 3),
 ];
 
-/// Returns true if `masked` ends with words after which a number of so many digits is a status, and no value.
+/// Returns true if `masked` ends with words after which a number with `digits` digits is a status and not a value.
 pub(super) fn announces_status(masked: &str, digits: usize) -> bool {
     let text = masked.trim_end_matches([' ', ':', '=', '(', '[']);
     STATUSES.iter().any(|(words, most)| digits <= *most && ends_with_words(text, words))
@@ -110,7 +110,7 @@ pub(super) fn announces_status(masked: &str, digits: usize) -> bool {
 /// Words before a value in backquotes, as serde writes them.
 const BACKQUOTED_VALUES: [&str; 3] = ["unknown variant", "boolean", "character"];
 
-/// Returns true if `masked` ends with words after which backquotes hold a value, and no name.
+/// Returns true if `masked` ends with words after which backquotes contain a value and not a name.
 pub(super) fn announces_value(masked: &str) -> bool {
     BACKQUOTED_VALUES.iter().any(|words| ends_with_words(masked.trim_end(), words))
 }

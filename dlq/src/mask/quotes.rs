@@ -3,18 +3,19 @@
 use super::known;
 use super::token::Token;
 
-/// The quotes of one text that are known to have no end: what was searched once is not searched again, so that a
-/// text of nothing but quotes takes no longer than another.
+/// The quotes that are known to have no end in a text. They are not searched again, so that a text that consists of quotes
+/// takes no longer than another.
 #[derive(Debug, Default)]
 pub(super) struct Quotes {
     endless: Vec<char>,
 }
 
-/// The longest name in backquotes that is kept.
+/// The maximum length of a name in backquotes that is kept.
 const MAX_NAME: usize = 64;
 
 impl Quotes {
-    /// Recognises a quoted text at the start of `rest`, behind the text whose mask is `masked`. A quote inside of a word is an apostrophe.
+    /// Recognises a quoted text at the start of `rest`, after the text whose mask is `masked`. A quote inside of a word is an
+    /// apostrophe.
     pub(super) fn token(&mut self, rest: &str, before: Option<char>, masked: &str) -> Option<Token> {
         let open = rest.chars().next()?;
         let close: &[char] = match open {
@@ -45,7 +46,7 @@ impl Quotes {
     }
 }
 
-/// The first closing quote that is not inside of a word, and not escaped.
+/// Returns the first closing quote that is neither inside of a word nor escaped.
 fn end(content: &str, close: &[char]) -> Option<usize> {
     let mut is_escaped = false;
     let mut chars = content.char_indices().peekable();
@@ -61,7 +62,8 @@ fn end(content: &str, close: &[char]) -> Option<usize> {
     None
 }
 
-/// Serde and the compiler name fields and functions in backquotes; those distinguish reasons. One with digits is a value.
+/// Returns true if the text is a name. Serde and the compiler put names of fields and functions in backquotes; those
+/// distinguish reasons. A text with digits is a value.
 fn is_name(text: &str) -> bool {
     let is_of_names = |c: char| c.is_alphabetic() || "_-.:()<>&[]$#".contains(c);
     !text.is_empty() && text.len() <= MAX_NAME && text.chars().all(is_of_names)

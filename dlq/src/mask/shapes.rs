@@ -1,8 +1,8 @@
-//! Values that are known by their shape: addresses, names of resources, times and paths.
+//! Values with a known shape: addresses, names of resources, times and paths.
 
 use super::token::{Token, goes_on, is_blank};
 
-/// Recognises a value by its shape at the start of `rest`. Some begin only where a run of characters does.
+/// Recognises a value by its shape at the start of `rest`. Some shapes begin only at the start of a run of characters.
 pub(super) fn shape(rest: &str, is_run_start: bool) -> Option<Token> {
     let in_run = |find: fn(&str) -> Option<usize>| if is_run_start { find(rest) } else { None };
     let found = |placeholder: &'static str| move |len: usize| Token::Masked(placeholder, len);
@@ -14,12 +14,12 @@ pub(super) fn shape(rest: &str, is_run_start: bool) -> Option<Token> {
         .or_else(|| in_run(path).map(found("<path>")))
 }
 
-/// Returns true if no path, URL or mail address goes on behind `c`.
+/// Returns true if `c` ends a path, URL or mail address.
 pub(super) fn ends_run(c: char) -> bool {
     is_blank(c) || "\"'`“”„‘’«»<>|(){}[],;=:".contains(c)
 }
 
-/// `scheme://…`, up to a blank or a quote; what ends a sentence is not part of it.
+/// Recognises `scheme://…`, up to whitespace or a quote, without the punctuation of a sentence.
 fn url(rest: &str) -> Option<usize> {
     let is_of_scheme = |c: char| c.is_ascii_alphanumeric() || "+.-".contains(c);
     let scheme = rest.find(|c| !is_of_scheme(c))?;
@@ -29,14 +29,14 @@ fn url(rest: &str) -> Option<usize> {
     Some(end).filter(|end| *end > scheme + 3)
 }
 
-/// `arn:partition:service:region:account:resource`.
+/// Recognises `arn:partition:service:region:account:resource`.
 fn arn(rest: &str) -> Option<usize> {
     rest.strip_prefix("arn:")?;
     let end = without_punctuation(&rest[..until(rest, |c| is_blank(c) || "\"'`”’»<>)},".contains(c))]);
     (rest[..end].matches(':').count() >= 5).then_some(end)
 }
 
-/// A date, a time of day, or both.
+/// Recognises a date, a time of day, or both.
 fn time(rest: &str) -> Option<usize> {
     let date = fits(rest, "dddd-dd-dd").or_else(|| fits(rest, "dddd/dd/dd"));
     let Some(date) = date else { return clock(rest).filter(|end| !goes_on(&rest[*end..])) };
@@ -44,7 +44,7 @@ fn time(rest: &str) -> Option<usize> {
     [with_clock, Some(date)].into_iter().flatten().find(|end| !goes_on(&rest[*end..]))
 }
 
-/// `03:04:05.678Z`; without seconds only behind a date.
+/// Recognises `03:04:05.678Z`; without seconds only after a date.
 fn clock(rest: &str) -> Option<usize> {
     let mut len = fits(rest, "dd:dd:dd").or_else(|| fits(rest, "d:dd:dd"))?;
     if let Some(fraction) = rest[len..].strip_prefix(['.', ',']) {
@@ -60,13 +60,13 @@ fn clock(rest: &str) -> Option<usize> {
     Some(len + zone.or_else(offset).unwrap_or(0))
 }
 
-/// The length of a form of digits (`d`) and signs, if the text starts with it.
+/// Returns the length of a form of digits (`d`) and signs, if the text starts with it.
 fn fits(rest: &str, form: &str) -> Option<usize> {
     let is_same = |(byte, sign): (u8, u8)| if sign == b'd' { byte.is_ascii_digit() } else { byte == sign };
     (rest.len() >= form.len() && rest.bytes().zip(form.bytes()).all(is_same)).then_some(form.len())
 }
 
-/// An address of a host, with its port.
+/// Recognises an address of a host, with its port.
 fn address(rest: &str) -> Option<usize> {
     let end = match rest.strip_prefix('[') {
         Some(inner) => {
@@ -100,14 +100,14 @@ fn ipv4(rest: &str) -> Option<usize> {
     (!matches!(next, [b'.', b'0'..=b'9', ..])).then_some(len)
 }
 
-/// The longest IPv6 address, with the last four bytes in decimal.
+/// The maximum length of an IPv6 address, with the last four bytes in decimal.
 const MAX_IPV6: usize = 45;
 
 fn ipv6(rest: &str) -> Option<usize> {
     let is_of_address = |byte: &u8| byte.is_ascii_hexdigit() || *byte == b':';
     let len = rest.bytes().take(MAX_IPV6 + 1).take_while(is_of_address).count();
     let text = rest.get(..len)?;
-    // A colon behind an address ends it.
+    // A colon after an address is not part of it.
     let text = if text.ends_with("::") { text } else { text.trim_end_matches(':') };
     let groups = || text.split(':');
     let is_short = groups().filter(|group| group.is_empty()).count() <= 3 && text.matches("::").count() == 1;
@@ -119,7 +119,7 @@ fn ipv6(rest: &str) -> Option<usize> {
     is_address.then_some(text.len())
 }
 
-/// `00:1a:2b:3c:4d:5e`.
+/// Recognises `00:1a:2b:3c:4d:5e`.
 fn hardware_address(rest: &str) -> Option<usize> {
     let text = rest.get(..17)?;
     let is_group = |group: &str| group.len() == 2 && group.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -127,7 +127,7 @@ fn hardware_address(rest: &str) -> Option<usize> {
     (is_address && text.contains(|c: char| c.is_ascii_digit())).then_some(17)
 }
 
-/// `user@example.com`.
+/// Recognises `user@example.com`.
 fn mail_address(rest: &str) -> Option<usize> {
     let is_of_user = |c: char| c.is_ascii_alphanumeric() || "._%+-".contains(c);
     let user = rest.find(|c| !is_of_user(c)).filter(|len| *len > 0)?;
@@ -137,7 +137,7 @@ fn mail_address(rest: &str) -> Option<usize> {
     host.contains('.').then_some(user + 1 + host.len())
 }
 
-/// A path of a file, with the place in it that compilers add, or of a request.
+/// Recognises a path of a file, with the position that compilers add, or a path of a request.
 fn path(rest: &str) -> Option<usize> {
     let drive = match rest.as_bytes() {
         [b'A'..=b'Z' | b'a'..=b'z', b':', b'\\', ..] => 2,
@@ -153,7 +153,7 @@ fn path(rest: &str) -> Option<usize> {
     is_path.then(|| end + behind_path(&rest[end..], text))
 }
 
-/// Two separators, or one before a name with an extension.
+/// Returns true for two separators, or one before a name with an extension.
 fn is_relative(text: &str) -> bool {
     let mut parts = text.rsplit('/');
     let name = parts.next().unwrap_or_default();
@@ -171,7 +171,7 @@ fn is_relative(text: &str) -> bool {
     }
 }
 
-/// The line and column behind a path, or the rest of a query.
+/// Returns the length of the line and column after a path, or of the rest of a query.
 fn behind_path(rest: &str, path: &str) -> usize {
     if path.contains('?') {
         let query = until(rest, |c| is_blank(c) || "\"'`”’»<>)}|".contains(c));
@@ -194,9 +194,9 @@ fn until(rest: &str, ends: impl Fn(char) -> bool) -> usize {
     rest.find(ends).unwrap_or(rest.len())
 }
 
-/// The length without what ends a sentence or a part of it.
+/// Returns the length without the punctuation of a sentence.
 fn without_punctuation(text: &str) -> usize {
     let end = text.trim_end_matches(['.', ',', ':', ';', '!', '?', '…']);
-    // A bracket belongs to what it is in, unless it is opened inside.
+    // A bracket belongs to the surrounding text, unless it is opened inside.
     if end.ends_with(']') && !end.contains('[') { end.trim_end_matches(']').len() } else { end.len() }
 }

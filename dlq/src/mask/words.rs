@@ -29,7 +29,7 @@ pub(super) fn word(rest: &str, before: Option<char>, masked: &str) -> Option<Tok
         return Some(Token::Masked("<n>", len));
     }
     if word.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
-        // `17-18` is two numbers.
+        // `17-18` are two numbers.
         return Some(Token::Masked("<n>", digits(word)));
     }
     Some(if known::is_name(word) {
@@ -41,7 +41,7 @@ pub(super) fn word(rest: &str, before: Option<char>, masked: &str) -> Option<Tok
     })
 }
 
-/// A number behind its sign.
+/// Recognises a number after its sign.
 fn signed(rest: &str, before: Option<char>) -> Option<Token> {
     let is_sign_place = before.is_none_or(|c| is_blank(c) || "([{=:,".contains(c));
     let number = rest.strip_prefix(['-', '+']).filter(|_| is_sign_place)?;
@@ -49,7 +49,7 @@ fn signed(rest: &str, before: Option<char>) -> Option<Token> {
     Some(Token::Masked("<n>", 1 + len))
 }
 
-/// The letters, digits and underscores at the start, and the hyphens between them.
+/// Returns the length of the letters, digits and underscores at the start, with the hyphens between them.
 fn word_len(rest: &str) -> usize {
     let mut len = 0;
     for (at, c) in rest.char_indices() {
@@ -62,7 +62,7 @@ fn word_len(rest: &str) -> usize {
     len
 }
 
-/// `503 Service Unavailable`: a status is a number of three digits before a word with a capital.
+/// Returns true for `503 Service Unavailable`: a status is a number of three digits before a capitalised word.
 fn is_status_line(rest: &str, before: Option<char>) -> bool {
     let bytes = rest.as_bytes();
     let is_start = before.is_none_or(|c| is_blank(c) || "([:".contains(c));
@@ -74,16 +74,16 @@ fn is_status_line(rest: &str, before: Option<char>) -> bool {
         && word.next().is_some_and(char::is_alphabetic)
 }
 
-/// Returns true if a number goes on in `rest`: `.5`, `,000`.
+/// Returns true if a number continues in `rest`: `.5`, `,000`.
 fn continues_number(rest: &str) -> bool {
     matches!(rest.as_bytes(), [b'.' | b',', b'0'..=b'9', ..])
 }
 
-/// The length of the number at the start with its unit, if a word ends there.
+/// Returns the length of the number at the start with its unit, if a word ends there.
 fn number_len(rest: &str) -> Option<usize> {
     let whole = Some(digits(rest)).filter(|digits| *digits > 0)?;
     let mut len = whole;
-    // Groups of thousands, fractions in all languages, versions, and lists without blanks.
+    // Groups of thousands, fractions in all languages, versions, and lists without spaces.
     while let Some(more) = rest[len..].strip_prefix(['.', ',', '_']).map(digits).filter(|more| *more > 0) {
         len += 1 + more;
     }
@@ -95,7 +95,7 @@ fn digits(rest: &str) -> usize {
     rest.bytes().take_while(u8::is_ascii_digit).count()
 }
 
-/// The length of a unit, exponent or per cent sign behind a number; `None` if it is followed by other letters.
+/// Returns the length of a unit, exponent or per cent sign after a number; `None` if other letters follow.
 fn unit_len(rest: &str) -> Option<usize> {
     if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
         let sign = usize::from(exponent.starts_with(['+', '-']));
@@ -121,7 +121,7 @@ fn unit_len(rest: &str) -> Option<usize> {
     (known::is_unit(unit) && !goes_on(&rest[letters..])).then_some(letters)
 }
 
-/// The rest of a duration of several units, such as `30m` of `1h30m`.
+/// Returns the length of the rest of a duration of several units, such as `30m` of `1h30m`.
 fn more_duration_len(rest: &str) -> Option<usize> {
     let mut len = 0;
     loop {
@@ -137,7 +137,7 @@ fn more_duration_len(rest: &str) -> Option<usize> {
     }
 }
 
-/// The length of a blank and a unit.
+/// Returns the length of a space and a unit.
 fn distant_unit_len(rest: &str) -> usize {
     let Some(unit) = rest.strip_prefix(' ') else { return 0 };
     let letters = if unit.starts_with('%') { 1 } else { letters(unit) };
@@ -149,7 +149,7 @@ fn letters(rest: &str) -> usize {
     rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len())
 }
 
-/// `0x7f3a`, or eight hexadecimal digits with letters among them.
+/// Returns true for `0x7f3a`, or for eight hexadecimal digits with letters among them.
 fn is_hex(word: &str) -> bool {
     let all = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
     match word.strip_prefix("0x") {

@@ -1,4 +1,4 @@
-//! A job that died, as a watch counts it.
+//! A job that died, as counted by a watch.
 
 use crate::letter::Letter;
 use crate::letter_id::LetterId;
@@ -20,7 +20,7 @@ pub struct Death {
 }
 
 impl Death {
-    /// Returns what a letter says about its death.
+    /// Returns the death of a letter.
     pub fn of(letter: &Letter) -> Self {
         let cause = letter.why();
         let name = |origin: &str| origin.rsplit(':').next().unwrap_or(origin).to_owned();

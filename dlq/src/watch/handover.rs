@@ -1,18 +1,18 @@
-//! The part of a watch's memory that the next watch needs: without it, that one would take new letters for old ones, or old ones for new.
+//! The part of a watch's memory that the next watch needs to distinguish new letters from old ones.
 
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Alert;
 
-/// The letters of a DLQ as a watch leaves them.
+/// The letters of a DLQ at the end of a watch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Handover {
     /// The number of letters that are explained.
     pub depth: u64,
-    /// The number of letters that are no news, although their ids are not known.
+    /// The number of letters that are not new, although their ids are not known.
     pub hidden: u64,
-    /// Whether no letter was looked at yet.
+    /// True if no letter was looked at yet.
     pub is_unread: bool,
     /// The ends of the last message ids: eight hexadecimal digits each.
     pub seen: String,
@@ -33,11 +33,11 @@ pub struct Pending {
     pub job_type: Option<String>,
     /// The class of its failure.
     pub class: Option<String>,
-    /// Their number.
+    /// The number of deaths.
     pub count: u64,
-    /// Whether there may be more of them.
+    /// True if there may be more deaths.
     pub is_sample: bool,
-    /// When the first of them was seen, in milliseconds since the Unix epoch.
+    /// The time of the first death, in milliseconds since the Unix epoch.
     pub first_at: u64,
 }
 
@@ -50,7 +50,7 @@ impl Pending {
 }
 
 impl Handover {
-    /// Returns the document, in so many bytes at most. The deaths that do not fit are left out, the fewest first.
+    /// Returns the document, in at most `most_bytes` bytes. Deaths that do not fit are left out, beginning with the fewest.
     pub fn text(&self, most_bytes: usize) -> String {
         let mut fitting = self.clone();
         fitting.pending.sort_by_key(|pending| std::cmp::Reverse(pending.count));

@@ -1,4 +1,4 @@
-//! The fingerprints that a watch knows, and when each is reported.
+//! The fingerprints that a watch knows, and the times of their reports.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -8,20 +8,20 @@ use crate::alert::{Alert, Others};
 use crate::fingerprint::{Fingerprint, fingerprint};
 use crate::mask::mask;
 
-/// The most new fingerprints that have an alert of their own in a quiet period, and the most known ones.
+/// The maximum number of new fingerprints with their own alert in a quiet period, and of known ones.
 pub const MAX_ALERTS: usize = 10;
 
 /// The shortest time between two alerts that many fingerprints share.
 pub const SUMMARY_PAUSE_MS: u64 = 10 * 60_000;
 
-/// The most fingerprints that are known. Beyond them, the reported one that was seen longest ago is forgotten.
+/// The maximum number of known fingerprints. Beyond it, the reported fingerprint with the oldest death is forgotten.
 const MAX_KNOWN: usize = 500;
 
 /// The fingerprints of one DLQ.
 #[derive(Debug, Default)]
 pub(super) struct Reports {
     known: HashMap<Fingerprint, Known>,
-    /// The number of deaths for whose fingerprints there was no room.
+    /// The number of deaths for whose fingerprints there was no space.
     unlisted: u64,
     /// The times of the alerts in the last quiet period: of known fingerprints, and of new ones.
     recent: [VecDeque<u64>; 2],
@@ -34,7 +34,7 @@ struct Known {
     /// The first death since the last alert.
     first: Option<First>,
     count: u64,
-    /// Whether there may be more of them.
+    /// True if there may be more deaths.
     is_sample: bool,
     alerted_ms: Option<u64>,
     seen_ms: u64,
@@ -82,7 +82,7 @@ impl Reports {
         self.known.contains_key(&fingerprint)
     }
 
-    /// Takes a fingerprint for reported, unless it is known.
+    /// Regards a fingerprint as reported, unless it is known.
     pub(super) fn silence(&mut self, fingerprint: Fingerprint, now_ms: u64) {
         if !self.knows(fingerprint)
             && let Some(known) = self.entry(fingerprint, now_ms)
@@ -122,7 +122,7 @@ impl Reports {
         alerts
     }
 
-    /// Returns one alert of all these fingerprints: of the first of them, with the numbers of the others.
+    /// Returns one alert for all these fingerprints: the facts of the first, with the numbers of the others.
     fn summary(&mut self, fingerprints: Vec<Fingerprint>, now_ms: u64) -> Option<Alert> {
         let all: Vec<Alert> =
             fingerprints.into_iter().filter_map(|fingerprint| self.alert(fingerprint, now_ms)).collect();
@@ -186,7 +186,7 @@ impl Reports {
         self.unlisted = 0;
     }
 
-    /// Returns the entry of a fingerprint, if there is room: what is not reported yet is not forgotten for it.
+    /// Returns the entry of a fingerprint, if there is space: unreported deaths are not forgotten for it.
     fn entry(&mut self, fingerprint: Fingerprint, now_ms: u64) -> Option<&mut Known> {
         if self.known.len() >= MAX_KNOWN && !self.knows(fingerprint) {
             let reported = self.known.iter().filter(|(_, known)| known.count == 0);

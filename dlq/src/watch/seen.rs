@@ -8,13 +8,13 @@ use drumline::message::Message;
 use crate::letter::original_id;
 use crate::letter_id::LetterId;
 
-/// The most message ids that are remembered.
+/// The maximum number of remembered message ids.
 const MAX_SEEN: usize = 20_000;
 
-/// The most that are handed over.
+/// The maximum number of ids in a handover.
 const MAX_HANDED_OVER: usize = 500;
 
-/// The hexadecimal digits of an id that is handed over.
+/// The number of hexadecimal digits of an id in a handover.
 const DIGITS: usize = 8;
 
 /// The last message ids.
@@ -47,12 +47,12 @@ impl Seen {
         self.ids.contains(&id) || self.earlier.contains(&end(id))
     }
 
-    /// Returns the last ids as a text, and the number of those that it leaves out.
+    /// Returns the last ids as a text, and the number of omitted ids.
     pub(super) fn last(&self) -> (String, u64) {
         let all = self.earlier_order.iter().copied().chain(self.order.iter().copied().map(end));
         let left_out = (self.earlier_order.len() + self.order.len()).saturating_sub(MAX_HANDED_OVER);
         let text = all.skip(left_out).fold(String::new(), |mut text, end| {
-            // Writing into a text cannot fail.
+            // Writing into a string cannot fail.
             let _ = write!(text, "{end:08x}");
             text
         });
@@ -68,13 +68,13 @@ impl Seen {
     }
 }
 
-/// The last 32 bits of an id, which are random in SQS's.
+/// Returns the last 32 bits of an id, which are random in SQS's ids.
 fn end(id: LetterId) -> u32 {
     let [.., a, b, c, d] = id.to_u128().to_be_bytes();
     u32::from_be_bytes([a, b, c, d])
 }
 
-/// The letters that a look wants: so many that were not seen.
+/// The letters that a look needs: a number of unseen ones.
 #[derive(Debug)]
 pub struct Wanted {
     seen: Seen,
@@ -86,7 +86,7 @@ impl Wanted {
         Self { seen, missing }
     }
 
-    /// Records letters that were received. Returns true if more are wanted.
+    /// Records received letters. Returns true if more are needed.
     pub fn wants_more(&mut self, received: &[Message]) -> bool {
         let unseen = received.iter().filter(|message| self.seen.add(LetterId::of(original_id(message))));
         self.missing = self.missing.saturating_sub(unseen.count() as u64);
