@@ -1,7 +1,7 @@
-//! The deliveries in hand that wait for a lock: per lock the one that has waited longest is the next to ask for it.
+//! The deliveries in hand that wait for a lock: for each lock, the one that has waited longest makes the next request.
 //!
-//! A run whose lock is held ends at once, so that a waiting delivery takes no place of a running one. One delivery of each
-//! lock asks at a time: when a run of this process gives the lock up, at once; for locks of other processes by a poll.
+//! A run whose lock is held ends at once, so that a waiting delivery takes no slot of a running one. One delivery of each lock
+//! makes requests at a time: at once when a run of this process releases the lock; for locks of other processes by a poll.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,14 +12,13 @@ use foldhash::fast::RandomState;
 use crate::core::ids::DeliveryId;
 use crate::core::retry::Jitter;
 
-/// The time for which a delivery waits for a lock in hand: one receive a minute is what it costs then.
+/// The time for which a delivery waits for a lock in hand: then it costs one receive a minute.
 pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 
-/// The same if a response waits for it: a function is paid for meanwhile.
+/// The same if a response waits for it, because a function is paid during this time.
 pub(crate) const LOCK_PATIENCE_OF_BATCH: Duration = Duration::from_secs(20);
 
-/// The waiting deliveries for each place of a running one: a burst for one lock fits, and renewing the leases of all takes few
-/// calls.
+/// The waiting deliveries for each slot: a burst for one lock fits, and the renewals of all leases take few calls.
 pub(crate) const WAITERS_PER_SLOT: usize = 8;
 
 /// The waits between two requests for a lock of another process: doubled from the first to the longest, and spread.
@@ -31,16 +30,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 pub(crate) struct LockWait {
     pub(crate) lock: Arc<str>,
     pub(crate) since: Instant,
-    /// When it asks for the last time.
+    /// The time of its last request.
     pub(crate) until: Instant,
-    /// When it asks, if it is the next.
+    /// The time of its next request, if it is the next.
     pub(crate) ask_at: Option<Instant>,
-    /// It waits; otherwise its run asks for the lock, or is about to.
+    /// It waits; otherwise its run requests the lock, or soon will.
     pub(crate) is_parked: bool,
 }
 
 impl LockWait {
-    /// When it needs a run; `None` if it has one.
+    /// The time at which it needs a run; `None` if it has one.
     pub(crate) fn next_check(&self) -> Option<Instant> {
         self.is_parked.then(|| self.ask_at.map_or(self.until, |at| at.min(self.until)))
     }
@@ -54,13 +53,13 @@ pub(crate) struct LockWaits {
     asking: usize,
 }
 
-/// Those that wait for one lock.
+/// The deliveries that wait for one lock.
 #[derive(Debug)]
 struct Waiters {
-    /// By the time of their first request.
+    /// In the order of their first requests.
     parked: BTreeSet<(Instant, DeliveryId)>,
     asking: usize,
-    /// The lock was given up here while one asked for it.
+    /// The lock was released in this process during a request for it.
     freed: bool,
     wait: Duration,
 }
@@ -72,12 +71,12 @@ impl Default for Waiters {
 }
 
 impl LockWaits {
-    /// Those that wait without a run.
+    /// The number of deliveries that wait without a run.
     pub(crate) fn parked(&self) -> usize {
         self.parked
     }
 
-    /// Those whose run asks for their lock, or is about to.
+    /// The number of deliveries whose run requests their lock, or soon will.
     pub(crate) fn asking(&self) -> usize {
         self.asking
     }
@@ -108,14 +107,14 @@ impl LockWaits {
         }
     }
 
-    /// A run of this process has given the lock up.
+    /// A run of this process has released the lock.
     pub(crate) fn freed(&mut self, lock: &str) {
         if let Some(waiters) = self.locks.get_mut(lock) {
             waiters.freed = true;
         }
     }
 
-    /// The next delivery to ask for a lock, and when; `None` if one asks already, or none waits.
+    /// Returns the next delivery to request a lock, and the time; `None` if one already does, or none waits.
     pub(crate) fn next(&mut self, now: Instant, lock: &str, jitter: Jitter) -> Option<(DeliveryId, Instant)> {
         let waiters = self.locks.get_mut(lock)?;
         if waiters.asking > 0 {

@@ -1,9 +1,9 @@
-//! How many messages are asked for beyond the free slots. See ADR 0045.
+//! The number of messages that are requested beyond the free slots. See ADR 0045.
 //!
-//! While a receive is on its way, jobs end: where jobs are short beside the way to SQS, the slots that are free when a receive is
-//! opened are far fewer than those that are free by the time its messages come. Invariants: a message that is received ahead is
-//! expected to wait no longer than one receive takes, 50 ms at most; no more are received ahead than there are slots, or one receive
-//! brings; jobs that have become slow end it at once.
+//! While a receive is in flight, jobs end: if jobs are short compared to the way to SQS, far fewer slots are free when a
+//! receive is opened than when its messages arrive. Invariants: a message that is received ahead is expected to wait no longer
+//! than one receive takes, 50 ms at most; at most as many are received ahead as there are slots, or as one receive returns;
+//! jobs that have become slow end it at once.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use crate::core::ids::DeliveryId;
 use crate::core::receives::MAX_RECEIVE;
 use crate::core::slots::{EndedJobs, JobTimes};
 
-/// A message that was received ahead and has waited this long for a slot goes back to the queue: another worker may have one. Long
-/// against the wait that is expected, so that a busy processor costs no receive.
+/// A message that was received ahead and has waited this long for a slot is released to the queue, because another worker may
+/// have one. Long compared to the expected wait, so that a busy processor costs no receive.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Returns the most messages that are received ahead with so many slots.
+/// Returns the maximum number of messages that are received ahead with this many slots.
 pub(crate) fn most_ahead(slots: usize) -> usize {
     slots.max(MAX_RECEIVE)
 }
@@ -26,10 +26,10 @@ pub(crate) fn most_ahead(slots: usize) -> usize {
 pub(crate) struct Lookahead {
     /// The places for them.
     places: usize,
-    /// How long jobs keep their slots, and those that have ended since that was known.
+    /// The run times of jobs, and of those that have ended since they were known.
     jobs: Option<JobTimes>,
     ended: EndedJobs,
-    /// Those that came when every slot was taken, in their order. Some may have started since.
+    /// The messages that arrived when every slot was taken, in their order. Some may have started since.
     waiting: VecDeque<(Instant, DeliveryId)>,
 }
 
@@ -44,8 +44,8 @@ impl Lookahead {
         self.places
     }
 
-    /// Sets the places to as many as slots become free while a receive is on its way, by the longest jobs lately; none if they would
-    /// not fill a receive. Places in use, of which there are this many, stay until they are not.
+    /// Sets the places to the number of slots that become free while a receive is in flight, by the longest recent jobs; none
+    /// if they would not fill a receive. Used places, of which there are this many, stay until they are free.
     pub(crate) fn update(&mut self, slots: usize, receive_takes: Option<Duration>, used: usize) {
         self.jobs = JobTimes::with(self.jobs, std::mem::take(&mut self.ended));
         let places = self.jobs.zip(receive_takes).map_or(0, |(jobs, receive_takes)| {
@@ -54,17 +54,17 @@ impl Lookahead {
         self.places = places.max(self.places.min(used));
     }
 
-    /// Leaves no places but those in use, of which there are this many.
+    /// Leaves only the used places, of which there are this many.
     pub(crate) fn close(&mut self, used: usize) {
         self.places = self.places.min(used);
     }
 
-    /// A message came at this time, and waits for a slot.
+    /// A message arrived at this time, and waits for a slot.
     pub(crate) fn waits(&mut self, at: Instant, id: DeliveryId) {
         self.waiting.push_back((at, id));
     }
 
-    /// Removes and returns the first message that has waited for too long; those that do not wait any more are forgotten.
+    /// Removes and returns the first message that has waited too long; those that no longer wait are forgotten.
     pub(crate) fn next_overdue(
         &mut self,
         now: Instant,
@@ -84,13 +84,13 @@ impl Lookahead {
         None
     }
 
-    /// When the first one has waited for too long.
+    /// The time at which the first one has waited too long.
     pub(crate) fn timeout(&self) -> Option<Instant> {
         self.waiting.front().map(|(at, _)| *at + PATIENCE)
     }
 }
 
-/// Returns how many slots become free while a receive is on its way, within bounds.
+/// Returns the number of slots that become free while a receive is in flight, within bounds.
 fn places(slots: usize, receive_takes: Duration, job_takes: Duration) -> usize {
     let most = most_ahead(slots);
     let slot_nanos = receive_takes.as_nanos().saturating_mul(slots as u128);

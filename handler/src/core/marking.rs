@@ -1,5 +1,5 @@
-//! A run whose handler has succeeded, while its job is being marked as done in the store. Its message stays in hand and
-//! renewed for as long as the store does not answer. See ADR 0011.
+//! A run whose handler has succeeded, while its job is being marked as done in the store. Its message stays in hand and is
+//! renewed as long as the store does not answer. See ADR 0011.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use crate::core::claim_lease::Waits;
 use crate::core::retry::Jitter;
 use crate::core::run_report::RunReport;
 
-/// A mark that is not answered for this long is asked for once more: it may be repeated without harm.
+/// A mark without an answer for this long is requested again: repeating it is harmless.
 const MARK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The state of a mark.
@@ -15,12 +15,12 @@ const MARK_PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Marking {
     /// The run's report.
     pub(crate) report: RunReport,
-    /// When the handler ended.
+    /// The time at which the handler ended.
     pub(crate) ended_at: Instant,
-    /// That of the backoff, if the job cannot be done without its mark, and gets none.
+    /// The jitter of the backoff, if the job cannot be done without its mark, and gets none.
     pub(crate) jitter: Jitter,
     ask_at: Instant,
-    /// The last request was not answered yet.
+    /// The last request has no answer yet.
     in_flight: bool,
     /// A request has failed.
     has_failed: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Marking {
 }
 
 impl Marking {
-    /// A mark to be asked for at once.
+    /// Makes a mark that is requested at once.
     pub(crate) fn new(now: Instant, report: RunReport, jitter: Jitter) -> Self {
         Self {
             report,
@@ -41,18 +41,17 @@ impl Marking {
         }
     }
 
-    /// When the store is asked, or asked once more.
+    /// The time of the request, or of its repetition.
     pub(crate) fn ask_at(&self) -> Instant {
         self.ask_at
     }
 
-    /// The store is asked.
+    /// The store gets the request.
     pub(crate) fn ask(&mut self, now: Instant) {
         (self.ask_at, self.in_flight) = (now + MARK_PATIENCE, true);
     }
 
-    /// The store did not answer as it should; returns true the first time. A late answer to an earlier request changes
-    /// nothing.
+    /// The store is not available. Returns true the first time. A late answer to an earlier request changes nothing.
     pub(crate) fn failed(&mut self, now: Instant) -> bool {
         if std::mem::take(&mut self.in_flight) {
             self.ask_at = now + self.waits.next();

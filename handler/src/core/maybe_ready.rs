@@ -5,10 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// An answer that is here, or a future of one: what traits return that are used as objects.
+/// An answer that is available, or a future of one: the return type of traits that are used as objects.
 ///
-/// A future has to be allocated, and short jobs notice. So who can answer at once does, when it is asked; who cannot does
-/// nothing before it is polled.
+/// A future has to be allocated, which short jobs notice. So an implementation that can answer at once does so in the call; any
+/// other does nothing before it is polled.
 ///
 /// ```
 /// use drumline::core::{MaybeReady, Ownership};
@@ -21,18 +21,18 @@ use std::task::{Context, Poll};
 pub struct MaybeReady<'a, T>(Kind<'a, T>);
 
 enum Kind<'a, T> {
-    /// `None` once it was taken.
+    /// `None` after it was taken.
     Now(Option<T>),
     Later(Pin<Box<dyn Future<Output = T> + Send + 'a>>),
 }
 
 impl<'a, T> MaybeReady<'a, T> {
-    /// The answer.
+    /// Makes an available answer.
     pub fn now(answer: T) -> Self {
         Self(Kind::Now(Some(answer)))
     }
 
-    /// The answer is what comes of the future.
+    /// Makes an answer from a future.
     pub fn later(answer: impl Future<Output = T> + Send + 'a) -> Self {
         Self(Kind::Later(Box::pin(answer)))
     }
@@ -52,7 +52,7 @@ impl<'a, T> MaybeReady<'a, T> {
     }
 }
 
-/// Nothing in it is pinned: a future that comes later has a place of its own.
+/// Nothing in it is pinned: a future is boxed.
 impl<T> Unpin for MaybeReady<'_, T> {}
 
 impl<T> Future for MaybeReady<'_, T> {

@@ -1,7 +1,7 @@
-//! The I/O-free core, which owns every decision about a delivery: the [`Ledger`], what it decides by and what it emits.
+//! The I/O-free core, which makes every decision about a delivery: the [`Ledger`], its inputs and its effects.
 //!
-//! Hosts move a ledger, and stores keep its claims. A handler needs little of this: [`RetryPolicy`], which is at the
-//! crate's root too, and [`CancelReason`].
+//! Hosts drive a ledger, and stores keep its claims. A handler needs little of this: [`RetryPolicy`], which is also at the
+//! crate's root, and [`CancelReason`].
 
 pub(crate) mod batches;
 pub(crate) mod call;

@@ -1,5 +1,5 @@
-//! Jobs that follow on another one, if that succeeds. Their ids depend on the job that they follow alone, so that every attempt at it,
-//! and every replay of it, names the same ones: sent twice, they are one job by effect.
+//! Jobs that follow on another one, if it succeeds. Their ids depend only on the job that they follow, so that every attempt at
+//! it, and every replay of it, gives them the same ids: if they are sent twice, they are one job by effect.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::message::identity::Identity;
 
-/// The most jobs that follow on one: ten batches of SQS, or rows of one transaction. A longer list belongs into a job of its own that
-/// sends them.
+/// The maximum number of jobs that follow on one: ten batches of SQS, or rows of one transaction. A longer list should be sent
+/// by a separate job.
 pub const MAX_NEXT_JOBS: usize = 100;
 
-/// Before the digits of an id, so that people and workers recognise it.
+/// The prefix of an id, by which people and workers recognise it.
 const PREFIX: &str = "next-";
 
 /// The bytes of the hash in an id: no two jobs share 160 bits of SHA-256.
@@ -31,7 +31,7 @@ pub struct NextJob {
     pub schema_version: u32,
     /// The payload, as JSON.
     pub payload: String,
-    /// The key that its id depends on. Without one, that is its place among those of its type that have none.
+    /// The key on which its id depends. Without a key, the id depends on its place among those of its type without one.
     pub key: Option<String>,
     /// The queue: a URL, an ARN or a name; `None` for that of its type, else that of the job that it follows.
     pub queue: Option<String>,
@@ -48,7 +48,7 @@ pub struct NextJob {
 }
 
 impl NextJob {
-    /// A job of this type with a payload of JSON, which has no other parts yet.
+    /// Makes a job of this type with a JSON payload, and no other parts yet.
     pub fn new(id: impl Into<String>, job_type: impl Into<String>, payload: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -84,16 +84,16 @@ pub fn next_job_id(of: &Identity, job_type: &str, index: usize) -> String {
     id_of(of, job_type, format_args!("{index}"))
 }
 
-/// Returns the id of the job of this type that follows on a job under a key: the same one at any place.
+/// Returns the id of the job of this type that follows on a job with a key: the same at any place.
 pub(crate) fn next_job_id_by_key(of: &Identity, job_type: &str, key: &str) -> String {
-    // No index begins so.
+    // No index starts so.
     id_of(of, job_type, format_args!("key:{key}"))
 }
 
 fn id_of(of: &Identity, job_type: &str, which: std::fmt::Arguments<'_>) -> String {
     let key = of.key();
     let mut hash = Sha256::new();
-    // Each text but the last behind its length, so that none can reach into the next.
+    // Each text except the last follows its length, so that none can extend into the next.
     hash.update(format!("{}:{key},{}:{job_type},{which}", key.len(), job_type.len()));
     let mut id = String::with_capacity(PREFIX.len() + 2 * HASH_BYTES);
     id.push_str(PREFIX);
@@ -104,8 +104,8 @@ fn id_of(of: &Identity, job_type: &str, which: std::fmt::Arguments<'_>) -> Strin
     id
 }
 
-/// Returns true for the ids that [`next_job_id`] makes. Another attempt at the same job may give the same id another payload, since it
-/// may have read other data; it is the same job all the same.
+/// Returns true for the ids that [`next_job_id`] makes. Another attempt at the same job may give the same id another payload,
+/// because it may have read other data, but it is still the same job.
 pub(crate) fn is_next_job_id(id: &str) -> bool {
     id.strip_prefix(PREFIX).is_some_and(|digits| {
         digits.len() == 2 * HASH_BYTES && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 /// The outcome of a delivery. Decided once, in [`decide`](crate::core::decide()), for every host.
 ///
-/// A host must settle each, so it matches them without a wildcard, and a new one is meant to break its build.
+/// A host must settle each, so it matches them without a wildcard, and a new variant deliberately breaks its build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The job is done: the message is deleted.
     Ack,
-    /// The message comes back after this long.
+    /// The message is redelivered after this time.
     RetryAfter(Duration),
-    /// No attempt can succeed, for this reason: the message belongs into the DLQ.
+    /// No attempt can succeed, for this reason: the message belongs in the DLQ.
     DeadLetter(String),
-    /// The message is given back untouched and comes back at once.
+    /// The message is released without a change, and redelivered at once.
     Requeue,
-    /// The message may be somebody else's: nothing is said to SQS any more.
+    /// Another worker may have the message: no further call to SQS is made for it.
     LeaseLost,
 }
 

@@ -1,4 +1,5 @@
-//! A type of which too many jobs fail: none starts for a pause, and then one runs as a probe. Off unless a rule asks for it.
+//! A type of which too many jobs fail: no job starts during a pause, and then one runs as a probe. Off unless a rule requires
+//! it.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -12,19 +13,19 @@ use crate::core::retry::Jitter;
 /// The longest pause, unless the rule's own is longer: the end of an outage is found within ten minutes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
-/// The parts of the window: a run leaves it with its part, so it counts for a tenth less than the window at least.
+/// The parts of the window: a run leaves the window with its part, so it counts for at most a tenth less than the window.
 const PARTS: u32 = 10;
 
-/// The failures by which a type is paused. Only transient failures count: a retry that was asked for, a panic, a time-out.
+/// The failures that pause a type. Only transient failures count: a requested retry, a panic, a timeout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BreakerRule {
-    /// So many of them in a row pause the type.
+    /// This many of them in a row pause the type.
     pub failures: Option<NonZeroU32>,
-    /// Such a share of the runs of the window pauses the type.
+    /// This share of the runs of the window pauses the type.
     pub share: Option<Percent>,
-    /// The time over which the share is taken.
+    /// The window of the share.
     pub window: Duration,
-    /// The number of runs in the window from which on their share counts.
+    /// The minimum number of runs in the window for the share to count.
     pub min_runs: NonZeroU32,
     /// The first pause. It doubles with each probe that fails.
     pub pause: Duration,
@@ -35,7 +36,7 @@ pub struct BreakerRule {
 pub(super) struct Breaker {
     rule: BreakerRule,
     half_open: HalfOpen,
-    /// The last pause without jitter, since jobs have started freely.
+    /// The last pause without jitter, since jobs last started freely.
     pause: Option<Duration>,
     in_a_row: u32,
     window: Window,
@@ -52,7 +53,7 @@ impl Breaker {
         }
     }
 
-    /// Takes the ending of a run: a failure may pause the type, and a probe decides whether the pause ends.
+    /// Takes the ending of a run: a failure may pause the type, and a probe decides if the pause ends.
     pub(super) fn ended(&mut self, now: Instant, ending: &Ending, probe: Option<ProbeOf>, jitter: Jitter) {
         let has_failed = match Shows::of(ending) {
             Shows::Nothing => return,
@@ -61,7 +62,7 @@ impl Breaker {
         };
         let reason = ending.reason().unwrap_or_default();
         if self.half_open.until().is_some() {
-            // The runs that have started before show nothing new.
+            // The runs that started before are no evidence.
             match has_failed {
                 _ if !self.half_open.is_current(probe) => {}
                 true => self.pause(now, &format!("the probe failed: {reason}"), jitter),
@@ -76,7 +77,7 @@ impl Breaker {
         }
     }
 
-    /// Returns the rule that the failures so far break, in words.
+    /// Returns the broken rule as a text, if the failures so far break one.
     fn cause(&self) -> Option<String> {
         let BreakerRule { failures, share, window, min_runs, .. } = &self.rule;
         if let Some(failures) = failures.filter(|failures| self.in_a_row >= failures.get()) {
@@ -112,7 +113,7 @@ impl Breaker {
     }
 }
 
-/// The runs of the last while.
+/// The most recent runs.
 #[derive(Debug)]
 struct Window {
     part: Duration,
@@ -144,7 +145,7 @@ impl Window {
         }
     }
 
-    /// The failures and the runs, as of the last one.
+    /// The failures and the runs, as of the last run.
     fn counts(&self) -> (u64, u64) {
         let failed = self.parts.iter().map(|(_, failed, _)| failed).sum();
         (failed, self.parts.iter().map(|(.., runs)| runs).sum())

@@ -28,7 +28,7 @@ struct History {
 }
 
 impl History {
-    /// The rule is broken by what was counted.
+    /// The counted endings break the rule.
     fn is_broken(&self, now: Instant) -> bool {
         let counted = self.since_open().iter().filter_map(|event| match event {
             Happened::Own(Event::Counted { at, failed }) => Some((*at, *failed)),
@@ -165,7 +165,7 @@ fn a_share_counts_once_there_are_enough_runs_and_old_runs_leave_the_window() {
     for (secs, ending) in [(0, &failed), (1, &failed), (2, &failed), (3, &Ending::Done), (4, &Ending::Done)] {
         assert_eq!(ends(secs, ending), None, "{secs}: a success pauses nothing");
     }
-    // Only the last one is left.
+    // Only the last run is left.
     assert_eq!(ends(70, &failed), None);
     assert_eq!(ends(71, &Ending::Done), None);
     assert_eq!(ends(72, &Ending::Done), None);

@@ -1,10 +1,10 @@
-//! The changes by which a job may start that could not before.
+//! The changes after which a blocked job may start.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use event_listener::{Event, EventListener};
 
-/// The changes by which a job may start that could not before: counted for ledgers, and an event for those that wait.
+/// The changes after which a blocked job may start: counted for ledgers, and an event for waiting tasks.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     count: AtomicU64,
@@ -12,7 +12,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// A change has happened: so many listeners learn of it.
+    /// Records a change, and notifies this many listeners.
     pub(super) fn notify(&self, listeners: usize) {
         self.count.fetch_add(1, Ordering::Release);
         self.event.notify(listeners);

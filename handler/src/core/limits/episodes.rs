@@ -6,19 +6,20 @@ use std::time::{Duration, Instant};
 use super::job_class::JobClass;
 use super::limit_reason::LimitReason;
 
-/// The time without a waiting message after which the wait of a class counts as over: a class at its rate waits for a moment many times a
-/// minute, and is logged once.
+/// The time without a waiting message after which the wait of a class counts as over. A class at its rate waits briefly many
+/// times a minute, and is logged once.
 const CALM: Duration = Duration::from_secs(60);
 
-/// The classes whose waits are remembered at most. A rate may have any number of keys; further classes are counted, and not announced.
+/// The maximum number of classes whose waits are remembered. A rate may have any number of keys; further classes are counted,
+/// and not announced.
 const MAX_REMEMBERED: usize = 1000;
 
-/// When each class was last seen waiting, by the limit that it waited for.
+/// The time at which each class was last seen waiting, by the limit for which it waited.
 #[derive(Debug, Default)]
 pub(super) struct Episodes(HashMap<(JobClass, LimitReason), Instant>);
 
 impl Episodes {
-    /// A class waits. Returns true if it has not for a minute.
+    /// A class waits. Returns true if it has not waited for a minute.
     pub(super) fn begins(&mut self, now: Instant, class: &JobClass, reason: LimitReason) -> bool {
         let key = (class.clone(), reason);
         if let Some(last) = self.0.get_mut(&key) {

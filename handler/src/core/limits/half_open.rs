@@ -9,7 +9,7 @@ use crate::core::ending::Ending;
 #[derive(Debug, Default)]
 pub(super) struct HalfOpen {
     closed: Option<Closed>,
-    /// Counts the closings: the probe of an earlier one decides nothing.
+    /// The number of closings: the probe of an earlier one decides nothing.
     closings: u64,
 }
 
@@ -27,7 +27,7 @@ struct Closed {
 pub(super) struct ProbeOf(u64);
 
 impl HalfOpen {
-    /// Returns `Ok` if a job may start, else the time until which it waits: `None` while a probe runs, on which it depends.
+    /// Returns `Ok` if a job may start, else the time until which it waits: `None` while a probe runs, which decides.
     pub(super) fn check(&self, now: Instant) -> Result<(), Option<Instant>> {
         match &self.closed {
             Some(closed) if now < closed.until => Err(Some(closed.until)),
@@ -36,14 +36,15 @@ impl HalfOpen {
         }
     }
 
-    /// A job starts, for which [`check`](Self::check) found nothing to wait for. Returns the probe that it is, if it is one.
+    /// A job starts, after [`check`](Self::check) allowed it. Returns its probe, if it is one.
     pub(super) fn start(&mut self) -> Option<ProbeOf> {
         let closed = self.closed.as_mut()?;
         closed.probe_runs = true;
         Some(ProbeOf(self.closings))
     }
 
-    /// Closes the type until this time, also if it is half-open. If it is closed for longer already, that stays, and so does its reason.
+    /// Closes the type until this time, even if it is half-open. If it is already closed for longer, the later time and its
+    /// reason stay.
     pub(super) fn close(&mut self, now: Instant, until: Instant, why: &str) {
         self.closings += 1;
         match &mut self.closed {
@@ -60,7 +61,7 @@ impl HalfOpen {
         self.closed = None;
     }
 
-    /// A run ended, or never started, that was to be this probe: if it is still the one that counts, another may be it.
+    /// The run of this probe has ended, or never started. If the probe still counts, another run may replace it.
     pub(super) fn free(&mut self, probe: Option<ProbeOf>) {
         if self.is_current(probe)
             && let Some(closed) = &mut self.closed
@@ -69,7 +70,7 @@ impl HalfOpen {
         }
     }
 
-    /// Returns true for the probe of the latest closing, which decides whether the type opens.
+    /// Returns true for the probe of the latest closing, which decides if the type opens.
     pub(super) fn is_current(&self, probe: Option<ProbeOf>) -> bool {
         self.closed.is_some() && probe == Some(ProbeOf(self.closings))
     }
@@ -79,27 +80,27 @@ impl HalfOpen {
         self.closed.as_ref().map(|closed| closed.until)
     }
 
-    /// Returns since when the type is closed, half-open or not, and why; `None` if it is open.
+    /// Returns the time since when the type is closed, half-open or not, and the reason; `None` if it is open.
     pub(super) fn since(&self) -> Option<(Instant, Arc<str>)> {
         self.closed.as_ref().map(|closed| (closed.since, Arc::clone(&closed.why)))
     }
 }
 
-/// The state of the service that a handler calls, as the ending of its run shows it.
+/// The state of the service that a handler calls, according to the ending of its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shows {
     /// It works, as far as this job needs it.
     Success,
     /// It failed, and may succeed later.
     TransientFailure,
-    /// Nothing: the run was stopped or throttled, lacked something, or did not come to its handler.
+    /// Unknown: the run was stopped or throttled, lacked something, or did not reach its handler.
     Nothing,
 }
 
 impl Shows {
     pub(super) fn of(ending: &Ending) -> Self {
         match ending {
-            // A rejection says something of the job, and not of the service.
+            // A rejection is about the job, and not about the service.
             Ending::Done | Ending::Rejected { .. } => Self::Success,
             Ending::RetryAsked { .. } | Ending::Panicked { .. } | Ending::TimedOut => Self::TransientFailure,
             Ending::Throttled { .. }

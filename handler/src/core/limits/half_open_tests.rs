@@ -1,4 +1,4 @@
-//! Scripts for what closes types, and opens them by probes, and the models that they are compared with.
+//! Scripts for the reasons that close types, with probes that open them, and the models for comparison.
 
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,11 @@ use crate::core::retry::Jitter;
 #[derive(Debug, Clone)]
 pub(in crate::core::limits) enum Step {
     Wait(Duration),
-    /// A job asks if it may start.
+    /// A job asks for permission to start.
     Ask,
     /// One of the runs ends, in one of the [`endings`].
     End(usize, usize),
-    /// A run is over without an ending: it waits for its claim's turn, or for its lock.
+    /// A run is over without an ending: it waits for its turn after a claim, or for its lock.
     Drop(usize),
 }
 
@@ -54,7 +54,7 @@ pub(in crate::core::limits) fn endings() -> Vec<Ending> {
     ]
 }
 
-/// The history of a type, in order. A model knows nothing else, and reads all of it for every question.
+/// The history of a type, in order. A model knows only this, and reads all of it for every question.
 #[derive(Debug)]
 pub(in crate::core::limits) enum Happened<E> {
     Own(E),
@@ -63,7 +63,7 @@ pub(in crate::core::limits) enum Happened<E> {
     Over { run: usize },
 }
 
-/// A naive model of what closes a type.
+/// A naive model of a reason that closes a type.
 pub(in crate::core::limits) trait Model {
     type Event;
 
@@ -123,7 +123,7 @@ pub(in crate::core::limits) trait Closing {
     fn ended(&mut self, now: Instant, ending: &Ending, probe: Option<ProbeOf>, spread: Jitter);
 }
 
-/// Plays a script, whose waits take so many times as long, and compares all answers with those of the model.
+/// Plays a script, with its waits multiplied by this number, and compares all answers with those of the model.
 pub(in crate::core::limits) fn play<C: Closing, M: Model>(
     (mut closing, mut model): (C, M),
     steps: Vec<Step>,

@@ -7,11 +7,11 @@ use super::job_class::JobClass;
 use super::wait::LimitWait;
 use crate::core::ids::DeliveryId;
 
-/// The messages of a class that are held at most: those that start next. More go back to the queue, except for those on their last
-/// receive.
+/// The maximum number of held messages of a class: those that start next. Others are released to the queue, except those on
+/// their last receive.
 pub(crate) const HELD_PER_CLASS: usize = 10;
 
-/// A class whose limit says that it may ask again at once is asked this much later.
+/// The time after which a class whose limit allows an immediate request makes it.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// The wait of one message in hand for its limit.
@@ -19,14 +19,14 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 pub(crate) struct Hold {
     pub(crate) class: JobClass,
     pub(crate) wait: LimitWait,
-    /// When it goes back at the latest, if it came without a receive: a response waits for it.
+    /// The latest time of its release, if it came without a receive, because a response waits for it.
     pub(crate) until: Option<Instant>,
-    /// Its runs that were throttled as the probe of the service: those with fewer come first, since the service may throttle this job
-    /// alone.
+    /// The number of its throttled runs as the probe of the service: messages with fewer come first, because the service may
+    /// throttle only this job.
     pub(crate) failed_probes: u8,
     /// It was quarantined before its run.
     pub(crate) is_suspect: bool,
-    /// It, or one behind it in its message group, would be in the DLQ once it goes back.
+    /// It, or one behind it in its message group, would be in the DLQ after its release.
     pub(crate) is_on_last_receive: bool,
 }
 
@@ -36,17 +36,17 @@ pub(crate) struct HeldMessages {
     classes: BTreeMap<JobClass, Held>,
     count: usize,
     on_last_receive: usize,
-    /// The changes of the limits up to which every class has been asked for, or is to be.
+    /// The changes of the limits up to which every class has requested its permits, or must.
     changes: u64,
 }
 
 #[derive(Debug, Default)]
 struct Held {
-    /// In their order: by their failed probes, and then by their receipt.
+    /// The messages in order: by their failed probes, and then by their receipt.
     ids: BTreeSet<(u8, DeliveryId)>,
-    /// When the first one may ask again, if that is known.
+    /// The time of the first one's next request, if it is known.
     until: Option<Instant>,
-    /// It may ask now: one has joined, or the limits have changed.
+    /// The first one may make its request now: a message has joined, or the limits have changed.
     is_due: bool,
 }
 
@@ -56,7 +56,7 @@ impl HeldMessages {
         self.count
     }
 
-    /// The number of those that cannot go back without ending in the DLQ.
+    /// The number of messages that would be in the DLQ after their release.
     pub(crate) fn on_last_receive(&self) -> usize {
         self.on_last_receive
     }
@@ -84,7 +84,7 @@ impl HeldMessages {
         self.on_last_receive += usize::from(hold.is_on_last_receive);
     }
 
-    /// The classes of which messages are held, with their numbers.
+    /// The classes with held messages, with their numbers.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&JobClass, usize)> {
         self.classes.iter().map(|(class, held)| (class, held.ids.len()))
     }
@@ -107,8 +107,8 @@ impl HeldMessages {
         self.classes.values().flat_map(|held| &held.ids).map(|(_, id)| *id)
     }
 
-    /// The classes of which one may ask now, those first whose first message has waited longest. `changes` is the number of
-    /// changes of the limits so far.
+    /// The classes that may request a permit now, by the waiting time of their first messages, the longest first. `changes` is
+    /// the number of changes of the limits so far.
     pub(crate) fn due(&mut self, now: Instant, changes: u64) -> Vec<JobClass> {
         let has_changed = std::mem::replace(&mut self.changes, changes) != changes;
         let mut due = Vec::new();
@@ -122,13 +122,13 @@ impl HeldMessages {
         due.into_iter().map(|(_, class)| class).collect()
     }
 
-    /// Returns true if a message of a class may ask now.
+    /// Returns true if a message of a class may request its permit now.
     pub(crate) fn is_any_due(&self, now: Instant, changes: u64) -> bool {
         let is_due = |held: &Held| held.is_due || held.until.is_some_and(|until| until <= now);
         self.count > 0 && (self.changes != changes || self.classes.values().any(is_due))
     }
 
-    /// The classes of which messages are held, those first whose first message has waited longest.
+    /// The classes with held messages, by the waiting time of their first messages, the longest first.
     pub(crate) fn classes(&self) -> Vec<JobClass> {
         let mut classes: Vec<_> =
             self.classes.iter().map(|(class, held)| (held.ids.first().copied(), class)).collect();
@@ -136,7 +136,7 @@ impl HeldMessages {
         classes.into_iter().map(|(_, class)| class.clone()).collect()
     }
 
-    /// The first message of a class starts with the end of its claim, which is reported; until then it asks for nothing.
+    /// The first message of a class starts with the end of its claim, which is reported. Until then it makes no request.
     pub(crate) fn waits_for_claim(&mut self, class: &JobClass) {
         if let Some(held) = self.classes.get_mut(class) {
             held.until = None;
@@ -156,7 +156,7 @@ impl HeldMessages {
         }
     }
 
-    /// When a message may start at the soonest without another change.
+    /// The earliest time at which a message may start without another change.
     pub(crate) fn timeout(&self) -> Option<Instant> {
         self.classes.values().filter_map(|held| held.until).min()
     }

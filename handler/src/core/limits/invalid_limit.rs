@@ -1,8 +1,8 @@
-//! The reason why a text is no limit.
+//! The reason why a text is not a limit.
 
 use std::fmt;
 
-/// The reason why a text is no limit.
+/// The reason why a text is not a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidLimit(pub(super) String);
 

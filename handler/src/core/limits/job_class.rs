@@ -1,8 +1,8 @@
-//! The class of a job: those of one class wait for the same limits.
+//! The class of a job: the jobs of one class wait for the same limits.
 
 use std::sync::Arc;
 
-/// The class of a job: those of one class wait for the same limits, one after the other.
+/// The class of a job: the jobs of one class wait for the same limits, one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct JobClass {
@@ -10,7 +10,7 @@ pub struct JobClass {
     pub job_type: Arc<str>,
     /// The value by which its rate is counted; `None` if the type has one rate for all of its jobs, or none.
     pub key: Option<Arc<str>>,
-    /// The tenant, if those of its queue are limited to a share of its slots.
+    /// The tenant, if the tenants of its queue are limited to a share of its slots.
     pub tenant: Option<Tenant>,
 }
 

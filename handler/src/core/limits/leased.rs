@@ -1,4 +1,4 @@
-//! The tokens that were leased of a rate that workers share.
+//! The leased tokens of a rate that workers share.
 
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
@@ -11,14 +11,14 @@ use super::tokens::{GrantedTokens, TokenDemand};
 
 /// The leased tokens of one type, by key.
 ///
-/// A key asks for one token first, for twice as many each time that all of them were used, and for fewer if some have lapsed: so a
-/// worker that uses little leases little.
+/// A key first requests one token, then twice as many each time that all of them were used, and fewer if some have expired: so
+/// a worker with few jobs leases few tokens.
 #[derive(Debug)]
 pub(super) struct LeasedTokens {
-    /// The most tokens of one lease.
+    /// The maximum number of tokens of one lease.
     most: NonZeroU32,
     keys: HashMap<Key, KeyTokens, foldhash::fast::RandomState>,
-    /// The keys that need tokens and have not asked for them, those that have waited longest first.
+    /// The keys that need tokens and have not requested them, by their waiting time, the longest first.
     needing: VecDeque<Key>,
     has_new_demand: bool,
     search: SearchPace,
@@ -29,9 +29,9 @@ pub(super) struct LeasedTokens {
 struct KeyTokens {
     /// The blocks that have tokens left, the oldest first.
     blocks: VecDeque<Block>,
-    /// The most tokens of the next lease.
+    /// The maximum number of tokens of the next lease.
     most: NonZeroU32,
-    /// When to ask at the soonest.
+    /// The earliest time of the next request.
     ask_at: Option<Instant>,
     state: Asking,
     /// A job waits for a token.
@@ -54,20 +54,20 @@ enum Asking {
     No,
     /// It is among those that need tokens.
     Needing,
-    /// A request is under way.
+    /// A request is in flight.
     Asked,
 }
 
-/// The reason why there is no leased token, and when there may be one.
+/// The reason why there is no leased token, and the time at which there may be one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unleased {
-    /// They are used up, or not leased yet.
+    /// They are used up, or not yet leased.
     UsedUp(Instant),
     /// The store does not answer.
     Unanswered(Instant),
 }
 
-/// A time in which a store answers. A job asks again at once when it has.
+/// The time in which a store answers. A job requests its permit again as soon as it has.
 const ANSWER: Duration = Duration::from_secs(1);
 
 impl LeasedTokens {
@@ -81,7 +81,8 @@ impl LeasedTokens {
         }
     }
 
-    /// Returns true if the key is known or may become so. Of too many, those that hold and need no tokens go first.
+    /// Returns true if the key is known or may become so. If there are too many, those that hold and need no tokens are removed
+    /// first.
     pub(super) fn has_room_for(&mut self, now: Instant, key: &Key) -> bool {
         if self.keys.len() >= MAX_KEYS && !self.keys.contains_key(key) && self.search.is_due(now) {
             self.keys.retain(|_, tokens| tokens.state != Asking::No || !tokens.is_empty(now));
@@ -89,7 +90,7 @@ impl LeasedTokens {
         self.keys.len() < MAX_KEYS || self.keys.contains_key(key)
     }
 
-    /// Checks that there is a token of a key. If there is none, tokens are needed.
+    /// Checks that there is a token of a key. If there is none, tokens are requested.
     pub(super) fn check(&mut self, now: Instant, key: &Key) -> Result<(), Unleased> {
         let tokens = self.keys.entry(key.clone()).or_insert_with(KeyTokens::new);
         if !tokens.is_empty(now) {
@@ -109,7 +110,7 @@ impl LeasedTokens {
         blocks.filter(|block| block.until > now).map(|block| block.left).fold(0, u32::saturating_add)
     }
 
-    /// Takes a token that was there. More are needed once half of a block is used.
+    /// Takes an available token. More are requested once half of a block is used.
     pub(super) fn take(&mut self, now: Instant, key: &Key) {
         let Some(tokens) = self.keys.get_mut(key) else { return };
         let Some(block) = tokens.live(now) else { return };
@@ -132,12 +133,12 @@ impl LeasedTokens {
         }
     }
 
-    /// Returns true once after tokens have come to be needed.
+    /// Returns true once after tokens are needed.
     pub(super) fn has_new_demand(&mut self) -> bool {
         std::mem::take(&mut self.has_new_demand)
     }
 
-    /// Returns the keys, `most` of them, that need tokens and may ask now, with the most of each.
+    /// Returns at most `most` keys that need tokens and may request them now, with the maximum of each.
     pub(super) fn demand(&mut self, now: Instant, most: usize) -> Vec<(Key, NonZeroU32)> {
         let mut demand = Vec::new();
         let keys = &mut self.keys;
@@ -153,7 +154,7 @@ impl LeasedTokens {
         demand
     }
 
-    /// Returns when a key that needs tokens may ask for them.
+    /// Returns the time at which a key that needs tokens may request them.
     pub(super) fn next_demand(&self) -> Option<Instant> {
         let needing = self.needing.iter().filter_map(|key| self.keys.get(key));
         needing.filter_map(|tokens| tokens.ask_at).min()
@@ -175,7 +176,7 @@ impl LeasedTokens {
             tokens.most = tokens.most.saturating_mul(NonZeroU32::MIN.saturating_add(1)).min(self.most);
         }
         if is_used_up {
-            // Nothing was granted, and the job that has asked asks again only when something has changed.
+            // No token was granted, and the waiting job requests its permit again only after a change.
             tokens.is_waited_for = true;
             self.need(&demand.key);
         }
@@ -204,7 +205,8 @@ impl KeyTokens {
         }
     }
 
-    /// Returns the block whose tokens are used first. What has lapsed is gone, and the next lease is smaller by as much.
+    /// Returns the block whose tokens are used first. Expired tokens are removed, and the next lease is smaller by their
+    /// number.
     fn live(&mut self, now: Instant) -> Option<&mut Block> {
         while let Some(block) = self.blocks.front()
             && block.until <= now

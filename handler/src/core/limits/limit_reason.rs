@@ -4,13 +4,13 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum LimitReason {
-    /// As many jobs of the type run as may.
+    /// The type has its maximum number of running jobs.
     Concurrency,
-    /// As many jobs that need a core run as the process has cores.
+    /// All cores of the process are used by jobs that need one.
     Cpu,
     /// The type's rate is used up, for this job's key.
     Rate,
-    /// A handler has reported that the service it calls asks for a pause.
+    /// A handler has reported that the service it calls requests a pause.
     Throttled,
     /// Too many jobs of the type have failed.
     Breaker,
@@ -18,12 +18,12 @@ pub enum LimitReason {
     Operator,
     /// The tenant has its share of the slots.
     Tenant,
-    /// The store by which workers share the type's rate does not answer.
+    /// The store that keeps the shared rate of the type does not answer.
     RateStore,
 }
 
 impl LimitReason {
-    /// All of them, in order.
+    /// All reasons, in order.
     pub const ALL: [Self; 8] = [
         Self::Concurrency,
         Self::Cpu,
@@ -49,7 +49,7 @@ impl LimitReason {
         }
     }
 
-    /// Returns what the jobs of a type wait for, as text that follows the type.
+    /// Returns the reason for which the jobs of a type wait, as text that follows the type.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Concurrency => "as many of its jobs run as may at once",

@@ -1,4 +1,4 @@
-//! The classes of one queue's jobs that were refused lately.
+//! The classes of one queue's jobs that were recently refused.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,14 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::job_class::JobClass;
 use super::wait::LimitWait;
 
-/// A class counts as limited until so many of its jobs in a row were admitted at once: more than three receives bring, and than most
-/// bursts allow.
+/// A class counts as limited until this many of its jobs in a row were admitted at once: more than three receives return, and
+/// more than most bursts allow.
 const ADMITTED_IN_A_ROW: u32 = 32;
 
-/// The classes that are kept at most beside those of held messages: there may be one for each customer.
+/// The maximum number of classes that are kept besides those of held messages: there may be one for each customer.
 const MOST_CLASSES: usize = 1_000;
 
-/// The classes of one queue's jobs that were refused lately, shared by its ledger and its runs.
+/// The classes of one queue's jobs that were recently refused, shared by its ledger and its runs.
 #[derive(Debug, Default)]
 pub(super) struct LimitedClasses {
     classes: Mutex<HashMap<JobClass, Limited>>,
@@ -33,7 +33,7 @@ struct Limited {
 }
 
 impl LimitedClasses {
-    /// Returns what a job has to wait for because messages of its class are held: it comes after them.
+    /// Returns the wait of a job because messages of its class are held: it comes after them.
     pub(super) fn held_before(&self, class: &JobClass) -> Option<LimitWait> {
         let classes = self.classes();
         classes.get(class).filter(|limited| limited.held > 0).map(|limited| limited.wait)
@@ -49,7 +49,7 @@ impl LimitedClasses {
         (limited.wait, limited.admitted_in_a_row) = (wait, 0);
     }
 
-    /// A job was admitted at once; `None` for one that nothing limits.
+    /// A job was admitted at once; `None` for a job without a limit.
     pub(super) fn admitted(&self, class: Option<&JobClass>) {
         let is_limited = class.is_some_and(|class| self.stays_limited(class));
         let count = if is_limited { &self.admitted } else { &self.others };
@@ -75,14 +75,14 @@ impl LimitedClasses {
         limited.held += 1;
     }
 
-    /// A message of the class is held no more.
+    /// A message of the class is no longer held.
     pub(super) fn left(&self, class: &JobClass) {
         if let Some(limited) = self.classes().get_mut(class) {
             limited.held = limited.held.saturating_sub(1);
         }
     }
 
-    /// The jobs that were admitted at once: those of classes that were refused lately, and all others.
+    /// The jobs that were admitted at once: those of recently refused classes, and all others.
     pub(super) fn counts(&self) -> (u64, u64) {
         (self.admitted.load(Ordering::Relaxed), self.others.load(Ordering::Relaxed))
     }

@@ -1,4 +1,4 @@
-//! The rate that this process keeps by itself, by GCRA: a bucket for each key.
+//! The rate that this process keeps alone, by GCRA: a bucket for each key.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use super::search_pace::SearchPace;
 /// The value that is counted separately: `None` counts the jobs without a key.
 pub(super) type Key = Option<Arc<str>>;
 
-/// The keys of a type that are counted apart: each is a short text and a time, together some 3 MB.
+/// The maximum number of separately counted keys of a type: each is a short text and a time, together some 3 MB.
 pub(super) const MAX_KEYS: usize = 10_000;
 
 /// The rate of one type in this process.
@@ -25,7 +25,7 @@ pub(super) struct LocalRate {
     limiter: RateLimiter<Key, Buckets, GivenTime>,
     buckets: Buckets,
     clock: GivenTime,
-    /// The time from which nanoseconds are counted.
+    /// The origin of the nanoseconds.
     began: Option<Instant>,
     search: SearchPace,
 }
@@ -40,13 +40,13 @@ impl LocalRate {
         Self { limiter, buckets, clock, began: None, search: SearchPace::default() }
     }
 
-    /// Takes a token of a key, or returns when there is one.
+    /// Takes a token of a key, or returns the time of the next one.
     pub(super) fn take(&mut self, now: Instant, key: &Key) -> Result<(), Instant> {
         let at = self.set_time(now);
         self.limiter.check_key(key).map_err(|refused| now + refused.wait_time_from(at))
     }
 
-    /// Returns how many jobs without a key may start now; if none may, with the time at which the next one may.
+    /// Returns the number of jobs without a key that may start now, and if it is zero, the time at which the next one may.
     pub(super) fn left(&self, now: Instant, rule: &RateRule) -> (u32, Option<Instant>) {
         let burst = rule.burst.min(rule.rate.most_burst()).get();
         let full_at = self.buckets.map().get(&None).copied();
@@ -61,7 +61,8 @@ impl LocalRate {
         (left, (left == 0).then_some(next))
     }
 
-    /// Returns true if the key has a bucket of its own, or may get one. Of too many keys, those whose buckets are full again go first.
+    /// Returns true if the key has a separate bucket, or may get one. If there are too many keys, those with full buckets are
+    /// removed first.
     pub(super) fn has_room_for(&mut self, now: Instant, key: &Key) -> bool {
         let is_known = |buckets: &Buckets| {
             let map = buckets.map();
@@ -78,7 +79,7 @@ impl LocalRate {
         is_known(&self.buckets)
     }
 
-    /// Has the limiter go by this time.
+    /// Sets the limiter's time.
     fn set_time(&mut self, now: Instant) -> Nanos {
         let since = now.saturating_duration_since(*self.began.get_or_insert(now));
         let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
@@ -105,7 +106,7 @@ impl Clock for GivenTime {
     }
 }
 
-/// When the bucket of each key is full again. A key that has used nothing has none.
+/// The time at which the bucket of each key is full again. A key that has used nothing has none.
 #[derive(Debug, Clone, Default)]
 struct Buckets(Arc<Mutex<HashMap<Key, Nanos, foldhash::fast::RandomState>>>);
 

@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used, clippy::unnecessary_wraps, clippy::unchecked_time_subtraction)]
-//! The local rate against a model that is as simple as can be.
+//! The local rate against a model that is as simple as possible.
 
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ fn key(index: usize) -> Key {
     Some(Arc::from(format!("key {index}")))
 }
 
-/// The bucket of one key: what it holds in nanoseconds, of which each job takes the interval.
+/// The bucket of one key: its content in nanoseconds, of which each job takes the interval.
 struct Model {
     interval: u128,
     capacity: u128,
@@ -85,7 +85,7 @@ fn of_too_many_keys_those_whose_buckets_are_full_go_first() {
         assert!(rate.has_room_for(now, &key(index)));
         assert_eq!(rate.take(now, &key(index)), Ok(()));
     }
-    // This one has taken two, and is full again a second later than the others.
+    // This one has used two tokens, and is full a second later than the others.
     assert_eq!(rate.take(now, &key(0)), Ok(()));
     let fresh = key(MAX_KEYS);
     assert!(!rate.has_room_for(now, &fresh));

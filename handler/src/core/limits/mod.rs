@@ -1,7 +1,7 @@
 //! The limits of jobs in one process: how many of a type run at once, how often they start, and when none starts.
 //!
-//! A run asks for a [`Permit`] once its type and its key are known, and before its claim. One that has to wait ends at once, which is no
-//! attempt: the ledger [holds](super::ledger) its message, and starts it again together with the permit. No I/O, no clock.
+//! A run requests a [`Permit`] once its type and its key are known, and before its claim. A run that has to wait ends at once,
+//! without an attempt: the ledger [holds](super::ledger) its message, and starts it again with the permit. No I/O, no clock.
 
 mod breaker;
 mod changes;

@@ -1,31 +1,31 @@
-//! An operator's orders for one job type: they hold in place of its rules.
+//! An operator's orders for one job type, which replace its rules.
 
 use std::num::NonZeroUsize;
 
 use super::rules::{Rate, RateRule, TypeRules};
 
-/// An operator's orders for one job type. They hold in place of its rules; the default changes nothing.
+/// An operator's orders for one job type. They replace its rules; the default changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TypeOrders {
     /// None of its jobs start.
     pub is_paused: bool,
-    /// The number of jobs that run at once; `None` leaves what the rules say.
+    /// The number of jobs that run at once; `None` uses the rules.
     pub concurrency: Option<NonZeroUsize>,
-    /// The rate of jobs; `None` leaves that of the rules.
+    /// The rate of jobs; `None` uses the rules.
     pub rate: Option<RateOrder>,
 }
 
 /// An operator's order for the rate of a job type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RateOrder {
-    /// No rate holds.
+    /// No rate limit.
     Off,
     /// This rate, with the burst and the key of the rules.
     At(Rate),
 }
 
 impl TypeOrders {
-    /// Returns the rules that hold instead of these.
+    /// Returns the rules that result from these orders.
     pub(super) fn over(&self, rules: &TypeRules) -> TypeRules {
         let mut rules = rules.clone();
         rules.concurrency = self.concurrency.or(rules.concurrency);

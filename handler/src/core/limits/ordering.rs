@@ -10,8 +10,8 @@ use super::shared::State;
 use super::type_state::TypeState;
 
 impl Limits {
-    /// Has an operator's orders hold for a type from now on, in place of those before. Jobs that run go on; those that began
-    /// while nothing limited their type are not counted.
+    /// Sets an operator's orders for a type, in place of the earlier ones. Running jobs continue; those that started while
+    /// their type was not limited are not counted.
     pub fn set_orders(&self, job_type: &str, orders: TypeOrders) {
         let mut state = self.state();
         let State { rules, types, shares_rates, .. } = &mut *state;
@@ -29,7 +29,7 @@ impl Limits {
         self.0.rules_changed();
     }
 
-    /// Returns the orders that hold, in the order of the types' names.
+    /// Returns the current orders, in the order of the types' names.
     pub fn orders(&self) -> Vec<(Arc<str>, TypeOrders)> {
         let state = self.state();
         let orders = state.types.iter().map(|(name, of_type)| (Arc::clone(name), of_type.orders().clone()));
@@ -38,7 +38,7 @@ impl Limits {
         orders
     }
 
-    /// Replaces the rules of all types, as after a change of the settings. Orders stay as they are, and so does what runs.
+    /// Replaces the rules of all types, for example after a change of the settings. Orders and running jobs do not change.
     pub fn set_rules(&self, new: HashMap<String, TypeRules>) {
         let mut state = self.state();
         let State { rules, types, shares_rates, .. } = &mut *state;

@@ -1,4 +1,4 @@
-//! The permission of a run to start.
+//! The permit of a run to start.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::type_state::Probes;
 use crate::core::ending::Ending;
 use crate::core::retry::Jitter;
 
-/// The permission of a run to start. What it takes of the limits is free again once it is dropped.
+/// The permit of a run to start. Its part of the limits is free again when it is dropped.
 #[derive(Clone)]
 pub struct Permit(Arc<Granted>);
 
@@ -18,7 +18,7 @@ struct Granted {
     limits: Arc<Shared>,
     class: JobClass,
     at: Instant,
-    /// It has one of the cores. Its type may have other rules once it ends.
+    /// It has one of the cores. Its type may have other rules when it ends.
     has_core: bool,
     probes: Probes,
 }

@@ -27,7 +27,8 @@ use crate::core::ending::Ending;
 use crate::core::retry::Jitter;
 use crate::message::sqs_message::Message;
 
-/// The most types without rules that are closed at once. In forward mode anyone who sends a message names its type.
+/// The maximum number of types without rules that are closed at once. In forward mode every sender of a message chooses its
+/// type.
 const MAX_TYPES: usize = 1000;
 
 /// The limits of a process, shared by its queues. Cloning gives another handle of the same limits.
@@ -51,7 +52,7 @@ const MAX_TYPES: usize = 1000;
 pub struct Limits(pub(super) Arc<Shared>, Arc<LimitedClasses>);
 
 impl Limits {
-    /// Limits by these rules.
+    /// Makes limits with these rules.
     pub fn new(rules: LimitRules) -> Self {
         Self(Arc::new(Shared::new(rules)), Arc::default())
     }
@@ -69,10 +70,10 @@ impl Limits {
         self.0.changed.notify(usize::MAX);
     }
 
-    /// Gives a job of a queue the permission to run, unless the one that it has waited for is still right. `None` if nothing limits it.
+    /// Gives a job of a queue the permit to run, or keeps the permit for which it has waited, if that is still right. `None` if
+    /// the job is not limited.
     ///
-    /// # Errors
-    /// If it has to wait.
+    /// # Errors If it has to wait.
     pub fn admit(
         &self,
         now: Instant,
@@ -85,7 +86,7 @@ impl Limits {
         if !self.0.is_limiting.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        // The message is the one that has waited, so its key is the same if its type is.
+        // The message is the one that has waited, so if its type is the same, its key is too.
         if let Some(permit) = permit.filter(|permit| permit.class().job_type == *job_type) {
             return Ok(Some(permit));
         }
@@ -126,15 +127,14 @@ impl Limits {
             let rate = of_type.and_then(|of_type| of_type.rules().rate.as_ref());
             (tenant, rate.and_then(|rate| rate.key.clone()))
         };
-        // A payload may be large: other runs do not wait for it.
+        // A payload may be large, and other runs should not wait for it.
         let key = rule.and_then(|rule| rule.of(message, payload));
         Some(JobClass { job_type: Arc::clone(job_type), key, tenant })
     }
 
-    /// Asks for the permission to start a job of a class.
+    /// Requests the permit to start a job of a class.
     ///
-    /// # Errors
-    /// If it has to wait.
+    /// # Errors If it has to wait.
     pub fn ask(&self, now: Instant, class: &JobClass) -> Result<Permit, LimitWait> {
         let mut state = self.state();
         let State { rules, types, on_cores, tenants, turns, .. } = &mut *state;
@@ -162,14 +162,14 @@ impl Limits {
         Ok(Permit::new(Arc::clone(&self.0), class.clone(), now, has_core, probes))
     }
 
-    /// Returns the time until the turn of a job that has to wait, with so many of its class before it. A guess, unless its rate is
-    /// all that it waits for: jobs may run for less or for more than those before them.
+    /// Returns the time until the turn of a job that has to wait, with this many of its class before it. An estimate, unless it
+    /// waits only for its rate: jobs may run shorter or longer than those before them.
     pub fn delay(&self, now: Instant, class: &JobClass, wait: LimitWait, before: usize) -> Duration {
         let turn = self.pace(now, class, wait).turn(before);
         turn.map_or(Duration::MAX, |turn| turn.saturating_duration_since(now))
     }
 
-    /// Takes note that a message goes back to its queue after so many receives, and returns the time for which it is hidden.
+    /// Records that a message is released to its queue after this many receives, and returns the time for which it is hidden.
     pub(crate) fn returns(
         &self,
         now: Instant,
@@ -184,12 +184,13 @@ impl Limits {
         delay
     }
 
-    /// Returns how often this process has returned a message, as far as it remembers. So many of its receives were not attempts.
+    /// Returns the number of times that this process has returned a message, as far as it remembers. That many of its receives
+    /// were not attempts.
     pub(crate) fn returns_of(&self, message_id: &str) -> u32 {
         if self.0.has_returned.load(Ordering::Relaxed) { self.returned().of(message_id) } else { 0 }
     }
 
-    /// From when on jobs of a class may start that wait for this, and how soon after one another.
+    /// The time from which jobs of a class with this wait may start, and the time between two of them.
     fn pace(&self, now: Instant, class: &JobClass, wait: LimitWait) -> Pace {
         let state = self.state();
         let of_type = state.types.get(&class.job_type);
@@ -198,7 +199,7 @@ impl Limits {
             (LimitReason::Tenant, Some(tenant)) => run_time / state.tenants.most(tenant),
             _ => of_type.map_or(run_time, |of_type| of_type.interval(state.rules.cores)),
         };
-        // Nothing tells when an operator resumes it.
+        // The time at which an operator resumes it is unknown.
         let unknown = if wait.reason == LimitReason::Operator { now + AGAIN } else { now };
         let from = wait.until.map_or(unknown, |until| until.max(now));
         // The token of that time is for the first one, whose turn is not an interval later.
@@ -222,10 +223,10 @@ impl Limits {
         self.1.refused(class, wait);
     }
 
-    /// A message of the class is held no more.
+    /// A message of the class is no longer held.
     pub(crate) fn held_left(&self, class: &JobClass) {
         self.1.left(class);
-        // Both, since the kind of its type may have changed meanwhile.
+        // Both, because the kind of its type may have changed.
         let mut state = self.state();
         for key in [None, Some(Arc::clone(&class.job_type))] {
             if let Some(turns) = state.turns.get_mut(&key) {
@@ -237,7 +238,7 @@ impl Limits {
         }
     }
 
-    /// The jobs that were admitted at once through this handle: those of classes that were refused lately, and all others.
+    /// The jobs that were admitted at once with this handle: those of recently refused classes, and all others.
     pub(crate) fn admitted(&self) -> (u64, u64) {
         self.1.counts()
     }
@@ -257,12 +258,12 @@ impl Limits {
         types.into_values().collect()
     }
 
-    /// A class waits in one ledger. Returns true if it has not for a minute, in this ledger and in those before and beside it.
+    /// A class waits in one ledger. Returns true if it has not waited for a minute, in this ledger or any other.
     pub(super) fn wait_begins(&self, now: Instant, class: &JobClass, reason: LimitReason) -> bool {
         self.state().episodes.begins(now, class, reason)
     }
 
-    /// One ledger has so many messages waiting for a limit that had `before`.
+    /// One ledger has this many messages that wait for a limit, after `before`.
     pub(super) fn waiting_changed(
         &self,
         job_type: &Arc<str>,
@@ -273,7 +274,7 @@ impl Limits {
         self.state().waiting.change(job_type, reason, before, count);
     }
 
-    /// Waits for a change by which a job may start that could not before.
+    /// Waits for a change after which a blocked job may start.
     pub fn changed(&self) -> EventListener {
         self.0.changed.listen()
     }
@@ -283,8 +284,8 @@ impl Limits {
         self.0.changed.count()
     }
 
-    /// Takes the ending of a run without a permit: nothing limited its type when it started. A throttle closes the type at once;
-    /// other endings change nothing.
+    /// Takes the ending of a run without a permit, because its type was not limited when it started. A throttle closes the type
+    /// at once; other endings change nothing.
     pub fn ended_without_permit(&self, now: Instant, job_type: &Arc<str>, ending: &Ending, jitter: Jitter) {
         if !matches!(ending, Ending::Throttled { .. }) {
             return;
@@ -305,7 +306,7 @@ impl Limits {
         self.0.ended(now, job_type, ending, Probes::default(), jitter);
     }
 
-    /// Returns the time before which no job of a type starts since one was throttled. `None` if its jobs start.
+    /// Returns the time before which no job of a throttled type starts. `None` if its jobs start.
     pub fn throttled_until(&self, job_type: &str) -> Option<Instant> {
         self.state().types.get(job_type)?.throttled_until()
     }

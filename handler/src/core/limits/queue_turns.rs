@@ -1,15 +1,15 @@
-//! The turns of queues that wait for one limit: none has every permit because it is the first to ask.
+//! The turns of queues that wait for one limit, so that the first to request does not get every permit.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::limited_classes::LimitedClasses;
 
-/// The time that the others have to ask before the queue that had the last permit: their loops wake up well within it. It lapses by
-/// itself, so that a queue without a slot holds up no other.
+/// The time in which the other queues may request before the queue that had the last permit: their loops wake up well within
+/// it. It expires, so that a queue without a slot delays no other.
 const HEAD_START: Duration = Duration::from_millis(2);
 
-/// The queues of which messages are held for one limit, each by the handle of its ledger.
+/// The queues with held messages for one limit, each by the handle of its ledger.
 #[derive(Debug, Default)]
 pub(super) struct QueueTurns {
     waiting: Vec<(Weak<LimitedClasses>, usize)>,
@@ -27,12 +27,12 @@ impl QueueTurns {
         }
     }
 
-    /// A message of the queue is held no more.
+    /// A message of the queue is no longer held.
     pub(super) fn left(&mut self, queue: &Arc<LimitedClasses>) {
         for (_, count) in self.waiting.iter_mut().filter(|(other, _)| is(other, queue)) {
             *count = count.saturating_sub(1);
         }
-        // A ledger that is gone holds none.
+        // A dropped ledger holds none.
         self.waiting.retain(|(other, count)| *count > 0 && other.strong_count() > 0);
     }
 
@@ -41,7 +41,7 @@ impl QueueTurns {
         self.waiting.is_empty()
     }
 
-    /// Returns until when a queue leaves the others the first word: it had the last permit, and others wait.
+    /// Returns the time until which a queue lets the others request first: it had the last permit, and others wait.
     pub(super) fn gives_way(&mut self, now: Instant, queue: &Arc<LimitedClasses>) -> Option<Instant> {
         let others = |(other, _): &(Weak<_>, usize)| other.strong_count() > 0 && !is(other, queue);
         if !is(&self.last, queue) || !self.waiting.iter().any(others) {

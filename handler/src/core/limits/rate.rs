@@ -11,10 +11,11 @@ use super::snapshot::RateSnapshot;
 use super::tokens::{GrantedTokens, TokenDemand};
 use super::wait::LimitWait;
 
-/// The tokens of one type, by key. A job that starts takes one of this process, and one that was leased if workers share the rate.
+/// The tokens of one type, by key. A job that starts takes one of this process, and one that was leased if workers share the
+/// rate.
 ///
-/// At most 10,000 keys are counted apart. Jobs of more keys are counted together with those that have none, until the bucket of another
-/// key is full again: a key's rate is lower then, and never above the rule.
+/// At most 10,000 keys are counted separately. Jobs of further keys are counted together with those without a key, until the
+/// bucket of another key is full again: then a key's rate is lower, and never above the rule.
 #[derive(Debug)]
 pub(super) struct RateState {
     rule: RateRule,
@@ -23,13 +24,13 @@ pub(super) struct RateState {
 }
 
 impl RateState {
-    /// The tokens by a rule; `shared` if workers share them.
+    /// Makes the tokens of a rule; `shared` if workers share them.
     pub(super) fn new(rule: &RateRule, shared: bool) -> Self {
         let leased = shared.then(|| LeasedTokens::new(rule));
         Self { rule: rule.clone(), local: LocalRate::new(rule), leased }
     }
 
-    /// Returns how many jobs may start now. Of a rate with a key that differs by key.
+    /// Returns the number of jobs that may start now. It is unknown for a rate with a key.
     pub(super) fn snapshot(&self, now: Instant) -> RateSnapshot {
         let rate = self.rule.rate;
         if self.rule.key.is_some() {
@@ -40,7 +41,7 @@ impl RateState {
         RateSnapshot { rate, tokens: Some(tokens.min(leased)), next }
     }
 
-    /// Has the tokens be leased.
+    /// Has the tokens leased.
     pub(super) fn share(&mut self) {
         self.leased.get_or_insert_with(|| LeasedTokens::new(&self.rule));
     }
@@ -72,12 +73,12 @@ impl RateState {
         if has_room { key.clone() } else { None }
     }
 
-    /// Returns true once after tokens have come to be needed.
+    /// Returns true once after tokens are needed.
     pub(super) fn has_new_demand(&mut self) -> bool {
         self.leased.as_mut().is_some_and(LeasedTokens::has_new_demand)
     }
 
-    /// Adds the tokens that are needed now, of at most `most` keys, which count as asked for from now on.
+    /// Adds the tokens that are needed now, of at most `most` keys, which count as requested from now on.
     pub(super) fn demand(
         &mut self,
         now: Instant,
@@ -96,7 +97,7 @@ impl RateState {
         }));
     }
 
-    /// Returns when tokens may be asked for again.
+    /// Returns the time at which tokens may be requested again.
     pub(super) fn next_demand(&self) -> Option<Instant> {
         self.leased.as_ref()?.next_demand()
     }
@@ -108,7 +109,7 @@ impl RateState {
         }
     }
 
-    /// There is no answer to a demand.
+    /// A demand got no answer.
     pub(super) fn unanswered(&mut self, demand: &TokenDemand, retry_at: Instant) {
         if let Some(leased) = &mut self.leased {
             leased.unanswered(demand, retry_at);

@@ -9,11 +9,12 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::rules::RateKey;
 use crate::message::sqs_message::Message;
 
-/// The longest key that is kept as it is, in bytes. Longer ones count by their hash, since producers choose them.
+/// The longest key that is kept unchanged, in bytes. Longer ones count by their hash, because producers choose them.
 const MAX_KEY_BYTES: usize = 128;
 
 impl RateKey {
-    /// Returns the key of a job: a JSON string without its quotes, another value as its JSON. A value that is missing or null is no key.
+    /// Returns the key of a job: a JSON string without its quotes, another value as its JSON. A missing or null value is not a
+    /// key.
     pub(super) fn of(&self, message: &Message, payload: &RawValue) -> Option<Arc<str>> {
         match self {
             Self::Group => message.group.as_deref().map(bounded),

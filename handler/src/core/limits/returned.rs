@@ -1,4 +1,4 @@
-//! The messages that went back to their queues because their jobs were limited.
+//! The messages that were returned to their queues because their jobs were limited.
 
 use std::collections::HashMap;
 use std::mem;
@@ -9,22 +9,22 @@ use foldhash::fast::RandomState;
 
 use super::job_class::JobClass;
 
-/// A message that was returned before goes back for at least this time: its wait costs one receive in ten minutes.
+/// The minimum time for which a message that was returned before is hidden: its wait costs one receive in ten minutes.
 pub(super) const AGAIN: Duration = Duration::from_secs(600);
 
 /// SQS counts in whole seconds.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// A message is hidden no longer than this for its turn alone: limits change, and other workers may have room.
+/// The maximum time for which a message is hidden only for its turn: limits change, and other workers may have room.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The messages that are remembered for sure; at most twice as many are.
+/// The minimum number of remembered messages; the maximum is twice that.
 const GENERATION: usize = 10_000;
 
 /// The classes whose last turn is remembered.
 const MOST_CLASSES: usize = 1_000;
 
-/// The turn of a class: from when on jobs of it may start, and the time between two of them.
+/// The turn of a class: the time from which jobs of it may start, and the time between two of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pace {
     pub(super) from: Instant,
@@ -32,32 +32,32 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Returns the turn of a job with so many before it; `None` if it lies beyond all times.
+    /// Returns the turn of a job with this many before it; `None` if it lies beyond all times.
     pub(super) fn turn(self, before: usize) -> Option<Instant> {
         let jobs = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
         self.from.checked_add(self.interval.saturating_mul(jobs))
     }
 }
 
-/// The messages that went back to their queues because their jobs were limited: how often each did, and up to when turns are given
-/// away.
+/// The messages that were returned to their queues because their jobs were limited: the number of returns of each, and the time
+/// up to which turns are assigned.
 #[derive(Debug, Default)]
 pub(super) struct ReturnedMessages {
-    /// In two generations, as in the [`OutcomeCache`](crate::core::OutcomeCache).
+    /// Two generations, as in the [`OutcomeCache`](crate::core::OutcomeCache).
     recent: HashMap<Arc<str>, u32, RandomState>,
     older: HashMap<Arc<str>, u32, RandomState>,
-    /// The last turn that was given to a returned message of a class, as long as it lies ahead.
+    /// The last turn that was given to a returned message of a class, while it lies ahead.
     turns: HashMap<JobClass, Instant>,
 }
 
 impl ReturnedMessages {
-    /// Returns how often a message was returned.
+    /// Returns the number of returns of a message.
     pub(super) fn of(&self, message_id: &str) -> u32 {
         self.recent.get(message_id).or_else(|| self.older.get(message_id)).copied().unwrap_or_default()
     }
 
-    /// A message of the class goes back, with so many before it in hand. Returns the time for which it is hidden: until its turn,
-    /// after those that went back before it.
+    /// Returns a message of the class, with this many before it in hand. Returns the time for which it is hidden: until its
+    /// turn, after those that were returned before it.
     pub(super) fn add(
         &mut self,
         now: Instant,

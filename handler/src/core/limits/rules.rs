@@ -1,4 +1,4 @@
-//! The rules by which jobs are limited.
+//! The rules of the limits of jobs.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,14 +12,14 @@ use super::invalid_limit::InvalidLimit;
 /// The rules of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitRules {
-    /// Those of job types, by name.
+    /// The rules of job types, by name.
     pub types: HashMap<String, TypeRules>,
-    /// The cores that the process may use: so many jobs of [`JobKind::Cpu`] run at once.
+    /// The cores that the process may use: this many jobs of [`JobKind::Cpu`] run at once.
     pub cores: NonZeroUsize,
 }
 
 impl LimitRules {
-    /// Rules that limit nothing, for a process that may use so many cores.
+    /// Makes rules that limit nothing, for a process that may use this number of cores.
     pub fn none(cores: NonZeroUsize) -> Self {
         Self { types: HashMap::new(), cores }
     }
@@ -34,14 +34,14 @@ pub struct TypeRules {
     pub kind: JobKind,
     /// The rate at which jobs start.
     pub rate: Option<RateRule>,
-    /// The failures by which jobs are paused.
+    /// The failures that pause jobs.
     pub breaker: Option<BreakerRule>,
 }
 
 /// The main need of the jobs of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum JobKind {
-    /// They mostly wait for others.
+    /// They mostly wait for other systems.
     #[default]
     Io,
     /// Each needs a core: all of this kind together run at most as many as the process has cores.
@@ -60,18 +60,18 @@ pub struct RateRule {
 }
 
 impl RateRule {
-    /// The most tokens that are there at once if workers share the rate.
+    /// The maximum number of tokens at one time if workers share the rate.
     pub(super) fn shared_burst(&self) -> NonZeroU32 {
         self.burst.min(self.rate.most_burst()).max(self.rate.jobs_in(SHARED))
     }
 
-    /// The most tokens that one worker leases at once.
+    /// The maximum number of tokens that one worker leases at once.
     pub(super) fn most_leased(&self) -> NonZeroU32 {
         self.rate.jobs_in(SHARED)
     }
 }
 
-/// The value by which jobs of one type are counted apart.
+/// The value by which jobs of one type are counted separately.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RateKey {
     /// The value at a JSON pointer of the payload, such as `/customerId`.
@@ -95,19 +95,19 @@ pub struct Rate {
     per: Duration,
 }
 
-/// The highest rate: more would start within a microsecond of each other.
+/// The highest rate: with more, jobs would start within a microsecond of each other.
 const MOST_PER_SECOND: u32 = 1_000_000;
 
-/// The jobs that may start at once by default: those of a tenth of a second, so that a worker that is late by less starts as many as it
-/// may.
+/// The time whose jobs may start at once by default: a tenth of a second, so that a worker that is late by less still starts as
+/// many as it may.
 const BURST: Duration = Duration::from_millis(100);
 
-/// The longest time without jobs that counts: a burst is what the rate gives in it at most.
+/// The longest time without jobs that counts: the maximum burst is the number of jobs in it.
 const LONGEST_SAVING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The tokens that are there at once at least if workers share a rate, and the most that one of them leases at once. Together with the
-/// quarter of a second for which tokens last, 4.5 % of what starts in ten seconds: workers together start at most 105 % of the rate in
-/// any ten seconds.
+/// The time whose tokens exist at least at once if workers share a rate, and at most in one lease. Together with the quarter of
+/// a second for which tokens last, this is 4.5 % of the jobs of ten seconds: all workers together start at most 105 % of the
+/// rate in any ten seconds.
 const SHARED: Duration = Duration::from_millis(200);
 
 impl Rate {
@@ -117,7 +117,7 @@ impl Rate {
         u32::try_from(jobs).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MAX)
     }
 
-    /// The burst of a rule that names none: the jobs of 100 ms, rounded up.
+    /// The burst of a rule without one: the jobs of 100 ms, rounded up.
     pub fn default_burst(self) -> NonZeroU32 {
         self.jobs_in(BURST)
     }
@@ -132,7 +132,7 @@ impl Rate {
         self.count
     }
 
-    /// The time in which so many start.
+    /// The time in which that number starts.
     pub fn per(self) -> Duration {
         self.per
     }

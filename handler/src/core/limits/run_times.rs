@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The guess before the first run has ended. If it is too short, a message is received once more than it needs to be.
+/// The estimate before the first run has ended. If it is too short, a message is received one time too many.
 const GUESS: Duration = Duration::from_secs(1);
 
 /// The share of the newest run in the mean, as a divisor.
@@ -13,7 +13,7 @@ const SHARE: u32 = 8;
 pub(super) struct RunTimes(Option<Duration>);
 
 impl RunTimes {
-    /// A run has ended that took so long.
+    /// Adds a run that took this long.
     pub(super) fn add(&mut self, took: Duration) {
         self.0 = Some(match self.0 {
             None => took,
@@ -21,7 +21,7 @@ impl RunTimes {
         });
     }
 
-    /// The mean time, or a guess.
+    /// The mean time, or an estimate.
     pub(super) fn mean(&self) -> Duration {
         self.0.unwrap_or(GUESS)
     }

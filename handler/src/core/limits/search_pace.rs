@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// The time between two searches: each looks at all keys, and takes a tenth of a millisecond.
+/// The time between two searches: each checks all keys, and takes a tenth of a millisecond.
 const EVERY: Duration = Duration::from_millis(100);
 
 /// The pace of searches.
@@ -10,7 +10,7 @@ const EVERY: Duration = Duration::from_millis(100);
 pub(super) struct SearchPace(Option<Instant>);
 
 impl SearchPace {
-    /// Returns true if a search is due, which counts as made then.
+    /// Returns true if a search is due, which then counts as made.
     pub(super) fn is_due(&mut self, now: Instant) -> bool {
         if self.0.is_some_and(|last| now.saturating_duration_since(last) < EVERY) {
             return false;

@@ -25,20 +25,20 @@ pub(super) struct Shared {
     pub(super) changed: Changes,
     /// Tokens are needed that could be leased.
     pub(super) tokens_needed: Event,
-    /// Something may be limited: otherwise runs need not ask.
+    /// A job may be limited: otherwise runs need no permits.
     pub(super) is_limiting: AtomicBool,
     pub(super) returned: Mutex<ReturnedMessages>,
-    /// A message was returned: otherwise no receive was in vain.
+    /// A message was returned: otherwise every receive was an attempt.
     pub(super) has_returned: AtomicBool,
 }
 
 pub(super) struct State {
     pub(super) rules: LimitRules,
     pub(super) types: HashMap<Arc<str>, TypeState>,
-    /// The jobs that need a core and run.
+    /// The running jobs that need a core.
     pub(super) on_cores: usize,
     pub(super) tenants: Tenants,
-    /// The queues that wait, by type; `None` stands for the cores, which all types of their kind share.
+    /// The waiting queues, by type; `None` stands for the cores, which all types of their kind share.
     pub(super) turns: HashMap<Option<Arc<str>>, QueueTurns>,
     pub(super) waiting: Waiting,
     pub(super) episodes: Episodes,
@@ -84,10 +84,10 @@ impl Shared {
         if let Some(of_type) = self.state().types.get_mut(job_type) {
             of_type.ended(now, ending, probes, jitter);
         }
-        // The release of a permit follows, which lets the others ask again.
+        // The release of a permit follows, after which the others repeat their requests.
     }
 
-    /// A run of a type has ended that took so long.
+    /// Adds a run of a type that took this long.
     pub(super) fn ran(&self, job_type: &Arc<str>, took: Duration) {
         if let Some(of_type) = self.state().types.get_mut(job_type) {
             of_type.ran(took);
@@ -109,7 +109,7 @@ impl Shared {
         self.changed.notify(usize::MAX);
     }
 
-    /// Runs ask from now on, and what is held asks again.
+    /// Runs request permits from now on, and held messages repeat their requests.
     pub(super) fn rules_changed(&self) {
         self.is_limiting.store(true, Ordering::Relaxed);
         self.changed.notify(usize::MAX);

@@ -1,4 +1,4 @@
-//! The rates that workers share: which tokens are needed, and the answers of the store that leases them.
+//! The rates that workers share: the tokens that are needed, and the answers of the store that leases them.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use super::tokens::{GrantedTokens, TokenDemand};
 use super::type_state::TypeState;
 
 impl Limits {
-    /// Has the tokens of rates be leased from a store that all workers share: see [`token_demand`](Self::token_demand).
+    /// Has the tokens of rates leased from a store that all workers share: see [`token_demand`](Self::token_demand).
     pub fn share_rates(&self) {
         let mut state = self.state();
         state.shares_rates = true;
@@ -19,8 +19,9 @@ impl Limits {
         }
     }
 
-    /// Returns the tokens that jobs need now and that can be leased, at most `most` demands. Each has one answer, by
-    /// [`tokens_granted`](Self::tokens_granted) or [`tokens_unanswered`](Self::tokens_unanswered); its key asks for no more before.
+    /// Returns the tokens that jobs need now and that can be leased, in at most `most` demands. Each has one answer, by
+    /// [`tokens_granted`](Self::tokens_granted) or [`tokens_unanswered`](Self::tokens_unanswered); its key makes no other
+    /// request before.
     pub fn token_demand(&self, now: Instant, most: usize) -> Vec<TokenDemand> {
         let mut demand = Vec::new();
         for (job_type, of_type) in &mut self.state().types {
@@ -31,7 +32,7 @@ impl Limits {
         demand
     }
 
-    /// Returns when tokens that are needed may be asked for, at the soonest.
+    /// Returns the earliest time at which needed tokens may be requested.
     pub fn next_token_demand(&self) -> Option<Instant> {
         let state = self.state();
         state.types.values().filter_map(|of_type| of_type.rate()?.next_demand()).min()
@@ -47,7 +48,7 @@ impl Limits {
         self.answered(demand, |rate| rate.granted(now, demand, granted));
     }
 
-    /// The store has not answered a demand. Its jobs wait, and ask again at `retry_at`.
+    /// The store has not answered a demand. Its jobs wait, and repeat their requests at `retry_at`.
     pub fn tokens_unanswered(&self, demand: &TokenDemand, retry_at: Instant) {
         self.answered(demand, |rate| rate.unanswered(demand, retry_at));
     }

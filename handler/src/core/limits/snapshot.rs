@@ -47,12 +47,12 @@ pub struct ClosedLimit {
     pub since: Instant,
     /// The time at which it opens by itself, if that is known.
     pub until: Option<Instant>,
-    /// A text about what closed it, for logs. It may quote a handler or an operator.
+    /// A text about the cause, for logs. It may quote a handler or an operator.
     pub why: Option<Arc<str>>,
 }
 
 impl ClosedLimit {
-    /// An operator has paused the type, as of a snapshot.
+    /// The closing of an operator's pause, as of a snapshot.
     pub(super) fn by_operator(now: Instant) -> Self {
         Self { reason: LimitReason::Operator, since: now, until: None, why: None }
     }
@@ -70,7 +70,7 @@ impl TypeSnapshot {
 pub(super) struct Waiting(BTreeMap<(Arc<str>, LimitReason), usize>);
 
 impl Waiting {
-    /// One ledger has so many messages waiting for a limit that had `before`.
+    /// One ledger has this many messages that wait for a limit, after `before`.
     pub(super) fn change(&mut self, job_type: &Arc<str>, reason: LimitReason, before: usize, count: usize) {
         let key = (Arc::clone(job_type), reason);
         let all = (self.0.get(&key).copied().unwrap_or_default() + count).saturating_sub(before);

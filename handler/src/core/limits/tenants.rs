@@ -9,20 +9,20 @@ use super::limit_reason::LimitReason;
 use super::percent::Percent;
 use super::wait::LimitWait;
 
-/// The tenants of all queues that limit them. A message without a group is no tenant's, and is not limited.
+/// The tenants of all queues that limit them. A message without a group has no tenant, and is not limited.
 #[derive(Debug, Default)]
 pub(super) struct Tenants(HashMap<Arc<str>, OfQueue>);
 
 #[derive(Debug, Default)]
 struct OfQueue {
-    /// The number of slots that each tenant may have.
+    /// The maximum number of slots of each tenant.
     most: usize,
-    /// The slots that tenants have: no more than the queue has slots, and so bounded.
+    /// The slots of the tenants: at most the queue's slots, and so bounded.
     running: HashMap<Arc<str>, usize>,
 }
 
 impl Tenants {
-    /// Limits each tenant of a queue with so many slots to a share of them, and to one at least.
+    /// Limits each tenant of a queue with this many slots to a share of them, and to at least one.
     pub(super) fn set_share(&mut self, queue: &Arc<str>, share: Percent, slots: NonZeroUsize) {
         self.0.entry(Arc::clone(queue)).or_default().most = share.of(slots.get()).max(1);
     }

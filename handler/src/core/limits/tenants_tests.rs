@@ -33,7 +33,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 10_000, ..ProptestConfig::default() })]
 
-    /// The model is the list of all that run. The third queue limits no tenant.
+    /// The model is the list of all runs. The third queue limits no tenant.
     #[test]
     fn a_tenant_runs_its_share_and_one_at_least(steps in steps()) {
         let (mut tenants, mut running, mut shares) = (Tenants::default(), Vec::new(), [None; 3]);

@@ -13,11 +13,11 @@ pub struct TokenDemand {
     pub job_type: Arc<str>,
     /// The key; `None` counts the jobs without one.
     pub key: Option<Arc<str>>,
-    /// The rate that all workers have together.
+    /// The rate of all workers together.
     pub rate: Rate,
-    /// The most tokens that are there at once.
+    /// The maximum number of tokens at one time.
     pub burst: NonZeroU32,
-    /// The most tokens that this process can use.
+    /// The maximum number of tokens that this process can use.
     pub most: NonZeroU32,
 }
 
@@ -36,8 +36,8 @@ impl TokenDemand {
 pub struct GrantedTokens {
     /// Their number, which may be zero.
     pub tokens: u32,
-    /// When they lapse.
+    /// The time at which they expire.
     pub until: Instant,
-    /// When to ask again at the soonest.
+    /// The earliest time of the next request.
     pub next_at: Instant,
 }

@@ -1,4 +1,4 @@
-//! The state of one job type: what runs, and what may start.
+//! The state of one job type: the running jobs, and those that may start.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -18,13 +18,14 @@ use super::wait::LimitWait;
 use crate::core::ending::Ending;
 use crate::core::retry::Jitter;
 
-/// A type that is half-open for so long has no jobs any more.
+/// A type that is half-open for this long has no jobs any more.
 const UNPROBED: Duration = Duration::from_secs(600);
 
-/// The state of one job type. All that decides about it is asked in the order of [`LimitReason`]; the rate last, since it takes a token.
+/// The state of one job type. All parts of a decision are checked in the order of [`LimitReason`], and the rate last, because
+/// it takes a token.
 #[derive(Debug)]
 pub(super) struct TypeState {
-    /// Those that hold: an operator's orders over the rules of the settings.
+    /// The effective rules: an operator's orders over the rules of the settings.
     rules: TypeRules,
     orders: TypeOrders,
     running: usize,
@@ -35,7 +36,7 @@ pub(super) struct TypeState {
     run_times: RunTimes,
 }
 
-/// The closings of its type of which a run is the probe.
+/// The closings of its type for which a run is the probe.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Probes {
     throttle: Option<ProbeOf>,
@@ -58,7 +59,7 @@ impl TypeState {
         }
     }
 
-    /// Has the tokens of its rate be leased, also of a rate that it is given later.
+    /// Has the tokens of its rate leased, and those of a later rate too.
     pub(super) fn share_rate(&mut self) {
         self.shares_rate = true;
         if let Some(rate) = &mut self.rate {
@@ -66,13 +67,13 @@ impl TypeState {
         }
     }
 
-    /// Has an operator's orders hold over these rules of the settings.
+    /// Sets an operator's orders over these rules of the settings.
     pub(super) fn set_orders(&mut self, rules: &TypeRules, orders: TypeOrders) {
         self.orders = orders;
         self.set_rules(rules);
     }
 
-    /// Has the orders hold over these rules of the settings. What counts its past keeps counting unless its own rule has changed.
+    /// Applies the orders over these rules of the settings. The counts of the past remain, unless their rule has changed.
     pub(super) fn set_rules(&mut self, rules: &TypeRules) {
         let rules = self.orders.over(rules);
         if rules.rate != self.rules.rate {
@@ -96,8 +97,8 @@ impl TypeState {
         self.rules.kind == JobKind::Cpu
     }
 
-    /// Takes what a job of the class needs, or returns what it waits for. `has_core` is true if a core is free; `tenant` is what its
-    /// tenant waits for.
+    /// Takes the needs of a job of the class, or returns its wait. `has_core` is true if a core is free; `tenant` is the wait
+    /// of its tenant.
     pub(super) fn ask(
         &mut self,
         now: Instant,
@@ -107,7 +108,7 @@ impl TypeState {
     ) -> Result<Probes, LimitWait> {
         let wait = |reason| Err(LimitWait { reason, until: None });
         let wait_until = |reason| move |until| LimitWait { reason, until };
-        // First, since nothing else ends this wait.
+        // First, because only an operator ends this wait.
         if self.orders.is_paused {
             return wait(LimitReason::Operator);
         }
@@ -149,12 +150,12 @@ impl TypeState {
         }
     }
 
-    /// A run has ended that took so long.
+    /// Adds a run that took this long.
     pub(super) fn ran(&mut self, took: Duration) {
         self.run_times.add(took);
     }
 
-    /// The time between the starts of two jobs of one class while jobs wait, in a process that may use so many cores.
+    /// The time between the starts of two jobs of one class while jobs wait, in a process that may use this number of cores.
     pub(super) fn interval(&self, cores: NonZeroUsize) -> Duration {
         let rate = self.rules.rate.as_ref().map(|rate| rate.rate.interval());
         let at_once = self.rules.concurrency.into_iter().chain(self.is_cpu().then_some(cores)).min();
@@ -163,12 +164,12 @@ impl TypeState {
             (Some(rate), None) => rate,
             (Some(rate), Some(at_once)) => rate.max(by_runs(at_once.get())),
             (None, Some(at_once)) => by_runs(at_once.get()),
-            // Such as a tenant's share: one after the other is the longest that it can take.
+            // For example a tenant's share: one after the other is the longest case.
             (None, None) => by_runs(1),
         }
     }
 
-    /// Returns what runs now, and what may start. The closed limits are those that a throttle, a breaker or an operator holds.
+    /// Returns the running jobs, and those that may start. The closed limits are those of a throttle, a breaker or an operator.
     pub(super) fn snapshot(&self, now: Instant, job_type: &Arc<str>) -> TypeSnapshot {
         TypeSnapshot {
             job_type: Arc::clone(job_type),
@@ -209,13 +210,13 @@ impl TypeState {
         }
     }
 
-    /// Returns the time before which no job starts for a throttle; `None` if there is none.
+    /// Returns the time before which no job starts because of a throttle; `None` if there is none.
     pub(super) fn throttled_until(&self) -> Option<Instant> {
         self.throttle.half_open().until()
     }
 
-    /// Returns true if little would change without this state: it has no rules, nothing of it runs, and it is open, or no probe has come
-    /// for long.
+    /// Returns true if little would change without this state: it has no rules, none of its jobs run, and it is open, or has
+    /// had no probe for a long time.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
         self.rules == TypeRules::default()
             && self.orders == TypeOrders::default()

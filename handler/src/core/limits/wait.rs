@@ -10,14 +10,14 @@ use crate::core::reason::bounded;
 /// The wait of a job for its limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitWait {
-    /// The limit that it waits for.
+    /// The limit.
     pub reason: LimitReason,
-    /// The time at which it may ask again; `None` if it waits for a change: the end of a run, tokens, an operator.
+    /// The time of its next request; `None` if it waits for a change: the end of a run, tokens, an operator.
     pub until: Option<Instant>,
 }
 
 impl LimitWait {
-    /// The ending of a run whose job has to wait, and that is hidden for so long if its message goes back.
+    /// Returns the ending of a run whose job has to wait, and whose message is hidden for `remaining` if it is released.
     pub(crate) fn ending(self, class: &JobClass, remaining: Duration) -> Ending {
         let reason = bounded(format!("{} waits for its limit: {}", class.job_type, self.reason.words()));
         Ending::Limited { remaining, limit: self.reason, reason }

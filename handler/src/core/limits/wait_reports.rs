@@ -1,4 +1,4 @@
-//! The reports of a ledger on what its messages wait for: how many for which limit, and the first of each class.
+//! The reports of a ledger on its waiting messages: their number for each limit, and the first of each class.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use super::limit_reason::LimitReason;
 use super::process::Limits;
 use super::wait::LimitWait;
 
-/// The classes whose messages are counted at every turn of the ledger. A rate may have any number of keys: with more classes, they are
-/// counted at most every [`COUNT_EVERY`].
+/// The maximum number of classes whose messages are counted at every turn of the ledger. A rate may have any number of keys:
+/// with more classes, they are counted at most every [`COUNT_EVERY`].
 const FEW_CLASSES: usize = 16;
 
 /// The time between two counts if there are many classes.
@@ -23,10 +23,10 @@ type Counts = BTreeMap<(Arc<str>, LimitReason), usize>;
 #[derive(Debug, Default)]
 pub(crate) struct WaitReports {
     limits: Option<Limits>,
-    /// The last refusal of each class of which messages are held.
+    /// The last refusal of each class with held messages.
     refused: HashMap<JobClass, LimitWait>,
     reported: Counts,
-    /// When the messages of many classes are counted again.
+    /// The time at which the messages of many classes are counted again.
     next_count: Option<Instant>,
 }
 
@@ -62,12 +62,12 @@ impl WaitReports {
         }
     }
 
-    /// Returns true if nothing waits as far as has been reported.
+    /// Returns true if no messages wait as far as has been reported.
     pub(crate) fn is_empty(&self) -> bool {
         self.reported.is_empty() && self.refused.is_empty()
     }
 
-    /// Takes over the held messages of each class; returns what has changed since the last time.
+    /// Takes over the held messages of each class. Returns the changes since the last time.
     pub(crate) fn update<'a>(
         &mut self,
         now: Instant,
@@ -118,7 +118,7 @@ impl WaitReports {
     }
 }
 
-/// A ledger that is gone has no messages: a Lambda function has one for each batch.
+/// A dropped ledger has no messages: a Lambda function has one ledger for each batch.
 impl Drop for WaitReports {
     fn drop(&mut self) {
         if let Some(limits) = &self.limits {
@@ -145,7 +145,7 @@ mod tests {
         Instant::now()
     }
 
-    /// Reports to the limits that so many messages of the classes wait for their rate.
+    /// Reports to the limits that this many messages of the classes wait for their rate.
     fn update(reports: &mut WaitReports, at: Instant, held: &[(&JobClass, usize)]) -> WaitChanges {
         for (class, _) in held {
             reports.refused(class, wait(LimitReason::Rate));
