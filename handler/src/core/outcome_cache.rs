@@ -1,7 +1,7 @@
 //! A bounded in-memory cache of the outcomes of messages that have left. The oldest are forgotten first.
 //!
-//! In two generations: when the newer one is full, the older one is forgotten as a whole. A list of single messages would
-//! have to touch, for each that it learns, the one that it forgets: memory that nobody has used for long.
+//! In two generations: when the newer one is full, the older one is forgotten as a whole. A list of single messages would have
+//! to access, for each message that it learns, the one that it forgets, whose memory has not been used for long.
 
 use std::collections::HashMap;
 use std::mem;
@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use foldhash::fast::RandomState;
 
-/// The number of messages in a generation. A standard queue may deliver a deleted message again, and a condemned one comes
-/// back until the redrive policy takes it; both do so within seconds, which ten thousand messages cover.
+/// The number of messages in a generation. A standard queue may redeliver a deleted message, and one that failed permanently is
+/// redelivered until the redrive policy takes it; both happen within seconds, which ten thousand messages cover.
 const GENERATION: usize = 10_000;
 
 /// The maximum bytes of IDs and reasons in a generation: ten thousand of SQS's ids with the longest reasons fit.
@@ -20,19 +20,20 @@ const GENERATION_BYTES: usize = 16 * 1024 * 1024;
 /// The outcome of a message in this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PriorOutcome {
-    /// Its job is done, or its copy is in the DLQ: all that is left is to delete it.
+    /// Its job is done, or its copy is in the DLQ: only its deletion is left.
     Done {
-        /// Since when.
+        /// The time since when.
         at: Instant,
     },
     /// No attempt can succeed, for this reason.
     FailedPermanently(String),
-    /// It left here alive: an attempt has ended some other way, or it was given back without one.
+    /// It left without a final state: an attempt has ended some other way, or it was released without one.
     Returned,
 }
 
-/// The memory of a process of messages that have left it: which are done, which have failed permanently and why. It has the last
-/// 10,000 at least, and 20,000 at most. A ledger has its own; a host with a ledger for each batch keeps one beside them.
+/// The memory of a process of messages that have left it: which are done, and which have failed permanently for which reason.
+/// It has at least the last 10,000, and at most 20,000. A ledger has its own; a host with a ledger for each batch keeps one
+/// beside them.
 ///
 /// ```
 /// use drumline::core::{Ledger, PriorOutcome, Policy, OutcomeCache};
@@ -70,8 +71,7 @@ impl OutcomeCache {
         self.recent.get(message_id).or_else(|| self.older.get(message_id))
     }
 
-    /// Remembers the latest state of a message, as a ledger asks for with
-    /// [`Effect::Remember`](crate::core::Effect::Remember).
+    /// Remembers the latest state of a message, as a ledger requests with [`Effect::Remember`](crate::core::Effect::Remember).
     pub fn learn(&mut self, message_id: impl Into<Arc<str>>, prior: PriorOutcome) {
         let message_id = message_id.into();
         let bytes = message_id.len()
@@ -82,7 +82,7 @@ impl OutcomeCache {
             self.recent.clear();
             self.bytes = 0;
         }
-        // One that is learned again counts twice, which only makes the generation shorter.
+        // A repeated message counts twice, which only makes the generation shorter.
         self.bytes += bytes;
         self.recent.insert(message_id, prior);
     }

@@ -1,33 +1,33 @@
-//! The pace of receives that are answered with nothing at once.
+//! The pace of receives that get an empty answer at once.
 //!
-//! A long poll that brings nothing takes its wait time. An endpoint that does not wait, or a wait time of 0, would be asked
-//! thousands of times a second.
+//! An empty long poll takes its wait time. Without this pace, an endpoint that does not wait, or a wait time of 0, would get
+//! thousands of requests a second.
 
 use std::time::{Duration, Instant};
 
-/// An empty answer is followed by the next receive this long after its own was opened at the soonest: ten a second.
+/// The minimum time from a receive with an empty answer to the next: ten a second.
 pub(crate) const EMPTY_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    /// The last answer was empty and came at once: one receive at a time.
+    /// The last answer was empty and immediate: one receive at a time.
     slow: bool,
     not_before: Option<Instant>,
     reported: bool,
 }
 
 impl Pace {
-    /// Returns true if no receive may be opened beside so many that are open.
+    /// Returns true if no receive may be opened besides this number of open ones.
     pub(crate) fn forbids(&self, now: Instant, open: usize) -> bool {
         self.slow && open > 0 || self.not_before.is_some_and(|at| now < at)
     }
 
-    /// A receive has brought messages.
+    /// A receive has returned messages.
     pub(crate) fn brought(&mut self) {
         (self.slow, self.not_before) = (false, None);
     }
 
-    /// A receive that was opened at `since` has brought nothing. Returns true the first time that this slows the next ones.
+    /// A receive that was opened at `since` has returned none. Returns true the first time that this slows the next ones.
     pub(crate) fn brought_nothing(&mut self, now: Instant, since: Instant) -> bool {
         let next = since + EMPTY_EVERY;
         self.slow = now < next;
@@ -43,7 +43,7 @@ impl Pace {
         self.not_before = self.not_before.filter(|at| now < *at);
     }
 
-    /// When the next receive may be opened, if that is later.
+    /// The time at which the next receive may be opened, if that is later.
     pub(crate) fn timeout(&self) -> Option<Instant> {
         self.not_before
     }

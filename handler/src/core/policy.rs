@@ -1,4 +1,4 @@
-//! The validated numbers by which a ledger decides.
+//! The validated numbers for a ledger's decisions.
 
 use std::collections::HashMap;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -7,25 +7,25 @@ use std::time::Duration;
 use crate::core::limits::Percent;
 use crate::core::retry::{MAX_VISIBILITY, ReceiveLimit, RetryPolicy};
 
-/// Most places a queue may have: beyond this, memory and SQS's in-flight quota are the limit, not the setting.
+/// The maximum number of slots of a queue: beyond this, memory and SQS's in-flight quota are the limit, not the setting.
 pub const MAX_CONCURRENCY: usize = 10_000;
 
-/// The shortest lease that hides anything: SQS counts visibility in whole seconds.
+/// The shortest effective lease: SQS counts visibility in whole seconds.
 pub(crate) const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 
-/// Time for a call that hangs to be repeated, and for three that fail.
+/// Enough time for a hanging call to be repeated, and for three failing ones.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 
 /// The treatment of a queue's deliveries. Fields are public because every combination that [`Policy::check`] passes
 /// is meaningful; [`Ledger::new`](crate::core::Ledger::new) checks.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// True if message groups are ordered lanes. Decided by the queue's `.fifo` suffix alone.
+    /// True if message groups are ordered lanes. Only the queue's `.fifo` suffix decides it.
     pub fifo: bool,
-    /// True if all of a FIFO queue's messages are one lane: one after the other, and none after one that failed. For
-    /// Lambda batches whose groups depend on each other; of no effect on a standard queue.
+    /// True if all of a FIFO queue's messages are one lane: one after the other, and none after one that failed. For Lambda
+    /// batches whose groups depend on each other; without effect on a standard queue.
     pub one_lane: bool,
-    /// Handlers running at once, 1 to 10,000.
+    /// The number of handlers running at once, 1 to 10,000.
     pub concurrency: NonZeroUsize,
     /// The length of a lease: whole seconds, 1 s to 12 h.
     pub lease: Duration,
@@ -33,11 +33,11 @@ pub struct Policy {
     pub handler_timeout: Duration,
     /// The time limits of one attempt of single job types.
     pub handler_timeout_by_type: HashMap<String, Duration>,
-    /// The backoff where a job type has none of its own.
+    /// The backoff of job types without a separate one.
     pub retry: RetryPolicy,
     /// The backoff of single job types.
     pub retry_by_type: HashMap<String, RetryPolicy>,
-    /// After how many failed attempts a message has failed for good; `None` leaves that to the redrive policy, which
+    /// The number of failed attempts after which a message fails permanently; `None` leaves that to the redrive policy, which
     /// counts receives.
     pub max_attempts: Option<NonZeroU32>,
     /// The same for single job types.
@@ -52,7 +52,7 @@ pub struct Policy {
     pub unknown_type: UnknownType,
     /// The destination of permanent failures.
     pub dead_letter: DeadLetterPath,
-    /// The share of the slots that one message group of a standard queue may have; of no effect on a FIFO queue.
+    /// The share of the slots that one message group of a standard queue may have; without effect on a FIFO queue.
     pub tenant_share: Option<Percent>,
     /// The way to acknowledge to SQS.
     pub acknowledge: Acknowledge,
@@ -66,13 +66,14 @@ pub struct Policy {
 /// The claims of runs, and the behaviour while their store does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Claims {
-    /// None are kept.
+    /// No claims are kept.
     #[default]
     Off,
-    /// No run starts without its claim, and no message of a done job is deleted without its mark while there is time:
-    /// no effect happens twice.
+    /// No run starts without its claim, and no message of a done job is deleted without its mark while there is time: no effect
+    /// happens twice.
     Required,
-    /// A run starts without a claim, and a message is deleted without a mark: an effect may happen twice.
+    /// If the store does not answer, a run starts without a claim, and a message is deleted without a mark: an effect may
+    /// happen twice.
     BestEffort,
 }
 
@@ -91,7 +92,7 @@ pub enum CrashEvidence {
 /// The treatment of a message of an unknown type, or of a newer version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnknownType {
-    /// Another instance may know it already: a rolling deploy is under way.
+    /// Another instance may already know it, because a rolling deploy is in progress.
     #[default]
     Retry,
     /// A permanent failure.
@@ -101,9 +102,9 @@ pub enum UnknownType {
 /// The destination of permanent failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeadLetterPath {
-    /// The queue's redrive policy moves the original, once it has been received often enough.
+    /// The queue's redrive policy moves the original after its `maxReceiveCount`.
     Redrive,
-    /// A copy with the reason is sent to the DLQ; the original is deleted when that is confirmed.
+    /// A copy with the reason is sent to the DLQ; the original is deleted after SQS has confirmed the copy.
     Copy,
     /// There is no DLQ. Nothing is deleted; the message is received again after the longest backoff, and then after twice as
     /// long each time, up to 12 hours, until it expires.

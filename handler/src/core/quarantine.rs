@@ -1,12 +1,12 @@
 //! Messages that may kill the process run in small groups, with nothing beside them.
 //!
-//! A message whose earlier runs never ended may be the reason why their process died, and its neighbours with it. Such
-//! suspects wait until nothing else runs, and then run in groups: the smaller, the more often they may have killed, and
-//! alone on their last two receives. Every group that a process lives through doubles the next ones, since most suspects are
-//! innocent; a suspect on its very last receive stays alone, because a neighbour could not be tried again. See ADR 0004.
+//! A message whose earlier runs never ended may be the reason why their process died, and its neighbours with it. Such suspects
+//! wait until nothing else runs, and then run in groups: the smaller, the more often they may have killed, and alone on their
+//! last two receives. Every group that a process survives doubles the next ones, because most suspects are innocent; a suspect
+//! on its very last receive stays alone, because a neighbour could not be retried. See ADR 0004.
 //!
-//! Caution never stops a queue for long: a group waits at most a minute for what runs, and has the process for itself for a
-//! minute at most.
+//! Caution never stops a queue for long: a group waits at most a minute for running jobs, and has the process alone for at most
+//! a minute.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 use crate::core::ids::DeliveryId;
 
 /// From this receive on, a message without a known ending is a suspect, if only its receives are known. Two crashes may be
-/// chance; the redrive policy takes a message away after five receives or more, so this leaves it attempts to be found out in.
+/// chance; the redrive policy takes a message after five receives or more, so this leaves attempts to detect the message.
 pub(crate) const QUARANTINE_RECEIVES: u32 = 3;
 
-/// The time that a group waits for running jobs, and the time that it has the process for itself.
+/// The time that a group waits for running jobs, and the time that it has the process alone.
 const CAUTION: Duration = Duration::from_secs(60);
 
-/// The time for which a process runs suspects on their last receive alone, from the first one on, if their receives are the only
-/// evidence: after a long outage and a deploy that is every message.
+/// The time for which a process runs suspects on their last receive alone, from the first one on, if their receives are the
+/// only evidence: after a long outage and a deploy that is every message.
 const CAUTION_BY_RECEIVES: Duration = Duration::from_secs(120);
 
 /// The evidence against a message.
@@ -30,14 +30,14 @@ const CAUTION_BY_RECEIVES: Duration = Duration::from_secs(120);
 pub(crate) struct Evidence {
     /// The maximum number of runs that may have ended with their process.
     pub(crate) crashes: u32,
-    /// The receives that the redrive policy leaves it after this one, if that is known.
+    /// The receives that the redrive policy leaves it after this one, if that number is known.
     pub(crate) receives_left: Option<u32>,
     /// The store has seen the claims of those runs expire. If not, they may as well have failed in another process.
     pub(crate) is_certain: bool,
 }
 
 impl Evidence {
-    /// The evidence against a message that was received so often.
+    /// The evidence against a message after this number of receives.
     pub(crate) fn new(
         crashes: u32,
         receives: u32,
@@ -48,7 +48,7 @@ impl Evidence {
         Self { crashes, receives_left, is_certain }
     }
 
-    /// Returns true if a crash beside another suspect is out of the question.
+    /// Returns true if it must not crash beside another suspect.
     fn must_be_alone(self) -> bool {
         self.receives_left.is_some_and(|left| left < if self.is_certain { 2 } else { 1 })
     }
@@ -67,7 +67,7 @@ impl Evidence {
 struct Quarantined {
     id: DeliveryId,
     evidence: Evidence,
-    /// Its run holds a place, and waits before its handler.
+    /// Its run holds a slot, and waits before its handler.
     has_run: bool,
 }
 
@@ -75,16 +75,16 @@ struct Quarantined {
 pub(crate) struct Quarantine {
     concurrency: usize,
     waiting: VecDeque<Quarantined>,
-    /// The group that runs with nothing beside it.
+    /// The group that runs alone.
     group: Vec<DeliveryId>,
     group_until: Option<Instant>,
-    /// Until when the next group waits for what runs.
+    /// The time until which the next group waits for running jobs.
     patient_until: Option<Instant>,
-    /// It has waited for long enough.
+    /// It has waited long enough.
     is_impatient: bool,
-    /// The groups that this process has lived through.
+    /// The number of groups that this process has survived.
     survived: u32,
-    /// Until when receives alone keep suspects on their last one alone.
+    /// The time until which receives as the only evidence keep suspects on their last one alone.
     alone_until: Option<Instant>,
 }
 
@@ -102,7 +102,7 @@ impl Quarantine {
         }
     }
 
-    /// Has the next groups fit into so many slots.
+    /// Sets the maximum size of the next groups.
     pub(crate) fn set_concurrency(&mut self, concurrency: usize) {
         self.concurrency = concurrency;
     }
@@ -117,8 +117,8 @@ impl Quarantine {
         evidence.first_size(self.concurrency).saturating_mul(doubled).min(self.concurrency)
     }
 
-    /// Has a suspect wait for its group. Returns how many messages should be received at a time from now on, or `None` for
-    /// a suspect that need not wait, because its group would be as large as any.
+    /// Has a suspect wait for its group. Returns the maximum number of messages for each receive from now on, or `None` for a
+    /// suspect that need not wait, because its group would be as large as any.
     pub(crate) fn takes(
         &mut self,
         now: Instant,
@@ -140,7 +140,8 @@ impl Quarantine {
         Some(size)
     }
 
-    /// The next group, if its turn has come. Those that may be largest come first: they are likelier to end before a crash.
+    /// Returns the next group, if its turn has come. Suspects with the largest groups come first: they are likelier to end
+    /// before a crash.
     pub(crate) fn next_group(&mut self, now: Instant, others_run: bool, slots: usize) -> Vec<DeliveryId> {
         if self.waiting.is_empty() || !self.group.is_empty() || others_run && !self.is_impatient {
             return Vec::new();
@@ -161,7 +162,7 @@ impl Quarantine {
         group
     }
 
-    /// These of a group run now.
+    /// These suspects of a group run now.
     pub(crate) fn runs(&mut self, now: Instant, group: Vec<DeliveryId>) {
         if !group.is_empty() {
             (self.patient_until, self.is_impatient) = (None, false);
@@ -190,7 +191,7 @@ impl Quarantine {
         self.patient_until = (!self.waiting.is_empty()).then_some(now + CAUTION);
     }
 
-    /// The waiting suspects whose runs hold a place.
+    /// The waiting suspects whose runs hold a slot.
     pub(crate) fn waiting_runs(&self) -> Vec<DeliveryId> {
         self.waiting
             .iter()
@@ -204,7 +205,7 @@ impl Quarantine {
         self.group.contains(&id)
     }
 
-    /// The slots that the next group needs if its turn has come, at most.
+    /// The maximum number of slots that the next group needs if its turn has come.
     pub(crate) fn wanted_slots(&self, others_run: bool) -> usize {
         if self.is_running() || others_run && !self.is_impatient {
             return 0;
@@ -212,22 +213,22 @@ impl Quarantine {
         self.waiting_without_run()
     }
 
-    /// The waiting suspects that have no run yet.
+    /// The number of waiting suspects without a run.
     pub(crate) fn waiting_without_run(&self) -> usize {
         self.waiting.iter().filter(|quarantined| !quarantined.has_run).count()
     }
 
-    /// Returns true if nothing may start beside what runs.
+    /// Returns true if nothing may start beside the running group.
     pub(crate) fn is_running(&self) -> bool {
         !self.group.is_empty()
     }
 
-    /// Returns true if nothing more should be received for now.
+    /// Returns true if no messages should be received for now.
     pub(crate) fn is_active(&self) -> bool {
         self.is_running() || !self.waiting.is_empty()
     }
 
-    /// Ends the time that a group has for itself, or for which it waits.
+    /// Ends the time that a group has alone, or for which it waits.
     pub(crate) fn tick(&mut self, now: Instant) {
         if self.group_until.is_some_and(|until| until <= now) {
             self.group_ended(now, true);
@@ -237,7 +238,7 @@ impl Quarantine {
         }
     }
 
-    /// When something changes here without an input.
+    /// The time at which something changes here without an input.
     pub(crate) fn timeout(&self) -> Option<Instant> {
         self.group_until.into_iter().chain(self.patient_until).min()
     }

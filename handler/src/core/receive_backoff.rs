@@ -1,8 +1,7 @@
-//! When a failing queue is asked again: by the cause of the failure, and counted in rounds.
+//! The time of the next request to a failing queue: by the cause of the failure, and counted in rounds.
 //!
-//! Receives that were in flight together fail together, of one cause: they are one round. A failed round doubles the wait;
-//! a success ends it. While receives fail and succeed side by side, the successes pay for failures without a wait. See
-//! ADR 0012.
+//! Receives that were in flight together fail together, for one cause: they are one round. A failed round doubles the wait; a
+//! success ends it. While some receives fail and others succeed, the successes pay for failures without a wait. See ADR 0012.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -13,35 +12,34 @@ use crate::core::retry::{Jitter, JitterMode, RetryPolicy};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReceiveFailure {
-    /// SQS could not be reached, did not answer in time, or answered with an error of its own (5xx). It passes by itself.
+    /// SQS could not be reached, did not answer in time, or answered with its own error (5xx). The failure is transient.
     Unreachable,
-    /// SQS asks for fewer requests, or has too many messages in flight.
+    /// SQS requests a lower rate, or has too many messages in flight.
     Throttled,
-    /// A missing permission or queue, or a request that SQS does not accept. Someone has to change something.
+    /// A missing permission or queue, or a request that SQS does not accept. An operator has to fix it.
     Refused,
 }
 
-/// The first wait and the longest one while SQS is out of reach. Short, because SQS's own faults pass within seconds and no
-/// quota suffers from a request.
+/// The first wait and the longest one while SQS is unreachable. Short, because SQS's own faults last only seconds and no quota
+/// suffers from a request.
 const UNREACHABLE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// The first wait and the longest one while SQS throttles.
 const THROTTLED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
-/// The first wait and the longest one while SQS refuses: long, since a person has to act.
+/// The first wait and the longest one while SQS refuses: long, because a person has to act.
 const REFUSED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// The longest time for which a service may ask for no request: no answer, however odd, stops a queue for longer than a refusal.
+/// The longest time that a service may request: no answer, however odd, stops a queue for longer than a refusal.
 const LONGEST_HOLD: Duration = Duration::from_secs(30);
 
-/// Failures without a wait that each success pays for: receives of which half fail go on nearly without a pause.
+/// Failures without a wait that each success pays for: receives of which half fail continue nearly without a pause.
 const CREDIT_PER_SUCCESS: u32 = 4;
 
-/// Failures that may be paid for in advance: at the beginning of an outage at most this many are followed by a receive
-/// at once.
+/// Failures that may be paid for in advance: at the beginning of an outage at most this many are followed by a receive at once.
 const MOST_CREDIT: u32 = 20;
 
-/// Failed rounds in a row, and the time since the first of them, from which on the queue counts as out of reach.
+/// Failed rounds in a row, and the time since the first of them, after which the queue counts as unreachable.
 const ROUNDS_UNTIL_UNREADY: u32 = 3;
 const UNREADY_AFTER: Duration = Duration::from_secs(1);
 
@@ -90,7 +88,7 @@ impl ReceiveBackoff {
         }
     }
 
-    /// The round in which a receive that is opened now belongs.
+    /// The round of a receive that is opened now.
     pub(crate) fn round(&self) -> Round {
         self.round
     }
@@ -100,7 +98,7 @@ impl ReceiveBackoff {
         self.failures > 0
     }
 
-    /// Until when no receive is opened.
+    /// The time until which no receive is opened.
     pub(crate) fn not_before(&self) -> Option<Instant> {
         self.not_before
     }
@@ -126,14 +124,15 @@ impl ReceiveBackoff {
         self.failing_since = None;
         self.unready = false;
         self.credit = (self.credit + CREDIT_PER_SUCCESS).min(MOST_CREDIT);
-        // That a receive was let through says little of the rate: the wait for it stays, and what follows is half as long.
+        // One successful receive says little about the rate: the wait stays, and the following waits are half as long.
         if self.throttles == 0 {
             self.not_before = None;
         }
         self.throttles /= 2;
     }
 
-    /// A receive of this round failed, quickly or after a time-out. Earlier successes pay for quick failures. Returns the time until the next receive, if the failure is worth a report.
+    /// A receive of this round failed, quickly or after a timeout. Earlier successes pay for quick failures. Returns the time
+    /// until the next receive, if the failure is worth a report.
     pub(crate) fn failed(
         &mut self,
         now: Instant,

@@ -10,7 +10,7 @@ fn start() -> Instant {
     Instant::now()
 }
 
-/// The waits, in milliseconds, of so many receives that fail one after the other.
+/// The waits, in milliseconds, of this number of receives that fail one after the other.
 fn waits(failure: ReceiveFailure, rounds: usize) -> Vec<u128> {
     let (mut backoff, mut now) = (ReceiveBackoff::new(), start());
     let mut wait = || {
@@ -68,7 +68,7 @@ fn a_success_halves_what_throttling_has_grown_to() {
     let wait = backoff.not_before();
     backoff.succeeded();
     assert_eq!(backoff.not_before(), wait, "the rate is still too high");
-    // Four rounds are two now, so this is the third.
+    // Four rounds now count as two, so this is the third.
     let next = backoff.failed(now, backoff.round(), ReceiveFailure::Throttled, true, LONGEST);
     assert_eq!(next, Some(Duration::from_secs(4)));
 }
@@ -130,7 +130,7 @@ fn a_blink_leaves_the_queue_healthy_and_an_outage_does_not() {
     assert!(backoff.healthy());
 }
 
-/// One thing that happens to some receives in flight.
+/// One event of some receives in flight.
 #[derive(Debug, Clone, Copy)]
 enum Happens {
     Opens,
@@ -154,8 +154,8 @@ fn happens() -> impl Strategy<Value = Happens> {
 }
 
 proptest! {
-    /// Counted naively: a failed round begins with a failure whose receive was opened after the round before it had begun.
-    /// Its wait is no longer than its rounds allow, and never longer than the longest of all kinds that failed.
+    /// Counted naively: a failed round begins with a failure whose receive was opened after the round before it had begun. Its
+    /// wait is no longer than its rounds allow, and never longer than the longest of all kinds that failed.
     #[test]
     fn waits_are_bounded_by_rounds(script in prop::collection::vec(happens(), 1..200)) {
         let (mut backoff, begun) = (ReceiveBackoff::new(), start());
@@ -169,7 +169,7 @@ proptest! {
                 Happens::Succeeds(pick) if !open.is_empty() => {
                     open.swap_remove(pick % open.len());
                     backoff.succeeded();
-                    // Throttling decays and does not end, so its rounds go on counting here.
+                    // Throttling decays and does not end, so its rounds continue to count here.
                     prop_assert!(!backoff.probes());
                 }
                 Happens::Fails(pick, how, jitter) if !open.is_empty() => {

@@ -11,7 +11,7 @@ fn start() -> Instant {
     Instant::now()
 }
 
-/// As in a process that is no longer careful: its receives are as large as they can be.
+/// Receives of a process that is no longer careful: they are as large as they can be.
 fn quick(wait_time: Duration, concurrency: usize) -> Receives {
     Receives { each: MAX_RECEIVE, careful_until: Some(start()), ..Receives::new(wait_time, concurrency) }
 }
@@ -35,7 +35,7 @@ fn a_quiet_queue_has_one_open_receive() {
     assert_eq!(asked, 3, "three receives in a minute");
 }
 
-/// The messages that each of five receives asks for, if it brings that many less `missing`.
+/// The messages that each of five receives requests, if it returns `missing` fewer.
 fn asked_by_five(receives: &mut Receives, now: Instant, missing: usize) -> Vec<usize> {
     let mut asked = Vec::new();
     for _ in 0..5 {
@@ -135,7 +135,7 @@ fn one_place_is_asked_for_at_once_where_there_is_but_one() {
     assert_eq!(receives.next(now, 1, 1).unwrap().max, 1);
 }
 
-/// Fails a receive, as an endpoint that cannot be reached does.
+/// Fails a receive, like an endpoint that is unreachable.
 fn fail(receives: &mut Receives, now: Instant, id: ReceiveId) -> Option<Duration> {
     receives.failed(now, id, ReceiveFailure::Unreachable, Jitter::new(u32::MAX))
 }
@@ -205,7 +205,7 @@ fn a_probe_goes_out_beside_receives_that_neither_fail_nor_end() {
     assert_eq!(open_all(&mut receives, now, 80, 100).len(), 1);
 }
 
-/// The messages that a minute of receives brings, each answered after a millisecond, `failing` of a hundred with a failure.
+/// The messages that a minute of receives returns, each answered after a millisecond, `failing` of a hundred with a failure.
 fn brought_in_a_minute(failing: u64) -> usize {
     let (mut receives, begun) = (quick(WAIT, 40), start());
     let (mut in_flight, mut brought, mut draw) = (Vec::new(), 0, 1_u64);
@@ -302,7 +302,7 @@ fn a_hanging_receive_is_replaced_but_only_so_often() {
     now = receives.timeout().unwrap();
     assert_eq!(receives.tick(now), 1);
     assert_eq!(receives.next(now, 32, 32), None);
-    // Late is not never: what it brings is taken, and asking goes on.
+    // Late messages are still accepted, and further receives follow.
     receives.landed(now, first.id, 2);
     assert!(receives.next(now, 32, 32).is_some());
 }
@@ -320,8 +320,8 @@ fn a_stopped_machine_asks_no_more() {
 }
 
 proptest! {
-    /// Whatever the endpoint does within milliseconds: in any second, at most ten receives bring nothing at once beyond those
-    /// that follow messages, and those that were open when it began.
+    /// Whatever the endpoint does within milliseconds: in any second, at most ten receives are empty at once beyond those that
+    /// follow messages, and those that were open when it began.
     #[test]
     fn the_pace_is_kept(answers in prop::collection::vec((0..4_usize, 0..30_u64), 1..400), width in 1..8_usize) {
         let (mut receives, mut now) = (quick(Duration::ZERO, 100), start());

@@ -14,7 +14,7 @@ pub enum SqsAction {
     ChangeMessageVisibilityBatch,
     /// A copy is sent to the DLQ.
     SendMessage,
-    /// A queue's settings or depth are asked for.
+    /// A queue's settings or depth are requested.
     GetQueueAttributes,
 }
 
@@ -26,7 +26,7 @@ const _: () = {
 };
 
 impl SqsAction {
-    /// All of them, in order.
+    /// All actions, in order.
     pub const ALL: [Self; 5] = [
         Self::ReceiveMessage,
         Self::DeleteMessageBatch,
@@ -66,7 +66,7 @@ impl SqsResult {
     }
 }
 
-/// Failures of requests to SQS that call for different measures.
+/// Failures of requests to SQS that require different measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SqsErrorKind {
@@ -90,16 +90,16 @@ pub enum SqsErrorKind {
     Throttled,
     /// SQS cannot be reached, or does not answer in time.
     Unreachable,
-    /// This process lacks file descriptors or memory to ask.
+    /// This process lacks file descriptors or memory for a request.
     OutOfResources,
-    /// A receipt handle that counts no longer.
+    /// A receipt handle that is no longer valid.
     Gone,
-    /// Anything else that SQS answers.
+    /// Any other answer of SQS.
     Other,
 }
 
 impl SqsErrorKind {
-    /// All of them, in order.
+    /// All kinds, in order.
     pub const ALL: [Self; 13] = [
         Self::NoQueue,
         Self::WrongRegion,
@@ -135,7 +135,7 @@ impl SqsErrorKind {
         }
     }
 
-    /// Returns the kind of failure that a receive with this error is to the ledger.
+    /// Returns the kind of failure of a receive with this error, for the ledger.
     pub fn receive_failure(self) -> ReceiveFailure {
         match self {
             // The queue is paused besides.
@@ -155,8 +155,8 @@ impl SqsErrorKind {
         }
     }
 
-    /// Returns true if the queue is unavailable: it is missing, or the way to it is. False for an error about a message, or of
-    /// an unknown kind.
+    /// Returns true if the queue is unavailable: it is missing or unreachable. False for an error about a message, or of an
+    /// unknown kind.
     pub fn is_unavailability(self) -> bool {
         match self {
             Self::NoQueue
@@ -181,7 +181,7 @@ impl SqsErrorKind {
             | Self::Unreachable
             | Self::OutOfResources
             | Self::CredentialsUnavailable
-            // Credentials are rotated, and the SDK learns of the difference between the clocks.
+            // Credentials are rotated, and the SDK learns the difference between the clocks.
             | Self::ExpiredCredentials
             | Self::ClockSkew => true,
             Self::NoQueue
@@ -199,13 +199,13 @@ impl SqsErrorKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreOperation {
-    /// A claim is asked for.
+    /// A claim is requested.
     Claim,
     /// A claim is renewed.
     Renew,
     /// A job is marked as done.
     Finish,
-    /// A claim is given up.
+    /// A claim is released.
     ReleaseClaim,
     /// A value is kept for the next attempt.
     Checkpoint,
@@ -218,7 +218,7 @@ pub enum StoreOperation {
 }
 
 impl StoreOperation {
-    /// All of them, in order.
+    /// All operations, in order.
     pub const ALL: [Self; 8] = [
         Self::Claim,
         Self::Renew,
@@ -255,7 +255,7 @@ pub enum StoreResult {
 }
 
 impl StoreResult {
-    /// All of them, in order.
+    /// All results, in order.
     pub const ALL: [Self; 2] = [Self::Ok, Self::Failed];
 
     /// Returns the `result` label of `drumline_store_requests_total`.

@@ -1,4 +1,4 @@
-//! Errors that say that this process or its machine lacks something: file descriptors or memory.
+//! Errors that report a lack of this process or its machine: file descriptors or memory.
 //!
 //! They say nothing about the job, so they count as no attempt; see [`PauseReason::OutOfResources`](crate::core::PauseReason).
 
@@ -9,7 +9,7 @@ use std::io;
 /// on every Unix. See [errno(3)](https://man7.org/linux/man-pages/man3/errno.3.html).
 const ERRNOS: [i32; 3] = [12, 23, 24];
 
-/// Most causes of an error that are looked at: longer chains are circles.
+/// The maximum number of an error's causes that are checked: longer chains are circles.
 const MAX_CAUSES: usize = 32;
 
 /// Returns true if the error, or one of its causes, is the operating system's word that file descriptors or memory are used
@@ -35,14 +35,14 @@ pub fn is_out_of_resources(error: &(dyn Error + 'static)) -> bool {
         if is_errno || io.kind() == io::ErrorKind::OutOfMemory {
             return true;
         }
-        // An `io::Error` leaves out the error that it wraps, and names only the causes of that.
+        // An `io::Error` leaves out its inner error, and names only the causes of that.
         cause = io.get_ref().map(|inner| inner as &(dyn Error + 'static));
     }
     false
 }
 
-/// Recognises an `io::Error` whose type is hidden, as that of the outermost error in a boxed `anyhow::Error` is: it is its own
-/// innermost error, and its text is the one that the operating system's error has.
+/// Recognises an `io::Error` whose type is hidden, for example as the outermost error in a boxed `anyhow::Error`: it is its own
+/// innermost error, and its text is that of the operating system's error.
 fn is_hidden_errno(error: &(dyn Error + 'static)) -> bool {
     if cfg!(not(unix)) || error.source().is_some() {
         return false;
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn other_errors_are_about_the_job() {
-        // ECONNREFUSED, and one in words only.
+        // ECONNREFUSED, and a text without a number.
         for error in [io::Error::from_raw_os_error(111), io::Error::other("Too many open files")] {
             assert!(!is_out_of_resources(&error), "{error}");
             assert!(!is_out_of_resources(&Around(Box::new(error))));

@@ -1,7 +1,7 @@
 //! The wait before the next attempt.
 //!
-//! Invariants: a delay is never longer than the policy's longest, whatever the attempt and the jitter; without jitter
-//! it never shrinks from one attempt to the next within an exponential policy; nothing overflows.
+//! Invariants: a delay is never longer than the policy's longest, for any attempt and jitter; without jitter it never shrinks
+//! from one attempt to the next within an exponential policy; nothing overflows.
 
 mod auto;
 
@@ -14,30 +14,30 @@ use std::time::Duration;
 use auto::{AutoBackoff, spread};
 pub use auto::{ReceiveLimit, RetryLimits, SPAN};
 
-/// The longest visibility that SQS knows, and so the longest delay: 12 hours. See
-/// [Visibility timeout](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html).
+/// The longest visibility of SQS, and so the longest delay: 12 hours. See [Visibility
+/// timeout](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html).
 pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
 
-/// Most steps of a schedule: more attempts than a DLQ is ever configured to wait for need no own delay each.
+/// The maximum number of steps of a schedule: no DLQ is configured for more attempts.
 const MAX_STEPS: usize = 100;
 
-/// One draw of randomness, made by the host and handed to the core.
+/// One random draw, made by the host for the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jitter(u32);
 
 impl Jitter {
-    /// From any uniformly drawn number.
+    /// Makes a draw from any uniformly distributed number.
     pub const fn new(uniform: u32) -> Self {
         Self(uniform)
     }
 
-    /// This draw's part of `whole`: from nothing to all of it.
+    /// Returns this draw's part of `whole`: from zero to all of it.
     pub(crate) fn of(self, whole: Duration) -> Duration {
         let nanos = whole.as_nanos() * u128::from(self.0) / u128::from(u32::MAX);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// This draw's whole number from 0 to `most`, each as likely.
+    /// Returns this draw's whole number from 0 to `most`, each equally likely.
     fn up_to(self, most: u64) -> u64 {
         u64::try_from((u128::from(self.0) * (u128::from(most) + 1)) >> u32::BITS).unwrap_or(most)
     }
@@ -47,15 +47,15 @@ impl Jitter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum JitterMode {
-    /// Anything from nothing to the delay.
+    /// Any value from zero to the delay.
     #[default]
     Full,
-    /// Anything from half the delay to the delay.
+    /// Any value from half the delay to the delay.
     Equal,
     /// The delay itself.
     None,
-    /// The delay and up to a quarter more, in whole seconds from a delay of a second on; then at least a second more is
-    /// possible. Never less than the delay.
+    /// The delay and up to a quarter more, in whole seconds for delays from a second; then at least a second more is possible.
+    /// Never less than the delay.
     Added,
 }
 
@@ -63,7 +63,7 @@ impl JitterMode {
     /// Every mode.
     pub const ALL: [Self; 4] = [Self::Full, Self::Equal, Self::None, Self::Added];
 
-    /// Returns the value of the setting `retry_jitter` that stands for this mode.
+    /// Returns the value of the setting `retry_jitter` for this mode.
     pub fn label(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -112,8 +112,8 @@ impl fmt::Display for InvalidRetryPolicy {
 
 impl std::error::Error for InvalidRetryPolicy {}
 
-/// `exponential(1s,2,5m)` with full jitter, which needs to know nothing of a queue. Hosts take [`RetryPolicy::auto`] unless
-/// their settings name another policy.
+/// `exponential(1s,2,5m)` with full jitter, which needs no knowledge of a queue. Hosts take [`RetryPolicy::auto`] unless their
+/// settings name another policy.
 impl Default for RetryPolicy {
     fn default() -> Self {
         let (first, longest) = (Duration::from_secs(1), Duration::from_secs(300));
@@ -140,7 +140,7 @@ impl RetryPolicy {
         Self { shape: Shape::Auto(AutoBackoff::new(&RetryLimits::default())), jitter: JitterMode::Added }
     }
 
-    /// Fits the waits of [`auto`](Self::auto) to a queue's limits; any other policy stays as it is.
+    /// Fits the waits of [`auto`](Self::auto) to a queue's limits; any other policy is unchanged.
     pub fn fitted(self, limits: &RetryLimits) -> Self {
         match self.shape {
             Shape::Auto(_) => Self { shape: Shape::Auto(AutoBackoff::new(limits)), ..self },
@@ -148,8 +148,8 @@ impl RetryPolicy {
         }
     }
 
-    /// Returns the policies of the job types that have their own, or an own number of attempts, [fitted](Self::fitted) to these
-    /// limits. A type without a policy of its own has this one.
+    /// Returns the policies of the job types with a separate policy or number of attempts, [fitted](Self::fitted) to these
+    /// limits. A type without a separate policy has this one.
     pub fn fitted_by_type(
         &self,
         limits: &RetryLimits,
@@ -221,7 +221,7 @@ impl RetryPolicy {
         })
     }
 
-    /// Returns the first `count` waits, without what jitter adds or takes away.
+    /// Returns the first `count` waits, without jitter.
     pub fn waits(&self, count: u32) -> Vec<Duration> {
         (1..=count).filter_map(NonZeroU32::new).map(|attempt| self.whole_delay(attempt)).collect()
     }
@@ -271,7 +271,7 @@ impl RetryPolicy {
         match &self.shape {
             Shape::Exponential { first, factor, longest } => {
                 let exponent = i32::try_from(attempt.get() - 1).unwrap_or(i32::MAX);
-                // Capped as a float first: powers run into infinity, and zero times infinity is no number.
+                // Capped as a float first: powers reach infinity, and zero times infinity is not a number.
                 let secs = first.as_secs_f64() * factor.powi(exponent);
                 if secs.is_nan() || secs >= longest.as_secs_f64() {
                     return if first.is_zero() { Duration::ZERO } else { *longest };
@@ -288,7 +288,7 @@ impl RetryPolicy {
 }
 
 /// Adds a part of the spread, which `draw` selects. Waits below a second are those of a step inside one attempt
-/// ([`Context::retry`](crate::Context::retry)), so they are not spread over whole seconds. A delay of nothing stays that.
+/// ([`Context::retry`](crate::Context::retry)), so they are not spread over whole seconds. A delay of zero stays zero.
 fn added(whole: Duration, draw: impl Fn(u64) -> u64) -> Duration {
     let more = match whole.as_secs() {
         0 => Duration::from_nanos(draw(u64::from(whole.subsec_nanos()) / 4)),
@@ -320,7 +320,7 @@ impl FromStr for RetryPolicy {
         }
         let schedule = arguments("schedule");
         let steps = schedule.unwrap_or(text);
-        // A word or another function is not meant to be a duration.
+        // A word or another function is not meant as a duration.
         let is_bare_word = schedule.is_none() && !text.starts_with(|first: char| first.is_ascii_digit());
         if is_bare_word || steps.contains(['(', ')']) {
             return Err(InvalidRetryPolicy(format!(

@@ -14,28 +14,28 @@ use crate::message::identity::Identity;
 pub struct RunReport {
     /// Its ending.
     pub ending: Ending,
-    /// The job's type where it was told and has a handler: policies and metrics go by it.
+    /// The job's type, if it is known and has a handler: policies and metrics use it.
     pub job_type: Option<Arc<str>>,
-    /// The job's identity, as far as it is known: histories are kept under it.
+    /// The job's identity, as far as it is known: histories use it as their key.
     pub identity: Option<Arc<Identity>>,
     /// The correlation id that its producer gave it.
     pub correlation_id: Option<Arc<str>>,
-    /// Which attempt it was, where the claim told; else receives are counted.
+    /// The number of the attempt, if the claim returned it; otherwise receives are counted.
     pub attempt: Option<NonZeroU32>,
     /// The lock that another job holds, if the run ended as [`Busy`](Ending::Busy) for it.
     pub lock: Option<Arc<str>>,
-    /// The class of the job and what it waits for, if the run ended as [`Limited`](Ending::Limited).
+    /// The class of the job and its wait, if the run ended as [`Limited`](Ending::Limited).
     pub limited: Option<Box<(JobClass, LimitWait)>>,
-    /// The permission by which it started, if its job is limited.
+    /// The permit with which it started, if its job is limited.
     pub permit: Option<Permit>,
-    /// The result that the handler left: kept with the mark that its job is done.
+    /// The result of the handler, which is stored with the mark that its job is done.
     pub result: Option<JobResult>,
-    /// The jobs that follow, and that are added with the mark: without it, the job is not done.
+    /// The next jobs, which are added with the mark: without it, the job is not done.
     pub next: Option<NextJobs>,
 }
 
 impl RunReport {
-    /// The report of a run that left no result.
+    /// Makes the report of a run without a result.
     pub fn new(ending: Ending, job_type: Option<Arc<str>>) -> Self {
         Self {
             ending,

@@ -1,30 +1,30 @@
 //! The backoff that fits the queue: waits that grow so that the receives of the redrive policy outlast an outage.
 //!
-//! Invariants, each a property test: for a queue that keeps messages for an hour or longer, the waits between the receives
-//! that it allows are together at least [`SPAN`] and shorter than its retention, whatever the jitter adds; no wait is shorter
-//! than the one before it; none is shorter than a second. On a queue that keeps messages for less, the retention comes
-//! first: SQS deletes an expired message, and no DLQ receives it.
+//! Invariants, each a property test: for a queue that keeps messages for an hour or longer, the waits between the receives that
+//! it allows are together at least [`SPAN`] and shorter than its retention, for any jitter; no wait is shorter than the one
+//! before it; none is shorter than a second. On a queue that keeps messages for less, the retention has priority: SQS deletes
+//! an expired message, and no DLQ receives it.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// The least time between the first receive that a queue allows and the last: long enough for a failover or a rollback.
+/// The minimum time between the first receive that a queue allows and the last: long enough for a failover or a rollback.
 pub const SPAN: Duration = Duration::from_secs(600);
 
-/// The longest wait in seconds, but for what jitter adds: nothing that is repaired waits longer than the span.
+/// The longest wait in seconds, without jitter: after a repair, no message waits longer than the span.
 const LONGEST: u64 = SPAN.as_secs();
 
-/// The growth from one wait to the next, within these bounds. Slower, and a queue with many receives is asked for messages
-/// again and again during an outage; faster, and the wait that straddles the end of a short outage takes more than a minute.
+/// The growth from one wait to the next, within these bounds. If it were slower, a queue with many receives would get request
+/// after request during an outage; if it were faster, the wait over the end of a short outage would take more than a minute.
 const GROWTH: (f64, f64) = (2.0, 6.5);
 
-/// With this many waits or fewer, the growth alone would soon be a matter of minutes. So the last wait takes what the span
-/// needs, and the others stay short: jobs run again within a minute of the end of an outage of up to 45 s.
+/// With this many waits or fewer, the growth alone would soon reach minutes. So the last wait takes the rest of the span, and
+/// the others stay short: jobs run again within a minute of the end of an outage of up to 45 s.
 const FEW_WAITS: u32 = 7;
 const LONGEST_OF_FEW: u64 = 45;
 
-/// The receives of a queue that has not been asked: five is the least that AWS recommends for a Lambda function, and that
-/// this project's rules accept. With fewer waits than there are, the rest is as long as the last.
+/// The receives of a queue whose limit is not yet known: five is the minimum that AWS recommends for a Lambda function, and
+/// that this project's rules accept. With fewer waits than there are, the rest is as long as the last.
 const ASSUMED_RECEIVES: u32 = 5;
 
 /// The part of the retention that waits may take: the rest is for the time before the first receive, and for the runs.
@@ -33,7 +33,7 @@ const RETENTION_PART: (u64, u64) = (3, 4);
 /// The number of receives that a queue allows before SQS moves the message to the DLQ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReceiveLimit {
-    /// The queue has not been asked.
+    /// The limit is not yet known.
     #[default]
     Unknown,
     /// The queue has no redrive policy.
@@ -66,10 +66,10 @@ pub struct RetryLimits {
 /// The waits that fit one set of limits.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct AutoBackoff {
-    /// The receives after which SQS moves the message, if that is known.
+    /// The receives after which SQS moves the message, if their number is known.
     last_receive: Option<u32>,
     growth: f64,
-    /// The longest wait but for the last one, in seconds.
+    /// The longest wait except the last one, in seconds.
     longest: u64,
     /// The number of the last wait, and its seconds: further waits are as long. `None` if there is no last one.
     last: Option<(u32, u64)>,
@@ -103,8 +103,8 @@ impl AutoBackoff {
         }
     }
 
-    /// Limits all waits so that they take no longer than `budget` seconds together with their jitter. A second each they
-    /// keep even if that is longer.
+    /// Limits all waits so that they take at most `budget` seconds together with their jitter. Each keeps at least a second,
+    /// even if that is longer.
     fn within(self, waits: u32, budget: u64) -> Self {
         let limited = |longest: u64| {
             let last = self.last.map(|(number, secs)| (number, secs.min(longest)));
@@ -126,8 +126,8 @@ impl AutoBackoff {
         limited(fitting)
     }
 
-    /// Returns the wait after this receive, without jitter. Nothing is left to wait for after the last receive: SQS moves
-    /// the message at the next one.
+    /// Returns the wait after this receive, without jitter. After the last receive there is none: SQS moves the message at the
+    /// next one.
     pub(super) fn after_receive(&self, receive: NonZeroU32) -> Duration {
         let is_last = self.last_receive.is_some_and(|last| receive.get() >= last);
         Duration::from_secs(if is_last { 1 } else { self.wait(receive.get()) })
@@ -144,7 +144,7 @@ impl AutoBackoff {
             _ => {
                 let exponent = i32::try_from(number - 1).unwrap_or(i32::MAX);
                 let secs = self.growth.powi(exponent).round();
-                // Capped as a float: powers run into infinity.
+                // Capped as a float: powers reach infinity.
                 #[allow(
                     clippy::cast_possible_truncation,
                     clippy::cast_sign_loss,
@@ -167,7 +167,7 @@ fn growth(waits: u32) -> f64 {
     if takes(slow) >= SPAN.as_secs_f64() {
         return slow;
     }
-    // Each step halves what is left between the bounds: 40 of them leave nothing that a rounded second shows.
+    // Each step halves the interval between the bounds: after 40 of them the rest is too small for a rounded second.
     for _ in 0..40 {
         let middle = f64::midpoint(slow, fast);
         if takes(middle) >= SPAN.as_secs_f64() { fast = middle } else { slow = middle }
@@ -175,7 +175,7 @@ fn growth(waits: u32) -> f64 {
     fast
 }
 
-/// The seconds that jitter may add to a wait of `secs`: a quarter of it, and a second at least, since SQS counts visibility
+/// The seconds that jitter may add to a wait of `secs`: a quarter of it, and at least a second, because SQS counts visibility
 /// in whole seconds.
 pub(super) fn spread(secs: u64) -> u64 {
     (secs / 4).max(1)

@@ -64,7 +64,7 @@ fn a_limit_of_attempts_below_the_receives_counts() {
     let max_attempts = NonZeroU32::new(3);
     let limits = RetryLimits { receives: ReceiveLimit::AtMost(number(10)), max_attempts, retention: None };
     let policy = RetryPolicy::auto().fitted(&limits);
-    // Receives that were no attempts are no reason to hurry.
+    // Receives that were not attempts are no reason to hurry.
     assert_eq!(waits(&policy, 4), [1, 599, 599, 599]);
 }
 
@@ -130,7 +130,7 @@ proptest! {
         if retention >= HOUR {
             prop_assert!(sum >= SPAN, "{sum:?}");
         }
-        // A second and its jitter for each receive may be too long already.
+        // A second and its jitter for each receive may already be too long.
         if u64::from(2 * (receives - 1)) <= retention * 3 / 4 {
             prop_assert!(sum <= Duration::from_secs(retention * 3 / 4), "{sum:?} of {retention}");
         }

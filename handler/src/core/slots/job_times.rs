@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// The part of its difference by which a job's length changes the usual one: the last ten jobs or so count.
+/// A job changes the usual length by this part of its difference: about the last ten jobs count.
 const USUAL_STEP: f64 = 0.125;
 
-/// The part of the longest length that is forgotten with each job: the last hundred or so count.
+/// The part of the longest length that is forgotten with each job: about the last hundred count.
 const LONGEST_STEP: f64 = 0.01;
 
 /// Jobs that have ended.
@@ -30,12 +30,12 @@ impl EndedJobs {
 pub(crate) struct JobTimes {
     /// The usual length.
     pub(crate) usual: f64,
-    /// The longest length lately.
+    /// The longest recent length.
     pub(crate) longest: f64,
 }
 
 impl JobTimes {
-    /// Adds jobs to what is known.
+    /// Adds jobs to the known times.
     pub(crate) fn with(known: Option<Self>, ended: EndedJobs) -> Option<Self> {
         if ended.count == 0 {
             return known;

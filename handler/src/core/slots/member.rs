@@ -9,7 +9,7 @@ use super::rules::SlotRules;
 use super::shared_shares::SharedShares;
 use super::shares::{Shares, SlotUse};
 
-/// The share of one queue in the slots of its process. Its slots are free again once it is dropped.
+/// The share of one queue in the slots of its process. Its slots are free again when it is dropped.
 #[derive(Debug)]
 pub struct SlotMember {
     pool: SharedShares,
@@ -38,7 +38,7 @@ impl SlotMember {
         self.pool.lock().members.get(&self.id).map_or(0, |member| member.granted)
     }
 
-    /// Asks for slots. Returns how many it has, and its share.
+    /// Requests slots. Returns its number of slots, and its share.
     pub(crate) fn ask(&self, now: Instant, usage: SlotUse) -> (usize, usize) {
         let mut shares = self.pool.lock();
         let mut others = shares.report(now, self.id, usage);
@@ -54,7 +54,7 @@ impl SlotMember {
         (granted, share.max(1))
     }
 
-    /// Gives back what it does not use. It is notified if it gets more.
+    /// Returns its unused slots. It is notified if it gets more.
     pub(crate) fn settle(&self, now: Instant, usage: SlotUse) {
         let mut shares = self.pool.lock();
         let ids = shares.report(now, self.id, usage);

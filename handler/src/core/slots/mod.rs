@@ -1,6 +1,6 @@
 //! One pool of slots, shared by the queues of a process by their weights. See ADR 0038.
 //!
-//! A slot is the place of one run, or of one message that an open receive may bring. Without weights there is no pool: each
+//! A slot is the place of one run, or of one message that an open receive may return. Without weights there is no pool: each
 //! ledger has as many slots as its concurrency.
 
 mod job_times;

@@ -9,7 +9,7 @@ use super::rules::SlotRules;
 use super::shared_shares::SharedShares;
 use super::shares::Shares;
 
-/// The slots of a process, shared by its queues. Cloning gives another handle of the same pool.
+/// The slots of a process, shared by its queues. Cloning returns another handle of the same pool.
 ///
 /// ```
 /// use std::num::{NonZeroU32, NonZeroUsize};
@@ -36,18 +36,18 @@ pub struct MemberSnapshot {
     pub rules: SlotRules,
     /// The slots that it has.
     pub slots: usize,
-    /// Its runs. Its other slots are for messages that receives may bring.
+    /// Its runs. Its other slots are for messages that receives may return.
     pub running: usize,
     /// The slots that it waits for.
     pub waits_for: usize,
-    /// The slots that are its share while the queues that have work now have it.
+    /// Its share of the slots while the queues that have work now have work.
     pub share: f64,
     /// Its oldest message is older than its rules allow, so that it gets the next slots.
     pub is_late: bool,
 }
 
 impl SlotPool {
-    /// A pool of so many slots.
+    /// Makes a pool with this number of slots.
     pub fn new(size: NonZeroUsize) -> Self {
         Self(SharedShares::new(Shares::new(size.get())))
     }

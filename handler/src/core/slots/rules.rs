@@ -8,8 +8,8 @@ use std::time::Duration;
 pub struct SlotRules {
     /// Its weight: of two queues with a backlog, one of twice the weight has twice as many slots over time.
     pub weight: NonZeroU32,
-    /// The age from which on a message that is received for the first time shows that the queue is late; a late queue gets the next
-    /// slots, within bounds.
+    /// The age from which a message that is received for the first time shows that the queue is late; a late queue gets the
+    /// next slots, within bounds.
     pub max_age: Option<Duration>,
     /// Its priority.
     pub priority: Priority,
@@ -32,7 +32,8 @@ pub enum Priority {
     Critical,
 }
 
-/// Returns how many slots of a pool of this size are kept for its critical queues, all together: a tenth, at least one.
+/// Returns the number of slots of a pool of this size that are reserved for all its critical queues together: a tenth, at least
+/// one.
 pub fn reserved_slots(size: usize) -> usize {
     (size / 10).max(1)
 }

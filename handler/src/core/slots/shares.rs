@@ -1,9 +1,9 @@
-//! Which queue gets the next free slot.
+//! Decides which queue gets the next free slot.
 //!
 //! Weighted fair sharing of slot time: each queue is charged the time for which its runs hold slots, divided by its weight, and
-//! the next free slot goes to the queue that wants one and has been charged least; a slot that a queue has counts as one more job
-//! of its usual length. Invariants: never more slots are granted than the pool has; a slot is free only if no queue that may have
-//! it wants it; a queue that wants no slot gathers no claim to later ones.
+//! the next free slot goes to the queue that wants one and has the lowest charge; a slot that a queue has counts as one more
+//! job of its usual length. Invariants: at most the pool's slots are granted; a slot is free only if no queue that may have it
+//! wants it; a queue that wants no slot gains no claim to later ones.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,24 +14,25 @@ use event_listener::Event;
 use super::job_times::{EndedJobs, JobTimes};
 use super::rules::{Priority, SlotRules, reserved_slots};
 
-/// The usual length of a queue's jobs while none of the process has ended, in seconds: any will do, since all queues begin with it.
+/// The usual length of a queue's jobs while none of the process has ended, in seconds. Any value works, because all queues
+/// start with it.
 const FIRST_JOB_TIME: f64 = 1.0;
 
-/// The use that a queue makes of its slots, and what it wants.
+/// A queue's use of its slots, and its needs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct SlotUse {
     /// The runs.
     pub(crate) running: usize,
-    /// The slots that it cannot give back now: runs, and messages that open receives may bring.
+    /// The slots that it cannot return now: runs, and messages that open receives may return.
     pub(crate) taken: usize,
-    /// The slots that it keeps of those that it has: those taken, and those for what has come and is gathered. The others go to whose
-    /// turn it is.
+    /// The slots that it keeps of its own: the taken ones, and those for received and collected messages. The others go to the
+    /// queue whose turn it is.
     pub(crate) keeps: usize,
-    /// The slots that it would use now if it had them, with those that it has.
+    /// The slots that it would use now, including its own.
     pub(crate) wants: usize,
     /// It has more messages, as far as is known.
     pub(crate) has_backlog: bool,
-    /// It has more messages, and may have more slots: it would use them, soon if not now.
+    /// It has more messages, and may have more slots: it would use them now or soon.
     pub(crate) is_hungry: bool,
     /// Its oldest message is older than its rules allow.
     pub(crate) is_late: bool,
@@ -47,9 +48,9 @@ pub(super) struct Member {
     pub(super) usage: SlotUse,
     /// It competes for slots.
     competes: bool,
-    /// The slot seconds of its runs, divided by its weight, with what was added so that it is no further behind than the others.
+    /// The slot seconds of its runs, divided by its weight, plus corrections so that it is no further behind than the others.
     charged: f64,
-    /// The lengths of its jobs, once one has ended.
+    /// The lengths of its jobs, after the first has ended.
     jobs: Option<JobTimes>,
     pub(super) changed: Arc<Event>,
 }
@@ -91,20 +92,20 @@ impl Member {
         self.is_critical() || self.usage.is_late
     }
 
-    /// The charge by which it is compared: what it has been charged, and what its slots will cost. `usual` is the length of the
-    /// process's jobs.
+    /// The charge for comparisons: the time charged so far, and the cost of its slots. `usual` is the length of the process's
+    /// jobs.
     fn turn(&self, usual: f64) -> f64 {
         self.charged + float(self.granted) * self.jobs.map_or(usual, |jobs| jobs.usual) / self.weight()
     }
 }
 
-/// The shares of a pool: pure bookkeeping, without a lock.
+/// The shares of a pool: only accounting, without a lock.
 #[derive(Debug)]
 pub(super) struct Shares {
     size: usize,
     pub(super) members: BTreeMap<u64, Member>,
     last_id: u64,
-    /// The charge of those that have been charged least, of all that compete: who begins to compete begins here.
+    /// The lowest charge of all queues that compete: a queue that starts to compete starts with it.
     level: f64,
     charged_until: Option<Instant>,
 }
@@ -126,13 +127,13 @@ impl Shares {
         (self.last_id, changed)
     }
 
-    /// A queue leaves, and its slots are free. Returns those that have got more slots by that.
+    /// A queue leaves, and its slots are free. Returns the queues that got more slots by that.
     pub(super) fn leave(&mut self, id: u64) -> Vec<u64> {
         self.members.remove(&id);
         self.grant()
     }
 
-    /// Takes the use that a queue makes of its slots. Returns those that have got more slots by that.
+    /// Takes a queue's use of its slots. Returns the queues that got more slots by that.
     pub(super) fn report(&mut self, now: Instant, id: u64, usage: SlotUse) -> Vec<u64> {
         self.charge(now);
         let Some(member) = self.members.get_mut(&id) else { return Vec::new() };
@@ -144,21 +145,21 @@ impl Shares {
             && std::mem::replace(&mut member.competes, competes) != competes
             && competes
         {
-            // What it did not use is gone: others have used it.
+            // Its unused time is gone: others have used it.
             member.charged = member.charged.max(level);
         }
         self.grant()
     }
 
-    /// Returns true if a queue competes for slots: not if it has as many as its own concurrency allows, unless these are more than its
-    /// share, since it was behind.
+    /// Returns true if a queue competes for slots: not if it has as many as its own concurrency allows, unless these are more
+    /// than its share, because it was behind.
     fn competes(&self, id: u64) -> bool {
         let Some(member) = self.members.get(&id) else { return false };
         let is_ahead = || float(member.granted) >= self.share(id);
         member.wants_more() || member.usage.is_hungry || member.usage.has_backlog && is_ahead()
     }
 
-    /// The slots that a queue has by its weight beside those that have work now.
+    /// The slots of a queue by its weight among the queues that have work now.
     pub(super) fn share(&self, id: u64) -> f64 {
         let others = self.members.iter().filter(|(other, member)| **other != id && member.has_work());
         let Some(own) = self.members.get(&id).map(Member::weight) else { return 0.0 };
@@ -175,7 +176,7 @@ impl Shares {
         }
         let competing = self.members.values().filter(|member| member.competes);
         let lowest = competing.map(|member| member.charged).reduce(f64::min);
-        // While none competes, slots are free for all, and what was used is forgotten.
+        // While none competes, slots are free for all, and past use is forgotten.
         let reached = lowest
             .or_else(|| self.members.values().map(|member| member.charged).reduce(f64::max))
             .unwrap_or_default();
@@ -183,8 +184,8 @@ impl Shares {
         self.limit_debts();
     }
 
-    /// Forgives what a queue has had beyond its share, for it took slots that were idle then, or passed others. What it may owe is what
-    /// sets queues with shorter and with longer jobs apart while all have their shares, and one job.
+    /// Forgives a queue's use beyond its share, because it took slots that were idle, or passed others. The remaining debt is
+    /// at most the difference between queues with shorter and with longer jobs while all have their shares, and one job.
     fn limit_debts(&mut self) {
         let usual = self.usual_job_time();
         let with_work = || self.members.values().filter(|member| member.has_work());
@@ -205,7 +206,7 @@ impl Shares {
         if count > 0.0 { sum / count } else { FIRST_JOB_TIME }
     }
 
-    /// Grants all free slots to those that want them. Returns those that have got some.
+    /// Grants all free slots to the queues that want them. Returns the queues that got some.
     fn grant(&mut self) -> Vec<u64> {
         let mut granted: Vec<u64> = Vec::new();
         let usual = self.usual_job_time();
@@ -240,7 +241,7 @@ impl Shares {
         if free <= reserved {
             return None;
         }
-        // Those that pass leave the rest half of the pool.
+        // Late and critical queues leave the others half of the pool.
         let passing = if granted(Member::passes) < (self.size / 2).max(1) {
             critical().or_else(|| self.first(Member::passes, usual))
         } else {
@@ -249,7 +250,7 @@ impl Shares {
         passing.or_else(|| self.first(|_| true, usual))
     }
 
-    /// Of those that want a slot, the one whose turn it is.
+    /// Returns the queue whose turn it is, of those that want a slot.
     fn first(&self, among: fn(&Member) -> bool, usual: f64) -> Option<u64> {
         let wanting = self.members.iter().filter(|(_, member)| member.wants_more() && among(member));
         wanting.min_by(|(_, a), (_, b)| a.turn(usual).total_cmp(&b.turn(usual))).map(|(id, _)| *id)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 const MILLI: Duration = Duration::from_millis(1);
 
-/// For each property of short scripts; those of long ones have fewer.
+/// The cases of each property of short scripts; those of long scripts have fewer.
 const CASES: u32 = 5_000;
 
 /// Tests may take a first instant from anywhere; all others follow from it.
@@ -19,18 +19,18 @@ fn weighs(weight: u32) -> SlotRules {
     SlotRules { weight: NonZeroU32::new(weight).unwrap(), ..SlotRules::default() }
 }
 
-/// A queue, naive and obvious: it starts a job in every slot that it gets.
+/// A naive model of a queue: it starts a job in every slot that it gets.
 #[derive(Debug, Clone)]
 struct Queue {
     id: u64,
     rules: SlotRules,
-    /// The most runs that it has at once.
+    /// The maximum number of its runs at once.
     most: usize,
     /// The lengths of its jobs, one after the other.
     jobs: Vec<u32>,
     has_messages: bool,
     is_late: bool,
-    /// When its runs began and end, in milliseconds.
+    /// The starts and the ends of its runs, in milliseconds.
     runs: Vec<(u64, u64)>,
     /// The starts and the lengths of all its runs.
     past: Vec<(u64, u64)>,
@@ -63,7 +63,7 @@ impl Model {
         Self { shares, queues, born: start(), now: 0 }
     }
 
-    /// A queue gives back the slots that it does not use, and each that has got slots by that starts jobs in them.
+    /// A queue returns its unused slots, and each queue that got slots by that starts jobs in them.
     fn reports(&mut self, index: usize) {
         let mut got_slots = self.report(index);
         while let Some(index) = got_slots.pop() {
@@ -84,7 +84,7 @@ impl Model {
         }
     }
 
-    /// Returns those that have got slots.
+    /// Returns the queues that got slots.
     fn report(&mut self, index: usize) -> Vec<usize> {
         let queue = &mut self.queues[index];
         let running = queue.runs.len();
@@ -104,7 +104,7 @@ impl Model {
         granted.iter().map(index_of).collect()
     }
 
-    /// Runs end until `until`, each when it is its time.
+    /// Runs end until `until`, each at its time.
     fn runs_until(&mut self, until: u64) {
         loop {
             let runs = self.queues.iter().enumerate();
@@ -177,8 +177,8 @@ fn bound(size: usize, weights: f64, weight: f64, longest: u32) -> f64 {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(CASES) })]
 
-    /// Queues get messages and run out of them, are late and no longer late: no slot is granted twice, none stays free that a queue
-    /// wants, and what is kept for critical queues is kept.
+    /// Queues get messages and run out of them, are late and no longer late: no slot is granted twice, none stays free that a
+    /// queue wants, and the slots reserved for critical queues stay reserved.
     #[test]
     fn slots_are_granted_once_and_to_whoever_wants_them(
         size in 2..24_usize,
@@ -198,7 +198,7 @@ proptest! {
         }
     }
 
-    /// A queue that leaves takes nothing with it.
+    /// A queue that leaves takes no slots with it.
     #[test]
     fn slots_of_a_queue_that_leaves_are_free(
         size in 2..24_usize,
@@ -231,8 +231,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(CASES / 20) })]
 
-    /// While two queues both have messages, their slot time grows by their weights, whatever happened before and whatever others do:
-    /// to within what runs on from before, and a few jobs.
+    /// While two queues both have messages, their slot time grows by their weights, for any past and any other queues: except
+    /// for earlier runs and a few jobs.
     #[test]
     fn queues_with_messages_have_slot_time_by_their_weights(
         size in 2..24_usize,
@@ -270,7 +270,7 @@ proptest! {
         );
     }
 
-    /// No queue waits longer for a slot than its bound, however the jobs are; if others pass, than twice as long.
+    /// No queue waits longer for a slot than its bound, for any jobs; if others pass, at most twice as long.
     #[test]
     fn no_queue_waits_longer_than_its_bound(
         size in 2..24_usize,
@@ -334,7 +334,7 @@ fn late_queues_pass_until_they_have_half_of_the_slots() {
     model.runs_until(15_000);
     let share = |index| model.slot_time(index, 6_000, 15_000) / (16.0 * 9_000.0);
     assert!((share(0) - 0.5).abs() < 0.02 && (share(1) - share(2)).abs() < 0.02, "{}", share(0));
-    // Afterwards it does not pay for it, but for one job.
+    // After that it pays for one job only.
     (model.queues[1].is_late, model.queues[2].is_late) = (false, false);
     model.reports(1);
     model.reports(2);
