@@ -115,7 +115,7 @@ pub(crate) fn dev(
                 return Err(ExitError::usage(problems.with_those_of(service, handlers.handle()).await));
             }
         };
-        logging::init(settings.log_format, &settings.log, Spans::Innermost);
+        logging::init_for(&settings, Spans::Innermost);
         let mut stop = std::pin::pin!(signals.first());
         let jobs = tokio::select! {
             made = Jobs::make(&args.dir, service, own, handlers.handle()) => made?,

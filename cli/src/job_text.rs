@@ -25,6 +25,7 @@ pub(crate) fn write_job(out: &mut impl Write, view: &JobView, now: u64, is_termi
     } else {
         writeln!(out, "\nFAILED ATTEMPTS")?;
         write_attempts(out, &view.job, now, is_terminal)?;
+        write_log(out, attempts)?;
     }
     if view.others.is_empty() {
         return Ok(());
@@ -62,6 +63,16 @@ fn write_attempts(out: &mut impl Write, job: &JobRecord, now: u64, is_terminal: 
         table.add_row(cells.into_iter().take(columns));
     }
     writeln!(out, "{table}")
+}
+
+/// The lines of the last attempt that has some; JSON has those of all.
+fn write_log(out: &mut impl Write, attempts: &[AttemptRecord]) -> io::Result<()> {
+    let Some(attempt) = attempts.iter().rev().find(|attempt| !attempt.log.is_empty()) else { return Ok(()) };
+    writeln!(out, "\nLAST LOG LINES OF ATTEMPT {}", attempt.attempt)?;
+    for line in &attempt.log {
+        writeln!(out, "{}", one_line(line))?;
+    }
+    Ok(())
 }
 
 fn consequence(attempt: &AttemptRecord) -> String {
@@ -238,6 +249,19 @@ mod tests {
             assert!(text.contains(words), "{words:?} in\n{text}");
         }
         assert!(!text.contains("OTHER JOBS") && !text.contains("DUPLICATE"), "{text}");
+    }
+
+    #[test]
+    fn the_log_of_the_last_attempt_that_has_one_is_shown() {
+        let with_log = |lines: &[&str]| {
+            let log = lines.iter().map(|&line| line.to_owned()).collect();
+            AttemptRecord { log, ..attempt("retry", "no route") }
+        };
+        let record =
+            job(None, vec![with_log(&["older"]), with_log(&["begun", "refused\u{1b}[2J"]), with_log(&[])]);
+        let text = text(&record.into());
+        assert!(text.contains("\nLAST LOG LINES OF ATTEMPT 1\nbegun\nrefused"), "{text}");
+        assert!(!text.contains("older") && !text.contains('\u{1b}'), "{text}");
     }
 
     #[test]

@@ -148,7 +148,7 @@ fn run_consumer(
     let (io, handlers) = runtimes()?;
     let result = match settings {
         Ok(settings) => {
-            logging::init(settings.log_format, &settings.log, Spans::Innermost);
+            logging::init_for(&settings, Spans::Innermost);
             io.block_on(consume(settings, reread, service, handlers.handle()))
         }
         Err(problems) => {

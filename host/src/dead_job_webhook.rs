@@ -124,6 +124,7 @@ fn document(job: &DeadJob) -> Value {
             "worker": attempt.worker,
             "class": attempt.class,
             "reason": attempt.reason,
+            "log": attempt.log,
         })
     };
     json!({
@@ -206,7 +207,7 @@ mod tests {
             "key": "dead:m-1", "queue": "jobs", "type": null, "jobId": "m-1", "messageId": "m-1",
             "correlationId": "m-1", "class": null, "reason": "no route", "receives": 0, "sentAt": null, "body": "{}",
             "history": [{
-                "attempt": 1, "at": rfc3339(1_000), "worker": "w-1", "class": "retry_asked", "reason": "no route",
+                "attempt": 1, "at": rfc3339(1_000), "worker": "w-1", "class": "retry_asked", "reason": "no route", "log": [],
             }],
         });
         assert_eq!(body, expected);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use drumline::core::{Death, FailureClass, RunReport};
 use drumline::message::Message;
 use drumline::run::{DeadJob, DeadJobAttempt, DeadJobHook};
-use drumline_store::{JobRecord, Store};
+use drumline_store::{AttemptRecord, JobRecord, Store};
 use futures_util::FutureExt as _;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, error, info, warn};
@@ -122,13 +122,10 @@ impl DeadJobs {
         let attempts = record.into_iter().flat_map(|record| record.attempts.clone());
         attempts
             .map(|attempt| {
-                DeadJobAttempt::new(
-                    attempt.attempt,
-                    attempt.at_ms,
-                    attempt.worker,
-                    attempt.class,
-                    attempt.reason,
-                )
+                let AttemptRecord { attempt, at_ms, worker, class, reason, log, .. } = attempt;
+                let mut failed = DeadJobAttempt::new(attempt, at_ms, worker, class, reason);
+                failed.log = log;
+                failed
             })
             .collect()
     }

@@ -2,6 +2,7 @@
 
 pub mod activity;
 mod alert_target;
+mod attempt_log;
 pub mod aws;
 mod batch_report;
 mod claims;

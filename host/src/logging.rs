@@ -9,8 +9,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 
+use crate::attempt_log::AttemptLogLayer;
 use crate::json_lines::JsonLines;
-use crate::settings::{LogFormat, directives};
+use crate::settings::{LogFormat, Settings, directives};
 use crate::span_trace::TraceLayer;
 use crate::unseen::log_field;
 
@@ -31,8 +32,17 @@ pub enum Spans {
     All,
 }
 
+/// Sets logging up for the process as its settings say. A second call changes nothing.
+pub fn init_for(settings: &Settings, spans: Spans) {
+    init_with(settings.log_format, &settings.log, spans, settings.attempt_log);
+}
+
 /// Sets logging up for the process. A second call changes nothing.
 pub fn init(format: LogFormat, filter: &str, spans: Spans) {
+    init_with(format, filter, spans, false);
+}
+
+fn init_with(format: LogFormat, filter: &str, spans: Spans, keeps_attempt_logs: bool) {
     let pretty = match format {
         LogFormat::Auto => std::io::stderr().is_terminal(),
         LogFormat::Json => false,
@@ -45,6 +55,7 @@ pub fn init(format: LogFormat, filter: &str, spans: Spans) {
     } else {
         JsonLines::new(spans, std::io::stderr).boxed()
     };
+    let layer = if keeps_attempt_logs { layer.and_then(AttemptLogLayer).boxed() } else { layer };
     let named = filter;
     let filter = match by_target(filter) {
         Some(targets) => targets.boxed(),

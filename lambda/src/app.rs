@@ -132,7 +132,7 @@ impl App {
                     .await;
             }
         };
-        logging::init(settings.log_format, &settings.log, Spans::All);
+        logging::init_for(&settings, Spans::All);
         leave_out_panics_of_the_library();
         // A function reaches its queues only during a batch. This check finds an environment in which no queue could be reached
         // before that.

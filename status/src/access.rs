@@ -24,6 +24,9 @@ pub struct Asked {
 pub enum Access {
     /// The user may see the job. If nothing is known of it, the answer is 404.
     Allowed,
+    /// The user may see the job, and the last log lines of its failed attempts, if workers keep them (`DRUMLINE_ATTEMPT_LOG`). They are for
+    /// those who may read the log: a line may name other users. If nothing is known of the job, the answer is 404.
+    AllowedWithLog,
     /// The user may see the job, and it was sent. Until a worker begins it, its state is `sent`, and events wait.
     Expected,
     /// The user may not see the job: 403. An application that says so of every id that it does not know keeps it secret which jobs

@@ -60,6 +60,9 @@ pub struct StatusAttempt {
     /// The delay before the next attempt, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_in_ms: Option<u64>,
+    /// The last lines that it logged, the oldest first, if they are kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
 }
 
 impl JobStatus {
@@ -76,6 +79,15 @@ impl JobStatus {
             finished_at_ms: None,
             result: None,
         }
+    }
+
+    /// Returns the status without the log lines of its attempts.
+    #[must_use]
+    pub fn without_log(mut self) -> Self {
+        for attempt in &mut self.attempts {
+            attempt.log.clear();
+        }
+        self
     }
 
     pub(crate) fn to_json(&self) -> String {
@@ -115,6 +127,7 @@ impl From<AttemptRecord> for StatusAttempt {
             reason: attempt.reason,
             outcome: attempt.outcome,
             retry_in_ms: attempt.retry_in_ms,
+            log: attempt.log,
         }
     }
 }

@@ -126,7 +126,8 @@ impl Viewer {
         let mut refusal = None;
         for job in jobs.iter().filter(|job| self.filter.accepts(job)) {
             match self.authorise.ask(&self.parts, &self.id, Some(job)).await {
-                Access::Allowed | Access::Expected => return Ok(Shown::of(job)),
+                Access::Allowed | Access::Expected => return Ok(Shown::of(job, false)),
+                Access::AllowedWithLog => return Ok(Shown::of(job, true)),
                 Access::Forbidden => refusal = refusal.or_else(|| Some(forbidden())),
                 Access::Respond(response) => refusal = refusal.or(Some(response)),
             }
@@ -135,8 +136,8 @@ impl Viewer {
             return Err(refusal);
         }
         match self.authorise.ask(&self.parts, &self.id, None).await {
-            Access::Allowed => Err(unknown()),
-            Access::Expected => Ok(Shown { status: JobStatus::sent(&*self.id), key: None }),
+            Access::Allowed | Access::AllowedWithLog => Err(unknown()),
+            Access::Expected => Ok(Shown { status: JobStatus::sent(&*self.id), key: None, has_log: false }),
             Access::Forbidden => Err(forbidden()),
             Access::Respond(response) => Err(response),
         }

@@ -67,6 +67,7 @@ fn failed_attempt() -> AttemptRecord {
         outcome: "retry".to_owned(),
         retry_in_ms: Some(1_000),
         last_attempt: false,
+        log: vec!["INFO begun".to_owned()],
     }
 }
 
@@ -79,6 +80,7 @@ async fn by_name(parts: Arc<Parts>, asked: Asked) -> Access {
     match asked.id.split_once('-') {
         Some((owner, _)) if owner != user => Access::Forbidden,
         _ if job_type == Some("secret") => Access::Forbidden,
+        _ if parts.headers.contains_key("x-operator") => Access::AllowedWithLog,
         _ if asked.id == "alice-typo" => Access::Allowed,
         _ => Access::Expected,
     }
@@ -162,7 +164,11 @@ async fn a_life(worker: &dyn Store, application: Arc<dyn Store>) {
     worker.attempted(&identity("report.make", "alice-1"), &failed_attempt()).await.unwrap();
     let attempt = &events.next().await.unwrap()["attempts"][0];
     assert_eq!((&attempt["reason"], &attempt["retryInMs"]), (&"no route".into(), &1_000.into()));
-    assert!(attempt.get("worker").is_none(), "{attempt}");
+    assert!(attempt.get("worker").is_none() && attempt.get("log").is_none(), "{attempt}");
+    let answer = send(&job, &[("x-user", "alice"), ("x-operator", "yes")]).await;
+    let Ok(body) = answer.into_body().collect().await else { panic!("the body of {job} breaks off") };
+    let of_operator: Value = serde_json::from_slice(&body.to_bytes()).unwrap();
+    assert_eq!(of_operator["attempts"][0]["log"][0], "INFO begun");
 
     let result = serde_json::value::to_raw_value(&serde_json::json!({"rows": 10})).unwrap();
     worker.finish(&held, Some(&result)).await.unwrap();

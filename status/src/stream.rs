@@ -35,11 +35,15 @@ pub(crate) struct Shown {
     pub(crate) status: JobStatus,
     /// The key of the job's identity, once it is claimed: for this key the user was authorised.
     pub(crate) key: Option<String>,
+    /// The user may see the log lines of its attempts.
+    pub(crate) has_log: bool,
 }
 
 impl Shown {
-    pub(crate) fn of(job: &JobRecord) -> Self {
-        Self { status: JobStatus::from(job.clone()), key: key(job).map(str::to_owned) }
+    pub(crate) fn of(job: &JobRecord, has_log: bool) -> Self {
+        let status = JobStatus::from(job.clone());
+        let status = if has_log { status } else { status.without_log() };
+        Self { status, key: key(job).map(str::to_owned), has_log }
     }
 }
 
@@ -90,7 +94,7 @@ impl Stage {
             let authorised =
                 jobs.iter().find(|job| self.shown.key.is_some() && key(job) == self.shown.key.as_deref());
             let now = match authorised {
-                Some(job) => Shown::of(job),
+                Some(job) => Shown::of(job, self.shown.has_log),
                 None if self.shown.key.is_some() => return None,
                 // The job that is known now may be another one than the viewer expected.
                 None => self.viewer.select(&jobs).await.ok()?,

@@ -134,6 +134,7 @@ mod tests {
             outcome: "retry".to_owned(),
             retry_in_ms: None,
             last_attempt: false,
+            log: Vec::new(),
         }
     }
 

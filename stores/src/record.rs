@@ -151,6 +151,9 @@ pub struct AttemptRecord {
     /// True if it was the message's last attempt: SQS moves the message to the DLQ instead of redelivering it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub last_attempt: bool,
+    /// The last lines that it logged, the oldest first, if they are kept (`attempt_log`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
 }
 
 /// The progress of a job in its own units.

@@ -18,6 +18,7 @@ pub(crate) fn attempt(outcome: &str, reason: &str) -> AttemptRecord {
         outcome: outcome.to_owned(),
         retry_in_ms: None,
         last_attempt: false,
+        log: Vec::new(),
     }
 }
 

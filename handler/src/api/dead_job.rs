@@ -45,6 +45,8 @@ pub struct DeadJobAttempt {
     pub class: String,
     /// The failure in words.
     pub reason: String,
+    /// The last lines that it logged, the oldest first, if they are kept (`attempt_log`).
+    pub log: Vec<String>,
 }
 
 impl DeadJob {
@@ -67,7 +69,7 @@ impl DeadJob {
 impl DeadJobAttempt {
     /// Describes an attempt.
     pub fn new(attempt: u32, at_ms: u64, worker: String, class: String, reason: String) -> Self {
-        Self { attempt, at_ms, worker, class, reason }
+        Self { attempt, at_ms, worker, class, reason, log: Vec::new() }
     }
 }
 

@@ -1,25 +1,47 @@
 //! The writer of histories: the progress and the failed attempts of jobs, for people who ask for them.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use drumline::core::{Ending, LedgerEvent, Outcome, RunFacts};
 use drumline::message::Message;
-use drumline::run::{Event, Observer};
+use drumline::run::{AttemptInfo, Event, Observer};
 use drumline_store::AttemptRecord;
 
 use super::history_writer::HistoryWriter;
+use crate::attempt_log::take_lines;
 use crate::clock::{millis, now_ms};
 use crate::redact::redacted;
+
+/// The most logs of attempts that have ended and whose outcome is to follow.
+const MAX_LOGS: usize = 1_000;
 
 /// An observer that writes the progress and the failed attempts of jobs to the store.
 pub(crate) struct HistoryObserver {
     history_writer: HistoryWriter,
     worker: Arc<str>,
+    /// The logs of attempts that have failed, by message, until their outcome is known.
+    logs: Mutex<HashMap<Arc<str>, Vec<String>>>,
 }
 
 impl HistoryObserver {
     pub(super) fn new(history_writer: HistoryWriter, worker: Arc<str>) -> Self {
-        Self { history_writer, worker }
+        Self { history_writer, worker, logs: Mutex::default() }
+    }
+
+    fn logs(&self) -> MutexGuard<'_, HashMap<Arc<str>, Vec<String>>> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep_log(&self, attempt: &AttemptInfo) {
+        let lines = take_lines(attempt.span());
+        if lines.is_empty() {
+            return;
+        }
+        let mut logs = self.logs();
+        if logs.len() < MAX_LOGS {
+            logs.insert(Arc::clone(&attempt.message().id), lines);
+        }
     }
 
     fn decided(&self, queue: &str, message: &Message, outcome: &Outcome, run: &RunFacts) {
@@ -50,6 +72,7 @@ impl HistoryObserver {
             outcome: outcome.label().to_owned(),
             retry_in_ms: retry_in.filter(|_| !run.last_attempt),
             last_attempt: run.last_attempt,
+            log: self.logs().remove(&message.id).unwrap_or_default(),
         }
     }
 }
@@ -61,6 +84,7 @@ impl Observer for HistoryObserver {
             Event::RunEnded { attempt, ending: Ending::Done, .. } => {
                 self.history_writer.done(attempt.identity());
             }
+            Event::RunEnded { attempt, .. } => self.keep_log(attempt),
             Event::Ledger { queue, note: note @ LedgerEvent::Decided { message, outcome, .. } } => {
                 if let Some(run) = note.finished_run() {
                     self.decided(queue, message, outcome, run);

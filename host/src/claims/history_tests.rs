@@ -46,6 +46,7 @@ async fn a_failed_attempt_is_written_with_all_that_is_known_and_redacted() {
         outcome: "retry".to_owned(),
         retry_in_ms: Some(1500),
         last_attempt: false,
+        log: Vec::new(),
     };
     assert_eq!(record, expected);
     assert!(!record.reason.contains("hunter2"), "{}", record.reason);

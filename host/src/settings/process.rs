@@ -109,8 +109,8 @@ pub struct Settings {
     pub log: String,
     /// The level of the lines `started` and `done` of each job.
     pub job_log: JobLog,
-    /// The parent of an attempt's span.
-    pub trace_parent: TraceParent,
+    /// The last log lines of each failed attempt are kept with its history.
+    pub attempt_log: bool,
     /// Every setting's text without secrets and where it came from, for `drumline config`.
     pub effective: Vec<Effective>,
     /// Variables that look like settings and are none, in the order of their names. Misspelt ones only in a Lambda function.
@@ -191,7 +191,7 @@ impl Reader<'_> {
         let log_format = self.get("log_format", None, values::log_format);
         let log = self.get("log", None, log_filter);
         let job_log = self.get("job_log", None, str::parse::<JobLog>);
-        let trace_parent = self.get("trace_parent", None, str::parse::<TraceParent>);
+        let attempt_log = self.get("attempt_log", None, values::on_or_off);
         Some(Settings {
             queues: queues?,
             shared_slots,
@@ -225,7 +225,7 @@ impl Reader<'_> {
             log_format: log_format?,
             log: log?,
             job_log: job_log?,
-            trace_parent: trace_parent?,
+            attempt_log: attempt_log?,
             effective: Vec::new(),
             unknown_variables: Vec::new(),
         })

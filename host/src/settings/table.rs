@@ -482,11 +482,11 @@ pub const SETTINGS: &[Setting] = &[
         "The level of the lines `started` and `done` of each job; 1/N logs those of one job in N at info and the others at debug. The other lines of a job's life keep their levels",
     ),
     setting(
-        "trace_parent",
-        Some("message"),
+        "attempt_log",
+        Some("off"),
         false,
-        "message|none",
-        "OpenTelemetry: the parent of an attempt's span. message continues the sender's trace; none gives each attempt a trace of its own. With either, the span links to the sender's. Traces are exported if OTEL_EXPORTER_OTLP_ENDPOINT is set",
+        "on|off",
+        "Keep the last 64 log lines of each failed attempt, at most 4 KiB, with its history: `jobs show` prints them. They are the lines that the handler logs inside its attempt, at the level of `log`, without text that looks like a secret",
     ),
 ];
 

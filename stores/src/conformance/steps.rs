@@ -142,6 +142,7 @@ pub fn attempt(number: u32) -> AttemptRecord {
         outcome: "retry".to_owned(),
         retry_in_ms: Some(1000),
         last_attempt: false,
+        log: Vec::new(),
     }
 }
 

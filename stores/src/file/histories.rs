@@ -174,6 +174,7 @@ mod tests {
                 outcome: "retry".to_owned(),
                 retry_in_ms: None,
                 last_attempt: false,
+                log: Vec::new(),
             };
             let identity = Identity::new("queue", "type", None, id);
             attempted(&connection, &identity, &attempt, Retention::default(), at).unwrap();

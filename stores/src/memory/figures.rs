@@ -44,6 +44,7 @@ async fn memory_figure() {
             outcome: "retry".to_owned(),
             retry_in_ms: None,
             last_attempt: false,
+            log: Vec::new(),
         };
         store.attempted(&request.identity, &attempt).await.unwrap();
         let claim = granted(&store, &request).await;

@@ -122,10 +122,12 @@ impl Histories {
 
 /// Returns the bytes that an attempt takes.
 fn weight(attempt: &AttemptRecord) -> usize {
-    let AttemptRecord { message_id, job_id, queue, job_type, worker, class, reason, outcome, .. } = attempt;
+    let AttemptRecord { message_id, job_id, queue, job_type, worker, class, reason, outcome, log, .. } =
+        attempt;
     let texts = [message_id, queue, worker, class, reason, outcome].map(String::len);
     let optional = [job_id, job_type].map(|text| text.as_ref().map_or(0, String::len));
-    texts.iter().chain(&optional).sum::<usize>() + size_of::<AttemptRecord>()
+    let log: usize = log.iter().map(|line| line.len() + size_of::<String>()).sum();
+    texts.iter().chain(&optional).sum::<usize>() + log + size_of::<AttemptRecord>()
 }
 
 #[cfg(test)]
@@ -149,6 +151,7 @@ mod tests {
             outcome: "retry".to_owned(),
             retry_in_ms: None,
             last_attempt: false,
+            log: Vec::new(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drumline_queue::api::SendMessage;
 use drumline_tests::{
-    FunctionLaunch, Invocation, Launch, LocalQueue, Setup, Worker, eventually_within, sqs_event,
+    FunctionLaunch, Invocation, Launch, LocalQueue, Setup, Worker, eventually_within, get, sqs_event,
 };
 use serde_json::{Value, json};
 
@@ -187,4 +187,29 @@ async fn with_kills_the_keyed_effect_happens_once() {
     );
     worker.stop().await;
     assert_eq!(rows(folder.path()), 1, "the effect has happened once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_log_lines_of_a_failed_attempt_are_in_its_history() {
+    let (queue, folder) = (LocalQueue::create(setup(10)).await, tempfile::tempdir().unwrap());
+    let id = send(&queue, &json!({ "failures": 9 }));
+    let worker = launch(&queue, folder.path())
+        .env("DRUMLINE_ATTEMPT_LOG", "on")
+        .env("DRUMLINE_RETRY", "schedule(1h)")
+        .spawn();
+    worker.until_logged("retried", 1).await;
+    let job = || {
+        let url = worker.endpoint(&format!("/jobs/{id}"));
+        async move { serde_json::from_str::<Value>(&get(&url).await.unwrap().1).unwrap() }
+    };
+    eventually_within(LONG, "it is written", async || !job().await["attempts"][0].is_null()).await;
+    let log = job().await["attempts"][0]["log"].clone();
+    let lines: Vec<&str> = log.as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].ends_with(" INFO life begun step=1 token=***"), "{lines:?}");
+    worker.stop().await;
+    let store = format!("file:{}", folder.path().join("store").display());
+    let shown = Launch::new(&["jobs", "show", &id]).env("DRUMLINE_STORE_URL", &store).finish().await;
+    let text = shown.stdout.join("\n");
+    assert!(text.contains("LAST LOG LINES OF ATTEMPT 1") && text.contains(lines[0]), "{text}");
 }
