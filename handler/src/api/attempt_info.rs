@@ -46,7 +46,7 @@ impl AttemptInfo {
         self.attempt
     }
 
-    /// When this attempt is cancelled at the latest: the handler timeout, or what remains of SQS's twelve hours.
+    /// The latest time at which this attempt is cancelled: the handler timeout, or the rest of SQS's twelve hours.
     pub fn deadline(&self) -> Instant {
         self.deadline
     }

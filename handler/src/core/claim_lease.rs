@@ -132,7 +132,7 @@ pub(crate) struct ClaimLease {
     length: Duration,
     renew_at: Instant,
     asked: Option<Renewal>,
-    /// The store answers that it is another run's.
+    /// The store answers that the claim belongs to another run.
     pub(crate) lost: bool,
     /// The last renewal failed.
     is_failing: bool,
@@ -147,8 +147,8 @@ struct Renewal {
 }
 
 impl ClaimLease {
-    /// When a renewal is due; one that is not answered for a sixth of the claim's length is repeated beside it. `None` for a
-    /// claim that is lost.
+    /// Returns the time at which a renewal is due. One without an answer for a sixth of the claim's length is repeated beside
+    /// it. `None` for a lost claim.
     pub(crate) fn renewal_due(&self) -> Option<Instant> {
         let due = self.asked.map_or(self.renew_at, |asked| asked.last_asked_at + self.length / 6);
         (!self.lost).then_some(due)

@@ -1,41 +1,43 @@
-//! Receiving while the messages that arrive are limited, and those of their classes are held as far as possible.
+//! Receiving while the arriving messages are limited, and as many of their classes are held as possible.
 //!
-//! A receive that brings a limited message for which there is no place hides it to no avail. Invariants: once two full receives in a
-//! row brought nothing else, messages are asked for only if held ones have left their places, no more than there are places, and one at
-//! a time at a slow and growing interval to find out if others have come; one that nothing limits ends that.
+//! A receive of a limited message for which there is no place hides it without any use. Invariants: once two full receives in a
+//! row returned no other messages, messages are requested only if held ones have left their places, at most as many as there
+//! are places, and one at a time at a slow and growing interval to check if others have arrived; a message without a limit ends
+//! that.
 
 use std::time::{Duration, Instant};
 
 use crate::core::limits::JobClass;
 use crate::core::receives::MAX_RECEIVE;
 
-/// The limited messages in a row that go back before receives become few: two full receives. Beside a tenth of other messages, one in
-/// eight such rows has none of them.
+/// The limited messages in a row that are released before receives become few: two full receives. If a tenth of the messages
+/// are other ones, one in eight such rows has none of them.
 const RETURNED_IN_A_ROW: usize = 2 * MAX_RECEIVE;
 
-/// The time between two receives that look for other messages, doubled from the first to the longest while they find none.
+/// The time between two receives that check for other messages, doubled from the first to the longest while they find none.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// The places that are worth a receive at once, and how long fewer wait for more, so that a fast class costs few receives.
+/// The number of places that justify a receive at once, and the time for which fewer wait for more, so that a fast class costs
+/// few receives.
 const WORTH_A_RECEIVE: usize = MAX_RECEIVE / 2;
 const GATHER: Duration = Duration::from_millis(100);
 
 /// The state of receiving while the messages that arrive are limited.
 #[derive(Debug, Default)]
 pub(crate) struct LimitedReceives {
-    /// The messages that went back since one came that nothing limits.
+    /// The messages that were released since the last one without a limit.
     returned_in_a_row: usize,
-    /// A job has started, and no message has gone back since: those that come may find a place.
+    /// A job has started, and no message was released since: further messages may find a place.
     may_ask: bool,
     /// The class of the last held message that has left its place; `None` if a job was admitted at once.
     class: Option<JobClass>,
-    /// Until when few places wait for more.
+    /// The time until which few places wait for more.
     gather_until: Option<Instant>,
-    /// When one message is asked for to find out if others come.
+    /// The time of the next receive of one message that checks if others have arrived.
     look_at: Option<Instant>,
     wait: Duration,
-    /// That time has come, and nothing was received since.
+    /// That time has passed, and no message was received since.
     looks: bool,
     /// The jobs that were admitted at once, up to the last time.
     admitted: u64,
@@ -48,12 +50,12 @@ impl LimitedReceives {
         self.returned_in_a_row >= RETURNED_IN_A_ROW
     }
 
-    /// The class whose places count; `None` for the one with the most of them.
+    /// Returns the class whose places count; `None` for the one with the most of them.
     pub(crate) fn class(&self) -> Option<&JobClass> {
         self.class.as_ref()
     }
 
-    /// A message goes back, since those of its class are held that may be.
+    /// A message is released, because the maximum of its class is held.
     pub(crate) fn returned(&mut self, now: Instant) {
         let were_few = self.are_few();
         self.returned_in_a_row = self.returned_in_a_row.saturating_add(1);
@@ -78,7 +80,7 @@ impl LimitedReceives {
         (self.wait, self.look_at) = (FIRST_WAIT, Some(now + FIRST_WAIT));
     }
 
-    /// Jobs were admitted at once: so many since the beginning of classes that were refused lately, and so many of others.
+    /// Jobs were admitted at once: the totals of recently refused classes, and of others.
     pub(crate) fn admitted(&mut self, now: Instant, (admitted, others): (u64, u64)) {
         if self.others != others {
             self.returned_in_a_row = 0;
@@ -89,7 +91,7 @@ impl LimitedReceives {
         (self.admitted, self.others) = (admitted, others);
     }
 
-    /// A receive has brought so many messages.
+    /// A receive has returned this many messages.
     pub(crate) fn brought(&mut self, now: Instant, count: usize) {
         if !self.are_few() || count == 0 {
             return;
@@ -101,7 +103,7 @@ impl LimitedReceives {
         }
     }
 
-    /// Returns the number of messages to ask for, besides those that open receives ask for, if there are places for so many.
+    /// Returns the number of messages to request, besides those of open receives, if there are this many places.
     pub(crate) fn most(&mut self, now: Instant, places: usize, reserved: usize) -> usize {
         if self.look_at.is_some_and(|at| at <= now) {
             (self.look_at, self.looks) = (None, true);
@@ -114,7 +116,7 @@ impl LimitedReceives {
         for_places.max(usize::from(self.looks && reserved == 0))
     }
 
-    /// When more may be asked for without another message that leaves.
+    /// The time at which more may be requested although no further message leaves.
     pub(crate) fn timeout(&self) -> Option<Instant> {
         if self.are_few() { self.look_at.into_iter().chain(self.gather_until).min() } else { None }
     }

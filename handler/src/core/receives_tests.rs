@@ -50,7 +50,7 @@ fn asked_by_five(receives: &mut Receives, now: Instant, missing: usize) -> Vec<u
 }
 
 #[test]
-fn a_fresh_process_asks_for_few_and_for_twice_as_many_while_there_is_more() {
+fn a_new_process_requests_few_messages_and_doubles_while_full() {
     let (mut receives, now) = (Receives::new(WAIT, 32), start());
     assert_eq!(asked_by_five(&mut receives, now, 0), [1, 2, 4, 8, 10]);
     let (mut receives, now) = (Receives::new(WAIT, 32), start());
@@ -64,7 +64,7 @@ fn a_fresh_process_asks_for_few_and_for_twice_as_many_while_there_is_more() {
 }
 
 #[test]
-fn after_a_quarantined_and_early_after_the_start_messages_on_their_last_receives_come_alone() {
+fn a_careful_process_receives_last_receives_alone() {
     let (mut receives, now) = (Receives::new(WAIT, 32), start());
     let max = |receives: &mut Receives, now| receives.next(now, 32, 32).unwrap();
     let first = max(&mut receives, now);
@@ -172,7 +172,7 @@ fn failures_slow_the_asking_down() {
 }
 
 #[test]
-fn one_receive_probes_while_all_fail_and_the_others_follow_its_success() {
+fn one_receive_probes_while_all_fail_and_others_follow_later() {
     let (mut receives, mut now) = (quick(WAIT, 100), start());
     receives.width = 8;
     let opened = open_all(&mut receives, now, 100, 100);
@@ -244,7 +244,7 @@ fn a_share_of_receives_that_works_keeps_the_worker_busy() {
 }
 
 #[test]
-fn an_endpoint_that_answers_with_nothing_at_once_is_asked_ten_times_a_second() {
+fn an_endpoint_that_does_not_wait_gets_ten_requests_a_second() {
     for wait_time in [WAIT, Duration::ZERO] {
         let (mut receives, begun) = (quick(wait_time, 100), start());
         receives.width = 8;
@@ -281,7 +281,7 @@ fn what_brings_messages_is_not_slowed() {
 }
 
 #[test]
-fn a_long_poll_that_brings_nothing_is_followed_by_the_next_at_once() {
+fn an_empty_long_poll_is_followed_by_the_next_at_once() {
     let (mut receives, mut now) = (quick(WAIT, 32), start());
     let receive = receives.next(now, 32, 32).unwrap();
     now += EMPTY_EVERY;

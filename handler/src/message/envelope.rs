@@ -39,7 +39,7 @@ pub struct Envelope {
     pub source: Option<Arc<str>>,
     /// The id that ties the job to the request that caused it.
     pub correlation_id: Option<String>,
-    /// When the producer made the job (RFC 3339, not checked).
+    /// The time at which the producer made the job (RFC 3339, not checked).
     pub created_at: Option<String>,
     /// The attributes of an SNS notification, and the extensions of a `CloudEvent`.
     pub attributes: BTreeMap<String, Attribute>,

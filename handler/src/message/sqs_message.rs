@@ -20,9 +20,9 @@ pub struct Message {
     pub body: String,
     /// The number of receives of this message, including this one. Counts receives, not failures.
     pub receive_count: u32,
-    /// When the producer sent it, since the Unix epoch.
+    /// The time at which the producer sent it, since the Unix epoch.
     pub sent_at: Option<Duration>,
-    /// When it was received for the first time, since the Unix epoch.
+    /// The time of its first receive, since the Unix epoch.
     pub first_received_at: Option<Duration>,
     /// FIFO: the ordering group. On a standard queue: the fair-queue tenant, without any ordering.
     pub group: Option<String>,

@@ -10,7 +10,7 @@ use crate::world::{World, failed, gone, millis, rejected, retry, retry_after, se
 /// The effects for a message that is received for the `count`th time and ends so.
 fn said_after(policy: Policy, count: u32, ending: Ending) -> Vec<String> {
     let mut world = World::new(policy);
-    // Since one ending is remembered, it is not quarantined for any receive count.
+    // It counts as ended before, so it is not quarantined for any receive count.
     world.receives([format!("a*{count}").as_str()]);
     world.forget();
     world.ends("a", ending);

@@ -58,7 +58,7 @@ pub enum Effect {
         delivery: DeliveryId,
         /// The claim.
         claim: Arc<Claim>,
-        /// How the attempt counts.
+        /// The kind of the release.
         how: ReleaseClaim,
     },
     /// Make this call, and report to [`Ledger::called`](crate::core::Ledger::called).

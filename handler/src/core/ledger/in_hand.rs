@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_may_have_killed_a_process_waits_for_its_turn_alone() {
+    fn a_message_that_may_have_killed_a_process_waits_to_run_alone() {
         let begun = now();
         let mut ledger = ledger(false, 8);
         ledger.deliver(begun, vec![message("a", None, 1), message("killer", None, 6)]);

@@ -155,7 +155,7 @@ fn why(breaker: &Breaker) -> Option<String> {
 }
 
 #[test]
-fn a_share_counts_once_there_are_enough_runs_and_old_runs_leave_the_window() {
+fn a_share_counts_after_enough_runs_and_old_runs_leave() {
     let mut breaker = Breaker::new(&BreakerRule { share: Some("50%".parse().unwrap()), ..rule() });
     let (now, failed) = (start(), Ending::Panicked { reason: "boom".to_owned() });
     let mut ends = |secs, ending: &Ending| {

@@ -49,7 +49,7 @@ impl World {
 }
 
 #[test]
-fn a_job_without_a_token_has_one_asked_for_and_those_of_a_busy_key_more() {
+fn one_token_is_requested_first_and_more_for_a_busy_key() {
     let mut world = World::new();
     for most in [1, 2, 4, 8, 16, 20, 20] {
         assert!(matches!(world.takes(&None), Err(Unleased::UsedUp(_))));

@@ -100,7 +100,7 @@ mod tests {
     const WAIT: LimitWait = LimitWait { reason: LimitReason::Concurrency, until: None };
 
     #[test]
-    fn a_class_is_limited_until_many_of_its_jobs_in_a_row_were_admitted() {
+    fn a_class_is_limited_until_many_jobs_in_a_row_were_admitted() {
         let (classes, mail) = (LimitedClasses::default(), JobClass::of_type("mail"));
         classes.admitted(None);
         classes.admitted(Some(&mail));

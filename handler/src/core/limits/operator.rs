@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paused_type_starts_nothing_until_it_is_resumed_and_others_go_on() {
+    fn a_paused_type_starts_no_job_until_resumed_and_others_do() {
         let limits = limits(&[]);
         let (mail, image) = (JobClass::of_type("mail"), JobClass::of_type("image"));
         assert_eq!(refusal(&limits, &mail), None, "nothing limits it");
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn new_rules_hold_for_what_runs_already_and_leave_orders_as_they_are() {
+    fn new_rules_apply_to_running_jobs_and_do_not_change_orders() {
         let limits = limits(&[("mail", at_most(2))]);
         let mail = JobClass::of_type("mail");
         let running: Vec<_> = (0..2).map(|_| limits.ask(now(), &mail).unwrap()).collect();

@@ -73,7 +73,8 @@ impl Limits {
     /// Gives a job of a queue the permit to run, or keeps the permit for which it has waited, if that is still right. `None` if
     /// the job is not limited.
     ///
-    /// # Errors If it has to wait.
+    /// # Errors
+    /// If it has to wait.
     pub fn admit(
         &self,
         now: Instant,
@@ -134,7 +135,8 @@ impl Limits {
 
     /// Requests the permit to start a job of a class.
     ///
-    /// # Errors If it has to wait.
+    /// # Errors
+    /// If it has to wait.
     pub fn ask(&self, now: Instant, class: &JobClass) -> Result<Permit, LimitWait> {
         let mut state = self.state();
         let State { rules, types, on_cores, tenants, turns, .. } = &mut *state;

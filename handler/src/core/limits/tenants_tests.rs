@@ -86,7 +86,7 @@ fn admit(
 }
 
 #[test]
-fn a_share_is_of_a_queue_over_all_of_its_types_also_without_rules() {
+fn a_share_counts_all_types_of_a_queue_even_without_rules() {
     let limits = Limits::new(LimitRules::none(NonZeroUsize::MIN));
     assert_eq!(
         admit(&limits, "jobs", "a", Some("noisy")),

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_summed_over_classes_and_reported_when_they_change() {
+    fn sums_over_classes_are_reported_when_they_change() {
         let (mut reports, at) = (WaitReports::default(), now());
         reports.set_limits(Limits::new(LimitRules::none(NonZeroUsize::MIN)));
         let of = |key: &str| JobClass { key: Some(key.into()), ..JobClass::of_type("mail") };
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_waits_in_one_ledger_after_the_other_is_announced_once() {
+    fn a_class_that_waits_in_several_ledgers_is_announced_once() {
         let limits = Limits::new(LimitRules::none(NonZeroUsize::MIN));
         let announced = |secs| {
             let mut reports = WaitReports::default();

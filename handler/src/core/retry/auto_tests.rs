@@ -55,7 +55,7 @@ fn a_queue_without_a_dlq_has_a_capped_exponential() {
 }
 
 #[test]
-fn a_queue_that_was_not_asked_is_treated_as_one_with_five_receives() {
+fn an_unknown_queue_is_treated_as_one_with_five_receives() {
     assert_eq!(waits(&RetryPolicy::auto(), 6), [1, 7, 42, 550, 550, 550]);
 }
 

@@ -307,7 +307,7 @@ proptest! {
 
 /// Two queues, one of which has had all slots to itself.
 #[test]
-fn a_queue_has_no_claim_to_what_it_did_not_use_and_owes_nothing_for_what_others_did_not() {
+fn a_queue_neither_saves_unused_slots_nor_owes_for_idle_ones() {
     let mut model = Model::new(8, &[(weighs(1), 8, vec![100]), (weighs(1), 8, vec![100])]);
     model.queues[0].has_messages = true;
     model.reports(0);
