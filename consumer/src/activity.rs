@@ -1,4 +1,5 @@
-//! What this worker does, or why it runs nothing: for `/readyz?verbose`, and in the log once nothing has run for a while.
+//! The activity of this worker, or the reason why it runs no job: for `/readyz?verbose`, and in the log after no job has run
+//! for a while.
 
 use std::time::{Duration, Instant};
 
@@ -10,16 +11,16 @@ use crate::control::Control;
 use crate::depth::Depths;
 use crate::http::Readiness;
 
-/// The age of a depth that still explains something. Depths are asked for when a client asks, and by scrapes.
+/// The maximum age of a depth that is used as an explanation. Depths are requested for clients and by scrapes.
 const DEPTH_AGE: Duration = Duration::from_secs(30);
 
-/// The time between two looks for the log. A cause that is there at one look only is not logged: most pass in milliseconds.
+/// The time between two looks for the log. A cause that is seen only once is not logged, because most last only milliseconds.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The shortest time between two lines of the log.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
-/// What this worker does. Cloning gives another handle of the same state.
+/// The activity of this worker. Cloning returns another handle of the same state.
 #[derive(Clone)]
 pub(crate) struct Activity {
     readiness: Readiness,
@@ -32,8 +33,8 @@ impl Activity {
         Self { readiness, control, depths }
     }
 
-    /// Returns what the worker does now, with what an operator or AWS said if the client may read that. If nothing runs, SQS is asked
-    /// for the depths of the queues.
+    /// Returns the worker's activity, with the reasons that an operator or AWS gave if the client may read them. If no job
+    /// runs, SQS is asked for the depths of the queues.
     pub(crate) async fn explain(&self, with_quotes: bool) -> Explanation {
         let explanation = self.explain_as_known(with_quotes);
         let has_cause = explanation.running > 0 || explanation.is_hindered();
@@ -55,7 +56,7 @@ impl Activity {
         facts.explain(now())
     }
 
-    /// Logs why nothing runs, if a queue is hindered, until the returned watch is dropped.
+    /// Logs why no job runs, if a queue is hindered, until the returned watch is dropped.
     pub(crate) fn watch(self) -> ActivityWatch {
         ActivityWatch(tokio::spawn(async move {
             let mut log = ActivityLog::default();
@@ -76,10 +77,10 @@ impl Drop for ActivityWatch {
     }
 }
 
-/// The causes for which nothing runs; `None` if jobs run, or would if there were messages.
+/// The causes why no job runs; `None` if jobs run, or would run if there were messages.
 type Hindrance = Option<Vec<(String, Cause)>>;
 
-/// What was logged, and what the last look has shown.
+/// The last logged causes, and those of the last look.
 #[derive(Default)]
 struct ActivityLog {
     seen: Hindrance,
@@ -88,7 +89,7 @@ struct ActivityLog {
 }
 
 impl ActivityLog {
-    /// Logs a change that has lasted since the last look. Returns true if it did.
+    /// Logs a change that has lasted since the last look. Returns true if it logged one.
     fn look(&mut self, now: Instant, explanation: &Explanation) -> bool {
         let hindrance = explanation.is_hindered().then(|| explanation.causes.clone());
         let has_lasted = self.seen == hindrance;
@@ -124,7 +125,7 @@ mod tests {
             causes: vec![("jobs".to_owned(), cause)],
         };
         let mut log = ActivityLog::default();
-        // Each look, and if it logs a line.
+        // Each look, and the line that it logs, if any.
         let looks = [
             (0, 0, Cause::Empty, false),
             (5, 0, Cause::Paused, false),

@@ -1,7 +1,7 @@
-//! An operator's orders: what is paused, how much runs at once and how often jobs start, while workers run.
+//! An operator's orders: pauses, the number of concurrent runs and the rate of jobs, while workers run.
 //!
-//! An [`Order`] changes the [`Orders`] of a [`Target`], at one worker or in the store that all workers follow. [`ControlView`] is what
-//! a worker shows of them at `GET /control`.
+//! An [`Order`] changes the [`Orders`] of a [`Target`], at one worker or in the store that all workers follow. A worker shows
+//! them as a [`ControlView`] at `GET /control`.
 
 mod documents;
 mod follow;

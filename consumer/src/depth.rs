@@ -20,7 +20,7 @@ use drumline_store::outbox::Outbox;
 
 use crate::metrics::Metrics;
 
-/// Figures younger than this are not asked for again, however many scrapers there are.
+/// The age up to which figures are not requested again, however many scrapers there are.
 const FRESH: Duration = Duration::from_secs(15);
 
 /// The time that a scrape waits for SQS or the outbox. Short, because the other metrics matter most while these do not respond.
@@ -33,7 +33,7 @@ const NAMES: [Name; 3] = [
     Name::ApproximateNumberOfMessagesDelayed,
 ];
 
-/// A queue whose depth can be asked for.
+/// A queue whose depth can be requested.
 pub(crate) struct DepthProbe {
     pub(crate) queue: String,
     pub(crate) client: Client,
@@ -47,20 +47,20 @@ pub(crate) struct Depths {
     probes: Arc<StdMutex<Vec<Arc<DepthProbe>>>>,
     outbox: Arc<StdMutex<Option<Arc<dyn Outbox>>>>,
     asked_at: Arc<Mutex<Option<Instant>>>,
-    /// The messages of each queue, and when SQS has reported them.
+    /// The messages of each queue, with the time of SQS's report.
     known: Arc<StdMutex<HashMap<String, (QueueDepth, Instant)>>>,
     metrics: Metrics,
     observer: Arc<dyn Observer>,
 }
 
 impl Depths {
-    /// The depths of no queue yet.
+    /// Makes the depths, without any queue.
     pub(crate) fn new(metrics: Metrics, observer: Arc<dyn Observer>) -> Self {
         let (probes, outbox, asked_at, known) = Default::default();
         Self { probes, outbox, asked_at, known, metrics, observer }
     }
 
-    /// Shows also how far the relays of this outbox are behind.
+    /// Also shows the lag of this outbox.
     pub(crate) fn watch_outbox(&self, outbox: Arc<dyn Outbox>) {
         *self.outbox.lock().unwrap_or_else(PoisonError::into_inner) = Some(outbox);
     }
@@ -70,7 +70,7 @@ impl Depths {
         self.probes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::new(probe));
     }
 
-    /// Brings the figures up to date. One that cannot be had stays as it is: the other metrics are worth more.
+    /// Updates the figures. A figure without an answer stays unchanged, because the other metrics are more important.
     pub(crate) async fn refresh(&self) {
         let mut asked_at = self.asked_at.lock().await;
         if asked_at.is_some_and(|at| at.elapsed() < FRESH) {
@@ -88,24 +88,24 @@ impl Depths {
         *asked_at = Some(Instant::now());
     }
 
-    /// Returns how many messages wait in a queue, visible or delayed, if SQS has reported that within `max_age`.
+    /// Returns the number of messages that wait in a queue, visible or delayed, if SQS has reported it within `max_age`.
     pub(crate) fn waiting(&self, queue: &str, max_age: Duration) -> Option<u64> {
         self.known(queue, max_age).map(|depth| depth.waiting())
     }
 
-    /// Returns how many messages a queue has, if SQS has reported that within `max_age`.
+    /// Returns the number of messages in a queue, if SQS has reported it within `max_age`.
     pub(crate) fn known(&self, queue: &str, max_age: Duration) -> Option<QueueDepth> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(queue).copied();
         known.filter(|(_, at)| at.elapsed() <= max_age).map(|(depth, _)| depth)
     }
 
-    /// Notes how many messages a queue has.
+    /// Records the number of messages in a queue.
     pub(crate) fn learn(&self, queue: &str, depth: QueueDepth) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(queue.to_owned(), (depth, Instant::now()));
     }
 
-    /// Blocks refreshes for as long as the guard lives, as a queue does that does not answer.
+    /// Blocks refreshes while the guard lives, like a queue without answers.
     #[cfg(test)]
     pub(crate) async fn block(&self) -> tokio::sync::OwnedMutexGuard<Option<Instant>> {
         Arc::clone(&self.asked_at).lock_owned().await

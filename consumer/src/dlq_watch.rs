@@ -1,7 +1,7 @@
 //! The watch over a DLQ: reports each new cause of dead letters once, as a log line, a metric and an alert.
 //!
-//! It decides nothing: [`Watch`](drumline_dlq::watch::Watch) says when to look and what to report. While nothing dies it asks SQS for
-//! the depth of the DLQ, twice a minute by default, and for nothing else.
+//! [`Watch`](drumline_dlq::watch::Watch) decides about looks and reports. While no job dies, this module only asks SQS for the
+//! depth of the DLQ, twice a minute by default.
 
 mod causes;
 mod dead_letters;

@@ -1,6 +1,6 @@
 //! The metrics of `/metrics` in CloudWatch's embedded metric format: once a minute, and at the end.
 //!
-//! The registry is read once for each round of lines, so nothing is counted a second time when it happens.
+//! The registry is read once for each round of lines, so events are counted only once.
 
 mod rounds;
 #[cfg(test)]
@@ -34,7 +34,7 @@ pub(crate) struct Emf {
 }
 
 impl Emf {
-    /// Writes to standard output from now on.
+    /// Starts writing to standard output.
     pub(crate) fn start(metrics: Metrics, depths: Depths) -> Self {
         Self::start_every(EVERY, metrics, depths, Arc::new(EmfLines::print))
     }
@@ -44,8 +44,8 @@ impl Emf {
         Self { stop, writer: tokio::spawn(write(every, metrics, depths, print, stopped)) }
     }
 
-    /// Writes the changes since the last lines, until `end` at most: a reader of standard output that stalls must not delay the end of
-    /// the process.
+    /// Writes the changes since the last lines, until `end` at most, because a stalled reader of standard output must not delay
+    /// the end of the process.
     pub(crate) async fn stop(self, end: Instant) {
         drop(self.stop);
         match timeout_at(end, self.writer).await {
@@ -67,7 +67,7 @@ async fn write(
     let mut next = interval_at(Instant::now() + every, every);
     next.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        // SQS may be slow, which must not delay the last round.
+        // A slow SQS must not delay the last round.
         let next_round = async {
             next.tick().await;
             depths.refresh().await;
@@ -91,11 +91,11 @@ async fn write(
     }
 }
 
-/// Runs `work` on a thread of its own. Standard output may block, and a large registry takes milliseconds to encode: neither may delay
-/// a renewal. One of the runtime's own threads for blocking work would hold up the end of the program's runtime.
+/// Runs `work` on its own thread. Standard output may block, and encoding a large registry takes milliseconds: neither may
+/// delay a renewal. A thread of the runtime for blocking work would delay the end of the program's runtime.
 async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let (done, result) = oneshot::channel();
-    // Nothing waits for the result after the end.
+    // After the end, no task waits for the result.
     let run = move || drop(done.send(work()));
     Builder::new().name("drumline-emf".to_owned()).spawn(run).map_err(|error| error.to_string())?;
     result.await.map_err(|_| "the thread that writes them has panicked".to_owned())

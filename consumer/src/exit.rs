@@ -1,4 +1,4 @@
-//! The end of a program: its exit status, and its last words.
+//! The end of a program: its exit status and its last text.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ const USAGE: u8 = 64;
 /// `EX_UNAVAILABLE`: a service is unavailable.
 const UNAVAILABLE: u8 = 69;
 
-/// An error that ends the program, with the exit status that it stands for.
+/// An error that ends the program, with its exit status.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 pub struct ExitError {
@@ -21,33 +21,33 @@ pub struct ExitError {
 }
 
 impl ExitError {
-    /// Bad configuration or usage: status 64.
+    /// Makes an error of configuration or usage: status 64.
     pub fn usage(text: impl Into<String>) -> Self {
         Self { status: USAGE, text: text.into() }
     }
 
-    /// An unavailable service: status 69.
+    /// Makes an error for an unavailable service: status 69.
     pub fn unavailable(text: impl Into<String>) -> Self {
         Self { status: UNAVAILABLE, text: text.into() }
     }
 
-    /// Any other error: status 1.
+    /// Makes any other error: status 1.
     pub fn other(text: impl Into<String>) -> Self {
         Self { status: 1, text: text.into() }
     }
 
-    /// An end with this status and without a word.
+    /// Makes an end with this status and without a text.
     pub fn silent(status: u8) -> Self {
         Self { status, text: String::new() }
     }
 
-    /// An error of SQS of this kind. A missing queue and a missing permission count as unavailable, as a missing network
-    /// does.
+    /// Makes an error of SQS of this kind. A missing queue and a missing permission count as unavailable, like a missing
+    /// network.
     pub fn sqs(kind: SqsErrorKind, text: impl Into<String>) -> Self {
         if kind.is_unavailability() { Self::unavailable(text) } else { Self::other(text) }
     }
 
-    /// Returns true if a service is unavailable: later it may answer.
+    /// Returns true if a service is unavailable and may answer later.
     pub fn is_unavailable(&self) -> bool {
         self.status == UNAVAILABLE
     }

@@ -1,7 +1,7 @@
-//! The gates of a worker's queues, for producers in any language: by the depths that SQS reports, and by how long messages have waited
-//! for their first run here.
+//! The gates of a worker's queues, for producers in any language. They depend on the depths that SQS reports, and on how long
+//! messages have waited here for their first run.
 //!
-//! Retries do not count as waiting: a message that fails for an hour would otherwise refuse all new ones.
+//! Retries do not count as waiting: otherwise a message that fails for an hour would refuse all new ones.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,8 @@ use tracing::warn;
 use crate::depth::Depths;
 use crate::metrics::Metrics;
 
-/// The maximum age of a depth if SQS does not report a newer one. Then the gate opens: producers see for themselves if SQS is down.
+/// The maximum age of a depth if SQS does not report a newer one. Then the gate opens: producers notice themselves if SQS is
+/// down.
 const STALE: Duration = Duration::from_secs(60);
 
 /// The gates of all queues of a process.
@@ -30,11 +31,11 @@ struct QueueGate {
     queue: String,
     limits: GateLimits,
     decider: Mutex<Decider>,
-    /// The depth is not known, and that is in the log.
+    /// True if the depth is not known, and the log contains that.
     is_blind: AtomicBool,
 }
 
-/// The state of a queue's gate, as clients get it.
+/// The state of a queue's gate, as returned to clients.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct GateAnswer {
@@ -44,7 +45,7 @@ pub(crate) struct GateAnswer {
     delay_secs: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Arc<str>>,
-    /// The messages that wait, visible or delayed; `null` if SQS does not answer.
+    /// The number of waiting messages, visible or delayed; `null` if SQS does not answer.
     depth: Option<u64>,
     oldest_age_secs: f64,
     #[serde(skip)]
@@ -52,14 +53,14 @@ pub(crate) struct GateAnswer {
 }
 
 impl GateAnswer {
-    /// The seconds after which a producer that is refused should ask again.
+    /// Returns the number of seconds after which a refused producer should ask again.
     pub(crate) fn retry_after_secs(&self) -> Option<u64> {
         matches!(self.decided, GateState::Shed(_)).then(|| RETRY_AFTER.as_secs())
     }
 }
 
 impl Gates {
-    /// The gates of these queues.
+    /// Makes the gates of these queues.
     pub(crate) fn new(
         queues: impl IntoIterator<Item = (String, GateLimits)>,
         depths: Depths,
@@ -85,7 +86,7 @@ impl Gates {
         })
     }
 
-    /// The names of the queues.
+    /// Returns the names of the queues.
     pub(crate) fn names(&self) -> BTreeSet<&str> {
         self.queues.iter().map(|gate| &*gate.queue).collect()
     }
@@ -99,7 +100,7 @@ impl Gates {
             gate.is_blind.store(false, Ordering::Relaxed);
         }
         let oldest = self.metrics.longest_first_wait(&gate.queue);
-        // If SQS does not answer, nothing is received either, and the last wait says nothing of the next one.
+        // If SQS does not answer, no message is received either, and the last wait does not predict the next one.
         let reading = GateReading { depth, oldest: depth.map(|_| oldest) };
         let decided = gate.decider.lock().unwrap_or_else(PoisonError::into_inner).step(&reading);
         let (delay_secs, reason) = match &decided {

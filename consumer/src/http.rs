@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn readiness_names_what_is_out_of_reach_and_what_is_paused_and_why() {
+    fn readiness_lists_unreachable_parts_and_pauses_with_reasons() {
         let status = Arc::new(QueueStatus::default());
         let (store, store_answers) = watch::channel(true);
         let readiness = Readiness::new(vec![("jobs".to_owned(), Arc::clone(&status))], store_answers);

@@ -1,4 +1,4 @@
-//! Lists of jobs, and the look-up of one by its job id or its message.
+//! Lists of jobs, and the look-up of one by its job id or its message id.
 
 use drumline_store::{JobRecord, MAX_RECENT, Store, StoreError};
 use serde::Deserialize;
@@ -6,16 +6,16 @@ use serde::Deserialize;
 use crate::dlq_watch::WATCH_TYPE;
 use crate::job_view::{JobFilter, JobView, ShownState};
 
-/// The number of jobs in a list if the question does not give one.
+/// The number of jobs in a list by default.
 const USUAL: usize = 20;
 
-/// The most claims of the workers' own that are expected among the newest records: one for each DLQ that is watched.
+/// The maximum number of the workers' own claims expected among the newest records: one for each watched DLQ.
 const MOST_OWN: usize = 20;
 
-/// As long as a UUID, which SQS's message ids are.
+/// The length of a UUID, which SQS's message ids are.
 const MESSAGE_ID_BYTES: usize = 36;
 
-/// Selects among the jobs that changed last.
+/// A query for the jobs that changed last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ListQuery {
     /// Their state.
@@ -25,12 +25,12 @@ pub struct ListQuery {
     pub job_type: Option<String>,
     /// Their queue's name.
     pub queue: Option<String>,
-    /// The most jobs to return.
+    /// The maximum number of jobs to return.
     pub limit: Option<usize>,
 }
 
 impl ListQuery {
-    /// Returns the jobs that the query selects among the [`MAX_RECENT`] jobs of a store that changed last, the newest first.
+    /// Returns the selected jobs among the [`MAX_RECENT`] jobs of a store that changed last, the newest first.
     ///
     /// # Errors
     /// If the store does not answer, or refuses because it has no list.
@@ -51,13 +51,13 @@ impl ListQuery {
     }
 }
 
-/// Returns true for claims by which workers agree among themselves: they are no jobs.
+/// Returns true for claims with which workers coordinate, and which are no jobs.
 fn is_own(job: &JobRecord) -> bool {
     job.claim.as_ref().is_some_and(|claim| claim.job_type == WATCH_TYPE)
 }
 
-/// Returns the job of this job id that the filter accepts and that changed last. An id that no job has, but a message could have, is
-/// looked for among the messages of jobs, as far as the store can.
+/// Returns the job with this job id that the filter accepts and that changed last. If no job has the id, and it may be a
+/// message id, the messages of jobs are searched, if the store supports that.
 ///
 /// # Errors
 /// If the store does not answer.

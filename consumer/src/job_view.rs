@@ -1,4 +1,4 @@
-//! A job as it is shown: as [`drumline_store::job_view`] has it, under the name that commands know.
+//! The view of a job: that of [`drumline_store::job_view`], re-exported for commands.
 
 pub use drumline_store::job_view::{JobFilter, JobView, OtherJob, ShownState, job_type, queue};
 
@@ -14,7 +14,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_claim_tells_how_far_a_job_is_and_without_one_its_history_does() {
+    fn the_claim_shows_a_jobs_state_and_otherwise_its_history() {
         let failed = || attempt("retry", "no route");
         let condemned = || attempt("dead_letter", "no such user");
         let last = || drumline_store::AttemptRecord { last_attempt: true, ..failed() };
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_that_the_filter_accepts_is_shown_and_the_others_are_listed() {
+    fn the_newest_match_is_shown_and_the_others_are_listed() {
         let in_queue = |queue: &str, job_type: &str, message: &str| {
             let mut claim = claim(JobState::Done);
             (claim.queue, claim.job_type, claim.message_id) = (queue.into(), job_type.into(), message.into());
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duplicate_is_found_in_whichever_queue_it_came_from() {
+    fn a_duplicate_is_found_in_any_queue() {
         let mut record = job(Some(claim(JobState::Done)), Vec::new());
         record.duplicate_of = Some(original_run());
         let filter = JobFilter { queue: Some("low".to_owned()), ..JobFilter::default() };

@@ -1,4 +1,4 @@
-//! The start of a queue that does not answer yet, or that does not exist yet.
+//! The start of a queue that does not answer or does not exist yet.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use tracing::{error, info, warn};
 
 use crate::start_error::StartError;
 
-/// The time for which a start retries transient errors: a machine's network and DNS, its role's credentials, an endpoint that starts beside
-/// the worker.
+/// The time for which a start retries transient errors: of a machine's network and DNS, its role's credentials, or an endpoint
+/// that starts concurrently.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
-/// The first wait between two requests of a start, and the longest.
+/// The first and the longest wait between two requests of a start.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// The interval at which the worker looks for a missing queue while it consumes others.
+/// The interval at which the worker checks a missing queue while it consumes others.
 pub(crate) const MISSING_QUEUE_CHECK: Duration = Duration::from_secs(10);
 
-/// Asks for a queue's facts, again after transient errors for [`START_PATIENCE`].
+/// Requests a queue's facts, and repeats that after transient errors for [`START_PATIENCE`].
 pub(crate) async fn describe_with_retry<F>(
     name: &str,
     describe: impl FnMut() -> F,
@@ -29,7 +29,7 @@ where
     F: Future<Output = Result<QueueFacts, SqsError>>,
 {
     match with_retry(name, "queue", describe).await {
-        // A missing permission of this one action; bad credentials end the start.
+        // Only this action is not permitted; wrong credentials end the start.
         Err(error) if error.is_access_denied() => {
             warn!(
                 queue = name,
@@ -42,7 +42,7 @@ where
     }
 }
 
-/// Makes a request of the start about `subject`, again after transient errors for [`START_PATIENCE`].
+/// Makes a request of the start about `subject`, and repeats it after transient errors for [`START_PATIENCE`].
 pub(crate) async fn with_retry<T, F>(
     name: &str,
     subject: &str,
@@ -55,7 +55,7 @@ where
     loop {
         match request().await {
             Err(error) if error.kind.passes() && Instant::now() + wait <= end => {
-                // No longer than the start's own waits, even if an endpoint asks for more.
+                // At most the start's own wait, even if an endpoint asks for more.
                 let this_wait = error.retry_after.map_or(wait, |asked| asked.clamp(wait, LONGEST_WAIT));
                 let retry_in_secs = this_wait.as_secs();
                 warn!(queue = name, error = error.text, retry_in_secs, "the {subject} does not answer yet");
@@ -67,13 +67,13 @@ where
     }
 }
 
-/// Returns true if the worker can go without the queue for now: a queue that is created late is no reason to stop consuming others.
-/// A queue whose DLQ is missing exists itself, and has to be corrected.
+/// Returns true if the worker can run without the queue for now: a queue that is created late is no reason to stop consuming
+/// others. A queue with a missing DLQ exists, and must be corrected.
 pub(crate) fn is_missing(error: &StartError) -> bool {
     matches!(error, StartError::Queue { error, .. } if error.kind == SqsErrorKind::NoQueue)
 }
 
-/// Starts a queue that was missing, once it exists.
+/// Starts a missing queue after it was created.
 pub(crate) async fn start_once_created<T, F>(name: &str, mut start: impl FnMut() -> F) -> T
 where
     F: Future<Output = Result<T, StartError>>,
@@ -100,7 +100,7 @@ mod tests {
         SqsError::new(kind, "no answer")
     }
 
-    /// Starts with `failures` errors of this kind first. Returns how it ended, and after which time.
+    /// Starts with `failures` errors of this kind first. Returns the result, and the time until it.
     async fn start(kind: SqsErrorKind, failures: usize) -> (Result<QueueFacts, SqsErrorKind>, Duration) {
         let (begun, mut left) = (Instant::now(), failures);
         let describe = || {

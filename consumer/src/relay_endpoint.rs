@@ -15,7 +15,7 @@ use crate::http::{Endpoint, RelayReadiness};
 use crate::metrics::Metrics;
 use crate::start_error::StartError;
 
-/// The time for the last metrics.
+/// The time limit for the last metrics.
 const LAST_METRICS: Duration = Duration::from_secs(1);
 
 /// The part of [`LAST_METRICS`] in which the outbox may report its lag.
@@ -45,13 +45,13 @@ pub struct RelayEndpoint {
 }
 
 impl RelayEndpoint {
-    /// Serves from now on. Raises the process's limit of open files to what the system allows.
+    /// Starts serving. Raises the process's limit of open files to the system's maximum.
     ///
     /// # Errors
     /// If the address is in use or not allowed.
     pub async fn serve(settings: &Settings, outbox: Arc<dyn Outbox>) -> Result<Self, StartError> {
         let metrics = Metrics::new();
-        // Shown from the start on, also before anything is sent.
+        // Shown from the start, even before a job is sent.
         metrics.outbox();
         let depths = Depths::new(metrics.clone(), Arc::new(NoopObserver));
         depths.watch_outbox(Arc::clone(&outbox));
@@ -74,16 +74,16 @@ impl RelayEndpoint {
         self.metrics.relay()
     }
 
-    /// Reports from now on that the process is not ready: it begins nothing new.
+    /// Reports from now on that the process is not ready, because it drains.
     pub fn drain(&self) {
         self.readiness.drain();
     }
 
-    /// Writes the last metrics, within a second, and serves no more.
+    /// Writes the last metrics, within a second, and stops serving.
     pub async fn close(self) {
         let Some(emf) = self.emf else { return };
         let start = Instant::now();
-        // A lag that is not known in time stays as it is.
+        // A lag that is not known in time stays unchanged.
         let _ = timeout_at(start + LAST_LAG, self.depths.refresh()).await;
         emf.stop(start + LAST_METRICS).await;
     }

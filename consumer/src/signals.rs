@@ -10,12 +10,12 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Catches the signals from now on. To be called within a tokio runtime.
+    /// Catches the signals from now on. Must be called within a tokio runtime.
     pub fn catch() -> std::io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Completes with the first signal. From then on another one ends the process with status 1.
+    /// Completes with the first signal. Afterwards another one ends the process with status 1.
     pub async fn first(mut self) {
         let name = self.next().await;
         info!(signal = name, "stopping; once more to stop at once");
@@ -27,7 +27,7 @@ impl Signals {
     }
 
     async fn next(&mut self) -> &'static str {
-        // Cancel-safe: a signal that is not taken stays for the next call.
+        // Cancel-safe: a signal that was not read stays for the next call.
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

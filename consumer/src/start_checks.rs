@@ -10,7 +10,7 @@ use tracing::warn;
 use crate::queue_start::with_retry;
 use crate::start_error::StartError;
 
-/// Checks that what fails permanently has somewhere to go.
+/// Checks that permanently failed messages can leave the queue.
 pub(crate) async fn check_dead_letter_queue(
     name: &str,
     settings: &QueueSettings,
@@ -25,13 +25,13 @@ pub(crate) async fn check_dead_letter_queue(
              has a DLQ"
         ),
         DeadLetterPath::Redrive => {}
-        // Found now, since a copy that cannot be sent is found out too late.
+        // Checked now, because at the first copy it would be too late.
         DeadLetterPath::Copy => {
             let found = with_retry(name, "DLQ", || queue.dead_letter_url()).await;
             found.map_err(|error| StartError::DeadLetterQueue { queue: name.to_owned(), error })?;
         }
         DeadLetterPath::Nowhere => {
-            // Nothing else would end its retries, and nothing of its failures would be left.
+            // Otherwise no rule would end its retries, and its failures would leave no trace.
             if !settings.allow_unbounded {
                 return Err(StartError::Settings(no_dead_letter_queue(name)));
             }
@@ -41,7 +41,7 @@ pub(crate) async fn check_dead_letter_queue(
     Ok(())
 }
 
-/// Logs what of the settings does not fit the queue or the process.
+/// Logs the settings that do not fit the queue or the process.
 pub(crate) fn warn_of_settings(
     name: &str,
     settings: &QueueSettings,
@@ -63,7 +63,7 @@ pub(crate) fn warn_of_settings(
     }
 }
 
-/// The reason for which a queue without a DLQ is not consumed.
+/// Returns the reason why a queue without a DLQ is not consumed.
 fn no_dead_letter_queue(name: &str) -> String {
     format!(
         "{name}: the queue has no DLQ, so a job that always fails would be retried until its message expires: give the \

@@ -11,7 +11,7 @@ use drumline_store::OpenError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The settings do not fit the handlers or the queue as SQS reports it, or lack something.
+    /// A setting is missing, or does not fit the handlers or the queue as SQS reports it.
     Settings(String),
     /// A queue cannot be used.
     Queue {
@@ -73,7 +73,7 @@ impl fmt::Display for StartError {
 }
 
 impl Error for StartError {
-    /// The causes whose texts the own text contains are left out, so that no text is shown twice.
+    /// Omits the causes whose texts are part of this error's text, so that no text is shown twice.
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Settings(_) => None,
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn two_handlers_of_one_type_are_to_be_corrected() {
+    async fn two_handlers_of_one_type_count_as_a_wrong_setting() {
         let handler = |_: Context, _: Twice| async { Ok(()) };
         let environment =
             |name: &str| (name == "DRUMLINE_QUEUE_URL").then(|| "http://localhost/1/jobs".to_owned());

@@ -1,10 +1,11 @@
 //! ECS task protection: while a handler has run for longer than the shutdown grace, ECS does not stop the task for a scale-in or a
 //! deployment.
 //!
-//! A younger run needs no protection: the drain gives it the time that most runs take, and a task that was protected whenever it has
-//! work would block the deployments of a service with steady traffic. The agent is asked when a run reaches that age, again before the
-//! protection expires, and a while after the last such run. A failure to protect is logged and changes nothing else: a task that is
-//! stopped drains. A request without an answer may have protected the task, so its end is asked for like that of a known protection. See
+//! A shorter run needs no protection: the drain waits long enough for most runs, and a task that is protected during all work
+//! would block the deployments of a service with steady traffic. The agent is asked when a run reaches that age, again before
+//! the protection expires, and a while after the last such run. A failure to protect is logged and has no other effect: a task
+//! that is stopped drains. A request without an answer may have protected the task, so the worker ends it like a known
+//! protection. See
 //! [Task scale-in protection endpoint](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-scale-in-protection-endpoint.html).
 
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub(crate) struct TaskProtection {
 }
 
 impl TaskProtection {
-    /// Follows the runs of these queues, which are protected once they are older than `grace`. Returns `None` and logs the reason if
+    /// Follows the runs of these queues, and protects those that are older than `grace`. Returns `None` and logs the reason if
     /// the ECS agent cannot be found.
     pub(crate) fn start(queues: Vec<Arc<QueueStatus>>, grace: Duration) -> Option<Self> {
         match Agent::of_this_task() {

@@ -1,4 +1,4 @@
-//! OpenTelemetry, if the feature `otel` is there and the variables `OTEL_*` ask for it.
+//! OpenTelemetry, if the feature `otel` is enabled and the variables `OTEL_*` request it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(crate) struct Telemetry {
 
 #[cfg(feature = "otel")]
 impl Telemetry {
-    /// Starts what the environment asks for.
+    /// Starts the exports that the environment requests.
     pub(crate) fn start(parent: TraceParent) -> Self {
         let exports = drumline_otel::Telemetry::start(parent);
         if let Some(exports) = &exports {
@@ -39,7 +39,7 @@ impl Telemetry {
         self.exports.as_ref()?.observer()
     }
 
-    /// Exports these metrics from now on, with depths that are as new as those at `/metrics`.
+    /// Exports these metrics from now on, with depths as recent as those at `/metrics`.
     pub(crate) fn export_metrics(&self, metrics: &Metrics, depths: &Depths) {
         let Some(exports) = &self.exports else { return };
         let (metrics, depths) = (metrics.clone(), depths.clone());
@@ -61,7 +61,7 @@ impl Telemetry {
         }
     }
 
-    /// Exports what is recorded.
+    /// Exports the recorded data.
     pub(crate) async fn flush(&self, within: Duration) {
         if let Some(exports) = &self.exports {
             exports.flush(within).await;

@@ -1,4 +1,4 @@
-//! Opens the store of a consumer, and the outbox that it relays, if it does.
+//! Opens the store of a consumer, and the outbox if the consumer relays it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use tracing::warn;
 
 use crate::start_error::StartError;
 
-/// The number of requests to each at the start, and the wait between: long enough for a container's network to come up, short enough for a
-/// wrong setting to show.
+/// The number of requests to each at the start, with waits between them: long enough for a container's network, short enough to
+/// report a wrong setting soon.
 const START_TRIES: u32 = 3;
 const START_WAIT: Duration = Duration::from_secs(1);
 

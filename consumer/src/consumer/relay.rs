@@ -1,4 +1,4 @@
-//! The relay of a worker with `outbox_relay = on`: it sends the jobs of its store's outbox, so that no other process need run.
+//! The relay of a worker with `outbox_relay = on`: it sends the jobs of its store's outbox, so that no other process is needed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
-/// For how long jobs wait after a worker was killed that was about to send them. Several times the length of a request.
+/// The time for which jobs wait after a kill of the worker that was about to send them. Several times the length of a request.
 const LEASE: Duration = Duration::from_secs(10);
 
 /// The wait before another try to reach the queues of the settings, or to relay.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
-/// A relay that runs. Dropping it ends it: its jobs wait for the end of its lease then.
+/// A running relay. Dropping it ends it: its jobs then wait until its lease ends.
 pub(super) struct InProcessRelay {
     /// Dropped to stop the relay.
     stop: watch::Sender<()>,
@@ -37,7 +37,7 @@ impl InProcessRelay {
         Self { stop, running: tokio::spawn(keep_running(run, stopped)) }
     }
 
-    /// Stops it after the requests in flight, within this time.
+    /// Stops the relay after the requests in flight, within this time.
     pub(super) async fn stop(mut self, at_most: Duration) {
         drop(self.stop);
         match timeout(at_most, &mut self.running).await {
@@ -51,13 +51,13 @@ impl InProcessRelay {
     }
 }
 
-/// Runs a relay until it is stopped, and another one after each that panics: jobs that are marked as done are followed by none otherwise.
+/// Runs a relay until it is stopped, and restarts it after each panic: otherwise next jobs of done jobs would not be sent.
 async fn keep_running<F>(relay: impl Fn(watch::Receiver<()>) -> F, stopped: watch::Receiver<()>)
 where
     F: Future<Output = ()> + Send + 'static,
 {
     loop {
-        // Ends with this future, unlike a task by its handle.
+        // The task ends with this future, unlike a detached task.
         let mut task = JoinSet::new();
         task.spawn(relay(stopped.clone()));
         match task.join_next().await {

@@ -1,4 +1,4 @@
-//! SIGHUP: the settings are read again, and what can change without a restart does.
+//! SIGHUP: rereads the settings, and applies those that can change without a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
@@ -12,16 +12,16 @@ use tracing::{error, info, warn};
 
 use crate::control::Control;
 
-/// Reads the settings of the process again.
+/// Rereads the settings of the process.
 pub(crate) type Reread = Arc<dyn Fn() -> Result<Settings, Problems> + Send + Sync>;
 
-/// Waits for SIGHUP. Dropping it ends that.
+/// The task that waits for SIGHUP. Dropping it ends the task.
 pub(super) struct Rereading {
     task: JoinHandle<()>,
 }
 
 impl Rereading {
-    /// Rereads the settings at each SIGHUP. In a terminal, the signal ends the process as ever: its window was closed.
+    /// Rereads the settings at each SIGHUP. In a terminal, the signal still ends the process, because its window was closed.
     pub(super) fn start(read: Reread, reload: Reload) -> Option<Self> {
         if std::io::stdin().is_terminal() {
             return None;
@@ -47,9 +47,9 @@ async fn follow(mut hangups: Signal, read: Reread, reload: Reload) {
     }
 }
 
-/// The values that new settings are compared with, and the parts that they change.
+/// The values with which new settings are compared, and the parts that they change.
 pub(super) struct Reload {
-    /// The settings of the start.
+    /// The settings at the start.
     pub(super) settings: Settings,
     pub(super) limits: Limits,
     pub(super) control: Control,
@@ -80,7 +80,7 @@ impl Reload {
     }
 }
 
-/// Returns the settings that differ and are read at the start only.
+/// Returns the changed settings that are read only at the start.
 fn needing_restart(old: &[Effective], new: &[Effective]) -> BTreeSet<String> {
     let by_key = |settings: &[Effective]| -> BTreeMap<(Option<String>, String), Option<String>> {
         let settings = settings

@@ -10,13 +10,14 @@ use crate::depth::Depths;
 use crate::dlq_watch::Watches;
 use crate::emf::Emf;
 
-/// The time for everything after the drain. Part of what ends a process within its grace: see `LEAST_FOR_HOOK` in `app.rs`.
+/// The time for all work after the drain. A part of the time within which a process ends in its grace: see `LEAST_FOR_HOOK` in
+/// `app.rs`.
 pub(super) const AFTER_DRAIN: Duration = Duration::from_secs(1);
 
-/// The part of [`AFTER_DRAIN`] before the last metrics. The rest is enough to write to a pipe, which standard output may be.
+/// The part of [`AFTER_DRAIN`] before the last metrics. The rest is enough to write to standard output, which may be a pipe.
 const BEFORE_METRICS: Duration = Duration::from_millis(700);
 
-/// Ends the watches and the relay, writes down the last failures, and then writes the last metrics, all within [`AFTER_DRAIN`].
+/// Ends the watches and the relay, writes the last failures, and then writes the last metrics, all within [`AFTER_DRAIN`].
 pub(super) async fn stop(
     watches: &Watches,
     claim_store: &ClaimStoreClient,
@@ -33,9 +34,9 @@ pub(super) async fn stop(
         tokio::join!(watches.stop(AFTER_DRAIN), claim_store.settle(AFTER_DRAIN), stop_relay(AFTER_DRAIN));
         return;
     };
-    // Depths that SQS does not report in time stay as they are.
+    // Depths that SQS does not report in time stay unchanged.
     let last_depths = timeout_at(start + BEFORE_METRICS, depths.refresh());
-    // These count requests, so the last metrics follow them.
+    // These parts count requests, so the last metrics follow them.
     let ((), (), (), _) = tokio::join!(
         watches.stop(BEFORE_METRICS),
         claim_store.settle(BEFORE_METRICS),

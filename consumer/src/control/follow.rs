@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_worker_reports_what_it_has_in_hand_while_a_queue_is_paused_everywhere() {
+    async fn a_worker_reports_its_messages_while_a_queue_is_paused() {
         let (store, control): (Arc<dyn Store>, _) = (Arc::new(store()), control());
         let mut reader = Reader::new(Arc::clone(&store));
         reader.read(&control).await;
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_worker_reads_what_was_ordered_before_its_start_and_keeps_it_while_the_store_is_silent() {
+    async fn a_worker_reads_earlier_orders_and_keeps_them_in_an_outage() {
         let (store, control): (Arc<dyn Store>, _) = (Arc::new(store()), control());
         put_order(&*store, &order(Action::Pause), 1_000).await.unwrap();
         let orders = control.of_queue("jobs").unwrap();

@@ -1,4 +1,4 @@
-//! Orders about single jobs: tried now, or cancelled. At one worker, or for all in one document of the store.
+//! Orders about single jobs: retry now, or cancel. Given to one worker, or to all in one document of the store.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
@@ -10,34 +10,34 @@ use serde::{Deserialize, Serialize};
 use super::documents::{KIND, TRIES};
 use super::order::{InvalidOrder, MAX_BY, MAX_WHY, check_text};
 
-/// The name of the document, which is no target's.
+/// The name of the document, which differs from those of targets.
 pub(super) const DOCUMENT: &str = "jobs";
 
 /// The kind of the documents with answers of workers, one for each order.
 const ANSWERS: &str = "control-answers";
 
-/// For how long an answer is kept: the one who has asked waits for it.
+/// The time for which an answer is kept: the operator waits for it.
 const KEEP_ANSWER: Duration = Duration::from_secs(60);
 
-/// For how long workers try an order to retry a job.
+/// The time for which workers try an order to retry a job.
 const RETRY_LASTS: Duration = Duration::from_secs(30);
 
-/// For how long workers know that a job is cancelled: longer than SQS hides a message, which is twelve hours.
+/// The time for which workers remember that a job is cancelled: longer than the twelve hours for which SQS can hide a message.
 const CANCEL_LASTS: Duration = Duration::from_secs(13 * 60 * 60);
 
-/// The most bytes of an id.
+/// The maximum size of an id in bytes.
 const MAX_ID: usize = 1024;
 
-/// The most messages of one job.
+/// The maximum number of messages of one job.
 const MAX_MESSAGES: usize = 10;
 
 /// An action on a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobVerb {
-    /// It is tried now.
+    /// Retries the job now.
     Retry,
-    /// It fails permanently.
+    /// Lets the job fail permanently.
     Cancel,
 }
 
@@ -47,14 +47,14 @@ pub enum JobVerb {
 pub struct JobRequest {
     /// The job's id.
     pub job: String,
-    /// The ids of the messages that it came in, as far as they are known.
+    /// The ids of its messages, as far as they are known.
     #[serde(default)]
     pub message_ids: Vec<String>,
     /// The requested action.
     pub action: JobVerb,
-    /// Who asks for it.
+    /// The name of the operator.
     pub by: String,
-    /// The reason for it.
+    /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
@@ -67,7 +67,7 @@ pub struct JobReply {
     pub worker: String,
     /// The result of the order.
     pub result: JobResultKind,
-    /// The reason why it has failed.
+    /// The reason of a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -78,17 +78,17 @@ pub struct JobReply {
 pub enum JobResultKind {
     /// The worker does not know the job.
     Unknown,
-    /// It runs, so there is nothing to retry.
+    /// The job runs, so a retry is not needed.
     Running,
-    /// It waits in hand and starts by itself, so there is nothing to retry.
+    /// The job is in hand and starts without a retry.
     InHand,
-    /// Its message is visible.
+    /// The job's message is now visible.
     MadeVisible,
-    /// Its run is cancelled.
+    /// The job's run is cancelled.
     RunCancelled,
-    /// It has not run, and will not.
+    /// The job has not run, and will not run.
     Cancelled,
-    /// SQS or the store has not done what is needed.
+    /// A request to SQS or to the store has failed.
     Failed,
 }
 
@@ -108,7 +108,7 @@ impl JobReply {
 }
 
 impl JobRequest {
-    /// Returns the order if it can be given.
+    /// Returns the order if it is valid.
     ///
     /// # Errors
     /// If a text is too long or has control characters.
@@ -127,7 +127,7 @@ impl JobRequest {
         Ok(self)
     }
 
-    /// The order as a queue's loop takes it.
+    /// Returns the order for a queue's loop.
     pub(super) fn order(&self) -> JobOrder {
         let action = match self.action {
             JobVerb::Retry => JobAction::Retry,
@@ -158,7 +158,7 @@ pub(super) struct StoredJob {
     pub(super) request: JobRequest,
 }
 
-/// Gives an order about a job to all workers of a store. Returns the id by which its [answer](job_reply) is found.
+/// Gives an order about a job to all workers of a store. Returns the id of its [answer](job_reply).
 ///
 /// # Errors
 /// If the store keeps no documents, or does not answer, or if too many jobs are cancelled.
@@ -203,7 +203,7 @@ pub async fn put_job_request(
     Err(StoreError::Refused("others change the same orders all the time".into()))
 }
 
-/// Returns the answer of the worker that knows the job of an order; `None` while none has answered.
+/// Returns the answer of the worker that knows the job of an order; `None` before there is an answer.
 ///
 /// # Errors
 /// If the store does not answer.
@@ -212,7 +212,7 @@ pub async fn job_reply(store: &dyn Store, id: &str) -> Result<Option<JobReply>, 
     Ok(found.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
-/// Writes down the answer to an order.
+/// Writes the answer to an order.
 pub(super) async fn put_job_reply(store: &dyn Store, id: &str, reply: &JobReply) -> Result<(), StoreError> {
     let text = serde_json::to_string(reply).expect("it is made of texts");
     // If another worker has answered, its answer stays.

@@ -1,4 +1,4 @@
-//! An order of an operator, as JSON and checked.
+//! An order of an operator, as checked JSON.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::rate_text::RateText;
 
-/// The most characters of the name of who gives an order.
+/// The maximum length of the operator's name, in characters.
 pub const MAX_BY: usize = 100;
 
-/// The most characters of the reason for an order.
+/// The maximum length of the reason for an order, in characters.
 pub const MAX_WHY: usize = 500;
 
-/// The longest time for which an order is given. One without an end holds longer.
+/// The maximum duration of an order with an end. An order without an end lasts longer.
 pub const MAX_LASTING: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
-/// The most bytes of the name of a queue or a type.
+/// The maximum size of the name of a queue or a type, in bytes.
 const MAX_NAME: usize = 240;
 
 /// The target of an order.
@@ -40,7 +40,7 @@ impl Target {
         }
     }
 
-    /// Returns the target of a document's name; `None` if it has none of this version.
+    /// Returns the target for a document's name; `None` if the name is not of this version.
     pub fn of_document(name: &str) -> Option<Self> {
         let (kind, name) = name.split_once(':')?;
         match kind {
@@ -50,7 +50,7 @@ impl Target {
         }
     }
 
-    /// Returns the queue, and the type: one of them, for logs.
+    /// Returns the queue or the type, for logs.
     pub(super) fn parts(&self) -> (Option<&str>, Option<&str>) {
         match self {
             Self::Queue(name) => (Some(name), None),
@@ -77,20 +77,20 @@ impl fmt::Display for Target {
 /// An action that an operator requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing of it is received, or started.
+    /// Stops receives from a queue, or starts of a type.
     Pause,
     /// Ends the pause.
     Resume,
-    /// So many run at once.
+    /// Sets the number of concurrent runs.
     Concurrency(NonZeroUsize),
-    /// Jobs start so often.
+    /// Sets the rate at which jobs start.
     Rate(RateOrder),
-    /// Restore the values of the settings.
+    /// Restores the values of the settings.
     Reset,
 }
 
 impl Action {
-    /// Its name in JSON and in logs.
+    /// Returns the action's name in JSON and in logs.
     pub fn label(self) -> &'static str {
         match self {
             Self::Pause => "pause",
@@ -118,11 +118,11 @@ pub struct Order {
     pub target: Target,
     /// The requested action.
     pub action: Action,
-    /// Who gives it.
+    /// The name of the operator.
     pub by: String,
-    /// The reason for it.
+    /// The reason.
     pub why: Option<String>,
-    /// For how long it holds; `None` until it is withdrawn.
+    /// The duration of the order; `None` if it has no end.
     pub lasts: Option<Duration>,
 }
 
@@ -146,7 +146,7 @@ struct OrderJson {
     for_secs: Option<u64>,
 }
 
-/// The reason why an order cannot be given.
+/// The reason why an order is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidOrder(pub(super) String);
 
@@ -159,10 +159,11 @@ impl fmt::Display for InvalidOrder {
 impl std::error::Error for InvalidOrder {}
 
 impl Order {
-    /// Returns the order if it can be given.
+    /// Returns the order if it is valid.
     ///
     /// # Errors
-    /// If a text is too long or has control characters, if a number is out of its bounds, or if the action does not suit the target.
+    /// If a text is too long or has control characters, if a number is out of its bounds, or if the action does not suit the
+    /// target.
     pub fn checked(self) -> Result<Self, InvalidOrder> {
         let fails = |text: String| Err(InvalidOrder(text));
         let name = self.target.name();

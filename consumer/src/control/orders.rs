@@ -1,4 +1,4 @@
-//! The orders that hold for one queue or type, each with who gave it, when and why: what a document of the store contains.
+//! The active orders for one queue or type, each with its operator, time and reason: the contents of a document of the store.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -8,18 +8,18 @@ use serde::{Deserialize, Serialize};
 use super::order::{Action, Order};
 use super::rate_text::RateText;
 
-/// Who gave an order, when, why, and until when it holds.
+/// The operator, time, reason and end of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Note {
-    /// Who gave it.
+    /// The name of the operator.
     pub by: String,
-    /// The reason for it.
+    /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// When it was given, in milliseconds since the Unix epoch.
+    /// The time of the order, in milliseconds since the Unix epoch.
     pub at_ms: u64,
-    /// When it ends; `None` if it holds until it is withdrawn.
+    /// The end; `None` if it has no end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<u64>,
 }
@@ -30,24 +30,24 @@ impl Note {
     }
 }
 
-/// An order for a number of runs at once.
+/// An order for a number of concurrent runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConcurrencyOrder {
     /// The number.
     pub value: NonZeroUsize,
-    /// Who gave it, when and why.
+    /// The operator, time and reason.
     #[serde(flatten)]
     pub note: Note,
 }
 
-/// An order for a rate, or for none.
+/// An order for a rate, or for no rate limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RateNote {
     /// The rate, such as `50/s`, or `off`.
     pub value: RateText,
-    /// Who gave it, when and why.
+    /// The operator, time and reason.
     #[serde(flatten)]
     pub note: Note,
 }
@@ -58,36 +58,36 @@ pub struct RateNote {
 pub struct Change {
     /// The [label](Action::label) of its action.
     pub action: String,
-    /// Who gave it, when and why.
+    /// The operator, time and reason.
     #[serde(flatten)]
     pub note: Note,
 }
 
-/// The orders that hold for one target.
+/// The active orders for one target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Orders {
-    /// It is paused.
+    /// The pause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<Note>,
-    /// So many run at once.
+    /// The number of concurrent runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<ConcurrencyOrder>,
-    /// Jobs start so often.
+    /// The rate of job starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<RateNote>,
-    /// The last order that was given, also if it withdrew others.
+    /// The last order, including orders that withdrew others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<Change>,
 }
 
 impl Orders {
-    /// Returns true if no order holds.
+    /// Returns true if no order is active.
     pub fn is_empty(&self) -> bool {
         self.paused.is_none() && self.concurrency.is_none() && self.rate.is_none()
     }
 
-    /// Follows an order that is given now.
+    /// Applies an order that is given now.
     pub fn give(&mut self, order: &Order, now_ms: u64) {
         let until =
             |lasts: Duration| now_ms.saturating_add(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX));
@@ -107,7 +107,7 @@ impl Orders {
         }
     }
 
-    /// Removes the orders whose time is over. Returns the actions of those.
+    /// Removes the expired orders. Returns their actions.
     pub fn end(&mut self, now_ms: u64) -> Vec<&'static str> {
         let mut ended = Vec::new();
         if self.paused.take_if(|note| note.has_ended(now_ms)).is_some() {
@@ -122,7 +122,7 @@ impl Orders {
         ended
     }
 
-    /// Returns the time at which the next of them ends.
+    /// Returns the next end of an order.
     pub fn next_end(&self) -> Option<u64> {
         let notes = [
             self.paused.as_ref(),
@@ -132,7 +132,7 @@ impl Orders {
         notes.into_iter().flatten().filter_map(|note| note.until_ms).min()
     }
 
-    /// Returns the time at which the last of them ends; `None` if one has no end.
+    /// Returns the last end of an order; `None` if one has no end.
     pub fn last_end(&self) -> Option<u64> {
         let notes = [
             self.paused.as_ref(),
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn each_order_stands_beside_the_others_until_it_is_withdrawn_or_over() {
+    fn each_order_is_independent_of_the_others_until_it_ends() {
         let mut orders = Orders::default();
         assert!(orders.is_empty() && orders.last_end() == Some(0));
         orders.give(&order(Action::Pause, Some(60)), 1_000);

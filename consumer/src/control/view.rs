@@ -1,10 +1,10 @@
-//! The orders that a worker follows, as `/control` returns them.
+//! The orders that a worker follows, as returned by `/control`.
 
 use serde::{Deserialize, Serialize};
 
 use super::orders::Orders;
 
-/// The orders that a worker follows, and what comes of them.
+/// The orders that a worker follows, and their effects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ControlView {
@@ -12,7 +12,7 @@ pub struct ControlView {
     pub worker: String,
     /// Its queues.
     pub queues: Vec<QueueView>,
-    /// The job types for which an order holds.
+    /// The job types with active orders.
     pub types: Vec<TypeView>,
     /// The store whose orders it follows; `None` if it follows none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -25,17 +25,17 @@ pub struct ControlView {
 pub struct QueueView {
     /// Its name.
     pub queue: String,
-    /// The reasons for which it is not received from.
+    /// The reasons why the queue is not received from.
     pub pauses: Vec<String>,
-    /// The number of handlers that run at once.
+    /// The number of handlers that may run concurrently.
     pub concurrency: usize,
-    /// The number that the settings say.
+    /// The number in the settings.
     pub configured_concurrency: usize,
     /// The messages in hand: waiting, running, or not yet settled.
     pub in_hand: usize,
     /// The runs that have not ended.
     pub running: usize,
-    /// It is paused by an operator, nothing of it is in hand, and no open receive can bring more.
+    /// True if an operator has paused it, none of its messages is in hand, and no open receive can return one.
     pub drained: bool,
     /// The orders that were given to this worker.
     #[serde(default)]
@@ -64,7 +64,7 @@ pub struct TypeView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreView {
-    /// When it has last answered, in milliseconds since the Unix epoch.
+    /// The time of its last answer, in milliseconds since the Unix epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_at_ms: Option<u64>,
 }

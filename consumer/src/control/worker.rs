@@ -1,4 +1,4 @@
-//! The orders that a worker follows: those given to it, and those for all workers.
+//! The orders that a worker follows: those for it, and those for all workers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -15,13 +15,13 @@ use super::order::{Order, Target};
 use super::orders::{Change, Orders};
 use super::view::{ControlView, QueueView, StoreView, TypeView};
 
-/// The most queues and types for which a worker takes orders of its own at once.
+/// The maximum number of queues and types with orders at one worker.
 const MAX_TARGETS: usize = 200;
 
 /// The orders of targets.
 pub(super) type ByTarget = BTreeMap<Target, Orders>;
 
-/// The orders that a worker follows. Cloning gives another handle of the same orders.
+/// The orders that a worker follows. Cloning returns another handle of the same orders.
 #[derive(Clone)]
 pub(crate) struct Control(Arc<Shared>);
 
@@ -29,7 +29,7 @@ struct Shared {
     worker: String,
     queues: Vec<Queue>,
     limits: Limits,
-    /// The types that have a handler; `None` if any has one.
+    /// The types that have a handler; `None` if every type has one.
     types: Option<BTreeSet<String>>,
     state: Mutex<State>,
     /// The loops of the queues that have started.
@@ -40,7 +40,7 @@ struct Shared {
 /// A queue that follows orders.
 pub(crate) struct ControlledQueue {
     pub(crate) name: String,
-    /// The number of runs at once that the settings say.
+    /// The number of concurrent runs in the settings.
     pub(crate) concurrency: NonZeroUsize,
     pub(crate) status: Arc<QueueStatus>,
 }
@@ -68,12 +68,12 @@ struct State {
 pub(crate) enum Refusal {
     /// The worker has no such queue or type, only these.
     Unknown { error: String, known: Vec<String> },
-    /// It follows as many orders as it can.
+    /// The worker follows the maximum number of orders.
     TooMany,
 }
 
 impl Control {
-    /// Orders for these queues, and for jobs of these types.
+    /// Makes the orders for these queues, and for jobs of these types.
     pub(crate) fn new(
         worker: &str,
         queues: Vec<ControlledQueue>,
@@ -97,7 +97,7 @@ impl Control {
         }))
     }
 
-    /// The loop of a queue takes orders about jobs from now on. It learns which are cancelled before it receives anything.
+    /// Gives the loop of a queue the orders about jobs from now on. It learns the cancelled jobs before it receives a message.
     pub(crate) fn starts(&self, queue: &str, requests: JobRequests) {
         for order in &self.state().cancelled {
             requests.post(order.clone());
@@ -105,13 +105,13 @@ impl Control {
         self.loops().insert(queue.to_owned(), requests);
     }
 
-    /// The jobs that orders in the store cancel.
+    /// Records the jobs that orders in the store cancel.
     pub(super) fn learn_cancelled<'a>(&self, requests: impl Iterator<Item = &'a JobRequest>) {
         let cancelled = requests.filter(|request| request.action == JobVerb::Cancel).map(JobRequest::order);
         self.state().cancelled = cancelled.collect();
     }
 
-    /// Gives all queues an order about a job. Returns the answer of the one that knows it.
+    /// Gives all queues an order about a job. Returns the answer of the queue that knows it.
     pub(crate) async fn order_job(&self, request: &JobRequest, scope: &str) -> JobReply {
         let loops = self.loops().clone();
         let mut reply = JobReply::new(&self.0.worker, JobAnswer::Unknown);
@@ -147,7 +147,7 @@ impl Control {
         self.0.queues.iter().find(|queue| queue.name == name).map(|queue| queue.orders.subscribe())
     }
 
-    /// Returns who has paused a queue, with the reason, such as `ada@ops: bad deploy`.
+    /// Returns the operator who has paused a queue, with the reason, such as `ada@ops: bad deploy`.
     pub(crate) fn paused_by(&self, queue: &str) -> Option<String> {
         let target = Target::Queue(queue.to_owned());
         let state = self.state();
@@ -159,7 +159,7 @@ impl Control {
         })
     }
 
-    /// Follows an order that is given to this worker. Returns what holds for its target then.
+    /// Applies an order for this worker. Returns the active orders of its target.
     pub(crate) fn give(&self, order: &Order) -> Result<ControlView, Refusal> {
         self.check(&order.target)?;
         let mut state = self.state();
@@ -197,8 +197,8 @@ impl Control {
         Err(Refusal::Unknown { error, known })
     }
 
-    /// Follows the orders for all workers, as the store has them now. `None` are the orders of a target that cannot be read: the last ones
-    /// hold.
+    /// Applies the orders for all workers, as they are now in the store. `None` stands for the unreadable orders of a target:
+    /// its last orders stay active.
     pub(super) fn learn(&self, found: BTreeMap<Target, Option<Orders>>) {
         let now_ms = now_ms();
         let mut state = self.state();
@@ -226,19 +226,19 @@ impl Control {
         }
     }
 
-    /// The settings say another number of runs at once for a queue.
+    /// Sets another number of concurrent runs of a queue, from the settings.
     pub(crate) fn configure(&self, queue: &str, concurrency: NonZeroUsize) {
         let mut state = self.state();
         state.concurrency.insert(queue.to_owned(), concurrency);
         self.apply(&state);
     }
 
-    /// The store is followed, whether it answers or not.
+    /// Records that the store is followed, even before it answers.
     pub(super) fn follows_store(&self) {
         self.state().follows_store = true;
     }
 
-    /// Ends the orders whose time is over. Returns the time until the next one ends.
+    /// Ends the expired orders. Returns the time until the next end.
     pub(super) fn tick(&self) -> Option<Duration> {
         let now_ms = now_ms();
         let mut state = self.state();
@@ -261,7 +261,7 @@ impl Control {
         ends.min().map(|end| Duration::from_millis(end.saturating_sub(now_ms).max(1)))
     }
 
-    /// Completes once an order has been given to this worker after the call.
+    /// Completes after this worker was given an order after the call.
     pub(super) fn changed(&self) -> Notified<'_> {
         self.0.changed.notified()
     }
@@ -275,7 +275,7 @@ impl Control {
             let target = Target::Queue(queue.name.clone());
             is_shown(&target).then(|| {
                 let orders = *queue.orders.borrow();
-                // The loop obeys within a turn; what it will do is what is asked for.
+                // The loop obeys within one turn, so the view shows the requested state.
                 let mut pauses: BTreeSet<PauseReason> = queue.status.pauses().into_iter().collect();
                 pauses.remove(&PauseReason::Operator);
                 pauses.extend(orders.is_paused.then_some(PauseReason::Operator));
@@ -307,7 +307,7 @@ impl Control {
         }
     }
 
-    /// Brings queues and limits in line with the orders.
+    /// Applies the orders to queues and limits.
     fn apply(&self, state: &State) {
         let none = Orders::default();
         let of = |target: &Target| {
@@ -349,7 +349,7 @@ impl Control {
     }
 }
 
-/// The number that was ordered at this worker, else the one for all.
+/// Returns the number that was ordered at this worker, else the one for all.
 fn concurrency(here: &Orders, everywhere: &Orders) -> Option<NonZeroUsize> {
     here.concurrency.as_ref().or(everywhere.concurrency.as_ref()).map(|order| order.value)
 }
@@ -361,7 +361,7 @@ fn log_change(target: &Target, change: &Change, scope: &str) {
     info!(queue, "type" = job_type, action, by, why, until_ms, scope, "order of operator");
 }
 
-/// The wall clock in milliseconds: orders end at times of day, also after a suspended machine wakes up.
+/// Returns the wall clock in milliseconds: orders end at times of day, also after a suspended machine wakes up.
 pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -426,7 +426,7 @@ mod tests {
         assert!(is_paused(), "everywhere holds");
         assert_eq!((view.queues.len(), &*view.queues[0].pauses), (1, &["operator".to_owned()][..]));
         assert!(view.queues[0].here.is_empty() && view.queues[0].everywhere.paused.is_some());
-        // A document that a later version has written says nothing, and changes nothing.
+        // A document of a later version cannot be read, and changes nothing.
         control.learn([(jobs(), None)].into());
         assert!(is_paused());
         control.learn(BTreeMap::new());
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_slots_is_that_of_the_worker_then_of_all_then_of_the_settings() {
+    fn slots_follow_the_worker_then_all_then_the_settings() {
         let (control, limits) = control();
         let orders = control.of_queue("jobs").unwrap();
         let slots = || orders.borrow().concurrency.get();

@@ -1,4 +1,4 @@
-//! Why a letter is in the DLQ, by the history of its job.
+//! The cause of a letter's death, from the history of its job.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use tokio::time::timeout;
 
 use crate::job_view::job_type;
 
-/// The most histories that are asked for at once.
+/// The maximum number of concurrent requests for histories.
 const AT_ONCE: usize = 8;
 
-/// How long all histories of a look may take: less than the lease of the leader.
+/// The time limit for all histories of a look: less than the lease of the leader.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Returns the cause of a letter by the history of its job, where the history knows better than the letter: the last failure of
-/// this very message, else of its job; or the verdict, if failures are forgotten.
+/// Returns the cause of a letter's death from the history of its job, if that contains more than the letter: the last failure
+/// of this message, else of its job; or the verdict, if failures were removed.
 pub fn cause_in(letter: &Letter, job: &JobRecord) -> Option<Cause> {
     by_history(letter, job).or_else(|| letter.by_attribute()).or_else(|| {
         let claim = job.claim.as_ref()?;
@@ -40,12 +40,12 @@ fn by_history(letter: &Letter, job: &JobRecord) -> Option<Cause> {
     Some(Cause { reason: failure_reason, class: None, from: CauseSource::History })
 }
 
-/// The job of a letter, on its way.
+/// The future of a letter's job.
 pub type LetterJob<'a> = Pin<Box<dyn Future<Output = Result<Option<JobRecord>, String>> + Send + 'a>>;
 
 /// The histories of dead jobs.
 pub trait LetterHistory: Send + Sync {
-    /// Returns the job of a letter, if it is known. An error says why there is no answer, in words for the log.
+    /// Returns the job of a letter, if it is known. An error is the reason for a missing answer, as a text for the log.
     fn of<'a>(&'a self, letter: &'a Letter) -> LetterJob<'a>;
 }
 
@@ -63,10 +63,10 @@ impl LetterHistory for StoreHistory {
     }
 }
 
-/// Adds the causes that histories know to letters.
+/// Adds the causes in histories to letters.
 ///
 /// # Errors
-/// If a history gives no answer, or not all do in time.
+/// If a history gives no answer, or not all answer in time.
 pub(super) async fn add_causes(history: &dyn LetterHistory, letters: &mut [Letter]) -> Result<(), String> {
     let adding = async {
         for some in letters.chunks_mut(AT_ONCE) {

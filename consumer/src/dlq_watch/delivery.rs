@@ -1,4 +1,4 @@
-//! Alerts on their way to a webhook or an SNS topic: one request each, without payloads.
+//! The delivery of alerts to a webhook or an SNS topic: one request each, without payloads.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{Request, Response, StatusCode, Uri};
 use serde_json::Value;
 
-/// How long the target of an alert may take to answer.
+/// The time limit for the target's answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The most characters of a refusal that are shown.
+/// The maximum number of characters of a refusal that are shown.
 const MAX_REFUSAL: usize = 200;
 
 /// Delivers alerts.
@@ -29,11 +29,11 @@ enum Way {
 }
 
 impl Alerts {
-    /// Alerts to this target, with AWS's settings and the way to the network of the process. A template replaces the
+    /// Makes alerts for this target, with AWS's settings and the network settings of the process. A template replaces the
     /// [usual document](Alert::document).
     ///
     /// # Errors
-    /// If a setting of the environment cannot be used, in words for the user.
+    /// If a setting of the environment cannot be used, as a text for the user.
     pub async fn new(target: AlertTarget, template: Option<Template>) -> Result<Self, String> {
         Self::with(target, template, &Environment::of_process()).await
     }
@@ -57,7 +57,7 @@ impl Alerts {
         Ok(Self { way, template })
     }
 
-    /// Delivers an alert by one request.
+    /// Delivers an alert with one request.
     ///
     /// # Errors
     /// If the target does not accept it.
@@ -66,7 +66,7 @@ impl Alerts {
             Some(template) => template.fill(alert),
             None => Value::Object(alert.document()),
         };
-        // A server may repeat the URL, and the path of a webhook is its secret: of its answer only the status is shown.
+        // A server may repeat the URL, and the path of a webhook is its secret, so only the status of its answer is shown.
         let (response, shows_body) = match &self.way {
             Way::Webhook { uri, environment } => {
                 let request = Request::post(uri)
@@ -91,9 +91,9 @@ impl Alerts {
 /// An alert that its target did not accept.
 #[derive(Debug)]
 pub struct Undelivered {
-    /// The problem, in words for the log.
+    /// The problem, as a text for the log.
     pub text: String,
-    /// Whether the target refuses this alert, and would refuse it again.
+    /// True if the target refuses this alert, and would refuse it again.
     pub is_final: bool,
 }
 
@@ -131,8 +131,8 @@ fn refusal(response: &Response<Bytes>, shows_body: bool) -> Undelivered {
     Undelivered { text, is_final: refuses_the_alert(status, shows_body.then_some(&body)) }
 }
 
-/// Returns true if the next alert may be accepted, but this one never: not if the target is missing, busy, or does not know the sender.
-/// `aws_error` is the body if AWS answers, which throttles by a 400.
+/// Returns true if the target may accept the next alert, but never this one: false if the target is missing, busy, or does not
+/// know the sender. `aws_error` is the body of an answer by AWS, which uses status 400 for throttling.
 fn refuses_the_alert(status: StatusCode, aws_error: Option<&str>) -> bool {
     let is_later = matches!(status.as_u16(), 401 | 403 | 404 | 408 | 425 | 429)
         || aws_error.is_some_and(|body| body.contains("Throttl") || body.contains("Expired"));
@@ -154,7 +154,7 @@ mod tests {
 
     type Calls = Arc<Mutex<Vec<(HeaderMap, String)>>>;
 
-    /// A server that gives one answer to every POST, and what it was sent.
+    /// Starts a server with one answer to every POST, and returns the received requests.
     async fn server(status: StatusCode, body: &'static str) -> (String, Calls) {
         let calls = Calls::default();
         let seen = Arc::clone(&calls);
@@ -169,7 +169,7 @@ mod tests {
         (url, calls)
     }
 
-    /// An environment without any setting.
+    /// Returns an environment without settings.
     fn bare() -> Environment {
         Environment::from([("AWS_PROFILE", ""); 0])
     }

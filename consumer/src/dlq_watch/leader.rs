@@ -1,5 +1,5 @@
-//! One leader among the workers that share a store: the one that has the claim of the watch. What it has reported is kept in the store
-//! for the next one.
+//! One leader among the workers that share a store: the worker with the claim of the watch. The store keeps its reports for the
+//! next leader.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,19 +16,20 @@ use tracing::{debug, info};
 /// The scope of the claim.
 const SCOPE: &str = "drumline";
 
-/// The type of the claim, which is no job's.
+/// The type of the claim, which no job has.
 pub(crate) const WATCH_TYPE: &str = "drumline.dlq-watch";
 
-/// The kind of the documents that say what was reported: the times by fingerprint, and nothing else, as older versions read it.
+/// The kind of the documents with the reports: only the times by fingerprint, as older versions read it.
 const REPORTS: &str = "dlq-watch";
 
-/// The kind of the documents that say which letters the leader has seen.
+/// The kind of the documents with the letters that the leader has seen.
 const LETTERS: &str = "dlq-watch-letters";
 
-/// For how long they are kept: longer than a DLQ keeps its letters.
+/// The time for which they are kept: longer than a DLQ keeps its letters.
 const KEEP: Duration = Duration::from_secs(15 * 24 * 60 * 60);
 
-/// The shortest lease of the claim: longer than a slow store takes to answer. After a kill, no worker leads until it ends.
+/// The minimum lease of the claim: longer than the answer of a slow store takes. After a kill, no worker leads until the lease
+/// ends.
 const SHORTEST_LEASE: Duration = Duration::from_secs(10);
 
 /// A worker that may lead.
@@ -36,7 +37,7 @@ pub(crate) struct Leader {
     store: Arc<dyn Store>,
     request: ClaimRequest,
     held: Option<Held>,
-    /// The documents as they are known to be in the store.
+    /// The documents in the store, as far as they are known.
     reports: Option<String>,
     letters: Option<String>,
 }
@@ -46,9 +47,9 @@ pub(crate) struct Leader {
 pub(crate) enum Lead {
     /// Another worker leads.
     No,
-    /// It leads as before.
+    /// The worker continues to lead.
     Still,
-    /// It leads from now on, and knows what an earlier leader has reported and seen.
+    /// The worker begins to lead, and knows the reports and seen letters of an earlier leader.
     New { known: BTreeMap<Fingerprint, u64>, handover: Option<Handover> },
 }
 
@@ -58,7 +59,7 @@ struct Held {
 }
 
 impl Leader {
-    /// A worker that asks to lead the watch over a DLQ, each `every`.
+    /// Makes a worker that asks to lead the watch over a DLQ, every `every`.
     pub(crate) fn new(store: Arc<dyn Store>, dlq_arn: &str, every: Duration) -> Self {
         let id = format!("{WATCH_TYPE}:{dlq_arn}");
         let request = ClaimRequest {
@@ -82,7 +83,7 @@ impl Leader {
             match self.store.renew(&held.claim, self.request.length).await {
                 Ok(Ownership::Kept) => held.until = until,
                 Ok(Ownership::Lost) => self.held = None,
-                // It leads for as long as no other worker can have the claim.
+                // It leads until another worker can have the claim.
                 Err(error) => {
                     debug!(%error, "claim of the DLQ watch not renewed");
                     if held.until <= now {
@@ -104,14 +105,15 @@ impl Leader {
             }
         }
         info!(dlq = &*self.request.queue, "leading DLQ watch");
-        // A store without documents: what was reported is known to the process that did it.
+        // In a store without documents, only the reporting process knows its reports.
         self.reports = self.document(REPORTS).await.unwrap_or_default();
         self.letters = self.document(LETTERS).await.unwrap_or_default();
         let handover = self.letters.as_deref().and_then(|text| serde_json::from_str(text).ok());
         Lead::New { known: reported(self.reports.as_deref()), handover }
     }
 
-    /// Renews the claim during a turn, however long that takes. Completes if another worker may have it. `None` without a claim.
+    /// Renews the claim during a turn, however long that takes. Completes if another worker may have it. Returns `None` without
+    /// a claim.
     pub(crate) fn until_lost(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
         let held = self.held.as_ref()?;
         let (store, claim, length) = (Arc::clone(&self.store), Arc::clone(&held.claim), self.request.length);
@@ -137,8 +139,7 @@ impl Leader {
         self.store.document(kind, self.name()).await
     }
 
-    /// Keeps what was reported and seen for the next leader, as far as the store keeps documents. Nothing is written if nothing has
-    /// changed.
+    /// Keeps the reports and the seen letters for the next leader, if the store keeps documents. Writes only changes.
     pub(crate) async fn keep(&mut self, known: &BTreeMap<Fingerprint, u64>, handover: Option<&Handover>) {
         if *known != reported(self.reports.as_deref()) {
             let merged = |found: Option<&str>| {
@@ -159,7 +160,8 @@ impl Leader {
         }
     }
 
-    /// Puts a document. If another text is there, puts what `merged` makes of that. Returns the text that is known to be there.
+    /// Puts a document. If the store contains another text, puts the result of `merged` for that text. Returns the known text
+    /// in the store.
     async fn put(
         &self,
         kind: &str,
@@ -176,7 +178,7 @@ impl Leader {
             if let Some(text) = put(kept.as_deref(), text).await? {
                 return Ok(Some(text));
             }
-            // Another leader has written, or the answer to an earlier put of this one was lost.
+            // Another leader has written it, or the answer to an earlier put of this one was lost.
             let found = self.document(kind).await?;
             let text = put(found.as_deref(), merged(found.as_deref())).await?;
             Ok::<_, StoreError>(text.or(found))
@@ -266,7 +268,7 @@ mod tests {
         assert_eq!(one.lead().await, Lead::Still, "it knows itself");
         one.resign().await;
         assert_eq!(two.lead().await, Lead::New { known: known(&[1, 2]), handover: Some(handover(2)) });
-        // As after a read without an answer, or a put whose answer was lost.
+        // The state after a read without an answer, or after a put without an answer.
         (two.reports, two.letters) = (None, None);
         two.keep(&known(&[2, 3]), Some(&handover(3))).await;
         two.keep(&known(&[1, 2, 3, 4]), Some(&handover(4))).await;

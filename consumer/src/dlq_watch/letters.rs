@@ -1,4 +1,4 @@
-//! The letters of a DLQ: how many there are, and a look at some of them.
+//! The letters of a DLQ: their number, and a look at some of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use drumline::run::{Event, Observer};
 use drumline_runtime::aws::{AwsQueue, Clients, explain};
 use drumline_runtime::{BoxFuture, Queue, SqsError};
 
-/// How long a receive waits. A wait at all has SQS ask all of its servers instead of some.
+/// The wait of a receive. With any wait, SQS asks all of its servers instead of some.
 const WAIT: Duration = Duration::from_secs(1);
 
-/// For how long a look hides letters if it is killed.
+/// The time for which the letters of a killed look stay hidden.
 const HOLD: Duration = Duration::from_secs(30);
 
 /// The states of letters, each of which has its own count.
@@ -26,21 +26,22 @@ const COUNTS: [Name; 3] = [
 /// The number of letters in a DLQ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
-    /// Letters in all states, about.
+    /// The approximate number of letters in all states.
     pub letters: u64,
-    /// Whether the DLQ has a redrive policy of its own, by which looks move letters on.
+    /// True if the DLQ has its own redrive policy, with which looks move letters to another queue.
     pub has_redrive_policy: bool,
 }
 
 /// Returns true if a look must continue after these letters.
 pub type WantsMore = Box<dyn FnMut(&[Message]) -> bool + Send>;
 
-/// A DLQ as a watch sees it.
+/// The DLQ of a watch.
 pub trait DeadLetters: Send + Sync {
-    /// Asks for the number of letters, by one request.
+    /// Requests the number of letters, with one request.
     fn depth(&self) -> BoxFuture<Result<Depth, SqsError>>;
 
-    /// Receives letters until `wants_more` returns false, `most` at the most, and releases them. Each batch is given to `wants_more`.
+    /// Receives at most `most` letters until `wants_more` returns false, and releases them. Each batch is passed to
+    /// `wants_more`.
     fn look(&self, most: usize, wants_more: WantsMore) -> BoxFuture<Result<Vec<Message>, SqsError>>;
 }
 
@@ -54,7 +55,7 @@ pub struct SqsLetters {
 }
 
 impl SqsLetters {
-    /// The DLQ at this URL. `observer` receives the requests.
+    /// Makes the DLQ at this URL. `observer` receives the requests.
     pub fn new(clients: Clients, url: String, observer: Arc<dyn Observer>) -> Self {
         let queue = AwsQueue::new(clients.clone(), url.clone(), Arc::clone(&observer));
         let queue = queue.receiving(WAIT, HOLD).with_dead_letter_sources();
@@ -96,7 +97,7 @@ impl SqsLetters {
                 }
             }
         }
-        // What cannot be released can be received again when its hold ends.
+        // A letter that cannot be released can be received again when its hold ends.
         for batch in messages.chunks(MAX_BATCH) {
             let entry = |message: &Message| VisibilityEntry {
                 delivery: DeliveryId::default(),
@@ -116,7 +117,7 @@ impl DeadLetters for SqsLetters {
 
     fn look(&self, most: usize, wants_more: WantsMore) -> BoxFuture<Result<Vec<Message>, SqsError>> {
         let letters = self.clone();
-        // In a task of its own, so that letters are released although the watch ends.
+        // In its own task, so that letters are released even if the watch ends.
         let look = tokio::spawn(letters.receive(most, wants_more));
         Box::pin(
             async move { look.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) },

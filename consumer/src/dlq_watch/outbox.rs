@@ -6,10 +6,10 @@ use super::delivery::Alerts;
 use super::problems::{Problem, Problems};
 use crate::metrics::Metrics;
 
-/// The most alerts that wait, while their target does not answer.
+/// The maximum number of alerts that wait while their target does not answer.
 const MAX_WAITING: usize = 100;
 
-/// The alerts of one watch, if there is a target.
+/// The waiting alerts of one watch, if there is a target.
 #[derive(Default)]
 pub(super) struct Outbox {
     pub(super) target: Option<Alerts>,
@@ -18,22 +18,22 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// The alerts that wait.
+    /// Returns the waiting alerts.
     pub(super) fn waiting(&self) -> &[Alert] {
         &self.waiting
     }
 
-    /// The number of alerts that were not delivered.
+    /// Returns the number of alerts that were not delivered.
     pub(super) fn undelivered(&self) -> usize {
         self.waiting.len() + self.dropped
     }
 
-    /// Forgets the alerts that wait: another leader has them.
+    /// Removes the waiting alerts, because another leader has them.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
     }
 
-    /// Delivers these alerts after those that wait, until the target gives no answer.
+    /// Delivers these alerts after the waiting ones, until the target does not answer.
     pub(super) async fn deliver(
         &mut self,
         alerts: Vec<Alert>,

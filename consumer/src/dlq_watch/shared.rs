@@ -1,4 +1,5 @@
-//! The failures of workers that do not lead: a small document in the store, which the leader takes before it looks into the DLQ.
+//! The failures of workers that do not lead, in a small document of the store, which the leader takes before it looks into the
+//! DLQ.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +14,13 @@ use tracing::debug;
 /// The kind of the documents.
 const DOCUMENTS: &str = "dlq-failures";
 
-/// For how long they are kept: about as long as a failure explains a letter.
+/// The time for which they are kept: about as long as a failure explains a letter.
 const KEEP: Duration = Duration::from_secs(10 * 60);
 
-/// The document after the leader has taken all.
+/// The document after the leader has taken all failures.
 const NOTHING: &str = "[]";
 
-/// How often a change is tried, if other workers change the document at once.
+/// The number of tries for a change, if other workers change the document at the same time.
 const TRIES: u32 = 5;
 
 /// The failures that workers share about one DLQ.
@@ -28,7 +29,7 @@ pub(super) struct SharedFailures {
     dlq_arn: String,
 }
 
-/// Failures that differ in their messages only. The reason is masked.
+/// Failures that differ only in their messages. The reason is masked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Group {
@@ -37,7 +38,7 @@ struct Group {
     job_type: Option<String>,
     class: Option<String>,
     reason: String,
-    /// Message ids in hexadecimal.
+    /// The message ids in hexadecimal.
     messages: Vec<String>,
 }
 
@@ -66,7 +67,7 @@ impl SharedFailures {
         Self { store, dlq_arn: dlq_arn.to_owned() }
     }
 
-    /// Adds failures for the leader, as far as there is room: the letters of others are looked at.
+    /// Adds failures for the leader while there is space; the leader looks at the letters of the others.
     pub(super) async fn add(&self, deaths: Vec<Death>) {
         if deaths.is_empty() {
             return;
@@ -82,7 +83,7 @@ impl SharedFailures {
         }
     }
 
-    /// Takes the failures that others have added.
+    /// Takes the failures that other workers have added.
     pub(super) async fn take(&self) -> Vec<Death> {
         let mut taken = Vec::new();
         let result = self.change(|groups| {
@@ -125,7 +126,7 @@ fn add(groups: &mut Vec<Group>, death: &Death) {
     groups.push(Group { origin, job_type, class, reason, messages: vec![message] });
 }
 
-/// The document, with as many messages of each group as it has room for.
+/// Returns the document, with as many messages of each group as fit.
 fn fitting(groups: &mut Vec<Group>) -> String {
     loop {
         let text = serde_json::to_string(&groups).unwrap_or_else(|_| NOTHING.to_owned());

@@ -14,7 +14,7 @@ use crate::dlq_watch::letters::WantsMore;
 
 const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs-dlq";
 
-/// A DLQ whose requests are counted.
+/// A DLQ that counts its requests.
 #[derive(Default)]
 struct Counted {
     letters: Mutex<Vec<Message>>,
@@ -81,7 +81,7 @@ fn death(reason: &str) -> Death {
     }
 }
 
-/// A watch and the texts of its alerts.
+/// Returns a watch and the texts of its alerts.
 fn watch(queue: &Arc<Counted>) -> (DlqWatch, Arc<Mutex<Vec<String>>>) {
     let alerts = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&alerts);
@@ -91,20 +91,20 @@ fn watch(queue: &Arc<Counted>) -> (DlqWatch, Arc<Mutex<Vec<String>>>) {
     (watch, alerts)
 }
 
-/// Runs a watch for so many minutes.
+/// Runs a watch for `minutes` minutes.
 async fn minutes(watch: DlqWatch, minutes: u64) {
     watch.run(tokio::time::sleep(Duration::from_secs(60 * minutes))).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_nothing_dies_it_makes_fewer_than_five_requests_a_minute() {
+async fn without_dead_jobs_it_makes_fewer_than_five_requests_a_minute() {
     let queue = Arc::new(Counted::default());
     let store: Arc<dyn drumline_store::Store> =
         Arc::new(drumline_store::MemoryStore::new("w".into(), drumline_store::Retention::default()));
     let (watch, alerts) = watch(&queue);
     minutes(watch.shared(&store, ARN), 60).await;
     let requests = queue.depths.load(SeqCst) + queue.looks.load(SeqCst);
-    // Each turn renews the claim in the store, too.
+    // Each turn also renews the claim in the store.
     assert!(2 * requests < 5 * 60, "{requests}");
     assert!(requests >= 60, "{requests}");
     assert!(alerts.lock().unwrap().is_empty());
@@ -124,7 +124,7 @@ async fn a_burst_of_letters_is_one_alert() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dlq_with_a_redrive_policy_is_not_looked_into_unless_it_is_asked_for() {
+async fn a_dlq_with_a_redrive_policy_is_looked_into_only_on_request() {
     for (may_move, looks) in [(false, 0), (true, 1)] {
         let queue = Arc::new(Counted { has_redrive_policy: true, ..Counted::default() });
         queue.letters.lock().unwrap().push(letter(1, "no user 1"));
@@ -168,7 +168,7 @@ async fn a_queue_that_does_not_answer_is_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_leader_knows_the_failures_of_other_workers_without_a_look() {
+async fn the_leader_knows_other_workers_failures_without_a_look() {
     let store: Arc<dyn drumline_store::Store> =
         Arc::new(drumline_store::MemoryStore::new("w".into(), drumline_store::Retention::default()));
     let queue = Arc::new(Counted::default());
@@ -194,7 +194,7 @@ async fn the_leader_knows_the_failures_of_other_workers_without_a_look() {
     assert!(none.lock().unwrap().is_empty());
 }
 
-/// A worker's watch, which reports no old letters, and the texts of its alerts.
+/// Returns a worker's watch, which reports no old letters, and the texts of its alerts.
 fn worker(
     queue: &Arc<Counted>,
     store: &Arc<dyn drumline_store::Store>,
@@ -218,7 +218,7 @@ async fn a_restart_reports_what_died_around_it_and_no_old_letter() {
     let (first, none) = worker(&queue, &store);
     let first = tokio::spawn(first.failures(failures).run(tokio::time::sleep(Duration::from_secs(8))));
     tokio::time::sleep(Duration::from_secs(4)).await;
-    // After its first and only turn.
+    // A death after its first and only turn.
     let died = Death { message: LetterId::of("m-77"), ..death("bad deploy") };
     sender.send(died).await.unwrap();
     first.await.unwrap();
@@ -236,7 +236,7 @@ async fn a_restart_reports_what_died_around_it_and_no_old_letter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_does_not_lead_shares_its_last_failures_when_it_ends() {
+async fn a_worker_that_does_not_lead_shares_its_failures_at_its_end() {
     let store: Arc<dyn drumline_store::Store> =
         Arc::new(drumline_store::MemoryStore::new("w".into(), drumline_store::Retention::default()));
     let queue = Arc::new(Counted::default());
@@ -278,7 +278,7 @@ async fn a_refused_look_is_made_once_a_minute_and_is_one_problem() {
     assert_eq!(alerts.lock().unwrap().len(), 1);
 }
 
-/// A history that gives no answer to the first questions.
+/// A history without answers to the first questions.
 struct LateHistory(AtomicUsize);
 
 impl LetterHistory for LateHistory {

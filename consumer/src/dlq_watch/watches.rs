@@ -1,4 +1,4 @@
-//! The watches of a consumer: one over each DLQ of its queues, as long as the consumer runs.
+//! The watches of a consumer: one over each DLQ of its queues, while the consumer runs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,12 +27,12 @@ pub(crate) struct Watches {
     settings: DlqWatchSettings,
     metrics: Metrics,
     stop: Sender<bool>,
-    /// By the ARN of the DLQ.
+    /// The running watches, by the ARN of the DLQ.
     running: Mutex<HashMap<String, Running>>,
 }
 
 struct Running {
-    /// Of the queues with this DLQ.
+    /// The observer of the queues with this DLQ.
     observer: Arc<dyn Observer>,
     task: JoinHandle<()>,
 }
@@ -44,12 +44,12 @@ pub(crate) struct Watched {
     pub(crate) intake: Intake,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) dead_jobs: Option<DeadJobs>,
-    /// Of requests.
+    /// The observer of requests.
     pub(crate) observer: Arc<dyn Observer>,
 }
 
 impl Watches {
-    /// None yet.
+    /// Makes the watches of a consumer, without any watch.
     pub(crate) fn new(settings: DlqWatchSettings, metrics: Metrics) -> Self {
         Self { settings, metrics, stop: channel(false).0, running: Mutex::default() }
     }
@@ -63,7 +63,7 @@ impl Watches {
         self.settings.alert_template.as_deref().map(Template::parse).transpose()
     }
 
-    /// Watches a DLQ, unless that is off. Returns the observer of the queue, by which the watch knows its failures.
+    /// Watches a DLQ, unless watches are off. Returns the observer of the queue, from which the watch knows its failures.
     pub(crate) fn add(&self, watched: Watched) -> Option<Arc<dyn Observer>> {
         if !self.settings.is_on {
             return None;
@@ -85,12 +85,12 @@ impl Watches {
         Some(Arc::clone(&running.observer))
     }
 
-    /// Ends all watches, and waits at most this long until they have released the claims by which they lead.
+    /// Ends all watches, and waits at most `at_most` until they have released their claims to lead.
     pub(crate) async fn stop(&self, at_most: Duration) {
         self.stop.send_replace(true);
         let running = std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = running.into_values().map(|running| running.task);
-        // One that does not end in time leads until its lease ends.
+        // A watch that does not end in time leads until its lease ends.
         let _ = timeout(at_most, futures_util::future::join_all(ended)).await;
     }
 }
@@ -116,7 +116,7 @@ impl Start {
         };
         let letters = Arc::new(SqsLetters::new(clients, url, observer));
         let history = Arc::new(StoreHistory(Arc::clone(&store)));
-        // Letters that are there already were there when the last worker ended, too.
+        // Letters in the DLQ at the start were there when the last worker ended, too.
         let mut watch = DlqWatch::new(name.clone(), letters, history, intake, false)
             .timing(settings.every, settings.quiet)
             .metrics(metrics)
@@ -145,7 +145,7 @@ async fn with_alerts(
     }
 }
 
-/// The URL of a DLQ, once SQS gives it.
+/// Returns the URL of a DLQ, after SQS has returned it.
 async fn find(clients: &Clients, arn: &str, every: Duration) -> String {
     let mut is_noted = false;
     loop {

@@ -1,4 +1,4 @@
-//! From the values since the start of the process to the lines of one round.
+//! Makes the lines of one round from the values since the start of the process.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use drumline_runtime::EmfLines;
 use crate::metrics::distribution::Distribution;
 use crate::metrics::series::{Key, SeriesValue, read};
 
-/// The counters and histograms as of the last round. As bounded as the labels of the registry.
+/// The counters and histograms of the last round. Limited like the labels of the registry.
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
     counters: HashMap<Key, f64>,

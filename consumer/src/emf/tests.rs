@@ -12,10 +12,10 @@ use super::*;
 use crate::every_event::{QUEUE, TYPE, emit_decided, emit_every_event, emit_note};
 use crate::metrics::series::{SeriesValue, read};
 
-/// The time between two rounds in tests: the clock is real, since lines are written on a thread of their own.
+/// The time between two rounds in tests: the clock is real, because lines are written on their own thread.
 const SOON: Duration = Duration::from_millis(20);
 
-/// A time by which every test has ended.
+/// The time by which every test has ended.
 const LATE: Duration = Duration::from_secs(20);
 
 /// The lines of each round.
@@ -29,12 +29,12 @@ fn start(metrics: &Metrics) -> (Emf, Depths, Written) {
     (Emf::start_every(SOON, metrics.clone(), depths.clone(), Arc::new(print)), depths, written)
 }
 
-/// The lines of one round.
+/// Returns the lines of one round.
 fn round(rounds: &mut Rounds, metrics: &Metrics) -> Vec<Value> {
     rounds.next(&metrics.encode()).json(Duration::ZERO)
 }
 
-/// The sum and the count of a metric's values in one line.
+/// Returns the sum and the count of a metric's values in one line.
 fn values(line: &Value, name: &str) -> Option<(f64, f64)> {
     let number = |value: &Value| value.as_f64().unwrap();
     match line.get(name)? {
@@ -49,7 +49,7 @@ fn values(line: &Value, name: &str) -> Option<(f64, f64)> {
     }
 }
 
-/// All values of a metric in the lines, by its labels in the order of their names.
+/// Returns all values of a metric in the lines, by its labels in the order of their names.
 fn totals(lines: &[Value], name: &str) -> BTreeMap<Vec<String>, (f64, f64)> {
     let mut totals = BTreeMap::<_, (f64, f64)>::new();
     for line in lines {
@@ -158,7 +158,7 @@ async fn a_queue_that_does_not_answer_does_not_delay_the_last_lines() {
     let _unanswered = depths.block().await;
     emit_decided(&queue, TYPE, Outcome::Ack, Ending::Done);
     let before = loop {
-        // A round that had begun earlier may end now; then one waits for the depth.
+        // A round that began earlier may end now; then one waits for the depth.
         let before = written.lock().unwrap().len();
         sleep(10 * SOON).await;
         if written.lock().unwrap().len() == before {
@@ -170,7 +170,7 @@ async fn a_queue_that_does_not_answer_does_not_delay_the_last_lines() {
 }
 
 #[test]
-fn a_reader_that_stalls_delays_neither_the_stop_nor_the_end_of_the_runtime() {
+fn a_stalled_reader_delays_neither_stop_nor_runtime_end() {
     let (reader, stalled) = std::sync::mpsc::channel::<()>();
     let stalled = Mutex::new(stalled);
     let print = move |_: EmfLines| {

@@ -1,8 +1,8 @@
-//! `/control`: the orders that this worker follows, and new ones.
+//! `/control`: shows the orders that this worker follows, and takes new ones.
 //!
-//! `GET` shows them, by the rules of `/jobs`. `POST` gives one, and needs the token, or the loopback interface. A page in a browser cannot:
-//! a body has to be JSON by its type, which no page of another origin may send without a permission that is never given, and requests
-//! that name an origin are refused.
+//! `GET` shows them, with the access rules of `/jobs`. `POST` gives one, and needs the token, or the loopback interface. A page
+//! in a browser cannot give orders: a body must have the type JSON, which no page of another origin may send without a
+//! permission, which is never given; and requests that name an origin are refused.
 
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ use super::door::Door;
 use super::jobs::json_body;
 use crate::control::{Control, JobRequest, Order, Refusal};
 
-/// The most bytes of an order.
+/// The maximum size of an order, in bytes.
 const MAX_ORDER: usize = 8 * 1024;
 
-/// The time for the body of a request to come.
+/// The time limit for receiving the body of a request.
 const BODY_TIME: Duration = Duration::from_secs(5);
 
-/// `GET /control`, `POST /control` and `POST /control/jobs`.
+/// Returns the routes `GET /control`, `POST /control` and `POST /control/jobs`.
 pub(super) fn routes(control: Control, door: Door) -> Router {
     Router::new()
         .route("/control", get(show).post(give))
@@ -66,7 +66,7 @@ async fn give_about_job(State((control, door)): State<(Control, Door)>, request:
     }
 }
 
-/// Reads an order of a client that may give one.
+/// Reads an order of a client with permission to give one.
 async fn taken<T: DeserializeOwned>(door: &Door, request: Request) -> Result<T, Response> {
     if !door.lets_change() {
         return Err(error(
@@ -193,7 +193,7 @@ mod tests {
     async fn a_page_in_a_browser_gives_no_orders() {
         let control = control();
         let url = serve(&control, "127.0.0.1:9464", None, false).await;
-        // What a form or a script of another origin may send without asking first.
+        // Requests that a form or a script of another origin may send without a preflight request.
         let table = [
             (vec![], 415),
             (vec![("content-type", "text/plain")], 415),
@@ -206,7 +206,7 @@ mod tests {
         for (headers, expected) in table {
             assert_eq!(ask(&url, "POST", &headers, PAUSE).await.0, expected, "{headers:?}");
         }
-        // The question before a request with JSON is not answered with a permission.
+        // The preflight request for JSON is not answered with a permission.
         let (status, _) = ask(&url, "OPTIONS", &[("origin", "http://evil.example")], "").await;
         assert_eq!(status, 405);
         assert!(!control.of_queue("jobs").unwrap().borrow().is_paused);

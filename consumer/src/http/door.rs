@@ -1,8 +1,8 @@
-//! Access to what the endpoint reports about jobs. Probes and metrics are open to every client that reaches the address.
+//! Access to the endpoint's reports about jobs. Probes and metrics are open to every client that reaches the address.
 //!
-//! A job's id, its progress and the reasons of its failures are its users' business, so beyond the loopback interface they
-//! need a token or the operator's word. A `Host` that a page of another origin could have chosen is refused everywhere: a
-//! DNS name under its control may resolve to this address (DNS rebinding).
+//! A job's id, its progress and the reasons of its failures are private, so beyond the loopback interface they need a token or
+//! the operator's permission. A `Host` that a page of another origin could have chosen is always refused, because a DNS name
+//! under its control may resolve to this address (DNS rebinding).
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use subtle::ConstantTimeEq as _;
 
 use super::jobs::json_body;
 
-/// Who may read about jobs.
+/// The rules of who may read about jobs.
 #[derive(Clone)]
 pub(crate) struct Door {
     access: Access,
     is_loopback: bool,
-    /// The names, besides `localhost` and addresses, by which clients reach the endpoint. In lower case.
+    /// The names, besides `localhost` and addresses, with which clients reach the endpoint. In lower case.
     hosts: Arc<[String]>,
 }
 
@@ -35,8 +35,8 @@ enum Access {
 }
 
 impl Door {
-    /// The door of an endpoint at `addr`. A token is asked for at every address; without one, only the loopback interface is
-    /// open, unless the operator allows all.
+    /// Makes the door of an endpoint at `addr`. A configured token is required at every address; without one, only the loopback
+    /// interface is open, unless the operator allows all.
     pub(crate) fn new(addr: SocketAddr, access: &HttpAccess) -> Self {
         let HttpAccess { token, allow_remote, hosts } = access;
         let access = match token {
@@ -53,7 +53,7 @@ impl Door {
         self.access == Access::Closed
     }
 
-    /// Returns true if a client that may read about jobs may give orders as well: with a token, or on the loopback interface.
+    /// Returns true if a client that may read about jobs may also give orders: with a token, or on the loopback interface.
     pub(super) fn lets_change(&self) -> bool {
         match self.access {
             Access::Token(_) => true,
@@ -67,7 +67,7 @@ impl Door {
         self.refusal(named_host(request), request.headers()).is_none()
     }
 
-    /// Returns the reason for which a request is refused.
+    /// Returns the reason why a request is refused.
     fn refusal(&self, host: Option<&str>, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
         match &self.access {
             Access::Closed => Some((
@@ -95,9 +95,9 @@ impl Door {
     }
 }
 
-/// The host that a request names.
+/// Returns the host in a request.
 fn named_host(request: &Request) -> Option<&str> {
-    // A request in absolute form names its host there, and that counts.
+    // A request in absolute form contains its host there, which has precedence.
     let named = request.uri().authority().map(Authority::as_str);
     named.or_else(|| request.headers().get(header::HOST)?.to_str().ok())
 }
@@ -109,7 +109,7 @@ fn has_token(headers: &HeaderMap, token: &SecretText) -> bool {
         && bool::from(given.trim().as_bytes().ct_eq(token.expose().as_bytes()))
 }
 
-/// Answers in place of a route that the request may not reach.
+/// Answers in place of a route that the request may not use.
 pub(crate) async fn guard(State(door): State<Door>, request: Request, next: Next) -> Response {
     match door.refusal(named_host(&request), request.headers()) {
         None => next.run(request).await,
@@ -153,7 +153,7 @@ mod tests {
             (EVERYWHERE, Some("s3cret"), false, "Bearer s3cre", 401),
             (EVERYWHERE, Some("s3cret"), false, "Basic s3cret", 401),
             (EVERYWHERE, Some("s3cret"), false, "s3cret", 401),
-            // Permission does not replace a token that is set, and neither does the address.
+            // Neither the permission nor the address replaces a configured token.
             (EVERYWHERE, Some("s3cret"), true, "", 401),
             (HERE, Some("s3cret"), false, "", 401),
         ];
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_may_read_about_jobs_is_known_by_its_host_and_its_token() {
+    fn access_to_jobs_depends_on_the_host_and_the_token() {
         let request = |authorization: Option<&str>| {
             let request = Request::builder().uri("/readyz?verbose").header(header::HOST, "localhost");
             let request = authorization

@@ -1,6 +1,7 @@
-//! `/gate`: whether producers should send, wait or stop; `?queue=NAME` asks about one queue, else the strictest state of all counts.
+//! `/gate`: the advice to producers to send, wait or stop; `?queue=NAME` asks about one queue, otherwise the strictest state
+//! counts.
 //!
-//! 200 means send, if `delaySecs` is there after that time. 429 means do not send, and ask again after `Retry-After`.
+//! 200 means send, after `delaySecs` if the field is present. 429 means do not send, and ask again after `Retry-After`.
 
 use axum::Router;
 use axum::extract::{Query, State};
@@ -18,7 +19,7 @@ struct GateQuery {
     queue: Option<String>,
 }
 
-/// `GET /gate`.
+/// Returns the route `GET /gate`.
 pub(super) fn routes(gates: Gates) -> Router {
     Router::new().route("/gate", get(show)).with_state(gates)
 }
@@ -61,7 +62,7 @@ mod tests {
         QueueDepth { visible, ..QueueDepth::default() }
     }
 
-    /// Gates of the queues `jobs` and `mail`, and the depths that they ask for.
+    /// Returns gates of the queues `jobs` and `mail`, and the depths that they use.
     fn gates() -> (Gates, Depths, Metrics) {
         let metrics = Metrics::new();
         let depths = Depths::new(metrics.clone(), Arc::new(metrics.clone()));

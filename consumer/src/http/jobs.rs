@@ -1,11 +1,11 @@
 //! `/jobs`: the jobs that changed last; `?state=STATE&type=TYPE&queue=NAME&limit=N` selects among them.
 //!
-//! `/jobs/{id}`: what is known of a job, once or as it changes. The id is its job id or, as far as the store can look that up, that of
-//! its message. Of several jobs with one id, the one that changed last is
-//! shown and the others are listed; `?queue=NAME&type=TYPE&source=SOURCE` selects among them.
+//! `/jobs/{id}`: a job, once or after each change. The id is its job id or, if the store supports that, its message id. If
+//! several jobs share the id, the one that changed last is shown and the others are listed;
+//! `?queue=NAME&type=TYPE&source=SOURCE` selects among them.
 //!
-//! Both ask the store, so any worker that shares it can answer for every other. There is no `Access-Control-Allow-Origin`:
-//! a page that watches a job goes through an application of its own, which knows who may.
+//! Both read the store, so any worker that shares it can answer for all others. There is no `Access-Control-Allow-Origin`: a
+//! page that watches a job needs its application in between, which knows the permissions.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -27,20 +27,20 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use crate::job_list::{ListQuery, find};
 use crate::job_view::{JobFilter, JobView};
 
-/// The interval at which a watcher's job is read. Workers write progress once a second, so that half of it shows every step soon;
-/// with [`MAX_WATCHERS`] it is at most 200 small reads a second.
+/// The interval at which a watched job is read. Workers write progress once a second, so half of it shows every step soon; with
+/// [`MAX_WATCHERS`] it is at most 200 small reads a second.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Watchers at once: what a store notices, not what a process can hold.
+/// The maximum number of concurrent watchers. It limits the load on the store, not on the process.
 const MAX_WATCHERS: usize = 100;
 
-/// When a watcher for whom there was no place may come again.
+/// The time after which a refused watcher may try again.
 const RETRY_AFTER_SECS: &str = "5";
 
-/// Below what proxies and load balancers wait for on a silent connection; 60 s is common.
+/// Shorter than the time that proxies and load balancers wait on a silent connection; 60 s is common.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// The id of a job's last event. A browser that connects again tells it, and is told that there is nothing more.
+/// The id of a job's last event. A browser that reconnects sends it, and is answered that there are no more events.
 const LAST_EVENT: &str = "end";
 
 #[derive(Clone)]
@@ -49,7 +49,7 @@ struct Jobs {
     slots: Arc<Semaphore>,
 }
 
-/// `GET /jobs`, `GET /jobs/{id}` and `GET /jobs/{id}/events`.
+/// Returns the routes `GET /jobs`, `GET /jobs/{id}` and `GET /jobs/{id}/events`.
 pub(crate) fn routes(store: Arc<dyn Store>) -> Router {
     routes_with(store, MAX_WATCHERS)
 }
@@ -100,7 +100,7 @@ async fn events(
     };
     let has_seen_all = headers.get("last-event-id").is_some_and(|id| id == LAST_EVENT);
     if has_seen_all && job.state.is_final() {
-        // What makes an `EventSource` stop.
+        // This status makes an `EventSource` stop.
         return StatusCode::NO_CONTENT.into_response();
     }
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
@@ -109,9 +109,9 @@ async fn events(
 }
 
 impl Jobs {
-    /// The job, or what to answer instead.
+    /// Returns the job, or an error answer.
     async fn find(&self, id: Id, filter: &JobFilter) -> Result<JobView, Response> {
-        // What is not UTF-8 is no job's id.
+        // An id that is not UTF-8 is no job's id.
         let Ok(Path(id)) = id else {
             return Err(error(StatusCode::NOT_FOUND, "nothing is known of this job"));
         };
@@ -124,7 +124,7 @@ impl Jobs {
     }
 }
 
-/// A watcher. It holds its place for as long as somebody reads.
+/// A watcher. It holds its place while a client reads.
 struct Watcher {
     store: Arc<dyn Store>,
     job_id: String,
@@ -136,7 +136,7 @@ struct Watcher {
     _slot: OwnedSemaphorePermit,
 }
 
-/// The job now, and whenever it has changed, until it is over or forgotten.
+/// Returns the job now, and after each change, until it ends or is removed.
 fn watch(
     store: Arc<dyn Store>,
     job: JobView,
@@ -160,7 +160,7 @@ fn watch(
 }
 
 impl Watcher {
-    /// `None` where the job is forgotten. While the store does not answer nothing changes.
+    /// Waits for the next change. Returns `None` if the job was removed. While the store does not answer, there is no change.
     async fn until_changed(&mut self) -> Option<()> {
         loop {
             self.looks.tick().await;
@@ -176,7 +176,7 @@ impl Watcher {
     }
 }
 
-/// All but until when it is claimed, which every renewal moves and which tells nobody anything.
+/// Returns the view without the end of the claim, which every renewal moves and which readers do not need.
 fn shown(job: &JobView) -> JobView {
     let mut shown = job.clone();
     if let Some(claim) = &mut shown.job.claim {
@@ -199,7 +199,7 @@ fn error(status: StatusCode, text: &str) -> Response {
 }
 
 pub(super) fn json_body(status: StatusCode, json: String) -> Response {
-    // What is known of a job changes; a cache in between would tell what it was.
+    // A job changes; a cache between client and server would return an old state.
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (status, headers, json).into_response()
 }

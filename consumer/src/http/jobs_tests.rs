@@ -51,7 +51,7 @@ fn progress(done: u64) -> ProgressRecord {
     ProgressRecord { at_ms: 1_700_000_000_000, done, total: 10, unit: "rows".to_owned() }
 }
 
-/// Serves on a free port; the address as a URL.
+/// Serves on a free port; returns the URL.
 async fn serve(store: Arc<dyn Store>, watchers: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -70,7 +70,7 @@ async fn get_json(url: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_job_is_told_as_json_with_its_state() {
+async fn a_job_is_returned_as_json_with_its_state() {
     let store = memory();
     let url = serve(Arc::clone(&store) as _, 1).await;
     let (status, error) = get_json(&format!("{url}/jobs/j-1")).await;
@@ -135,7 +135,7 @@ async fn one_id_in_two_queues_is_two_jobs() {
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_answer_is_told() {
+async fn a_store_without_an_answer_is_reported() {
     let url = serve(Arc::new(Silent), 1).await;
     for path in ["/jobs/j-1", "/jobs/j-1/events"] {
         let (status, error) = get_json(&format!("{url}{path}")).await;
@@ -144,7 +144,7 @@ async fn a_store_that_does_not_answer_is_told() {
     }
 }
 
-/// Somebody who reads events as they come.
+/// A client that reads events as they arrive.
 struct Reader {
     stream: TcpStream,
     text: String,
@@ -159,7 +159,7 @@ impl Reader {
         Self { stream, text: String::new() }
     }
 
-    /// Reads until there are so many events, or until the end; all events so far as name and data.
+    /// Reads until there are `count` events, or until the end; returns all events so far with name and data.
     async fn events(&mut self, count: usize) -> Vec<(String, Value)> {
         let begun = Instant::now();
         loop {
@@ -193,7 +193,7 @@ fn parse(text: &str) -> Vec<(String, Value)> {
 }
 
 #[tokio::test]
-async fn a_watcher_is_told_at_once_at_each_change_and_of_the_end() {
+async fn a_watcher_gets_each_change_and_the_end_at_once() {
     let store = memory();
     let claim = claim(&store, "j-1").await;
     let url = serve(Arc::clone(&store) as _, 1).await;
@@ -205,7 +205,7 @@ async fn a_watcher_is_told_at_once_at_each_change_and_of_the_end() {
     let events = reader.events(2).await;
     assert_eq!((events[1].0.as_str(), &events[1].1["progress"]["done"]), ("job", &3.into()));
 
-    // A renewal alone is nothing new.
+    // A renewal alone is no change.
     store.renew(&claim, Duration::from_secs(60)).await.unwrap();
     tokio::time::sleep(LOOK * 2).await;
     store.finish(&claim, None).await.unwrap();
@@ -216,7 +216,7 @@ async fn a_watcher_is_told_at_once_at_each_change_and_of_the_end() {
 }
 
 #[tokio::test]
-async fn who_comes_again_after_the_end_is_told_to_stop() {
+async fn a_client_that_returns_after_the_end_is_stopped() {
     let store = memory();
     let held = claim(&store, "j-1").await;
     let url = serve(Arc::clone(&store) as _, 1).await;
@@ -272,7 +272,7 @@ async fn send(
     client.request(request.body(Empty::new()).unwrap()).await.unwrap()
 }
 
-/// A store out of reach.
+/// An unreachable store.
 struct Silent;
 
 fn silence<T>() -> Result<T, StoreError> {

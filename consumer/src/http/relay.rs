@@ -13,8 +13,8 @@ use tokio::time::timeout;
 /// The time that a probe waits for the outbox.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A relay is ready while its outbox answers and it does not drain. SQS does not count: what it does not take waits in the outbox, and
-/// metrics show it.
+/// A relay is ready while its outbox answers and it does not drain. SQS does not count: jobs that it does not take wait in the
+/// outbox, and metrics show that.
 #[derive(Clone)]
 pub(crate) struct RelayReadiness {
     outbox: Arc<dyn Outbox>,
@@ -26,12 +26,12 @@ impl RelayReadiness {
         Self { outbox, draining: Arc::default() }
     }
 
-    /// From now on nothing new is begun.
+    /// Records that the process drains.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Returns the reason for which it is not ready.
+    /// Returns the reason why it is not ready.
     async fn problem(&self) -> Option<String> {
         if self.draining.load(Ordering::Relaxed) {
             return Some("draining".to_owned());

@@ -1,5 +1,4 @@
-//! The connections of the HTTP endpoint: few, and none for longer than it is used, so that they take no descriptor that the
-//! worker needs.
+//! The connections of the HTTP endpoint: few and short, so that they take no file descriptor that the worker needs.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind};
@@ -16,21 +15,21 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
-/// The time that the head of a request may take, from the connection or the answer before on: also the longest that an idle
-/// connection is kept.
+/// The time limit for the head of a request, from the connection or the previous answer on; also the maximum time for which an
+/// idle connection is kept.
 pub(super) const HEADER_TIME: Duration = Duration::from_secs(10);
 
-/// The wait after a connection could not be accepted, mostly because no descriptor is left.
+/// The wait after a connection could not be accepted, mostly because no file descriptor is left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
-/// Bounds of what connections may take.
+/// Limits of connections.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     pub(super) connections: usize,
     pub(super) header_time: Duration,
 }
 
-/// A descriptor that is given up for one connection when none is left, so that `/readyz` can name the reason.
+/// A file descriptor that is released for one connection when none is left, so that `/readyz` can name the reason.
 #[derive(Clone)]
 struct Spare(Arc<Mutex<Option<File>>>);
 
@@ -39,7 +38,7 @@ impl Spare {
         Self(Arc::new(Mutex::new(File::open("/dev/null").ok())))
     }
 
-    /// Returns true if there was one.
+    /// Releases the descriptor. Returns true if there was one.
     fn give_up(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
@@ -52,7 +51,7 @@ impl Spare {
     }
 }
 
-/// Serves `routes` until it is dropped. Connections beyond the bound are closed at once.
+/// Serves `routes` until it is dropped. Connections beyond the limit are closed at once.
 pub(super) async fn serve(listener: TcpListener, routes: Router, bounds: Bounds) {
     let slots = Arc::new(Semaphore::new(bounds.connections));
     let mut connections = JoinSet::new();
@@ -97,7 +96,7 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, bounds: Bounds)
     }
 }
 
-/// Returns true for an error of the connection that was to be accepted: the next one may be accepted at once.
+/// Returns true for an error of the accepted connection: the next one may be accepted at once.
 fn is_of_one_client(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset)
 }
@@ -120,7 +119,7 @@ mod tests {
         addr
     }
 
-    /// Asks over a connection, and returns it with its whole answer read.
+    /// Sends a request over a connection, and returns the connection after reading the whole answer.
     async fn ask(mut stream: TcpStream) -> TcpStream {
         stream.write_all(REQUEST).await.unwrap();
         let mut answer = Vec::new();
@@ -130,7 +129,7 @@ mod tests {
         stream
     }
 
-    /// Returns true once the other end has closed the connection.
+    /// Returns true after the other end has closed the connection.
     async fn is_closed(mut stream: TcpStream) -> bool {
         matches!(stream.read(&mut [0; 64]).await, Ok(0) | Err(_))
     }
@@ -143,7 +142,7 @@ mod tests {
         assert!(is_closed(TcpStream::connect(addr).await.unwrap()).await);
         drop(first);
         let second = ask(second).await;
-        // The place is free once the server has seen the end of the first connection.
+        // The place is free after the server has seen the end of the first connection.
         loop {
             let mut stream = TcpStream::connect(addr).await.unwrap();
             if stream.write_all(REQUEST).await.is_ok() && !is_closed(stream).await {
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn only_errors_of_a_single_client_are_followed_by_the_next_accept_at_once() {
+    fn only_errors_of_a_single_client_do_not_delay_the_next_accept() {
         let errors = [(ErrorKind::ConnectionAborted, true), (ErrorKind::ConnectionReset, true)];
         for (kind, of_one_client) in errors.into_iter().chain([(ErrorKind::Other, false)]) {
             assert_eq!(is_of_one_client(&kind.into()), of_one_client, "{kind:?}");
@@ -164,12 +163,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_without_a_request_is_closed_also_after_an_earlier_one() {
+    async fn a_connection_without_a_request_is_closed_after_its_time() {
         let addr = endpoint(2, Duration::from_millis(100)).await;
         assert!(is_closed(TcpStream::connect(addr).await.unwrap()).await, "no request");
         let mut half = TcpStream::connect(addr).await.unwrap();
         half.write_all(&REQUEST[..10]).await.unwrap();
-        // Answered or not: it ends.
+        // Answered or not, the connection ends.
         while !matches!(half.read(&mut [0; 64]).await, Ok(0) | Err(_)) {}
         let idle = ask(TcpStream::connect(addr).await.unwrap()).await;
         assert!(is_closed(idle).await, "kept alive, and idle");

@@ -1,4 +1,4 @@
-//! Observations by bucket, and the values that stand for them.
+//! Observations by bucket, and values that represent them.
 
 /// The observations of a histogram.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -16,10 +16,10 @@ impl Distribution {
         Self { sum: self.sum - before.sum, buckets: buckets.collect() }
     }
 
-    /// Returns one value for each bucket that is not empty, with its count.
+    /// Returns one value for each non-empty bucket, with its count.
     ///
-    /// The values lie in their buckets, each at the same part of the way from the lower to the upper bound, so that their sum is that
-    /// of the observations: averages are exact, and percentiles are as exact as the buckets.
+    /// The values lie in their buckets, each at the same fraction between the lower and the upper bound, so that their sum is
+    /// that of the observations: averages are exact, and percentiles are as exact as the buckets.
     pub(crate) fn values(&self) -> Vec<(f64, u64)> {
         let mut lower = 0.0;
         let mut filled = Vec::new();
@@ -34,7 +34,7 @@ impl Distribution {
         let width: f64 = finite.map(|(lower, upper, count)| (upper - lower) * float(*count)).sum();
         let above = (self.sum - least).max(0.0);
         let part = if width > 0.0 { (above / width).min(1.0) } else { 0.0 };
-        // The rest is more than the finite buckets can hold, so it was observed beyond their bounds.
+        // The rest is more than the finite buckets can contain, so it was observed beyond their bounds.
         let beyond = (above - part * width).max(0.0);
         let value = |(lower, upper, count): (f64, f64, u64)| {
             let way = if upper.is_finite() { part * (upper - lower) } else { beyond / float(count) };
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn values_have_the_sum_of_the_observations_and_lie_in_their_buckets() {
+    fn values_keep_the_sum_of_observations_and_their_buckets() {
         for observations in [
             &[][..],
             &[0.0],

@@ -1,4 +1,4 @@
-//! The metrics of limits and of shared slots: what each limited type, and each queue with a weight, has now. They are read from the
+//! The metrics of limits and of shared slots, for each limited type and for each queue with a weight. They are read from the
 //! limits and the slots themselves.
 
 use std::fmt::Error;
@@ -35,11 +35,11 @@ struct OfState {
     state: &'static str,
 }
 
-/// The reasons for which no job of a type starts.
+/// The reasons why no job of a type starts.
 const CLOSING: [LimitReason; 3] = [LimitReason::Throttled, LimitReason::Breaker, LimitReason::Operator];
 
-/// The limits of a process, and the slots that its queues share, once it has some. They are read at each scrape: what changes with every
-/// job costs nothing in between.
+/// The limits of a process, and the slots that its queues share, if it has some. They are read at each scrape, so that values
+/// that change with every job cost nothing in between.
 #[derive(Debug, Default, Clone)]
 pub(super) struct LimitMetrics(Arc<Mutex<Shown>>);
 
@@ -86,7 +86,7 @@ fn encode_types(encoder: &mut DescriptorEncoder, types: &[TypeSnapshot]) -> Resu
     if types.is_empty() {
         return Ok(());
     }
-    // The rules name most types, but a throttle may be of any.
+    // The rules contain most types, but any type may be throttled.
     let types = &types[..types.len().min(MAX_TYPES)];
     let of_type = |of: &TypeSnapshot| OfType { r#type: of.job_type.to_string() };
     let running = types.iter().map(|of| (of_type(of), Some(number(of.running))));
@@ -123,7 +123,7 @@ fn encode_slots(encoder: &mut DescriptorEncoder, queues: &[MemberSnapshot]) -> R
     )
 }
 
-/// Encodes a gauge with those labels that have a value.
+/// Encodes a gauge with all labels that have a value.
 fn family<L: EncodeLabelSet, N: EncodeGaugeValue>(
     encoder: &mut DescriptorEncoder,
     name: &str,

@@ -1,6 +1,7 @@
-//! The age of the oldest message that a queue's receives have brought lately.
+//! The age of the oldest message that a queue's receives have recently returned.
 //!
-//! SQS's own `ApproximateAgeOfOldestMessage` leaves out messages that were received three times or more; this one has them.
+//! SQS's own `ApproximateAgeOfOldestMessage` leaves out messages that were received three times or more; this one includes
+//! them.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,10 +14,11 @@ use tokio::time::Instant;
 
 use super::labels::ByQueue;
 
-/// The time in which the receives of a slot were answered.
+/// The time span of one slot of receives.
 const SLOT: Duration = Duration::from_secs(10);
 
-/// The minute before the last receive, and the slot of that receive: a reader that comes once a minute misses none.
+/// The number of slots: the minute before the last receive, and the slot of that receive, so that a reader that reads once a
+/// minute misses none.
 const SLOTS: usize = 7;
 
 type Seconds = Gauge<f64, AtomicU64>;
@@ -34,7 +36,7 @@ impl OldestAges {
         );
     }
 
-    /// Returns the age that the gauge of a queue shows.
+    /// Returns the age in the gauge of a queue.
     pub(super) fn longest(&self, queue: &ByQueue) -> Duration {
         Duration::try_from_secs_f64(self.0.get_or_create(queue).get()).unwrap_or_default()
     }
@@ -44,8 +46,8 @@ impl OldestAges {
     }
 }
 
-/// The gauge of one queue. It changes only with a receive: while nothing is received, since all places are taken or the queue is
-/// paused, the last value stays the best that is known.
+/// The gauge of one queue. It changes only with a receive: while no message is received, because no slot is free or the queue
+/// is paused, the last value stays the best known one.
 pub(super) struct OldestAge {
     gauge: Seconds,
     window: Mutex<Window>,
@@ -53,14 +55,14 @@ pub(super) struct OldestAge {
 
 #[derive(Default)]
 struct Window {
-    /// The time of the first receive, from which slots are counted.
+    /// The time of the first receive, at which the first slot begins.
     begun: Option<Instant>,
     newest: usize,
     oldest: [Duration; SLOTS],
 }
 
 impl OldestAge {
-    /// Learns the age of the oldest message that a receive brought at `now`, or that it brought none.
+    /// Records the age of the oldest message that a receive returned at `now`, or that it returned none.
     pub(super) fn received(&self, age: Option<Duration>, now: Instant) {
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         self.gauge.set(window.received(age.unwrap_or_default(), now).as_secs_f64());

@@ -1,4 +1,4 @@
-//! The metrics of an outbox and of its relay: a registry of their own, which only processes show that relay.
+//! The metrics of an outbox and of its relay, in their own registry, which only relaying processes show.
 
 use std::sync::atomic::AtomicU64;
 
@@ -12,7 +12,7 @@ use prometheus_client::registry::Registry;
 
 use super::labels::ByQueue;
 
-/// The queue of a job that has none.
+/// The queue label of a job without a queue.
 const NO_QUEUE: &str = "unknown";
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -54,7 +54,7 @@ impl OutboxMetrics {
     }
 
     fn register(&mut self) {
-        // Counters get their `_total` from the encoder.
+        // The encoder adds `_total` to counters.
         let r = &mut self.registry;
         r.register(
             "drumline_outbox_lag_seconds",
@@ -84,7 +84,7 @@ impl OutboxMetrics {
         &self.registry
     }
 
-    /// Shows how far the relays are behind.
+    /// Shows the lag of the relays.
     pub(crate) fn set_lag(&self, lag: &Lag) {
         self.lag.get_or_create(&[]).set(lag.oldest.as_secs_f64());
         for (state, count) in [("due", lag.due), ("later", lag.later), ("parked", lag.parked)] {
@@ -92,7 +92,7 @@ impl OutboxMetrics {
         }
     }
 
-    /// Leaves out how far the relays are behind, since the outbox does not answer: what was true before would hide that.
+    /// Removes the lag of the relays, because the outbox does not answer: an old value would hide that.
     pub(crate) fn lag_unknown(&self) {
         self.lag.clear();
         self.rows.clear();

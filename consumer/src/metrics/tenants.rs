@@ -21,7 +21,8 @@ impl TenantMetrics {
         Self { queue: queue.to_owned(), all: Arc::clone(all), labels: TenantLabels::default() }
     }
 
-    /// Counts the start of a tenant's job. The series of one that has lost its label end: their labels stay bounded.
+    /// Counts the start of a tenant's job. The series of a tenant that has lost its label end, so that the number of labels
+    /// stays limited.
     pub(super) fn started(&self, tenant: &str) {
         let start = self.labels.started(tenant, Instant::now().into_std());
         if let Some(ended) = &start.ended {
@@ -31,7 +32,7 @@ impl TenantMetrics {
         self.all.tenant_jobs.get_or_create(&self.by(start.label())).inc();
     }
 
-    /// A tenant's job is done, so long after the sending of its message.
+    /// Records a done job of a tenant, with the time since its message was sent.
     pub(super) fn done(&self, tenant: &str, dwell: Duration) {
         let labels = self.by(self.labels.label(tenant));
         self.all.tenant_dwells.get_or_create(&labels).observe(dwell.as_secs_f64());

@@ -22,16 +22,16 @@ const AGENT_URI: &str = "ECS_AGENT_URI";
 /// The time limit of a response. The agent calls ECS before it responds.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Answers are a few hundred bytes.
+/// The maximum size of an answer. Answers have a few hundred bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// The agent, as one task knows it.
+/// The agent of a task.
 pub(super) struct Agent {
     client: Client<HttpConnector, Full<Bytes>>,
     uri: Uri,
 }
 
-/// An answer holds one of these.
+/// An answer, with one of these fields.
 #[derive(Deserialize)]
 struct Answer {
     failure: Option<Failure>,
@@ -71,7 +71,7 @@ impl Agent {
             .map_err(|error| ProtectError::Refused(error.to_string()))?;
         let (status, body) = self.send(request).await.map_err(ProtectError::Unanswered)?;
         let failed = |reason| {
-            // The agent answers 5xx if ECS did not answer it in time, too.
+            // The agent also answers 5xx if ECS did not answer it in time.
             if status.is_server_error() {
                 ProtectError::Unanswered(reason)
             } else {

@@ -1,23 +1,23 @@
-//! The protection that is asked for.
+//! The requests for task protection.
 
 use std::fmt;
 
-/// The minutes for which one request protects a task. A task that hangs can delay a scale-in for so long. ECS takes 1 to
-/// 2,880.
+/// The number of minutes for which one request protects a task, and for which a hanging task can delay a scale-in. ECS allows 1
+/// to 2,880.
 pub(super) const EXPIRES_IN_MINUTES: u64 = 20;
 
 /// The client of a service that protects the task.
 pub(super) trait Protector {
-    /// Asks for protection, or for none.
+    /// Requests protection, or its end.
     async fn protect(&self, protected: bool) -> Result<(), ProtectError>;
 }
 
 /// The reason why a request for protection failed.
 #[derive(Debug)]
 pub(super) enum ProtectError {
-    /// ECS did not carry it out.
+    /// ECS refused the request.
     Refused(String),
-    /// ECS may have carried it out: the answer is missing, or says that the agent does not know.
+    /// ECS may have carried out the request: the answer is missing or unclear.
     Unanswered(String),
 }
 

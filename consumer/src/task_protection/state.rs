@@ -1,4 +1,4 @@
-//! The decision about protection: when it is asked for, and when the runs are looked at.
+//! The decision about protection: the times of requests, and of looks at the runs.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use super::protector::{EXPIRES_IN_MINUTES, ProtectError};
 /// The time after which ECS ends a protection by itself.
 const EXPIRES: Duration = Duration::from_secs(EXPIRES_IN_MINUTES * 60);
 
-/// The time between two requests for a protection that continues, so that one more may fail before it has expired.
+/// The time between two requests for a continued protection, which allows one more failure before it expires.
 const RENEW: Duration = Duration::from_secs(EXPIRES.as_secs() / 3);
 
-/// The time by which a protection outlasts the last run that needed it: runs that follow each other closely would otherwise cost two requests
-/// each.
+/// The time for which a protection outlasts the last run that needed it; without it, runs in close succession would cost two
+/// requests each.
 const HOLD: Duration = Duration::from_secs(15);
 
 /// The wait after a failed request. ECS allows a few requests a second for a whole cluster.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
-/// The time between two looks at the runs during a protection, and the least one else.
+/// The time between two looks at the runs during a protection, and the minimum otherwise.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The runs and the protection, as far as they are known.
+/// The known state of the runs and the protection.
 pub(super) struct State {
     grace: Duration,
     /// The time at which the oldest run reaches the age of the grace, or has reached it.
     long_from: Option<Instant>,
     /// The time at which a run of that age was last seen.
     long_until: Instant,
-    /// `None` after a request for protection whose answer is missing.
+    /// The protection; `None` after a request for protection without an answer.
     protection: Option<bool>,
-    /// The time at which a protection of which nothing is known has expired.
+    /// The time at which an unknown protection has expired.
     expired_at: Instant,
     renew_at: Instant,
     not_before: Instant,
@@ -59,7 +59,7 @@ impl State {
         self.protection.unwrap_or(now < self.expired_at)
     }
 
-    /// Learns when the oldest run began.
+    /// Records when the oldest run began.
     pub(super) fn look(&mut self, oldest: Option<Instant>, now: Instant) {
         self.long_from = oldest.map(|began_at| began_at + self.grace);
         if self.has_long_run(now) {
@@ -71,7 +71,7 @@ impl State {
         self.long_from.is_some_and(|from| from <= now)
     }
 
-    /// Returns the protection to ask for now, if it has to change or to be renewed.
+    /// Returns the protection to request now, if it must change or be renewed.
     pub(super) fn request(&self, now: Instant) -> Option<bool> {
         let is_protected = self.protection == Some(true);
         let wanted = self.has_long_run(now) || (is_protected && now < self.long_until + HOLD);
@@ -79,7 +79,7 @@ impl State {
         (is_due && now >= self.not_before).then_some(wanted)
     }
 
-    /// Returns the time of the next look, if there is nothing to ask for now.
+    /// Returns the time of the next look, if no request is due now.
     pub(super) fn next_look(&self, now: Instant) -> Instant {
         if self.may_be_protected(now) {
             return now + LOOK;
@@ -88,7 +88,7 @@ impl State {
         self.long_from.unwrap_or(now + self.grace.max(LOOK)).max(self.not_before)
     }
 
-    /// Learns the answer to a request.
+    /// Records the answer to a request.
     pub(super) fn answered(&mut self, wanted: bool, result: &Result<(), ProtectError>, now: Instant) {
         match result {
             Ok(()) => {

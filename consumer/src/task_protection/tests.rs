@@ -20,11 +20,11 @@ const GRACE: Duration = Duration::from_secs(25);
 enum Behaviour {
     Obeys,
     Refuses,
-    /// Does what it is asked for and does not answer within 10 s.
+    /// Carries out requests and does not answer within 10 s.
     ObeysLate,
 }
 
-/// An agent that keeps each request with its time in seconds.
+/// An agent that records each request with its time in seconds.
 #[derive(Clone)]
 struct FakeAgent {
     begun: Instant,
@@ -65,13 +65,13 @@ impl World {
         Self { queues, agent }
     }
 
-    /// The oldest run of a queue has begun so many seconds after the start of the test.
+    /// Sets the oldest run of a queue, which began `began_at` seconds after the start of the test.
     fn oldest(&self, queue: usize, began_at: Option<u64>) {
         let began_at = began_at.map(|secs| (self.agent.begun + Duration::from_secs(secs)).into_std());
         self.queues[queue].set_oldest_run(began_at);
     }
 
-    /// In steps, so that what is due on the way is done at its time.
+    /// Advances the time in steps, so that due work is done at its time.
     async fn until(&self, secs: u64) {
         let end = self.agent.begun + Duration::from_secs(secs);
         settle().await;
@@ -90,14 +90,14 @@ impl World {
     }
 }
 
-/// Gives every task the turns that it wants now.
+/// Gives every task the turns that it needs now.
 async fn settle() {
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
 }
 
-/// A queue that nothing is received from, and that confirms every call.
+/// A queue without messages that confirms every call.
 struct Obedient;
 
 impl Queue for Obedient {
@@ -110,7 +110,7 @@ impl Queue for Obedient {
     }
 }
 
-/// Runs jobs that take so long, all at once, in the loop of a real queue.
+/// Runs concurrent jobs of duration `takes` in the loop of a real queue.
 async fn run_jobs(status: &Arc<QueueStatus>, takes: Duration, count: usize, concurrency: usize) {
     let policy = Policy {
         concurrency: concurrency.try_into().unwrap(),
@@ -179,7 +179,7 @@ async fn a_job_of_10_minutes_is_protected_from_the_grace_to_its_end() {
 #[tokio::test(start_paused = true)]
 async fn messages_that_wait_for_a_place_do_not_count() {
     let world = World::new(1);
-    // Each runs for 20 s; the last has waited for 180 s then.
+    // Each runs for 20 s; the last has then waited for 180 s.
     run_jobs(&world.queues[0], Duration::from_secs(20), 10, 1).await;
     assert_eq!(world.agent.begun.elapsed().as_secs(), 200);
     assert_eq!(world.asked(), []);
@@ -223,7 +223,7 @@ async fn the_oldest_run_of_all_queues_counts() {
 #[tokio::test(start_paused = true)]
 async fn long_runs_that_overlap_cost_one_request_at_each_end() {
     let world = World::new(1);
-    // One begins every 10 s and takes 60 s: from 25 s on there is always one older than the grace.
+    // One begins every 10 s and takes 60 s: after 25 s there is always one older than the grace.
     for oldest in (0..600).step_by(10) {
         world.oldest(0, Some(oldest));
         world.until(oldest + 60).await;
@@ -234,7 +234,7 @@ async fn long_runs_that_overlap_cost_one_request_at_each_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn runs_that_follow_each_other_at_once_do_not_switch_it_off_and_on() {
+async fn runs_in_close_succession_do_not_switch_it_off_and_on() {
     let world = World::with_grace(1, Duration::from_secs(5));
     for began_at in (0..300).step_by(20) {
         world.oldest(0, Some(began_at));
@@ -309,7 +309,7 @@ async fn a_protection_without_an_answer_is_ended_after_the_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_protection_without_an_answer_is_asked_for_again_during_the_run() {
+async fn a_protection_without_an_answer_is_requested_again() {
     let world = World::new(1);
     world.agent(Behaviour::ObeysLate);
     world.oldest(0, Some(0));
