@@ -21,7 +21,7 @@ impl Signals {
         info!(signal = name, "stopping; once more to stop at once");
         tokio::spawn(async move {
             let name = self.next().await;
-            error!(signal = name, "stopped at once: what was in hand comes back when its leases end");
+            error!(signal = name, "stopped at once: messages in hand become visible when their leases end");
             std::process::exit(1);
         });
     }

@@ -35,7 +35,10 @@ pub(crate) async fn check_dead_letter_queue(
             if !settings.allow_unbounded {
                 return Err(StartError::Settings(no_dead_letter_queue(name)));
             }
-            warn!(queue = name, "the queue has no DLQ: what fails for good stays in it until it expires");
+            warn!(
+                queue = name,
+                "the queue has no DLQ: permanently failed messages stay in it until they expire"
+            );
         }
     }
     Ok(())

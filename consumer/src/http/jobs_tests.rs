@@ -42,7 +42,7 @@ async fn claim(store: &MemoryStore, job_id: &str) -> Arc<Claim> {
         receive_count: 1,
     };
     let ClaimResult::Granted(grant) = store.claim(&request).await.unwrap() else {
-        panic!("nobody else claims it")
+        panic!("no other worker claims it")
     };
     grant.claim
 }
@@ -103,7 +103,7 @@ async fn an_id_may_hold_any_character() {
         let (status, job) = get_json(&format!("{url}/jobs/{path}")).await;
         assert_eq!((status, job["jobId"].as_str()), (200, Some(id)), "{path}");
     }
-    assert_eq!(get_json(&format!("{url}/jobs/%FF")).await.0, 404, "no text, so nobody's id");
+    assert_eq!(get_json(&format!("{url}/jobs/%FF")).await.0, 404, "no text, so no job's id");
 }
 
 #[tokio::test]
@@ -238,7 +238,7 @@ async fn places_are_bounded_and_come_free_when_a_watcher_goes_away() {
     reader.events(1).await;
     let refused = send(&events, None).await;
     assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "5"));
-    assert_eq!(get_json(&format!("{url}/jobs/j-1")).await.0, 200, "whoever only asks needs no place");
+    assert_eq!(get_json(&format!("{url}/jobs/j-1")).await.0, 200, "a single request needs no place");
 
     drop(reader);
     let begun = Instant::now();
