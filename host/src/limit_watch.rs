@@ -13,7 +13,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What was closed at the last look, with the time of its closing.
 ///
-/// A worker looks once a second, a function after each batch: it is frozen in between.
+/// A worker looks once a second as soon as anything limits its jobs, a function after each batch: it is frozen in between.
 #[derive(Debug)]
 pub struct LimitWatch {
     limits: Limits,
@@ -26,9 +26,10 @@ impl LimitWatch {
         Self { limits, closed: BTreeMap::new() }
     }
 
-    /// Looks once a second until the returned watch is dropped.
+    /// Looks once a second until the returned watch is dropped, from the time at which anything limits jobs.
     pub fn start(mut self) -> RunningLimitWatch {
         RunningLimitWatch(tokio::spawn(async move {
+            self.limits.clone().limiting().await;
             loop {
                 self.look(tokio::time::Instant::now().into_std());
                 tokio::time::sleep(LOOK_EVERY).await;

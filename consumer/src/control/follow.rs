@@ -153,6 +153,7 @@ impl Drop for Follower {
 }
 
 async fn follow(control: Control, mut reader: Option<Reader>) {
+    let is_reading = reader.is_some();
     let mut reads = interval(READ_EVERY);
     reads.set_missed_tick_behavior(MissedTickBehavior::Delay);
     reads.reset();
@@ -160,9 +161,9 @@ async fn follow(control: Control, mut reader: Option<Reader>) {
         let changed = control.changed();
         let next_end = control.tick();
         tokio::select! {
-            _ = reads.tick() => if let Some(reader) = &mut reader { reader.read(&control).await },
+            _ = reads.tick(), if is_reading => if let Some(reader) = &mut reader { reader.read(&control).await },
             () = changed => {}
-            () = sleep(next_end.unwrap_or(READ_EVERY)) => {}
+            () = sleep(next_end.unwrap_or_default()), if next_end.is_some() => {}
         }
     }
 }

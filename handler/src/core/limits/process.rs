@@ -66,8 +66,7 @@ impl Limits {
     /// Limits each tenant of a queue, that is each message group of a standard queue, to a share of its slots, and to one at least.
     pub fn set_tenant_share(&self, queue: &Arc<str>, share: Percent, slots: NonZeroUsize) {
         self.state().tenants.set_share(queue, share, slots);
-        self.0.is_limiting.store(true, Ordering::Relaxed);
-        self.0.changed.notify(usize::MAX);
+        self.0.rules_changed();
     }
 
     /// Gives a job of a queue the permit to run, or keeps the permit for which it has waited, if that is still right. `None` if
@@ -276,7 +275,19 @@ impl Limits {
         self.state().waiting.change(job_type, reason, before, count);
     }
 
-    /// Waits for a change after which a blocked job may start.
+    /// Completes once anything limits jobs: a rule, an order, or a type that was throttled. That stays so.
+    pub async fn limiting(&self) {
+        loop {
+            // Before the look, so that no change is missed in between.
+            let changed = self.changed();
+            if self.0.is_limiting.load(Ordering::Relaxed) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits for a change by which a job may start that could not before.
     pub fn changed(&self) -> EventListener {
         self.0.changed.listen()
     }
@@ -302,7 +313,7 @@ impl Limits {
             }
             let of_type = TypeState::new(TypeRules::default(), state.shares_rates);
             state.types.insert(Arc::clone(job_type), of_type);
-            self.0.is_limiting.store(true, Ordering::Relaxed);
+            self.0.rules_changed();
         }
         drop(state);
         self.0.ended(now, job_type, ending, Probes::default(), jitter);
@@ -325,5 +336,28 @@ impl Limits {
 impl fmt::Debug for Limits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Limits").field("rules", &self.state().rules).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
+    fn a_process_without_limits_is_limited_from_its_first_throttle_on() {
+        let limits = Limits::new(LimitRules::none(NonZeroUsize::MIN));
+        let mut limiting = Box::pin(limits.limiting());
+        assert_eq!(limiting.as_mut().now_or_never(), None);
+        let throttled = Ending::Throttled { after: None, reason: "429".into() };
+        let (now, mail) = (Instant::now(), "mail".into());
+        limits.ended_without_permit(now, &mail, &Ending::Done, Jitter::new(0));
+        assert_eq!(limiting.as_mut().now_or_never(), None);
+        limits.ended_without_permit(now, &mail, &throttled, Jitter::new(0));
+        assert_eq!(limiting.as_mut().now_or_never(), Some(()));
+        assert_eq!(limits.limiting().now_or_never(), Some(()), "that stays so");
     }
 }
