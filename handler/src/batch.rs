@@ -20,7 +20,7 @@
 //! # }
 //! # static DATABASE: Database = Database;
 //! async fn insert(_: BatchContext, items: Vec<Item<Row>>) -> BatchResult {
-//!     // The job id makes each row of one job once, whatever runs again.
+//!     // The job id makes each row of one job once, even if the job runs again.
 //!     let rows: Vec<_> = items.iter().map(|item| (item.context.job_id(), &*item.job.name)).collect();
 //!     // `?` on an error asks for another attempt at every item.
 //!     DATABASE.insert(&rows).await?;
@@ -44,9 +44,10 @@
 //!
 //! # Stops
 //!
-//! A run that has to stop before its batch has started leaves it. During the batch only the item's own context is cancelled, and the others
-//! go on: [`BatchContext::is_cancelled`] is true once no item is left. If an item's time ends and the handler has not returned a second
-//! later, the item ends with the outcome it has been given, or else as timed out. The handler is dropped when its last item has ended so.
+//! A run that has to stop before its batch has started leaves it. During the batch only the item's own context is cancelled,
+//! and the others continue: [`BatchContext::is_cancelled`] is true once no item is left. If an item's time ends and the handler
+//! has not returned a second later, the item ends with the outcome that the handler gave it, or else as timed out. The handler
+//! is dropped when its last item has ended so.
 
 pub use crate::api::batch::{BatchHandler, BatchOptions, BatchResult, BatchRun, Item, Rest};
 pub use crate::api::batch_context::BatchContext;

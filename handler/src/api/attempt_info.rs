@@ -53,7 +53,7 @@ impl AttemptInfo {
 
     /// The name of the queue, which a queue of another region or account may share.
     pub fn queue(&self) -> &str {
-        // No name contains a slash, while a label has one after what tells namesakes apart.
+        // No name contains a slash, while a label has one after the prefix that distinguishes queues of the same name.
         self.queue.rsplit('/').next().unwrap_or_default()
     }
 

@@ -60,13 +60,13 @@ impl BatchContext {
         self.contexts().map(|context| context.deadline()).min().unwrap_or(self.0.first.deadline())
     }
 
-    /// Returns true if every item is to stop, as in a shutdown: whatever the handler still does is for none of them. Items stop one by one,
-    /// see their own contexts.
+    /// Returns true if every item must stop, for example in a shutdown: further work of the handler is of no use. Items stop
+    /// one by one, see their own contexts.
     pub fn is_cancelled(&self) -> bool {
         self.contexts().all(Context::is_cancelled)
     }
 
-    /// Waits until every item is to stop. Cancel-safe.
+    /// Waits until every item must stop. Cancel-safe.
     pub async fn cancelled(&self) {
         for context in self.contexts() {
             context.0.control.until_stopped().await;

@@ -222,7 +222,7 @@ impl Context {
                 context.0.info.span.in_scope(|| panic::catch_unwind(AssertUnwindSafe(work)))
             };
             drop(context);
-            // Nobody listens once the handler was dropped; its ending is decided then.
+            // If the handler was dropped, its ending is decided elsewhere.
             let _ = answer.send(result);
             drop(running);
         }));

@@ -36,8 +36,8 @@ pub(crate) struct Keys {
     pub(crate) lock: Option<String>,
 }
 
-/// A job whose type is erased, on its way to its handler. A payload that does not fit fails the attempt of the handler and not the
-/// request for the claim: a job that is done needs no run, whatever its payload.
+/// A job whose type is erased, on its way to its handler. A payload that does not fit fails the attempt of the handler and not
+/// the request for the claim: a job that is done needs no run, with any payload.
 #[derive(Default)]
 pub(crate) enum TypedJob {
     /// The payload has not been decoded.

@@ -149,7 +149,7 @@ pub trait RunEnvironment: Send + Sync + 'static {
     #[allow(clippy::boxed_local, reason = "those that keep it want it whole")]
     fn checkpoint(&self, _attempt: &AttemptInfo, _value: Box<RawValue>) {}
 
-    /// Whatever else the host has for handlers, by its type: such as its store.
+    /// Returns the host's other services for handlers, by their types, for example its store.
     fn extension(&self) -> Option<&(dyn Any + Send + Sync)> {
         None
     }

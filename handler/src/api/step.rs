@@ -65,13 +65,13 @@ impl Context {
         let own = match failure.kind() {
             FailureKind::Retry | FailureKind::OutOfResources | FailureKind::TargetUnhealthy => Duration::ZERO,
             FailureKind::RetryAfter(delay) => delay,
-            // Other jobs of the type would go on calling the service meanwhile.
+            // Other jobs of the type would continue to call the service during the wait.
             FailureKind::Reject | FailureKind::InvalidPayload | FailureKind::Throttled(_) => return None,
         };
         Some(policy.delay(NonZeroU32::new(tries)?, self.jitter(tries)).max(own))
     }
 
-    /// Waits; returns false if the run is to stop before that is over.
+    /// Waits. Returns false if the run must stop earlier.
     async fn waits(&self, time: Duration) -> bool {
         if self.is_cancelled() {
             return false;

@@ -146,7 +146,7 @@ struct S3Object {
     version_id: Option<String>,
 }
 
-/// One object that S3 tells of, its key decoded.
+/// One object of an S3 event, with its key decoded.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ObjectEvent {

@@ -1,10 +1,10 @@
 //! A hash that is equal for payloads with the same values, regardless of how they were written.
 //!
-//! A producer that sends a job twice may order its keys differently; what a payload passes on its way may write it anew
-//! (escapes, blanks, `1.0` for `1`). So values are hashed, not texts: the entries of an object in any order.
+//! A producer that sends a job twice may order its keys differently, and a service on the way may rewrite a payload (escapes,
+//! blanks, `1.0` for `1`). So values are hashed, not texts: the entries of an object in any order.
 //!
-//! By XXH3, because every job is hashed. It guards against producers' mistakes, not against somebody who looks for two
-//! payloads of one hash: who may send jobs under other people's keys can do worse.
+//! By XXH3, because every job is hashed. It guards against producers' mistakes, not against an attacker who searches for two
+//! payloads with one hash: a sender of jobs with other producers' keys can do worse.
 
 use std::fmt;
 

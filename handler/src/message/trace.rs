@@ -138,7 +138,7 @@ fn from_xray(header: &str) -> Option<String> {
     if !is_hex(&trace_id, 32) {
         return None;
     }
-    // A root without a parent: an id is needed all the same, and the root's own random part is one.
+    // For a root without a parent an id is still needed, and the root's own random part is used.
     let parent = field("Parent").filter(|id| is_hex(id, 16)).unwrap_or(&trace_id[16..]);
     let sampled = if field("Sampled") == Some("1") { "01" } else { "00" };
     Some(format!("00-{trace_id}-{parent}-{sampled}"))
