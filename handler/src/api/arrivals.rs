@@ -1,4 +1,4 @@
-//! The runs that may still join a batch: those that have started, but whose handler has not.
+//! The runs that may still join a batch: they have started, but their handlers have not.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -40,7 +40,7 @@ pub(crate) struct QueueArrivals {
 }
 
 impl QueueArrivals {
-    /// Returns true if a run may still come to its handler.
+    /// Returns true if a run may still reach its handler.
     pub(crate) fn are_coming(&self) -> bool {
         self.coming.load(Ordering::Acquire) > 0
     }
@@ -50,13 +50,13 @@ impl QueueArrivals {
         self.changed.listen()
     }
 
-    /// Has the open batches of the queue look again.
+    /// Has the open batches of the queue check again.
     pub(crate) fn wake(&self) {
         self.changed.notify(usize::MAX);
     }
 }
 
-/// A run on its way to its handler, for which the open batches of its queue wait; no longer than their linger.
+/// A run on its way to its handler, for which the open batches of its queue wait, at most for their linger.
 pub struct Arrival(Arc<QueueArrivals>);
 
 impl Drop for Arrival {
@@ -74,7 +74,7 @@ impl fmt::Debug for Arrival {
 }
 
 pin_project! {
-    /// A handler's future, whose run has arrived once it was polled.
+    /// A handler's future. Its run has arrived when the future is first polled.
     pub(crate) struct Arriving<F> {
         arrival: Option<Arrival>,
         #[pin]

@@ -40,8 +40,8 @@ pub struct AttemptTrace {
 }
 
 impl AttemptInfo {
-    /// Which attempt at this message this is, from 1. A run that was stopped, by a deploy say, does not count; a crash
-    /// does.
+    /// Returns the number of this attempt at this message, from 1. A run that was stopped, for example by a deployment, does
+    /// not count; a crash does.
     pub fn attempt(&self) -> NonZeroU32 {
         self.attempt
     }
@@ -77,14 +77,14 @@ impl AttemptInfo {
         self.identity.job_id()
     }
 
-    /// The idempotency key of the job: the one that its code computes, else the producer's, else the job id. Hand it to
-    /// the service that has the effect. It is unique among jobs of one scope, type and source; a service that several job
-    /// types use should be given [`identity().key()`](Identity::key) instead.
+    /// Returns the idempotency key of the job: the one that its code computes, else the producer's, else the job id. Pass it to
+    /// the service that has the effect. It is unique among jobs of one scope, type and source; a service that several job types
+    /// use should get [`identity().key()`](Identity::key) instead.
     pub fn idempotency_key(&self) -> &str {
         self.identity.id()
     }
 
-    /// The identity of the job: the claim, its history and its progress are kept under it.
+    /// Returns the identity of the job, which is the key of its claim, its history and its progress.
     pub fn identity(&self) -> &Arc<Identity> {
         &self.identity
     }
@@ -95,13 +95,13 @@ impl AttemptInfo {
         self.message.attribute(name).or_else(|| text_of(&self.attributes, name))
     }
 
-    /// The attributes that came inside the envelope: of an SNS notification, or a `CloudEvent`'s extensions.
+    /// Returns the attributes that came inside the envelope: of an SNS notification, or a `CloudEvent`'s extensions.
     pub fn envelope_attributes(&self) -> &BTreeMap<String, Attribute> {
         &self.attributes
     }
 
-    /// Returns the W3C `traceparent` for what the handler calls: that of the attempt's own span if one is recorded, else the one that came
-    /// with the message. See [`message_traceparent`](Self::message_traceparent).
+    /// Returns the W3C `traceparent` for the handler's requests: that of the attempt's own span if one is recorded, else the
+    /// one that came with the message. See [`message_traceparent`](Self::message_traceparent).
     pub fn traceparent(&self) -> Option<String> {
         match self.traced.get() {
             Some(trace) => Some(trace.traceparent.as_str().to_owned()),
@@ -141,11 +141,10 @@ impl AttemptInfo {
         &self.span
     }
 
-    /// The claim under which this attempt runs: nobody else has the job's idempotency key meanwhile. `None` where the host
+    /// Returns the claim of this attempt: as long as it lasts, no other run has the job's idempotency key. `None` if the host
     /// keeps no claims.
     ///
-    /// Its counter is a fencing token: where what is written to takes one, an owner that was paused and wakes up late is
-    /// refused by it.
+    /// Its counter is a fencing token: a service that checks it refuses an owner that was paused and wakes up late.
     pub fn claim(&self) -> Option<&Arc<Claim>> {
         self.claim.as_ref()
     }

@@ -9,10 +9,10 @@ use crate::api::batch_context::BatchContext;
 use crate::api::context::Context;
 use crate::api::failure::Failure;
 
-/// The most items of a batch by default.
+/// The default maximum number of items of a batch.
 const MAX_ITEMS: usize = 100;
 
-/// The wait for more items by default: short beside the time of a bulk insert.
+/// The default wait for more items: short compared to the time of a bulk insert.
 const LINGER: Duration = Duration::from_millis(50);
 
 /// Options for collecting jobs into batches. The default takes up to 100, and waits 50 ms for more.
@@ -43,19 +43,20 @@ impl BatchOptions {
         Self::default()
     }
 
-    /// Sets the most items of a batch, from 1. A worker never has more of them than its `concurrency`.
+    /// Sets the maximum number of items of a batch, from 1. A worker never has more of them than its `concurrency`.
     pub fn max_items(self, max_items: usize) -> Self {
         Self { max_items, ..self }
     }
 
-    /// Sets how long the first item of a batch waits for more. It is part of the attempt's time; if that would end before, the batch waits
-    /// only for the items that are on their way.
+    /// Sets the time for which the first item of a batch waits for more. It is part of the attempt's time; if that would end
+    /// before, the batch waits only for the items that are already announced.
     pub fn linger(self, linger: Duration) -> Self {
         Self { linger, ..self }
     }
 }
 
-/// The end of a batch handler: what becomes of the items that it has not settled. An error, as by `?`, fails all of them.
+/// The end of a batch handler: the outcome of the items that it has not settled. An error, for example from `?`, fails all of
+/// them.
 pub type BatchResult = Result<Rest, Failure>;
 
 /// The outcome of the items that a batch handler has not settled itself.
@@ -63,7 +64,7 @@ pub type BatchResult = Result<Rest, Failure>;
 pub enum Rest {
     /// They are done.
     Done,
-    /// They need another attempt: the handler has not come to them.
+    /// They need another attempt: the handler has not processed them.
     Retry,
 }
 
@@ -77,19 +78,21 @@ pub struct Item<J> {
 }
 
 impl<J> Item<J> {
-    /// Settles the item as done: its effect has happened, and stays if the handler fails later on. Of several outcomes the last counts.
+    /// Settles the item as done: its effect has happened, and this outcome remains if the handler fails later. If an item gets
+    /// several outcomes, the last counts.
     ///
     /// Its result is that of [`Context::set_result`].
     pub fn done(&self) {
         self.seat.settle(Ok(()));
     }
 
-    /// Settles the item as failed: any error asks for a retry, and a [`Failure`] may ask for more. Of several outcomes the last counts.
+    /// Settles the item as failed: any error means *retry*, and a [`Failure`] may mean another treatment. If an item gets
+    /// several outcomes, the last counts.
     pub fn failed(&self, failure: impl Into<Failure>) {
         self.seat.settle(Err(failure.into()));
     }
 
-    /// Settles the item by the result of its work.
+    /// Settles the item with the result of its work.
     ///
     /// ```
     /// use drumline::batch::{BatchContext, BatchResult, Item, Rest};
@@ -127,12 +130,13 @@ impl<J: fmt::Debug> fmt::Debug for Item<J> {
     note = "it returns `BatchResult`, such as `Ok(Rest::Done)`; inside, `?` turns every error into a `Failure`"
 )]
 pub trait BatchHandler<J>: Send + Sync + 'static {
-    /// Makes one attempt at each of the jobs, of which there is at least one. They may run again at any time, with others: their effects
-    /// have to bear that.
+    /// Makes one attempt at each of the jobs, of which there is at least one. They may run again at any time, with others, so
+    /// their effects must be safe to repeat.
     fn handle(&self, context: BatchContext, items: Vec<Item<J>>) -> impl Future<Output = BatchResult> + Send;
 }
 
-/// The future of a batch handler that is a function. A trait of its own, so that errors of the compiler say what a handler has to return.
+/// The future of a batch handler that is a function. A separate trait, so that compiler errors explain what a handler must
+/// return.
 #[diagnostic::on_unimplemented(
     message = "a batch handler must be an `async fn` that returns `BatchResult`",
     label = "this one returns `{Self}`",
@@ -171,7 +175,7 @@ impl Default for Outcome {
     }
 }
 
-/// The end of an item, as if it had a handler of its own.
+/// The end of an item, as if it had a separate handler.
 #[derive(Debug)]
 pub(crate) enum ItemEnd {
     Returned(Result<(), Failure>),
@@ -190,7 +194,7 @@ impl Seat {
         }
     }
 
-    /// Ends the item when its batch does: with the outcome that it has, else with this one.
+    /// Ends the item when its batch ends: with its outcome if it has one, else with this one.
     pub(crate) fn end(&self, otherwise: impl FnOnce() -> ItemEnd) {
         let mut outcome = self.lock();
         if let Outcome::Open(settled) = &mut *outcome {
@@ -199,7 +203,8 @@ impl Seat {
         }
     }
 
-    /// Takes the end for the item's run, which waits no longer. `None` if the batch has not ended, and the item is not settled.
+    /// Takes the end for the item's run, which then stops waiting. `None` if the batch has not ended, and the item is not
+    /// settled.
     pub(crate) fn take(&self) -> Option<ItemEnd> {
         match std::mem::replace(&mut *self.lock(), Outcome::Ended(None)) {
             Outcome::Open(settled) => settled.map(ItemEnd::Returned),

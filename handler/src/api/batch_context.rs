@@ -13,9 +13,9 @@ use crate::api::context::Context;
 use crate::api::failure::Failure;
 use crate::core::control::BlockingWork;
 
-/// A batch as its handler sees it. Cheap to clone. What belongs to one job is in the [`Item`](super::batch::Item)'s own context.
+/// A batch as its handler sees it. Cheap to clone. The data of one job are in the [`Item`](super::batch::Item)'s own context.
 ///
-/// [`Context::current`] is `None` in a batch handler, since it belongs to several attempts.
+/// [`Context::current`] is `None` in a batch handler, because the batch belongs to several attempts.
 #[derive(Clone)]
 pub struct BatchContext(Arc<Inner>);
 
@@ -83,8 +83,8 @@ impl BatchContext {
         &self.0.span
     }
 
-    /// Runs CPU-bound or blocking work on a thread made for that, as [`Context::blocking`]: the messages of all items stay the worker's
-    /// until the work has ended.
+    /// Runs CPU-bound or blocking work on a thread for such work, like [`Context::blocking`]: the worker keeps the messages of
+    /// all items until the work has ended.
     ///
     /// ```
     /// # use drumline::batch::{BatchContext, BatchResult, Item, Rest};
@@ -107,7 +107,7 @@ impl BatchContext {
         let span = self.0.span.clone();
         self.0.first.0.host.spawn_blocking(Box::new(move || {
             let result = span.in_scope(|| panic::catch_unwind(AssertUnwindSafe(work)));
-            // Nothing listens once the handler was dropped.
+            // If the handler was dropped, the result is not needed.
             let _ = answer.send(result);
             drop(running);
         }));

@@ -1,4 +1,4 @@
-//! The context of one attempt: its facts, and what the handler reports.
+//! The context of one attempt: its facts, and the handler's reports.
 
 use std::any::Any;
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! The hook that is called for each dead job: one after whose failure no attempt follows.
+//! The hook that is called for each dead job: a job whose last attempt has failed.
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::message::sqs_message::Message;
 
-/// A job after whose failure no attempt follows: its message moves to the DLQ.
+/// A job whose last attempt has failed: its message moves to the DLQ.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct DeadJob {
@@ -25,7 +25,7 @@ pub struct DeadJob {
     pub correlation_id: String,
     /// The kind of the last failure: the `class` of `drumline_failures_total`.
     pub class: Option<String>,
-    /// The last failure in words, without what looks like a secret.
+    /// The last failure as a text, without parts that look like secrets.
     pub reason: String,
     /// The failed attempts that the store knows, the oldest first. The last one may be missing while it is being written.
     pub history: Vec<DeadJobAttempt>,
@@ -43,7 +43,7 @@ pub struct DeadJobAttempt {
     pub worker: String,
     /// The kind of failure.
     pub class: String,
-    /// The failure in words.
+    /// The failure as a text.
     pub reason: String,
     /// The last lines that it logged, the oldest first, if they are kept (`attempt_log`).
     pub log: Vec<String>,

@@ -1,4 +1,4 @@
-//! The payload of a message as its job type: decoded once, before the claim, and handed to the handler.
+//! The payload of a message as its job type: decoded once, before the claim, and passed to the handler.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -18,7 +18,7 @@ use crate::message::identity::KeyScope;
 /// The payload of a panic.
 pub(crate) type Panic = Box<dyn Any + Send>;
 
-/// Decodes a payload of this version as one job type. The error is the panic of the code that computes a key.
+/// Decodes a payload of this version as one job type. The error is the panic of code that computes a key.
 pub(crate) type Decode = Arc<dyn Fn(u32, &RawValue) -> Result<Decoded, Panic> + Send + Sync>;
 
 /// A decoded payload.
@@ -28,7 +28,7 @@ pub(crate) struct Decoded {
     pub(crate) keys: Option<Keys>,
 }
 
-/// The keys that a job makes of its payload.
+/// The keys that a job derives from its payload.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
     pub(crate) idempotency_key: Option<String>,
@@ -74,7 +74,7 @@ impl TypedJob {
     }
 }
 
-/// A job that becomes the future of its handler, in the place that was allocated for either.
+/// A job that becomes the future of its handler, in the allocation that fits either.
 pub(crate) trait Startable: Future<Output = Result<(), Failure>> {
     /// Passes the job to its handler. Before that the future must not be polled.
     fn start(self: Pin<&mut Self>, context: Context);
@@ -125,7 +125,7 @@ pub(crate) fn decode<J: Job, H: Handler<J>>(
     payload: &RawValue,
     handler: &Arc<H>,
 ) -> Result<Decoded, Panic> {
-    // The code of a job and of its upcasters runs here, and may panic as its handler may.
+    // The code of a job and of its upcasters runs here, and may panic like its handler.
     let job = match catch_unwind(AssertUnwindSafe(|| job::decode::<J>(version, payload))) {
         Ok(Ok(job)) => job,
         Ok(Err(failure)) => return Ok(Decoded { job: TypedJob::Invalid(failure), keys: None }),
@@ -140,7 +140,7 @@ pub(crate) fn decode<J: Job, H: Handler<J>>(
     Ok(Decoded { job: TypedJob::Valid(Box::pin(ready(job, run))), keys: Some(keys) })
 }
 
-/// The [`Decode`] of messages that are handed on as they are.
+/// The [`Decode`] of messages that are handed on unchanged.
 pub(crate) fn passthrough() -> Decode {
     Arc::new(|_, _| Ok(Decoded { job: TypedJob::Undecoded, keys: Some(Keys::default()) }))
 }

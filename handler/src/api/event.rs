@@ -11,14 +11,14 @@ use crate::core::ledger::DrainSummary;
 use crate::core::ledger_event::LedgerEvent;
 use crate::core::requests::{SqsAction, SqsResult, StoreOperation, StoreResult};
 
-/// Something that happened in a host. It borrows all it carries, so that an event costs nothing if no observer needs it.
+/// An event of a host. It borrows all its data, so an event costs nothing if no observer needs it.
 ///
-/// All but the requests belong to one queue. What becomes a label of a metric is an enum with a `label()`; only an observer
-/// turns it into text.
+/// All events except the requests belong to one queue. Values that become labels of metrics are enums with a `label()`; only an
+/// observer turns them into text.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// A run has found its handler, got its claim, and is about to begin.
+    /// A run has found its handler, has its claim, and is about to start.
     RunStarted {
         /// The attempt that runs.
         attempt: &'a AttemptInfo,
@@ -53,11 +53,11 @@ pub enum Event<'a> {
         /// Deliveries that wait, run or are being settled.
         count: usize,
     },
-    /// A queue that is polled can be reached from now on, or cannot.
+    /// A polled queue becomes reachable, or unreachable.
     Reachability {
         /// The queue's name.
         queue: &'a str,
-        /// True if it can be reached.
+        /// True if it is reachable.
         reachable: bool,
     },
     /// A queue's drain begins.
@@ -101,7 +101,8 @@ pub enum Event<'a> {
         /// The result.
         result: StoreResult,
     },
-    /// The SDK's client of SQS has made a request that the lean one failed to make. It makes all requests of the process from now on.
+    /// The SDK's client of SQS has made a request that the lean client failed to make. From now on it makes all requests of the
+    /// process.
     SqsClientReplaced,
 }
 

@@ -49,7 +49,7 @@ pub struct Failure {
     source: Option<Arc<dyn Error + Send + Sync + 'static>>,
 }
 
-/// An error of any type, as a failure is made of it.
+/// An error of any type, from which a failure is made.
 type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
 /// The request of a failed handler.
@@ -73,12 +73,12 @@ pub enum FailureKind {
 }
 
 impl Failure {
-    /// Asks for another attempt after the usual backoff.
+    /// Requests another attempt after the usual backoff.
     pub fn retry(reason: impl Display) -> Self {
         Self::new(FailureKind::Retry, &reason)
     }
 
-    /// Asks for another attempt after `delay`, such as a server's `Retry-After`.
+    /// Requests another attempt after `delay`, for example a server's `Retry-After`.
     ///
     /// SQS takes whole seconds, up to twelve hours from the receive: the delay is rounded up and clamped.
     pub fn retry_after(delay: Duration, reason: impl Display) -> Self {
@@ -97,9 +97,9 @@ impl Failure {
         Self::new(FailureKind::OutOfResources, &reason)
     }
 
-    /// Reports that the service which the handlers of the queue depend on is unhealthy as a whole, such as one that refuses
-    /// connections: the queue is paused until a run succeeds or fails otherwise, and the run does not count as an attempt. Not for the
-    /// failure of one request, which this one message may have caused.
+    /// Reports that the service which the handlers of the queue depend on is unhealthy as a whole, for example because it
+    /// refuses connections: the queue is paused until a run succeeds or fails otherwise, and the run does not count as an
+    /// attempt. Not for the failure of one request, which this one message may have caused.
     pub fn target_unhealthy(reason: impl Display) -> Self {
         Self::new(FailureKind::TargetUnhealthy, &reason)
     }
@@ -128,7 +128,7 @@ impl Failure {
         Self::new(FailureKind::InvalidPayload, &reason)
     }
 
-    /// Makes a failure of an error with its causes.
+    /// Makes a failure from an error with its causes.
     fn of(kind: FailureKind, error: BoxError) -> Self {
         let kind = if is_out_of_resources(&*error) { FailureKind::OutOfResources } else { kind };
         let failure = Self::new(kind, &Chain(&*error));
@@ -149,13 +149,13 @@ impl Failure {
         &self.reason
     }
 
-    /// Returns the error that the failure was made of; `None` if it was made of a reason, as by [`retry`](Self::retry). Unlike
-    /// the reason in logs and stores, the texts of errors are not free of secrets.
+    /// Returns the error from which the failure was made; `None` if it was made from a reason, for example with
+    /// [`retry`](Self::retry). Unlike the reason in logs and stores, the texts of errors are not free of secrets.
     pub fn source(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
         self.source.as_deref()
     }
 
-    /// Returns the error that the failure was made of, and its causes from the outermost to the innermost.
+    /// Returns the error from which the failure was made, and its causes from the outermost to the innermost.
     pub fn chain(&self) -> impl Iterator<Item = &(dyn Error + 'static)> {
         let first = self.source().map(|error| error as &(dyn Error + 'static));
         std::iter::successors(first, |&error| error.source())
@@ -225,11 +225,11 @@ pub trait OrReject<T>: Sized {
 
 impl<T, E> OrReject<T> for Result<T, E> {}
 
-/// Has no error, so that its methods cannot be called: the compiler's message says what to write instead.
+/// It has no error, so its methods cannot be called: the compiler's message explains what to write instead.
 #[doc(hidden)]
 impl<T> OrReject<T> for Option<T> {}
 
-/// A result whose error becomes a [`Failure`]. A trait of its own, so that errors of the compiler say what to write instead.
+/// A result whose error becomes a [`Failure`]. A separate trait, so that compiler errors explain what to write instead.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no error that can become a `Failure`",
     label = "expected a `Result` with an error that implements `std::error::Error`, and is `Send`, `Sync` and `'static`",
@@ -237,7 +237,7 @@ impl<T> OrReject<T> for Option<T> {}
     note = "derive the error's implementation by `thiserror`, or map it: `.map_err(|error| Failure::reject(\"the reason\"))?`"
 )]
 pub trait WithError<T> {
-    /// Makes a failure of the error.
+    /// Makes a failure from the error.
     fn or_fail(self, kind: FailureKind) -> Result<T, Failure>;
 }
 

@@ -41,7 +41,7 @@ pub trait Handler<J>: Send + Sync + 'static {
     fn handle(&self, context: Context, job: J) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
-/// The future of a handler that is a function. A trait of its own, so that compiler errors explain what a handler must return.
+/// The future of a handler that is a function. A separate trait, so that compiler errors explain what a handler must return.
 #[diagnostic::on_unimplemented(
     message = "a handler must be an `async fn` that returns `Result<(), Failure>`",
     label = "this one returns `{Self}`",
@@ -64,7 +64,7 @@ where
     }
 }
 
-/// A handler that is blocking code. A trait of its own, so that compiler errors explain how to add an async one.
+/// A handler that is blocking code. A separate trait, so that compiler errors explain how to add an async one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a blocking handler",
     label = "expected an `fn(Context, J) -> Result<(), Failure>` that is not async, where `J` implements `Job`",

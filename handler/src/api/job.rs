@@ -138,13 +138,13 @@ pub trait Job: DeserializeOwned + Send + 'static {
 /// One step from a payload version to the next.
 #[derive(Debug, Clone, Copy)]
 pub struct Upcaster {
-    /// The version it takes; it gives `from + 1`.
+    /// The version that it reads; the result has `from + 1`.
     pub from: u32,
     /// The change. If it fails, the message fails permanently with this reason.
     pub up: fn(Value) -> Result<Value, String>,
 }
 
-/// Reads a payload of `version` as a `J`. The router has refused newer versions before.
+/// Reads a payload of `version` as a `J`. The router has already refused newer versions.
 pub(crate) fn decode<J: Job>(version: u32, payload: &RawValue) -> Result<J, Failure> {
     let error = |e: serde_json::Error| {
         Failure::invalid_payload(format_args!("the payload does not fit {}: {e}", J::TYPE))

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::api::job::Job;
 use crate::core::retry::{MAX_VISIBILITY, RetryPolicy};
 
-/// A job type that a router has a handler for, with the values that its code sets.
+/// A job type for which a router has a handler, with the values that its code sets.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct JobType {
@@ -20,8 +20,8 @@ pub struct JobType {
     pub name: Arc<str>,
     /// [`Job::VERSION`].
     pub version: u32,
-    /// The oldest version that [`Job::UPCASTERS`] make a current payload of, without a gap; [`version`](Self::version) if they read
-    /// none.
+    /// The oldest version from which the [`Job::UPCASTERS`] reach the current one without a gap; [`version`](Self::version) if
+    /// there are none.
     pub oldest_version: u32,
     /// [`Job::TIMEOUT`].
     pub timeout: Option<Duration>,
@@ -32,9 +32,9 @@ pub struct JobType {
     schemas: Schemas,
 }
 
-/// [`Job::schema`]. Schemas are made when they are asked for, since a worker needs none.
+/// [`Job::schema`]. Schemas are made on request, because a worker needs none.
 ///
-/// It is code, as a handler is: it takes no part in comparisons and has no text.
+/// It is code, like a handler: comparisons ignore it, and it has no text.
 #[derive(Clone, Copy)]
 struct Schemas(fn(u32) -> Option<Value>);
 
@@ -93,7 +93,7 @@ impl JobType {
         }
     }
 
-    /// A type whose messages are handed on as they are.
+    /// A type whose messages are handed on unchanged.
     pub(crate) fn passthrough(name: &str) -> Self {
         Self {
             name: Arc::from(name),
@@ -107,7 +107,7 @@ impl JobType {
     }
 }
 
-/// Returns the oldest version from which the upcasters climb to the current one without a gap.
+/// Returns the oldest version from which the upcasters reach the current one without a gap.
 fn oldest_version<J: Job>() -> u32 {
     let has_step = |from: u32| J::UPCASTERS.iter().any(|step| step.from == from);
     let mut oldest = J::VERSION;

@@ -10,7 +10,7 @@ use crate::api::job::Job;
 use crate::core::next_job::{MAX_NEXT_JOBS, NextJob, next_job_id, next_job_id_by_key};
 use crate::message::objects::from_json;
 
-/// The options of a job that follows on another one. The default has none.
+/// The options of a job that follows on another one. By default none is set.
 ///
 /// ```
 /// use std::time::Duration;
@@ -34,8 +34,8 @@ impl NextOptions {
         Self::default()
     }
 
-    /// Delays the job: whole seconds, at most 15 minutes, and not at all in a FIFO queue. Workers with the setting `outbox_relay` have no
-    /// such limits.
+    /// Delays the job: whole seconds, at most 15 minutes, and not in a FIFO queue. Workers with the setting `outbox_relay` have
+    /// no such limits.
     pub fn delay(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
@@ -51,8 +51,9 @@ impl NextOptions {
         Self { queue: Some(queue.into()), ..self }
     }
 
-    /// Sets the key that distinguishes the job from the others of its type that follow on the same job, such as the number of an item. Its
-    /// id depends on it then, and not on the order in which jobs are declared. The default is [`Job::idempotency_key`].
+    /// Sets the key that distinguishes the job from the others of its type that follow on the same job, for example the number
+    /// of an item. Then its id depends on the key, and not on the order in which jobs are declared. The default is
+    /// [`Job::idempotency_key`].
     pub fn key(self, key: impl Into<String>) -> Self {
         Self { key: Some(key.into()), ..self }
     }
@@ -61,14 +62,15 @@ impl NextOptions {
 impl Context {
     /// Declares a job that follows on this one, if this attempt succeeds. If it fails, panics or is stopped, no job follows.
     ///
-    /// A long job is cut into steps so: each has attempts of its own, and one that is done does not run again. The job has the
-    /// correlation id and the trace of this one, and an id that depends on this job alone: another attempt at this job, or a
-    /// replay of it, declares the same one, and workers with a store run it once. It is sent before this job is marked as done; with the
-    /// setting `outbox_relay` and a store in PostgreSQL it is added in the transaction that does so. `docs/next-steps.md` has more.
+    /// So a long job can be divided into steps: each has separate attempts, and a done step does not run again. The job has the
+    /// correlation id and the trace of this one, and an id that depends only on this job: another attempt at this job, or a
+    /// replay of it, declares the same id, and workers with a store run it once. It is sent before this job is marked as done;
+    /// with the setting `outbox_relay` and a store in PostgreSQL it is added in the transaction of the mark.
+    /// `docs/next-steps.md` has more.
     ///
-    /// **Several of one type** need keys, by [`Job::idempotency_key`] or [`NextOptions::key`], unless every attempt declares them in the same
-    /// order. Without, their ids depend on their places: an attempt with another order gives the id of one to the payload of another, and a
-    /// job is lost.
+    /// **Several of one type** need keys, by [`Job::idempotency_key`] or [`NextOptions::key`], unless every attempt declares
+    /// them in the same order. Without keys, their ids depend on their places: an attempt with another order gives the id of
+    /// one to the payload of another, and a job is lost.
     ///
     /// ```
     /// use drumline::{Context, Failure, Job, Router};
@@ -95,10 +97,10 @@ impl Context {
         self.then_with(job, NextOptions::new())
     }
 
-    /// As [`then`](Self::then), with options: a delay, a message group, a queue, a key.
+    /// Like [`then`](Self::then), with options: a delay, a message group, a queue, a key.
     ///
     /// # Errors
-    /// As those of [`then`](Self::then).
+    /// The same as those of [`then`](Self::then).
     pub fn then_with<J: Job + Serialize>(&self, job: &J, options: NextOptions) -> Result<(), Failure> {
         let job_type = J::TYPE;
         let payload = serde_json::to_string(job).map_err(|error| {

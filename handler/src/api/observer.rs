@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::api::event::Event;
 
-/// An observer of what a host does. Metrics, logs and live views are observers; so is the writer of the histories of failed
+/// An observer of a host's events. Metrics, logs and live views are observers; so is the writer of the histories of failed
 /// attempts.
 ///
 /// It is called on the host's and the handlers' threads, several at once, so implementations return at once and never panic. No

@@ -23,17 +23,17 @@ use crate::api::job_type::{JobType, problems_of};
 use crate::message::envelope::TYPE_ATTRIBUTE;
 use crate::message::sqs_message::Message;
 
-/// The type of messages of a [passthrough](Router::passthrough) router if nothing names another.
+/// The type of messages of a [passthrough](Router::passthrough) router if they have no other.
 pub const RAW_TYPE: &str = "raw";
 
 /// One attempt on its way to a handler, as tower layers receive it.
 ///
-/// Its payload has been decoded once. A clone, such as that of a layer that retries, decodes it again if it is called.
+/// Its payload has been decoded once. A clone, for example of a layer that retries, decodes it again if it is called.
 pub struct Invocation {
     /// The attempt.
     pub context: Context,
     payload: Box<RawValue>,
-    /// In a mutex only for layers that share an invocation between threads: nothing but the handler takes the job.
+    /// In a mutex only for layers that share an invocation between threads: only the handler takes the job.
     job: Mutex<TypedJob>,
 }
 
@@ -47,8 +47,8 @@ impl Invocation {
         &self.payload
     }
 
-    /// Replaces the payload: the handler's job is decoded from this one, such as by a layer that decrypts. The job's keys stay those
-    /// of the payload as it was received.
+    /// Replaces the payload, for example by a layer that decrypts: the handler's job is decoded from the new one. The job's
+    /// keys stay those of the received payload.
     pub fn set_payload(&mut self, payload: Box<RawValue>) {
         self.payload = payload;
         self.job = Mutex::default();
@@ -75,7 +75,7 @@ impl fmt::Debug for Invocation {
 
 type Erased = Arc<dyn Fn(Invocation) -> HandlerFuture + Send + Sync>;
 
-/// A handler as a [`tower_service::Service`] for layers to wrap. It is always ready.
+/// A handler as a [`tower_service::Service`] that layers wrap. It is always ready.
 #[derive(Clone)]
 pub struct HandlerService(Erased);
 
@@ -93,7 +93,7 @@ impl Service<Invocation> for HandlerService {
     }
 }
 
-/// A tower layer for handlers. A trait of its own, so that errors of the compiler say how a function becomes one.
+/// A tower layer for handlers. A separate trait, so that compiler errors explain how a function becomes one.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a layer",
     label = "expected a `tower_layer::Layer<HandlerService>`",
@@ -273,10 +273,10 @@ impl Router {
 
     /// Wraps every handler added so far in a tower layer: limits, timing, tracing.
     ///
-    /// Around a [batch handler](crate::batch), a layer wraps each item by itself: its wait for the batch, and the batch's run. A layer
-    /// that holds jobs back keeps them out of the batch.
+    /// Around a [batch handler](crate::batch), a layer wraps each item separately: its wait for the batch, and the batch's run.
+    /// If a layer delays jobs, they join the batch later.
     ///
-    /// An error of the layer (a limit, say) fails the attempt: as with `?`, any error means *retry*.
+    /// An error of the layer, for example a limit, fails the attempt: as with `?`, any error means *retry*.
     #[allow(clippy::needless_pass_by_value, reason = "layers are values, as everywhere in tower")]
     pub fn layer<L>(mut self, layer: L) -> Self
     where
@@ -314,7 +314,7 @@ impl Router {
         self.routes.get(job_type)
     }
 
-    /// Returns the reason why a type has no handler, with what to do about it.
+    /// Returns the reason why a type has no handler, with a remedy.
     pub(crate) fn missing(&self, job_type: &str) -> String {
         let known: Vec<&str> = self.types().collect();
         format!("no handler for type {job_type:?}; there are handlers for {}", known.join(", "))

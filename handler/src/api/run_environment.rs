@@ -1,4 +1,4 @@
-//! The host as a run uses it: threads, observers, claims, a clock.
+//! The host's services for a run: threads, observers, claims, a clock.
 
 use std::any::Any;
 use std::fmt;
@@ -17,12 +17,12 @@ use crate::core::maybe_ready::MaybeReady;
 use crate::core::next_job::{NextJob, NextJobs};
 use crate::message::sqs_message::Message;
 
-/// The reason for which a payload could not be opened, in words.
+/// The reason for which a payload could not be opened, as a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpenError {
-    /// No attempt can succeed: the object does not exist, or the payload is not what its message says.
+    /// No attempt can succeed: the object does not exist, or the payload differs from its message's description.
     Permanent(String),
-    /// A later attempt may succeed: S3 does not answer, or the worker's setup does not fit yet.
+    /// A later attempt may succeed: S3 does not answer, or the worker's setup is not yet right.
     Retry(String),
 }
 
@@ -35,10 +35,10 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// The reason for which the jobs that follow on an attempt could not be sent, in words.
+/// The reason for which the next jobs could not be sent, as a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextError {
-    /// No attempt can succeed: a job is too large, has a secret, or lacks the group that its queue needs.
+    /// No attempt can succeed: a job is too large, contains a secret, or lacks the group that its queue needs.
     Permanent(String),
     /// A later attempt may succeed: SQS does not answer. Some of the jobs may have been sent.
     Retry(String),
@@ -55,9 +55,9 @@ impl std::error::Error for NextError {}
 
 /// The services that a host provides to the handlers it runs.
 ///
-/// All but the blocking work may be left out: then no events are observed, and jobs run without a claim.
+/// All services except the blocking work are optional: without them no events are observed, and jobs run without a claim.
 pub trait RunEnvironment: Send + Sync + 'static {
-    /// Runs work that would hold up the async threads, on a thread made for that.
+    /// Runs work that would block the async threads, on a thread for such work.
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>);
 
     /// Returns the observer of the run's events: its start, its progress, its end.
@@ -65,26 +65,27 @@ pub trait RunEnvironment: Send + Sync + 'static {
         &NoopObserver
     }
 
-    /// Opens a message whose body is not its payload yet: one that is in S3, or compressed. `None` leaves it as it is, which is all
-    /// that the usual message costs. A run whose lease or time ends meanwhile does not wait for the answer.
+    /// Opens a message whose body is not its payload: one that is stored in S3, or compressed. `None` leaves the message
+    /// unchanged, which is the only cost of the usual message. A run whose lease or time ends before does not wait for the
+    /// answer.
     fn open(&self, _message: &Arc<Message>) -> MaybeReady<'_, Result<Option<Message>, OpenError>> {
         MaybeReady::now(Ok(None))
     }
 
-    /// Reports that a message was opened to [`Ledger::opened`](crate::core::Ledger::opened), and returns the time of the report: the attempt's
-    /// time starts then. `None` leaves it as it is.
+    /// Reports that a message was opened to [`Ledger::opened`](crate::core::Ledger::opened), and returns the time of the
+    /// report, at which the attempt's time starts. `None` leaves the time unchanged.
     fn opened(&self, _delivery: DeliveryId) -> MaybeReady<'_, Option<Instant>> {
         MaybeReady::now(None)
     }
 
-    /// Reports the type of a run that has just begun to [`Ledger::set_job_type`](crate::core::Ledger::set_job_type), and returns
-    /// the timeout of its attempts. `None` for a type without a timeout of its own, of which the ledger need not know.
+    /// Reports the type of a run that has just started to [`Ledger::set_job_type`](crate::core::Ledger::set_job_type), and
+    /// returns the timeout of its attempts. `None` for a type without a separate timeout, which the ledger need not know.
     fn started(&self, _delivery: DeliveryId, _job_type: &Arc<str>) -> MaybeReady<'_, Option<Duration>> {
         MaybeReady::now(None)
     }
 
-    /// Asks for the permission to run a job: [`Limits::admit`](crate::core::Limits::admit). `permit` is the one that it has waited for.
-    /// By default nothing is limited.
+    /// Requests the permit to run a job: [`Limits::admit`](crate::core::Limits::admit). `permit` is the one for which it has
+    /// waited. By default nothing is limited.
     ///
     /// # Errors
     /// If the job has to wait for its limits.
@@ -99,8 +100,8 @@ pub trait RunEnvironment: Send + Sync + 'static {
         Ok(permit)
     }
 
-    /// Asks the store for the claim of a job, once; the error is the store's, which does not answer. It must end in a bounded
-    /// time: the ledger decides whether the run asks again.
+    /// Requests the claim of a job from the store, once. With an error the store is not available. It must end in a bounded
+    /// time: the ledger decides whether the run repeats the request.
     fn claim<'a>(&'a self, _request: &'a ClaimRequest) -> MaybeReady<'a, Result<ClaimResult, String>> {
         MaybeReady::now(Ok(ClaimResult::Unclaimed))
     }
@@ -110,8 +111,9 @@ pub trait RunEnvironment: Send + Sync + 'static {
         MaybeReady::now(())
     }
 
-    /// Sends the jobs that follow on an attempt whose handler has succeeded. Returns those that are not sent yet, since the store adds
-    /// them with the [mark](crate::core::Effect::Mark) that the job is done; they have passed all checks. Not called without any job.
+    /// Sends the jobs that follow on an attempt whose handler has succeeded. Returns those that are not yet sent, because the
+    /// store adds them with the [mark](crate::core::Effect::Mark) that the job is done; they have passed all checks. Not called
+    /// without any next jobs.
     ///
     /// By default the host sends none, and the attempt fails permanently.
     fn send_next<'a>(
@@ -129,23 +131,23 @@ pub trait RunEnvironment: Send + Sync + 'static {
         MaybeReady::now(false)
     }
 
-    /// Waits for more items of a [batch](crate::batch): for `time`, or not at all if that would end after `deadline`.
+    /// Waits for more items of a [batch](crate::batch) for `time`, but not if that would end after `deadline`.
     fn linger(&self, time: Duration, deadline: Instant) -> MaybeReady<'_, bool> {
         self.sleep(time, deadline)
     }
 
-    /// Returns how many runs may still begin beside those that have begun, as far as the host knows: a [batch](crate::batch) waits for
-    /// no others. The default does not know.
+    /// Returns the number of runs that may still start beside the current ones, as far as the host knows: a
+    /// [batch](crate::batch) waits for no others. By default it is unknown.
     fn free_slots(&self) -> usize {
         usize::MAX
     }
 
-    /// The receives after which the queue moves a message to its DLQ, if that is known.
+    /// Returns the receives after which the queue moves a message to its DLQ, if their number is known.
     fn max_receives(&self) -> Option<NonZeroU32> {
         None
     }
 
-    /// Keeps a value for the next attempt, soon.
+    /// Stores a value for the next attempt, soon.
     #[allow(clippy::boxed_local, reason = "those that keep it want it whole")]
     fn checkpoint(&self, _attempt: &AttemptInfo, _value: Box<RawValue>) {}
 

@@ -12,18 +12,19 @@ use crate::api::context::Context;
 use crate::api::failure::{Failure, FailureKind};
 use crate::core::retry::{Jitter, RetryPolicy};
 
-/// The most retries of one step: a policy such as `exponential(0s,1,0s)` would never end.
+/// The maximum number of retries of one step: a policy such as `exponential(0s,1,0s)` would never end.
 pub const MAX_STEP_RETRIES: u32 = 100;
 
 impl Context {
-    /// Runs a step of the job, and runs it again after each failure that asks for a retry, with the waits of `policy`: after
-    /// each of a schedule's steps once, or without such an end for an exponential policy. It costs the message no receive.
+    /// Runs a step of the job, and runs it again after each failure that means *retry*, with the waits of `policy`: once after
+    /// each step of a schedule, or without such an end for an exponential policy. It costs the message no receive.
     ///
-    /// Returns the last failure once the schedule is over, the next wait would outlast the attempt's
+    /// Returns the last failure when the schedule is over, the next wait would outlast the attempt's
     /// [`deadline`](crate::run::AttemptInfo::deadline), the run is cancelled, or after [`MAX_STEP_RETRIES`]. A rejection is
-    /// returned at once, and so is a failure that closes the job's type ([`Failure::throttled`]). A failure's own delay ([`Failure::retry_after`]) counts instead of the policy's if it is longer. The
-    /// step should be safe to repeat; a cancellation does not interrupt it, only the waits. Jobs that a failed try has declared
-    /// ([`then`](Self::then)) do not follow; so no other code of the handler may declare any while the step runs.
+    /// returned at once, and so is a failure that closes the job's type ([`Failure::throttled`]). A failure's own delay
+    /// ([`Failure::retry_after`]) replaces the policy's if it is longer. The step should be safe to repeat; a cancellation does
+    /// not interrupt it, only the waits. Jobs that a failed try has declared ([`then`](Self::then)) do not follow, so no other
+    /// code of the handler may declare any while the step runs.
     ///
     /// ```
     /// # use drumline::{Context, Failure, Job, RetryPolicy};
@@ -60,7 +61,7 @@ impl Context {
         unreachable!("the loop ends by returning")
     }
 
-    /// The wait before a step runs again; `None` if it must not.
+    /// Returns the wait before a step runs again; `None` if it must not.
     fn wait_before(&self, policy: &RetryPolicy, tries: u32, failure: &Failure) -> Option<Duration> {
         let own = match failure.kind() {
             FailureKind::Retry | FailureKind::OutOfResources | FailureKind::TargetUnhealthy => Duration::ZERO,

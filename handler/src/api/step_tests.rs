@@ -13,7 +13,7 @@ use crate::core::{DeliveryId, Ending};
 use crate::message::{Intake, Message};
 use crate::run::{Attempt, RunEnvironment};
 
-/// A host whose clock stands still: a wait is over at once, and is kept.
+/// A host whose clock does not move: a wait is over at once, and is recorded.
 struct Clock {
     waits: Mutex<Vec<Duration>>,
     left: Duration,
@@ -38,7 +38,7 @@ impl RunEnvironment for Clock {
     }
 }
 
-/// Runs a handler that makes one step after the other, with these results; returns its ending, and the waits in ms.
+/// Runs a handler that makes one step after the other, with these results. Returns its ending, and the waits in ms.
 #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
 fn retried(
     policy: &str,
