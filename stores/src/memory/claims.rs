@@ -17,13 +17,17 @@ use crate::forgotten::Forgotten;
 use crate::record::{ClaimRecord, JobState};
 use crate::store::{Retention, StoreError};
 
-/// How many claims the memory store remembers. Beyond that it forgets the one granted longest ago, and a duplicate of that
+/// How many claims the memory store remembers. Beyond that it forgets a few of those granted longest ago, and a duplicate of such a
 /// job runs again. At 1,000 jobs a second that is after 100 seconds, when nearly all duplicates of SQS's own making have
 /// come; and it is some 30 MB. What is done is remembered for at least half as many further claims.
 pub const MAX_RECORDS: usize = 100_000;
 
 /// How many bytes of keys, ids, results, checkpoints and verdicts the memory store keeps, with the same consequence.
 pub const MAX_BYTES: usize = 128 * 1024 * 1024;
+
+/// How many claims are forgotten at once when there are too many. They lie side by side in cold memory, and fetching some of them
+/// together takes little longer than fetching one.
+pub(super) const FORGOTTEN_AT_ONCE: usize = 32;
 
 /// How many running claims are passed over to find one that may be forgotten. A process runs far fewer jobs than there
 /// are records, and each that is passed over is then the last to be forgotten: more than this means that all of them run.
@@ -63,7 +67,7 @@ impl Claims {
         Self {
             owner,
             keep,
-            records: Records::new(MAX_RECORDS),
+            records: Records::new(MAX_RECORDS + FORGOTTEN_AT_ONCE),
             locks: HashMap::new(),
             duplicates: JobIds::new(MAX_DUPLICATES, MAX_DUPLICATES_BYTES),
             fencing_token: 0,
@@ -100,7 +104,8 @@ impl Claims {
         now: Instant,
     ) -> Grant {
         if let Some(before) = &before {
-            self.forget(before);
+            let Self { bytes, locks, .. } = self;
+            forget(before, bytes, locks);
         }
         let before = before.filter(|before| before.is_kept(self.keep, now));
         let spared = before.as_ref().filter(|before| before.message_id.is(&request.message_id));
@@ -199,7 +204,7 @@ impl Claims {
         let after = record.weight();
         self.bytes = self.bytes - before + after;
         if let Some((lock, fencing_token)) = &claim.lock {
-            self.unlock(lock, *fencing_token);
+            unlock(&mut self.locks, lock, *fencing_token);
         }
         Ownership::Kept
     }
@@ -304,45 +309,61 @@ impl Claims {
 
     /// Whether nobody has taken the claim's lock, if it has one.
     fn has_lock(&self, claim: &Claim) -> bool {
-        claim.lock.as_ref().is_none_or(|(name, fencing_token)| self.is_locked_by(name, *fencing_token))
+        claim
+            .lock
+            .as_ref()
+            .is_none_or(|(name, fencing_token)| is_locked_by(&self.locks, name, *fencing_token))
     }
 
-    fn is_locked_by(&self, lock: &str, fencing_token: u64) -> bool {
-        self.locks.get(lock).is_some_and(|holder| holder.fencing_token == fencing_token)
-    }
-
-    fn unlock(&mut self, lock: &str, fencing_token: u64) {
-        if self.is_locked_by(lock, fencing_token) {
-            self.locks.remove(lock);
-        }
-    }
-
-    /// Takes back what a record has left outside of itself.
-    fn forget(&mut self, record: &Record) {
-        self.bytes -= record.weight();
-        if let Some(lock) = record.rest.as_ref().and_then(|rest| rest.lock.as_deref()) {
-            self.unlock(lock, record.fencing_token);
-        }
-    }
-
-    /// Forgets the jobs claimed longest ago where there are too many. One that runs is never forgotten, because then it
-    /// could run twice at once: where there is nothing else, the newcomer has to wait.
+    /// Forgets the jobs claimed longest ago if there are too many. One that runs is never forgotten, because then it
+    /// could run twice at once: if there is nothing else, the newcomer has to wait.
     fn make_room(&mut self, now: Instant) -> Result<(), StoreError> {
-        let mut passed_over = 0;
-        while self.records.is_full() || self.bytes > MAX_BYTES {
-            let Some(oldest) = self.records.oldest() else { break };
-            if oldest.is_claimed(now) {
-                if passed_over == MAX_PASSED_OVER {
-                    return Err(StoreError::Unanswered(
-                        "there are more running jobs than fit into the memory store".into(),
-                    ));
-                }
+        if !self.is_full() {
+            return Ok(());
+        }
+        let at_once = if self.records.is_full() { FORGOTTEN_AT_ONCE } else { 1 };
+        let (mut forgotten, mut passed_over) = (0, 0);
+        loop {
+            let is_full = self.is_full();
+            let Self { records, locks, bytes, .. } = self;
+            let Some(oldest) = records.oldest().filter(|_| is_full || forgotten < at_once) else { break };
+            if !oldest.is_claimed(now) {
+                forget(oldest, bytes, locks);
+                records.drop_oldest();
+                forgotten += 1;
+            } else if !is_full {
+                break;
+            } else if passed_over == MAX_PASSED_OVER {
+                return Err(StoreError::Unanswered(
+                    "there are more running jobs than fit into the memory store".into(),
+                ));
+            } else {
                 passed_over += 1;
-                self.records.move_oldest_to_end();
-            } else if let Some(oldest) = self.records.remove_oldest() {
-                self.forget(&oldest);
+                records.move_oldest_to_end();
             }
         }
         Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.records.is_full() || self.bytes > MAX_BYTES
+    }
+}
+
+/// Takes back what a record has left outside of itself.
+fn forget(record: &Record, bytes: &mut usize, locks: &mut HashMap<String, Holder>) {
+    *bytes -= record.weight();
+    if let Some(lock) = record.rest.as_ref().and_then(|rest| rest.lock.as_deref()) {
+        unlock(locks, lock, record.fencing_token);
+    }
+}
+
+fn is_locked_by(locks: &HashMap<String, Holder>, lock: &str, fencing_token: u64) -> bool {
+    locks.get(lock).is_some_and(|holder| holder.fencing_token == fencing_token)
+}
+
+fn unlock(locks: &mut HashMap<String, Holder>, lock: &str, fencing_token: u64) {
+    if is_locked_by(locks, lock, fencing_token) {
+        locks.remove(lock);
     }
 }

@@ -83,6 +83,7 @@ impl Records {
     }
 
     /// Adds a record, as the one written last. Its key, which is `key`, has none.
+    #[inline]
     pub(super) fn add(&mut self, key: HashedKey<'_>, record: Record) {
         self.push(Entry { hash: key.hash, record });
     }
@@ -102,8 +103,14 @@ impl Records {
         self.ring.front()?.as_ref().map(|entry| &entry.record)
     }
 
-    pub(super) fn remove_oldest(&mut self) -> Option<Record> {
-        self.take(0).map(|entry| entry.record)
+    /// Drops the oldest where it lies: it would be some hundred bytes to move.
+    pub(super) fn drop_oldest(&mut self) {
+        if let Some(slot) = self.ring.front_mut()
+            && let Some(Entry { hash, .. }) = *slot
+        {
+            *slot = None;
+            self.free(0, hash);
+        }
     }
 
     pub(super) fn move_oldest_to_end(&mut self) {
@@ -125,6 +132,7 @@ impl Records {
         self.ring.len() >= self.max
     }
 
+    #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "there are far fewer places than that")]
     fn push(&mut self, entry: Entry) {
         let job_hash = self.job_hash(entry.record.name.job_id());
@@ -137,11 +145,17 @@ impl Records {
         });
     }
 
-    #[allow(clippy::cast_possible_truncation, reason = "there are far fewer places than that")]
     fn take(&mut self, index: usize) -> Option<Entry> {
         let entry = self.ring.get_mut(index)?.take()?;
+        self.free(index, entry.hash);
+        Some(entry)
+    }
+
+    /// Forgets the place of a record that is gone.
+    #[allow(clippy::cast_possible_truncation, reason = "there are far fewer places than that")]
+    fn free(&mut self, index: usize, hash: u64) {
         let place = self.first.wrapping_add(index as u32);
-        if let Ok(found) = self.places.find_entry(entry.hash, |other| *other == place) {
+        if let Ok(found) = self.places.find_entry(hash, |other| *other == place) {
             found.remove();
         }
         while let Some(None) = self.ring.front() {
@@ -149,7 +163,6 @@ impl Records {
             self.job_ids.pop_front();
             self.first = self.first.wrapping_add(1);
         }
-        Some(entry)
     }
 
     fn index_of(&self, HashedKey { key, hash }: HashedKey<'_>) -> Option<usize> {
@@ -228,7 +241,8 @@ mod tests {
                 }
                 (_, None) => {
                     while records.is_full() {
-                        assert_eq!(name(&records.remove_oldest().unwrap()), model.remove(0));
+                        assert_eq!(name(records.oldest().unwrap()), model.remove(0));
+                        records.drop_oldest();
                     }
                     records.add(key, record(&id));
                     model.push(id);

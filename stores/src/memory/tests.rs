@@ -1,6 +1,7 @@
 //! What only the memory store promises. The rest is in the conformance suite.
 #![allow(clippy::unwrap_used)]
 
+use super::claims::FORGOTTEN_AT_ONCE;
 use super::*;
 
 const ARN: &str = "arn:aws:sqs:eu-west-1:123456789012:jobs";
@@ -37,9 +38,10 @@ async fn the_job_claimed_longest_ago_is_forgotten_first_and_a_running_one_never(
         let claim = granted(&store, &request(&format!("job-{index}"))).await;
         assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     }
-    let answers = [("job-0", false), ("job-1", false), ("job-2", true)];
-    for (key, is_known) in answers {
-        assert_eq!(!store.jobs(key).await.unwrap().is_empty(), is_known, "{key}");
+    let answers =
+        [(0, false), (FORGOTTEN_AT_ONCE - 1, false), (FORGOTTEN_AT_ONCE, true), (MAX_RECORDS, true)];
+    for (index, is_known) in answers {
+        assert_eq!(!store.jobs(&format!("job-{index}")).await.unwrap().is_empty(), is_known, "{index}");
     }
     assert_eq!(store.renew(&running, Duration::from_secs(30)).await, Ok(Ownership::Kept));
 }
