@@ -36,7 +36,7 @@ pub(super) struct QueueMetrics {
     /// Those of its tenants, if they are counted and it has some: in a FIFO queue a group is an order.
     tenants: Option<TenantMetrics>,
     all: Arc<Families>,
-    types: RwLock<HashMap<String, Arc<OfType>, RandomState>>,
+    types: RwLock<HashMap<String, OfType, RandomState>>,
 }
 
 /// The metrics of one job type on one queue.
@@ -79,24 +79,21 @@ impl QueueMetrics {
         }
     }
 
-    /// The metrics of a type, `None` being an unknown one.
-    fn of_type(&self, job_type: Option<&str>) -> Arc<OfType> {
+    /// Uses the metrics of a type, `None` being an unknown one. They are lent and not shared: this is done several times a job.
+    fn with_type<R>(&self, job_type: Option<&str>, use_metrics: impl FnOnce(&OfType) -> R) -> R {
         let name = job_type.unwrap_or(UNKNOWN_TYPE);
         let known = self.types.read().expect("nothing panics while it is held");
         if let Some(metrics) = known.get(name) {
-            return Arc::clone(metrics);
+            return use_metrics(metrics);
         }
         let full = known.len() >= MAX_TYPES;
         drop(known);
-        if full {
-            return Arc::new(self.make_type(OTHER_TYPE));
+        let metrics = self.make_type(if full { OTHER_TYPE } else { name });
+        let result = use_metrics(&metrics);
+        if !full {
+            self.types.write().expect("nothing panics while it is held").insert(name.to_owned(), metrics);
         }
-        let metrics = Arc::new(self.make_type(name));
-        self.types
-            .write()
-            .expect("nothing panics while it is held")
-            .insert(name.to_owned(), Arc::clone(&metrics));
-        metrics
+        result
     }
 
     fn make_type(&self, label: &str) -> OfType {
@@ -133,21 +130,19 @@ impl QueueMetrics {
 
     fn note(&self, note: &LedgerEvent) {
         if let Some((job_type, outcome)) = note.counted_outcome() {
-            self.outcome(job_type, outcome);
+            self.with_type(job_type, |of| self.outcome(of, outcome));
         }
         if let Some(run) = note.finished_run() {
             let dwell = dwell(note);
-            let of = self.ran(run, dwell);
-            if let LedgerEvent::Decided { message, .. } = note {
-                if let (Some(tenants), Some(tenant), Some(dwell)) = (&self.tenants, &message.group, dwell) {
-                    tenants.done(tenant, dwell);
-                }
-                let took = run.ending.ran().then_some(run.took);
-                self.all.exemplars.ran((&self.queue, &of.label), message, took, dwell);
+            self.with_type(run.job_type(), |of| self.ran(of, run, dwell));
+            if let (LedgerEvent::Decided { message, .. }, Some(dwell)) = (note, dwell)
+                && let (Some(tenants), Some(tenant)) = (&self.tenants, &message.group)
+            {
+                tenants.done(tenant, dwell);
             }
         }
         if let Some((job_type, cause)) = note.deduplicated() {
-            self.deduplicated_by(&self.of_type(job_type).label, cause).inc();
+            self.with_type(job_type, |of| self.deduplicated_by(&of.label, cause).inc());
         }
         if let Some((job_type, reason)) = note.returned_for_limit() {
             self.all.limit_returned.get_or_create(&self.limit(job_type, reason)).inc();
@@ -159,7 +154,7 @@ impl QueueMetrics {
             gauge.inc_by(number(*count) - number(*before));
         }
         if let LedgerEvent::Stalled { claim, .. } = note {
-            self.of_type(Some(claim.identity.job_type())).stalled.inc();
+            self.with_type(Some(claim.identity.job_type()), |of| of.stalled.inc());
         }
         match *note {
             LedgerEvent::Renewed(count) => {
@@ -184,20 +179,18 @@ impl QueueMetrics {
     }
 
     fn limit(&self, job_type: Option<&str>, reason: LimitReason) -> ByLimit {
-        let r#type = self.of_type(job_type).label.clone();
+        let r#type = self.with_type(job_type, |of| of.label.clone());
         ByLimit { queue: self.queue.clone(), r#type, reason: reason.label() }
     }
 
-    fn outcome(&self, job_type: Option<&str>, outcome: &Outcome) {
-        let of = self.of_type(job_type);
+    fn outcome(&self, of: &OfType, outcome: &Outcome) {
         match outcome {
             Outcome::Ack => of.acks.inc(),
             _ => self.jobs(&of.label, outcome).inc(),
         };
     }
 
-    fn ran(&self, run: &RunFacts, dwell: Option<Duration>) -> Arc<OfType> {
-        let of = self.of_type(run.job_type());
+    fn ran(&self, of: &OfType, run: &RunFacts, dwell: Option<Duration>) {
         if run.ending.ran() {
             of.duration.observe(run.took.as_secs_f64());
         }
@@ -228,9 +221,11 @@ impl Observer for QueueMetrics {
                 if let (Some(tenants), Some(tenant)) = (&self.tenants, &attempt.message().group) {
                     tenants.started(tenant);
                 }
-                self.of_type(Some(attempt.job_type())).running.inc();
+                self.with_type(Some(attempt.job_type()), |of| of.running.inc());
             }
-            Event::RunEnded { attempt, .. } => drop(self.of_type(Some(attempt.job_type())).running.dec()),
+            Event::RunEnded { attempt, .. } => {
+                self.with_type(Some(attempt.job_type()), |of| of.running.dec());
+            }
             Event::InHand { count, .. } => drop(self.in_hand.set(i64::try_from(count).unwrap_or(i64::MAX))),
             Event::Ledger { note, .. } => self.note(note),
             Event::DeadJobHook { succeeded, .. } => self.all.dlq.dead_job_hook(&self.queue, succeeded),
