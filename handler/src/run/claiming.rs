@@ -182,8 +182,9 @@ impl Work {
             };
             self.identity = Arc::new(identity.with_job_id(job_id));
         }
-        // Version 0.1 knew no scope but the queue's name. Records of a scope with another meaning do not count.
-        let is_of_queue = self.identity.scope().rsplit(':').next() == Some(&attempt.queue);
+        // Version 0.1 knew no scope but the queue's name. Under a scope that means something else, nothing of it counts.
+        let before_queue = self.identity.scope().strip_suffix(&*attempt.queue);
+        let is_of_queue = before_queue.is_some_and(|before| before.is_empty() || before.ends_with(':'));
         let looks_up_old = attempt.intake.legacy_keys && is_of_queue;
         // A message does not change: under its own id the payload is always the same, unless a replay has changed it. Payloads
         // of several types share a global key.
