@@ -36,6 +36,7 @@ use crate::claims::ClaimStoreClient;
 use crate::clock::since_epoch;
 use crate::dead_jobs::DeadJobs;
 use crate::handlers::TokioHost;
+use crate::log_writer::HeldLines;
 use crate::outcome_cache::SharedOutcomeCache;
 use crate::redact::redact;
 use crate::resources::ResourceProbe;
@@ -264,6 +265,7 @@ impl Driver {
 
     /// Puts time in, and performs all that follows.
     fn act(&mut self, now: Instant, runs: &mut Runs) {
+        let _lines = HeldLines::new();
         let mut starts = Vec::new();
         loop {
             self.ledger.tick(now);

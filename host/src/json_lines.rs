@@ -106,8 +106,8 @@ fn push_span<S: for<'a> LookupSpan<'a>>(line: &mut String, span: &SpanRef<'_, S>
         for (name, value) in of_span.iter() {
             match value {
                 FieldValue::Text(value) => fields.text(name, value),
-                FieldValue::Unsigned(value) => fields.plain(name, value),
-                FieldValue::Signed(value) => fields.plain(name, value),
+                FieldValue::Unsigned(value) => fields.integer(name, value),
+                FieldValue::Signed(value) => fields.integer(name, value),
                 FieldValue::Float(value) => fields.plain(name, Value::from(value)),
                 FieldValue::Bool(value) => fields.plain(name, value),
             }

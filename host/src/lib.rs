@@ -24,6 +24,7 @@ mod limit_diagnostics;
 mod limit_watch;
 #[cfg(test)]
 mod log_lines;
+mod log_writer;
 pub mod logging;
 mod logs;
 mod next_jobs;

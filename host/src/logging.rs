@@ -11,7 +11,8 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::attempt_log::AttemptLogLayer;
 use crate::json_lines::JsonLines;
-use crate::settings::{LogFormat, Settings, directives};
+use crate::log_writer::LogWriter;
+use crate::settings::{LogFormat, directives};
 use crate::span_trace::TraceLayer;
 use crate::unseen::log_field;
 
@@ -50,10 +51,10 @@ fn init_with(format: LogFormat, filter: &str, spans: Spans, keeps_attempt_logs: 
     };
     let layer = if pretty {
         let fields = debug_fn(log_field).delimited(" ");
-        let layer = fmt::layer().with_writer(std::io::stderr).with_target(false).fmt_fields(fields);
+        let layer = fmt::layer().with_writer(LogWriter).with_target(false).fmt_fields(fields);
         layer.and_then(TraceLayer).boxed()
     } else {
-        JsonLines::new(spans, std::io::stderr).boxed()
+        JsonLines::new(spans, LogWriter).boxed()
     };
     let layer = if keeps_attempt_logs { layer.and_then(AttemptLogLayer).boxed() } else { layer };
     let named = filter;

@@ -30,6 +30,12 @@ impl<'a> Fields<'a> {
         self.line.push('"');
     }
 
+    /// Writes a number. The formatter would take several times as long.
+    pub(super) fn integer(&mut self, name: &str, value: impl itoa::Integer) {
+        self.name(name);
+        self.line.push_str(itoa::Buffer::new().format(value));
+    }
+
     /// Writes a value whose text is JSON already.
     pub(super) fn plain(&mut self, name: &str, value: impl Display) {
         self.name(name);
@@ -49,11 +55,11 @@ impl Visit for Fields<'_> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.plain(field.name(), value);
+        self.integer(field.name(), value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.plain(field.name(), value);
+        self.integer(field.name(), value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
@@ -83,11 +89,22 @@ impl fmt::Write for Escaped<'_> {
 }
 
 fn push_escaped(line: &mut String, text: &str) {
-    // One look at all of it, many bytes at a time: hardly any text has something to escape.
-    if text.bytes().fold(false, |found, byte| found | matches!(byte, b'"' | b'\\' | ..b' ')) {
+    if may_need_escapes(text.as_bytes()) {
         let quoted = Value::from(text).to_string();
         line.push_str(&quoted[1..quoted.len() - 1]);
     } else {
         line.push_str(text);
     }
+}
+
+/// Looks at sixteen bytes at a time, since hardly any text has something to escape.
+fn may_need_escapes(text: &[u8]) -> bool {
+    const BLOCK: usize = 16;
+    let has_escape = |block: &[u8; BLOCK]| {
+        block.iter().fold(false, |found, &byte| found | (byte == b'"') | (byte == b'\\') | (byte < b' '))
+    };
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    let mut last = [b' '; BLOCK];
+    last[..rest.len()].copy_from_slice(rest);
+    blocks.iter().any(has_escape) || has_escape(&last)
 }
