@@ -1,7 +1,8 @@
-//! Handlers that take many jobs of one type at once, such as one bulk insert for a hundred rows.
+//! Handlers that take many jobs of one type at once, for example one bulk insert for a hundred rows.
 //!
-//! [`Router::handle_batch`](crate::Router::handle_batch) adds one. Each item remains a job of its own: its message, lease, claim, attempt
-//! number, deadline, history, metrics and log are those that a plain handler would have. Only the handler's call is shared.
+//! [`Router::handle_batch`](crate::Router::handle_batch) adds one. Each item remains a separate job, with the message, lease,
+//! claim, attempt number, deadline, history, metrics and log that a plain handler would have. Only the handler's call is
+//! shared.
 //!
 //! ```
 //! use drumline::batch::{BatchContext, BatchOptions, BatchResult, Item, Rest};
@@ -32,15 +33,16 @@
 //!
 //! # Which items come together
 //!
-//! Items of one queue and one type, once each has its claim. A batch starts when it has [`max_items`](BatchOptions::max_items), when its
-//! [`linger`](BatchOptions::linger) is over, or when no other item can join it: all slots of the worker are taken, or all messages of a
-//! Lambda function's invocation have come. So `concurrency` bounds a batch as well; `docs/batch-handlers.md` says how to set it. On a FIFO
-//! queue one message of a group runs at a time, so a batch has at most one of each group.
+//! A batch contains items of one queue and one type, each with its claim. It starts when it has
+//! [`max_items`](BatchOptions::max_items), when its [`linger`](BatchOptions::linger) is over, or when no other item can join
+//! it: all slots of the worker are taken, or all messages of a Lambda function's invocation have arrived. So `concurrency` also
+//! bounds a batch; `docs/batch-handlers.md` explains how to set it. On a FIFO queue one message of a group runs at a time, so a
+//! batch has at most one of each group.
 //!
 //! # Outcomes
 //!
-//! [`Item::done`] and [`Item::failed`] settle one item; the returned [`BatchResult`] decides about the rest. The outcomes count once the
-//! handler has returned. A panic fails the items that are not settled by then; the others keep their outcomes.
+//! [`Item::done`] and [`Item::failed`] settle one item; the returned [`BatchResult`] decides about the rest. The outcomes count
+//! when the handler has returned. A panic fails the items that are not yet settled; the others keep their outcomes.
 //!
 //! # Stops
 //!

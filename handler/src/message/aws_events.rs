@@ -1,4 +1,4 @@
-//! The envelopes that AWS services put around a body: SNS notifications, EventBridge events, S3 events.
+//! The envelopes of AWS services around a body: SNS notifications, EventBridge events, S3 events.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -59,7 +59,7 @@ pub(crate) fn sns(kind: &str, body: &str) -> Result<Notification, InvalidPayload
     let raw: RawNotification =
         from_json(body).map_err(|e| InvalidPayload(format!("not an SNS notification: {e}")))?;
     let attributes = raw.attributes.unwrap_or_default().into_iter().filter_map(|(name, attribute)| {
-        // Bytes stay the base64 text that SNS writes them as; the data type says so.
+        // Bytes stay the base64 text of SNS; the data type shows that.
         let value = AttributeValue::Text(attribute.value?);
         Some((name, Attribute::new(attribute.data_type.as_deref().unwrap_or_default(), value)))
     });

@@ -38,7 +38,7 @@ pub(crate) fn read(body: &str) -> Result<Envelope, InvalidPayload> {
     let Some(job_type) = job_type else {
         return Err(InvalidPayload("not a CloudEvent: it has no `type`".to_owned()));
     };
-    // Binary data stays the base64 text that it is; the job type says what is in it.
+    // Binary data stays base64 text; the job type determines its content.
     let payload = match (get("data"), get("data_base64")) {
         (Some(data), _) => data.to_owned(),
         (None, Some(base64)) => raw_value(&Value::String(field("data_base64", base64)?)),
@@ -60,7 +60,7 @@ pub(crate) fn read(body: &str) -> Result<Envelope, InvalidPayload> {
     })
 }
 
-/// Extensions, such as `traceparent`, as attributes. Only texts, numbers and truth values are such.
+/// Extensions, for example `traceparent`, as attributes. Only texts, numbers and booleans are.
 fn extensions(event: &BTreeMap<String, &RawValue>) -> BTreeMap<String, Attribute> {
     let extensions = event.iter().filter(|(name, _)| !DEFINED.contains(&name.as_str()));
     let attributes = extensions.filter_map(|(name, value)| {

@@ -1,12 +1,12 @@
 //! From a message's body to a job's type, version and payload.
 //!
-//! Understood are the native envelope, [CloudEvents 1.0](https://github.com/cloudevents/spec) JSON, and a raw body whose
-//! type comes from the message attribute `messageType` or from the queue's settings. Around any of these may be an SNS
-//! notification or an EventBridge event; S3's own events are understood too. Envelopes are JSON objects, never arrays.
-//! Any other body is undecodable, never a crash.
+//! Supported are the native envelope, [CloudEvents 1.0](https://github.com/cloudevents/spec) JSON, and a raw body whose type
+//! comes from the message attribute `messageType` or from the queue's settings. An SNS notification or an EventBridge event may
+//! be around any of these, and S3's own events are supported too. Envelopes are JSON objects, never arrays. Any other body is
+//! undecodable, never a crash.
 //!
-//! A type that is given beside the body, by `messageType` or by the settings' `event_types`, wins over the type that the
-//! body seems to have: the body is opened only if it is an envelope of that same type, and is the payload otherwise.
+//! A type from outside the body (`messageType` or the settings' `event_types`) takes precedence over the type in the body: the
+//! body is opened only if it is an envelope of that same type, and is the payload otherwise.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -21,14 +21,14 @@ use crate::message::invalid_payload::InvalidPayload;
 use crate::message::objects::from_json;
 use crate::message::sqs_message::Message;
 
-/// Envelopes around envelopes are opened this deep: S3 in EventBridge in SNS is the deepest that AWS makes.
+/// The maximum number of envelopes around a body: S3 in EventBridge in SNS is the deepest nesting of AWS.
 const MAX_WRAPPINGS: u8 = 3;
 
 /// Some Windows producers put it before their JSON, where JSON does not allow it.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// All keys by which the formats are distinguished. What belongs to one format only is read when that one is known,
-/// so that a stray `id` or `data` in another format does no harm.
+/// All keys that distinguish the formats. The keys of one format are read only when the format is known, so that a stray `id`
+/// or `data` in another format does no harm.
 #[derive(Deserialize)]
 #[serde(expecting = "an object")]
 struct Keys<'a> {
@@ -76,20 +76,20 @@ impl Keys<'_> {
     }
 }
 
-/// A payload of `null` is a payload, for jobs that need none.
+/// Reads `null` as a payload, for jobs that need none.
 fn even_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl Envelope {
-    /// Decodes a message of a queue without settings of its own; see [`Intake::decode`] for others.
+    /// Decodes a message of a queue without separate settings; see [`Intake::decode`] for others.
     pub fn decode(message: &Message) -> Result<Self, InvalidPayload> {
         Intake::default().decode(message)
     }
 }
 
 impl Intake {
-    /// Decodes a message by these rules.
+    /// Decodes a message with these rules.
     ///
     /// # Errors
     /// The reason why the message is not a job.
@@ -107,7 +107,7 @@ impl Intake {
     }
 }
 
-/// Decodes a message's body by the rules of its queue; a body that names no type has the default one.
+/// Decodes a message's body with the rules of its queue; a body without a type has the default one.
 fn decode(
     intake: &Intake,
     message: &Message,
@@ -121,7 +121,7 @@ fn decode(
 #[derive(Clone, Copy)]
 struct Decoding<'a> {
     intake: &'a Intake,
-    /// The type of a body that names none.
+    /// The type of a body without one.
     default_type: Option<&'a str>,
     depth: u8,
 }
@@ -131,7 +131,7 @@ impl Decoding<'_> {
         Self { depth: self.depth + 1, ..self }
     }
 
-    /// Decodes a body; `given_type` is its type if something beside it says so.
+    /// Decodes a body; `given_type` is its type if the type is known from outside the body.
     fn open(self, body: &str, given_type: Option<&str>) -> Result<Envelope, InvalidPayload> {
         let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         let keys = match object(body) {
@@ -149,7 +149,7 @@ impl Decoding<'_> {
         }
     }
 
-    /// Opens a body only if it is an envelope of this type. Of such an envelope nothing may be wrong.
+    /// Opens a body only if it is an envelope of this type. Such an envelope must have no mistakes.
     fn open_as(self, job_type: &str, keys: &Keys<'_>, body: &str) -> Result<Envelope, InvalidPayload> {
         let own_type: Option<String> = filled("type", keys.job_type).unwrap_or_default();
         if own_type.as_deref() == Some(job_type) {
@@ -166,7 +166,7 @@ impl Decoding<'_> {
         }
     }
 
-    /// Decodes an object that nothing but itself gives a type.
+    /// Decodes an object whose type is only in itself.
     fn open_by_itself(self, keys: &Keys<'_>, body: &str) -> Result<Envelope, InvalidPayload> {
         if self.depth < MAX_WRAPPINGS {
             if let (Some(kind), Some(_)) = (keys.sns_type, keys.sns_topic) {
@@ -233,11 +233,11 @@ impl Decoding<'_> {
     fn event_bridge(self, detail: &RawValue, body: &str) -> Result<Envelope, InvalidPayload> {
         let frame = aws_events::event_bridge(body)?;
         let names = [frame.detail_type.as_str()].into_iter().chain(frame.source.as_deref());
-        // An event names its type itself, so the queue's default type says nothing of it.
+        // An event has its own type, so the queue's default type does not apply.
         let detail_decoding = Self { default_type: None, ..self.inside() };
         let mut inner = match self.intake.event_type(names) {
             Some(job_type) => detail_decoding.open(detail.get(), Some(job_type))?,
-            // A job put on the bus whole is found in `detail`; any other event is a job named by its detail-type.
+            // A complete job on the bus is found in `detail`; any other event is a job whose type is its detail-type.
             None => match detail_decoding.open(detail.get(), None) {
                 Ok(job) => job,
                 Err(_) => Envelope::bare(frame.detail_type, detail.to_owned()),
@@ -256,7 +256,7 @@ impl Decoding<'_> {
 
     fn s3(self, body: &str) -> Result<Envelope, InvalidPayload> {
         let records = aws_events::s3(body)?;
-        // One notification is of one bucket.
+        // A notification has only one bucket.
         let bucket = records.first().map(|record| record.bucket.clone());
         let job_type = self.intake.event_type(bucket.as_deref()).unwrap_or(S3_EVENT_TYPE);
         let payload = raw_value(&json!({ "records": records }));
@@ -267,7 +267,7 @@ impl Decoding<'_> {
 
 /// Reads the keys of a body that is a JSON object.
 fn object(body: &str) -> Result<Keys<'_>, serde_json::Error> {
-    // The keys hold raw values only, so an object is read as fast as can be; anything else is an error.
+    // The keys hold raw values only, so that an object is read fast; any other value is an error.
     if body.trim_ascii_start().starts_with('{') { serde_json::from_str(body) } else { from_json(body) }
 }
 
@@ -286,7 +286,7 @@ fn native(keys: &Keys<'_>) -> Result<Envelope, InvalidPayload> {
     })
 }
 
-/// A body that gives no type itself: JSON stays JSON, anything else becomes a JSON string.
+/// A body without a type: JSON stays JSON, any other text becomes a JSON string.
 fn raw(job_type: &str, body: &str) -> Envelope {
     let payload = match RawValue::from_string(body.to_owned()) {
         Ok(json) => json,

@@ -71,7 +71,7 @@ fn the_attribute_wins_over_the_type_that_a_body_seems_to_have() {
         let raw = decode_raw(body, "outer");
         assert_eq!((raw.job_type.as_str(), raw.payload.get(), raw.job_id), ("outer", body, None), "{body}");
     }
-    // What is wrong with an envelope of the given type is an error, not a payload.
+    // A mistake in an envelope of the given type is an error; the body is not taken as a payload.
     let attributes = [(TYPE_ATTRIBUTE.to_owned(), Attribute::text("a"))].into();
     let body = r#"{"type":"a","schemaVersion":"x","payload":1}"#.to_owned();
     assert!(Envelope::decode(&Message { body, attributes, ..Message::default() }).is_err());
@@ -137,7 +137,7 @@ fn what_is_no_job_says_why() {
     }
 }
 
-/// An id of each envelope kind, as JSON or left out.
+/// An id for each kind of envelope, as JSON or left out.
 fn with_id(kind: &str, id: Option<&str>) -> String {
     let member = |name: &str| id.map_or_else(String::new, |id| format!("{name:?}:{id},"));
     match kind {

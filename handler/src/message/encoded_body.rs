@@ -1,4 +1,4 @@
-//! Bodies that have to be opened before they can be decoded: payloads in S3, and compressed ones.
+//! Bodies that must be opened before they can be decoded: payloads in S3, and compressed ones.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use crate::message::sqs_message::{Attribute, AttributeValue, Message, text_of};
 /// The attribute that marks a body as a [`PayloadPointer`]. Its value is the size of the payload, in bytes of UTF-8.
 pub const PAYLOAD_SIZE_ATTRIBUTE: &str = "ExtendedPayloadSize";
 
-/// The same of older Extended Clients, and still the default of the Java client.
+/// The same attribute of older Extended Clients, which is still the default of the Java client.
 pub const LEGACY_PAYLOAD_SIZE_ATTRIBUTE: &str = "SQSLargePayloadSize";
 
-/// The attribute that names the compression of a body, which is base64 then.
+/// The attribute that names the compression of a body, which is then base64.
 pub const CONTENT_ENCODING_ATTRIBUTE: &str = "contentEncoding";
 
 /// The attributes that mark a body as a pointer.
 const MARKERS: [&str; 2] = [PAYLOAD_SIZE_ATTRIBUTE, LEGACY_PAYLOAD_SIZE_ATTRIBUTE];
 
-/// The key by which an SNS notification is recognised without being read.
+/// The key that identifies an SNS notification without reading it.
 const TOPIC: &str = "\"TopicArn\"";
 
 /// A compression of bodies.
@@ -34,7 +34,7 @@ pub enum ContentEncoding {
 }
 
 impl ContentEncoding {
-    /// All of them.
+    /// All encodings.
     pub const ALL: [Self; 2] = [Self::Gzip, Self::Zstd];
 
     /// The value of the attribute `contentEncoding`.
@@ -45,13 +45,13 @@ impl ContentEncoding {
         }
     }
 
-    /// Returns the encoding of this name. Other values of the attribute are the producer's own business.
+    /// Returns the encoding with this name. Other values of the attribute belong to the producer.
     pub fn of(label: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|encoding| encoding.label().eq_ignore_ascii_case(label))
     }
 }
 
-/// The form of a body that has to be opened: it is in S3, or compressed, or both.
+/// The form of a body that must be opened: it is stored in S3, or compressed, or both.
 ///
 /// ```
 /// use drumline::message::{Attribute, ContentEncoding, EncodedBody, Message};
@@ -78,8 +78,8 @@ pub struct EncodedBody {
 }
 
 impl EncodedBody {
-    /// Returns the form of a message's body, or of the SNS notification in it; `None` if it can be decoded as it is. The usual message
-    /// costs a look at its attributes, and a search for the name of a field.
+    /// Returns the form of a message's body, or of the SNS notification in it; `None` if it can be decoded directly. The usual
+    /// message costs a check of its attributes, and a search for the name of a field.
     ///
     /// # Errors
     /// If the body says that it is a pointer, but names no object.
@@ -113,19 +113,19 @@ impl EncodedBody {
         Ok(Some(Self { size: size.filter(|_| pointer.is_some()), pointer, encoding, wrapped: None }))
     }
 
-    /// The text in `message` that is encoded: its body, or what is in the SNS notification in it.
+    /// Returns the encoded text in `message`: its body, or the text in its SNS notification.
     pub fn text<'a>(&'a self, message: &'a Message) -> &'a str {
         self.wrapped.as_deref().unwrap_or(&message.body)
     }
 
-    /// Returns the message with its decoded text, and without the attributes that describe how it was encoded.
+    /// Returns the message with its decoded text, and without the attributes that describe the encoding.
     pub fn open(&self, message: &Message, text: String) -> Message {
         let body = if self.wrapped.is_some() { self.renotified(&message.body, text) } else { text };
         let mut attributes = message.attributes.clone();
         if self.wrapped.is_none() {
             attributes.retain(|name, _| !self.describes(name));
         }
-        // Not cloned as a whole, since its body may be as large as SQS allows.
+        // Not cloned as a whole, because its body may be as large as SQS allows.
         Message {
             id: message.id.clone(),
             receipt: message.receipt.clone(),
@@ -149,7 +149,7 @@ impl EncodedBody {
             || (self.encoding.is_some() && name == CONTENT_ENCODING_ATTRIBUTE)
     }
 
-    /// The notification with another text. Its fields are texts, so nothing of it changes by being read.
+    /// Returns the notification with another text. Its fields are texts, so reading them changes nothing.
     fn renotified(&self, notification: &str, text: String) -> String {
         let Ok(Value::Object(mut fields)) = serde_json::from_str(notification) else { return text };
         fields.insert("Message".to_owned(), Value::String(text));
@@ -160,7 +160,7 @@ impl EncodedBody {
     }
 }
 
-/// Returns the attribute that marks a body as a pointer to a payload of so many bytes.
+/// Returns the attribute that marks a body as a pointer to a payload with this number of bytes.
 pub fn payload_size_attribute(bytes: usize) -> Attribute {
     Attribute::new("Number", AttributeValue::Text(bytes.to_string()))
 }

@@ -1,4 +1,4 @@
-//! A job as far as its message describes it: type, version, ids, and a payload that is still JSON.
+//! A job, as far as its message describes it: type, version, ids, and a payload that is still JSON.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use serde_json::value::RawValue;
 
 use crate::message::sqs_message::{Attribute, text_of};
 
-/// The message attribute that names the job type. It wins over the type that a body seems to have.
+/// The message attribute with the job type. It takes precedence over the type in the body.
 pub const TYPE_ATTRIBUTE: &str = "messageType";
 
 /// The job type of an S3 event: the payload is `{"records":[{"event","bucket","key","size","etag","versionId"}]}`.
 pub const S3_EVENT_TYPE: &str = "s3.event";
 
-/// The job type of the message that S3 sends once when a notification is set up. Routers finish it by themselves.
+/// The job type of the message that S3 sends once when a notification is set up. Routers finish it without a handler.
 pub const S3_TEST_EVENT_TYPE: &str = "s3.testEvent";
 
 /// A job, decoded as far as its type allows: the payload is still JSON. Empty texts and nulls count as absent in all of it.
@@ -27,13 +27,13 @@ pub const S3_TEST_EVENT_TYPE: &str = "s3.testEvent";
 /// ```
 #[derive(Debug, Clone)]
 pub struct Envelope {
-    /// Which handler it is for.
+    /// The job's type, which selects its handler.
     pub job_type: String,
-    /// The payload's version; 1 if none is given.
+    /// The payload's version; 1 if there is none.
     pub version: u32,
     /// The producer's id of the job, else the envelope's own id; hosts fall back to the message id.
     pub job_id: Option<Arc<str>>,
-    /// The key under which the effect happens once; hosts fall back to the job id.
+    /// The key for which the effect happens once; hosts fall back to the job id.
     pub idempotency_key: Option<Arc<str>>,
     /// The origin of the event: the `source` of a `CloudEvent` or an EventBridge event, an SNS topic's ARN, an S3 bucket.
     pub source: Option<Arc<str>>,
@@ -59,7 +59,7 @@ impl Envelope {
         text_of(&self.attributes, name)
     }
 
-    /// An envelope of which only the type and the payload are known.
+    /// An envelope with only a type and a payload.
     pub(crate) fn bare(job_type: impl Into<String>, payload: Box<RawValue>) -> Self {
         Self {
             job_type: job_type.into(),

@@ -11,7 +11,7 @@ pub(crate) fn field<'a, T: Deserialize<'a>>(name: &str, value: &'a RawValue) -> 
     from_json(value.get()).map_err(|e| InvalidPayload(format!("the envelope's `{name}`: {e}")))
 }
 
-/// As [`field`], of a text: hardly any has an escape in it, and the others are what they look like.
+/// Like [`field`], for a text: hardly any contains an escape, and the others need no decoding.
 pub(crate) fn text<T: for<'t> From<&'t str>>(name: &str, value: &RawValue) -> Result<T, InvalidPayload> {
     let quoted = value.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     match quoted.filter(|text| !text.contains('\\')) {
@@ -20,7 +20,7 @@ pub(crate) fn text<T: for<'t> From<&'t str>>(name: &str, value: &RawValue) -> Re
     }
 }
 
-/// A text that is missing, `null` or empty is absent: to most producers' languages these are one.
+/// A missing, `null` or empty text is absent: to most producers' languages these are the same.
 pub(crate) fn filled<T: for<'t> From<&'t str>>(
     name: &str,
     value: Option<&RawValue>,
@@ -32,7 +32,7 @@ pub(crate) fn filled<T: for<'t> From<&'t str>>(
     }
 }
 
-/// As [`filled`], of an id, which may be written as a whole number: `7` is the id "7".
+/// Like [`filled`], for an id, which may be written as a whole number: `7` is the id "7".
 pub(crate) fn id<T: for<'t> From<&'t str>>(
     name: &str,
     value: Option<&RawValue>,

@@ -1,16 +1,16 @@
-//! The identity of a job: (scope, type, source, id). A message may be deleted without a run only if a run of the same
-//! identity has succeeded, so two jobs that are not the same work must never share one.
+//! The identity of a job: (scope, type, source, id). A message may be deleted without a run only if a run of the same identity
+//! has succeeded, so two jobs with different work must never share one.
 //!
-//! The key that stores use is the four parts, each behind its length, so that no text of a producer can end one part and
-//! begin the next. See ADR 0009.
+//! Stores use a key of the four parts, each after its length, so that no text of a producer can end one part and begin the
+//! next. See ADR 0009.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-/// The longest key that is kept as readable text, in bytes; a longer one is replaced by its SHA-256. `DynamoDB` allows
-/// 2,048 bytes for a partition key, with a prefix.
+/// The longest key that is stored as readable text, in bytes; a longer one is replaced by its SHA-256. `DynamoDB` allows 2,048
+/// bytes for a partition key, with a prefix.
 pub const MAX_IDENTITY_KEY_BYTES: usize = 1024;
 
 /// The longest scope, in bytes. A queue's ARN has at most some 150.
@@ -22,11 +22,11 @@ pub const MAX_TYPE_BYTES: usize = 256;
 /// The longest source (CloudEvents `source`, topic ARN, bucket), in bytes.
 pub const MAX_SOURCE_BYTES: usize = 1024;
 
-/// Within which other jobs an idempotency key that the job's code computes is unique.
+/// The jobs among which an idempotency key that the job's code computes is unique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum KeyScope {
-    /// Within the job's scope, type and source, as every other id. The default.
+    /// Within the job's scope, type and source, like every other id. The default.
     #[default]
     Job,
     /// Everywhere: the same key in another queue, of another type, or from another source is the same work. For effects
@@ -64,9 +64,8 @@ impl Identity {
         Self::scoped(scope.into(), job_type.into(), source, "", id.into())
     }
 
-    /// The identity of a job that has no id but its message's. No job with an id of its own can have it, regardless of the id that
-    /// its producer gives it; a replay of the message has it by the attribute
-    /// [`DrumlineJobId`](crate::message::JOB_ID_ATTRIBUTE).
+    /// The identity of a job whose only id is its message's. No job with an own id can have this identity, for any id that its
+    /// producer gives it; a replay of the message has it by the attribute [`DrumlineJobId`](crate::message::JOB_ID_ATTRIBUTE).
     pub fn of_message(
         scope: impl Into<Arc<str>>,
         job_type: impl Into<Arc<str>>,
@@ -95,24 +94,24 @@ impl Identity {
         Self { key, scope, job_type, source: None, job_id: Arc::clone(&id), id }
     }
 
-    /// The same identity of a job that is known by another id, which people look it up by.
+    /// Returns the same identity for a job that has another id for display and look-ups.
     #[must_use]
     pub fn with_job_id(self, job_id: impl Into<Arc<str>>) -> Self {
         Self { job_id: job_id.into(), ..self }
     }
 
-    /// The key under which stores keep everything about the job. Equal only for equal identities; at most
+    /// The key under which stores keep all records of the job. Equal only for equal identities; at most
     /// [`MAX_IDENTITY_KEY_BYTES`], without control characters.
     pub fn key(&self) -> &Arc<str> {
         &self.key
     }
 
-    /// Within which the id is unique: the queue's ARN unless a setting names another scope.
+    /// The scope within which the id is unique: the queue's ARN unless a setting names another one.
     pub fn scope(&self) -> &Arc<str> {
         &self.scope
     }
 
-    /// The job's type; empty where it is not known.
+    /// The job's type; empty if it is unknown.
     pub fn job_type(&self) -> &Arc<str> {
         &self.job_type
     }
@@ -123,25 +122,25 @@ impl Identity {
         self.source.as_ref()
     }
 
-    /// The id: the first of the key that the job's code computes, `idempotencyKey`, `jobId`, the envelope's own id, and the
-    /// message id.
+    /// The id: the first that exists of the key that the job's code computes, `idempotencyKey`, `jobId`, the envelope's own id,
+    /// and the message id.
     pub fn id(&self) -> &Arc<str> {
         &self.id
     }
 
-    /// The id that people look the job up by: `jobId`, else the envelope's own id, else the message id, or that of the message
-    /// that is replayed.
+    /// The id for look-ups by people: `jobId`, else the envelope's own id, else the message id, or that of the replayed
+    /// message.
     pub fn job_id(&self) -> &Arc<str> {
         &self.job_id
     }
 }
 
-/// Before the id of a message in a key: a part begins with a digit otherwise.
+/// The prefix of the id of a message in a key: other parts begin with a digit.
 const MESSAGE: &str = "m";
 
 fn key(parts: &[&str; 3], kind: &str, id: &str) -> Arc<str> {
     let key = joined(parts, kind, id);
-    // One look at all parts: what is between them has nothing to escape.
+    // One check of all parts: the characters between them need no escapes.
     if may_need_escapes(&key) {
         let [scope, job_type, source] = parts.map(escape_controls);
         return bounded(joined(&[&scope, &job_type, &source], kind, &escape_controls(id)));
@@ -161,7 +160,7 @@ fn joined(parts: &[&str; 3], kind: &str, id: &str) -> String {
     key
 }
 
-/// Writes a part behind its length, in bytes as written.
+/// Writes a part after its length, in bytes as written.
 fn push_part(key: &mut String, text: &str) {
     let length = text.len();
     if length < 100 {
@@ -171,22 +170,21 @@ fn push_part(key: &mut String, text: &str) {
         }
         key.push(digit(length));
     } else {
-        // Few are as long, and the formatter takes longer than all else. Writing into a text cannot fail.
+        // Long parts are rare, and the formatter is the slowest step. Writing into a text cannot fail.
         let _ = write!(key, "{length}");
     }
     key.push(':');
     key.push_str(text);
 }
 
-/// Returns true for every text that escapes change, and for a few others: control characters are ASCII, or begin with the byte 0xC2.
-/// All bytes are looked at, many at a time, since hardly any text has something to escape.
+/// Returns true for every text that escapes would change, and for a few others: control characters are ASCII, or begin with the
+/// byte 0xC2. All bytes are checked, many at a time, because hardly any text needs escapes.
 fn may_need_escapes(text: &str) -> bool {
     text.bytes().fold(false, |found, byte| found | matches!(byte, ..b' ' | 0x7f | b'%' | 0xc2))
 }
 
-/// Replaces each control character by `%{X}`, where X is its code in hexadecimal, and each `%{` by `%{25}{`. Texts that
-/// differ stay different, and the result fits into an HTTP header and into every store. Percent-encoded texts stay as they
-/// are.
+/// Replaces each control character by `%{X}`, where X is its code in hexadecimal, and each `%{` by `%{25}{`. Different texts
+/// stay different, and the result fits into an HTTP header and into every store. Percent-encoded texts do not change.
 ///
 /// ```
 /// assert_eq!(drumline::message::escape_controls("a\u{0}b 100% %41 %{0}"), "a%{0}b 100% %41 %{25}{0}");

@@ -1,11 +1,11 @@
-//! The rules by which the messages of a queue become jobs: their scope, the type of bodies that name none, the types of
-//! AWS's events, and the fields that a message must have.
+//! The rules that turn the messages of a queue into jobs: their scope, the type of bodies without one, the types of AWS's
+//! events, and the fields that a message must have.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// The rules by which the messages of a queue become jobs.
+/// The rules that turn the messages of a queue into jobs.
 ///
 /// ```
 /// use drumline::message::{Intake, Message};
@@ -18,11 +18,11 @@ use std::sync::Arc;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Intake {
-    /// The scope within which the identity of a job holds: the queue's ARN unless a setting names another.
+    /// The scope of the identity of a job: the queue's ARN unless a setting names another one.
     pub scope: Arc<str>,
     /// The scope of single job types, by type.
     pub scope_by_type: HashMap<String, Arc<str>>,
-    /// The type of a body that names none and comes without the attribute `messageType`.
+    /// The type of a body without one, if the message has no attribute `messageType`.
     pub default_type: Option<Arc<str>>,
     /// The job types of AWS's events: by topic ARN or topic name, EventBridge detail-type or source, or bucket.
     pub event_types: HashMap<String, Arc<str>>,
@@ -35,7 +35,7 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// The rules of a queue without settings of its own: jobs have this scope.
+    /// Makes the rules of a queue without separate settings: jobs have this scope.
     pub fn new(scope: impl Into<Arc<str>>) -> Self {
         Self { scope: scope.into(), legacy_keys: true, ..Self::default() }
     }
@@ -50,7 +50,7 @@ impl Intake {
         self.require_by_type.get(job_type).copied().unwrap_or(self.require)
     }
 
-    /// The job type that a setting gives to events of this origin; the first name that has one counts.
+    /// Returns the job type that a setting gives to events of this origin; the first name with a type counts.
     pub(crate) fn event_type<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Option<&str> {
         if self.event_types.is_empty() {
             return None;
@@ -69,7 +69,7 @@ pub struct RequiredFields {
 }
 
 impl RequiredFields {
-    /// The first required field that is missing, as the producer writes it.
+    /// Returns the first missing required field, as the producer writes it.
     pub(crate) fn missing(self, has_idempotency_key: bool, has_job_id: bool) -> Option<&'static str> {
         if self.idempotency_key && !has_idempotency_key {
             return Some("idempotencyKey");

@@ -1,4 +1,4 @@
-//! The error of a message that is no job.
+//! The error of a message that is not a job.
 
 /// The reason why a body is not a job, worded for the owner of the producer.
 #[derive(Debug, Clone, PartialEq, Eq)]

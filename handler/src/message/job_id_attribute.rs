@@ -1,19 +1,19 @@
-//! The attribute by which a replayed message keeps the job of the message that died.
+//! The attribute that gives a replayed message the job of the message that died.
 
 use crate::message::sqs_message::Message;
 
-/// The message attribute that names the job of a message whose body has no id of its own: the id of the message that the job
-/// first came in. A replay of a dead letter adds it, since SQS gives the replayed message a new id.
+/// The message attribute that names the job of a message whose body has no id: the id of the job's first message. A replay of a
+/// dead letter adds it, because SQS gives the replayed message a new id.
 pub const JOB_ID_ATTRIBUTE: &str = "DrumlineJobId";
 
-/// The data type of the attribute if the body was changed by the replay: what is kept for the old payload (a checkpoint) is not
-/// resumed then. A body that was not changed has `String`.
+/// The data type of the attribute if the replay has changed the body: then data for the old payload (a checkpoint) are not
+/// resumed. For an unchanged body it is `String`.
 pub const CHANGED_DATA_TYPE: &str = "String.changed";
 
 /// The longest job id that the attribute may have, in bytes. A longer one counts as absent.
 pub const MAX_JOB_ID_BYTES: usize = 1024;
 
-/// The job that a message names by the attribute [`JOB_ID_ATTRIBUTE`].
+/// The job that a message names in the attribute [`JOB_ID_ATTRIBUTE`].
 ///
 /// ```
 /// use drumline::message::{Attribute, AttributeValue, CHANGED_DATA_TYPE, JOB_ID_ATTRIBUTE, JobIdAttribute, Message};
@@ -26,14 +26,14 @@ pub const MAX_JOB_ID_BYTES: usize = 1024;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JobIdAttribute<'a> {
-    /// The id of the message that the job first came in.
+    /// The id of the job's first message.
     pub id: &'a str,
     /// True if the body differs from that message's.
     pub is_changed: bool,
 }
 
 impl<'a> JobIdAttribute<'a> {
-    /// Reads the attribute of a message. An empty text, bytes, and an id that is too long to be kept count as absent.
+    /// Reads the attribute of a message. An empty text, bytes, and an id that is too long for stores count as absent.
     pub fn of(message: &'a Message) -> Option<Self> {
         let id = message.attribute(JOB_ID_ATTRIBUTE).filter(|id| id.len() <= MAX_JOB_ID_BYTES)?;
         let data_type = message.attributes.get(JOB_ID_ATTRIBUTE)?.data_type();

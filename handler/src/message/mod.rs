@@ -1,4 +1,4 @@
-//! Messages and what is in them: envelopes, payloads, and the identity of a job.
+//! Messages and their contents: envelopes, payloads, and the identity of a job.
 
 pub(crate) mod aws_events;
 pub(crate) mod cloud_event;

@@ -28,12 +28,12 @@ pub fn from_json<'de, T: Deserialize<'de>>(text: &'de str) -> Result<T, serde_js
     Ok(value)
 }
 
-/// As [`from_json`], of a value that is read already.
+/// Like [`from_json`], for a value that was already read.
 pub(crate) fn from_value<T: de::DeserializeOwned>(value: serde_json::Value) -> Result<T, serde_json::Error> {
     T::deserialize(Objects(value))
 }
 
-/// Something of serde's, and all that it leads to, with structs read from maps only.
+/// A value of serde's, and all values in it, with structs read only from maps.
 struct Objects<T>(T);
 
 macro_rules! forward {
@@ -73,7 +73,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        // A type that reads the format's own text, such as serde_json's `RawValue`, knows its format by a private name.
+        // Types that read the format's own text, for example serde_json's `RawValue`, have a private name of the format.
         if name.starts_with("$serde_json::private") {
             return self.0.deserialize_newtype_struct(name, visitor);
         }
@@ -206,13 +206,13 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Objects<A> {
     }
 }
 
-/// The visitor of a struct, which takes maps only: also of an enum's struct variant, for which serde has no call that does.
+/// The visitor of a struct, which accepts only maps: also for an enum's struct variant, for which serde has no such call.
 struct ObjectOnly<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for ObjectOnly<V> {
     type Value = V::Value;
 
-    /// In the words of the message's producer, who knows no name of a struct.
+    /// In the terms of the message's producer, who knows no names of structs.
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a JSON object")
     }

@@ -11,8 +11,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-/// The hash of a job's type and its payload. The same in every build and on every machine: stores keep it. What is no JSON
-/// is hashed as the bytes that it is.
+/// Returns the hash of a job's type and its payload. It is the same in every build and on every machine, because stores keep
+/// it. A payload that is not JSON is hashed as bytes.
 pub fn payload_hash(job_type: &str, payload: &str) -> u128 {
     let value = match serde_json::from_str::<Hashed>(payload) {
         Ok(Hashed(value)) => value,
@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for Hashed {
     }
 }
 
-/// A key; hashed as it is read, without a copy.
+/// A key, hashed while it is read, without a copy.
 struct HashedKey(u128);
 
 impl<'de> Deserialize<'de> for HashedKey {
@@ -89,7 +89,7 @@ impl<'de> Visitor<'de> for Values {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<u128, E> {
-        /// Up to here every whole number has a float of its own.
+        /// Up to here every whole number has a separate float.
         const EXACT: f64 = 9_007_199_254_740_992.0;
         if value.fract() == 0.0 && value.abs() <= EXACT {
             #[allow(clippy::cast_possible_truncation, reason = "a whole number within the bounds of an i64")]
@@ -114,7 +114,7 @@ impl<'de> Visitor<'de> for Values {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<u128, A::Error> {
         let mut sum = 0_u128;
         while let Some((HashedKey(key), Hashed(value))) = entries.next_entry()? {
-            // A sum does not know the order of what it is made of.
+            // A sum does not depend on the order of its parts.
             sum = sum.wrapping_add(pair(Kind::Object, key, value));
         }
         Ok(leaf(Kind::Object, &sum.to_le_bytes()))
@@ -178,7 +178,7 @@ mod tests {
     fn stores_keep_it_so_it_never_changes() {
         let hash = payload_hash("email.send", r#"{"to":["a","b"],"n":1.5}"#);
         assert_eq!(format!("{hash:032x}"), "5a1b15101c8561b0f2157d736ebc5ca0");
-        // Long texts are hashed another way than short ones.
+        // Long texts are hashed in another way than short ones.
         let hash = payload_hash("email.send", &format!("\"{}\"", "long ".repeat(100)));
         assert_eq!(format!("{hash:032x}"), "6510f674cd996fb8e6ce454b5e8887ae");
     }

@@ -8,10 +8,11 @@ use serde_json::value::RawValue;
 use crate::message::invalid_payload::InvalidPayload;
 use crate::message::objects::from_json;
 
-/// The class that newer Extended Clients name, and that this crate writes.
+/// The class in pointers of newer Extended Clients, and of this crate.
 const CLASS: &str = "software.amazon.payloadoffloading.PayloadS3Pointer";
 
-/// The ends of the classes that Extended Clients name. Older ones, and such with relocated packages, have other beginnings.
+/// The ends of the classes in pointers of Extended Clients. Older ones, and those with relocated packages, have other
+/// beginnings.
 const CLASS_ENDS: [&str; 2] = ["PayloadS3Pointer", "MessageS3Pointer"];
 
 /// A pointer to a payload in S3: a body of the form `["…PayloadS3Pointer",{"s3BucketName":"…","s3Key":"…"}]`.

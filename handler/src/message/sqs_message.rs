@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One message as received: its body, its attributes, and the receipt that makes it ours for a while.
+/// One message as received: its body, its attributes, and the receipt of its lease.
 ///
 /// Built by the hosts from what SQS or Lambda hands them. See
 /// [Message](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Message.html).
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Message {
-    /// SQS's id of the message. A redrive from a DLQ gives the same job a new one. Shared, because it is remembered longer
-    /// than its message.
+    /// SQS's id of the message. A redrive from a DLQ gives the same job a new one. Shared, because it is remembered longer than
+    /// its message.
     pub id: Arc<str>,
-    /// The receipt handle of this delivery; the newest one of a message is the one that counts.
+    /// The receipt handle of this delivery; only the newest one of a message is valid.
     pub receipt: String,
     /// The body, at most 1 MiB.
     pub body: String,
@@ -26,7 +26,7 @@ pub struct Message {
     pub first_received_at: Option<Duration>,
     /// FIFO: the ordering group. On a standard queue: the fair-queue tenant, without any ordering.
     pub group: Option<String>,
-    /// FIFO: the id within which SQS drops duplicates for five minutes.
+    /// FIFO: the id for which SQS drops duplicates for five minutes.
     pub deduplication_id: Option<String>,
     /// FIFO: the position in the queue.
     pub sequence_number: Option<String>,
@@ -34,7 +34,7 @@ pub struct Message {
     pub sender_id: Option<String>,
     /// The X-Ray header (`AWSTraceHeader`).
     pub trace_header: Option<String>,
-    /// The ARN of the queue it died in (`DeadLetterQueueSourceArn`). Only tools for dead letters ask for it.
+    /// The ARN of the queue in which it died (`DeadLetterQueueSourceArn`). Only tools for dead letters request it.
     pub dead_letter_source: Option<String>,
     /// The producer's own attributes, at most ten.
     pub attributes: BTreeMap<String, Attribute>,
@@ -66,13 +66,13 @@ pub enum AttributeValue {
 }
 
 impl Attribute {
-    /// An attribute of any data type. An empty data type is the value's plain one.
+    /// Makes an attribute of any data type. An empty data type is the value's plain one.
     pub fn new(data_type: &str, value: AttributeValue) -> Self {
         let plain = match &value {
             AttributeValue::Text(_) => "String",
             AttributeValue::Binary(_) => "Binary",
         };
-        // Nearly all attributes are of these, which need no memory of their own.
+        // Nearly all attributes have one of these, which need no allocation.
         let known = [plain, "Number"].into_iter().find(|known| *known == data_type);
         let data_type = match known {
             Some(known) => Cow::Borrowed(known),
@@ -132,7 +132,7 @@ impl<T: Into<String>> From<T> for Attribute {
     }
 }
 
-/// The text of an attribute that has one.
+/// Returns the text of an attribute, if it has one.
 pub(crate) fn text_of<'a>(attributes: &'a BTreeMap<String, Attribute>, name: &str) -> Option<&'a str> {
     attributes.get(name).and_then(Attribute::as_text).filter(|text| !text.is_empty())
 }

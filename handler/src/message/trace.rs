@@ -1,4 +1,4 @@
-//! The trace that a message belongs to.
+//! The trace of a message.
 
 use std::collections::BTreeMap;
 
@@ -114,7 +114,7 @@ pub(crate) fn tracestate<'a>(
     state.filter(|state| !state.trim().is_empty())
 }
 
-/// The ids are none if all their digits are 0, and the version `ff` is none.
+/// Ids whose digits are all 0 are invalid, and so is the version `ff`.
 fn is_traceparent(text: &str) -> bool {
     let mut parts = text.split('-');
     let (Some(version), Some(trace_id), Some(parent), Some(flags), None) =
