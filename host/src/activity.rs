@@ -1,4 +1,4 @@
-//! What a worker does, or why it runs nothing, in one sentence.
+//! The activity of a worker, or the reason why it runs no job, in one sentence.
 //!
 //! The sentence is computed here, from facts that the loops of the queues, the limits and SQS report. `/readyz?verbose`, the log and
 //! `drumline status` show it.
@@ -22,7 +22,7 @@ pub use depth_clause::QueueDepth;
 /// The facts about a worker that decide if jobs run.
 #[derive(Debug, Clone, Default)]
 pub struct WorkerActivity {
-    /// The worker drains: it receives nothing more.
+    /// True while the worker drains: it receives no more messages.
     pub is_draining: bool,
     /// Its queues.
     pub queues: Vec<QueueActivity>,
@@ -35,46 +35,46 @@ pub struct WorkerActivity {
 pub struct QueueActivity {
     /// The queue's name.
     pub queue: String,
-    /// The queue did not exist when it was last looked for.
+    /// True if the queue did not exist at the last check.
     pub is_missing: bool,
-    /// The messages in hand by what they wait for; `None` before the first turn of the queue's loop.
+    /// The messages in hand by the cause of their wait; `None` before the first turn of the queue's loop.
     pub counts: Option<InHandCounts>,
-    /// A receive is open that may bring messages.
+    /// True if a receive is open that may return messages.
     pub is_receiving: bool,
-    /// The queue can be reached, and its receives end in time.
+    /// True if the queue can be reached, and its receives end in time.
     pub is_healthy: bool,
-    /// The reasons for which the queue is not received from.
+    /// The reasons why the queue is not received from.
     pub pauses: Vec<PauseReason>,
-    /// The reason for which the target is unhealthy.
+    /// The reason why the target is unhealthy.
     pub target_problem: Option<Arc<str>>,
     /// The operator who has paused the queue, with the reason.
     pub paused_by: Option<String>,
     /// The failure of the receives, if the last one has failed.
     pub receive_problem: Option<ReceiveProblem>,
-    /// The messages that the queue has, if that is known.
+    /// The numbers of messages in the queue, if they are known.
     pub depth: Option<QueueDepth>,
 }
 
-/// What a worker does, or why it runs nothing.
+/// The activity of a worker, or the reason why it runs no job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// One sentence, such as `nothing is running: jobs is paused by an operator`.
     pub sentence: String,
-    /// The number of jobs that run.
+    /// The number of running jobs.
     pub running: usize,
     /// The cause of each queue.
     pub causes: Vec<(String, Cause)>,
 }
 
 impl Explanation {
-    /// Returns true if nothing runs and a queue is hindered: if there were messages, its jobs would not start.
+    /// Returns true if no job runs and a queue is hindered: if there were messages, its jobs would not start.
     pub fn is_hindered(&self) -> bool {
         self.running == 0 && self.causes.iter().any(|(_, cause)| cause.hinders())
     }
 }
 
 impl WorkerActivity {
-    /// Leaves out what an operator or AWS said, which not every client may read.
+    /// Removes texts of operators and of AWS, which not every client may read.
     #[must_use]
     pub fn without_quotes(mut self) -> Self {
         for queue in &mut self.queues {

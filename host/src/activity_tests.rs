@@ -10,7 +10,7 @@ fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// The facts about a queue that has four slots and nothing in hand.
+/// Returns the facts about a queue with four slots and no message in hand.
 fn idle(queue: &str) -> QueueActivity {
     QueueActivity {
         queue: queue.to_owned(),
@@ -43,7 +43,7 @@ fn of(queues: Vec<QueueActivity>) -> WorkerActivity {
     WorkerActivity { queues, ..WorkerActivity::default() }
 }
 
-/// The sentence about one queue, without its beginning.
+/// Returns the sentence about one queue, without its beginning.
 #[track_caller]
 fn clause(queue: QueueActivity, now: Instant) -> (Cause, String) {
     let explanation = of(vec![queue]).explain(now);
@@ -157,7 +157,7 @@ fn each_cause_is_named_in_one_sentence() {
 }
 
 #[test]
-fn each_failure_of_receives_is_named_without_a_quote_unless_the_client_may_read_it() {
+fn failing_receives_are_explained_and_quoted_only_if_allowed() {
     let now = now();
     let begun = now.checked_sub(Duration::from_secs(200)).unwrap();
     let mut texts = std::collections::BTreeSet::new();
@@ -167,7 +167,7 @@ fn each_failure_of_receives_is_named_without_a_quote_unless_the_client_may_read_
         assert!(text.contains("jobs") && !text.contains('('), "{text}");
         texts.insert(text);
     }
-    // A receive has no receipt handle that may be gone.
+    // A receive has no receipt handle that could be invalid.
     assert_eq!(texts.len(), SqsErrorKind::ALL.len() - 1, "{texts:?}");
     let quoted = ReceiveProblem {
         kind: SqsErrorKind::Denied,
@@ -190,7 +190,7 @@ fn a_client_that_may_not_read_orders_sees_no_operators_words() {
 }
 
 #[test]
-fn jobs_that_run_are_counted_and_only_hindrances_of_other_queues_are_named() {
+fn running_jobs_are_counted_and_only_hindered_queues_are_named() {
     let now = now();
     let runs = |running| with(|counts| counts.running = running);
     let explanation = of(vec![runs(1)]).explain(now);

@@ -1,9 +1,10 @@
-//! The store as a host uses it: what is asked of it for each run, what is written beside the runs, and what happens while
-//! it does not answer.
+//! The store as used by a host: its requests for each run, its writes of histories, and its behaviour while the store does not
+//! answer.
 //!
-//! Claims are kept closed then, by the ledger's decision: a job waits a little where it is, and is tried again later; a done one
-//! waits for its mark; every queue is paused until the store answers again, unless jobs may run without claims. What only people read (progress, checkpoints, failed attempts) is kept open: it is
-//! logged and counted, and the jobs go on. See ADR 0008.
+//! Claims then block jobs, by the ledger's decision: a job waits a little in hand, and is retried later; a done job waits for
+//! its mark; every queue is paused until the store answers again, unless jobs may run without claims. Data for people
+//! (progress, checkpoints, failed attempts) never blocks jobs: a failed write is logged and counted, and the jobs continue. See
+//! ADR 0008.
 
 mod answers;
 mod claiming;
@@ -27,37 +28,37 @@ use history::HistoryObserver;
 use history_writer::HistoryWriter;
 use lazy::LazyStore;
 
-/// Where claims and histories are kept, and how.
+/// The location and the options of claims and histories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreSettings {
-    /// Which store.
+    /// The store's location.
     pub location: Location,
-    /// What happens to jobs while it does not answer.
+    /// The behaviour of jobs while it does not answer.
     pub outage: StoreOutage,
-    /// For how long things are kept.
+    /// The times for which records are kept.
     pub keep: Retention,
 }
 
 impl StoreSettings {
-    /// What makes a message a suspect: a store that outlives the process knows whose runs never ended.
+    /// Returns the evidence of a crash: a store that outlives the process knows whose runs never ended.
     pub fn crash_evidence(&self) -> CrashEvidence {
         if self.location.outlives_its_process() { CrashEvidence::Store } else { CrashEvidence::Receives }
     }
 }
 
-/// What happens to jobs while the store does not answer.
+/// The behaviour of jobs while the store does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum StoreOutage {
-    /// They are tried again later: no effect happens twice.
+    /// Jobs are retried later: no effect happens twice.
     #[default]
     Retry,
-    /// They run without a claim: an effect may happen twice.
+    /// Jobs run without a claim: an effect may happen twice.
     Run,
 }
 
 impl StoreOutage {
-    /// The policy of the claims that a host keeps.
+    /// Returns the policy for a host's claims.
     pub fn claims(self) -> Claims {
         match self {
             Self::Retry => Claims::Required,
@@ -66,7 +67,7 @@ impl StoreOutage {
     }
 }
 
-/// A store, and all that is done with it. Cheap to clone.
+/// A store with all operations on it. Cheap to clone.
 #[derive(Clone)]
 pub struct ClaimStoreClient(Arc<Inner>);
 
@@ -79,8 +80,8 @@ struct Inner {
 }
 
 impl ClaimStoreClient {
-    /// Opens the store, which has to answer. What is written beside the runs is written on `runtime`; `observer` receives
-    /// the process's [`StoreRequest`](drumline::run::Event::StoreRequest)s.
+    /// Opens the store, which must answer. Histories are written on `runtime`; `observer` receives the process's
+    /// [`StoreRequest`](drumline::run::Event::StoreRequest)s.
     pub async fn open(
         settings: &StoreSettings,
         observer: Arc<dyn Observer>,
@@ -91,14 +92,15 @@ impl ClaimStoreClient {
         Ok(Self::new(store, worker, observer, runtime))
     }
 
-    /// As [`open`](Self::open), but with the first question: a Lambda function starts whether the store answers or not.
+    /// Does the same as [`open`](Self::open), but only with the first request: a Lambda function starts even if the store does
+    /// not answer.
     pub fn open_lazily(settings: &StoreSettings, observer: Arc<dyn Observer>, runtime: Handle) -> Self {
         let worker = worker_name();
         let store = LazyStore::new(settings.location.clone(), Arc::clone(&worker), settings.keep);
         Self::new(Arc::new(store), worker, observer, runtime)
     }
 
-    /// Uses a store that is open already. `worker` is the name that its claims belong to.
+    /// Uses a store that is already open. `worker` is the owner's name in its claims.
     pub fn new(
         store: Arc<dyn Store>,
         worker: Arc<str>,
@@ -111,17 +113,17 @@ impl ClaimStoreClient {
         Self(Arc::new(Inner { store, worker, health, history_writer, observer }))
     }
 
-    /// The store itself.
+    /// Returns the store itself.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.0.store
     }
 
-    /// Whether the store answers, now and from now on.
+    /// Returns a receiver that is true while the store answers.
     pub fn answers(&self) -> watch::Receiver<bool> {
         self.0.health.watch()
     }
 
-    /// Waits until what was to be written beside the runs is written, at most this long.
+    /// Waits until pending histories are written, at most this long.
     pub async fn settle(&self, at_most: Duration) {
         self.0.history_writer.settle(at_most).await;
     }
@@ -135,20 +137,20 @@ impl ClaimStoreClient {
         HistoryObserver::new(self.0.history_writer.clone(), Arc::clone(&self.0.worker))
     }
 
-    /// What this process is called in what it writes.
+    /// Returns the name of this process in its records.
     pub fn worker(&self) -> &Arc<str> {
         &self.0.worker
     }
 }
 
 impl Inner {
-    /// Counts an answer, and notes if there was one. A refusal of a single item is an answer.
+    /// Counts an answer, and records whether there was one. A refusal of a single item is an answer.
     fn record<T>(&self, operation: StoreOperation, answer: &Result<T, StoreError>) {
         record(&self.health, &*self.observer, operation, answer);
     }
 }
 
-/// A name that no other process has: people find the machine by it, and claims belong to it.
+/// Returns a name that no other process has: claims belong to it, and people find the machine with it.
 fn worker_name() -> Arc<str> {
     let node = rustix::system::uname();
     let node = node.nodename().to_string_lossy().into_owned();

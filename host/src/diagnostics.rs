@@ -1,4 +1,4 @@
-//! Settings that do not go together with the queue they are for: nothing fails at the start, and much does later.
+//! Settings that do not suit their queue: the start succeeds, but jobs fail later.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::settings::QueueSettings;
 /// How long a rolling deploy may take, while which some workers know a type and others do not yet.
 const DEPLOY: Duration = Duration::from_secs(300);
 
-/// Something that will go wrong, and what to do about it.
+/// A future problem, and its fix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// Its name, such as `R01`.
@@ -30,18 +30,18 @@ pub struct Diagnostic {
 
 /// What the settings of a queue and the queue itself make of each other.
 ///
-/// | id | told where |
+/// | id | case |
 /// |---|---|
-/// | R01 | a retry schedule has steps that no message lives to see, because the redrive policy takes it before |
+/// | R01 | a retry schedule has steps that no message reaches, because the redrive policy moves it before |
 /// | R02 | the retries may take longer than the queue keeps a message, so that it is deleted unfinished |
 /// | R03 | an unknown type is tried again, but in the DLQ before a deploy can have ended |
-/// | R04 | a job may fail more often than the redrive policy lets it be received, so that its limit never comes to pass |
+/// | R04 | a job may fail more often than the redrive policy lets it be received, so that its limit is never reached |
 /// | R05 | the queue has no DLQ, and the settings do not allow that, so that a worker refuses it |
 /// | R06 | the queue has no DLQ, and no limit of attempts, so that a job that always fails runs until its message expires |
 ///
 /// R07 to R09 are [of limits](crate::diagnose_limits).
 pub fn diagnose(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Diagnostic> {
-    // Without a redrive policy a message is tried until it expires, so no number of tries is too small or too large.
+    // Without a redrive policy a message is retried until it expires, so no number of attempts is too small or too large.
     let Some(redrive) = &facts.redrive else { return without_redrive(settings, facts) };
     let waits = redrive.max_receive_count.saturating_sub(1);
     let limits = settings.retry_limits(Some(facts));
@@ -113,7 +113,7 @@ pub fn diagnose(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Diagnostic>
     advice
 }
 
-/// The advice for a queue without a redrive policy, if that is known.
+/// Returns the advice for a queue without a redrive policy, if that is known.
 fn without_redrive(settings: &QueueSettings, facts: &QueueFacts) -> Vec<Diagnostic> {
     if !facts.is_unbounded() {
         return Vec::new();

@@ -1,11 +1,11 @@
-//! Forward mode: any application that speaks HTTP becomes a worker, in any language.
+//! Forward mode: any application with HTTP becomes a worker, in any language.
 //!
-//! Every message is `POSTed` as it is, under the headers of
-//! [Elastic Beanstalk's worker](https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/using-features-managing-env-tiers.html),
-//! so that an application written for that runs unchanged. The status line answers for the job: 2xx is done; 429 is throttled; 408, 425 and
-//! 5xx are tried again (`Retry-After` is honoured); 400, 410, 413, 415 and 422 are permanent; anything else is tried again.
-//! `X-Drumline-Reject` and `X-Drumline-Retry-After` say so explicitly. An application that is unhealthy as a whole pauses its
-//! queues ([`TargetHealth`]), and costs no message an attempt.
+//! Every message is sent unchanged by `POST`, with the headers of [Elastic Beanstalk's
+//! worker](https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/using-features-managing-env-tiers.html), so that an
+//! application written for that runs unchanged. The status decides about the job: 2xx is done; 429 is throttled; 408, 425 and
+//! 5xx are retried (after `Retry-After`); 400, 410, 413, 415 and 422 are permanent; any other status is retried.
+//! `X-Drumline-Reject` and `X-Drumline-Retry-After` decide explicitly. An application that is unhealthy as a whole pauses its
+//! queues ([`TargetHealth`]), and uses up no attempts.
 
 mod answer;
 mod attempts;
@@ -33,7 +33,8 @@ pub(crate) use headers::read_headers;
 use job_endpoint::JobEndpoint;
 use target::Target;
 
-/// The time for which a dead application may still accept connections after it closed one: its sockets are closed one by one.
+/// The time for which a terminating application may still accept connections after it closed one, because its sockets are
+/// closed one by one.
 const DIES_WITHIN: Duration = Duration::from_millis(100);
 
 /// Options of forward mode.
@@ -53,7 +54,7 @@ pub struct Forward {
     pub target: TargetHealth,
 }
 
-/// The application and what is known of it.
+/// The application and its known state.
 struct Application {
     target: Target,
     health: TargetHealth,
@@ -63,7 +64,7 @@ struct Application {
 /// Returns a router that forwards every message to `target`.
 ///
 /// # Errors
-/// In words, if the address cannot be used, or if no certificate is trusted that https needs.
+/// A text, if the address cannot be used, or if https is used and no certificate is trusted.
 pub fn forward_to(target: &SecretUrl, options: &ForwardOptions) -> Result<Forward, String> {
     let target = Target::new(target, &options.headers)?;
     let path = options.health.as_deref().map(|path| target.path_check(path)).transpose()?;
@@ -79,7 +80,7 @@ pub fn forward_to(target: &SecretUrl, options: &ForwardOptions) -> Result<Forwar
 impl Application {
     async fn forward(&self, context: &Context) -> Result<(), Failure> {
         let begun = Instant::now();
-        // Until the application has answered, what it reports is taken.
+        // Reports are accepted until the application has answered.
         let (attempt, job_url) = self.jobs.open(context).await.unzip();
         let request = request::request(&self.target, context, job_url.as_deref())?;
         tokio::select! {
@@ -90,7 +91,7 @@ impl Application {
                 }
                 Err(error) => Err(self.unanswered(context, &error).await),
             },
-            // Dropping the exchange closes its connection, which tells the application to stop.
+            // Dropping the exchange closes its connection, which asks the application to stop.
             reason = context.cancelled() => Err(self.cancelled(context, reason)),
         }
     }
@@ -109,7 +110,7 @@ impl Application {
         }
     }
 
-    /// A failure that may be the application's as a whole.
+    /// Returns a failure whose cause may be the application as a whole.
     async fn suspicious(&self, context: &Context, failure: Failure) -> Failure {
         let is_target = self.health.failed(context.job_type(), &context.message().id, failure.reason()).await;
         if is_target { Failure::target_unhealthy(failure) } else { failure }
@@ -118,7 +119,7 @@ impl Application {
     async fn unanswered(&self, context: &Context, error: &hyper_util::client::legacy::Error) -> Failure {
         let reason = error_text(error);
         let text = format!("{}: {reason}", self.target.shown);
-        // This process could open no connection, which says nothing of the application.
+        // This process could open no connection, which is no evidence about the application.
         if is_out_of_resources(error) {
             return Failure::out_of_resources(text);
         }

@@ -31,10 +31,10 @@ impl RunEnvironment for NoHost {
     }
 }
 
-/// Status, headers and body; status 0 never answers.
+/// Status, headers and body; status 0 stands for no answer.
 type Answer = (u16, Vec<(&'static str, String)>, String);
 
-/// An application that answers what the test says, and keeps what it was sent.
+/// An application that sends the test's answers, and records the requests.
 #[derive(Clone, Default)]
 struct Application {
     answer: Arc<Mutex<Answer>>,
@@ -217,7 +217,7 @@ async fn keys_that_differ_arrive_as_different_ones() {
 }
 
 #[tokio::test]
-async fn a_trace_goes_on_from_inside_an_envelope() {
+async fn a_trace_continues_from_inside_an_envelope() {
     let application = Application::default();
     application.answer(200, &[], "");
     let router = router_to(&application.start().await);

@@ -1,4 +1,4 @@
-//! Limits that go together neither with the worker nor with its queues.
+//! Limits that suit neither the worker nor its queues.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -9,12 +9,12 @@ use crate::aws::QueueFacts;
 use crate::diagnostics::{Diagnostic, words};
 use crate::settings::Settings;
 
-/// The jobs of a type that have to start while a message of its queue lives, or a backlog of any size expires.
+/// The number of jobs of a type that must start while a message of its queue exists; otherwise a backlog of any size expires.
 const FEW_JOBS: u64 = 1000;
 
 /// Diagnoses the limits of a worker.
 ///
-/// | id | told where |
+/// | id | case |
 /// |---|---|
 /// | R07 | as many jobs of a type may run at once as the worker runs at all, or more, so that its limit does nothing |
 /// | R08 | more jobs of a type that computes may run at once than the process has cores, which limit it first |
@@ -51,7 +51,7 @@ pub fn diagnose_limits(settings: &Settings) -> Vec<Diagnostic> {
 pub fn diagnose_rates(limits: &LimitRules, facts: &QueueFacts) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for (name, rules) in by_name(limits) {
-        // A key has a rate of its own, and the backlog of each is small.
+        // Each key has its own rate, and the backlog of each is small.
         let Some(rule) = rules.rate.as_ref().filter(|rule| rule.key.is_none()) else { continue };
         let (kept, per) = (facts.retention.as_secs(), rule.rate.per().as_secs().max(1));
         let started = u64::from(rule.rate.count().get()).saturating_mul(kept) / per;
@@ -71,7 +71,7 @@ pub fn diagnose_rates(limits: &LimitRules, facts: &QueueFacts) -> Vec<Diagnostic
     found
 }
 
-/// The rules in the order of their types.
+/// Returns the rules in the order of their types.
 fn by_name(limits: &LimitRules) -> BTreeMap<&str, &TypeRules> {
     limits.types.iter().map(|(name, rules)| (name.as_str(), rules)).collect()
 }

@@ -33,7 +33,7 @@ impl io::Write for Lines {
     }
 }
 
-/// Returns what `log` logs.
+/// Returns the lines that `log` logs.
 pub(crate) fn logged(log: impl FnOnce()) -> Vec<Value> {
     let lines = Lines::default();
     let writer = lines.clone();

@@ -20,16 +20,16 @@ use crate::clock::{millis, rfc3339, since_epoch};
 pub use job_log::JobLog;
 use jobs::JobFacts;
 
-/// An observer that logs what happens in a queue. One for each queue, which lasts as long as the process.
+/// An observer that logs the events of a queue. One for each queue, for the life of the process.
 pub struct Logs {
-    /// The process's own name, which the lines about its earlier runs show.
+    /// The process's own name, with which lines about its earlier runs are recognised.
     worker: Option<Arc<str>>,
     job_log: JobLog,
     refusal_is_logged: AtomicBool,
 }
 
 impl Logs {
-    /// Logs of a queue whose jobs are kept in this claim store.
+    /// Makes the logs of a queue whose jobs are kept in this claim store.
     pub fn new(claim_store: Option<&ClaimStoreClient>) -> Self {
         Self {
             worker: claim_store.map(|claim_store| Arc::clone(claim_store.worker())),
@@ -59,7 +59,7 @@ impl Logs {
                 );
             }
             LedgerEvent::Refused { message, error } => {
-                // Every failure of a function without the permission would say it again.
+                // Otherwise every failure of a function without the permission would repeat it.
                 if !self.refusal_is_logged.swap(true, Ordering::Relaxed) {
                     error!(
                         queue,
@@ -116,7 +116,7 @@ impl Logs {
             | LedgerEvent::ResultRefused { .. }
             | LedgerEvent::Unmarked { .. }
             | LedgerEvent::ClaimNotReleased(_) => claims::log(queue, note),
-            // The target's trouble, or that of a type, is logged once, and not for each message.
+            // A problem of the target or of a type is logged once, and not for each message.
             LedgerEvent::KeptInHand { message, run } => kept_in_hand(queue, message, run),
             LedgerEvent::WaitsForLock { message, lock } => {
                 info!(queue, message_id = &*message.id, lock = &**lock, "waiting for lock");
@@ -128,7 +128,7 @@ impl Logs {
             | LedgerEvent::Paused(_)
             | LedgerEvent::Resumed { .. }
             | LedgerEvent::ReceiveOverdue => receiving::log(queue, note),
-            // A test has every note logged under a text of its own.
+            // A test checks that every note has its own text.
             note => debug!(queue, ?note, "note without a text"),
         }
     }
@@ -187,7 +187,7 @@ fn drained(queue: &str, summary: DrainSummary) {
     }
 }
 
-/// When something was, by the wall clock.
+/// Returns a time of the wall clock.
 fn ago(at: Instant) -> String {
     let age = tokio::time::Instant::now().into_std().saturating_duration_since(at);
     rfc3339(millis(since_epoch().saturating_sub(age)))

@@ -9,7 +9,7 @@ use super::*;
 use crate::every_event::{TYPE, emit_a_run, emit_decided, emit_every_event};
 use crate::log_lines;
 
-/// Returns what `emit` has a new observer log.
+/// Returns the lines that `emit` makes a new observer log.
 fn logged(emit: impl FnOnce(&Arc<dyn Observer>)) -> Vec<Value> {
     let observer: Arc<dyn Observer> = Arc::new(Logs::new(None));
     log_lines::logged(|| emit(&observer))

@@ -1,4 +1,4 @@
-//! The jobs that follow on a job's success: sent before its mark, or added by the store with it.
+//! The next jobs after a job's success: sent before its mark, or added by the store with it.
 
 use std::sync::Arc;
 
@@ -8,16 +8,17 @@ use drumline_store::outbox::{Due, OutboxJob};
 use tracing::debug;
 use url::Url;
 
-/// Sends the jobs that follow on other jobs: `NextJobProducer` of `drumline-producer`.
+/// Sends the next jobs of other jobs: `NextJobProducer` of `drumline-producer`.
 pub trait NextJobSender: Send + Sync + 'static {
-    /// Sends the jobs, each to its queue. Sent again, they have the same ids.
+    /// Sends the jobs, each to its queue. If they are sent again, they have the same ids.
     fn send<'a>(
         &'a self,
         origin: NextOrigin<'a>,
         jobs: Vec<NextJob>,
     ) -> MaybeReady<'a, Result<(), NextError>>;
 
-    /// Returns the jobs with their queues and groups, for an outbox; what the relay of the outbox would refuse is refused here.
+    /// Returns the jobs with their queues and groups, for an outbox; refuses the jobs that the relay of the outbox would
+    /// refuse.
     fn check<'a>(
         &'a self,
         origin: NextOrigin<'a>,
@@ -25,28 +26,28 @@ pub trait NextJobSender: Send + Sync + 'static {
     ) -> MaybeReady<'a, Result<Vec<NextJob>, NextError>>;
 }
 
-/// The message whose job is followed.
+/// The message of the job before the next jobs.
 #[derive(Debug, Clone, Copy)]
 pub struct NextOrigin<'a> {
-    /// The URL of its queue: that of jobs for which no other is set.
+    /// The URL of its queue, which is also the queue of next jobs without another one.
     pub queue_url: &'a Url,
     /// Its message group.
     pub group: Option<&'a str>,
 }
 
-/// The way that the next jobs of a queue's jobs take.
+/// The route of the next jobs of a queue's jobs.
 #[derive(Clone)]
 pub struct NextJobRoute {
     /// Sends them.
     pub sender: Arc<dyn NextJobSender>,
     /// The URL of the queue.
     pub queue_url: Url,
-    /// The store adds them to its outbox, with the mark that a job is done, and a relay sends them.
+    /// True if the store adds them to its outbox, with the mark that a job is done, and a relay sends them.
     pub with_mark: bool,
 }
 
 impl NextJobRoute {
-    /// Sends the jobs that follow on this attempt. Returns those that the store must add with the mark.
+    /// Sends the next jobs of this attempt. Returns those that the store must add with the mark.
     pub(crate) fn send<'a>(
         &'a self,
         attempt: &'a AttemptInfo,
@@ -72,7 +73,7 @@ impl NextJobRoute {
     }
 }
 
-/// What is refused for now may be taken later.
+/// Returns an error after which a refused job may be accepted later.
 fn tried_again(error: NextError) -> NextError {
     let (NextError::Retry(reason) | NextError::Permanent(reason)) = error;
     NextError::Retry(reason)
@@ -83,7 +84,7 @@ pub(crate) fn rows(jobs: &NextJobs) -> Vec<OutboxJob> {
     jobs.0.iter().map(outbox_job).collect()
 }
 
-/// Returns a job that follows on another one as a job of an outbox.
+/// Returns a next job as a job of an outbox.
 pub fn outbox_job(job: &NextJob) -> OutboxJob {
     let mut row = OutboxJob::new(&*job.id, &*job.job_type, &*job.payload);
     row.schema_version = job.schema_version;

@@ -1,8 +1,8 @@
-//! Payloads that are not in their message: read from S3, and decompressed, before a message is decoded.
+//! Payloads outside of their message: read from S3, and decompressed, before a message is decoded.
 //!
-//! Only buckets that the settings allow are read, and no more than the settings' bound: a message must not make its worker read
-//! any object that it names. Objects are never deleted, since replays, DLQ copies and other queues of a fan-out may need them: a lifecycle rule
-//! expires them.
+//! Only allowed buckets are read, and at most the configured size, so that a message cannot make its worker read any object.
+//! Objects are never deleted, because replays, DLQ copies and other queues of a fan-out may need them: a lifecycle rule expires
+//! them.
 
 mod compression;
 mod settings;
@@ -26,12 +26,12 @@ pub use compression::{compress, decompress};
 pub use settings::{AllowedBuckets, PayloadPlace, PayloadSettings};
 pub(crate) use settings::{allowed_buckets, byte_size};
 
-/// The time limit of one request for an object. It is sent four times at most, while the message's lease is renewed.
+/// The time limit of one request for an object. It is sent at most four times, while the message's lease is renewed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The number of objects that a process reads and decodes at once. Each takes up to three times `max_payload_size`, as base64, as compressed
-/// bytes and as text, besides the bodies that runs have: 384 MiB in all by the default of 16 MiB. S3 answers within a tenth of a second, so eight
-/// at once are some eighty payloads a second.
+/// The number of objects that a process reads and decodes concurrently. Each takes up to three times `max_payload_size`, as
+/// base64, as compressed bytes and as text, in addition to the bodies of runs: 384 MiB in all with the default of 16 MiB. S3
+/// answers within a tenth of a second, so eight concurrent reads are some eighty payloads a second.
 const MAX_OPENING: usize = 8;
 
 static OPENING: Semaphore = Semaphore::const_new(MAX_OPENING);
@@ -43,10 +43,10 @@ pub struct Payloads(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     settings: PayloadSettings,
-    /// Limits the objects that are read and decoded at once.
+    /// Limits the objects that are read and decoded concurrently.
     opening: &'static Semaphore,
     account: Account,
-    /// Made for the first pointer: most workers never meet one.
+    /// The S3 client, made for the first pointer, because most workers never receive one.
     s3: OnceCell<S3>,
 }
 
@@ -61,14 +61,14 @@ impl Default for Inner {
     }
 }
 
-/// The region and credentials with which S3 is asked.
+/// The region and credentials of requests to S3.
 #[derive(Default)]
 enum Account {
-    /// None: where no bucket is allowed.
+    /// No account, because no bucket is allowed.
     #[default]
     None,
     Known(Box<SdkConfig>),
-    /// Those with which this queue is asked.
+    /// The account of the requests to this queue.
     OfQueue(Url),
 }
 
@@ -83,12 +83,12 @@ impl fmt::Debug for Account {
 }
 
 impl Payloads {
-    /// Reads objects with the region, credentials and endpoint of `config`.
+    /// Makes a reader with the region, credentials and endpoint of `config`.
     pub fn new(settings: PayloadSettings, config: SdkConfig) -> Self {
         Self::with(settings, Account::Known(Box::new(config)))
     }
 
-    /// Reads objects with those of the queue at `url`, which are found with the first pointer.
+    /// Makes a reader with the account of the queue at `url`, which is found with the first pointer.
     pub fn for_queue(settings: PayloadSettings, url: Url) -> Self {
         Self::with(settings, Account::OfQueue(url))
     }
@@ -106,10 +106,10 @@ impl Payloads {
         MaybeReady::later(async move { self.opened(&message).await })
     }
 
-    /// Returns the message with its payload as a handler gets it; `None` if it is that already.
+    /// Returns the message with its payload in the form for a handler; `None` if the message already has that form.
     ///
     /// # Errors
-    /// As for a run.
+    /// The same as for a run.
     pub async fn opened(&self, message: &Message) -> Result<Option<Message>, OpenError> {
         match EncodedBody::of(message) {
             Ok(None) => Ok(None),
@@ -132,7 +132,7 @@ impl Payloads {
             return text.map_err(|problem| OpenError::Permanent(format!("the body {problem}")));
         };
         self.check(pointer, encoded.size)?;
-        // Until it is decoded.
+        // The permit is held until the payload is decoded.
         let _place = self.0.opening.acquire().await.map_err(|closed| OpenError::Retry(closed.to_string()))?;
         let object = self.get(pointer).await?;
         let text = match encoded.encoding {
@@ -143,7 +143,7 @@ impl Payloads {
         text.map_err(|problem| OpenError::Permanent(format!("the payload {pointer} {problem}")))
     }
 
-    /// Checks that the settings allow to read an object, as far as its message says.
+    /// Checks that the settings allow reading an object, as far as its message shows.
     fn check(&self, pointer: &PayloadPointer, size: Option<u64>) -> Result<(), OpenError> {
         let Inner { settings, .. } = &*self.0;
         if settings.buckets.is_empty() {

@@ -14,7 +14,7 @@ fn pointer(bucket: &str, size: usize) -> Arc<Message> {
     message(&body, &[("ExtendedPayloadSize", payload_size_attribute(size))])
 }
 
-/// Opens a message without S3: nothing is waited for.
+/// Opens a message without S3, so without waiting.
 fn open(settings: PayloadSettings, message: &Arc<Message>) -> Result<Option<Message>, OpenError> {
     let payloads = Payloads::with(settings, Account::None);
     payloads.opened(message).now_or_never().expect("nothing to wait for")
@@ -61,7 +61,7 @@ fn objects_wait_for_a_place_and_bodies_do_not() {
     assert!(payloads.opened(&object).now_or_never().is_none(), "no place is free");
     opening.add_permits(1);
     for _ in 0..2 {
-        // Allowed, so it gets as far as S3, and then leaves its place.
+        // Allowed, so it reaches S3, and then releases its permit.
         let opened = payloads.opened(&object).now_or_never();
         assert!(matches!(opened, Some(Err(OpenError::Retry(_)))), "{opened:?}");
     }
@@ -78,7 +78,7 @@ fn a_pointer_is_followed_only_where_the_settings_allow() {
         ("", 10, "DRUMLINE_PAYLOAD_BUCKETS"),
         ("other", 10, "not among DRUMLINE_PAYLOAD_BUCKETS"),
         ("b/x", 10, "not among DRUMLINE_PAYLOAD_BUCKETS"),
-        // Allowed, so it gets as far as S3.
+        // Allowed, so it reaches S3.
         ("b", 10, "no AWS account"),
     ];
     for (buckets, size, says) in table {

@@ -1,10 +1,10 @@
-//! What jobs wait for, in one sentence.
+//! The causes of the wait of jobs, in one sentence.
 
 use std::time::{Duration, Instant};
 
 use drumline::core::{ClosedLimit, LimitReason, TypeSnapshot};
 
-/// The types that are named; more are counted.
+/// The maximum number of types in the text; further ones are counted.
 pub(crate) const MAX_NAMED: usize = 10;
 
 /// Returns what the jobs of limited types wait for, such as `3 jobs of email.send wait for their rate (50/s), next in 20 ms`. `None` if
@@ -96,7 +96,7 @@ pub(crate) fn singular(count: usize) -> &'static str {
     if count == 1 { "s" } else { "" }
 }
 
-/// A time as people read it: milliseconds below a second, else whole seconds, rounded up.
+/// Returns a time for people: milliseconds below a second, else whole seconds, rounded up.
 pub(crate) fn words(time: Duration) -> String {
     if time < Duration::from_secs(1) {
         return format!("{} ms", time.as_millis());

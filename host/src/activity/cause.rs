@@ -1,8 +1,8 @@
-//! The causes for which a queue runs nothing.
+//! The causes why a queue runs no job.
 
 use drumline::core::SqsErrorKind;
 
-/// The cause for which a queue runs nothing, or that it runs jobs.
+/// The cause why a queue runs no job, or that it runs jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
@@ -16,7 +16,7 @@ pub enum Cause {
     Missing,
     /// The queue is paused.
     Paused,
-    /// Receives fail with such an error: a missing permission, or SQS is out of reach.
+    /// Receives fail with this kind of error, such as a missing permission or no connection to SQS.
     ReceivesFail(SqsErrorKind),
     /// Receives do not end.
     ReceivesHang,
@@ -26,7 +26,7 @@ pub enum Cause {
     Lock,
     /// The messages in hand may have killed a process, and wait to run alone.
     Alone,
-    /// There is no slot: other queues use them.
+    /// There is no free slot: other queues use them.
     Slot,
     /// The messages in hand wait for others of their message group.
     Group,
@@ -34,11 +34,11 @@ pub enum Cause {
     Settling,
     /// The queue has no message.
     Empty,
-    /// The queue has delayed messages only.
+    /// The queue has only delayed messages.
     Delayed,
     /// The messages of the queue are in flight: other workers have them, or they are hidden until their retry.
     InFlight,
-    /// The queue has visible messages, which are about to be received.
+    /// The queue has visible messages, which will be received next.
     Visible,
 }
 

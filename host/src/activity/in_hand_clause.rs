@@ -1,18 +1,18 @@
-//! What the messages in hand wait for, if none of them runs.
+//! The cause of the wait of the messages in hand, if none of them runs.
 
 use drumline::core::InHandCounts;
 
 use super::Cause;
 use crate::waiting_for::{plural, singular};
 
-/// Returns what the messages in hand wait for, with the first cause; `None` if there are none.
+/// Returns the causes for which the messages in hand wait, with the first cause; `None` if there are none.
 pub(super) fn explain(queue: &str, counts: &InHandCounts) -> Option<(Cause, String)> {
     let start = if counts.slots == 0 {
         ("for a slot, all of which other queues use", "for a slot, all of which other queues use")
     } else {
         ("for its start", "for their start")
     };
-    // Each with the words for one message and for several.
+    // Each with the text for one message and for several.
     let all = [
         (Cause::Limit, counts.for_limit, ("for a limit of its type", "for limits of their types")),
         (Cause::Lock, counts.for_lock, ("for a lock", "for locks")),

@@ -1,4 +1,4 @@
-//! Why a queue is not received from: its pauses, and receives that fail.
+//! The reasons why a queue is not received from: its pauses, and failing receives.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::status::ReceiveProblem;
 use crate::waiting_for::{plural, words};
 
 impl QueueActivity {
-    /// The reasons of the queue's pauses, and what is in hand.
+    /// Returns the reasons of the queue's pauses, and the state of the messages in hand.
     pub(super) fn paused(&self, counts: &InHandCounts) -> String {
         let reasons: Vec<String> = self.pauses.iter().map(|reason| self.reason(*reason)).collect();
         let in_hand = match counts.all() {
@@ -40,7 +40,7 @@ impl QueueActivity {
     }
 }
 
-/// What is wrong with the receives.
+/// Returns the problem of the receives.
 pub(super) fn failing(queue: &str, problem: &ReceiveProblem, now: Instant) -> String {
     let what = match problem.kind {
         SqsErrorKind::NoQueue => format!("{queue} does not exist any more"),

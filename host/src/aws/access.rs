@@ -1,4 +1,4 @@
-//! Permissions, as far as requests that touch no message show them.
+//! Checks permissions with requests that change no message.
 
 use drumline::core::SqsErrorKind;
 
@@ -7,10 +7,10 @@ use super::errors::explain;
 use super::queue::AwsQueue;
 use crate::sqs::SqsError;
 
-/// A receipt handle that SQS has never issued: a request about it deletes and hides nothing.
+/// A receipt handle that SQS has never issued: requests with it delete and hide no message.
 const NO_RECEIPT: &str = "drumline-checks-a-permission";
 
-/// The permissions of a worker on its queue that can be tried.
+/// The permissions of a worker on its queue that can be checked.
 #[derive(Debug)]
 pub struct Access {
     /// `sqs:DeleteMessage`.
@@ -20,7 +20,7 @@ pub struct Access {
 }
 
 impl AwsQueue {
-    /// Tries the permissions by requests with a receipt handle that no message has: SQS checks the permission first, and then
+    /// Checks the permissions with requests whose receipt handle no message has: SQS checks the permission first, and then
     /// refuses the handle.
     pub async fn access(&self) -> Access {
         let Clients { calls, .. } = &*self.clients;
@@ -34,7 +34,7 @@ impl AwsQueue {
     }
 }
 
-/// An answer about the receipt handle is one that only a permitted request gets.
+/// Only a permitted request gets an answer about the receipt handle.
 fn permitted<T>(result: Result<T, SqsError>) -> Result<(), SqsError> {
     match result {
         Err(error) if error.kind != SqsErrorKind::Gone => Err(error),

@@ -1,5 +1,5 @@
-//! A queue URL's region, and the endpoint it stands for. Other than AWS's older SDKs, the one for Rust does not send a request to
-//! the host of the queue's URL, so a URL with a FIPS or a VPC endpoint would be without effect.
+//! The region and the endpoint of a queue URL. Unlike AWS's older SDKs, the one for Rust does not send requests to the host of
+//! the queue's URL, so a URL with a FIPS or a VPC endpoint would have no effect.
 //!
 //! Hosts: [Amazon SQS endpoints](https://docs.aws.amazon.com/general/latest/gr/sqs-service.html) and
 //! [VPC endpoints](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-internetwork-traffic-privacy.html).
@@ -8,18 +8,18 @@ use url::Url;
 
 use super::queue_url::name_of;
 
-/// The region of the oldest queue URLs, which name none.
+/// The region of the oldest queue URLs, which contain none.
 const LEGACY_REGION: &str = "us-east-1";
 
-/// The parts of a queue's URL that requests depend on.
+/// The parts of a queue's URL on which requests depend.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Address {
-    /// The region that the host names.
+    /// The region in the host.
     pub(super) region: Option<String>,
-    /// The URL's own endpoint. `None` if its host is the usual one of its region: there the SDK's rules count, such as those of
+    /// The URL's own endpoint. `None` if its host is the usual one of its region: then the SDK's rules apply, such as those of
     /// `AWS_USE_FIPS_ENDPOINT`.
     pub(super) endpoint: Option<String>,
-    /// The host is one of AWS's.
+    /// True if the host is one of AWS's.
     pub(super) is_aws: bool,
 }
 
@@ -44,10 +44,11 @@ impl Address {
 
 fn region<'a>(labels: &[&'a str]) -> Option<&'a str> {
     match labels {
-        // Those of old: eu-west-1.queue.amazonaws.com, and queue.amazonaws.com.
+        // Old URLs: eu-west-1.queue.amazonaws.com, and queue.amazonaws.com.
         ["queue", "amazonaws", "com"] => Some(LEGACY_REGION),
         [region, "queue", "amazonaws", ..] => Some(*region),
-        // sqs.eu-west-1.amazonaws.com, vpce-0a1b.sqs.eu-west-1.vpce.amazonaws.com; LocalStack's hosts name regions in the same way.
+        // sqs.eu-west-1.amazonaws.com, vpce-0a1b.sqs.eu-west-1.vpce.amazonaws.com; LocalStack's hosts contain regions in the
+        // same way.
         _ => {
             let service = labels.iter().position(|label| matches!(*label, "sqs" | "sqs-fips"))?;
             labels.get(service + 1).copied()
@@ -100,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_queue_url_names_its_region_and_its_endpoint() {
-        // The host; its region; whether it is used as it is; whether it is AWS's.
+        // The host; its region; whether it is used unchanged; whether it is one of AWS's.
         let table = [
             ("sqs.eu-west-1.amazonaws.com", Some("eu-west-1"), false, true),
             ("sqs.us-gov-east-1.amazonaws.com", Some("us-gov-east-1"), false, true),

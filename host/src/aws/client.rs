@@ -28,36 +28,36 @@ const SERVICE: &str = "SQS";
 /// The time limit of connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The variables that name a region.
+/// The variables that set a region.
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// The time to wait for the name of the credentials' provider: a profile's process or a role may take some seconds.
 const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The same for an error message.
+/// The same limit for an error message.
 const SOURCE_TIMEOUT_OF_ERRORS: Duration = Duration::from_secs(2);
 
-/// Two clients over one connection pool, because their calls may take differently long.
+/// Two clients that share a connection pool, because their calls have different time limits.
 #[derive(Clone, Debug)]
 pub struct Clients {
     /// Their region, credentials and endpoint.
     pub config: SdkConfig,
-    /// For receives.
+    /// The client for receives.
     pub polls: Client,
-    /// For everything else.
+    /// The client for everything else.
     pub calls: Client,
-    /// The host that they ask.
+    /// The host of the requests.
     pub host: Arc<str>,
-    /// The URL of the endpoint that they ask.
+    /// The URL of the endpoint of the requests.
     pub(super) endpoint: Option<Url>,
-    /// The client of the hot path, where it is not the SDK's.
+    /// The client of the hot path, if it is not the SDK's.
     pub(super) lean: Option<Lean>,
-    /// Warnings about the settings, in words for the user. They are in the log too.
+    /// Warnings about the settings, as texts for the user. They are also logged.
     pub warnings: Arc<[String]>,
 }
 
 impl Clients {
-    /// Has the requests of the hot path made by the client that the switch is set to: receives, deletes, changes of visibility and
+    /// Lets the client that the switch selects make the requests of the hot path: receives, deletes, changes of visibility and
     /// [sends](Self::send_batch).
     pub fn by(self, switch: &SqsClientSwitch) -> Self {
         let lean = self.endpoint.as_ref().and_then(|endpoint| Lean::of(endpoint, &self.config, switch));
@@ -69,7 +69,7 @@ impl Clients {
         self.lean.as_ref().filter(|lean| lean.is_on())
     }
 
-    /// Returns the name of the provider that the credentials come from. `None` if none has any now.
+    /// Returns the name of the credentials' provider. `None` if no provider has any now.
     pub async fn credentials_source(&self) -> Option<String> {
         self.source_within(SOURCE_TIMEOUT).await
     }
@@ -78,7 +78,7 @@ impl Clients {
         timeout(limit, credentials_source(&self.config)).await.ok().flatten()
     }
 
-    /// Returns the error of a request with what it depends on: the host, and where the credentials come from.
+    /// Returns the error of a request with its context: the host, and the source of the credentials.
     pub async fn in_context(&self, error: SqsError) -> SqsError {
         let depends_on_credentials = matches!(
             error.kind,
@@ -99,29 +99,30 @@ impl Clients {
     }
 }
 
-/// Sets the clients up for the queue at `queue_url`, with AWS's own settings (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, …).
+/// Sets up the clients for the queue at `queue_url`, with AWS's own settings (`AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`,
+/// …).
 ///
-/// Requests go to the endpoint that is set; else to the URL's own host, if that is another than its region's usual one; else to the
-/// region's. The region is the one in the URL, else the one that is set.
+/// Requests are sent to the configured endpoint; else to the URL's own host, if it differs from its region's usual one; else to
+/// the region's endpoint. The region is the one in the URL, else the configured one.
 ///
 /// # Errors
-/// If a setting cannot be used or no region is known, in words for the user.
+/// If a setting cannot be used or no region is known, as a text for the user.
 pub async fn connect(queue_url: &Url, wait_time: Duration) -> Result<Clients, String> {
     connect_in(&Environment::of_process(), None, queue_url, wait_time).await
 }
 
-/// As [`connect`], but requests go to `endpoint`, and not to one that the environment sets.
+/// Does the same as [`connect`], but sends requests to `endpoint` instead of one in the environment.
 ///
 /// # Errors
-/// As those of [`connect`].
+/// The same as for [`connect`].
 pub async fn connect_at(endpoint: &str, queue_url: &Url, wait_time: Duration) -> Result<Clients, String> {
     connect_in(&Environment::of_process(), Some(endpoint), queue_url, wait_time).await
 }
 
-/// Checks what [`connect`] reads from the process's environment, without a queue.
+/// Checks the settings that [`connect`] reads from the process's environment, without a queue.
 ///
 /// # Errors
-/// If a setting cannot be used, in words for the user.
+/// If a setting cannot be used, as a text for the user.
 pub fn check_environment() -> Result<(), String> {
     drumline_aws::check(&Environment::of_process(), &[SERVICE])
 }
@@ -171,13 +172,13 @@ pub(super) async fn connect_in(
             TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(timeout);
         let mut config = Builder::from(&base)
             .timeout_config(timeouts.build())
-            // Failed calls are tried again by the ledger, which knows how long that makes sense.
+            // The ledger repeats failed calls, because it knows how long that is useful.
             .retry_config(RetryConfig::disabled())
-            // It would watch idle long polls at the cost of most of an idle consumer's CPU, and has broken them.
+            // It would watch idle long polls, which takes most of an idle consumer's CPU time, and it has interrupted them.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_endpoint_url(endpoint.clone());
         if endpoint.is_some() {
-            // The SDK refuses variants of an endpoint that it does not choose.
+            // The SDK refuses variants of an endpoint that it has not chosen.
             config = config.use_fips(false).use_dual_stack(false);
         }
         Client::from_conf(config.build())
@@ -194,7 +195,7 @@ pub(super) async fn connect_in(
     })
 }
 
-/// The endpoint that requests go to, by the SDK's rules if none is given.
+/// Returns the endpoint of requests, by the SDK's rules if none is given.
 fn endpoint_url(config: &SdkConfig, endpoint: Option<&str>) -> Option<Url> {
     let given = endpoint.and_then(|endpoint| Url::parse(endpoint).ok());
     let resolve = || {
@@ -210,7 +211,7 @@ fn endpoint_url(config: &SdkConfig, endpoint: Option<&str>) -> Option<Url> {
     given.or_else(resolve)
 }
 
-/// The host of an endpoint, for texts.
+/// Returns the host of an endpoint, for texts.
 fn host(endpoint: Option<&Url>) -> String {
     match endpoint.and_then(|url| Some((url.host_str()?, url.port()))) {
         Some((host, Some(port))) => format!("{host}:{port}"),
@@ -224,7 +225,7 @@ async fn load(environment: &Environment, queue_url: &Url, address: &Address) -> 
     if let Some(region) = &address.region {
         loader = loader.region(Region::new(region.clone()));
     } else if environment.first(REGIONS).is_none() && !address.is_aws {
-        // Signatures name a region; an endpoint of one's own does not care which.
+        // Signatures contain a region; a custom endpoint accepts any.
         loader = loader.region(Region::from_static("us-east-1"));
     }
     let is_local = is_loopback(queue_url) && !environment.has_credentials();
@@ -235,7 +236,7 @@ async fn load(environment: &Environment, queue_url: &Url, address: &Address) -> 
     Ok(if is_local { config } else { rereading(config, environment) })
 }
 
-/// A warning if the settings name another region than the queue's URL.
+/// Returns a warning if the settings contain another region than the queue's URL.
 fn other_region(environment: &Environment, address: &Address) -> Option<String> {
     let region = address.region.as_deref()?;
     let (variable, other) = environment.first(REGIONS).filter(|(_, set)| *set != region)?;
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn endpoints_with_fips_and_of_both_ip_versions_are_those_of_the_sdk() {
+    async fn fips_and_dual_stack_endpoints_are_those_of_the_sdk() {
         let url = Url::parse("https://sqs.us-east-1.amazonaws.com/1/q").unwrap();
         let table = [
             ("AWS_USE_FIPS_ENDPOINT", "https://sqs-fips.us-east-1.amazonaws.com/"),

@@ -7,7 +7,7 @@ use drumline::core::SqsErrorKind;
 
 use drumline_aws::with_causes;
 
-/// Words by which services refuse to issue credentials for good; every other failure of theirs may pass.
+/// Texts with which services permanently refuse to issue credentials; all other failures may be transient.
 const REFUSALS: [&str; 6] = [
     "AccessDenied",
     "InvalidIdentityToken",
@@ -20,7 +20,7 @@ const REFUSALS: [&str; 6] = [
 /// Returns the kind of an error that a provider of credentials has caused.
 pub(super) fn kind(error: &(dyn Error + 'static)) -> Option<SqsErrorKind> {
     let Some(cause) = of_provider(error) else {
-        // Without any provider the SDK has words only.
+        // Without any provider the SDK returns only a text.
         let is_missing = with_causes(error).to_lowercase().contains("credentials");
         return is_missing.then_some(SqsErrorKind::NoCredentials);
     };
@@ -40,10 +40,10 @@ pub(super) fn kind(error: &(dyn Error + 'static)) -> Option<SqsErrorKind> {
     })
 }
 
-/// The words by which the SDK reports a profile that it is built without support for.
+/// The text with which the SDK reports a profile for which it was built without support.
 const FEATURE_MISSING: &str = "following cargo feature(s) enabled";
 
-/// Returns true for the words of an error that the feature `sign-in` would have prevented.
+/// Returns true for the text of an error that the feature `sign-in` would have prevented.
 pub(super) fn is_sign_in_missing(words: &str) -> bool {
     words.contains(FEATURE_MISSING)
 }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_is_told_from_what_has_to_be_corrected() {
+    fn transient_errors_are_distinguished_from_permanent_ones() {
         let table = [
             (CredentialsError::not_loaded("nothing is set"), SqsErrorKind::NoCredentials),
             (CredentialsError::invalid_configuration("a loop of profiles"), SqsErrorKind::InvalidCredentials),

@@ -12,7 +12,7 @@ use drumline::message::from_json;
 
 use crate::sqs::SqsError;
 
-/// SQS's own default, for an emulator that does not tell.
+/// SQS's own default, for an emulator that does not report it.
 const DEFAULT_VISIBILITY_SECS: u64 = 30;
 
 /// The same for the retention period: four days.
@@ -21,20 +21,20 @@ const DEFAULT_RETENTION_SECS: u64 = 345_600;
 /// The facts that SQS reports about a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueFacts {
-    /// The queue's ARN; `None` from an emulator that does not tell it.
+    /// The queue's ARN; `None` from an emulator that does not report it.
     pub arn: Option<String>,
-    /// The visibility timeout that a receive gets where it asks for none.
+    /// The visibility timeout of a receive that sets none.
     pub visibility_timeout: Duration,
-    /// After which age SQS deletes a message.
+    /// The age at which SQS deletes a message.
     pub retention: Duration,
     /// The redrive policy, if there is one and it is known.
     pub redrive: Option<Redrive>,
-    /// SQS has reported the redrive policy or its absence, and the report could be read.
+    /// True if SQS has reported the redrive policy or its absence, and the report could be read.
     pub redrive_is_known: bool,
 }
 
 impl QueueFacts {
-    /// The facts of a queue that may not be asked: the defaults of SQS, and nothing about a redrive policy.
+    /// Returns the facts of a queue that may not be read: SQS's defaults, and no redrive policy.
     pub fn unreadable() -> Self {
         Self {
             arn: None,
@@ -45,7 +45,7 @@ impl QueueFacts {
         }
     }
 
-    /// Returns true if the queue is known to have no DLQ, so that nothing limits its retries but its retention.
+    /// Returns true if the queue has no DLQ, so that only its retention limits its retries.
     pub fn is_unbounded(&self) -> bool {
         self.redrive.is_none() && self.redrive_is_known
     }
@@ -57,12 +57,12 @@ impl QueueFacts {
 pub struct Redrive {
     /// The DLQ.
     pub dead_letter_target_arn: String,
-    /// After how many receives SQS moves a message there.
+    /// The number of receives after which SQS moves a message there.
     #[serde(deserialize_with = "number_or_text")]
     pub max_receive_count: u32,
 }
 
-/// Templates write the number as a string as often as not, and SQS keeps what it was given.
+/// Reads a number or a string: templates often write the number as a string, and SQS keeps that form.
 fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -76,7 +76,7 @@ fn number_or_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u
     }
 }
 
-/// Asks SQS about a queue.
+/// Requests a queue's facts from SQS.
 pub(super) async fn describe(client: &Client, queue_url: &str) -> Result<QueueFacts, SqsError> {
     let names = [Name::QueueArn, Name::VisibilityTimeout, Name::MessageRetentionPeriod, Name::RedrivePolicy];
     let request =
@@ -113,8 +113,8 @@ pub async fn url_by_arn(client: &Client, arn: &str) -> Result<String, SqsError> 
     Ok(reply.queue_url.unwrap_or_default())
 }
 
-/// Returns true if a queue of this name or URL is FIFO. The suffix alone decides; SQS reserves it. See
-/// [FIFO queue naming](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-message-identifiers.html).
+/// Returns true if a queue with this name or URL is FIFO. Only the suffix, which SQS reserves, decides that. See [FIFO queue
+/// naming](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-message-identifiers.html).
 #[allow(
     clippy::case_sensitive_file_extension_comparisons,
     reason = "not a file, and SQS takes no other case"
@@ -123,9 +123,9 @@ pub fn is_fifo(name: &str) -> bool {
     name.ends_with(".fifo")
 }
 
-/// The last part of a queue's URL.
+/// Returns the last part of a queue's URL.
 pub fn queue_name(queue_url: &str) -> &str {
-    // A colon is part of a URL that stands for a queue's name, and of no name.
+    // A colon is part of a URL that stands for a queue's name, but not of a name.
     queue_url.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or(queue_url)
 }
 

@@ -1,4 +1,4 @@
-//! The SDK's errors, in kinds and words that help.
+//! The SDK's errors, as kinds and helpful texts.
 
 use std::error::Error;
 use std::time::Duration;
@@ -34,9 +34,10 @@ where
     SqsError { retry_after: retry_after(error), is_in_doubt, ..SqsError::new(kind, text) }
 }
 
-/// Returns true if there was no connection on which a request could have been sent: the name, the connection, its time or TLS failed.
+/// Returns true if there was no connection on which a request could have been sent: the name, the connection, its time limit or
+/// TLS failed.
 ///
-/// The kind of the I/O error does not say it: Linux reports an unreachable host on an established connection, too.
+/// The kind of the I/O error does not show this, because Linux also reports an unreachable host on an established connection.
 fn is_without_connection(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -48,10 +49,10 @@ fn is_without_connection(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// The header by which an answer names the time until the next request, in milliseconds.
+/// The header with the time until the next request, in milliseconds.
 const RETRY_AFTER: &str = "x-amz-retry-after";
 
-/// The SDK honours it in retries of its own, of which there are none here.
+/// Reads the header. The SDK uses it only for its own retries, which are disabled here.
 fn retry_after<E>(error: &SdkError<E, HttpResponse>) -> Option<Duration> {
     let value = error.raw_response()?.headers().get(RETRY_AFTER)?;
     value.trim().parse().ok().map(Duration::from_millis)
@@ -78,7 +79,7 @@ pub(super) fn explain_lean(action: &str, error: &RequestError) -> SqsError {
     SqsError { retry_after, is_in_doubt, ..SqsError::new(kind, text(action, &error.text, kind)) }
 }
 
-/// The text of an error: what happened, and what to do about it.
+/// Returns the text of an error: the problem, and the advice.
 fn text(action: &str, what: &str, kind: SqsErrorKind) -> String {
     let advice = if credentials::is_sign_in_missing(what) { SIGN_IN_MISSING } else { advice(kind) };
     if advice.is_empty() { format!("{action}: {what}") } else { format!("{action}: {what}; {advice}") }
@@ -102,8 +103,8 @@ where
     }
 }
 
-/// By error code, in the notation of either protocol. See
-/// [Common errors](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html).
+/// Returns the kind for an error code, in the notation of either protocol. See [Common
+/// errors](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html).
 fn by_code(code: &str, message: &str, status: u16) -> SqsErrorKind {
     let code = code.rsplit(['#', '.']).next().unwrap_or(code);
     match code {
@@ -137,7 +138,7 @@ fn by_code(code: &str, message: &str, status: u16) -> SqsErrorKind {
     }
 }
 
-/// A signature is wrong by its date, by its region, or by its key: only the text says which.
+/// Returns the kind for a wrong signature: only the text shows whether its date, its region or its key is wrong.
 fn by_signature(message: &str) -> SqsErrorKind {
     let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
     if says(&["Signature expired", "Signature not yet current", "is now earlier than", "is now later than"]) {
@@ -195,7 +196,7 @@ fn advice(kind: SqsErrorKind) -> &'static str {
         SqsErrorKind::OutOfResources => {
             "raise the process's limits, such as ulimit -n, or lower DRUMLINE_CONCURRENCY"
         }
-        // Throttled, gone, and what is not known better: a test keeps the list of those.
+        // Throttled, gone, and unknown errors: a test keeps the list of those.
         _ => "",
     }
 }
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_was_not_made_leaves_no_doubt_and_one_that_broke_does() {
+    async fn only_a_broken_connection_leaves_a_request_in_doubt() {
         use io::ErrorKind::{
             ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, NotFound, TimedOut,
         };

@@ -1,4 +1,4 @@
-//! The requests of the hot path, by the lean client or by the SDK's.
+//! The requests of the hot path, made by the lean client or by the SDK's.
 
 use drumline_sqs::{BatchAnswer, SendEntry};
 
@@ -7,7 +7,7 @@ use super::lean::Failed;
 use crate::sqs::SqsError;
 
 impl Clients {
-    /// Makes a request by the lean client, or by the SDK's if there is none or if what the lean one failed of may be its own fault.
+    /// Makes a request with the lean client, or with the SDK's if there is no lean one or its failure may be its own fault.
     pub(super) async fn lean_or_sdk<T>(
         &self,
         by_lean: Option<impl Future<Output = Result<T, Failed>>>,
@@ -28,12 +28,12 @@ impl Clients {
         Ok(done)
     }
 
-    /// Sends messages in one request, ten at most: by the lean client if [it is chosen](Self::by), else as `by_sdk` does. The answer names
-    /// entries by their positions.
+    /// Sends at most ten messages in one request: with the lean client if [it is chosen](Self::by), else with `by_sdk`. The
+    /// answer refers to entries by their positions.
     ///
     /// # Errors
-    /// If there is no answer, or SQS answers with an error about the whole batch. After one that [is in doubt](SqsError::is_in_doubt), SQS
-    /// may have taken it.
+    /// If there is no answer, or SQS answers with an error about the whole batch. After an error that [is in
+    /// doubt](SqsError::is_in_doubt), SQS may have accepted it.
     pub async fn send_batch(
         &self,
         queue_url: &str,

@@ -1,4 +1,4 @@
-//! The lean client beside the SDK's.
+//! Tests the lean client against the SDK's.
 #![allow(clippy::unwrap_used)]
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -19,7 +19,7 @@ fn receipts() -> impl Strategy<Value = Vec<String>> {
     proptest::collection::vec("[ -~\u{e9}\u{1f600}\"\\\\\n]{0,80}", 1..=10)
 }
 
-/// A JSON text of any characters, some of them as escapes, in pairs of surrogates too.
+/// Makes a JSON text with any characters, some of them as escapes, including surrogate pairs.
 fn text() -> impl Strategy<Value = String> {
     proptest::collection::vec(any::<char>().prop_map(String::from).boxed(), 0..20)
         .prop_map(|texts| texts.concat())
@@ -160,7 +160,8 @@ async fn errors_are_those_of_the_sdk() {
     }
 }
 
-/// The forms of an error that AWS's protocol tests and botocore's know: the code in the body or a header, with a namespace and an address.
+/// The forms of an error in AWS's protocol tests and in botocore's: the code in the body or a header, with a namespace and an
+/// address.
 #[tokio::test]
 async fn codes_and_messages_of_errors_are_read_as_the_sdk_reads_them() {
     let both = Both::start().await;
@@ -189,7 +190,7 @@ async fn codes_and_messages_of_errors_are_read_as_the_sdk_reads_them() {
         both.server.answers(Answer { status: 400, headers: sent, body: (*body).into() });
         let (lean, sdk) = (both.lean.receive(10).await.unwrap_err(), both.sdk.receive(10).await.unwrap_err());
         assert_eq!(lean.kind, sdk.kind, "{body} {headers:?}");
-        // Of an error without a code, the SDK drops the message, too.
+        // For an error without a code, the SDK also drops the message.
         if lean.text != sdk.text && !sdk.text.contains("an error without a code") {
             different.push((body, headers, lean.text, sdk.text));
         }
@@ -218,7 +219,7 @@ async fn one_undecodable_message_costs_no_other_one() {
     assert!(both.sdk.receive(10).await.is_err(), "the SDK loses all three until they are visible again");
 }
 
-/// Counts how often the SDK's client has taken over.
+/// Counts the SDK client's takeovers.
 #[derive(Default)]
 struct Takeovers(Mutex<usize>);
 
@@ -230,7 +231,7 @@ impl Observer for Takeovers {
     }
 }
 
-/// A switch, and the count of its takeovers.
+/// Returns a switch, and the count of its takeovers.
 fn auto() -> (SqsClientSwitch, Arc<Takeovers>) {
     let takeovers = Arc::new(Takeovers::default());
     (SqsClientSwitch::new(SqsClientChoice::Auto).observed_by(Arc::clone(&takeovers) as _), takeovers)
@@ -274,7 +275,7 @@ async fn a_fault_of_the_lean_client_alone_replaces_it_once() {
     }
 }
 
-/// Sends a message by the lean client or, as the second value says, by the SDK's.
+/// Sends a message with the lean client, or with the SDK's if the returned value is true.
 async fn send(clients: &Clients) -> (Result<BatchAnswer, SqsError>, bool) {
     let by_sdk = Mutex::new(false);
     let entry = SendEntry {
@@ -312,7 +313,7 @@ async fn a_batch_that_sqs_may_have_taken_is_not_sent_once_more() {
 }
 
 #[tokio::test]
-async fn a_batch_that_sqs_refuses_for_its_signature_is_sent_by_the_sdk() {
+async fn a_batch_with_a_refused_signature_is_sent_by_the_sdk() {
     let server = Server::start().await;
     server.answers(refused_signature());
     for (choice, expected) in [(SqsClientChoice::Auto, true), (SqsClientChoice::Lean, false)] {

@@ -7,8 +7,8 @@ use url::{Position, Url};
 use super::address::Address;
 use super::describe::queue_name;
 
-/// Returns a label for each queue, for logs and metrics: its name, and before it what tells queues of one name apart, its region or
-/// its account, such as `eu-west-1/jobs`.
+/// Returns a label for each queue, for logs and metrics: its name, with a prefix that distinguishes queues with the same name,
+/// the region or the account, such as `eu-west-1/jobs`.
 pub fn queue_labels(urls: &[&Url]) -> Vec<Arc<str>> {
     let parts: Vec<[String; 3]> = urls.iter().map(|url| parts(url)).collect();
     let label = |own: &[String; 3]| {
@@ -30,7 +30,7 @@ pub fn queue_labels(urls: &[&Url]) -> Vec<Arc<str>> {
     parts.iter().map(label).collect()
 }
 
-/// Region, or host if it names none; account; name.
+/// Returns the region, or the host if it contains none; the account; and the name.
 fn parts(url: &Url) -> [String; 3] {
     let region = Address::of(url).region;
     let region = region.unwrap_or_else(|| url[Position::BeforeHost..Position::AfterPort].to_owned());
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn queues_of_one_name_are_told_apart_and_others_are_called_by_it() {
+    fn labels_distinguish_queues_with_the_same_name() {
         let table: [(&[&str], &[&str]); 5] = [
             (
                 &["sqs.eu-west-1.amazonaws.com/1/jobs", "sqs.eu-west-1.amazonaws.com/1/mail"],

@@ -1,4 +1,4 @@
-//! The choice of the client that makes the requests of the hot path, and the lean one.
+//! The lean client, and the choice of the client that makes the requests of the hot path.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::sqs::SqsError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum SqsClientChoice {
-    /// The lean client, and the SDK's from the first request on that only the lean one fails to make.
+    /// The lean client, and the SDK's after the first request that only the lean one fails to make.
     #[default]
     Auto,
     /// The lean client only.
@@ -35,23 +35,23 @@ pub enum SqsClientChoice {
     Sdk,
 }
 
-/// The client of the hot path, for a whole process: where the SDK's takes over for one queue, it does for all.
+/// The client of the hot path, for a whole process: if the SDK's takes over for one queue, it does so for all.
 #[derive(Clone)]
 pub struct SqsClientSwitch {
     choice: SqsClientChoice,
-    /// The SDK's client has taken over.
+    /// True after the SDK's client has taken over.
     is_off: Arc<AtomicBool>,
     observer: Arc<dyn Observer>,
 }
 
 impl SqsClientSwitch {
-    /// A switch that is set to this client.
+    /// Makes a switch that is set to this client.
     pub fn new(choice: SqsClientChoice) -> Self {
         Self { choice, is_off: Arc::default(), observer: Arc::new(NoopObserver) }
     }
 
-    /// Has `observer` receive an [`Event::SqsClientReplaced`] if the SDK's client takes over, whichever request of the process is the reason:
-    /// one of a queue, or a producer's.
+    /// Sends `observer` an [`Event::SqsClientReplaced`] if the SDK's client takes over, whether a queue's or a producer's
+    /// request is the reason.
     pub fn observed_by(self, observer: Arc<dyn Observer>) -> Self {
         Self { observer, ..self }
     }
@@ -72,7 +72,7 @@ impl fmt::Debug for SqsClientSwitch {
     }
 }
 
-/// The codes of a signature that SQS does not accept. The SDK makes the same one, unless this client has a fault.
+/// The codes for a signature that SQS does not accept. The SDK makes the same signature, unless the lean client has a fault.
 const OF_SIGNATURES: [&str; 3] =
     ["SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"];
 
@@ -114,14 +114,15 @@ impl Lean {
         !self.switch.is_off.load(Ordering::Relaxed)
     }
 
-    /// Returns true if the SDK's client should try what this one failed to do: a fault of its own may be the reason.
+    /// Returns true if the SDK's client should repeat a request that failed here, because the lean client's own fault may be
+    /// the reason.
     fn may_be_own(&self, error: &RequestError) -> bool {
         let is_own = matches!(error.kind, ErrorKind::Undecodable)
             || error.code().is_some_and(|code| OF_SIGNATURES.contains(&code));
         self.switch.choice == SqsClientChoice::Auto && is_own
     }
 
-    /// Has the SDK's client make all requests from now on.
+    /// Lets the SDK's client make all requests from now on.
     pub(super) fn turn_off(&self, error: &SqsError) {
         if !self.switch.is_off.swap(true, Ordering::Relaxed) {
             warn!(%error, "the SDK's SQS client takes over: the lean one has failed");
@@ -187,7 +188,7 @@ impl Lean {
                 if self.switch.choice == SqsClientChoice::Auto {
                     self.turn_off(&error);
                 }
-                // SQS has taken the batch: the sender decides if it goes out once more.
+                // SQS has accepted the batch: the sender decides whether to send it again.
                 let error = SqsError { kind: SqsErrorKind::Unreachable, is_in_doubt: true, ..error };
                 Err(Failed { error, may_be_own: false })
             }
@@ -203,7 +204,7 @@ impl Lean {
 /// A request that the lean client could not make.
 pub(super) struct Failed {
     pub(super) error: SqsError,
-    /// A fault of the lean client may be the reason: the SDK's should try it.
+    /// True if a fault of the lean client may be the reason, so that the SDK's should repeat the request.
     pub(super) may_be_own: bool,
 }
 

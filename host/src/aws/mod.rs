@@ -1,4 +1,4 @@
-//! SQS by AWS's own SDK. Translates one to one; whatever is decided, is decided elsewhere.
+//! SQS with AWS's own SDK. This module only translates; all decisions are made elsewhere.
 
 mod access;
 mod address;

@@ -1,4 +1,4 @@
-//! For tests: the lean client and the SDK's, both against a server that records what they ask and answers what a test says.
+//! For tests: the lean client and the SDK's, against a server that records their requests and sends a test's answers.
 #![allow(clippy::unwrap_used)]
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -21,11 +21,11 @@ use crate::sqs::{Queue as _, SqsError};
 
 const WAIT: Duration = Duration::ZERO;
 
-/// A request, as far as it matters: the body, and the headers that SQS reads.
+/// The relevant parts of a request: the body, and the headers that SQS reads.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Recorded {
     headers: BTreeMap<&'static str, String>,
-    /// The key, day, region and service that it is signed for.
+    /// The key, day, region and service of the signature.
     scope: String,
     body: Value,
 }
@@ -46,7 +46,7 @@ impl Answer {
 #[derive(Clone)]
 pub(super) struct Server {
     answer: Arc<Mutex<Answer>>,
-    /// The answer to the lean client, if it has one of its own.
+    /// The answer to the lean client, if it differs.
     pub(super) to_lean: Arc<Mutex<Option<Answer>>>,
     recorded: Arc<Mutex<Vec<Recorded>>>,
     url: Url,
@@ -144,7 +144,7 @@ impl Both {
         Self { server, lean, sdk }
     }
 
-    /// Receives by both, and returns what both have in common.
+    /// Receives with both, and returns the common result.
     pub(super) async fn receive(&self) -> Result<Vec<Message>, SqsError> {
         let (lean, sdk) = (self.lean.receive(10).await, self.sdk.receive(10).await);
         let of_error = |error: &SqsError| (error.kind, error.retry_after, error.is_in_doubt);

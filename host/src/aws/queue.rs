@@ -1,4 +1,4 @@
-//! One queue of SQS. Translates one to one; all decisions are made elsewhere.
+//! One queue of SQS. This module only translates; all decisions are made elsewhere.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const SYSTEM_ATTRIBUTES: [&str; 8] = [
     "AWSTraceHeader",
 ];
 
-/// All of them: a tool for dead letters wants the queue that each died in, too.
+/// All attributes: a tool for dead letters also needs the queue in which each died.
 const DEAD_LETTER_ATTRIBUTES: [&str; 1] = ["All"];
 
 /// One queue of SQS. Cheap to clone.
@@ -39,13 +39,13 @@ pub struct AwsQueue {
     wait_time: Duration,
     visibility: Duration,
     system_attributes: &'static [&'static str],
-    /// The URL of the DLQ for copies of permanent failures, once it was needed.
+    /// The URL of the DLQ for copies of permanent failures, after its first use.
     dead_letter_url: Arc<OnceCell<String>>,
     observer: Arc<dyn Observer>,
 }
 
 impl AwsQueue {
-    /// The queue at this URL. Its receives do not wait, and hide what they bring for as long as the queue says. `observer`
+    /// Makes the queue at this URL. Its receives do not wait, and hide messages for the queue's visibility timeout. `observer`
     /// receives an [`Event::SqsRequest`] for each request.
     pub fn new(clients: Clients, queue_url: String, observer: Arc<dyn Observer>) -> Self {
         let (wait_time, visibility) = (Duration::ZERO, Duration::ZERO);
@@ -55,22 +55,22 @@ impl AwsQueue {
         Self { clients, queue_url, wait_time, visibility, system_attributes, dead_letter_url, observer }
     }
 
-    /// Has receives wait for `wait_time`, and hide what they bring for `visibility`.
+    /// Lets receives wait for `wait_time`, and hide messages for `visibility`.
     pub fn receiving(self, wait_time: Duration, visibility: Duration) -> Self {
         Self { wait_time, visibility, ..self }
     }
 
-    /// Has receives bring also the queue that each message died in, if this is a DLQ.
+    /// Lets receives also return the queue in which each message died, if this is a DLQ.
     pub fn with_dead_letter_sources(self) -> Self {
         Self { system_attributes: &DEAD_LETTER_ATTRIBUTES, ..self }
     }
 
-    /// The same queue with another observer.
+    /// Returns the same queue with another observer.
     pub fn observed_by(&self, observer: Arc<dyn Observer>) -> Self {
         Self { observer, ..self.clone() }
     }
 
-    /// Asks SQS about the queue.
+    /// Requests the queue's facts from SQS.
     pub async fn describe(&self) -> Result<QueueFacts, SqsError> {
         let result = describe(&self.clients.calls, &self.queue_url).await;
         observe(&*self.observer, SqsAction::GetQueueAttributes, &result);
@@ -80,7 +80,7 @@ impl AwsQueue {
         }
     }
 
-    /// The URL of the queue's DLQ: asked for once, when a copy is to be sent there, or before.
+    /// Returns the URL of the queue's DLQ, which is requested once, for the first copy or before.
     ///
     /// # Errors
     /// If the queue has no DLQ, or if the permission to look it up is missing.
@@ -103,7 +103,7 @@ impl AwsQueue {
             system_attributes: self.system_attributes,
         };
         let by_lean = self.clients.lean().map(|lean| lean.receive(&self.queue_url, &request));
-        // In a box of its own, which most receives never make.
+        // In a separate box, which most receives never allocate.
         let by_sdk = async { Box::pin(self.receive_by_sdk(&request)).await };
         let result = self.clients.lean_or_sdk(by_lean, by_sdk).await;
         observe(&*self.observer, SqsAction::ReceiveMessage, &result);
@@ -171,7 +171,7 @@ impl AwsQueue {
             .message_body(&message.body)
             .set_message_attributes(Some(attributes))
             .set_message_group_id(message.group.clone())
-            // The message's own id, so that a copy sent twice within five minutes arrives once.
+            // The message's own id, so that a copy that is sent twice within five minutes arrives once.
             .set_message_deduplication_id(is_fifo(dead_letter_url).then(|| message.id.to_string()));
         request.send().await.map_err(|error| explain("SendMessage to the DLQ", &error))?;
         Ok(vec![Ok(())])
@@ -220,7 +220,7 @@ fn call_error(error: SqsError) -> CallError {
     }
 }
 
-/// Settings are checked to be within SQS's bounds.
+/// Settings are checked against SQS's limits.
 fn whole_secs(secs: u64) -> i32 {
     i32::try_from(secs).unwrap_or(i32::MAX)
 }

@@ -4,10 +4,10 @@ use url::Url;
 
 use crate::shown::Shown;
 
-/// The scheme of URLs that stand for a queue that is given by its name, until [`resolve`](super::resolve()) finds its URL.
+/// The scheme of URLs for queues that are given by name, until [`resolve`](super::resolve()) finds their URL.
 const NAME_SCHEME: &str = "sqs-name";
 
-/// The most characters of a queue's name.
+/// The maximum length of a queue's name, in characters.
 const MAX_NAME: usize = 80;
 
 /// Reads a queue's URL, its ARN (`arn:aws:sqs:eu-west-1:123456789012:jobs`), or its name. A name becomes a URL that only [`resolve`](super::resolve())
@@ -68,7 +68,7 @@ fn url_of_name(text: &str) -> Option<Url> {
     is_name.then(|| Url::parse(&format!("{NAME_SCHEME}:{text}")).ok()).flatten()
 }
 
-/// Returns the name if the URL stands for a queue that is given by its name.
+/// Returns the name if the URL stands for a queue that is given by name.
 pub fn name_of(url: &Url) -> Option<&str> {
     (url.scheme() == NAME_SCHEME).then(|| url.path())
 }

@@ -1,4 +1,4 @@
-//! The URL of a queue that is given by its name.
+//! The URL of a queue that is given by name.
 
 use drumline::core::SqsErrorKind;
 use url::Url;
@@ -8,7 +8,7 @@ use super::errors::explain;
 use super::queue_url::name_of;
 use crate::sqs::SqsError;
 
-/// The end of the error of a request for the URL that is not permitted.
+/// The end of the error text if the request for the URL is not permitted.
 const NEEDS_GET_QUEUE_URL: &str =
     "; a queue that is given by its name also needs sqs:GetQueueUrl, one by its URL or ARN does not";
 

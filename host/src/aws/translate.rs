@@ -1,4 +1,4 @@
-//! Between SQS's shapes and ours.
+//! Translates between SQS's types and Drumline's.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -22,10 +22,10 @@ pub(super) fn message(message: SqsMessage) -> Message {
         ..Message::default()
     };
     let millis = |text: String| text.parse().ok().map(Duration::from_millis);
-    // Each is looked at once: to look each up in the map costs as much as all else here.
+    // Each attribute is read once: looking up each in the map would take as long as everything else here.
     for (name, value) in message.attributes.into_iter().flatten() {
         match name {
-            // A count too large to read is a large one, never none.
+            // A count that is too large to read is a large one, not an absent one.
             SystemAttribute::ApproximateReceiveCount => {
                 translated.receive_count = value.parse().unwrap_or(u32::MAX);
             }
@@ -54,7 +54,8 @@ fn attributes(attributes: HashMap<String, MessageAttributeValue>) -> BTreeMap<St
     attributes.into_iter().map(|(name, attribute)| (name, value(attribute))).collect()
 }
 
-/// Entry ids are positions: message ids may repeat within one batch, and SQS would refuse it whole.
+/// Makes a batch entry. Entry ids are positions, because message ids may repeat within a batch, for which SQS would refuse all
+/// of it.
 pub(super) fn delete_entry(index: usize, entry: &Entry) -> DeleteMessageBatchRequestEntry {
     let entry =
         DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(&*entry.receipt);
@@ -72,7 +73,7 @@ pub(super) fn visibility_entry(
     built.build().expect("all fields are set")
 }
 
-/// Both lists of a batch's answer, back in the order of the entries. What is in neither has failed.
+/// Returns both lists of a batch's answer in the order of the entries. An entry in neither list has failed.
 pub(super) fn replies<'a>(
     count: usize,
     successful: impl Iterator<Item = &'a str>,
@@ -83,7 +84,7 @@ pub(super) fn replies<'a>(
     in_order(count, successful, failed)
 }
 
-/// The error of an entry of a batch.
+/// Returns the error of an entry of a batch.
 pub(super) fn entry_error(code: &str, message: Option<&str>) -> CallError {
     let text = match message {
         Some(message) => format!("{code}: {message}"),
@@ -92,7 +93,7 @@ pub(super) fn entry_error(code: &str, message: Option<&str>) -> CallError {
     if is_gone(code, message) { CallError::Gone(text) } else { CallError::Failed(text) }
 }
 
-/// Results by the positions of their entries.
+/// Returns results by the positions of their entries.
 pub(super) fn in_order<'a>(
     count: usize,
     successful: impl Iterator<Item = &'a str>,
@@ -114,7 +115,7 @@ pub(super) fn in_order<'a>(
     replies.into_iter().map(|reply| reply.unwrap_or_else(missing)).collect()
 }
 
-/// The attributes of a copy in the DLQ, see [`copy_attributes`](super::copy::copy_attributes).
+/// Returns the attributes of a copy in the DLQ, see [`copy_attributes`](super::copy::copy_attributes).
 pub(super) fn copy_attributes(
     message: &Message,
     queue: &str,
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_keeps_its_own_attributes_and_says_why_where_there_is_room() {
+    fn a_copy_keeps_its_attributes_and_gets_the_reason_if_it_fits() {
         let mut source = Message { id: "m".into(), body: "b".into(), ..Message::default() };
         let copied = copy_attributes(&source, "jobs", "bad\u{0}byte");
         assert_eq!(copied["DrumlineReason"].string_value(), Some("bad\u{FFFD}byte"));

@@ -1,4 +1,4 @@
-//! What an answer of the store means for its health.
+//! The effect of the store's answers on its health.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use drumline_store::StoreError;
 
 use super::health::Health;
 
-/// Counts an answer, and notes if there was one. A refusal of a single item is an answer.
+/// Counts an answer, and records whether there was one. A refusal of a single item is an answer.
 pub(super) fn record<T>(
     health: &Arc<Health>,
     observer: &dyn Observer,

@@ -1,4 +1,5 @@
-//! What the ledger asks of the store for claims: each request once, and its answer as it is. The ledger decides what follows.
+//! The ledger's requests to the store about claims: each request is sent once, and its answer is passed on. The ledger decides
+//! what follows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::{ClaimStoreClient, StoreOperation};
 use crate::next_jobs::rows;
 
 impl ClaimStoreClient {
-    /// Asks for a claim.
+    /// Requests a claim.
     pub(crate) fn claim<'a>(
         &'a self,
         request: &'a ClaimRequest,
@@ -22,7 +23,7 @@ impl ClaimStoreClient {
                 self.0.record(StoreOperation::Claim, &Ok(()));
                 MaybeReady::now(Ok(admission))
             }
-            // A failure is asked about once more, there where it may be waited for.
+            // A failed request is repeated once, in a future that may wait for it.
             Some(Err(_)) | None => MaybeReady::later(async move {
                 let answer = self.0.store.claim(request).await;
                 self.0.record(StoreOperation::Claim, &answer);
@@ -58,7 +59,7 @@ impl ClaimStoreClient {
         }
     }
 
-    /// Marks a job as done, and adds the jobs that follow on it.
+    /// Marks a job as done, and adds its next jobs.
     pub(crate) async fn mark_with(
         &self,
         claim: &Claim,
@@ -77,7 +78,7 @@ impl ClaimStoreClient {
         answer
     }
 
-    /// Releases a claim, with what was still to be written under it.
+    /// Releases a claim, with the pending writes under it.
     pub(crate) async fn release(&self, claim: &Arc<Claim>, how: &ReleaseClaim) -> Result<Ownership, String> {
         self.0.history_writer.write_now(&claim.identity).await;
         self.0.history_writer.forget(&claim.identity);

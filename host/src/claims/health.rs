@@ -1,4 +1,4 @@
-//! Whether the store answers: known from what is asked of it, and looked after while it does not.
+//! The store's health: derived from its answers, and checked while it does not answer.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{error, info};
 
-/// How often a store that does not answer is asked whether it does: soon after a restart, and no burden in an outage.
+/// The first interval of the checks while the store does not answer: it notices a restart soon, and is no burden in an outage.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -27,15 +27,15 @@ impl Health {
         self.answers.subscribe()
     }
 
-    /// The store has answered a question.
+    /// Records that the store has answered a request.
     pub(super) fn answered(&self) {
-        // Nearly always so already; looking costs less than changing.
+        // Usually it is already true; reading it costs less than changing it.
         if !*self.answers.borrow() && self.set(true) {
             info!("the store answers again");
         }
     }
 
-    /// It has not; from now on it is asked until it does.
+    /// Records that it has not answered; from now on it is checked until it does.
     pub(super) fn failed(self: &Arc<Self>, failure: &StoreErrorText) {
         if self.set(false) {
             error!(error = %failure, "the store does not answer: not ready until it does");
@@ -53,7 +53,7 @@ impl Health {
         loop {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            // Gone with its host, which nobody waits for any more.
+            // The store was dropped with its host, so no task waits for it.
             let Some(store) = self.store.upgrade() else { return };
             if store.ping().await.is_ok() {
                 return self.answered();

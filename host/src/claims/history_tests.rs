@@ -25,7 +25,7 @@ async fn attempts(claim_store: &ClaimStoreClient, job_id: &str) -> Vec<AttemptRe
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_attempt_is_written_with_all_that_is_known_and_redacted() {
+async fn a_failed_attempt_is_written_with_all_facts_and_redacted() {
     let (observer, claim_store) = history();
     let reason = "password=hunter2".to_owned();
     let outcome = Outcome::RetryAfter(Duration::from_millis(1500));

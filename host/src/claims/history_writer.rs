@@ -1,4 +1,4 @@
-//! What is written for people and for the next attempt: progress, checkpoints, failed attempts. Never in the way of a job.
+//! Writes data for people and for the next attempt: progress, checkpoints, failed attempts. A job never waits for it.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -19,10 +19,11 @@ use super::answers::record;
 use super::health::Health;
 use crate::clock::now_ms;
 
-/// How often progress and checkpoints are written: what a killed process may lose of its work, and often enough to watch.
+/// The interval at which progress and checkpoints are written: a killed process loses at most this much of its work, and people
+/// can follow it.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Writes in flight at once, beside the claims. What comes beyond that, in an outage, is dropped and told.
+/// The maximum number of concurrent writes, in addition to claims. Further ones, in an outage, are dropped and logged.
 const MAX_WRITES: u32 = 256;
 
 #[derive(Clone)]
@@ -33,19 +34,19 @@ struct Inner {
     health: Arc<Health>,
     observer: Arc<dyn Observer>,
     runtime: Handle,
-    /// By identity; as many as there are running jobs that report something.
+    /// By identity; one entry for each running job with a report.
     pending: Mutex<HashMap<Arc<Identity>, Pending>>,
     writes: Arc<Semaphore>,
 }
 
-/// What a run has told since it was last written.
+/// The reports of a run since its last write.
 #[derive(Default)]
 struct Pending {
     progress: Option<ProgressRecord>,
     checkpoint: Option<(Arc<Claim>, Box<RawValue>)>,
-    /// Something was written before: what is shown is not to end half-way.
+    /// True if an earlier report was written: the shown progress must not stop before the end.
     is_shown: bool,
-    /// A write is to come.
+    /// True if a write is scheduled.
     is_scheduled: bool,
 }
 
@@ -71,7 +72,7 @@ impl HistoryWriter {
     }
 
     pub(crate) fn checkpoint(&self, attempt: &AttemptInfo, value: Box<RawValue>) {
-        // A run without a claim could overwrite what another one keeps.
+        // A run without a claim could overwrite the reports of another one.
         if let Some(claim) = attempt.claim() {
             let claim = Arc::clone(claim);
             self.update(attempt.identity(), |pending| pending.checkpoint = Some((claim, value)));
@@ -97,10 +98,10 @@ impl HistoryWriter {
         });
     }
 
-    /// A run has succeeded: what it reported last is written if something was written before, and of no use otherwise.
+    /// Records that a run has succeeded: its last report is written only if an earlier one was written.
     pub(crate) fn done(&self, identity: &Arc<Identity>) {
         let mut all = self.pending();
-        // Most jobs report nothing, and a look-up costs something.
+        // Most jobs report no progress, and a look-up takes time.
         let Some(pending) = (!all.is_empty()).then(|| all.remove(identity)).flatten() else { return };
         drop(all);
         if let Some(progress) = pending.progress.filter(|_| pending.is_shown) {
@@ -109,7 +110,7 @@ impl HistoryWriter {
         }
     }
 
-    /// Writes what a run has reported.
+    /// Writes the reports of a run.
     pub(crate) async fn write_now(&self, identity: &Identity) {
         let (progress, checkpoint) = {
             let mut all = self.pending();
@@ -127,7 +128,7 @@ impl HistoryWriter {
         }
     }
 
-    /// A run has ended otherwise, and everything it reported is written.
+    /// Records that a run has ended without success, and that all its reports are written.
     pub(crate) fn forget(&self, identity: &Identity) {
         self.pending().remove(identity);
     }
@@ -157,7 +158,7 @@ impl HistoryWriter {
         });
     }
 
-    /// Waits for all that is being written.
+    /// Waits for all pending writes.
     pub(super) async fn settle(&self, at_most: Duration) {
         if timeout(at_most, self.0.writes.acquire_many(MAX_WRITES)).await.is_err() {
             warn!("not everything was written down in time: the store is too slow");

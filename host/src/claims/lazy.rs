@@ -1,4 +1,4 @@
-//! A store that is opened with the first question.
+//! A store that is opened with the first request.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ impl Store for LazyStore {
         self.ask(move |store| store.finish_with(claim, result, next))
     }
 
-    /// Only of a store that is open: each job has asked it for a claim before.
+    /// Only for an open store: each job has requested a claim from it before.
     fn adds_next_jobs(&self) -> bool {
         self.opened.get().is_some_and(|store| store.adds_next_jobs())
     }

@@ -1,4 +1,4 @@
-//! The application's answer: its status line decides about the job, and its body says why.
+//! The application's answer: its status decides about the job, and its body contains the reason.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,23 +9,24 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// Of an answer's body this much is read, so that its connection can be used again; a longer one costs a new one.
+/// The maximum number of bytes read from an answer's body, so that its connection can be reused; after a longer body a new
+/// connection is opened.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
 /// How long the body of a failure is read for its reason.
 const REASON_WITHIN: Duration = Duration::from_secs(2);
 
-/// How long a job that is done waits for the end of its body, so that the next one finds the connection free. What takes longer
+/// The time for which a done job waits for the end of its body, so that the next job finds the connection free. A longer body
 /// is read in the background, for [`REASON_WITHIN`].
 const DONE_WITHIN: Duration = Duration::from_millis(100);
 
-/// The longest reason: one line of a log, in characters.
+/// The maximum length of a reason, which is one line of a log, in characters.
 const MAX_REASON_CHARS: usize = 200;
 
-/// The reason for which no attempt can succeed, whatever the status.
+/// The header with the reason why no attempt can succeed, for any status.
 const REJECT: &str = "x-drumline-reject";
 
-/// The time after which the job is tried again, whatever the status.
+/// The header with the time until the next attempt, for any status.
 const RETRY: &str = "x-drumline-retry-after";
 
 /// The meaning of an answer.
@@ -68,14 +69,14 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) 
     match status.as_u16() {
         200..=299 => Verdict::Done,
         400 | 410 | 413 | 415 | 422 => Verdict::Failed(Failure::reject(reason)),
-        // An application that means this job alone says so by the header of its own.
+        // An application that throttles only this job uses its own header.
         429 => Verdict::Failed(Failure::throttled(retry_after, reason)),
         401 | 403 | 404 | 500..=599 => Verdict::Suspicious(retry(reason)),
         _ => Verdict::Failed(retry(reason)),
     }
 }
 
-/// Reads what is left of a body, so that its connection can be used again. One that does not end loses its connection.
+/// Reads the rest of a body, so that its connection can be reused. A body that does not end loses its connection.
 async fn finish(body: Incoming) {
     let mut rest = Box::pin(Limited::new(body, MAX_RESPONSE_BYTES).collect());
     if timeout(DONE_WITHIN, &mut rest).await.is_err() {
@@ -83,7 +84,7 @@ async fn finish(body: Incoming) {
     }
 }
 
-/// Reads as much of a body as comes in time.
+/// Reads the part of a body that arrives in time.
 async fn beginning(mut body: Incoming) -> Vec<u8> {
     let (mut bytes, end) = (Vec::new(), Instant::now() + REASON_WITHIN);
     while let Ok(Some(Ok(frame))) = timeout_at(end, body.frame()).await {
@@ -98,7 +99,7 @@ async fn beginning(mut body: Incoming) -> Vec<u8> {
     bytes
 }
 
-/// The text of a body: of a page, its title.
+/// Returns the text of a body; for a page, its title.
 fn text_of(headers: &HeaderMap, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let says_html = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"text/html"));
@@ -109,9 +110,9 @@ fn text_of(headers: &HeaderMap, body: &[u8]) -> String {
     if says_html || begins("<!doctype html") || begins("<html") { title(&text) } else { text.into_owned() }
 }
 
-/// The title of an HTML page; empty if it has none.
+/// Returns the title of an HTML page; empty if it has none.
 fn title(page: &str) -> String {
-    // ASCII letters alone change, so positions stay.
+    // Only ASCII letters change, so positions stay the same.
     let lower = page.to_ascii_lowercase();
     let title = lower.find("<title").and_then(|tag| {
         let begin = tag + lower[tag..].find('>')? + 1;
@@ -124,7 +125,7 @@ fn title(page: &str) -> String {
     entities.iter().fold(title, |title, (entity, character)| title.replace(entity, character))
 }
 
-/// One line of at most [`MAX_REASON_CHARS`]: control characters and runs of white space become one space.
+/// Returns one line of at most [`MAX_REASON_CHARS`]: control characters and runs of white space become one space.
 pub(super) fn one_line(text: &str) -> String {
     let words: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
@@ -137,7 +138,7 @@ pub(super) fn one_line(text: &str) -> String {
     cut
 }
 
-/// Seconds, a duration such as `30s` or `5m`, or a date; a date that has passed means at once. See
+/// Reads seconds, a duration such as `30s` or `5m`, or a date; a date in the past means at once. See
 /// [Retry-After](https://www.rfc-editor.org/rfc/rfc9110#field.retry-after).
 fn delay(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();

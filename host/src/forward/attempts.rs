@@ -1,4 +1,4 @@
-//! The attempts that the application works on, each behind a token of its own: what it reports of them, and what it may ask.
+//! The open attempts of the application, each with its own token: its reports about them, and its allowed requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,16 +10,16 @@ use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Random bytes of a token: no other process on the machine guesses one.
+/// The number of random bytes in a token: no other process on the machine can guess one.
 const TOKEN_BYTES: usize = 16;
 
-/// Ended attempts that are remembered, so that an application that still works on one is asked to stop.
+/// The number of ended attempts that are remembered, so that an application that still works on one is asked to stop.
 const MOST_ENDED: usize = 10_000;
 
-/// The longest unit of progress, in characters.
+/// The maximum length of a progress unit, in characters.
 const MAX_UNIT_CHARS: usize = 64;
 
-/// The largest body of a request; results are bounded more narrowly.
+/// The maximum size of a request's body; results have a smaller limit.
 pub(super) const MAX_BODY: usize = MAX_CHECKPOINT_BYTES;
 
 /// The attempts of a process.
@@ -67,7 +67,7 @@ impl Attempts {
         Some(OpenAttempt { attempts: self.clone(), token })
     }
 
-    /// Answers a request for `/attempt/TOKEN` or something below it.
+    /// Answers a request for `/attempt/TOKEN` or a path below it.
     pub(super) fn answer(&self, method: &Method, path: &str, body: &[u8]) -> Reply {
         let mut parts = path.trim_matches('/').split('/');
         let (Some("attempt"), Some(token)) = (parts.next(), parts.next()) else {
@@ -144,7 +144,7 @@ fn progress(context: &Context, body: &[u8]) -> Reply {
     }
 }
 
-/// The newest checkpoint: this attempt's, else an earlier one's.
+/// Returns the newest checkpoint: this attempt's, else an earlier one's.
 fn kept(attempt: Attempt) -> Reply {
     let value = attempt.checkpoint.map(|value| value.get().to_owned());
     let value =
@@ -170,7 +170,7 @@ fn done() -> Reply {
     (StatusCode::NO_CONTENT, Bytes::new())
 }
 
-/// The attempt is over: it was lost, stopped, or answered.
+/// Returns the answer for an attempt that has ended: it was lost, stopped, or answered.
 fn stop() -> Reply {
     text(StatusCode::CONFLICT, "the attempt is over: stop the work on it")
 }

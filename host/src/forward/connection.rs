@@ -1,4 +1,4 @@
-//! Connections to the application: plain, by TLS, or over a unix socket.
+//! Connections to the application: plain, with TLS, or over a unix socket.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -20,7 +20,7 @@ use tower_service::Service;
 
 use super::error_text::error_text;
 
-/// How long connecting may take: the application is on this machine, or near.
+/// The time limit of connecting: the application is on this machine, or near it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long an idle connection is kept: less than the minute after which common servers close theirs.
@@ -50,7 +50,7 @@ impl Connector {
         Self::Tcp(http_connector())
     }
 
-    /// By TLS, with the certificates that the system trusts, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    /// Makes a connector with TLS, which trusts the system's certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
     pub(super) fn tls() -> Result<Self, String> {
         let mut http = http_connector();
         http.enforce_http(false);
@@ -60,7 +60,7 @@ impl Connector {
         Ok(Self::Tls(builder.https_only().enable_http1().wrap_connector(http)))
     }
 
-    /// Opens a connection, and closes it. The error says in one line why there is none.
+    /// Opens a connection, and closes it. The error is the reason in one line.
     pub(super) async fn check(&self, uri: &Uri) -> Result<(), String> {
         let connection = self.clone().call(uri.clone());
         match timeout(CONNECT_TIMEOUT, connection).await {

@@ -5,10 +5,10 @@ use std::io;
 
 use super::answer::one_line;
 
-/// Most causes of an error that are looked at: longer chains are circles.
+/// The maximum number of inspected causes of an error: longer chains are circular.
 const MAX_CAUSES: usize = 32;
 
-/// The innermost cause of a failed request in one line: `connection refused (111)`.
+/// Returns the innermost cause of a failed request in one line: `connection refused (111)`.
 pub(super) fn error_text(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     for _ in 0..MAX_CAUSES {
@@ -17,7 +17,7 @@ pub(super) fn error_text(error: &(dyn Error + 'static)) -> String {
                 let text = io.to_string().replace(&format!(" (os error {errno})"), "");
                 return format!("{} ({errno})", text.to_lowercase());
             }
-            // An `io::Error` leaves out the error that it wraps, and names only the causes of that.
+            // An `io::Error` omits the error that it wraps, and returns only its causes.
             if let Some(inner) = io.get_ref() {
                 innermost = inner;
                 continue;

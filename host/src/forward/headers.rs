@@ -5,8 +5,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// Headers that describe the message itself: another value would break the connection.
 const FRAMING: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
 
-/// Reads headers, one in a line: `Name: value`. A value `@/path` is what the file holds, and a text `@/path` as a whole is a file
-/// of such lines. Errors show no value.
+/// Reads headers, one in a line: `Name: value`. A value `@/path` is replaced by the file's content, and a whole text `@/path`
+/// is a file with such lines. Errors show no value.
 pub(crate) fn read_headers(text: &str) -> Result<HeaderMap, String> {
     let content = match text.trim().strip_prefix('@') {
         Some(path) if !path.contains('\n') => file(path)?,

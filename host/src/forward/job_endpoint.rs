@@ -1,5 +1,5 @@
-//! The endpoint by which the application reports progress, checkpoints and a result, in any language. It listens on the
-//! loopback interface alone.
+//! The endpoint for the application's reports of progress, checkpoints and a result, in any language. It listens only on the
+//! loopback interface.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,16 +24,16 @@ use tracing::{debug, warn};
 use super::attempts::{Attempts, MAX_BODY, OpenAttempt, Reply, text};
 use drumline::Context;
 
-/// The time that the head of a request may take. A connection has one request, so that idle ones make room.
+/// The time limit for the head of a request. A connection has one request, so that idle ones do not use up connections.
 const HEADER_TIME: Duration = Duration::from_secs(2);
 
-/// The time that the body of a request may take.
+/// The time limit for the body of a request.
 const BODY_TIME: Duration = Duration::from_secs(5);
 
-/// Connections at once: each takes a descriptor. Reports are short.
+/// The maximum number of concurrent connections: each takes a file descriptor. Reports are short.
 const MOST_CONNECTIONS: usize = 64;
 
-/// The wait after a connection could not be accepted, mostly because no descriptor is left.
+/// The wait after a connection could not be accepted, mostly because no file descriptor is left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 
 /// The endpoint of a process, which listens from the first message on.
@@ -41,13 +41,13 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(500);
 pub(super) struct JobEndpoint {
     attempts: Attempts,
     addr: OnceCell<SocketAddr>,
-    /// A warning was logged.
+    /// True after a warning was logged.
     has_warned: AtomicBool,
 }
 
 impl JobEndpoint {
-    /// Opens an attempt, and returns it with its URL. `None` if the endpoint cannot listen, which is logged once: jobs do without, and
-    /// the next one tries again.
+    /// Opens an attempt, and returns it with its URL. Returns `None` if the endpoint cannot listen, which is logged once: jobs
+    /// run without it, and the next one tries again.
     pub(super) async fn open(&self, context: &Context) -> Option<(OpenAttempt, String)> {
         let addr = self.addr(listen(self.attempts.clone())).await?;
         let attempt = self.attempts.open(context)?;
@@ -55,7 +55,7 @@ impl JobEndpoint {
         Some((attempt, url))
     }
 
-    /// Returns the address, for which `listen` is asked until it has one.
+    /// Returns the address. Calls `listen` until it returns one.
     async fn addr(&self, listen: impl Future<Output = io::Result<SocketAddr>>) -> Option<SocketAddr> {
         match self.addr.get_or_try_init(|| listen).await {
             Ok(addr) => Some(*addr),
@@ -79,7 +79,7 @@ async fn listen(attempts: Attempts) -> io::Result<SocketAddr> {
 async fn serve(listener: TcpListener, attempts: Attempts) {
     let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     loop {
-        // Never closed.
+        // The semaphore is never closed.
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_endpoint_that_could_not_listen_tries_again_with_the_next_job() {
+    async fn an_endpoint_that_cannot_listen_retries_with_the_next_job() {
         let endpoint = JobEndpoint::default();
         let fails = async || Err(io::Error::from_raw_os_error(24));
         assert_eq!(endpoint.addr(fails()).await, None);

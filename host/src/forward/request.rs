@@ -1,4 +1,4 @@
-//! The request that a message becomes.
+//! The request made from a message.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,21 +19,21 @@ use super::task_path::task_path;
 use crate::clock::since_epoch;
 use crate::trace::traceparent;
 
-/// Applications recognise the worker of Elastic Beanstalk by the first product.
+/// The user agent. Applications recognise Elastic Beanstalk's worker by the first product.
 const AGENT: &str = concat!("aws-sqsd/2.0 drumline/", env!("CARGO_PKG_VERSION"));
 
-/// The attributes of a periodic task of Elastic Beanstalk, which have headers of their own. See
-/// [Periodic tasks](https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/using-features-managing-env-tiers.html#worker-periodictasks).
+/// The attributes of a periodic task of Elastic Beanstalk, which have their own headers. See [Periodic
+/// tasks](https://docs.aws.amazon.com/elasticbeanstalk/latest/dg/using-features-managing-env-tiers.html#worker-periodictasks).
 const TASK: &str = "beanstalk.sqsd.";
 const TASK_PATH: &str = "beanstalk.sqsd.path";
 const TASK_NAME: &str = "beanstalk.sqsd.task_name";
 const TASK_TIME: &str = "beanstalk.sqsd.scheduled_time";
 
-/// The most attributes of an envelope that become headers, of which each may need two. A message itself has ten at most; a
-/// notification of SNS in the body has room for thousands, and common servers refuse more than a hundred headers.
+/// The maximum number of an envelope's attributes that become headers, of which each may need two. A message itself has at most
+/// ten; an SNS notification in the body can have thousands, and common servers refuse more than a hundred headers.
 const MAX_ATTRIBUTES: usize = 32;
 
-/// The attributes that name the type of the body.
+/// The attributes with the type of the body.
 const CONTENT_TYPES: [&str; 3] = ["Content-Type", "content-type", "contentType"];
 
 pub(super) fn request(
@@ -51,7 +51,7 @@ pub(super) fn request(
     Ok(request)
 }
 
-/// The address; a periodic task may name a path below it.
+/// Returns the address; a periodic task may contain a path below it.
 fn uri(target: &Target, message: &Message) -> Uri {
     let task = message.attribute(TASK_PATH);
     let path = task.and_then(|task| task_path(target.uri.path(), target.uri.query(), task));
@@ -63,9 +63,9 @@ struct Headers(HeaderMap);
 
 impl Headers {
     fn add(&mut self, name: &str, value: &str) {
-        // Attribute names are within what HTTP allows but for the rare odd one, which is left out.
+        // HTTP allows nearly all attribute names; the others are left out.
         if let Ok(name) = HeaderName::try_from(name) {
-            // Far fewer are added than fit.
+            // The number of added headers is far below the limit.
             let _ = self.0.try_append(name, header_value(value));
         }
     }
@@ -136,8 +136,8 @@ fn headers(context: &Context, job_url: Option<&str>) -> HeaderMap {
     headers.0
 }
 
-/// The fields of an SNS notification that become headers, under the names of its own HTTP deliveries. See
-/// [HTTP/HTTPS headers](https://docs.aws.amazon.com/sns/latest/dg/http-header.html).
+/// The fields of an SNS notification that become headers, with the names of SNS's own HTTP deliveries. See [HTTP/HTTPS
+/// headers](https://docs.aws.amazon.com/sns/latest/dg/http-header.html).
 #[derive(Deserialize)]
 struct Notification {
     #[serde(rename = "MessageId")]
@@ -149,12 +149,12 @@ struct Notification {
 }
 
 fn notification(body: &str) -> Option<Notification> {
-    // Most bodies are none, and are not read.
+    // Most bodies are no notifications, and are not parsed.
     let seems = body.trim_start().starts_with('{') && body.contains("\"TopicArn\"");
     seems.then(|| serde_json::from_str(body).ok()).flatten()
 }
 
-/// The type of the body: what its attribute says, else what it is.
+/// Returns the type of the body: its attribute, else the detected type.
 fn content_type(message: &Message) -> &str {
     if let Some(named) = CONTENT_TYPES.iter().find_map(|name| message.attribute(name)) {
         return named;
@@ -167,12 +167,12 @@ fn content_type(message: &Message) -> &str {
     }
 }
 
-/// A key as the value of a header: keys that differ arrive as different ones.
+/// Returns a key as the value of a header: different keys stay different.
 fn header_key(key: &str) -> String {
     edges_escaped(&escape_controls(key))
 }
 
-/// A text without control characters, whose spaces at both ends are escaped: servers trim them.
+/// Returns a text without control characters, with escaped spaces at both ends, because servers trim them.
 fn edges_escaped(escaped: &str) -> String {
     let inner = escaped.trim_matches(' ');
     if inner.is_empty() {
@@ -183,13 +183,13 @@ fn edges_escaped(escaped: &str) -> String {
     format!("{}{inner}{}", "%{20}".repeat(leading), "%{20}".repeat(trailing))
 }
 
-/// Control characters cannot travel in a header; a space stands in for each.
+/// Returns a header value, in which spaces replace control characters.
 fn header_value(text: &str) -> HeaderValue {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     HeaderValue::try_from(clean).expect("holds no control characters")
 }
 
-/// In milliseconds, as Elastic Beanstalk writes times.
+/// Returns a time with milliseconds, as Elastic Beanstalk writes times.
 fn rfc3339(since_epoch: Duration) -> String {
     let millis = i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX);
     match jiff::Timestamp::from_millisecond(millis) {

@@ -1,4 +1,4 @@
-//! The address of the application: how to connect to it, what to ask it for, and how it is shown.
+//! The address of the application: its connection, its path, and its display.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -61,14 +61,14 @@ impl Target {
         Ok(Self { uri, shown, connector, client, headers: all })
     }
 
-    /// The address of another path of the application, with its query if it has one.
+    /// Returns the address of another path of the application, with its query if it has one.
     pub(super) fn at(&self, path: &str) -> Option<Uri> {
         let mut parts = self.uri.clone().into_parts();
         parts.path_and_query = Some(path.parse::<PathAndQuery>().ok()?);
         Uri::from_parts(parts).ok()
     }
 
-    /// The check by a connection.
+    /// Returns the check that opens a connection.
     pub(super) fn connection_check(&self) -> Check {
         let (connector, uri) = (self.connector.clone(), self.uri.clone());
         Arc::new(move || {
@@ -77,7 +77,7 @@ impl Target {
         })
     }
 
-    /// The check by a `GET` of this path: 2xx is healthy.
+    /// Returns the check with a `GET` of this path: 2xx is healthy.
     pub(super) fn path_check(&self, path: &str) -> Result<Check, String> {
         let uri = self.at(path).ok_or_else(|| format!("{path:?} is no path"))?;
         let (client, headers) = (self.client.clone(), self.headers.clone());
@@ -94,7 +94,7 @@ impl Target {
     }
 }
 
-/// The socket and the path of `unix:/run/app.sock:/path`; without the second colon the path is `/`.
+/// Returns the socket and the path of `unix:/run/app.sock:/path`; without the second colon the path is `/`.
 fn unix_parts(target: &Url) -> Option<(&str, &str)> {
     let path = target.path();
     if !path.starts_with('/') {
@@ -103,7 +103,7 @@ fn unix_parts(target: &Url) -> Option<(&str, &str)> {
     Some(path.split_once(":/").map_or((path, "/"), |(socket, _)| (socket, &path[socket.len() + 1..])))
 }
 
-/// The userinfo as the value of `Authorization`.
+/// Returns the userinfo as the value of `Authorization`.
 fn credentials(target: &Url) -> Option<HeaderValue> {
     if target.username().is_empty() && target.password().is_none() {
         return None;

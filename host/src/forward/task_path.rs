@@ -1,14 +1,14 @@
-//! The path that a periodic task names in an attribute, which any producer can set.
+//! The path in an attribute of a periodic task, which any producer can set.
 
-/// The longest path of a task, in bytes.
+/// The maximum length of a task's path, in bytes.
 const MAX_PATH: usize = 1_024;
 
-/// Characters that must not be encoded: servers that decode them before they compare paths see other segments.
+/// Characters that must not be encoded, because servers that decode them before they compare paths see other segments.
 const ENCODED: [&str; 5] = ["%2e", "%2f", "%5c", "%25", "%00"];
 
-/// Returns the path and query to ask for, if `path` is the target's own path or lies below it.
+/// Returns the path and query of the request, if `path` is the target's own path or below it.
 ///
-/// A query of the target is the operator's, and replaces the task's.
+/// A query of the target was set by the operator, and replaces the task's.
 pub(super) fn task_path(own: &str, own_query: Option<&str>, task: &str) -> Option<String> {
     let (path, query) = task.split_once('?').map_or((task, None), |(path, query)| (path, Some(query)));
     if task.len() > MAX_PATH || !is_plain(path) {
@@ -24,13 +24,13 @@ pub(super) fn task_path(own: &str, own_query: Option<&str>, task: &str) -> Optio
     })
 }
 
-/// Returns true if no server can read the path as one of other segments.
+/// Returns true if no server can interpret the path as one with other segments.
 fn is_plain(path: &str) -> bool {
     let lower = path.to_ascii_lowercase();
     let Some(segments) = path.strip_prefix('/') else { return false };
     // A slash at the end is no segment.
     let segments = segments.strip_suffix('/').unwrap_or(segments);
-    // Some servers take off what follows a semicolon.
+    // Some servers remove the text after a semicolon.
     let name = |segment: &'_ str| segment.split(';').next().unwrap_or_default().to_owned();
     let is_name = |segment: &str| !matches!(name(segment).as_str(), "" | "." | "..");
     path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#')

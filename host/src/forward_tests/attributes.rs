@@ -28,7 +28,7 @@ async fn a_notification_of_sns_has_its_own_headers_and_attributes() {
 }
 
 #[tokio::test]
-async fn a_notification_with_countless_attributes_is_sent_with_some_of_them() {
+async fn a_notification_with_many_attributes_keeps_some_of_them() {
     let application = Application::default();
     application.answer(200, &[], "");
     let url = application.start().await;

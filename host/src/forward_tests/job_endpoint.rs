@@ -1,7 +1,7 @@
 use super::*;
 use http::Method;
 
-/// Asks the job endpoint as the application does.
+/// Sends a request to the job endpoint like the application.
 async fn ask(url: &str, method: Method, body: &str) -> (u16, String) {
     let request = http::Request::builder().method(method).uri(url);
     let request = request.body(http_body_util::Full::new(Bytes::from(body.to_owned()))).unwrap();
@@ -13,7 +13,7 @@ async fn ask(url: &str, method: Method, body: &str) -> (u16, String) {
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
-/// A run that waits for its answer, with its job's URL. It is cancelled by the control.
+/// Returns a run that waits for its answer, with its job's URL. The control cancels it.
 async fn waiting(control: RunControl) -> (tokio::task::JoinHandle<RunReport>, String) {
     let application = Application::default();
     application.answer(0, &[], "");

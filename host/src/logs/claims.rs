@@ -1,9 +1,9 @@
-//! The log lines about leases and claims, and about what became of the workers that had them.
+//! The log lines about leases and claims, and about the workers that had them.
 
 use drumline::core::LedgerEvent;
 use tracing::{error, warn};
 
-/// Logs a note about a lease that was lost, a claim or a suspect; any other is not its own.
+/// Logs a note about a lost lease, a claim or a suspect; ignores all others.
 pub(super) fn log(queue: &str, note: &LedgerEvent) {
     match note {
         LedgerEvent::LeaseLost(message) => {

@@ -20,7 +20,7 @@ pub enum JobLog {
     Info,
     /// At debug.
     Debug,
-    /// Of one job in so many at info, of the others at debug. All attempts at a job have the same level, in each worker.
+    /// One of `N` jobs at info, the others at debug. All attempts of a job have the same level, in each worker.
     Sample(NonZeroU32),
 }
 
@@ -41,7 +41,7 @@ impl FromStr for JobLog {
 }
 
 impl JobLog {
-    /// Returns true if the lines of this job are logged at info, and false if at debug. It reads no id of a line that is off.
+    /// Returns true if the lines of this job are logged at info, and false if at debug. It reads no id if the line is disabled.
     pub(super) fn is_info(self, job_id: &str) -> bool {
         match self {
             Self::Info => true,
@@ -51,7 +51,7 @@ impl JobLog {
     }
 }
 
-/// FNV-1a: the same in each process.
+/// FNV-1a, which returns the same hash in each process.
 fn hash(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

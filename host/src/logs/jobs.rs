@@ -12,7 +12,7 @@ use super::job_log::JobLog;
 use crate::clock::{millis, rfc3339};
 use crate::since_sent::age;
 
-/// Logs a line of a job's life: its event and the fields that all of them have, then those of its own.
+/// Logs a line of a job's life: its event, the fields that all lines have, and then its own fields.
 macro_rules! job_line {
     ($level:ident, $event:literal, $job:expr, { $($fields:tt)* }, $($text:tt)+) => {
         $level!(
@@ -31,7 +31,7 @@ macro_rules! job_line {
     };
 }
 
-/// A job as its lines show it.
+/// A job as shown in its lines.
 pub(super) struct JobFacts<'a> {
     queue: &'a str,
     message: &'a Message,
@@ -76,7 +76,7 @@ impl<'a> JobFacts<'a> {
         of_run.or(self.body.correlation_id.as_deref()).or_else(|| self.job_id())
     }
 
-    /// A payload that was not read is no attempt: none is counted, and only the claim knows how many have been.
+    /// Returns the attempt's number. A payload that was not read is no attempt, and only the claim knows the earlier ones.
     fn attempt(&self) -> Option<u32> {
         let run = self.run.filter(|run| !matches!(run.ending, Ending::PayloadUnavailable { .. }))?;
         Some(run.attempt.get())
@@ -91,7 +91,7 @@ impl<'a> JobFacts<'a> {
         self.run.map(|run| millis(run.took))
     }
 
-    /// The same as `run_ms`, under the name that lines of failures had first.
+    /// Returns the same time as `run_ms`, with the older name in lines of failures.
     fn took_secs(&self) -> Option<f64> {
         self.run.map(|run| run.took.as_secs_f64())
     }
@@ -126,7 +126,7 @@ pub(super) fn started(job_log: JobLog, attempt: &AttemptInfo) {
     if job_log.is_info(attempt.job_id()) { line!(info) } else { line!(debug) }
 }
 
-/// Logs how far a handler is.
+/// Logs the progress of a handler.
 pub(super) fn progress(attempt: &AttemptInfo, progress: &Progress) {
     debug!(
         event = "progress",
@@ -143,7 +143,7 @@ pub(super) fn progress(attempt: &AttemptInfo, progress: &Progress) {
     );
 }
 
-/// Logs what becomes of a message.
+/// Logs the outcome of a message.
 pub(super) fn decided(
     job_log: JobLog,
     queue: &str,
@@ -208,7 +208,7 @@ fn acknowledged(job_log: JobLog, job: &JobFacts<'_>) {
     if let Some(Ending::DoneBefore(duplicate)) = job.run.map(|run| &run.ending) {
         return log_duplicate(job, duplicate);
     }
-    // The only message that is deleted although no handler has run: it names no work.
+    // The only message that is deleted although no handler has run: it contains no job.
     if job.job_type() == Some(S3_TEST_EVENT_TYPE) {
         info!(queue = job.queue, message_id = &*job.message.id, "S3 test event: deleted");
         return;
@@ -220,7 +220,7 @@ fn acknowledged(job_log: JobLog, job: &JobFacts<'_>) {
     }
 }
 
-/// A message goes back to its queue. A failed attempt has a line of its own before.
+/// Logs that a message returns to its queue. A failed attempt has its own line before.
 fn retried(job: &JobFacts<'_>, delay: Duration) {
     let retry_in_ms = millis(delay);
     let retry_in_secs = delay.as_secs_f64();
@@ -243,7 +243,7 @@ fn retried(job: &JobFacts<'_>, delay: Duration) {
                 "returned for a limit"
             );
         }
-        // What the job needs is in trouble as a whole, which is logged once and not for each message.
+        // The job's dependency has a general problem, which is logged once and not for each message.
         Some(ending @ (Ending::Throttled { .. } | Ending::TargetUnhealthy { .. })) => {
             let is_throttled = matches!(ending, Ending::Throttled { .. });
             let problem = if is_throttled { "throttled" } else { "target unhealthy" };
@@ -277,7 +277,7 @@ fn retried(job: &JobFacts<'_>, delay: Duration) {
     job_line!(info, "retried", job, { retry_in_ms, }, "retried");
 }
 
-/// A message is deleted without a run, since a run of the same identity has succeeded.
+/// Logs that a message is deleted without a run, because a run with the same identity has succeeded.
 fn log_duplicate(job: &JobFacts<'_>, Duplicate { cause, prior }: &Duplicate) {
     job_line!(
         info,

@@ -3,7 +3,7 @@
 use drumline::core::LedgerEvent;
 use tracing::{debug, info};
 
-/// Logs a note about waiting messages; any other is not logged here.
+/// Logs a note about waiting messages; ignores all others.
 pub(super) fn log(queue: &str, note: &LedgerEvent) {
     match note {
         LedgerEvent::WaitsForLimit { class, reason, opens_in } => info!(

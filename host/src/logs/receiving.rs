@@ -3,7 +3,7 @@
 use drumline::core::{LedgerEvent, Pause};
 use tracing::{debug, error, info, warn};
 
-/// Logs a note about a receive or a pause; any other is not logged here.
+/// Logs a note about a receive or a pause; ignores all others.
 pub(super) fn log(queue: &str, note: &LedgerEvent) {
     match note {
         LedgerEvent::Received { count: 0, .. } => {}

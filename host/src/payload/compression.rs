@@ -16,18 +16,18 @@ use flate2::write::GzEncoder;
 use ruzstd::decoding::StreamingDecoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
-/// Base64 with its padding or without.
+/// Base64 with or without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &ALPHABET,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The beginnings of what is compressed. None of them begins a base64 text.
+/// The beginnings of compressed bodies. No base64 text begins with one of them.
 const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// The most memory that a frame of zstd may ask for: what decoders are expected to have. Its levels up to 19 need no more. See
-/// [RFC 8878, window descriptor](https://www.rfc-editor.org/rfc/rfc8878.html#name-window-descriptor).
+/// The maximum memory that a zstd frame may request: the amount that decoders are expected to have. Its levels up to 19 need no
+/// more. See [RFC 8878, window descriptor](https://www.rfc-editor.org/rfc/rfc8878.html#name-window-descriptor).
 const MAX_ZSTD_WINDOW: u64 = 8 * 1024 * 1024;
 
 /// Compresses a body, and returns the base64 of it.
@@ -52,11 +52,11 @@ pub fn compress(encoding: ContentEncoding, body: &str) -> String {
     STANDARD.encode(compressed)
 }
 
-/// Decompresses a body: base64, or the compressed bytes themselves, as an object may have them. Stops at `max_bytes` of the
+/// Decompresses a body: base64, or the compressed bytes themselves, which an object may contain. Stops at `max_bytes` of the
 /// decompressed body.
 ///
 /// # Errors
-/// The reason for which it has no such body, in words that follow its name.
+/// The reason why there is no such body, as a text that follows its name.
 pub fn decompress(encoding: ContentEncoding, stored: &[u8], max_bytes: usize) -> Result<String, String> {
     let name = encoding.label();
     let compressed = compressed_bytes(encoding, stored)?;
@@ -73,7 +73,7 @@ pub fn decompress(encoding: ContentEncoding, stored: &[u8], max_bytes: usize) ->
     String::from_utf8(decoded).map_err(|_| "is not UTF-8 once it is decompressed".to_owned())
 }
 
-/// Returns a panic of `decode` as its error: the decoder of zstd asserts some of what it reads, and a producer writes that.
+/// Returns a panic of `decode` as its error: the zstd decoder asserts some of its input, which a producer writes.
 fn catching<T>(decode: impl FnOnce() -> io::Result<T> + UnwindSafe) -> io::Result<T> {
     panic::catch_unwind(decode).unwrap_or_else(|panic| {
         Err(io::Error::other(panic_text(&*panic).unwrap_or("its decoder panicked").to_owned()))
@@ -94,14 +94,14 @@ fn compressed_bytes(encoding: ContentEncoding, stored: &[u8]) -> Result<Cow<'_, 
     })
 }
 
-/// Reads what is behind `decoded`; `None` if it is more than `max_bytes` in all.
+/// Reads the rest after `decoded`; `None` if it is more than `max_bytes` in all.
 fn read_bounded(reader: impl Read, mut decoded: Vec<u8>, max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
     let room = max_bytes.saturating_sub(decoded.len()) as u64;
     reader.take(room + 1).read_to_end(&mut decoded)?;
     Ok((decoded.len() <= max_bytes).then_some(decoded))
 }
 
-/// Reads frames of zstd, one behind the other.
+/// Reads consecutive frames of zstd.
 fn read_zstd(mut source: &[u8], max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
     let mut decoded = Vec::new();
     loop {
@@ -168,7 +168,7 @@ mod tests {
                 if let Some(cut) = &cut {
                     frame.truncate(cut.index(frame.len()));
                 }
-                // Behind base64, so that a damaged beginning gets as far as the decoder.
+                // Encoded as base64, so that a damaged beginning reaches the decoder.
                 let read = decompress(encoding, STANDARD.encode(&frame).as_bytes(), MAX);
                 prop_assert!(read.is_err() || read.is_ok_and(|text| text.len() <= MAX));
             }
@@ -215,7 +215,7 @@ mod tests {
             let stored = compress(encoding, &"0".repeat(MAX));
             assert_eq!(decompress(encoding, stored.as_bytes(), MAX).map(|text| text.len()), Ok(MAX));
         }
-        // A frame that asks for a window of 1 GiB.
+        // A frame that requests a window of 1 GiB.
         let greedy = [ZSTD_MAGIC, &[0x00, 0xA0, 0x01, 0x00, 0x00]].concat();
         let error = decompress(ContentEncoding::Zstd, &greedy, MAX).unwrap_err();
         assert!(error.starts_with("is not zstd"), "{error}");

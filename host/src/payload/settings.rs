@@ -1,4 +1,4 @@
-//! The settings of payloads: what may be read, and where large ones are put.
+//! The settings of payloads: the allowed sources, and the bucket for large ones.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use drumline::message::{ContentEncoding, PayloadPointer};
 pub struct PayloadSettings {
     /// The buckets from which payloads are read.
     pub buckets: AllowedBuckets,
-    /// The most bytes of a payload, in its object and once it is decompressed.
+    /// The maximum size of a payload, in its object and after decompression.
     pub max_bytes: usize,
     /// Where a producer puts large payloads.
     pub bucket: Option<PayloadPlace>,
-    /// The most bytes of a message, body and attributes, that a producer sends as it is.
+    /// The maximum size of a message, body and attributes, that a producer sends unchanged.
     pub threshold: usize,
     /// How a producer compresses the bodies of larger messages.
     pub compression: Option<ContentEncoding>,
@@ -33,7 +33,7 @@ impl Default for PayloadSettings {
     }
 }
 
-/// The keys of a bucket that begin in some way: `BUCKET`, or `BUCKET/PREFIX`.
+/// A bucket, or its keys with a prefix: `BUCKET`, or `BUCKET/PREFIX`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PayloadPlace {
     /// The bucket.
@@ -46,7 +46,7 @@ impl PayloadPlace {
     /// Reads `BUCKET` or `BUCKET/PREFIX`.
     ///
     /// # Errors
-    /// The form that it must have.
+    /// The expected form.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
         let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
@@ -68,7 +68,7 @@ impl fmt::Display for PayloadPlace {
     }
 }
 
-/// The buckets from which payloads are read, or parts of them. None by default.
+/// The buckets, or parts of them, from which payloads are read. None by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AllowedBuckets(Vec<PayloadPlace>);
 
@@ -78,7 +78,8 @@ impl AllowedBuckets {
         self.0.is_empty()
     }
 
-    /// Returns true if this object may be read. One with a `..` in its path never is: what is between here and S3 might resolve it.
+    /// Returns true if this object may be read. An object with `..` in its path never may, because a server between here and S3
+    /// might resolve it.
     pub fn allows(&self, pointer: &PayloadPointer) -> bool {
         let PayloadPointer { bucket, key } = pointer;
         let is_plain = !key.split('/').any(|part| part == "." || part == "..");
@@ -86,13 +87,13 @@ impl AllowedBuckets {
     }
 }
 
-/// Reads buckets with commas between them.
+/// Reads buckets that are separated by commas.
 pub(crate) fn allowed_buckets(text: &str) -> Result<AllowedBuckets, String> {
     let places = text.split(',').map(str::trim).filter(|place| !place.is_empty());
     places.map(PayloadPlace::parse).collect::<Result<_, _>>().map(AllowedBuckets)
 }
 
-/// Reads a size within bounds: `16MiB`, `992KiB`, or a number of bytes.
+/// Reads a size within limits: `16MiB`, `992KiB`, or a number of bytes.
 pub(crate) fn byte_size(text: &str, from: usize, to: usize) -> Result<usize, String> {
     let (number, unit) = match (text.strip_suffix("MiB"), text.strip_suffix("KiB")) {
         (Some(number), _) => (number, 1024 * 1024),
