@@ -1,4 +1,4 @@
-//! The state that a tester's runs share: the router, the settings, and the memory from run to run.
+//! The state that a tester's runs share: the router, the settings, and the memory between runs.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ impl Bench {
 }
 
 impl Memory {
-    /// Receives a message, and sends it before if its queue does not have it. Returns its id and how often it was received.
+    /// Receives a message, and first sends it if its queue does not have it. Returns its id and its number of receives.
     pub(super) fn receive(
         &mut self,
         queue: &Arc<str>,

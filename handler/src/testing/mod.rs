@@ -1,7 +1,7 @@
-//! Tests of handlers: one attempt at a job, by the code that runs it in a host, with everything that came of it.
+//! Tests of handlers: one attempt at a job, with the code that runs it in a host, and all its results.
 //!
-//! A [`Tester`] holds a router. It makes a message of a job, runs it through decoding, the job's claim and its handler, and decides
-//! the outcome by the rules of a worker's ledger:
+//! A [`Tester`] has a router. It makes a message with a job, runs it through decoding, the job's claim and its handler, and
+//! decides the outcome with the rules of a worker's ledger:
 //!
 //! ```
 //! use drumline::core::Outcome;
@@ -38,7 +38,7 @@
 //! # example().now_or_never().expect("nothing to wait for");
 //! ```
 //!
-//! A tester remembers what it ran, as a worker and its store do: see [`Tester`]. Trouble is part of a message, see [`TestMessage`].
+//! A tester remembers its runs, like a worker and its store: see [`Tester`]. Faults are set on a message, see [`TestMessage`].
 
 mod bench;
 mod run_one;

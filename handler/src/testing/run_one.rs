@@ -24,16 +24,16 @@ use crate::core::run_report::RunReport;
 use crate::message::sqs_message::Message;
 use crate::run::attempt::Attempt;
 
-/// A message as it was received, and the trouble of its run.
+/// A message as it was received, and the faults of its run.
 pub(super) struct Received {
     pub(super) queue: Arc<str>,
     pub(super) message: Message,
     pub(super) stop: Option<Stop>,
     pub(super) claim_trouble: Option<ClaimTrouble>,
-    /// The checkpoint to resume from, in place of the one that is kept.
+    /// The checkpoint to resume from, in place of the stored one.
     pub(super) checkpoint: Option<Box<RawValue>>,
     pub(super) signal: Option<Signal>,
-    /// By which the batch of a batch handler waits for it.
+    /// The announcement of the run to the batch of a batch handler.
     pub(super) arrival: Option<Arrival>,
 }
 
@@ -125,13 +125,13 @@ enum Stopping {
     No,
     /// The handler has been polled since it was asked to stop.
     Asked,
-    /// The time that it has for that.
+    /// The time that it has to return.
     Patience(Pin<Box<dyn Future<Output = ()> + Send>>),
     Aborted,
 }
 
 /// Polls a run to its end. A handler that continues after it was stopped is dropped, as by a ledger: after a second of the
-/// runtime's clock, or without one at its first wait.
+/// runtime's clock, or without a clock at its first wait.
 async fn until_ended(
     run: impl Future<Output = RunReport>,
     host: &TestHost,
@@ -157,7 +157,7 @@ async fn until_ended(
 }
 
 impl Stopping {
-    /// Does what follows from the run's waiting. Ready if the run must be polled again.
+    /// Makes progress on the run's waits. Ready if the run must be polled again.
     fn advance(&mut self, host: &TestHost, cx: &mut Context<'_>) -> Poll<()> {
         if matches!(self, Self::No) {
             host.handler_waits();

@@ -1,4 +1,4 @@
-//! The clock and the threads that tests lend to handlers.
+//! The clock and the threads of tests, for handlers.
 
 use std::fmt;
 use std::future::Future;
@@ -25,7 +25,7 @@ impl fmt::Debug for TestRuntime {
     }
 }
 
-/// Reads the clock of the machine, of which the deadline of a run is made.
+/// Reads the clock of the machine, from which the deadline of a run is computed.
 #[allow(
     clippy::disallowed_methods,
     reason = "a handler compares its deadline with this clock, and decisions do not read it"

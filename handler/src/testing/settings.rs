@@ -1,4 +1,4 @@
-//! The settings under which a tester decides: those of a worker, on a queue with a DLQ.
+//! The settings of a tester's decisions: those of a worker, on a queue with a DLQ.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::core::policy::{Claims, Policy};
 use crate::core::retry::{Jitter, JitterMode, ReceiveLimit, RetryLimits, RetryPolicy};
 use crate::message::intake::Intake;
 
-/// The receives that the queue of a test allows: as many as the queue of `drumline dev` does.
+/// The receives that the queue of a test allows: the same number as the queue of `drumline dev`.
 const MAX_RECEIVES: NonZeroU32 = NonZeroU32::new(5).expect("5 is not 0");
 
 /// The lease of a message: SQS's default.
@@ -37,7 +37,7 @@ impl Default for TestSettings {
 }
 
 impl TestSettings {
-    /// Returns the policy of a worker with this router under these settings.
+    /// Returns the policy of a worker with this router and these settings.
     pub(super) fn policy_for(&self, router: &Router) -> Policy {
         let mut policy = self.policy.clone();
         for job_type in router.job_types() {
@@ -61,7 +61,7 @@ impl TestSettings {
         policy
     }
 
-    /// Returns the rules of a queue of this name.
+    /// Returns the rules of a queue with this name.
     pub(super) fn intake_of(&self, queue: &str) -> Intake {
         let mut intake = self.intake.clone();
         if intake.scope.is_empty() {

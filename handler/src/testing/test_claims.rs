@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::core::claim::{Claim, ClaimRequest, ClaimResult, Grant, PriorRun, ReleaseClaim};
 
-/// The name of the worker that a tester stands for.
+/// The name of the worker that a tester represents.
 pub(super) const WORKER: &str = "tester";
 
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! The host of one run in a test: it lends what hosts lend, records what the run reports, and makes its trouble.
+//! The host of one run in a test: it provides a host's services, records the run's reports, and causes its faults.
 
 use std::any::Any;
 use std::num::NonZeroU32;
@@ -28,7 +28,7 @@ pub(super) struct TestHost {
     pub(super) control: RunControl,
     pub(super) stop: Option<Stop>,
     pub(super) claim_trouble: Option<ClaimTrouble>,
-    /// The checkpoint that every claim is granted with, in place of the kept one.
+    /// The checkpoint of every granted claim, in place of the stored one.
     pub(super) given_checkpoint: Option<Box<RawValue>>,
     pub(super) recorded: Mutex<Recorded>,
 }
@@ -59,7 +59,7 @@ impl TestHost {
         }
     }
 
-    /// Stops the run if this is the moment for it, as a host does.
+    /// Stops the run if this is the configured moment, as a host does.
     fn stop_if(&self, is_moment: impl FnOnce(At) -> bool) {
         let Some(stop) = self.stop.filter(|stop| is_moment(stop.at)) else { return };
         if stop.takes_claim
@@ -70,7 +70,7 @@ impl TestHost {
         self.control.cancel(stop.reason);
     }
 
-    /// Stops the run if its handler waits for the first time, and that is its moment.
+    /// Stops the run if its handler waits for the first time, and that is the configured moment.
     pub(super) fn handler_waits(&self) {
         if self.recorded().started {
             self.stop_if(|at| at == At::FirstWait);
@@ -112,7 +112,7 @@ impl RunEnvironment for TestHost {
     fn claimed(&self, _: DeliveryId, answer: Claimed) -> MaybeReady<'_, ()> {
         match answer {
             Claimed::Granted(claim) | Claimed::TakenOver(claim, _) => self.recorded().claim = Some(claim),
-            // A ledger asks again for a while before it decides so.
+            // A ledger repeats the request for a while before it decides so.
             Claimed::Unanswered(_) => self.control.claim_step(match self.policy.claims {
                 Claims::BestEffort | Claims::Off => ClaimStep::RunUnclaimed,
                 Claims::Required => ClaimStep::GiveUp,
@@ -159,7 +159,7 @@ impl RunEnvironment for TestHost {
         })
     }
 
-    /// None: the other messages of a test have been announced.
+    /// None: the other messages of a test were already announced.
     fn free_slots(&self) -> usize {
         0
     }

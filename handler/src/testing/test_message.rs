@@ -19,8 +19,8 @@ use crate::message::sqs_message::{Attribute, Message};
 
 /// One message of a [`Tester`](super::Tester), to be run once: awaiting it runs it.
 ///
-/// Its trouble takes the way of a host's: a cancelled handler reads the reason from its [`Context`](crate::Context), has a second to
-/// return, and is dropped then; [`decide`](crate::core::decide()) then decides how that counts.
+/// Its faults work as in a host: a cancelled handler reads the reason from its [`Context`](crate::Context), has a second to
+/// return, and is then dropped; [`decide`](crate::core::decide()) decides how that counts.
 ///
 /// ```
 /// use drumline::core::{CancelReason, Outcome};
@@ -113,13 +113,13 @@ impl TestMessage {
         Self { arrival: self.bench.router.arrival(&self.queue), ..self }
     }
 
-    /// Sets the message's id. The same id again is the same message, received once more, also after its end: SQS may deliver a
-    /// deleted message again.
+    /// Sets the message's id. The same id again is the same message, received once more, even after its end: SQS may redeliver
+    /// a deleted message.
     pub fn message_id(self, id: &str) -> Self {
         Self { id: Some(id.into()), ..self }
     }
 
-    /// Sets how often the message has been received, this time included; the tester counts on from there.
+    /// Sets the number of receives of the message, including this one; the tester counts on from there.
     pub fn receive_count(self, count: u32) -> Self {
         Self { receive_count: Some(count), ..self }
     }
@@ -187,8 +187,8 @@ impl TestMessage {
         }
     }
 
-    /// Has the run resume from this checkpoint, in place of that of the attempt before: what another version of the code may have
-    /// left.
+    /// Has the run resume from this checkpoint, in place of that of the attempt before, for example one of another version of
+    /// the code.
     ///
     /// # Panics
     /// If it cannot be written as JSON.
@@ -206,7 +206,7 @@ impl TestMessage {
         self.stop(at, CancelReason::LeaseLost, false)
     }
 
-    /// Has another run take the job's claim: no later checkpoint of this one is kept, and no result.
+    /// Has another run take the job's claim: no later checkpoint of this run is stored, and no result.
     pub fn lose_claim(self, at: At) -> Self {
         self.stop(at, CancelReason::LeaseLost, true)
     }
@@ -225,7 +225,8 @@ impl TestMessage {
         Self { stop: Some(Stop { at, reason, takes_claim }), ..self }
     }
 
-    /// Stops the run for this reason once `ready` is: at a moment that the test knows of, such as a request to its server.
+    /// Stops the run for this reason once `ready` is: at a moment that the test determines, for example a request to its
+    /// server.
     ///
     /// ```
     /// use drumline::core::CancelReason;
@@ -261,7 +262,7 @@ impl TestMessage {
         Self { claim_trouble: Some(ClaimTrouble::Locked), ..self }
     }
 
-    /// Has the store not answer to the run's request for its claim, for as long as a worker asks.
+    /// Has the store not answer the run's request for its claim, for as long as a worker repeats it.
     pub fn store_down(self) -> Self {
         Self { claim_trouble: Some(ClaimTrouble::Unanswered), ..self }
     }

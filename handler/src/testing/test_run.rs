@@ -1,4 +1,4 @@
-//! A run that is over, and everything that came of it.
+//! A finished run, and all its results.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::core::outcome::Outcome;
 use crate::message::identity::Identity;
 use crate::message::sqs_message::Message;
 
-/// One attempt that is over. Printed, it says everything that an assertion may need: `assert!(run.is_done(), "{run}")`.
+/// One finished attempt. Its text has all that an assertion may need: `assert!(run.is_done(), "{run}")`.
 #[derive(Debug, Clone)]
 pub struct TestRun {
     pub(super) ending: Ending,
@@ -43,18 +43,18 @@ pub struct TestRun {
 }
 
 impl TestRun {
-    /// The ending that counts: of a stopped run, what follows from the stop.
+    /// Returns the ending that counts: for a stopped run, the consequence of the stop.
     pub fn ending(&self) -> &Ending {
         &self.ending
     }
 
-    /// The ending that the handler itself came to: of a stopped run, what it returned after the stop.
+    /// Returns the ending of the handler itself: for a stopped run, its return after the stop.
     /// [`Interrupted`](Ending::Interrupted) if it was dropped.
     pub fn handler_ending(&self) -> &Ending {
         &self.handler_ending
     }
 
-    /// The outcome of the message, as a worker under the tester's settings decides it.
+    /// Returns the outcome of the message, as a worker with the tester's settings decides it.
     pub fn outcome(&self) -> &Outcome {
         &self.outcome
     }
@@ -64,8 +64,8 @@ impl TestRun {
         self.outcome == Outcome::Ack
     }
 
-    /// Returns true if no other attempt follows, so that the message goes to the DLQ: it failed permanently, or this was the last
-    /// receive that the queue allows.
+    /// Returns true if no other attempt follows, so that the message moves to the DLQ: it failed permanently, or this was the
+    /// last receive that the queue allows.
     pub fn is_dead(&self) -> bool {
         self.last_attempt || matches!(self.outcome, Outcome::DeadLetter(_))
     }
@@ -99,8 +99,8 @@ impl TestRun {
         self.ran
     }
 
-    /// Returns the reason of a failure, or of a run that did not take place: for a duplicate, the run that it duplicates. `None` if
-    /// the handler succeeded.
+    /// Returns the reason of a failure, or of a run that did not take place: for a duplicate, the earlier run. `None` if the
+    /// handler succeeded.
     pub fn reason(&self) -> Option<String> {
         match (&self.outcome, &self.ending) {
             (Outcome::DeadLetter(reason), _) => Some(reason.clone()),
@@ -132,7 +132,7 @@ impl TestRun {
         self.identity.as_deref()
     }
 
-    /// The claim that the run asked for: its identity, its lock, and the hash of its payload.
+    /// Returns the claim that the run requested: its identity, its lock, and the hash of its payload.
     pub fn claim_request(&self) -> Option<&ClaimRequest> {
         self.request.as_ref()
     }
@@ -156,7 +156,7 @@ impl TestRun {
         self.checkpoint.as_deref().map(|value| read(value, "checkpoint"))
     }
 
-    /// Returns the result of the job: the one that this run left, or for a duplicate the one that is stored.
+    /// Returns the result of the job: that of this run, or for a duplicate the stored one.
     ///
     /// # Panics
     /// If it is no `T`.
@@ -208,7 +208,7 @@ fn read<T: DeserializeOwned>(value: &RawValue, name: &str) -> T {
         .unwrap_or_else(|error| panic!("the {name} {value} is no {}: {error}", std::any::type_name::<T>()))
 }
 
-/// Returns an outcome in the words that failed assertions show, without its reason.
+/// Returns an outcome as the text in failed assertions, without its reason.
 ///
 /// ```
 /// use drumline::core::Outcome;
@@ -226,7 +226,7 @@ pub fn outcome_text(outcome: &Outcome) -> Cow<'static, str> {
     }
 }
 
-/// Says the outcome, the ending, the reason, the progress and the trouble, on one line.
+/// Writes the outcome, the ending, the reason, the progress and the faults, on one line.
 impl fmt::Display for TestRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let job_type = self.job_type().unwrap_or("a message without a handler");

@@ -17,13 +17,13 @@ use crate::core::policy::Policy;
 use crate::core::retry::{ReceiveLimit, RetryPolicy};
 use crate::message::intake::Intake;
 
-/// Runs jobs through a router, one attempt at a time, under the settings of a worker.
+/// Runs jobs through a router, one attempt at a time, with the settings of a worker.
 ///
-/// It remembers from run to run what a queue, a worker and a store do:
+/// It remembers from run to run the state of a queue, a worker and a store:
 /// - The same job again is the same message, received once more, until it is done or dead: attempts count up, and an attempt
 ///   resumes from the checkpoint of the one before. After that it is a new message.
-/// - A job of an identity that is done is a duplicate, and its handler does not run. That is the job's idempotency key or
-///   [`job_id`](TestMessage::job_id); without one, each message is a job of its own.
+/// - A job with the identity of a done job is a duplicate, and its handler does not run. The identity is the job's idempotency
+///   key or [`job_id`](TestMessage::job_id); without one, each message is a separate job.
 ///
 /// The defaults are those of a worker on a queue with a DLQ after five receives. Delays have no jitter, so that outcomes are exact.
 ///
@@ -60,13 +60,13 @@ use crate::message::intake::Intake;
 /// # example().now_or_never().expect("nothing to wait for").unwrap();
 /// ```
 ///
-/// Without a [runtime's](Self::on) clock, the waits of [`Context::retry`](crate::Context::retry) take no time but count, blocking
-/// work runs on the test's own thread, and a stopped handler is dropped when it next waits.
+/// Without a [runtime's](Self::on) clock, the waits of [`Context::retry`](crate::Context::retry) take no time but count,
+/// blocking work runs on the test's own thread, and a stopped handler is dropped when it next waits.
 #[derive(Clone)]
 pub struct Tester(Bench);
 
 impl Tester {
-    /// A tester of a router's handlers.
+    /// Makes a tester of a router's handlers.
     ///
     /// # Panics
     /// If no host would start with it, see [`Router::check`].
@@ -84,20 +84,20 @@ impl Tester {
         self
     }
 
-    /// Lends a value to handlers, as [`Context::extension`](crate::Context::extension).
+    /// Provides a value to handlers, for [`Context::extension`](crate::Context::extension).
     pub fn extension(mut self, value: impl Any + Send + Sync) -> Self {
         self.0.extension = Some(Arc::new(value));
         self
     }
 
-    /// Changes any of the settings that outcomes are decided by. What the code of a job type sets comes on top, unless the policy
-    /// has the type's own.
+    /// Changes any of the settings for the decisions of outcomes. The values of a job type's code are added, unless the policy
+    /// has separate ones for the type.
     pub fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
         change(&mut Arc::make_mut(&mut self.0.settings).policy);
         self
     }
 
-    /// Changes the rules by which messages become jobs.
+    /// Changes the rules that turn messages into jobs.
     pub fn intake(mut self, change: impl FnOnce(&mut Intake)) -> Self {
         change(&mut Arc::make_mut(&mut self.0.settings).intake);
         self
@@ -126,13 +126,13 @@ impl Tester {
         self.policy(|policy| policy.receives = ReceiveLimit::AtMost(most))
     }
 
-    /// Spreads delays as the settings say, by this draw out of all numbers.
+    /// Spreads delays according to the settings, with this draw out of all numbers.
     pub fn jitter(mut self, draw: u32) -> Self {
         Arc::make_mut(&mut self.0.settings).draw = Some(draw);
         self
     }
 
-    /// A message with this job.
+    /// Makes a message with this job.
     ///
     /// # Panics
     /// If the job cannot be written as JSON.
@@ -141,8 +141,8 @@ impl Tester {
         self.envelope(J::TYPE.into(), J::VERSION, job)
     }
 
-    /// A message with a job of this type and payload, for job types that are not [`Serialize`]. It has the newest version that the
-    /// router has a handler for.
+    /// Makes a message with a job of this type and payload, for job types that are not [`Serialize`]. It has the newest version
+    /// for which the router has a handler.
     ///
     /// # Panics
     /// If the payload cannot be written as JSON.
@@ -168,13 +168,13 @@ impl Tester {
         self.envelope(job_type.to_owned().into(), version, payload)
     }
 
-    /// A message with any body, as SQS delivers it.
+    /// Makes a message with any body, as SQS delivers it.
     pub fn body(&self, body: impl Into<String>) -> TestMessage {
         TestMessage::new(self.0.clone(), Content::Body(body.into()))
     }
 
-    /// Runs messages at the same time, as a worker with a slot for each. Those of one queue and one batch handler come in one batch, up to
-    /// its [`max_items`](crate::batch::BatchOptions::max_items).
+    /// Runs messages at the same time, like a worker with a slot for each. Messages of one queue and one batch handler are in
+    /// one batch, up to its [`max_items`](crate::batch::BatchOptions::max_items).
     ///
     /// ```
     /// # use drumline::batch::{BatchContext, BatchOptions, BatchResult, Item, Rest};

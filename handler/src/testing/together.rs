@@ -13,11 +13,11 @@ use super::test_run::TestRun;
 
 type Running = Pin<Box<dyn Future<Output = TestRun> + Send>>;
 
-/// The runs of several messages at the same time, see [`Tester::together`](super::Tester::together): awaiting it returns what came of each, in
-/// the order of the messages.
+/// The runs of several messages at the same time, see [`Tester::together`](super::Tester::together). Awaiting it returns the
+/// results, in the order of the messages.
 #[must_use = "messages run when they are awaited"]
 pub struct Together {
-    /// Each as it ended, or its run so far.
+    /// The finished runs, and those in progress.
     runs: Vec<Result<TestRun, Running>>,
     wakes: Arc<Wakes>,
 }
@@ -31,7 +31,7 @@ impl Together {
     }
 }
 
-/// Polls the runs again for as long as they wake each other, so that without a clock there is nothing to wait for.
+/// Polls the runs again as long as they wake each other, so that without a clock no waiting is left.
 impl Future for Together {
     type Output = Vec<TestRun>;
 

@@ -1,4 +1,4 @@
-//! The trouble of a run: what stops it, and what its claim meets.
+//! The faults of a run: its stop, and the store's answer to its claim.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ pub enum At {
     FirstWait,
 }
 
-/// A stop of a run, as a host has it stopped.
+/// A stop of a run, as a host stops it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stop {
     pub(super) at: At,
@@ -25,20 +25,20 @@ pub(super) struct Stop {
     pub(super) takes_claim: bool,
 }
 
-/// A stop at a moment of the test's own: once the future is ready.
+/// A stop at a moment that the test determines: once the future is ready.
 pub(super) struct Signal {
     pub(super) reason: CancelReason,
     pub(super) ready: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-/// A stop that a run ended before.
+/// A stop that did not happen before the run's end.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Missed {
     Moment(At),
     Signal,
 }
 
-/// The store's answer to the run's request for its claim, if that is not the store's own.
+/// The answer to the run's request for its claim, if it is not the store's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClaimTrouble {
     /// The job is claimed elsewhere.
