@@ -82,7 +82,7 @@ async fn a_worker_in_forward_mode_calls_it_until_it_accepts_the_job() {
 }
 
 #[tokio::test]
-async fn the_watch_calls_it_for_a_job_for_which_it_failed_in_the_worker() {
+async fn the_watch_calls_it_for_a_job_if_it_failed_in_the_worker() {
     let (queue, app, (webhook, status)) = (queue().await, rejecting().await, webhook(503).await);
     let folder = tempfile::tempdir().unwrap();
     let worker = Launch::on(&queue)
@@ -115,7 +115,7 @@ async fn the_watch_calls_it_for_a_job_for_which_it_failed_in_the_worker() {
 }
 
 #[tokio::test]
-async fn the_command_calls_it_for_each_letter_and_fails_if_it_does_not_accept_one() {
+async fn the_command_calls_it_for_each_letter_and_fails_on_refusal() {
     let (queue, (webhook, status)) = (queue().await, webhook(200).await);
     let ids = queue.bury((0..2).map(|_| SendMessage { message_body: job(), ..SendMessage::default() }));
     let launch = || {

@@ -138,7 +138,7 @@ async fn a_failure_is_a_span_error_and_each_attempt_has_its_own_span() {
 }
 
 #[tokio::test]
-async fn w3c_comes_before_x_ray_and_the_attributes_of_sns_and_the_header_of_eventbridge_count() {
+async fn w3c_comes_before_x_ray_and_envelope_headers_count() {
     let (app, queue, collector) = (App::always_ok().await, queue().await, Collector::start().await);
     let worker = worker(&queue, &app, &collector).spawn();
     let xray = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
@@ -188,7 +188,7 @@ async fn an_attempt_has_a_trace_of_its_own_if_the_setting_says_so() {
 }
 
 #[tokio::test]
-async fn what_is_not_sampled_is_not_exported_and_its_context_is_passed_on() {
+async fn unsampled_spans_are_not_exported_but_their_context_is_passed() {
     let (app, queue, collector) = (App::always_ok().await, queue().await, Collector::start().await);
     let worker =
         worker(&queue, &app, &collector).env("OTEL_TRACES_SAMPLER", "parentbased_always_off").spawn();
@@ -245,7 +245,7 @@ async fn spans_and_metrics_are_flushed_at_the_end_of_the_drain() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_down_is_logged_and_delays_neither_jobs_nor_the_end() {
+async fn a_collector_that_is_down_is_logged_and_delays_nothing() {
     let (app, queue) = (App::always_ok().await, queue().await);
     let worker = Launch::on(&queue)
         .env("DRUMLINE_FORWARD_TO", &app.url())

@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     #[allow(clippy::disallowed_methods, reason = "a test's own clock")]
-    fn a_process_without_limits_is_limited_from_its_first_throttle_on() {
+    fn a_process_without_limits_is_limited_from_its_first_throttle() {
         let limits = Limits::new(LimitRules::none(NonZeroUsize::MIN));
         let mut limiting = Box::pin(limits.limiting());
         assert_eq!(limiting.as_mut().now_or_never(), None);
