@@ -8,7 +8,7 @@ use serde_json::json;
 const SENDER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 #[tokio::test]
-async fn a_senders_trace_continues_and_is_exported_before_the_response() {
+async fn a_senders_trace_continues_and_is_exported_before_a_response() {
     let queue = LocalQueue::create(Setup::default()).await;
     let app = App::start(async |call| Answer::status(call.body.trim().parse().unwrap_or(200))).await;
     let collector = Collector::start().await;
