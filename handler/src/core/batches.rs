@@ -17,7 +17,7 @@ const GATHER: Duration = Duration::from_millis(5);
 /// Settlements of one kind that wait for their call.
 #[derive(Debug)]
 pub(crate) struct Batch {
-    /// The maximum time that one may wait.
+    /// The maximum wait of a settlement.
     longest: Duration,
     waiting: VecDeque<DeliveryId>,
     /// The times of the latest ones, as many as fill a batch.

@@ -167,7 +167,7 @@ impl Ending {
         }
     }
 
-    /// Returns a text about the obstacle to success; `None` if the job is done.
+    /// Returns the reason why the job is not done, as a text; `None` if it is done.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Done | Self::DoneBefore(_) => None,

@@ -40,7 +40,7 @@ pub struct MemberSnapshot {
     pub running: usize,
     /// The slots that it waits for.
     pub waits_for: usize,
-    /// Its share of the slots while the queues that have work now have work.
+    /// Its share of the slots among the queues that have work now.
     pub share: f64,
     /// Its oldest message is older than its rules allow, so that it gets the next slots.
     pub is_late: bool,
