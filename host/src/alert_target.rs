@@ -22,7 +22,7 @@ impl AlertTarget {
     /// Reads the URL of a webhook or the ARN of a topic.
     ///
     /// # Errors
-    /// If it is neither, in words that do not show it.
+    /// If it is neither, as a text that does not contain it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let parts: Vec<&str> = text.split(':').collect();
         if let ["arn", _, "sns", region, _, name] = parts[..]
@@ -39,7 +39,7 @@ impl AlertTarget {
     }
 }
 
-/// Without the path, which may be a secret.
+/// Omits the path, which may be a secret.
 impl fmt::Debug for AlertTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! The file descriptors of the process: as many as the system allows, and enough for what the settings ask for.
+//! The file descriptors of the process: their limit, and the number that the settings need.
 
 use drumline::core::{most_open_receives, most_open_receives_of_shared};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -7,21 +7,21 @@ use tracing::{debug, info, warn};
 use crate::drive::MAX_CALLS;
 use crate::settings::{QueueSettings, Settings};
 
-/// Connections to the HTTP endpoint at once: a scraper, a load balancer and a hundred watchers are far below.
+/// The maximum number of concurrent connections to the HTTP endpoint: a scraper, a load balancer and a hundred watchers need
+/// far fewer.
 const MOST_HTTP_CONNECTIONS: u64 = 256;
 
-/// The part of the limit that connections to the HTTP endpoint may take at most, so that none of them keeps the worker from
-/// working.
+/// The maximum part of the limit for connections to the HTTP endpoint, so that they never take the descriptors that the worker
+/// needs.
 const HTTP_PART: u64 = 4;
 
-/// For standard streams, the runtimes, timers and signals, listeners, look-ups of names, and the files of libraries.
+/// The number for standard streams, the runtimes, timers and signals, listeners, look-ups of names, and the files of libraries.
 const BASE: u64 = 48;
 
-/// For the store: PostgreSQL has 16 connections unless its URL says otherwise, the others fewer.
+/// The number for the store: PostgreSQL has 16 connections unless its URL sets another number, the others fewer.
 const STORE: u64 = 16;
 
-/// Raises the limit of open files to what the system allows this process. Returns the limit in force; `None` if there is
-/// none.
+/// Raises the limit of open files to the system's maximum for this process. Returns the active limit; `None` if there is none.
 pub fn raise_descriptor_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
     let soft = limit.current?;
@@ -41,17 +41,17 @@ pub fn raise_descriptor_limit() -> Option<u64> {
     }
 }
 
-/// The number of connections to the HTTP endpoint that may be open under this limit.
+/// Returns the number of connections to the HTTP endpoint that may be open under this limit.
 pub fn http_connections(limit: Option<u64>) -> usize {
     let most = limit.map_or(MOST_HTTP_CONNECTIONS, |limit| (limit / HTTP_PART).min(MOST_HTTP_CONNECTIONS));
     usize::try_from(most.max(1)).unwrap_or(usize::MAX)
 }
 
-/// Compares the concurrency of the settings with the limit. A handler of a library needs an unknown number of descriptors,
-/// so it is only warned of.
+/// Compares the concurrency of the settings with the limit. A handler of a library needs an unknown number of descriptors, so
+/// this is only a warning for it.
 ///
 /// # Errors
-/// If forward mode needs more descriptors than there are: each run has a connection.
+/// If forward mode needs more descriptors than there are, because each run has a connection.
 pub fn check_descriptors(settings: &Settings, limit: Option<u64>) -> Result<(), String> {
     let Some(limit) = limit else { return Ok(()) };
     let concurrency: u64 = match settings.shared_slots {
@@ -86,7 +86,7 @@ fn concurrency(queue: &QueueSettings) -> u64 {
     queue.concurrency.get() as u64
 }
 
-/// Connections to SQS: for open receives and for the calls of settlements.
+/// Returns the number of connections to SQS: for open receives and for the calls of settlements.
 fn for_sqs(queue: &QueueSettings, shares_slots: bool) -> u64 {
     let concurrency = queue.concurrency.get();
     let receives = if shares_slots {

@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_has_at_most_a_hundred_metrics_and_a_hundred_values_of_each() {
+    fn a_line_has_at_most_a_hundred_metrics_and_values_of_each() {
         let mut lines = EmfLines::default();
         lines.add("drumline_pickup_delay_seconds", [("queue", "jobs")], &[(1.0, 1); 250]);
         let values = lines.json(NOW).into_iter();

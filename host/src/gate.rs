@@ -1,8 +1,8 @@
 //! The gate in front of producers: open, slow, or shed, by a queue's depth and the age of its oldest message.
 //!
-//! The decision is without I/O and without a clock: [`Decider::step`] takes a reading and returns the state. A state is entered at its
-//! threshold and left below 80 % of it, so that a reading near a threshold does not make the gate flap, and a reading that stays the
-//! same never changes the state again.
+//! The decision uses neither I/O nor a clock: [`Decider::step`] takes a reading and returns the state. A state is entered at
+//! its threshold and left below 80 % of it, so that a reading near a threshold does not make the gate flap, and a constant
+//! reading never changes the state again.
 
 mod limits;
 
@@ -12,19 +12,19 @@ use std::time::Duration;
 pub use limits::GateLimits;
 use limits::{Level, age_text};
 
-/// The delay at the `slow` threshold. It grows from here to the longest delay at the `shed` threshold.
+/// The delay at the `slow` threshold. It grows up to the longest delay at the `shed` threshold.
 pub const SHORTEST_DELAY: Duration = Duration::from_millis(100);
 
-/// The delay just below the `shed` threshold: what a request to a web application can wait without running into time-outs.
+/// The delay just below the `shed` threshold: a request to a web application can wait this long without a time-out.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
 /// The time after which a producer that was refused should ask again.
 pub const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// A measurement of a queue. What is not known counts for nothing.
+/// A measurement of a queue. Unknown values have no effect.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GateReading {
-    /// The messages that wait: visible and delayed ones.
+    /// The number of waiting messages: visible and delayed ones.
     pub depth: Option<u64>,
     /// The age of the oldest message.
     pub oldest: Option<Duration>,
@@ -43,7 +43,7 @@ pub enum GateState {
 }
 
 impl GateState {
-    /// The name of the state: `open`, `slow` or `shed`.
+    /// Returns the name of the state: `open`, `slow` or `shed`.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -52,7 +52,7 @@ impl GateState {
         }
     }
 
-    /// Returns the stricter one of two states, the first one of two that are equally strict.
+    /// Returns the stricter one of two states, or the first one if they are equally strict.
     pub fn or_stricter(self, other: Self) -> Self {
         let rank = |state: &Self| match state {
             Self::Open => (0, Duration::ZERO),
@@ -88,7 +88,7 @@ pub struct Decider {
 }
 
 impl Decider {
-    /// A gate with these limits, open at first.
+    /// Makes a gate with these limits, open at first.
     pub fn new(limits: GateLimits) -> Self {
         Self { limits, longest_delay: LONGEST_DELAY, depth: Level::Open, age: Level::Open }
     }
@@ -100,7 +100,7 @@ impl Decider {
 
     /// Returns the state after a reading: the stricter one of depth and age.
     pub fn step(&mut self, reading: &GateReading) -> GateState {
-        // An empty queue has no oldest message: measurements of ages come late.
+        // An empty queue has no oldest message, because ages are measured later.
         let oldest = reading.oldest.filter(|_| reading.depth != Some(0));
         let oldest_ms = oldest.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
         let depth = self.measure(self.limits.depth, reading.depth, self.depth, |depth, from, below| {

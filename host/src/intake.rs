@@ -1,4 +1,4 @@
-//! From settings, and the ARN of a queue, to the rules by which its messages become jobs.
+//! The rules by which a queue's messages become jobs, from its settings and its ARN.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use url::Url;
 
 use crate::settings::QueueSettings;
 
-/// The rules of a queue with these settings. `scope` is the one of jobs whose settings name no other, see
-/// [`default_scope`]; `legacy_records` is the setting of that name.
+/// Returns the rules of a queue with these settings. `scope` is that of jobs whose settings set no other, see
+/// [`default_scope`]; `legacy_records` is the setting with that name.
 pub fn intake(settings: &QueueSettings, scope: Arc<str>, legacy_records: bool) -> Intake {
     Intake {
         scope,
@@ -21,11 +21,11 @@ pub fn intake(settings: &QueueSettings, scope: Arc<str>, legacy_records: bool) -
     }
 }
 
-/// The scope of a queue's jobs: the setting's, else the queue's ARN as SQS reports it, else the same text made of the
+/// Returns the scope of a queue's jobs: the setting's, else the queue's ARN as SQS reports it, else the same text made of the
 /// region, and the account and the name in the queue's URL.
 ///
 /// # Errors
-/// If the URL has no account: a scope that is made up could be another one in the next process.
+/// If the URL contains no account: an invented scope could differ in the next process.
 pub fn default_scope(
     settings: &QueueSettings,
     arn: Option<&str>,
@@ -34,7 +34,7 @@ pub fn default_scope(
     if let Some(scope) = &settings.scope {
         return Ok(Arc::clone(scope));
     }
-    // Not any text of an emulator: a scope is stored and shown.
+    // Accepts only an ARN, and not any text of an emulator, because a scope is stored and shown.
     let is_arn = |arn: &&str| {
         arn.starts_with("arn:") && arn.len() <= MAX_SCOPE_BYTES && !arn.contains(char::is_control)
     };
@@ -50,7 +50,7 @@ pub fn default_scope(
     })
 }
 
-/// `arn:aws:sqs:eu-west-1:123456789012:jobs` of `https://sqs.eu-west-1.amazonaws.com/123456789012/jobs`.
+/// Returns `arn:aws:sqs:eu-west-1:123456789012:jobs` for `https://sqs.eu-west-1.amazonaws.com/123456789012/jobs`.
 fn arn_of(queue_url: &Url, region: &str) -> Option<String> {
     /// Account ids have twelve digits. See
     /// [AWS account identifiers](https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-identifiers.html).
@@ -62,7 +62,8 @@ fn arn_of(queue_url: &Url, region: &str) -> Option<String> {
     (is_account && !name.is_empty()).then(|| format!("arn:{partition}:sqs:{region}:{account}:{name}"))
 }
 
-/// See [partitions](https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html).
+/// Returns the partition of a region. See
+/// [partitions](https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html).
 fn partition_of(region: &str) -> &'static str {
     const PARTITIONS: [(&str, &str); 7] = [
         ("cn-", "aws-cn"),

@@ -10,7 +10,7 @@ use drumline::core::{OutcomeCache, PriorOutcome};
 pub struct SharedOutcomeCache(Arc<Mutex<OutcomeCache>>);
 
 impl SharedOutcomeCache {
-    /// Returns what is known of these messages, for a new ledger.
+    /// Returns the known facts about these messages, for a new ledger.
     pub fn about<'a>(&self, message_ids: impl IntoIterator<Item = &'a str>) -> OutcomeCache {
         self.outcome_cache().about(message_ids)
     }

@@ -1,17 +1,17 @@
-//! A port that another process still has: a restart can overlap with the process that it replaces.
+//! A port that another process still uses: a restart can overlap with the process that it replaces.
 
 use std::io;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// For how long a port in use is retried. A process that is replaced is gone by then.
+/// The time for which a port in use is retried. A replaced process has ended by then.
 pub const PORT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The time between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Binds an address. If it is in use, reports that once by `waiting`, and retries for [`PORT_PATIENCE`].
+/// Binds an address. If it is in use, reports that once with `waiting`, and retries for [`PORT_PATIENCE`].
 ///
 /// # Errors
 /// Any other error at once, and the last one if the address is still in use.
@@ -39,7 +39,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// Binds an address that is in use the first `taken` times. Returns the result, the tries and the waits reported.
+    /// Binds an address that is in use for the first `taken` calls. Returns the result, the number of calls and of reported
+    /// waits.
     async fn bind(taken: u32, then: io::Result<()>) -> (io::Result<()>, u32, u32) {
         let (mut tries, mut waits, mut then) = (0, 0, Some(then));
         let result = when_free(

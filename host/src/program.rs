@@ -1,4 +1,4 @@
-//! The name of the program, as its operator calls it.
+//! The name of the program, as its operator uses it.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::unseen::is_unseen;
 /// The name of a program that was started without one.
 const UNNAMED: &str = "drumline";
 
-/// Returns the name under which this process was started, without its folder: the service's own in help and errors.
+/// Returns the name with which this process was started, without its folder: the service's own name in help and errors.
 pub fn program() -> &'static str {
     static NAME: LazyLock<String> = LazyLock::new(|| named(std::env::args_os().next().as_deref()));
     &NAME

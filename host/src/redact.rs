@@ -1,4 +1,4 @@
-//! Blots out what looks like a secret in a text that is kept and shown.
+//! Replaces probable secrets in a text that is kept and shown.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ const BLOT: &str = "***";
 /// What gives a secret away, and what is left of it.
 static SECRETS: LazyLock<Vec<(Regex, String)>> = LazyLock::new(|| {
     let patterns = [
-        // A key's whole body, which has blanks and line ends.
+        // A whole key, which contains spaces and line breaks.
         (r"-----BEGIN [A-Z ]+-----[^-]*(-----END [A-Z ]+-----)?", BLOT.to_owned()),
         // `https://user:password@host`
         (r"://[^\s/@:]*:[^\s/@]+@", format!("://{BLOT}@")),
@@ -23,14 +23,14 @@ static SECRETS: LazyLock<Vec<(Regex, String)>> = LazyLock::new(|| {
             r#"(?i)\b([a-z0-9_-]*(?:passwd|password|secret|api[_-]?key|token|private[_-]?key|credential))(["']?\s*[:=]\s*["']?)[^\s"',;&]+"#,
             format!("$1$2{BLOT}"),
         ),
-        // Tokens known by how they begin.
+        // Tokens that are recognised by their beginning.
         (r"\b(AKIA|ASIA|ghp_|github_pat_|xox[bp]-|sk_live_|eyJ)[A-Za-z0-9_.-]{12,}", format!("$1{BLOT}")),
     ];
     let compiled = patterns.map(|(pattern, left)| (Regex::new(pattern).expect("the pattern is sound"), left));
     compiled.into()
 });
 
-/// Takes what looks like a secret out of a run's reason, before it is logged, kept, or sent along with a dead letter.
+/// Removes probable secrets from a run's reason, before it is logged, kept, or sent along with a dead letter.
 pub(crate) fn redact(ending: &mut Ending) {
     if let Some(reason) = ending.reason_mut()
         && let Cow::Owned(clean) = redacted(reason)
@@ -39,7 +39,7 @@ pub(crate) fn redact(ending: &mut Ending) {
     }
 }
 
-/// `text` without what looks like a secret. No promise: a handler does best not to put one into its reasons.
+/// Returns `text` without probable secrets. This is no guarantee: handlers should not put secrets into their reasons.
 pub fn redacted(text: &str) -> Cow<'_, str> {
     let mut clean = Cow::Borrowed(text);
     for (secret, left) in SECRETS.iter() {

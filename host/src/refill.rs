@@ -1,4 +1,4 @@
-//! The task that leases the tokens of rates which workers share.
+//! The task that leases the tokens of shared rates.
 
 use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
@@ -13,14 +13,14 @@ use tracing::{error, info, warn};
 
 use crate::claims::ClaimStoreClient;
 
-/// Requests to the store at once, each of another key.
+/// The maximum number of concurrent requests to the store, each for another key.
 const REQUESTS: usize = 16;
 
-/// The wait after a request that the store has not answered, the first time and at most. It doubles in between.
+/// The first and the longest wait after a request without an answer. It doubles in between.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 
-/// The longest time for an answer: stores give up by themselves before.
+/// The time limit of an answer: stores end their requests earlier themselves.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A bucket that no job type has, for the check at the start.
@@ -28,13 +28,13 @@ const CHECKED: &str = "\tchecked at the start";
 
 /// A task that leases tokens while jobs need them. It ends when this value is dropped.
 ///
-/// While the store does not answer, jobs whose tokens are used up wait: the rate is kept, not guessed.
+/// While the store does not answer, jobs without tokens wait: the rate is kept, not estimated.
 #[derive(Debug)]
 pub struct Refill(AbortHandle);
 
 impl Refill {
-    /// Has the tokens of all rates be leased from the store if it outlives this process, so that workers can share it: `None` if it does
-    /// not, and each worker counts for itself. Called within a runtime, before messages are received.
+    /// Leases the tokens of all rates from the store if it outlives this process, so that workers can share it. Returns `None`
+    /// if it does not, and each worker counts alone. Called within a runtime, before messages are received.
     pub fn start(limits: &Limits, store: &ClaimStoreClient) -> Option<Self> {
         if !store.store().outlives_its_process() {
             return None;
@@ -44,7 +44,7 @@ impl Refill {
         Some(Self(task.abort_handle()))
     }
 
-    /// Checks that the store can share the rates of these rules, as far as it answers: jobs would wait for ever otherwise.
+    /// Checks that the store can share the rates of these rules, if it answers: otherwise jobs would wait forever.
     pub async fn check(rules: &LimitRules, store: &ClaimStoreClient) -> Result<(), String> {
         let rates = rules.types.iter().filter_map(|(name, rules)| Some((name, rules.rate.as_ref()?)));
         let Some((job_type, rule)) = rates.min_by_key(|(name, _)| *name) else { return Ok(()) };
@@ -68,7 +68,7 @@ impl Drop for Refill {
     }
 }
 
-/// An answer of the store, and when it was asked for.
+/// An answer of the store, with the time of its request.
 struct Answer {
     demand: TokenDemand,
     asked_at: Instant,
@@ -79,7 +79,7 @@ async fn refill(limits: Limits, store: ClaimStoreClient) {
     let mut requests = JoinSet::new();
     let mut outage = Outage::default();
     loop {
-        // Before the question for demand, so that none is missed in between.
+        // Before the demand is read, so that no demand in between is missed.
         let needed = limits.tokens_needed();
         let now = now();
         let most = outage.most_requests(now).saturating_sub(requests.len());
@@ -93,7 +93,7 @@ async fn refill(limits: Limits, store: ClaimStoreClient) {
         } else {
             outage.until.filter(|until| *until > now && requests.is_empty())
         };
-        // Cancel-safe: a finished request stays in the set, the demand is asked for anew, and a sleep holds no state.
+        // Cancel-safe: a finished request stays in the set, the demand is read again, and a sleep has no state.
         tokio::select! {
             Some(answer) = requests.join_next() => {
                 let answer = answer.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
@@ -109,7 +109,7 @@ async fn ask(store: ClaimStoreClient, demand: TokenDemand) -> Answer {
     let request =
         TokenRequest { bucket: demand.bucket(), rate: demand.rate, burst: demand.burst, most: demand.most };
     let asked_at = now();
-    // Each demand has an answer, also if the store's client has none: its key asks for no more before.
+    // Each demand gets an answer, even if the store's client has none: its key sends no further request before.
     let asked = AssertUnwindSafe(async { store.lease_tokens(&request).await }).catch_unwind();
     let result = match timeout(PATIENCE, asked).await {
         Ok(Ok(result)) => result,
@@ -125,7 +125,7 @@ fn take(limits: &Limits, outage: &mut Outage, answer: Answer) {
     match result {
         Ok(TokenLease { tokens, valid_for, next_in }) => {
             outage.ends(&demand);
-            // They were leased after this process has asked, so they lapse in time by any clock.
+            // They were leased after this process sent its request, so they expire in time by any clock.
             let granted = GrantedTokens { tokens, until: asked_at + valid_for, next_at: now + next_in };
             limits.tokens_granted(now, &demand, granted);
         }
@@ -136,7 +136,7 @@ fn take(limits: &Limits, outage: &mut Outage, answer: Answer) {
     }
 }
 
-/// The time in which the store does not answer: one request finds out when it is over.
+/// The time in which the store does not answer: one request checks whether it has ended.
 #[derive(Default)]
 struct Outage {
     until: Option<Instant>,
@@ -152,7 +152,7 @@ impl Outage {
         }
     }
 
-    /// Takes a failure, and returns when to ask again.
+    /// Records a failure, and returns the time of the next request.
     fn goes_on(
         &mut self,
         now: Instant,
@@ -161,7 +161,7 @@ impl Outage {
         failure: &StoreError,
     ) -> Instant {
         if let Some(until) = self.until.filter(|until| asked_at < *until) {
-            // Of those that were asked together, one counts.
+            // Of concurrent failed requests, one counts.
             return until;
         }
         let job_type = &*demand.job_type;

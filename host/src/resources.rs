@@ -1,26 +1,26 @@
-//! The probe of a queue that is paused for lack of resources: the process tries whether it can open files again.
+//! The probe of a queue that is paused because resources are missing: the process checks whether it can open files again.
 
 use std::fs::File;
 use std::time::{Duration, Instant};
 
 use crate::sqs::BoxFuture;
 
-/// The wait before the first try, and the longest. Memory cannot be tried, so a pause that begins again soon after one has
-/// ended lasts twice as long, up to the longest: what is lacking then is not what is tried.
+/// The wait before the first check, and the longest. Memory cannot be checked, so a pause that begins again soon after one has
+/// ended lasts twice as long, up to the longest: then the missing resource is not the checked one.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// A pause that begins within this time after the last one is the same trouble.
+/// A pause that begins within this time after the last one has the same cause.
 const SAME_TROUBLE: Duration = Duration::from_secs(60);
 
-/// Most descriptors that have to be free for a pause to end: more than that many runs do not begin in the same moment.
+/// The maximum number of descriptors that must be free before a pause ends: more runs do not begin at the same moment.
 const MOST_RESERVED: usize = 64;
 
-/// The part of the descriptor limit that has to be free at most: a small limit may never have more.
+/// The maximum part of the descriptor limit that must be free: with a small limit, more may never be free.
 const PART_OF_LIMIT: u64 = 4;
 
-/// Asks in the background, while the queue is paused, whether it need not be any longer.
+/// Checks in the background, while the queue is paused, whether the pause can end.
 pub(crate) struct ResourceProbe {
-    /// The descriptors that have to be free.
+    /// The number of descriptors that must be free.
     reserve: usize,
     wait: Duration,
     ended_at: Option<Instant>,
@@ -28,12 +28,12 @@ pub(crate) struct ResourceProbe {
 }
 
 impl ResourceProbe {
-    /// The probe of a queue with so many runs at once, of which each may need a descriptor.
+    /// Makes the probe of a queue with `concurrency` concurrent runs, each of which may need a descriptor.
     pub(crate) fn new(concurrency: usize) -> Self {
         Self { reserve: concurrency.min(MOST_RESERVED), wait: WAITS.0, ended_at: None, asking: None }
     }
 
-    /// Begins to ask once the queue is paused.
+    /// Starts the checks after the queue is paused.
     pub(crate) fn watch(&mut self, now: Instant, is_paused: bool) {
         if !is_paused || self.asking.is_some() {
             return;
@@ -51,7 +51,7 @@ impl ResourceProbe {
         }));
     }
 
-    /// Completes when the resources are there. Cancel-safe: the question goes on with the next call.
+    /// Completes when the resources are available. Cancel-safe: the check continues with the next call.
     pub(crate) async fn freed(&mut self) {
         match &mut self.asking {
             Some(asking) => asking.await,
@@ -59,14 +59,14 @@ impl ResourceProbe {
         }
     }
 
-    /// The pause has ended.
+    /// Records that the pause has ended.
     pub(crate) fn ended(&mut self, now: Instant) {
         self.asking = None;
         self.ended_at = Some(now);
     }
 }
 
-/// Returns true if so many files can be open at once, or the part of the limit that counts.
+/// Returns true if `count` files can be open concurrently, or the maximum part of the limit.
 fn can_open(count: usize) -> bool {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let most = limit.map_or(usize::MAX, |limit| usize::try_from(limit / PART_OF_LIMIT).unwrap_or(usize::MAX));
@@ -83,7 +83,7 @@ mod tests {
         time::Instant::now().into_std()
     }
 
-    /// The length of a pause that begins now.
+    /// Returns the length of a pause that begins now.
     async fn lasts(probe: &mut ResourceProbe) -> Duration {
         let begun = now();
         probe.watch(begun, true);

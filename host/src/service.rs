@@ -1,4 +1,4 @@
-//! The parts of a program that belong to its service and not to its host: how its router is made, and how it ends.
+//! The parts of a program that belong to its service and not to its host: the factory of its router, and its end.
 
 mod factory;
 mod shutdown_hook;
@@ -18,29 +18,29 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service whose router `factory` makes.
+    /// Makes a service with the router of `factory`.
     pub fn new<Kind>(factory: impl RouterFactory<Kind>) -> Self {
         Self { router: factory.make(), hook: None }
     }
 
-    /// Runs `hook` after the drain. It does not run if no router has been made.
+    /// Runs `hook` after the drain. It does not run if no router was made.
     pub fn on_shutdown<Kind>(self, hook: impl ShutdownHook<Kind>) -> Self {
         Self { hook: Some(hook.run()), ..self }
     }
 
-    /// Makes the router on the runtime of handlers, [checks](Router::check) it, and returns it with the end that the service must have.
+    /// Makes the router on the runtime of handlers, [checks](Router::check) it, and returns it with the service's shutdown.
     pub async fn start(self, handlers: &Handle) -> Result<(Router, Shutdown), FactoryError> {
         let router = make_on(handlers, async { checked(self.router.await?) }).await?;
         Ok((router, Shutdown::new(self.hook, handlers)))
     }
 
-    /// Makes the router on the runtime of handlers, for a program that runs none of its handlers. It is not checked.
+    /// Makes the router on the runtime of handlers, for a program that runs no handlers. The router is not checked.
     pub async fn router(self, handlers: &Handle) -> Result<Router, FactoryError> {
         make_on(handlers, self.router).await
     }
 
-    /// Runs the factory up to its first wait, for a program that does not start anyway. Returns its error, if it has come to one:
-    /// a wrong setting is found this way, and a connection is not waited for.
+    /// Runs the factory until its first wait, for a program that does not start because of other errors. Returns its error, if
+    /// there is one: this finds a wrong setting without waiting for a connection.
     pub async fn problem(self, handlers: &Handle) -> Option<FactoryError> {
         let router = self.router;
         let attempt =

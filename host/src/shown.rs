@@ -8,18 +8,18 @@ use crate::redact::redacted;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shown {
-    /// The value, without what looks like a secret.
+    /// The value, without probable secrets.
     Text,
     /// A list of URLs without userinfo and query. An item that is no URL is shown as [`Text`](Self::Text).
     Urls,
     /// A URL without userinfo and query. A value that is no URL is hidden.
     SecretUrl,
-    /// Nothing.
+    /// No value.
     Nothing,
 }
 
 impl Shown {
-    /// Returns what may be shown of a value.
+    /// Returns the part of a value that may be shown.
     pub fn of(self, value: &str) -> String {
         let item = |text: &str| match SecretUrl::shown(text) {
             shown if shown == HIDDEN && !text.contains(['@', '?', '#']) => redacted(text).into_owned(),
@@ -34,5 +34,5 @@ impl Shown {
     }
 }
 
-/// The text in place of a value that may be a secret as a whole.
+/// The text that replaces a value that may be a secret as a whole.
 const HIDDEN: &str = "***";

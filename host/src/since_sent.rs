@@ -1,4 +1,4 @@
-//! The times from a message's sending to what becomes of it.
+//! The times from a message's sending to its pickup or its success.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ pub fn age(sent_at: Duration) -> Duration {
     since_epoch().saturating_sub(sent_at)
 }
 
-/// Returns the time from the sending of a run's message until now, if it is known when it was sent:
+/// Returns the time from the sending of a run's message until now, if the sending time is known:
 /// `drumline_pickup_delay_seconds`.
 pub fn pickup_delay(attempt: &AttemptInfo) -> Option<Duration> {
     attempt.message().sent_at.map(age)
 }
 
-/// Returns the time from the sending of a message until now, if a run of its job has succeeded now: `drumline_job_dwell_seconds`.
-/// Returns `None` for other events, and if it is not known when the message was sent.
+/// Returns the time from the sending of a message until now, if a run of its job has now succeeded:
+/// `drumline_job_dwell_seconds`. Returns `None` for other events, and if the sending time is not known.
 pub fn dwell(note: &LedgerEvent) -> Option<Duration> {
     match note {
         LedgerEvent::Decided { message, outcome: Outcome::Ack, run: Some(run), .. }

@@ -1,6 +1,7 @@
 //! The fields of a span, kept until a line needs them.
 //!
-//! Every attempt has a span, and most attempts log nothing inside it: what it takes to keep its fields is what the span costs.
+//! Every attempt has a span, and most attempts log no line inside it, so the cost of keeping its fields is the cost of the
+//! span.
 
 use std::fmt::{Debug, Write as _};
 use std::ops::Range;
@@ -11,15 +12,15 @@ use tracing::span::{Attributes, Record};
 
 use crate::span_trace::trace_in;
 
-/// Room for the fields of most attempts.
+/// The capacity for the fields of most attempts.
 const USUAL_FIELDS: usize = 8;
 const USUAL_BYTES: usize = 256;
 
-/// The fields of a span that have a value, in their order.
+/// The fields of a span that have a value, in order.
 #[derive(Debug)]
 pub(crate) struct SpanFields {
     fields: Vec<(&'static str, Kept)>,
-    /// All texts, one behind the other.
+    /// All texts, one after the other.
     texts: String,
 }
 
@@ -53,17 +54,17 @@ impl SpanFields {
         fields
     }
 
-    /// Adds fields that are recorded later. Each takes the place of an earlier one of its name.
+    /// Adds fields that are recorded later. Each replaces an earlier one with the same name.
     pub(crate) fn add(&mut self, values: &Record<'_>) {
         values.record(&mut Replacing(self));
     }
 
-    /// Returns the fields, in their order.
+    /// Returns the fields, in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, FieldValue<'_>)> {
         self.fields.iter().map(|(name, value)| (*name, self.value(value)))
     }
 
-    /// Returns the trace that a field names.
+    /// Returns the trace in a field.
     pub(crate) fn trace(&self) -> Option<Traceparent> {
         let found = self.iter().filter_map(|(name, value)| match value {
             FieldValue::Text(text) => trace_in(name, text),
@@ -90,7 +91,7 @@ impl SpanFields {
 
     fn keep_debug(&mut self, value: &dyn Debug) -> Kept {
         let start = self.texts.len();
-        // Writing into a text cannot fail, and what a value has written until it failed is all that there is of it.
+        // Writing into a string cannot fail, and if a value fails, the text written before is all of it.
         let _ = write!(self.texts, "{value:?}");
         Kept::Text(start..self.texts.len())
     }
@@ -99,7 +100,7 @@ impl SpanFields {
         self.fields.push((field.name(), value));
     }
 
-    /// Adds a field, or replaces the one of its name.
+    /// Adds a field, or replaces the one with the same name.
     fn set(&mut self, field: &Field, value: Kept) {
         match self.fields.iter_mut().find(|(name, _)| *name == field.name()) {
             Some((_, before)) => *before = value,
@@ -140,7 +141,7 @@ macro_rules! visit {
     };
 }
 
-/// Adds the fields of a new span, none of which is there yet.
+/// Adds the fields of a new span, all of which are new.
 struct Adding<'a>(&'a mut SpanFields);
 visit!(Adding, push);
 

@@ -1,4 +1,4 @@
-//! The trace that the current span belongs to, from a field that names it.
+//! The trace of the current span, from a field that contains it.
 
 use std::fmt::Debug;
 
@@ -12,10 +12,10 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::span_fields::SpanFields;
 
-/// The fields that hold a `traceparent`: that of any span, and that of a worker's attempts.
+/// The fields with a `traceparent`: that of any span, and that of a worker's attempts.
 const W3C: [&str; 2] = ["traceparent", "trace_link"];
 
-/// The field that holds an X-Ray header: that of a function's invocations.
+/// The field with an X-Ray header: that of a function's invocations.
 const XRAY: &str = "xray_trace_id";
 
 /// Keeps the trace of each span that has a field `traceparent`, for the jobs that are sent inside it. Programs that do not use
@@ -66,10 +66,10 @@ fn keep<S: for<'a> LookupSpan<'a>>(Found(found): Found, span: Option<SpanRef<'_,
     }
 }
 
-/// Reads a trace out of the fields of a span.
+/// Reads a trace from the fields of a span.
 struct Found(Option<Traceparent>);
 
-/// Returns the trace in the text of a field, if the field is one of those that name it.
+/// Returns the trace in the text of a field, if the field is one of those with a trace.
 pub(crate) fn trace_in(field: &str, text: &str) -> Option<Traceparent> {
     match field {
         name if W3C.contains(&name) => Traceparent::parse(text),
@@ -87,14 +87,14 @@ impl Visit for Found {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        // `%header` is recorded so; other fields are not worth a text.
+        // `%header` is recorded like this; other fields are not worth a text.
         if W3C.contains(&field.name()) || field.name() == XRAY {
             self.record_str(field, &format!("{value:?}"));
         }
     }
 }
 
-/// Returns the trace of the current span, or of the nearest span around it that has one. A subscriber of one's own needs a
+/// Returns the trace of the current span, or of the nearest span around it that has one. A custom subscriber needs a
 /// [`TraceLayer`] for it.
 pub fn traceparent_of_span() -> Option<Traceparent> {
     dispatcher::get_default(|dispatch| {
@@ -103,7 +103,7 @@ pub fn traceparent_of_span() -> Option<Traceparent> {
         span.scope().find_map(|span| {
             let extensions = span.extensions();
             let named = extensions.get::<Traceparent>().cloned();
-            // Where the fields are kept, the trace is read out of them here, and not whenever a span is made.
+            // If the fields are kept, the trace is read from them here, and not at each new span.
             named.or_else(|| extensions.get::<SpanFields>()?.trace())
         })
     })

@@ -1,4 +1,4 @@
-//! What the consumer needs of SQS, and nothing more: the seam between the driver and the outside.
+//! The part of SQS that the consumer uses: the interface between the driver and the outside.
 
 use std::fmt;
 use std::future::Future;
@@ -8,24 +8,24 @@ use std::time::Duration;
 use drumline::core::{Action, Replies, SqsErrorKind, SqsResult};
 use drumline::message::Message;
 
-/// A boxed future that lives on its own.
+/// A boxed future with the lifetime `'static`.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// One queue, as the driver sees it. It performs what it is told and decides nothing.
+/// One queue, as used by the driver. It carries out requests and decides nothing.
 ///
-/// Both futures are spawned as tasks of their own. A receive is never dropped half-way, a call only when its loop has ended, so
-/// an implementation bounds their time by itself.
+/// Both futures are spawned as separate tasks. A receive is never dropped before its end, and a call only when its loop has
+/// ended, so an implementation limits their time itself.
 pub trait Queue: Send + Sync + 'static {
-    /// One long poll for at most `max` messages.
+    /// Makes one long poll for at most `max` messages.
     fn receive(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>>;
 
-    /// One receive of at most `max` messages that are there now: it waits for none. Only queues that share their slots are received
-    /// from so. By default a long poll, which keeps slots from other queues for as long as it waits.
+    /// Makes one receive of at most `max` messages that are there now, without waiting. Only queues that share their slots are
+    /// received from like this. By default it is a long poll, which keeps slots from other queues while it waits.
     fn receive_now(&self, max: usize) -> BoxFuture<Result<Vec<Message>, SqsError>> {
         self.receive(max)
     }
 
-    /// One call of the ledger, answered per entry.
+    /// Makes one call of the ledger, with an answer per entry.
     fn perform(&self, action: Action) -> BoxFuture<Replies>;
 }
 
@@ -34,11 +34,12 @@ pub trait Queue: Send + Sync + 'static {
 pub struct SqsError {
     /// What kind of failure it is.
     pub kind: SqsErrorKind,
-    /// What happened and what to do about it, in words.
+    /// A text about the problem and its fix.
     pub text: String,
-    /// The time after which SQS wants the next request, if its answer names one.
+    /// The time after which SQS wants the next request, if its answer contains one.
     pub retry_after: Option<Duration>,
-    /// SQS may have carried out the request: the connection ended, the time was over, or SQS failed, before its answer came.
+    /// True if SQS may have carried out the request: before its answer arrived, the connection ended, the time was over, or SQS
+    /// failed.
     pub is_in_doubt: bool,
 }
 
@@ -51,12 +52,12 @@ impl fmt::Display for SqsError {
 impl std::error::Error for SqsError {}
 
 impl SqsError {
-    /// An error of this kind.
+    /// Makes an error of this kind.
     pub fn new(kind: SqsErrorKind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into(), retry_after: None, is_in_doubt: false }
     }
 
-    /// Returns true if the credentials are good, and lack the permission for the request.
+    /// Returns true if the credentials are valid, but lack the permission for the request.
     pub fn is_access_denied(&self) -> bool {
         self.kind == SqsErrorKind::Denied && self.text.contains("AccessDenied")
     }

@@ -9,19 +9,19 @@ use tokio::sync::watch;
 
 use crate::sqs::SqsError;
 
-/// A failure of the receives from a queue, since which none has succeeded.
+/// A failure of the receives from a queue, after which none has succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiveProblem {
     /// What kind of failure the last one was.
     pub kind: SqsErrorKind,
-    /// What failed, and what to do about it, in words. It may quote an answer of AWS.
+    /// A text about the failure and its fix. It may quote a response of AWS.
     pub text: Arc<str>,
     /// The time of the first failure.
     pub since: Instant,
 }
 
-/// The health of a queue, its pauses, its oldest run, and what its messages wait for. It belongs to the queue's loop, which updates it after each turn; it
-/// depends on no observer.
+/// The health of a queue, its pauses, its oldest run, and the causes for which its messages wait. It belongs to the queue's
+/// loop, which updates it after each turn; it depends on no observer.
 #[derive(Debug, Default)]
 pub struct QueueStatus {
     healthy: AtomicBool,
@@ -30,7 +30,7 @@ pub struct QueueStatus {
     running: AtomicUsize,
     missing: AtomicBool,
     turn: Mutex<Turn>,
-    /// A receive has failed, and none has succeeded since.
+    /// A receive has failed, and none has succeeded since then.
     failing: AtomicBool,
     receive_problem: Mutex<Option<ReceiveProblem>>,
     pauses: watch::Sender<Vec<PauseReason>>,
@@ -41,7 +41,7 @@ pub struct QueueStatus {
 #[derive(Debug, Default)]
 struct Turn {
     oldest_run: Option<Instant>,
-    /// `None` before the first turn.
+    /// The counts; `None` before the first turn.
     counts: Option<InHandCounts>,
 }
 
@@ -51,64 +51,65 @@ impl QueueStatus {
         self.healthy.load(Ordering::Relaxed)
     }
 
-    /// The number of messages in hand: waiting, running, or not yet settled.
+    /// Returns the number of messages in hand: waiting, running, or not yet settled.
     pub fn in_hand(&self) -> usize {
         self.in_hand.load(Ordering::Relaxed)
     }
 
-    /// The number of runs that have not ended.
+    /// Returns the number of runs that have not ended.
     pub fn running(&self) -> usize {
         self.running.load(Ordering::Relaxed)
     }
 
-    /// Returns true once an operator's pause is followed and no message of the queue is in hand, or may still come by an open receive.
+    /// Returns true after an operator's pause is followed, no message of the queue is in hand, and no open receive may return
+    /// one.
     pub fn is_drained(&self) -> bool {
         self.pauses.borrow().contains(&PauseReason::Operator)
             && !self.receiving.load(Ordering::Relaxed)
             && self.in_hand() == 0
     }
 
-    /// The reasons for which the queue is not received from now, in order.
+    /// Returns the current reasons why the queue is not received from, in order.
     pub fn pauses(&self) -> Vec<PauseReason> {
         self.pauses.borrow().clone()
     }
 
-    /// The reason for which the target is unhealthy, in one line.
+    /// Returns the reason why the target is unhealthy, in one line.
     pub fn target_problem(&self) -> Option<Arc<str>> {
         self.target_problem.borrow().clone()
     }
 
-    /// The time at which the oldest of the running handlers began. Messages that wait in hand do not count.
+    /// Returns the time at which the oldest running handler began. Messages that wait in hand do not count.
     pub fn oldest_run(&self) -> Option<Instant> {
         self.turn().oldest_run
     }
 
-    /// The messages in hand by what they wait for; `None` before the loop's first turn.
+    /// Returns the messages in hand by the cause of their wait; `None` before the loop's first turn.
     pub fn counts(&self) -> Option<InHandCounts> {
         self.turn().counts
     }
 
-    /// Returns true while a receive is open that may still bring messages.
+    /// Returns true while a receive is open that may still return messages.
     pub fn is_receiving(&self) -> bool {
         self.receiving.load(Ordering::Relaxed)
     }
 
-    /// Returns true if the queue did not exist when it was last looked for.
+    /// Returns true if the queue did not exist at the last check.
     pub fn is_missing(&self) -> bool {
         self.missing.load(Ordering::Relaxed)
     }
 
-    /// The failure of the receives, if the last one has failed.
+    /// Returns the failure of the receives, if the last one has failed.
     pub fn receive_problem(&self) -> Option<ReceiveProblem> {
         self.receive_problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes that the queue does not exist, or that it does.
+    /// Records whether the queue exists.
     pub fn set_missing(&self, is_missing: bool) {
         self.missing.store(is_missing, Ordering::Relaxed);
     }
 
-    /// Notes that a receive has failed.
+    /// Records that a receive has failed.
     pub fn receive_failed(&self, now: Instant, error: &SqsError) {
         let mut known = self.receive_problem.lock().unwrap_or_else(PoisonError::into_inner);
         let since = known.as_ref().map_or(now, |known| known.since);
@@ -116,7 +117,7 @@ impl QueueStatus {
         self.failing.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that a receive has succeeded.
+    /// Records that a receive has succeeded.
     pub fn receive_succeeded(&self) {
         if self.failing.load(Ordering::Relaxed) {
             *self.receive_problem.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -128,7 +129,7 @@ impl QueueStatus {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets the reasons for which the queue is not received from.
+    /// Sets the reasons why the queue is not received from.
     pub fn set_pauses(&self, reasons: impl Iterator<Item = PauseReason> + Clone) {
         self.pauses.send_if_modified(|known| {
             let changes = !reasons.clone().eq(known.iter().copied());
@@ -139,7 +140,7 @@ impl QueueStatus {
         });
     }
 
-    /// Sets the reason for which the target is unhealthy.
+    /// Sets the reason why the target is unhealthy.
     pub fn set_target_problem(&self, problem: Option<&Arc<str>>) {
         self.target_problem.send_if_modified(|known| {
             let changes = known.as_ref() != problem;
@@ -150,12 +151,12 @@ impl QueueStatus {
         });
     }
 
-    /// Sets the time at which the oldest of the running handlers began.
+    /// Sets the time at which the oldest running handler began.
     pub fn set_oldest_run(&self, began_at: Option<Instant>) {
         self.turn().oldest_run = began_at;
     }
 
-    /// Takes over the state of the loop; returns the health if it has changed. Only a queue that is polled has pauses and a health.
+    /// Takes over the state of the loop; returns the health if it has changed. Only a polled queue has pauses and a health.
     pub(crate) fn update(&self, ledger: &Ledger, oldest_run: Option<Instant>) -> Option<bool> {
         *self.turn() = Turn { oldest_run, counts: Some(ledger.in_hand_counts()) };
         self.receiving.store(ledger.is_receiving(), Ordering::Relaxed);

@@ -1,14 +1,15 @@
-//! The health of the target: the application that forward mode calls, or the service that handlers depend on.
+//! The health of the target: the application that forward mode calls, or the service on which handlers depend.
 //!
-//! It is one for all queues of a process. While it is unhealthy, they are paused
-//! ([`TargetUnhealthy`](drumline::core::PauseReason::TargetUnhealthy)) and probed. Decides what makes a target
-//! unhealthy, what a probe is and when the next one is due:
+//! All queues of a process share it. While it is unhealthy, they are paused
+//! ([`TargetUnhealthy`](drumline::core::PauseReason::TargetUnhealthy)) and probed. This module decides when a target is
+//! unhealthy, the kind of a probe, and the time of the next one:
 //!
-//! - *Nothing was sent* (connection refused, no such host, no connection in time): unhealthy at once. The probe is a connection.
-//! - *Nothing well came back* (401, 403, 404, 5xx, a connection that closed, a time-out): unhealthy once several messages in a
-//!   row have failed so, of several types, or of the only type there is. One route that fails is that type's failure. The
+//! - *The request was not sent* (connection refused, no such host, no connection in time): unhealthy at once. The probe is a
+//!   connection.
+//! - *No proper answer* (401, 403, 404, 5xx, a connection that closed, a time-out): unhealthy once several messages in a
+//!   row have failed like this, of several types, or of the only type. If one route fails, that is a failure of its type. The
 //!   probe is a message.
-//! - With a path for health checks, the probe is a `GET` of it in both cases, until failing answers come back soon after a
+//! - With a path for health checks, the probe is a `GET` of it in both cases, until failing answers return soon after a
 //!   healthy one ([`Flapping`]).
 
 mod flapping;
@@ -32,11 +33,11 @@ use flapping::Flapping;
 use pace::PROBE_TIME;
 use window::Window;
 
-/// How long a failure that may be the target's waits for others: those of the same moment are decided together. Short
-/// against any backoff.
+/// The time for which a failure that the target may have caused waits for others, so that those of the same moment are decided
+/// together. Short compared to any backoff.
 const DECIDED_WITHIN: Duration = Duration::from_millis(500);
 
-/// Asks the target; the error says in one line why it is not healthy.
+/// Checks the target; the error is the reason in one line why it is not healthy.
 pub(crate) type Check = Arc<dyn Fn() -> BoxFuture<Result<(), String>> + Send + Sync>;
 
 /// The health of a process's target. Cheap to clone.
@@ -44,27 +45,27 @@ pub(crate) type Check = Arc<dyn Fn() -> BoxFuture<Result<(), String>> + Send + S
 pub struct TargetHealth(Arc<Inner>);
 
 struct Inner {
-    /// The target as logs show it.
+    /// The target's name in logs.
     name: String,
     /// Opens a connection; `None` for a target that only handlers know.
     connect: Option<Check>,
-    /// Asks the path for health checks, if there is one.
+    /// Requests the path for health checks, if there is one.
     path: Option<Check>,
     state: watch::Sender<State>,
     window: Mutex<Window>,
     flapping: Mutex<Flapping>,
-    /// The runtime that probes; without one, only answers show that the target is healthy again.
+    /// The runtime of the probes; without one, only answers show that the target is healthy again.
     probes: OnceLock<Handle>,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct State {
     pub(crate) trouble: Option<Trouble>,
-    /// The number of probes by message that have been due.
+    /// The number of probes by message that were due.
     pub(crate) message_probes: u64,
 }
 
-/// A reason for which the target is unhealthy.
+/// A reason why the target is unhealthy.
 #[derive(Debug, Clone)]
 pub(crate) struct Trouble {
     pub(crate) reason: Arc<str>,
@@ -73,7 +74,7 @@ pub(crate) struct Trouble {
 }
 
 impl TargetHealth {
-    /// The health of a target that is called `name`, with its checks.
+    /// Makes the health of a target with the name `name`, with its checks.
     pub(crate) fn new(name: String, connect: Option<Check>, path: Option<Check>) -> Self {
         Self(Arc::new(Inner {
             name,
@@ -86,17 +87,17 @@ impl TargetHealth {
         }))
     }
 
-    /// The health of what handlers depend on, as their failures report it.
+    /// Makes the health of the service on which handlers depend, as their failures report it.
     pub(crate) fn of_handlers() -> Self {
         Self::new("the handlers' target".to_owned(), None, None)
     }
 
-    /// Returns true if only the endings of runs show the health.
+    /// Returns true if only the results of runs show the health.
     pub(crate) fn is_of_handlers(&self) -> bool {
         self.0.connect.is_none()
     }
 
-    /// Asks the target before anything is received. A worker that starts before its application waits for it.
+    /// Checks the target before messages are received. A worker that starts before its application waits for it.
     pub async fn check(&self) {
         let Some(check) = self.0.path.as_ref().or(self.0.connect.as_ref()) else { return };
         match timeout(PROBE_TIME, check()).await {
@@ -106,7 +107,7 @@ impl TargetHealth {
         }
     }
 
-    /// From now on the target is probed while it is unhealthy, on this runtime.
+    /// Starts probing the target while it is unhealthy, on this runtime.
     pub(crate) fn probe_on(&self, runtime: Handle) {
         if self.0.probes.set(runtime).is_ok() && self.is_unhealthy() {
             self.start_probes();
@@ -117,7 +118,7 @@ impl TargetHealth {
         self.0.state.subscribe()
     }
 
-    /// Returns the reason for which the target is unhealthy, in one line.
+    /// Returns the reason why the target is unhealthy, in one line.
     pub fn trouble(&self) -> Option<String> {
         self.0.state.borrow().trouble.as_ref().map(|trouble| trouble.reason.to_string())
     }
@@ -126,7 +127,7 @@ impl TargetHealth {
         self.0.state.borrow().trouble.is_some()
     }
 
-    /// A request could not be sent.
+    /// Records that a request could not be sent.
     pub(crate) fn unreachable(&self, reason: &str) {
         let probe = if self.is_of_handlers() { Probe::Message } else { Probe::Host };
         if self.is_in_trouble(reason, probe) {
@@ -135,8 +136,8 @@ impl TargetHealth {
         }
     }
 
-    /// A request of this message failed in a way that may be the target's. Returns true if the target is unhealthy, for which
-    /// it waits for a moment.
+    /// Records that a request of this message failed, possibly because of the target. Waits for a moment, and returns true if
+    /// the target is unhealthy.
     pub(crate) async fn failed(&self, job_type: &str, message_id: &str, reason: &str) -> bool {
         let works = {
             let mut window = self.window();
@@ -149,22 +150,22 @@ impl TargetHealth {
         let mut state = self.watch();
         let trouble = state.wait_for(|state| state.trouble.is_some());
         if timeout(DECIDED_WITHIN, trouble).await.is_err() {
-            // An answer that has come meanwhile has cleared the window.
+            // An answer that has arrived in between has cleared the window.
             self.judge(reason);
         }
         self.is_unhealthy()
     }
 
-    /// The same without a wait, if the message's ending is decided already.
+    /// Does the same without a wait, if the message's ending is already decided.
     pub(crate) fn record_failure(&self, job_type: &str, message_id: &str, reason: &str) {
         self.window().failed(Instant::now(), job_type, message_id);
         self.judge(reason);
     }
 
-    /// The target is unhealthy if the latest failures say so.
+    /// Marks the target as unhealthy if the latest failures show that.
     fn judge(&self, reason: &str) {
         if self.window().is_target(Instant::now()) {
-            // A health check that was fine a moment ago does not show whether jobs are.
+            // A health check that succeeded a moment ago does not show whether jobs succeed.
             let returns = self.flapping().returns(Instant::now());
             let probe = if self.0.path.is_some() && !returns { Probe::Host } else { Probe::Message };
             if self.is_in_trouble(reason, probe) {
@@ -176,10 +177,10 @@ impl TargetHealth {
         }
     }
 
-    /// A request that began at `begun` was answered in a way that is the message's own.
+    /// Records that a request that began at `begun` got an answer about the message itself.
     pub(crate) fn answered(&self, job_type: &str, begun: Instant) {
         self.window().answered(Instant::now(), job_type);
-        // An old connection may answer while the target accepts no new one, which a probe has to show.
+        // An old connection may answer while the target accepts no new one, which a probe must check.
         let is_probed = self.0.probes.get().is_some();
         let ends =
             |trouble: &Trouble| trouble.since <= begun && (trouble.probe == Probe::Message || !is_probed);
@@ -188,16 +189,16 @@ impl TargetHealth {
         }
     }
 
-    /// Records trouble. Returns true if it begins.
+    /// Records a problem. Returns true if it begins.
     fn is_in_trouble(&self, reason: &str, probe: Probe) -> bool {
-        // The application's own words reach logs and `/readyz`.
+        // The application's own text is part of logs and `/readyz`.
         let reason = redacted(reason);
         let reason: &str = &reason.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect::<String>();
         let mut begins = false;
         self.0.state.send_if_modified(|state| {
             let since = state.trouble.as_ref().map_or_else(Instant::now, |trouble| trouble.since);
             begins = state.trouble.is_none();
-            // A target that refuses connections is not asked by messages any longer.
+            // A target that refuses connections is no longer probed with messages.
             let changes =
                 state.trouble.as_ref().is_none_or(|known| known.probe != probe && probe == Probe::Host);
             if changes {

@@ -113,7 +113,7 @@ async fn an_answer_of_the_same_moment_shows_that_the_target_works() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_probe_ever_more_rarely_and_a_refused_one_leaves_it_to_the_host() {
+async fn message_probes_become_rare_and_end_at_a_refused_connection() {
     let answers = Arc::<AtomicBool>::default();
     let health = of_application(&answers, false);
     fails(&health, 3).await;
@@ -145,13 +145,13 @@ async fn a_health_check_takes_the_place_of_messages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_soon_after_a_healthy_check_are_probed_by_messages_ever_more_rarely() {
+async fn failures_after_a_healthy_check_are_probed_less_and_less() {
     let health = of_application(&Arc::new(AtomicBool::new(true)), true);
     let mut state = health.watch();
     assert!(fails(&health, 3).await);
     assert_eq!(probe(&health), Some(Probe::Host));
     state.wait_for(|state| state.trouble.is_none()).await.unwrap();
-    // Every job fails, whatever the health check says.
+    // Every job fails, regardless of the health check.
     let mut probes = 0;
     for waits in [[1, 3, 7], [8, 24, 54]] {
         tokio::time::sleep(secs(50)).await;

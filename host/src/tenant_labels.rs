@@ -1,4 +1,4 @@
-//! The tenants that have a label of their own in metrics: those with the most starts of late.
+//! The tenants with their own label in metrics: those with the most recent starts.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 
 use crate::type_labels::OTHER_TYPE;
 
-/// The number of tenants of a queue with a label of their own; further ones count as [`OTHER_TENANT`].
+/// The number of tenants of a queue with their own label; further ones count as [`OTHER_TENANT`].
 pub const MAX_TENANTS: usize = 20;
 
 /// The label of the tenants beyond [`MAX_TENANTS`].
 pub const OTHER_TENANT: &str = OTHER_TYPE;
 
-/// The time in which a start counts half: long enough that tenants do not take turns, short enough that a tenant that floods a queue is
-/// named within minutes.
+/// The time after which a start counts half: long enough that tenants do not alternate, short enough that a tenant that floods
+/// a queue gets its label within minutes.
 const HALF_LIFE: Duration = Duration::from_secs(600);
 
-/// The tenants whose starts are counted at once. A tenant beyond takes the place of the one with the fewest.
+/// The number of tenants whose starts are counted. A further tenant replaces the one with the fewest starts.
 const MAX_COUNTED: usize = 1000;
 
-/// A tenant takes the label of another one if it has so many times its starts: two alike do not take turns.
+/// A tenant takes the label of another one if it has this multiple of its starts, so that two similar ones do not alternate.
 const LEAD: f64 = 1.25;
 
 /// The tenants of a queue, by their starts.
@@ -42,7 +42,7 @@ struct Tenants {
     named: HashSet<Arc<str>>,
 }
 
-/// The starts of a tenant, each counting half for each half-life since.
+/// The starts of a tenant; each counts half after each half-life.
 #[derive(Debug, Clone, Copy)]
 struct Starts {
     count: f64,
@@ -65,7 +65,7 @@ impl TenantStart {
 }
 
 impl TenantLabels {
-    /// Counts a start, and returns its label.
+    /// Counts a start, and returns the tenant's label.
     pub fn started(&self, tenant: &str, now: Instant) -> TenantStart {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).started(tenant, now)
     }
@@ -105,7 +105,7 @@ impl Tenants {
         TenantStart { name: Some(tenant), ended }
     }
 
-    /// Counts a start; returns the tenant's name and its starts of late.
+    /// Counts a start; returns the tenant's name and its recent starts.
     fn count(&mut self, tenant: &str, now: Instant) -> (Arc<str>, f64) {
         if let Some((name, starts)) = self.counted.get_key_value(tenant) {
             let (name, count) = (Arc::clone(name), starts.by(now) + 1.0);
@@ -116,7 +116,7 @@ impl Tenants {
         if self.counted.len() >= MAX_COUNTED
             && let Some((last, fewest)) = self.fewest(now, |tenants, name| !tenants.named.contains(name))
         {
-            // It may have had as many starts before: one that is frequent gets a name, however many others there are.
+            // It may have had as many starts before, so that a frequent tenant gets a name among any number of others.
             count += fewest;
             self.counted.remove(&last);
         }
@@ -125,7 +125,7 @@ impl Tenants {
         (name, count)
     }
 
-    /// Returns the tenant with the fewest starts of late among some.
+    /// Returns the tenant with the fewest recent starts among some.
     fn fewest(&self, now: Instant, among: impl Fn(&Self, &str) -> bool) -> Option<(Arc<str>, f64)> {
         let counted = self.counted.iter().filter(|(name, _)| among(self, name));
         let counted = counted.map(|(name, starts)| (name, starts.by(now)));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_tenants_have_labels_and_one_with_more_starts_takes_one_over() {
+    fn a_tenant_with_more_starts_takes_over_a_label() {
         let (tenants, at) = (TenantLabels::default(), now());
         for n in 0..MAX_TENANTS {
             start(&tenants, &format!("t{n}"), n + 2, at);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_counts_are_bounded_and_a_frequent_tenant_is_named_among_many_rare_ones() {
+    fn a_frequent_tenant_gets_a_label_among_many_rare_ones() {
         let (tenants, begun) = (TenantLabels::default(), now());
         let mut named = false;
         for n in 0..3_000_u32 {

@@ -1,10 +1,10 @@
-//! The job types that have a label of their own in metrics.
+//! The job types with their own label in metrics.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-/// The number of job types of a queue with a label of their own; further ones count as [`OTHER_TYPE`]. Producers choose types, and
-/// unbounded values would fill the memory of a scraper and, in CloudWatch, cost a custom metric each.
+/// The number of job types of a queue with their own label; further ones count as [`OTHER_TYPE`]. Producers choose types, and
+/// an unlimited number would fill the memory of a scraper and, in CloudWatch, cost a custom metric each.
 pub const MAX_TYPES: usize = 100;
 
 /// The label of the types beyond [`MAX_TYPES`].

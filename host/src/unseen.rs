@@ -1,4 +1,4 @@
-//! Characters that a terminal obeys or that hide what a text says: ids, reasons and bodies come from producers.
+//! Characters that control a terminal or hide parts of a text: ids, reasons and bodies are written by producers.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -9,8 +9,8 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use tracing::field::Field;
 use tracing_subscriber::fmt::format::Writer;
 
-/// Returns true for control characters and for the marks that turn the direction of text. See
-/// [Trojan Source](https://trojansource.codes).
+/// Returns true for control characters and for the marks that change the direction of text. See [Trojan
+/// Source](https://trojansource.codes).
 pub fn is_unseen(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
@@ -24,7 +24,7 @@ pub fn write_json(out: impl io::Write, value: &impl Serialize) -> serde_json::Re
     value.serialize(&mut Serializer::with_formatter(out, Escaped))
 }
 
-/// Writes JSON as [`CompactFormatter`] does, with more escapes.
+/// Writes JSON like [`CompactFormatter`], with more escapes.
 struct Escaped;
 
 impl Formatter for Escaped {
@@ -57,7 +57,7 @@ pub(crate) fn log_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt:
     write!(Visible(writer), "{value:?}")
 }
 
-/// Writes the characters of [`is_unseen`] as Rust does: `\u{202e}`.
+/// Writes the characters of [`is_unseen`] in Rust's form: `\u{202e}`.
 struct Visible<'a, 'writer>(&'a mut Writer<'writer>);
 
 impl fmt::Write for Visible<'_, '_> {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_line_for_people_stays_one_line_and_is_obeyed_by_no_terminal() {
+    fn a_log_line_for_people_stays_one_harmless_line() {
         let lines = Lines::default();
         let layer = tracing_subscriber::fmt::layer()
             .with_writer(lines.clone())

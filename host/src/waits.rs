@@ -1,4 +1,4 @@
-//! The waits of retry policies on a queue as text, for logs and `drumline config`.
+//! The waits of a queue's retry policies as text, for logs and `drumline config`.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -6,19 +6,19 @@ use std::time::Duration;
 use drumline::RetryPolicy;
 use drumline::core::{ReceiveLimit, RetryLimits};
 
-/// Waits that are shown: the first ones show how they grow, and a queue may have a thousand.
+/// The number of shown waits: the first ones show how they grow, and a queue may have a thousand.
 const SHOWN: u32 = 10;
 
-/// The values of `maxReceiveCount` for which the waits are shown of a queue that was not asked: what a function is assumed
-/// to have, and the default of the templates under `infra/`.
+/// The values of `maxReceiveCount` for which the waits of an unknown queue are shown: the assumed value of a function, and the
+/// default of the templates under `infra/`.
 const EXAMPLES: [u32; 2] = [5, 10];
 
-/// SQS takes no `maxReceiveCount` of 0.
+/// Returns a receive limit. SQS allows no `maxReceiveCount` of 0.
 pub(crate) fn receives(max_receive_count: u32) -> ReceiveLimit {
     NonZeroU32::new(max_receive_count).map_or(ReceiveLimit::Unknown, ReceiveLimit::AtMost)
 }
 
-/// Returns the waits of a policy that is fitted to its queue, such as `1s, 7s, 42s, 9m 10s`, without jitter.
+/// Returns the waits of a policy that was adapted to its queue, such as `1s, 7s, 42s, 9m 10s`, without jitter.
 pub fn waits(retry: &RetryPolicy, limits: &RetryLimits) -> String {
     let Some(attempts) = limits.receives.at_most().into_iter().chain(limits.max_attempts).min() else {
         return format!("{}, \u{2026}", list(retry, SHOWN));
@@ -30,7 +30,7 @@ pub fn waits(retry: &RetryPolicy, limits: &RetryLimits) -> String {
     }
 }
 
-/// Returns the waits on queues that may be meant: `auto` depends on the queue.
+/// Returns the waits for possible queues, because `auto` depends on the queue.
 pub(crate) fn possible_waits(retry: &RetryPolicy, max_attempts: Option<NonZeroU32>) -> String {
     let on = |max_receive_count: u32| {
         let receives = receives(max_receive_count);

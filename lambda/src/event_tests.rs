@@ -66,7 +66,7 @@ fn a_record_of_an_odd_shape_spoils_no_other() {
 }
 
 #[test]
-fn an_event_of_another_kind_is_told_as_such() {
+fn an_event_of_another_kind_is_reported() {
     let table = [
         ("{}", "no list called Records"),
         (r#""text""#, "no list called Records"),

@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arn_tells_the_queues_name_and_url() {
+    fn an_arn_contains_the_queues_name_and_url() {
         let table = [
             (
                 "arn:aws:sqs:eu-west-1:123456789012:jobs.fifo",

@@ -1,4 +1,4 @@
-//! Traces by OpenTelemetry, if the feature `otel` is there and the variables `OTEL_*` ask for them.
+//! Traces by OpenTelemetry, if the feature `otel` is enabled and the variables `OTEL_*` request them.
 
 use std::sync::Arc;
 #[cfg(feature = "otel")]
@@ -13,7 +13,7 @@ use url::Url;
 #[cfg(feature = "otel")]
 const FLUSH_TIME: Duration = Duration::from_secs(2);
 
-/// The longest time after a flush that failed: a collector that is down must not make each invocation slow.
+/// The maximum time after a failed flush: an unavailable collector must not slow down each invocation.
 #[cfg(feature = "otel")]
 const FLUSH_TIME_AFTER_FAILURE: Duration = Duration::from_millis(100);
 
@@ -28,7 +28,7 @@ pub(crate) struct Telemetry {
 
 #[cfg(feature = "otel")]
 impl Telemetry {
-    /// Starts what the environment asks for.
+    /// Starts the exports that the environment requests.
     pub(crate) fn start(parent: TraceParent) -> Self {
         let exports = drumline_otel::Telemetry::start(parent);
         if let Some(exports) = &exports {

@@ -5,10 +5,10 @@ use std::time::Duration;
 /// The part of a threshold below which its state is left, in percent.
 const LEFT_BELOW_PERCENT: u64 = 80;
 
-/// The way from `slow` to `shed`, in parts.
+/// The distance from `slow` to `shed`, in parts.
 pub(super) const WHOLE: u32 = 1_000;
 
-/// SQS keeps no message longer, so an age beyond it is a slip of the unit.
+/// SQS keeps no message longer, so a larger age must be a wrong unit.
 const LONGEST_AGE: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// The level of a measure.
@@ -52,7 +52,7 @@ impl Limit {
         }
     }
 
-    /// Returns how much of the way from `slow` to `shed` a value has gone, in parts of [`WHOLE`].
+    /// Returns the position of a value between `slow` and `shed`, in parts of [`WHOLE`].
     pub(super) fn part(self, value: u64) -> u32 {
         let gone = u128::from(value.saturating_sub(self.slow)) * u128::from(WHOLE);
         let part = gone / u128::from(self.shed - self.slow);
@@ -62,17 +62,17 @@ impl Limit {
 
 /// Returns the value below which the state of a threshold is left.
 pub(super) fn left_below(threshold: u64) -> u64 {
-    // Small thresholds have no room for less.
+    // Small thresholds have no smaller value to use.
     threshold
         - threshold / 100 * (100 - LEFT_BELOW_PERCENT)
         - threshold % 100 * (100 - LEFT_BELOW_PERCENT) / 100
 }
 
-/// The thresholds of a gate. Without any, the gate is always open.
+/// The thresholds of a gate. Without thresholds, the gate is always open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GateLimits {
     pub(super) depth: Option<Limit>,
-    /// In milliseconds.
+    /// The ages in milliseconds.
     pub(super) age: Option<Limit>,
 }
 
@@ -110,7 +110,7 @@ impl GateLimits {
     /// Reads `SLOW,SHED` in messages, or `off`.
     ///
     /// # Errors
-    /// The reason for which it cannot be used, in words.
+    /// The reason why it cannot be used, as a text.
     pub fn with_depth_text(self, text: &str) -> Result<Self, String> {
         let number = |text: &str| {
             text.parse().map_err(|_| {
@@ -126,7 +126,7 @@ impl GateLimits {
     /// Reads `SLOW,SHED` in durations, or `off`.
     ///
     /// # Errors
-    /// The reason for which it cannot be used, in words.
+    /// The reason why it cannot be used, as a text.
     pub fn with_age_text(self, text: &str) -> Result<Self, String> {
         let duration = |text: &str| {
             humantime::parse_duration(text)
@@ -147,7 +147,7 @@ fn two<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Optio
     Ok(Some((parse(slow.trim())?, parse(shed.trim())?)))
 }
 
-/// An age in whole seconds.
+/// Returns an age in whole seconds.
 pub(super) fn age_text(millis: u64) -> String {
     humantime::format_duration(Duration::from_secs(millis / 1_000)).to_string()
 }

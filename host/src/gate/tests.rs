@@ -13,7 +13,7 @@ fn age(secs: u64) -> GateReading {
 }
 
 #[test]
-fn a_state_is_entered_at_its_threshold_and_left_below_four_fifths_of_it() {
+fn a_state_begins_at_its_threshold_and_ends_below_80_percent() {
     let mut decider = Decider::new(GateLimits::default().depth(1_000, 10_000).unwrap());
     let table = [
         (0, "open"),
@@ -127,7 +127,7 @@ proptest! {
     }
 
     #[test]
-    fn noise_of_a_tenth_around_a_value_enters_or_leaves_a_state_once(
+    fn noise_of_a_tenth_around_a_value_changes_a_state_once(
         slow in 100u64..10_000, more in 100u64..100_000, noise in prop::collection::vec(0u64..=10, 2..40), at in 1u64..200_000,
     ) {
         let mut decider = Decider::new(GateLimits::default().depth(slow, slow + more).unwrap());
@@ -139,7 +139,7 @@ proptest! {
     }
 
     #[test]
-    fn the_delay_is_bounded_and_a_larger_depth_is_never_treated_better(
+    fn the_delay_is_limited_and_never_falls_with_the_depth(
         slow in 1u64..10_000, more in 1u64..100_000, a in 0u64..200_000, b in 0u64..200_000,
     ) {
         let limits = GateLimits::default().depth(slow, slow + more).unwrap();

@@ -1,4 +1,4 @@
-//! The factory of a service's router: a function or closure, async or not, that can fail or not.
+//! The factory of a service's router: a function or closure, async or not, with or without errors.
 
 use std::error::Error;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::aws::with_causes;
 use crate::redact::redacted;
 use crate::sqs::BoxFuture;
 
-/// Any error, as factories and hooks return it. `?` makes it of every other.
+/// The error of factories and hooks. `?` converts any other error to it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Makes the router of a service. Implemented by functions and closures without arguments that return a [`Router`] or a
@@ -46,7 +46,7 @@ pub trait RouterFactory<Kind>: Send + 'static {
     fn make(self) -> BoxFuture<Result<Router, BoxError>>;
 }
 
-/// The kinds of factories. Without them the compiler could not tell the implementations apart.
+/// The kinds of factories, which the compiler needs to distinguish the implementations.
 pub(super) mod kind {
     #[derive(Debug)]
     pub struct Plain;
@@ -98,7 +98,7 @@ where
     }
 }
 
-/// The reason for which a factory made no router: its error with all causes, without what looks like a secret, or its panic.
+/// The reason why a factory made no router: its error with all causes, without probable secrets, or its panic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactoryError {
     text: String,
@@ -121,7 +121,7 @@ impl fmt::Display for FactoryError {
 
 impl Error for FactoryError {}
 
-/// Runs `making` on the runtime of handlers. A panic ends in an error instead of the caller's end.
+/// Runs `making` on the runtime of handlers. A panic is returned as an error instead of ending the caller.
 pub async fn make_on<T: Send + 'static>(
     handlers: &Handle,
     making: impl Future<Output = Result<T, BoxError>> + Send + 'static,
@@ -133,12 +133,12 @@ pub async fn make_on<T: Send + 'static>(
     }
 }
 
-/// An error of the service's own code as one text: its causes, and nothing that looks like a secret.
+/// Returns an error of the service's own code as one text, with its causes and without probable secrets.
 pub(super) fn shown(error: &(dyn Error + 'static)) -> String {
     redacted(&with_causes(error)).into_owned()
 }
 
-/// The text of the panic that ended a task.
+/// Returns the text of the panic that ended a task.
 pub(super) fn ended_text(ended: tokio::task::JoinError) -> String {
     let text = match ended.try_into_panic() {
         Ok(panic) => panic_text(&*panic).unwrap_or("with a value that is no text").to_owned(),

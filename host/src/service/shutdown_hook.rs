@@ -19,7 +19,7 @@ pub trait ShutdownHook<Kind>: Send + 'static {
     fn run(self) -> BoxFuture<Result<(), BoxError>>;
 }
 
-/// The kinds of hooks. Without them the compiler could not tell the implementations apart.
+/// The kinds of hooks, which the compiler needs to distinguish the implementations.
 pub(super) mod kind {
     #[derive(Debug)]
     pub struct Plain;
@@ -51,7 +51,7 @@ where
     }
 }
 
-/// The end of a service whose router was made. [`Default`] ends nothing: that of forward mode.
+/// The end of a service whose router was made. [`Default`] does nothing, as in forward mode.
 #[derive(Default)]
 pub struct Shutdown {
     hook: Option<(BoxFuture<Result<(), BoxError>>, Handle)>,
@@ -62,10 +62,10 @@ impl Shutdown {
         Self { hook: hook.map(|hook| (hook, handlers.clone())) }
     }
 
-    /// Runs the hook, if there is one, on the runtime of handlers, for `limit` at most.
+    /// Runs the hook, if there is one, on the runtime of handlers, for at most `limit`.
     ///
     /// # Errors
-    /// Its error with all causes, its panic, or that it took too long, in words for the operator.
+    /// Its error with all causes, its panic, or that it took too long, as a text for the operator.
     pub async fn run(self, limit: Duration) -> Result<(), String> {
         let Some((hook, handlers)) = self.hook else { return Ok(()) };
         match tokio::time::timeout(limit, handlers.spawn(hook)).await {

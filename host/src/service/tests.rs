@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::*;
 
-/// An error whose text ends in that of its cause, with an error below it.
+/// An error whose text ends with that of its cause, with an error below it.
 #[derive(Debug)]
 struct Layered(io::Error);
 
@@ -75,7 +75,7 @@ async fn late() -> Result<Router, &'static str> {
     Err("late")
 }
 
-/// A closure whose router needs what it has captured.
+/// Returns a closure whose router needs its captured values.
 fn capturing() -> Service {
     let (kept, name) = (Arc::new(()), "captured".to_owned());
     Service::new(move || async move {

@@ -1,7 +1,7 @@
 //! The tables of the file whose keys are names that the operator chooses: job types, or origins of events.
 //!
-//! They stand at the file's top level, and those about one queue also in a `[[queue]]` table. A queue's table extends the top
-//! level's, and its entries override those of the same name.
+//! They are at the file's top level; those about one queue may also be in a `[[queue]]` table. A queue's table extends the top
+//! level's, and its entries override those with the same name.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +20,10 @@ pub(super) struct TableByName {
     pub(super) key: &'static str,
     /// The names and the values, for error texts.
     holds: &'static str,
-    /// Accepts lists of texts as well.
+    /// True if lists of texts are also accepted.
     lists: bool,
     longest_name: usize,
-    /// A `[[queue]]` table may have its own.
+    /// True if a `[[queue]]` table may have its own.
     pub(super) per_queue: bool,
     /// How much of a value may be shown.
     pub(super) shown: Shown,
@@ -53,7 +53,7 @@ pub(super) const QUEUE_BY_TYPE: TableByName = TableByName {
     ..by_type("queue_by_type", "job types and the queues that they are sent to")
 };
 
-/// All of them, in the order in which they are explained.
+/// All tables, in the order of their documentation.
 pub(super) const TABLES: [&TableByName; 7] = [
     &HANDLER_TIMEOUT_BY_TYPE,
     &RETRY_BY_TYPE,
@@ -88,7 +88,7 @@ pub(super) struct Entry {
 }
 
 impl TableByName {
-    /// Reads the table from the level of the file that `prefix` names. Omits each bad entry and reports it.
+    /// Reads the table from the level of the file given by `prefix`. Omits each invalid entry and reports it.
     pub(super) fn read(
         &self,
         value: Value,
@@ -114,18 +114,18 @@ impl TableByName {
         entries
     }
 
-    /// Returns an entry's text, or the reason why the name or the value is none.
+    /// Returns an entry's text, or the reason why the name or the value is invalid.
     fn entry(&self, name: &str, value: &Value) -> Result<String, String> {
         values::short_text(name, self.longest_name).map_err(|text| format!("the name {text}"))?;
         text_of(value, self.lists).map_err(|text| match value {
-            // `email.send = "…"` is a table `email` to TOML.
+            // TOML reads `email.send = "…"` as a table `email`.
             Value::Table(_) => format!("{text}; put a name that contains dots in quotes: \"{name}.…\" = …"),
             _ => text.to_owned(),
         })
     }
 }
 
-/// Quotes a name that would not be readable as it is.
+/// Quotes a name that would not be readable without quotes.
 fn place_of(table: &str, name: &str) -> String {
     if name.is_empty() || name.contains(char::is_control) {
         format!("{table}.{name:?}")

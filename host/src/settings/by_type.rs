@@ -10,7 +10,7 @@ use super::queue::QueueSettings;
 use crate::aws::queue_url;
 use crate::shown::Shown;
 
-/// The values in force for a job type on a queue, for `drumline config`.
+/// The active values for a job type on a queue, for `drumline config`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectiveType {
     /// The queue, as in the rows of [`Settings::effective`].
@@ -19,7 +19,7 @@ pub struct EffectiveType {
     pub name: String,
     /// The newest version of its payload.
     pub version: u32,
-    /// The time that one attempt may take.
+    /// The time limit of one attempt.
     pub handler_timeout: TypeValue,
     /// The number of failed attempts after which a message fails permanently.
     pub max_attempts: TypeValue,
@@ -30,15 +30,14 @@ pub struct EffectiveType {
 /// A value of a job type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypeValue {
-    /// Its text, or nothing.
+    /// Its text; `None` without a value.
     pub value: Option<String>,
     /// Its source.
     pub origin: Origin,
 }
 
 impl QueueSettings {
-    /// Returns the settings with the values that the code of the router's job types sets, where no setting of the type overrides
-    /// them.
+    /// Returns the settings with the values in the code of the router's job types, unless a setting of the type overrides them.
     pub fn with_types_of(&self, router: &Router) -> Self {
         let mut settings = self.clone();
         for job_type in router.job_types() {
@@ -53,7 +52,7 @@ impl QueueSettings {
 }
 
 impl Settings {
-    /// Returns the values in force for each job type of the router on each queue.
+    /// Returns the active values for each job type of the router on each queue.
     pub fn effective_types(&self, router: &Router) -> Vec<EffectiveType> {
         let queues = self.queues.iter().map(|queue| self.shown(queue));
         let for_queue =
@@ -137,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_of_the_type_overrides_its_code_which_overrides_the_queues() {
+    fn a_types_setting_overrides_its_code_then_the_queues_setting() {
         const QUEUE: &str = "handler_timeout = \"5m\"\nmax_attempts = 7\nretry = \"schedule(1h)\"\n";
         const TYPES: &str = "[handler_timeout_by_type]\nmail = \"2m\"\n[max_attempts_by_type]\nmail = 9\n\
              [retry_by_type]\nmail = \"schedule(5s)\"\n";

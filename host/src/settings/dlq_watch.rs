@@ -7,14 +7,14 @@ use super::reader::Reader;
 use super::values;
 use crate::alert_target::AlertTarget;
 
-/// How a worker watches the DLQs of its queues.
+/// The settings of the watch over the DLQs of a worker's queues.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DlqWatchSettings {
-    /// Whether it does.
+    /// True if the worker watches them.
     pub is_on: bool,
-    /// How often the depth of a DLQ is asked for.
+    /// The interval at which the depth of a DLQ is requested.
     pub every: Duration,
-    /// For how long a reason that was reported is not reported again.
+    /// The time for which a reported reason is not reported again.
     pub quiet: Duration,
     /// The target of alerts.
     pub alert_to: Option<AlertTarget>,
@@ -22,7 +22,7 @@ pub struct DlqWatchSettings {
     pub alert_template: Option<String>,
 }
 
-/// Without the template, whose texts may be secrets such as routing keys.
+/// Shows no template, because its texts may be secrets such as routing keys.
 impl fmt::Debug for DlqWatchSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { is_on, every, quiet, alert_to, alert_template } = self;

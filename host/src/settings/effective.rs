@@ -1,15 +1,15 @@
-//! A setting in force, with its origin.
+//! An active setting, with its source.
 
 use super::origin::Origin;
 
-/// A setting as it is in force.
+/// An active setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective {
-    /// The queue it is about; `None` for the whole process.
+    /// The queue to which it applies; `None` for the whole process.
     pub queue: Option<String>,
     /// The setting's key, or an entry of a table, such as `retry_by_type.email.send`.
     pub key: String,
-    /// Its value without secrets, or nothing.
+    /// Its value without secrets; `None` without a value.
     pub value: Option<String>,
     /// Where that came from.
     pub origin: Origin,

@@ -1,4 +1,4 @@
-//! The variables of a process, as the settings read them.
+//! The variables of a process, as read by the settings.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,14 +19,14 @@ use super::unknown::UnknownVariable;
 /// whitespace.
 #[derive(Clone, Default)]
 pub struct Environment {
-    /// `None` stands for a value that is not Unicode.
+    /// The values; `None` stands for a value that is not Unicode.
     values: BTreeMap<String, Option<String>>,
     declared: Vec<&'static str>,
     /// The program's own store.
     store: Option<Arc<dyn Store>>,
 }
 
-/// Names only: values may be secret.
+/// Shows only names, because values may be secret.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.values.keys()).finish()
@@ -34,13 +34,13 @@ impl fmt::Debug for Environment {
 }
 
 impl Environment {
-    /// The variables of this process.
+    /// Returns the variables of this process.
     #[allow(clippy::disallowed_methods, reason = "the one place that asks for all variables")]
     pub fn of_process() -> Self {
         Self::of(std::env::vars_os())
     }
 
-    /// An environment of these variables.
+    /// Makes an environment of these variables.
     pub fn of<N: Into<OsString>, V: Into<OsString>>(variables: impl IntoIterator<Item = (N, V)>) -> Self {
         let ours = variables.into_iter().filter_map(|(name, value)| {
             let name = name.into().into_string().ok()?;
@@ -51,18 +51,18 @@ impl Environment {
         Self { values: ours.collect(), declared: Vec::new(), store: None }
     }
 
-    /// Adds names that are read by others than the settings, such as the handlers: they are no misspelt settings.
+    /// Adds names that are read outside of the settings, such as by handlers, so that they do not count as misspelt settings.
     pub fn declare(mut self, names: &[&'static str]) -> Self {
         self.declared.extend(names);
         self
     }
 
-    /// Gives all settings that are read a store of the program's own. That `store_url` is set too is a problem.
+    /// Sets the program's own store for all settings that are read. Setting `store_url` as well is a problem.
     pub fn with_store(self, store: Option<Arc<dyn Store>>) -> Self {
         Self { store, ..self }
     }
 
-    /// Returns true if the program has a store of its own.
+    /// Returns true if the program has its own store.
     pub fn has_store(&self) -> bool {
         self.store.is_some()
     }
@@ -113,7 +113,7 @@ impl Environment {
     }
 
     /// Reads the settings of a Lambda function. Misspelt names are no problems, so that none of them fails a batch: they are
-    /// among [`Settings::unknown_variables`].
+    /// listed in [`Settings::unknown_variables`].
     pub fn settings_of_function(&self) -> Result<Settings, Problems> {
         Settings::read_for(
             Reading::Function,

@@ -1,4 +1,4 @@
-//! The fields of a table of the file that describes one thing, such as a schedule or the limits of a job type.
+//! The fields of a table of the file that describes one subject, such as a schedule or the limits of a job type.
 
 use toml::Table;
 
@@ -6,10 +6,10 @@ use super::file_text::text;
 use super::names::Names;
 use super::problem::Problem;
 
-/// The fields of a table that are not read yet.
+/// The fields of a table that were not read yet.
 pub(super) struct Fields<'a> {
     pub(super) table: Table,
-    /// The table in error texts.
+    /// The table's name in error texts.
     pub(super) place: String,
     /// What the table describes, such as `a schedule`.
     pub(super) noun: &'static str,
@@ -37,7 +37,7 @@ impl Fields<'_> {
         text
     }
 
-    /// Parses a text; notes the problem if it is none.
+    /// Parses a text; records the problem if it is invalid.
     pub(super) fn checked<T>(
         &mut self,
         key: &'static str,

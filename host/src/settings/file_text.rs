@@ -1,9 +1,9 @@
-//! Values of the file as texts, as flags and variables have them.
+//! Values of the file as texts, in the form of flags and variables.
 
 use toml::Value;
 
-/// Returns the text of a value of the file, or what it must be. A list becomes the text that the environment takes: its
-/// items with commas between them.
+/// Returns the text of a value of the file, or the expected form. A list becomes the text of a variable: its items, separated
+/// by commas.
 pub(super) fn text_of(value: &Value, lists: bool) -> Result<String, &'static str> {
     match value {
         Value::Array(items) if lists => {
@@ -16,7 +16,7 @@ pub(super) fn text_of(value: &Value, lists: bool) -> Result<String, &'static str
     }
 }
 
-/// An item of a list. An empty one would vanish in the joined text, and one with a comma would become two.
+/// Returns an item of a list. An empty one would disappear in the joined text, and one with a comma would become two.
 fn item(value: &Value) -> Option<&str> {
     value.as_str().filter(|text| !text.trim().is_empty() && !text.contains(','))
 }

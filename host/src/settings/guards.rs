@@ -1,8 +1,8 @@
-//! The settings of the guards that payloads pass before they are sent.
+//! The settings of the guards that check payloads before they are sent.
 
 use super::reader::Reader;
 
-/// The kinds of findings that a setting names. Secrets are refused always, unless the field is allowed.
+/// The kinds of findings in a setting. Secrets are always refused, unless the field is allowed.
 pub const GUARD_KINDS: [&str; 6] =
     ["secret", "secret_name", "jwt", "card_number", "personal_data", "long_text"];
 
@@ -10,27 +10,27 @@ pub const GUARD_KINDS: [&str; 6] =
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GuardMode {
-    /// It is reported, and the payload is sent.
+    /// The finding is reported, and the payload is sent.
     Warn,
     /// The payload is refused.
     Deny,
-    /// It is not looked for.
+    /// The kind is not searched for.
     Off,
 }
 
 /// The settings of the payload guards.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardSettings {
-    /// The reaction to findings. Secrets are refused in all modes, and personal data and long texts are no more than warnings unless
-    /// [`by_kind`](Self::by_kind) has them.
+    /// The reaction to findings. Secrets are refused in all modes, and personal data and long texts are only warnings unless
+    /// [`by_kind`](Self::by_kind) contains them.
     pub mode: GuardMode,
     /// The reaction to findings of single kinds, by names of [`GUARD_KINDS`].
     pub by_kind: Vec<(&'static str, GuardMode)>,
-    /// The fields that may have what the guards find.
+    /// The fields in which findings are allowed.
     pub allow: Vec<GuardAllowance>,
 }
 
-/// A field that may have what the guards find.
+/// A field in which findings are allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GuardAllowance {
     /// The job type, or `*`.
@@ -100,7 +100,8 @@ fn allowances(text: &str) -> Result<Vec<GuardAllowance>, String> {
 
 fn allowance(given: &str) -> Result<GuardAllowance, String> {
     let is_form = || format!("{given:?} is not TYPE:/pointer or TYPE:/pointer=KIND");
-    // A pointer may have an equals sign. Lower-case letters behind the last one are meant as a kind, so that a misspelt one is refused.
+    // A pointer may contain an equals sign. Lower-case letters after the last one are read as a kind, so that a misspelt kind
+    // is refused.
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     let (text, kind) = match given.rsplit_once('=').filter(|(_, name)| is_name(name)) {
         Some((text, name)) => {

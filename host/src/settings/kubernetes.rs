@@ -1,12 +1,12 @@
 //! The variables that Kubernetes injects for a Service whose name begins with `drumline`.
 //!
-//! Every container of a namespace gets them, after the pattern of Docker's links. See
+//! Every container of a namespace gets them, in the form of Docker's links. See
 //! [environment variables of Services](https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
 
 use std::net::IpAddr;
 
-/// Returns true if a Service's variable has this name and this value. The name alone does not suffice: an operator may
-/// have meant a setting by `DRUMLINE_HTTP_PORT`.
+/// Returns true if a Service's variable has this name and this value. The name alone is not enough, because an operator may
+/// have used `DRUMLINE_HTTP_PORT` as a setting.
 pub(super) fn injects(name: &str, value: &str) -> bool {
     let is_address = |text: &str| text.parse::<IpAddr>().is_ok();
     let is_port = |text: &str| text.parse::<u16>().is_ok();

@@ -1,4 +1,4 @@
-//! The `[limits."TYPE"]` tables of the file: what limits the jobs of a type.
+//! The `[limits."TYPE"]` tables of the file, with the limits for the jobs of a type.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -27,10 +27,10 @@ const KEYS: [&str; 10] = [
     "breaker_pause",
 ];
 
-/// The time over which the share of failures is taken.
+/// The time over which the share of failures is computed.
 const BREAKER_WINDOW: Duration = Duration::from_secs(60);
 
-/// The number of runs from which on their share of failures counts: of fewer, two failures are too large a share.
+/// The minimum number of runs for their share of failures to count: with fewer, two failures are too large a share.
 const BREAKER_RUNS: NonZeroU32 = NonZeroU32::new(20).expect("20 is not 0");
 
 /// The first pause of a breaker.
@@ -39,7 +39,7 @@ const BREAKER_PAUSE: Duration = Duration::from_secs(30);
 /// The text of a table, for `drumline config`, and its rules.
 pub(super) type Limited = BTreeMap<String, (String, TypeRules)>;
 
-/// Reads the tables. Omits each bad one and reports all that is wrong with it.
+/// Reads the tables. Omits each invalid one and reports all of its problems.
 pub(super) fn read_limits(value: Option<Value>, problems: &mut Vec<Problem>) -> Limited {
     const FORM: &str = "write the limits of each job type as a table, such as [limits.\"email.send\"]";
     let tables = match value {
@@ -85,7 +85,7 @@ fn shown(table: &Table) -> String {
 }
 
 impl Fields<'_> {
-    /// Returns `None` only if a problem has been noted.
+    /// Returns `None` only after recording a problem.
     fn limits(mut self) -> Option<TypeRules> {
         self.report_unknown();
         let before = self.problems.len();

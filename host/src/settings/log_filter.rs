@@ -1,26 +1,26 @@
 //! The check of log filters.
 //!
-//! `EnvFilter` takes any word for the name of a module, so that `inof` would silence the log. Here a bare word is a level,
-//! or a module whose name no misspelt level has.
+//! `EnvFilter` reads any word as the name of a module, so that `inof` would disable the log. Here a bare word must be a level,
+//! or a module with a name that is no misspelt level.
 
 use tracing_subscriber::EnvFilter;
 
 /// The levels, from none to all.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Checks a filter: levels, `module=level`, and what else `EnvFilter` knows.
+/// Checks a filter: levels, `module=level`, and the other forms of `EnvFilter`.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     for directive in directives(text) {
         check(directive)?;
     }
-    // Around a comma `EnvFilter` takes no blanks.
+    // `EnvFilter` allows no spaces around a comma.
     let text = directives(text).collect::<Vec<_>>().join(",");
     text.parse::<EnvFilter>().map_err(|error| format!("is not a log filter: {error}"))?;
     Ok(text)
 }
 
 fn check(directive: &str) -> Result<(), String> {
-    // What looks at spans and fields is for `EnvFilter` to judge.
+    // `EnvFilter` itself checks the parts about spans and fields.
     if directive.contains(['[', ']', '{', '}']) {
         return Ok(());
     }
@@ -47,14 +47,14 @@ fn no_level(target: &str, level: &str) -> String {
     }
 }
 
-/// A bare name stands for everything of that module. Only names that no misspelt level has may stand alone.
+/// Checks a bare name, which stands for all lines of that module. Only names that are no misspelt levels may be used alone.
 fn is_module(word: &str) -> bool {
     word.contains("::") || word.starts_with("drumline")
 }
 
 fn is_level(text: &str) -> bool {
     let text = text.trim();
-    // `tracing` counts them from 0 to 5 as well.
+    // `tracing` also numbers them from 0 to 5.
     LEVELS.iter().any(|level| level.eq_ignore_ascii_case(text)) || matches!(text.as_bytes(), [b'0'..=b'5'])
 }
 
@@ -73,7 +73,7 @@ fn nearest(text: &str) -> Option<&'static str> {
     })
 }
 
-/// The parts between the commas.
+/// Returns the parts between the commas.
 pub(crate) fn directives(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|directive| !directive.is_empty())
 }

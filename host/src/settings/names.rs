@@ -1,4 +1,4 @@
-//! The known names, and the search for the one that an unknown name was meant to be.
+//! The known names, and the search for the one that a misspelt name was meant as.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +14,10 @@ pub(super) const CONFIG: &str = "DRUMLINE_CONFIG";
 /// The key of the `[limits."TYPE"]` tables.
 pub(super) const LIMITS: &str = "limits";
 
-/// The most names that a message suggests.
+/// The maximum number of names that a message suggests.
 const MOST_SUGGESTED: usize = 3;
 
-/// The most slips of the keyboard in a name.
+/// The maximum number of typing errors in a name.
 const MOST_SLIPS: usize = 3;
 
 /// Words that people add to the name of a setting, or write in place of one of its words.
@@ -27,19 +27,19 @@ const GENERIC: [&str; 25] = [
     "uri", "url",
 ];
 
-/// A set of known names, and the words that they are made of.
+/// A set of known names, and the words in them.
 #[derive(Debug)]
 pub(super) struct Names(BTreeSet<String>);
 
 impl Names {
-    /// The variables of all settings.
+    /// Returns the variables of all settings.
     pub(super) fn of_variables() -> Self {
         let settings = SETTINGS.iter().map(|setting| setting.key);
         let tables = TABLES.iter().map(|table| table.key);
         Self(settings.chain(tables).chain([LIMITS]).map(variable).chain([CONFIG.to_owned()]).collect())
     }
 
-    /// These names.
+    /// Makes a set of these names.
     pub(super) fn of(names: impl IntoIterator<Item = &'static str>) -> Self {
         Self(names.into_iter().map(str::to_owned).collect())
     }
@@ -53,8 +53,8 @@ impl Names {
         self.0.contains(name)
     }
 
-    /// Returns the known names, at most three, that an unknown one is near: by one letter, else by its words, else by some
-    /// letters.
+    /// Returns the known names, at most three, that are similar to an unknown one: by one letter, else by its words, else by
+    /// some letters.
     pub(super) fn meant(&self, name: &str) -> Option<String> {
         let near = [self.by_letters(name, 1), self.by_words(name), self.by_letters(name, MOST_SLIPS)];
         let near = near.into_iter().find(|near| !near.is_empty())?;
@@ -63,7 +63,7 @@ impl Names {
         Some(if first.is_empty() { last } else { format!("{} or {last}", first.join(", ")) })
     }
 
-    /// The nearest names that so many slips of the keyboard turn into this one.
+    /// Returns the nearest names with at most this number of typing errors.
     fn by_letters(&self, name: &str, slips: usize) -> Vec<&str> {
         let name = words_of(name).join("_");
         let distance = |known: &str| strsim::damerau_levenshtein(&words_of(known).join("_"), &name);
@@ -73,7 +73,7 @@ impl Names {
         })
     }
 
-    /// The names that share most words with this one, if each of its words is known: `FORWARD_URL` was meant to be a
+    /// Returns the names that share most words with this one, if each of its words is known: `FORWARD_URL` was meant as a
     /// setting, while `ORDERS_BUCKET` belongs to another program.
     fn by_words(&self, name: &str) -> Vec<&str> {
         let all: BTreeSet<String> = self.0.iter().flat_map(|name| words_of(name)).collect();
@@ -86,17 +86,17 @@ impl Names {
         }
         self.best(|known| {
             let known = words_of(known);
-            // A word that says much counts for more than `URL`.
+            // A specific word counts more than `URL`.
             let weight = |word: &String| if GENERIC.contains(&word.as_str()) { 1 } else { 10 };
             let among = |word: &String, all: &[String]| all.iter().any(|other| is_same_word(other, word));
             let shared: usize = words.iter().filter(|word| among(word, &known)).map(weight).sum();
-            // Of two that share as much, the one that says less besides is nearer.
+            // Of two with the same shared words, the one with fewer other words is nearer.
             let besides: usize = known.iter().filter(|word| !among(word, &words)).map(weight).sum();
             (shared > 0).then(|| shared * 1000 - besides)
         })
     }
 
-    /// The names with the highest score; none if there are too many of them to suggest.
+    /// Returns the names with the highest score; none if there are too many of them.
     fn best(&self, score: impl Fn(&str) -> Option<usize>) -> Vec<&str> {
         let scored: Vec<(usize, &str)> =
             self.0.iter().filter_map(|name| Some((score(name)?, &**name))).collect();
@@ -107,13 +107,13 @@ impl Names {
     }
 }
 
-/// The words of a variable or a key, in lower case.
+/// Returns the words of a variable or a key, in lower case.
 fn words_of(name: &str) -> Vec<String> {
     let key = name.strip_prefix(PREFIX).unwrap_or(name);
     key.split(['_', '-']).map(str::to_lowercase).collect()
 }
 
-/// How many slips a name of this length may have.
+/// Returns the allowed number of typing errors in a name of this length.
 fn tolerance(length: usize) -> usize {
     match length {
         0..=4 => 1,
@@ -122,7 +122,7 @@ fn tolerance(length: usize) -> usize {
     }
 }
 
-/// Compares two words in the singular, with a slip in a longer one.
+/// Compares two words in the singular, with one typing error in a longer one.
 fn is_same_word(a: &str, b: &str) -> bool {
     let singular = |word: &str| {
         let stem = word.strip_suffix("ies").map(|stem| format!("{stem}y"));

@@ -18,7 +18,7 @@ pub enum Origin {
     Code,
     /// The setting's default.
     Default,
-    /// The queue's own attribute, known once SQS reports it.
+    /// The queue's own attribute, known after SQS reports it.
     Queue,
 }
 

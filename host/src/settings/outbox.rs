@@ -1,4 +1,4 @@
-//! The outbox of a process: its own, or the one beside its store; and whether a worker relays it.
+//! The outbox of a process: its own, or the one in its store; and whether a worker relays it.
 
 use drumline_store::{Location, SecretUrl};
 
@@ -6,13 +6,14 @@ use super::reader::Reader;
 use super::values;
 use crate::claims::StoreSettings;
 
-/// The setting that names an outbox.
+/// The setting with the URL of an outbox.
 const KEY: &str = "outbox_url";
 
 const WRONG_STORE: &str = "needs store_url = postgres://…: no other store adds jobs in the transaction that marks their job as done";
 
 impl Reader<'_> {
-    /// Returns the URL of the outbox. A store that can hold one is the default: its transactions then span claims and new jobs.
+    /// Returns the URL of the outbox. A store that can contain one is the default, because its transactions then include claims
+    /// and new jobs.
     pub(super) fn outbox_url(&mut self, store: Option<&StoreSettings>) -> Option<SecretUrl> {
         let before = self.problems.len();
         let own = self.get(KEY, None, values::outbox_url);

@@ -1,4 +1,4 @@
-//! A store given in code, in place of the one that a setting names.
+//! A store given in code instead of a setting.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::problem::{Problem, Problems};
 use super::process::Settings;
 use super::reader::{place, setting};
 
-/// The setting that a store given in code stands in for.
+/// The setting that a store given in code replaces.
 const KEY: &str = "store_url";
 
 const TWO_STORES: &str = "the program has a store of its own, given in code: unset this setting";
@@ -18,7 +18,7 @@ impl Settings {
     /// Uses a store that the program gives in code.
     ///
     /// # Errors
-    /// If `store_url` is set too: one of the two stores would not be used.
+    /// If `store_url` is also set, because one of the two stores would not be used.
     pub fn with_store(mut self, store: Arc<dyn Store>) -> Result<Self, Problems> {
         self.store.location = Location::Own(store.into());
         if let Some(row) = self.effective.iter_mut().find(|row| row.key == KEY) {
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_given_in_code_beside_one_in_the_settings_is_a_problem() {
+    fn two_stores_in_code_and_in_the_settings_are_a_problem() {
         let environment = |name: &str| (name == "DRUMLINE_STORE_URL").then(|| "memory:".to_owned());
         let problems = Settings::read_for_function(environment).unwrap().with_store(own()).unwrap_err();
         let text = problems.to_string();

@@ -6,7 +6,7 @@ use drumline::message::limits::MAX_MESSAGE_BYTES;
 use super::reader::Reader;
 use crate::payload::{PayloadPlace, PayloadSettings, allowed_buckets, byte_size};
 
-/// The bounds of `max_payload_size`: each running job may have one in memory, more than once while it is opened.
+/// The bounds of `max_payload_size`: each running job may have a payload in memory, and several copies while it is opened.
 const SMALLEST: usize = 1024;
 const LARGEST: usize = 256 * 1024 * 1024;
 

@@ -11,7 +11,7 @@ use crate::service::Service;
 pub struct Problem {
     /// The setting, and the source of its value.
     pub place: String,
-    /// The reason and what would be valid.
+    /// The reason and the valid form.
     pub text: String,
 }
 
@@ -26,7 +26,7 @@ impl Problem {
 pub struct Problems {
     /// The problems, in the order in which they were found.
     pub list: Vec<Problem>,
-    /// Forward mode is asked for, so that no handlers are needed.
+    /// True if forward mode is selected, so that no handlers are needed.
     pub(super) forwards: bool,
 }
 
@@ -41,13 +41,13 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 impl Problems {
-    /// These problems, of a program whose handlers are not asked for theirs.
+    /// Makes the problems of a program whose handlers' settings are not checked.
     pub fn of(list: Vec<Problem>) -> Self {
         Self { list, forwards: true }
     }
 
-    /// Returns all problems as text, together with those of the handlers and of their own settings, which the factory of `service`
-    /// reads before it waits for anything. Forward mode has no handlers.
+    /// Returns all problems as text, together with those of the handlers and of their own settings, which the factory of
+    /// `service` reads before its first wait. Forward mode has no handlers.
     pub async fn with_those_of(&self, service: Service, handlers: &Handle) -> String {
         if self.forwards {
             return self.to_string();

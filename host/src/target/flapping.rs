@@ -1,4 +1,4 @@
-//! Trouble that comes back soon after its end: a health check may be fine while every job fails.
+//! Problems that return soon after their end: a health check may succeed while every job fails.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use tokio::time::Instant;
 
 use super::pace::next_wait;
 
-/// Failing answers within this time after the end of a trouble are the same trouble.
+/// Failing answers within this time after the end of a problem belong to the same problem.
 const SOON: Duration = Duration::from_secs(60);
 
 /// The wait before the first probe by message, and the longest: each is work for the target.
 const MESSAGE_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// The end of the last trouble, and the wait that its probes by message had reached.
+/// The end of the last problem, and the wait that its probes by message had reached.
 #[derive(Debug, Default)]
 pub(super) struct Flapping {
     ended_at: Option<Instant>,
@@ -20,17 +20,17 @@ pub(super) struct Flapping {
 }
 
 impl Flapping {
-    /// Records the end of a trouble.
+    /// Records the end of a problem.
     pub(super) fn ended(&mut self, now: Instant) {
         self.ended_at = Some(now);
     }
 
-    /// Returns true if trouble that begins now is a return of the last one.
+    /// Returns true if a problem that begins now is a return of the last one.
     pub(super) fn returns(&self, now: Instant) -> bool {
         self.ended_at.is_some_and(|at| now < at + SOON)
     }
 
-    /// Begins again with the shortest wait.
+    /// Resets the wait to the shortest one.
     pub(super) fn start_over(&mut self) {
         self.wait = None;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The time limit of a probe.
 pub(super) const PROBE_TIME: Duration = Duration::from_secs(5);
 
-/// The wait after `last`, within the first and the longest one.
+/// Returns the wait after `last`, between the first and the longest one.
 pub(super) fn next_wait(last: Option<Duration>, (first, longest): (Duration, Duration)) -> Duration {
     last.map_or(first, |last| (last * 2).min(longest))
 }

@@ -1,4 +1,4 @@
-//! The probes of an unhealthy target: when the next one is due.
+//! The probes of an unhealthy target, and the time of the next one.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use tokio::time::{Instant, timeout};
 use super::pace::{PROBE_TIME, next_wait};
 use super::{State, TargetHealth};
 
-/// The wait before the first probe by the host, and the longest: a connection or a health check costs the target nothing,
-/// and the worker has to go on within seconds.
+/// The wait before the first probe by the host, and the longest: a connection or a health check costs the target little, and
+/// the worker must continue within seconds.
 const HOST_WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 
 impl TargetHealth {
@@ -22,7 +22,7 @@ impl TargetHealth {
         }
     }
 
-    /// Probes while the trouble lasts that began at `since`.
+    /// Starts probes for a problem that began at `since`.
     async fn probe_until_healthy(&self, since: Instant) {
         let mut state = self.watch();
         let mut host_wait = None;
@@ -50,7 +50,7 @@ impl TargetHealth {
     }
 }
 
-/// The probe that can end the trouble; `None` if it is over.
+/// Returns the probe that can end the problem; `None` if it has ended.
 fn probe(state: &State, since: Instant) -> Option<Probe> {
     state.trouble.as_ref().filter(|trouble| trouble.since == since).map(|trouble| trouble.probe)
 }

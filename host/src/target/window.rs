@@ -1,4 +1,4 @@
-//! The failures of the last half minute, and what they say of the target.
+//! The failures of the last half minute, and the decision about the target.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Failures that are longer ago say nothing of now.
+/// Older failures are no evidence about the current state.
 const LASTS: Duration = Duration::from_secs(30);
 
-/// So many messages must have failed in a row: one or two may be bad themselves.
+/// The number of consecutive messages that must have failed: one or two may be invalid themselves.
 const FEWEST: usize = 3;
 
 /// An answer within this time before a failure shows that the target works.
 const RECENT: Duration = Duration::from_secs(5);
 
-/// A type that was sent longer ago says nothing of the target: there may be no more of it.
+/// A type that was sent longer ago is no evidence about the target, because it may have no more messages.
 const TYPE_LASTS: Duration = Duration::from_secs(120);
 
-/// The most failures and types that are kept.
+/// The maximum number of failures and types that are kept.
 const MOST: usize = 64;
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ struct Failed {
 #[derive(Debug, Default)]
 pub(super) struct Window {
     failures: VecDeque<Failed>,
-    /// The types that were sent to the target lately, with the time of the last answer or failure.
+    /// The types that were recently sent to the target, with the time of the last answer or failure.
     types: BTreeMap<Arc<str>, Instant>,
     answered_at: Option<Instant>,
 }
@@ -48,7 +48,7 @@ impl Window {
         self.failures.push_back(Failed { at: now, job_type, message_id: message_id.into() });
     }
 
-    /// Returns true if the failures say that the target as a whole is unhealthy.
+    /// Returns true if the failures show that the target as a whole is unhealthy.
     pub(super) fn is_target(&mut self, now: Instant) -> bool {
         self.failures.retain(|failed| failed.at + LASTS > now);
         let failing: BTreeSet<&str> = self.failures.iter().map(|failed| &*failed.job_type).collect();
@@ -63,15 +63,15 @@ impl Window {
         self.answered_at = Some(now);
     }
 
-    /// Returns true if the target works, because it has answered a moment ago and only a few messages, or those of one type,
-    /// have failed since.
+    /// Returns true if the target works, because it has just answered and only a few messages, or those of one type, have
+    /// failed since then.
     pub(super) fn works(&self, now: Instant) -> bool {
         let failing: BTreeSet<&str> = self.failures.iter().map(|failed| &*failed.job_type).collect();
         let fails = self.failures.len() >= FEWEST && failing.len() > 1;
         !fails && self.answered_at.is_some_and(|at| now < at + RECENT)
     }
 
-    /// The target is healthy again: earlier failures do not count.
+    /// Records that the target is healthy again: earlier failures do not count.
     pub(super) fn forget(&mut self) {
         self.failures.clear();
     }
