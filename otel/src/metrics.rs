@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn series_of_a_metric_share_its_name_and_histograms_keep_their_buckets() {
+    async fn series_share_a_metrics_name_and_histograms_keep_buckets() {
         let buckets = vec![(0.5, 2), (1.0, 0), (f64::INFINITY, 1)];
         let all = vec![
             series("drumline_jobs_total", "a", MetricValue::Counter(3.0)),

@@ -48,7 +48,7 @@ fn flags_and_the_file_are_trimmed_too() {
 }
 
 #[test]
-fn a_misspelt_variable_is_an_error_and_any_other_unknown_one_a_warning() {
+fn misspelt_variables_are_errors_and_unknown_ones_warnings() {
     let given = environment(&[
         ("DRUMLINE_QUEUE_URL", JOBS),
         ("DRUMLINE_FORWARD_URL", "http://user:s3cret@127.0.0.1:8080/"),
@@ -73,7 +73,7 @@ fn a_misspelt_variable_is_an_error_and_any_other_unknown_one_a_warning() {
 }
 
 #[test]
-fn a_misspelt_variable_stops_no_function_and_is_named_beside_what_does() {
+fn a_misspelt_variable_stops_no_function_and_is_listed() {
     let misspelt = [("DRUMLINE_VISIBILTY_TIMEOUT", "30s"), ("DRUMLINE_VERSION", "1")];
     let settings = environment(&misspelt).settings_of_function().unwrap();
     let texts: Vec<String> = settings.unknown_variables.iter().map(ToString::to_string).collect();

@@ -46,7 +46,7 @@ fn nothing_is_required_or_named_by_default() {
 }
 
 #[test]
-fn a_queues_table_beats_flags_beat_the_environment_beats_the_file() {
+fn queue_tables_beat_flags_beat_variables_beat_the_file() {
     let top = "scope = \"file\"\ndefault_type = \"t.file\"\nrequire = \"jobId\"\n";
     let own = format!(
         "{top}[[queue]]\nurl = \"{JOBS}\"\nscope = \"own\"\ndefault_type = \"t.own\"\nrequire = [\"idempotencyKey\"]"
@@ -171,7 +171,7 @@ fn a_queues_tables_extend_and_override_those_of_the_top_level() {
 }
 
 #[test]
-fn a_queue_that_the_settings_do_not_list_has_the_top_levels_tables() {
+fn a_queue_outside_the_settings_has_the_top_levels_tables() {
     let file = format!(
         "scope = \"all\"\n[scope_by_type]\n\"a.b\" = \"top\"\n\
          [[queue]]\nurl = \"{JOBS}\"\nscope = \"own\"\n[queue.scope_by_type]\n\"a.b\" = \"own\""

@@ -35,7 +35,7 @@ fn limits_are_tables_by_job_type() {
 }
 
 #[test]
-fn a_breaker_needs_one_of_two_rules_and_has_defaults_for_the_rest() {
+fn a_breaker_needs_one_of_two_rules_and_has_other_defaults() {
     let file = "[limits.a]\nbreaker_failures = 5\n\
                 [limits.b]\nbreaker_share = \"50%\"\nbreaker_window = \"5m\"\nbreaker_runs = 9\nbreaker_pause = \"1s\"\n\
                 [limits.c]\nconcurrency = 2\n";
