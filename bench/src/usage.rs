@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_starts_on_its_core_and_this_thread_returns_to_its_own() {
+    fn a_child_starts_on_its_core_and_this_thread_returns() {
         let before = sched_getaffinity(None).unwrap();
         let child = on_core(0, || Ok(Command::new("cat").arg("/proc/self/status").output()?)).unwrap();
         let status = String::from_utf8(child.stdout).unwrap();

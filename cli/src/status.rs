@@ -40,7 +40,7 @@ struct Status {
     ready: bool,
     /// The state as `/readyz` shows it.
     state: String,
-    /// What it does, or why it runs nothing.
+    /// Its activity, or the reason why it runs no job.
     activity: String,
 }
 

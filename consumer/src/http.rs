@@ -1,4 +1,4 @@
-//! What the process answers about itself: alive, ready, and its metrics.
+//! The process's answers about itself: alive, ready, and its metrics.
 
 mod control;
 mod door;
@@ -35,7 +35,7 @@ pub(crate) use door::Door;
 pub(crate) use relay::RelayReadiness;
 use serve::{Bounds, HEADER_TIME, serve};
 
-/// Whether the process should be counted on.
+/// The readiness of the process.
 #[derive(Clone)]
 pub(crate) struct Readiness {
     queues: Arc<[(String, Arc<QueueStatus>)]>,
@@ -90,7 +90,7 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Why not, if not.
+    /// Returns the reason why the process is not ready; `None` if it is ready.
     fn problem(&self) -> Option<String> {
         if self.draining.load(Ordering::Relaxed) {
             return Some("draining".to_owned());
@@ -128,7 +128,7 @@ impl Readiness {
     }
 }
 
-/// What the endpoint shows.
+/// The parts that the endpoint shows.
 pub(crate) struct Shown {
     pub(crate) metrics: Metrics,
     pub(crate) depths: Depths,

@@ -20,7 +20,7 @@ const MARKS: &str = "dead-job";
 /// For how long a mark is kept: longer than a DLQ keeps its letters.
 const KEEP: Duration = Duration::from_secs(15 * 24 * 60 * 60);
 
-/// How often a hook is tried in a row, and the wait before the second try, which doubles.
+/// The number of consecutive tries of a hook, and the wait before the second try, which doubles.
 const TRIES: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 

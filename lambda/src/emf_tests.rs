@@ -73,7 +73,7 @@ fn labels_that_differ_are_on_lines_of_their_own() {
 }
 
 #[test]
-fn costs_of_jobs_are_written_if_requests_were_for_done_jobs() {
+fn the_cost_of_a_job_is_written_if_done_jobs_made_requests() {
     let price = SqsPrice::new(0.5).unwrap();
     let (emf, request) = (
         Arc::new(Emf::default()),

@@ -143,7 +143,7 @@ async fn a_receive_that_is_dropped_takes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receive_dropped_with_an_unread_answer_releases_its_messages() {
+async fn a_receive_dropped_with_an_unread_answer_frees_its_messages() {
     let server = server().await;
     let endpoint = server.endpoint();
     tokio::select! {

@@ -26,13 +26,13 @@ use super::problems::{Problem, Problems};
 use super::shared::SharedFailures;
 use crate::metrics::Metrics;
 
-/// How often the depth is asked for by default.
+/// The default interval at which the depth is requested.
 pub const EVERY: Duration = Duration::from_secs(30);
 
-/// For how long a known fingerprint is not reported again by default.
+/// The default time for which a known fingerprint is not reported again.
 pub const QUIET: Duration = Duration::from_secs(60 * 60);
 
-/// How often a look is made again because histories are unknown. After that, letters are reported without.
+/// The number of times that a look is repeated because histories are unknown. Then letters are reported without them.
 const MAX_UNANSWERED: u32 = 3;
 
 /// The number of looks after which the hook for dead jobs is given up for the letters for which it fails: about ten minutes.
@@ -57,7 +57,7 @@ pub struct DlqWatch {
     metrics: Option<Metrics>,
     on_alert: Option<OnAlert>,
     dead_jobs: Option<DeadJobs>,
-    /// Whether looks may move letters on, by a redrive policy of the DLQ.
+    /// True if looks may move letters to another queue, because of a redrive policy of the DLQ.
     may_move: bool,
     /// The number of looks in a row whose histories were unknown.
     unanswered: u32,

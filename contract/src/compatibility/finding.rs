@@ -23,7 +23,7 @@ pub struct Finding {
     pub pointer: String,
     /// The problem.
     pub problem: String,
-    /// How to make the change without the problem.
+    /// The way to make the change without the problem.
     pub fix: String,
 }
 

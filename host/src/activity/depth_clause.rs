@@ -1,4 +1,4 @@
-//! Why a queue brings no message, by the messages that it has.
+//! The reason why a queue returns no message, from the numbers of its messages.
 
 use super::Cause;
 use crate::waiting_for::plural;

@@ -31,7 +31,7 @@ pub struct DriverConfig {
     pub observer: Arc<dyn Observer>,
     /// The state of the queue that outlives a loop.
     pub status: Arc<QueueStatus>,
-    /// Where claims and histories are kept; without, jobs run without claims. The ledger's policy says the same.
+    /// The store of claims and histories; without one, jobs run without claims. The ledger's policy must agree.
     pub claim_store: Option<ClaimStoreClient>,
     /// Opens payloads that are in S3, or compressed.
     pub payloads: Payloads,

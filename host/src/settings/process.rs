@@ -81,7 +81,7 @@ pub struct Settings {
     pub forward_to: Option<SecretUrl>,
     /// Options of forward mode.
     pub forward: ForwardOptions,
-    /// Where claims and histories are kept.
+    /// The location of claims and histories.
     pub store: StoreSettings,
     /// Where jobs wait until they are sent: the outbox's own URL, else the store's if it is PostgreSQL or Redis.
     pub outbox_url: Option<SecretUrl>,

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_request_concerns_the_queue_unless_content_is_refused() {
+    fn a_failed_request_affects_the_queue_unless_content_is_refused() {
         let text = "SendMessageBatch: text";
         for (kind, class) in [
             (SqsErrorKind::NoQueue, FailureClass::NoQueue),

@@ -299,7 +299,7 @@ async fn a_queue_that_hangs_holds_up_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_answer_is_resent_with_its_ids_before_its_group_continues() {
+async fn a_lost_answer_is_resent_with_its_ids_before_its_group() {
     let world = World::new(|request, _, _| if request == 0 { Fate::Lost } else { Fate::Taken });
     world.add(["a1", "a2"].map(order)).await;
     world.run_for(Duration::from_secs(10)).await;

@@ -373,7 +373,7 @@ async fn accepted_messages_are_sent_without_caller_and_handle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panicking_request_leaves_messages_in_doubt_and_the_sender_up() {
+async fn a_panicking_request_leaves_its_messages_in_doubt() {
     let fake = Fake::new(|n, _| if n == 0 { Fate::Panics } else { Fate::Taken });
     let sender = sender(&fake, options());
     let failures = ["a", "b"].map(|body| call(&sender, body));

@@ -31,7 +31,7 @@ pub(super) async fn granted(store: &MemoryStore, request: &ClaimRequest) -> Arc<
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_job_claimed_longest_ago_is_forgotten_first_and_a_running_one_never() {
+async fn the_oldest_claim_is_removed_first_but_never_a_running_one() {
     let store = store();
     let running = granted(&store, &request("running")).await;
     for index in 0..=MAX_RECORDS {
