@@ -70,7 +70,7 @@ where
         if let Some(span) =
             event.parent().and_then(|id| context.span(id)).or_else(|| context.lookup_current())
         {
-            self.push_spans(&mut line, span);
+            self.push_spans(&mut line, &span);
         }
         line.push_str("}\n");
         // In one call, so that lines of several threads do not mix. There is no other place to report that it fails.
@@ -79,11 +79,11 @@ where
 }
 
 impl<W> JsonLines<W> {
-    fn push_spans<S: for<'a> LookupSpan<'a>>(&self, line: &mut String, innermost: SpanRef<'_, S>) {
+    fn push_spans<S: for<'a> LookupSpan<'a>>(&self, line: &mut String, innermost: &SpanRef<'_, S>) {
         match self.spans {
             Spans::Innermost => {
                 line.push_str(r#","span":"#);
-                push_span(line, &innermost);
+                push_span(line, innermost);
             }
             Spans::All => {
                 line.push_str(r#","spans":["#);
