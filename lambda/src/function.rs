@@ -139,7 +139,7 @@ impl Function {
         let deadline_at = Duration::from_millis(invocation.deadline_ms);
         let deadline = Deadline::of(deadline_at, now, self.settings.deadline_margin);
         async {
-            let result = self.answer(event, begun, deadline).await;
+            let result = Box::pin(self.answer(event, begun, deadline)).await;
             if let Err(failed) = &result {
                 error!(kind = failed.kind, "{}", failed.text);
             }

@@ -39,7 +39,7 @@ pub struct Outgoing {
     /// The correlation id of the job in it, for the log.
     pub correlation_id: Option<Arc<str>>,
     /// The span of its sending, if one is recorded.
-    pub span: Option<SendSpan>,
+    pub span: Option<Box<SendSpan>>,
 }
 
 impl Outgoing {

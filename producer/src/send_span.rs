@@ -13,7 +13,7 @@ use crate::send::{NotTaken, Taken};
 impl Outgoing {
     /// Begins the span of its sending, whose trace context it then carries. Without a recorded span it carries that of its sender.
     pub fn begin_span(&mut self, parent: Option<Traceparent>) {
-        self.span = send_tracer().and_then(|tracer| tracer.begin(parent.as_ref()));
+        self.span = send_tracer().and_then(|tracer| tracer.begin(parent.as_ref())).map(Box::new);
         let own = self.span.as_ref().map(|span| span.traceparent.clone());
         self.carry(own.or(parent));
     }

@@ -55,9 +55,9 @@ enum Command {
 
 pub(super) async fn actions(args: &ActionsArgs, environment: &Environment) -> Result<ExitCode, ExitError> {
     match &args.command {
-        None => ls::ls(&args.ls, environment).await,
-        Some(Command::Ls(args)) => ls::ls(args, environment).await,
-        Some(Command::Show(args)) => show::show(args, environment).await,
-        Some(Command::Abort(args)) => abort::abort(args, environment).await,
+        None => Box::pin(ls::ls(&args.ls, environment)).await,
+        Some(Command::Ls(args)) => Box::pin(ls::ls(args, environment)).await,
+        Some(Command::Show(args)) => Box::pin(show::show(args, environment)).await,
+        Some(Command::Abort(args)) => Box::pin(abort::abort(args, environment)).await,
     }
 }
