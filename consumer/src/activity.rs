@@ -1,5 +1,4 @@
-//! The activity of this worker, or the reason why it runs no job: for `/readyz?verbose`, and in the log after no job has run
-//! for a while.
+//! The explanation of what this worker does: for `/readyz?verbose`, and in the log if nothing runs for a while.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The shortest time between two lines of the log.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
-/// The activity of this worker. Cloning returns another handle of the same state.
+/// Explains what this worker does. Cloning gives another handle of the same state.
 #[derive(Clone)]
 pub(crate) struct Activity {
     readiness: Readiness,
@@ -80,7 +79,7 @@ impl Drop for ActivityWatch {
 /// The causes why no job runs; `None` if jobs run, or would run if there were messages.
 type Hindrance = Option<Vec<(String, Cause)>>;
 
-/// The last logged causes, and those of the last look.
+/// The hindrance that was logged last, and the one at the last look.
 #[derive(Default)]
 struct ActivityLog {
     seen: Hindrance,

@@ -1,4 +1,4 @@
-//! The activity of a worker, or the reason why it runs no job, in one sentence.
+//! The explanation of what a worker does, or why it runs nothing, in one sentence.
 //!
 //! The sentence is computed here, from facts that the loops of the queues, the limits and SQS report. `/readyz?verbose`, the log and
 //! `drumline status` show it.
@@ -55,7 +55,7 @@ pub struct QueueActivity {
     pub depth: Option<QueueDepth>,
 }
 
-/// The activity of a worker, or the reason why it runs no job.
+/// An explanation of what a worker does, or why it runs nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// One sentence, such as `nothing is running: jobs is paused by an operator`.

@@ -93,9 +93,10 @@ fn no_metric_has_more_series_than_the_types_that_have_a_label() {
             }
         }
     };
-    send(0..MAX_TYPES + 1);
+    let labelled = MAX_TYPES + 1;
+    send(0..labelled);
     let bounded = series(&metrics);
-    send(MAX_TYPES + 1..20 * MAX_TYPES);
+    send(labelled..20 * MAX_TYPES);
     assert_eq!(series(&metrics), bounded, "further types add nothing");
     let per_type = ["drumline_jobs_total", "drumline_failures_total", "drumline_job_dwell_seconds_bucket"];
     for name in per_type {

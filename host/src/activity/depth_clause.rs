@@ -1,4 +1,4 @@
-//! The reason why a queue returns no message, from the numbers of its messages.
+//! A clause about a queue that brings no message, by the messages that it has.
 
 use super::Cause;
 use crate::waiting_for::plural;

@@ -1,4 +1,4 @@
-//! The cause of the wait of the messages in hand, if none of them runs.
+//! A clause about the messages in hand, if none of them runs.
 
 use drumline::core::InHandCounts;
 

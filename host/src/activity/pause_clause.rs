@@ -1,4 +1,4 @@
-//! The reasons why a queue is not received from: its pauses, and failing receives.
+//! A clause about a queue that is not received from: its pauses, and receives that fail.
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,7 @@ impl QueueActivity {
     }
 }
 
-/// Returns the problem of the receives.
+/// Returns the failure of the receives in words.
 pub(super) fn failing(queue: &str, problem: &ReceiveProblem, now: Instant) -> String {
     let what = match problem.kind {
         SqsErrorKind::NoQueue => format!("{queue} does not exist any more"),

@@ -39,12 +39,12 @@ impl Emitter {
         self.status.set_target_problem(problem);
     }
 
-    /// Updates what is wrong with the receives: nothing.
+    /// Notes in the status that a receive has succeeded.
     pub(super) fn receive_succeeded(&self) {
         self.status.receive_succeeded();
     }
 
-    /// Updates what is wrong with the receives.
+    /// Notes in the status that a receive has failed.
     pub(super) fn receive_failed(&self, now: Instant, error: &SqsError) {
         self.status.receive_failed(now, error);
     }
