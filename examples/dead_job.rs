@@ -79,7 +79,7 @@ async fn bury(job: DeadJob, producer: Producer, database: String) -> Result<(), 
 async fn router() -> Result<Router, BoxError> {
     let database = variable("DRUMLINE_STORE_URL").ok_or("DRUMLINE_STORE_URL is not set")?;
     sqlx::query(TABLE).execute(&mut PgConnection::connect(&database).await?).await?;
-    let producer = Producer::connect().await?;
+    let producer = Box::pin(Producer::connect()).await?;
     let router = Router::new().handle(send_mail).handle(send_alert);
     Ok(router.on_dead_job(move |job| bury(job, producer.clone(), database.clone())))
 }
