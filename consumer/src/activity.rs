@@ -36,8 +36,9 @@ impl Activity {
     /// runs, SQS is asked for the depths of the queues.
     pub(crate) async fn explain(&self, with_quotes: bool) -> Explanation {
         let explanation = self.explain_as_known(with_quotes);
-        let has_cause = explanation.running > 0 || explanation.is_hindered();
-        if has_cause {
+        let is_by_depth =
+            |cause| matches!(cause, Cause::Empty | Cause::Delayed | Cause::InFlight | Cause::Visible);
+        if explanation.running > 0 || !explanation.causes.iter().any(|(_, cause)| is_by_depth(*cause)) {
             return explanation;
         }
         self.depths.refresh().await;
