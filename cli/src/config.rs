@@ -21,7 +21,7 @@ use crate::output::{Out, Output, print};
 use crate::service::router_if_made;
 use crate::settings_args::{Every, SettingsArgs};
 
-/// Prints the settings in force and the source of each, or all problems
+/// Prints each setting in force with its source, or all problems
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
@@ -33,18 +33,19 @@ Exit status: 0 ok, 64 bad configuration, 69 SQS does not answer, or a check of -
 pub(crate) struct ConfigArgs {
     #[command(flatten)]
     settings: SettingsArgs<Every>,
-    /// Ask SQS for each queue's retries
+    /// Also print the retry delays of each queue
     ///
-    /// Reads the redrive policy and the retention, and prints the retry delays that fit them. Needs sqs:GetQueueAttributes.
+    /// The command asks SQS for the redrive policy and the retention of each queue, and prints the retry delays that fit
+    /// them. It needs sqs:GetQueueAttributes.
     #[arg(long, conflicts_with = "check")]
     ask: bool,
     /// Check everything that a worker with these settings needs
     ///
-    /// The checks send no request that touches a message. They cover endpoint, region, credentials, queue, DLQ, permissions,
-    /// store and application. The exit status is 69 if a check failed.
+    /// The checks cover endpoint, region, credentials, queue, DLQ, permissions, store and application. They receive, change
+    /// and delete no message. If a check fails, the exit status is 69.
     #[arg(long)]
     check: bool,
-    /// Columns for people, or a JSON object a line
+    /// Columns for people, or one JSON object per line
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
 }

@@ -41,11 +41,11 @@ const HOOK_TIME: Duration = Duration::from_secs(5);
 /// Runs a queue, its DLQ, a worker and sample jobs on this machine
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-The queue speaks the SQS protocol, so every SDK and the AWS CLI can talk to it; it keeps nothing on disk, and \
-is for laptops and tests. What is known of jobs is kept in the file jobs.db of the folder: `jobs` and `dlq` read it \
-by --store-url file:FOLDER/jobs.db, also after the end. A job that is done counts as such for one start only. \
-DRUMLINE_STORE_URL takes another store, and DRUMLINE_SCOPE another scope. With --queue-only nothing consumes the queue: \
-start your own worker on it. With --function, a Lambda function takes the consumer's place, with the same jobs and the same table.
+The queue is for laptops and tests. It speaks the SQS protocol, so it works with every SDK and the AWS CLI. It stores no messages on disk. \
+The job histories are in the file jobs.db of the folder given by --dir. `jobs` and `dlq` read them with --store-url file:FOLDER/jobs.db, \
+even after `dev` has ended. A job that is done in one start of `dev` can run again in the next. DRUMLINE_STORE_URL selects another store, \
+and DRUMLINE_SCOPE another scope. With --queue-only, no worker reads from the queue: start your own. With --function, a Lambda function \
+takes the worker's place, with the same jobs and the same table of results.
 
 Examples:
   {program} dev
@@ -54,13 +54,13 @@ Examples:
   {program} dev --log info
   {program} dev --once --function target/debug/my-function
 
-Exit status: 0 after Ctrl-C, or with --once when the sample jobs are through, 64 bad configuration, 69 an address cannot be \
-served, 1 anything else.")]
+Exit status: 0 after Ctrl-C, or with --once when all sample jobs have ended, 64 bad configuration, 69 an address cannot be served, 1 any \
+other error.")]
 pub(crate) struct DevArgs {
-    /// The address of the queue; port 0 takes a free one
+    /// The address of the queue; port 0 selects a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9324")]
     sqs_addr: SocketAddr,
-    /// Let other machines reach the queue, which takes any credentials
+    /// Let other machines use the queue, which accepts any credentials
     #[arg(long)]
     allow_remote: bool,
     /// Exit when all sample jobs have ended

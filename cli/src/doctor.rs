@@ -34,9 +34,10 @@ use observed::{advise_timeouts, observe};
 /// The file extensions of CloudFormation templates.
 const TEMPLATE_ENDINGS: [&str; 4] = ["yaml", "yml", "json", "template"];
 
-const EXIT_STATUS: &str = "Exit status: 0 nothing was found, 1 something was, 64 bad configuration or usage, 69 the queue cannot be reached.";
+const EXIT_STATUS: &str = "Exit status: 0 no problem was found, 1 a problem was found, 64 bad configuration or usage, 69 the queue cannot \
+be reached.";
 
-/// Finds problems in templates and live queues, and names the fixes
+/// Finds problems in templates and live queues, and prints the fixes
 #[derive(Debug, clap::Args)]
 #[command(
     arg_required_else_help = true,
@@ -61,8 +62,8 @@ enum Subject {
 /// Checks CloudFormation and SAM templates, and Terraform modules
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
-Name files that belong together in one command: a worker is checked together with its queue.
-A folder is read as a Terraform module if it contains .tf files, otherwise as all templates in it.
+Give all files of a system in one command, so that each worker is checked together with its queue.
+A folder with .tf files is read as a Terraform module. In any other folder, all templates are read.
 
 Examples:
   {{program}} doctor template queue.yaml worker-fargate.yaml
@@ -77,13 +78,13 @@ struct TemplateArgs {
     output: Output,
 }
 
-/// Checks the live queues of the settings, with their DLQs and event source mappings
+/// Checks the live queues that the settings name, with their DLQs and event source mappings
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
-The command reads the settings as `run` does, and compares them with the queues. If a consumer of these queues runs on this machine, \
-the command also checks the run times of its handlers (DRUMLINE_HTTP_ADDR).
-It needs sqs:GetQueueAttributes and sqs:GetQueueUrl, also on the DLQ; to check functions, it needs \
-lambda:ListEventSourceMappings and lambda:GetFunctionConfiguration. It changes nothing.
+The command reads the settings as `run` does, and compares them with the queues. If a consumer of these queues \
+answers at DRUMLINE_HTTP_ADDR, the command also checks the run times of its handlers. It changes nothing.
+The command needs sqs:GetQueueAttributes and sqs:GetQueueUrl on the queues and their DLQs. To check functions, it also needs \
+lambda:ListEventSourceMappings and lambda:GetFunctionConfiguration.
 
 Examples:
   {{program}} doctor queue --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs

@@ -8,9 +8,9 @@ use drumline_lambda_local::{Function, MAX_TIMEOUT};
 /// The configuration of a function. The bootstrap is the argument with the id `function`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FunctionArgs {
-    /// The memory that is reported to the function, in megabytes
+    /// The memory size that the function sees, in megabytes
     ///
-    /// It is not enforced.
+    /// The command does not enforce this limit.
     #[arg(long, value_name = "MB", default_value_t = 256, requires = "function", value_parser = clap::value_parser!(u32).range(128..=10240))]
     memory: u32,
     /// A variable of the function's environment; may be given several times

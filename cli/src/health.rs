@@ -12,19 +12,19 @@ use crate::own_endpoint;
 /// Asks a consumer on this machine if it is alive, for a container's health check
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-It asks where DRUMLINE_HTTP_ADDR says, as `run` serves it.
+The command sends a request to DRUMLINE_HTTP_ADDR, the address of the HTTP endpoint that `run` serves.
 
 Examples:
   {program} health
   {program} health --ready --http-addr 10.0.3.7:9464
   \"healthCheck\": {\"command\": [\"CMD\", \"/usr/local/bin/{program}\", \"health\"]}      (in an ECS task definition)
 
-Exit status: 0 it is, 69 it is not or does not answer, 64 it serves no HTTP endpoint.")]
+Exit status: 0 the consumer is alive (or ready), 69 it is not, or does not answer, 64 it serves no HTTP endpoint.")]
 pub(crate) struct HealthArgs {
     /// Ask if the consumer is ready instead
     ///
-    /// It is ready if it can reach every queue and does not drain. Use this for load balancers and roll-outs, and not for a
-    /// check that restarts the consumer: a restart fixes no queue.
+    /// The consumer is ready if it can reach every queue and does not drain. Use this flag for load balancers and
+    /// roll-outs. Do not use it for a check that restarts the consumer, because a restart does not make a queue reachable.
     #[arg(long)]
     ready: bool,
     #[arg(

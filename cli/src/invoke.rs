@@ -25,17 +25,17 @@ const STDIN: &str = "-";
 /// Invokes a Lambda function on this machine: starts its bootstrap, passes events, and prints the responses
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-The bootstrap gets Lambda's Runtime API and environment variables, besides the environment of this command. The first \
-invocation starts it, and those that follow are warm. An invocation that exceeds the timeout ends with the process, as on \
-Lambda. If there are no AWS credentials, the function gets fake ones, and its requests to SQS end at empty queues of this \
-command. The response goes to standard output, logs and a REPORT line to standard error.
+The command gives the bootstrap Lambda's Runtime API and environment variables, in addition to its own environment. The first invocation \
+starts the bootstrap; further invocations are warm. If an invocation exceeds the timeout, the command kills the process, as Lambda does. \
+If there are no AWS credentials, the function receives fake ones, and the command itself answers its requests to SQS with empty queues. \
+The command prints responses to standard output, and logs and a REPORT line to standard error.
 
 Examples:
   {program} invoke event.json --bootstrap target/debug/my-function --env DRUMLINE_LOG=debug
   cat event.json | {program} invoke - --bootstrap ./bootstrap --timeout 3s | jq .batchItemFailures
   {program} invoke a.json b.json --repeat 100 --bootstrap ./bootstrap --output json
 
-Exit status: 0 every invocation was answered, 64 an event that is no JSON, a missing file, or a bootstrap that is not \
+Exit status: 0 the function answered every invocation, 64 an event that is not JSON, a missing file, or a bootstrap that is not \
 executable, 1 the function returned an error, timed out or crashed.")]
 pub(crate) struct InvokeArgs {
     /// Files with one event each, as JSON; `-` reads standard input

@@ -30,7 +30,7 @@ Examples:
 
 {WHO_IS_ASKED}
 
-Exit status: 0 ok, 1 the job has failed or nothing is known of it, 64 bad usage, 69 nothing answers."))]
+Exit status: 0 ok, 1 the job failed or is unknown, 64 bad usage, 69 the store or the worker does not answer."))]
 pub(crate) struct JobsArgs {
     #[command(subcommand)]
     command: Command,
@@ -57,9 +57,9 @@ Examples:
 {WHO_IS_ASKED}
 
 States: running, waiting (for its next attempt), done, failed (permanently), unknown (only history is left).
-The JSON is what a worker answers at /jobs/ID.
+The JSON is the same as a worker's answer at /jobs/ID.
 
-Exit status: 0 shown, 1 nothing is known of it, 64 bad usage, 69 nothing answers."))]
+Exit status: 0 shown, 1 the job is unknown, 64 bad usage, 69 the store or the worker does not answer."))]
 struct ShowArgs {
     #[command(flatten)]
     job: JobArgs,

@@ -19,13 +19,13 @@ use write::write;
 /// Creates a service: two jobs, a worker, a Lambda function, tests, CI, an image, and parameters for the templates
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-The folder NAME must not exist, or be empty: nothing is ever overwritten.
+The folder NAME must be empty or must not exist: the command overwrites no files.
 
 Examples:
   {program} new orders
   {program} new orders --path ../drumline     (the crates of a checkout, for work on Drumline itself)
 
-Exit status: 0 made, 64 the name, the folder or the checkout is not valid, 1 a file could not be written.")]
+Exit status: 0 created, 64 the name, the folder or the checkout is not valid, 1 a file could not be written.")]
 pub(crate) struct NewArgs {
     /// The name of the service, its crate and its queue: lower-case letters, digits and hyphens
     name: String,

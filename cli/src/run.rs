@@ -15,8 +15,8 @@ Examples:
   DRUMLINE_QUEUE_URL=… {program} run --forward-to http://127.0.0.1:8080/jobs --concurrency 8
   {program} run --config worker.toml --log info,drumline=debug
 
-SIGHUP rereads the settings file: [limits] and the concurrency of queues change without a restart, and the log names what does not. In a \
-terminal it ends the process.
+On SIGHUP, the worker rereads the settings file. [limits] and the concurrency of queues change without a restart; the log names the \
+settings that need one. In a terminal, SIGHUP ends the process.
 
 AWS's own variables apply too: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, credentials.
 

@@ -15,19 +15,20 @@ use crate::settings_args::SettingsArgs;
 
 const PATH: &str = "/readyz?verbose";
 
-/// Says what a consumer on this machine does, or why it runs nothing, in one sentence
+/// Reports what a consumer does, or why it runs no job
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-It asks where DRUMLINE_HTTP_ADDR says, as `run` serves it. An operator's name and reason, and an answer of AWS, are shown to clients that \
-may read about jobs: on the loopback interface, or with DRUMLINE_HTTP_TOKEN.
+The command sends a request to DRUMLINE_HTTP_ADDR, the address of the HTTP endpoint that `run` serves. The answer quotes an operator's \
+name and reason, and error texts of AWS, only for clients that may read about jobs: on the loopback interface, or with \
+DRUMLINE_HTTP_TOKEN.
 
 Examples:
   {program} status
   {program} status --output json | jq -r .activity
 
-Exit status: 0 it is ready, 1 it is not ready, 69 it does not answer, 64 it serves no HTTP endpoint.")]
+Exit status: 0 the consumer is ready, 1 it is not ready, 69 it does not answer, 64 it serves no HTTP endpoint.")]
 pub(crate) struct StatusArgs {
-    /// For people, or JSON for programs
+    /// Text for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Output::Table)]
     output: Output,
     #[command(flatten)]

@@ -74,17 +74,17 @@ pub(super) enum Commands {
 
 #[cfg(feature = "bin")]
 const AFTER_HELP: &str = "\
-Start here: `{program} new NAME` makes a service, and `{program} dev` runs everything on this machine.
-`{program} help COMMAND` has examples, all settings and the exit statuses of a command.";
+Start here: `{program} new NAME` creates a service, and `{program} dev` runs everything on this machine.
+`{program} help COMMAND` shows examples, all settings and the exit statuses of a command.";
 
 #[cfg(all(feature = "dev", not(feature = "bin")))]
 const AFTER_HELP: &str = "\
 Start here: `{program} dev` runs everything on this machine, without an AWS account.
-`{program} help COMMAND` has examples, all settings and the exit statuses of a command.";
+`{program} help COMMAND` shows examples, all settings and the exit statuses of a command.";
 
 #[cfg(not(feature = "dev"))]
 const AFTER_HELP: &str =
-    "`{program} help COMMAND` has examples, all settings and the exit statuses of a command.";
+    "`{program} help COMMAND` shows examples, all settings and the exit statuses of a command.";
 
 const AFTER_LONG_HELP: &str = "\
 Examples:
@@ -93,8 +93,8 @@ Examples:
   {program} jobs show 01JQ3ZC5T8M1Y4
   {program} help run
 
-Exit status: 0 ok, 64 bad configuration or usage, 69 a service is unavailable, 141 the reader of the output has left, as `head` \
-does, 1 anything else.";
+Exit status: 0 ok, 64 bad configuration or usage, 69 a service is unavailable, 141 the reader of the output closed it, as `head` \
+does, 1 any other error.";
 
 impl CommandLine {
     /// Returns the command line of `program`. `version` is the version of the service.

@@ -49,10 +49,10 @@ pub(crate) struct MappingArgs {
     batch_size: usize,
     /// The time that a batch waits for further messages
     ///
-    /// Whole seconds, up to 300s.
+    /// The time is in whole seconds, up to 300s.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = humantime::parse_duration, requires = "function")]
     batch_window: Duration,
-    /// The concurrent invocations, each with its own process
+    /// Concurrent invocations, each in its own process
     #[arg(long, value_name = "N", default_value_t = 1, requires = "function")]
     concurrency: usize,
     /// The function's timeout, from 1s to 15m
@@ -60,12 +60,12 @@ pub(crate) struct MappingArgs {
     timeout: Duration,
     /// The queue's visibility timeout
     ///
-    /// By default six times the function's timeout and the batch window, as AWS recommends.
+    /// The default is six times the function's timeout, plus the batch window, as AWS recommends.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "function")]
     visibility_timeout: Option<Duration>,
-    /// Let the response name the messages that failed
+    /// Use ReportBatchItemFailures: the response names failed messages
     ///
-    /// Without it, Lambda deletes the whole batch unless the invocation fails.
+    /// If this is off, Lambda deletes the whole batch unless the invocation fails.
     #[arg(long, value_enum, default_value_t = Switch::On, requires = "function")]
     report_batch_item_failures: Switch,
     /// Make the queue a FIFO queue

@@ -9,25 +9,24 @@ use crate::settings_args::SettingsArgs;
 
 /// Help about the place that is asked. Paragraphs are single lines, because the width of the terminal is not known.
 pub(super) const WHO_IS_ASKED: &str = "\
-The command asks the store of DRUMLINE_STORE_URL. With memory:, histories are in the worker's memory, and the command asks the worker at \
-DRUMLINE_HTTP_ADDR, by default on this machine. No queue is needed.\n\n\
-The id of a job is the jobId in its body, otherwise the id of its event, otherwise the message's id (`{program} send` sets a jobId). A \
-message's id also finds a job with another id: with file: always, with memory: and postgres: among the 1000 jobs that changed last. Jobs in \
-different queues, of different types, or from different sources may share an id: the command shows the one that changed last and \
-lists the others.";
+The command asks the store of DRUMLINE_STORE_URL. With memory:, histories are in the worker's memory, so the command asks the worker at \
+DRUMLINE_HTTP_ADDR, by default on this machine. The command needs no queue.\n\nThe id of a job is the jobId in its body, otherwise the id \
+of its event, otherwise the message's id (`{program} send` sets a jobId). If the job's id is not the message's id, you can still give the \
+message's id: file: always finds the job, memory: and postgres: find it among the 1000 jobs that changed last. Jobs in different queues, \
+of different types, or from different sources may share an id: the command shows the one that changed last and lists the others.";
 
 /// The job to look up.
 #[derive(Debug, clap::Args)]
 pub(super) struct JobArgs {
     /// The id of the job or of its message
     id: String,
-    /// If several jobs have this id, the one in this queue
+    /// Only the job in this queue, if several have the id
     #[arg(long, value_name = "NAME")]
     queue: Option<String>,
-    /// If several jobs have this id, the one from this source
+    /// Only the job from this source, if several have the id
     #[arg(long, value_name = "SOURCE")]
     source: Option<String>,
-    /// If several jobs have this id, the one of this type
+    /// Only the job of this type, if several have the id
     #[arg(long = "type", value_name = "TYPE")]
     job_type: Option<String>,
     #[command(flatten)]

@@ -28,12 +28,12 @@ Examples:
 
 {FORMS}
 
-It looks at the {MAX_RECENT} jobs that changed last and prints those that match. redis: and dynamodb: keep no list of their jobs, so \
-only `jobs show` and `jobs watch` work there.
+The command reads the {MAX_RECENT} jobs that changed last and prints those that match. redis: and dynamodb: keep no list of jobs: with \
+these stores, use `jobs show` and `jobs watch`.
 
 {WHO_IS_ASKED}
 
-Exit status: 0 listed, also if nothing was found, 64 bad usage, or a store without a list, 69 nothing answers."))]
+Exit status: 0 listed, even if no job matches, 64 bad usage, or a store without a list, 69 the store or the worker does not answer."))]
 pub(super) struct LsArgs {
     /// Only jobs in this state
     #[arg(long, value_parser = state_parser())]

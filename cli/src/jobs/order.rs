@@ -26,43 +26,45 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// Help about the recipients of an order.
 const WHO_IS_ORDERED: &str = "\
-The order goes to all workers that share the store of DRUMLINE_STORE_URL; they follow it within 5 seconds. With memory:, it goes to the worker at \
-DRUMLINE_HTTP_ADDR, which accepts orders over its loopback interface, or with the token in DRUMLINE_HTTP_TOKEN. The worker logs the author, the \
-time and the reason.";
+The command sends the order to all workers that share the store of DRUMLINE_STORE_URL; they follow it within 5 seconds. With memory:, it \
+sends the order to the worker at DRUMLINE_HTTP_ADDR, which accepts orders over its loopback interface, or with the token in \
+DRUMLINE_HTTP_TOKEN. The workers log the author, the time and the reason.";
 
-/// Retries a job now that is hidden until its next attempt
+/// Retries a hidden job now, before its next attempt is due
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
   {{program}} jobs retry 01JQ3ZC5T8M1Y4
   {{program}} jobs retry 01JQ3ZC5T8M1Y4 --why 'the mail service is back'
 
-The worker that has hidden the message still has its receipt, and makes it visible: any worker receives it then, which costs the message no \
-receive more than its next attempt would have. A worker remembers the 1000 messages of a queue that it hid last; after a restart it knows none, \
-and the job is tried when its time comes.
+After a failed attempt, a worker hides the message until the next attempt. For this order, that worker makes the message visible, and any \
+worker receives it. This costs the message no extra receive. A worker remembers the last 1000 messages of a queue that \
+it hid. After a restart it remembers none; the job then runs again when its next attempt is due.
 
 {WHO_IS_ORDERED}
 
-Exit status: 0 it is visible, 1 it is not hidden, or no worker has its receipt, 64 bad usage, or the worker refuses, 69 nothing answers."))]
+Exit status: 0 the message is visible, 1 it is not hidden, or no worker remembers it, 64 bad usage, or the worker refuses, 69 the store or \
+the worker does not answer."))]
 pub(super) struct RetryArgs {
     #[command(flatten)]
     ordered: Ordered,
 }
 
-/// Cancels a job: it stops or does not run again, and fails permanently
+/// Cancels a job: the job stops, does not run again, and fails permanently
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
   {{program}} jobs cancel 01JQ3ZC5T8M1Y4 --why 'wrong price list'
 
-A running job is asked to stop, as at its deadline; if it succeeds anyway, it is done. A job that waits, in hand or hidden, does not run when it is \
-received next. It fails permanently with the reason `cancelled by NAME: WHY`, and goes to the DLQ like other permanent failures; from there, \
-`{{program}} dlq replay` or `dlq delete` takes it. If no worker has the job and all workers share the store, the job does not run if it \
-arrives within 13 hours.
+The worker cancels the handler of a running job, as it does at the handler's deadline; if the handler succeeds anyway, the job is done. A \
+waiting job does not run when a worker receives it next. A cancelled job fails permanently with the reason `cancelled by NAME: WHY`, and \
+goes to the DLQ like other permanent failures. `{{program}} dlq replay` or `dlq delete` can then take it from the DLQ. If no worker has \
+the job and all workers share the store, the order is kept for 13 hours: a job that arrives in this time does not run.
 
 {WHO_IS_ORDERED}
 
-Exit status: 0 cancelled, 1 it has ended, or no worker has it now, 64 bad usage, or the worker refuses, 69 nothing answers."))]
+Exit status: 0 cancelled, 1 the job has ended, or no worker has it now, 64 bad usage, or the worker refuses, 69 the store or the worker \
+does not answer."))]
 pub(super) struct CancelArgs {
     #[command(flatten)]
     ordered: Ordered,

@@ -28,7 +28,7 @@ const INTERRUPTED: u8 = 130;
 /// Follows a job until it ends
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
-On a terminal the last line moves; elsewhere there is a line for each change.
+On a terminal, the command updates one line. Otherwise it prints a line for each change.
 
 Examples:
   {{program}} jobs watch 01JQ3ZC5T8M1Y4
@@ -37,14 +37,14 @@ Examples:
 
 {WHO_IS_ASKED}
 
-A message that the redrive policy takes because it was received too often leaves its job waiting, since SQS notifies no worker \
-of it: see `{{program}} dlq ls`.
+SQS does not notify the worker when it moves a message to the DLQ because of too many receives. Such a job stays in the state waiting: \
+look for it with `{{program}} dlq ls`.
 
-Exit status: 0 it is done, 1 it has failed or nothing is known of it, 64 bad usage, 69 nothing answers, 130 after Ctrl-C."))]
+Exit status: 0 the job is done, 1 it failed or is unknown, 64 bad usage, 69 the store or the worker does not answer, 130 after Ctrl-C."))]
 pub(super) struct WatchArgs {
     #[command(flatten)]
     job: JobArgs,
-    /// Wait this long for a worker to begin a job that is not known yet
+    /// Wait this long for an unknown job to start
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
     wait: Duration,
 }

@@ -31,35 +31,35 @@ Examples:
   {program} send --queue-url URL --type shop.reindex --payload '{}' --unique shop-7 --unique-for 1h
   {program} jobs watch $({program} send --queue-url URL --type email.send --payload '{}')
 
-It prints the job ids, one a line, by which `{program} jobs` and `{program} dlq` find the jobs, and at the end a summary on standard \
-error.
+The command prints the job ids, one per line, and at the end a summary on standard error. `{program} jobs` and `{program} dlq` find the \
+jobs by these ids.
 
-JSON Lines: a whole job a line, or with --type its payload. Blank lines do not count.
+JSON Lines: each line is a whole job, or with --type its payload. Blank lines are ignored.
 
-CSV: the first row names the fields of the payload; user.name and /user/name are the field name of the object user. Cells that are \
-plain numbers (7, -0.5) of at most 15 digits, true, false or null become JSON, empty ones are left out, and all others are text, also 007, 1e5 and +49. \
---text COLUMN keeps a column as text, and so does a schema of this program's handler that has a text there; --csv-types text all of \
-them, also empty cells. --column gives a column another meaning than a \
-field of the payload: type, jobId, idempotencyKey, correlationId, group, delay (seconds, or like 5m), at (a time) or deduplicationId. It comes \
-before the flag of that name. A jobId or a deduplicationId that comes twice is refused.
+CSV: the first row names the fields of the payload; user.name and /user/name are the field name of the object user. A cell that is a plain \
+number (7, -0.5) of at most 15 digits, true, false or null becomes JSON. The field of an empty cell is left out. Any other cell is a text, \
+for example 007, 1e5 and +49. A column is always text if --text names it, or if its field is a text in the schema of this program's \
+handler. With --csv-types text, all cells are texts, even empty ones. --column gives a column another meaning than a field of the payload: \
+type, jobId, idempotencyKey, correlationId, group, delay (seconds, or a duration such as 5m), at (a time) or deduplicationId. Such a \
+column overrides the flag of the same name. A jobId or a deduplicationId that occurs twice is refused.
 
-A job is refused before it is sent if SQS would refuse it, if no worker could read it, or if it has a secret; and if this program has \
-the handler of its type, also if its schema does not allow it or the handler would refuse it (--no-check sends it). The others are \
-sent. Guards also warn, once for each field: of names of secrets, JWTs, card numbers, e-mail addresses and long texts.
+The command refuses a job, and does not send it, if SQS would refuse it, if no worker could read it, or if it contains a secret. If this \
+program has the handler of its type, the command also refuses a job that the schema or the handler would refuse (--no-check sends it). It \
+sends the other jobs. Guards warn, once for each field, of names of secrets, JWTs, card numbers, e-mail addresses and long texts.
 
-Jobs that wait, for --at, for more than SQS's 15m, for a FIFO queue after a delay, or for the key of --unique, go into the outbox of \
-DRUMLINE_OUTBOX_URL (postgres://… or redis://…; by default the store's), and `{program} outbox run` sends them. `{program} outbox ls` \
-shows them. They are given by a payload and its type, not as whole jobs.
+These jobs go into the outbox of DRUMLINE_OUTBOX_URL (postgres://… or redis://…; by default the store's): jobs with --at or \
+--unique, jobs with a delay of more than 15m, and jobs with a delay on a FIFO queue. `{program} outbox run` sends them, and `{program} outbox ls` \
+shows them. Such a job must be given as a payload with a type, not as a whole job.
 
-A FILE is safe to send: a journal (its path is printed; mode 0600; without payloads) says which records SQS has confirmed. If the send \
-is killed or stopped, the same command with --resume sends the others. At most one batch of ten is sent twice; its jobs have the same \
-ids, so that workers run them once, and a FIFO queue drops it. A file that has changed is not resumed. To send a whole file again is \
-new work, with new ids. --resume prints the ids of the jobs that it sends itself, not those of an earlier process.
+The send of a FILE can be resumed. A journal (its path is printed; mode 0600; without payloads) records which records SQS has confirmed. \
+If the send is killed or stopped, the same command with --resume sends the rest. At most one batch of ten is sent twice; its jobs have the \
+same ids, so workers run them once, and a FIFO queue drops the second batch. --resume refuses a file that has changed, and prints only the \
+ids of the jobs that it sends itself. After a complete send, the same command sends the whole file again, as new jobs with new ids.
 
-It needs sqs:SendMessage, for an encrypted queue also kms:GenerateDataKey and kms:Decrypt.
+The command needs sqs:SendMessage, and for an encrypted queue also kms:GenerateDataKey and kms:Decrypt.
 
-Exit status: 0 all sent, 1 SQS did not take some, 64 some input was refused before sending, or bad usage, 69 the queue cannot be \
-reached, 129, 130 or 143 interrupted (FILE), 141 the reader of the ids has left, as head does.")]
+Exit status: 0 all sent, 1 SQS did not accept some, 64 some input was refused before sending, or bad usage, 69 the queue cannot be \
+reached, 129, 130 or 143 interrupted (FILE), 141 the reader of the ids closed the output, as head does.")]
 #[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct SendArgs {
     /// The jobs, as JSON Lines or CSV [default: -, standard input]
@@ -84,12 +84,12 @@ pub(crate) struct SendArgs {
     /// The input's format [default: by file extension, otherwise jsonl]
     #[arg(long, value_name = "jsonl|csv", value_enum, hide_possible_values = true)]
     pub(super) format: Option<Format>,
-    /// The column of CSV that is not a field; several may be given
+    /// A CSV column that is not a payload field; several may be given
     ///
     /// FIELD is type, jobId, idempotencyKey, correlationId, group, delay, at or deduplicationId.
     #[arg(long = "column", value_name = "FIELD=NAME", value_parser = column)]
     pub(super) columns: Vec<(Field, String)>,
-    /// The column of CSV whose cells are always texts
+    /// A CSV column whose cells are always texts
     #[arg(long = "text", hide_short_help = true, value_name = "COLUMN")]
     pub(super) texts: Vec<String>,
     /// Convert cells of CSV to JSON
@@ -129,14 +129,15 @@ pub(crate) struct SendArgs {
     /// Such as 2027-01-01T09:00:00Z or 2027-01-01T09:00:00+01:00. A job whose time has passed is sent immediately.
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "delay")]
     pub(super) at: Option<Timestamp>,
-    /// Spread the messages over a time, with a delay for each
+    /// Spread the messages over this time, with a delay for each
     ///
     /// Each message gets its own delay of up to this time, in addition to --delay or --at.
     #[arg(long, hide_short_help = true, value_name = "DURATION", value_parser = delay)]
     pub(super) spread: Option<Duration>,
-    /// Add the job to an outbox unless one of its type holds this key
+    /// Add the job to an outbox unless another one holds this key
     ///
-    /// If another job holds the key, its id is printed. A job holds the key for the time of --unique-for, even when it is done.
+    /// If another job of the same type holds the key, the command prints the id of that job. A job holds its key for the
+    /// time of --unique-for, even after it is done.
     #[arg(long, hide_short_help = true, value_name = "KEY", value_parser = given(), requires = "payload")]
     pub(super) unique: Option<String>,
     /// The time that the job holds its key [default: 1h]
@@ -169,8 +170,8 @@ pub(crate) struct SendArgs {
     pub(super) journal: Option<PathBuf>,
     /// Write refused and failed records into this file
     ///
-    /// Records are written as they were in the input, so that the same command with this file sends them. The send is then
-    /// over, and cannot be resumed.
+    /// The command writes these records as they were in the input, so you can send them by the same command with this file.
+    /// A send with --failed counts as finished, and cannot be resumed.
     #[arg(long, value_name = "FILE", conflicts_with = "payload")]
     pub(super) failed: Option<PathBuf>,
     /// Also send jobs that their handlers would refuse
@@ -181,12 +182,13 @@ pub(crate) struct SendArgs {
     pub(super) deny: bool,
     /// A field in which the guards' findings are allowed; several may be given
     ///
-    /// Such as `report.make:/db`, or `report.make:/users/*/token=jwt` for one kind. In addition to `DRUMLINE_GUARD_ALLOW`.
+    /// For example `report.make:/db`, or `report.make:/users/*/token=jwt` for one kind of finding. The fields of
+    /// `DRUMLINE_GUARD_ALLOW` are allowed too.
     #[arg(long, hide_short_help = true, value_name = "TYPE:/POINTER[=KIND]")]
     pub(super) allow: Vec<String>,
     /// Also send payloads that look like secrets
     ///
-    /// Disables the guards for all payloads. Use --allow to except single fields.
+    /// Disables the guards for all payloads. To exempt single fields only, use --allow.
     #[arg(long)]
     pub(super) allow_secrets: bool,
     /// Job ids, or JSON
