@@ -34,8 +34,8 @@ Examples:
 
 {TO_WHOM}
 
-Exit status: 0 ok, 64 bad usage, or the worker refuses, 69 the worker or the store does not answer; the help of each command names its \
-own."))]
+Exit status: 0 ok, 64 bad usage, or the worker refuses, 69 the worker or the store does not answer; the help of each command lists its own \
+statuses."))]
 pub(crate) struct CtlArgs {
     #[command(subcommand)]
     command: Command,

@@ -12,8 +12,8 @@ use crate::output::{Output, print};
 
 /// The part of a list's help about its formats.
 pub(crate) const FORMS: &str = "\
-On a terminal each line fits the width: ids are complete, and longer texts end in …. --wide shows them completely. In a pipe, the command \
-prints all columns without a header, separated by tabs, for `cut`, `awk` and `while read`; an empty column is a dash.";
+On a terminal, each line fits the width: ids are complete, and other texts are cut and end in …. --wide shows all texts completely. In a \
+pipe, the command prints all columns without a header, separated by tabs, for `cut`, `awk` and `while read`; an empty column is a dash.";
 
 /// The assumed width of a terminal that does not report its width.
 const USUAL_WIDTH: usize = 80;

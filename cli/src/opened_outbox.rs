@@ -11,8 +11,8 @@ use crate::settings_args::{Choice, ShownIn};
 
 /// Help about the choice of the outbox. Paragraphs are single lines, because the width of the terminal is not known.
 pub(crate) const WHICH_OUTBOX: &str = "\
-DRUMLINE_OUTBOX_URL sets the outbox: postgres://… or redis://…. Without it, the outbox is in the store of DRUMLINE_STORE_URL if that has such a \
-URL. PostgreSQL needs a table, which `{program} outbox migrate` creates; Redis needs none.";
+DRUMLINE_OUTBOX_URL sets the outbox: postgres://… or redis://…. Without it, the outbox is in the store of DRUMLINE_STORE_URL, if that URL \
+is of one of these kinds. PostgreSQL needs a table, which `{program} outbox migrate` creates; Redis needs none.";
 
 /// The settings that name an outbox.
 #[derive(Debug)]

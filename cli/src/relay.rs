@@ -30,9 +30,9 @@ const LEASES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from
 /// The flags of a command that runs a relay.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RelayArgs {
-    /// The time after which others take the jobs of a killed relay: 1s to 10m
+    /// The time after which other relays take a killed relay's jobs: 1s to 10m
     ///
-    /// A request to SQS is abandoned earlier, and jobs in hand are renewed as often as needed.
+    /// The relay aborts requests to SQS before this time has passed, and renews the leases of its jobs as often as needed.
     #[arg(long, value_name = "DURATION", value_parser = lease, default_value = "30s")]
     lease: Duration,
     #[command(flatten)]

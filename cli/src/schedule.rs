@@ -32,7 +32,7 @@ Examples:
 
 {WHICH_SCHEDULES}
 
-Exit status: 0 ok, 64 bad usage, 69 the outbox cannot be used; the help of each command names its own."))]
+Exit status: 0 ok, 64 bad usage, 69 the outbox cannot be used; the help of each command lists its own statuses."))]
 pub(crate) struct ScheduleArgs {
     #[command(subcommand)]
     command: Command,

@@ -22,8 +22,9 @@ use document::{contract_of, write_document};
 #[command(
     args_conflicts_with_subcommands = true,
     after_long_help = "\
-The contract has each type with the version that producers write, the versions that workers read, and the schema of each version's \
-payload. A version has a schema if its code has one: `Job::schema`. Commit the contract, and let CI check each change of it.
+The contract lists each job type with the version that producers write, the versions that workers read, and the JSON Schema of each \
+version's payload. A version has a schema if the job's code defines `Job::schema`. Commit the contract, and let CI check each change of \
+it.
 
 Examples:
   {program} schema > contract.json
@@ -31,8 +32,8 @@ Examples:
   {program} schema --type email.send
   {program} schema --format asyncapi --queue-url URL --output asyncapi.json
 
-Exit status: 0 printed, 64 there are no handlers, none of this type, or bad settings, 141 the reader of the output has left, \
-1 anything else."
+Exit status: 0 printed, 64 the program has no handlers, or none of this type, or bad settings, 141 the reader of the output closed it, 1 \
+any other error."
 )]
 pub(crate) struct SchemaArgs {
     #[command(subcommand)]

@@ -19,9 +19,10 @@ use target::Target;
 /// Prints alerts or a dashboard for a dwell-time target
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-A job meets the target if it succeeds within the time since its sending, with all waits and retries. A job that becomes a dead letter \
-misses it. Times are counted up to the bounds of the buckets of drumline_job_dwell_seconds, 2m and 5m among them. For a time between two \
-bounds the rules use the next bound, and a line on standard error names it.
+The dwell time of a job runs from its sending to its success, including all waits and retries. A job meets the target if its dwell time is \
+at most the time of the target. A job that becomes a dead letter misses the target. The rules can use only the bucket bounds of the metric \
+drumline_job_dwell_seconds, such as 2m and 5m. For a time between two bounds, they use the next higher bound, and a line on standard error \
+names it.
 
 Examples:
   {program} slo --target '99% of email.send within 2m over 30d' > email.rules.yml
@@ -29,9 +30,9 @@ Examples:
   {program} slo --target '99% of email.send within 2m over 30d' --format grafana > dashboard.json
   {program} slo --target '99% of email.send within 2m over 30d' | promtool check rules
 
-Exit status: 0 printed, 64 a bad target, or no queue for CloudWatch, 141 the reader of the output has left, 1 anything else.")]
+Exit status: 0 printed, 64 a bad target, or no queue for CloudWatch, 141 the reader of the output closed it, 1 any other error.")]
 pub(crate) struct SloArgs {
-    /// The share of the jobs of a type, the time in which they must succeed, and the period; may be repeated
+    /// The share of a type's jobs, the time in which they must succeed, and the period; may be repeated
     #[arg(long = "target", value_name = "TARGET", required = true)]
     targets: Vec<Target>,
     /// The name of the queue; without it, Prometheus rules apply to each queue

@@ -16,13 +16,13 @@ use crate::settings_args::SettingsArgs;
 
 /// Help about the recipients of orders. Paragraphs are single lines, because the width of the terminal is not known.
 pub(super) const TO_WHOM: &str = "\
-An order goes to one worker: the worker at DRUMLINE_HTTP_ADDR, by default on this machine, or the one of --worker. The order applies until \
-it is withdrawn, its time (--for) is over, or the worker ends. A worker accepts orders over its loopback interface, or with the token in \
-DRUMLINE_HTTP_TOKEN.\n\n\
-With --everywhere the order goes to all workers that share the store of DRUMLINE_STORE_URL: each follows it within 5 seconds, including \
-workers that start later. It applies until it is withdrawn or its time is over, at most 90 days. The store must be redis:, postgres: or \
-dynamodb:. An order to one worker exists beside the orders to all: a queue or type is paused while either pauses it, and of two numbers \
-the worker's own applies.\n\n\
+The command sends an order to one worker: to the worker at DRUMLINE_HTTP_ADDR, by default on this machine, or to the worker that --worker \
+names. The order applies until it is withdrawn, its time (--for) is over, or the worker ends. A worker accepts orders over its loopback \
+interface, or with the token in DRUMLINE_HTTP_TOKEN.\n\n\
+With --everywhere, the command sends the order to all workers that share the store of DRUMLINE_STORE_URL, including workers that start \
+later. Each worker follows it within 5 seconds. The order applies until it is withdrawn or its time is over, at most 90 days. The store \
+must be redis:, postgres: or dynamodb:. Orders to one worker and orders to all are independent: a queue or type is paused while either \
+order pauses it. If both set a number, the order to the one worker applies.\n\n\
 Each worker logs the author, the time and the reason of an order; `{program} ctl ls` shows them.";
 
 /// The queue or the job type that an order is about.
@@ -48,7 +48,7 @@ impl What {
 /// The author and the reason of an order.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Who {
-    /// The reason, shown to people who find the queue or type paused
+    /// The reason, which `ctl ls` and logs show
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
     /// The author of the order [default: USER@HOST]

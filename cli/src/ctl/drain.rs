@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// The time in which no worker has to report yet: two rounds of theirs.
 const FIRST_REPORT: Duration = Duration::from_secs(10);
 
-/// Pauses a queue and waits until none of its messages is in hand
+/// Pauses a queue, and waits until the worker has settled its messages
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -29,16 +29,15 @@ Examples:
   {{program}} ctl drain jobs --everywhere && ./migrate && {{program}} ctl resume jobs --everywhere
   timeout 10m {{program}} ctl drain jobs
 
-Progress goes to standard error. A receive that is open \
-when the pause begins may still bring messages, for up to DRUMLINE_WAIT_TIME, and is waited for. What is held for a limit of its type, such \
-as a paused type, is in hand. The pause holds when the \
-command ends, also if it is interrupted: `{{program}} ctl resume` ends it. With --everywhere each worker reports in the store what it has in \
-hand, up to 200 workers.
+A message is in hand from its receive until the worker has settled it. This includes messages that wait for a limit of their type, such as \
+a pause. The command also waits for a receive that is open when the pause begins, because it may still return messages, for up to \
+DRUMLINE_WAIT_TIME. The queue stays paused when the command ends, even if you interrupt it: `{{program}} ctl resume` ends the pause. \
+Progress goes to standard error. With --everywhere, each worker reports its number of messages in hand in the store, up to 200 workers.
 
 {TO_WHOM}
 
-Exit status: 0 nothing is in hand, 1 no worker of the store has reported, 64 bad usage, or the worker refuses, 69 the worker or the store does \
-not answer, 130 after Ctrl-C."))]
+Exit status: 0 no message is in hand, 1 no worker of the store has reported, 64 bad usage, or the worker refuses, 69 the worker or the \
+store does not answer, 130 after Ctrl-C."))]
 pub(super) struct DrainArgs {
     /// The name of the queue
     queue: String,

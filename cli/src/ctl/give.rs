@@ -14,7 +14,7 @@ use super::args::{Lasting, TO_WHOM, ToWhom, What, Who, Workers};
 use crate::format::{note, now_ms, one_line, when};
 use crate::output::{Output, print};
 
-/// Pauses a queue or a job type: the worker receives or starts none of its jobs
+/// Pauses a queue or a job type: none of its jobs starts
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -22,13 +22,13 @@ Examples:
   {{program}} ctl pause jobs --everywhere --for 30m
   {{program}} ctl pause --type email.send --worker http://10.0.3.7:9464
 
-A worker does not receive from a paused queue; jobs in hand run to their end (`{{program}} ctl drain` waits for that). No job of a paused \
-type starts; the worker keeps a few of its messages and renews their leases, and other types of the queue continue. Neither pause costs a \
-message an attempt.
+A worker receives nothing from a paused queue. Messages that it has received already still run (`{{program}} ctl drain` waits for them). \
+If a type is paused, none of its jobs starts, and the other types of the queue continue: the worker holds a few messages of the paused \
+type, renews their leases, and returns the others to the queue. A pause counts no attempts.
 
 {TO_WHOM}
 
-Exit status: 0 paused, also if it was, 64 bad usage, or the worker refuses, 69 the worker or the store does not answer."))]
+Exit status: 0 paused, even if it was paused before, 64 bad usage, or the worker refuses, 69 the worker or the store does not answer."))]
 pub(super) struct PauseArgs {
     #[command(flatten)]
     what: What,
@@ -45,12 +45,12 @@ Examples:
   {{program}} ctl resume jobs
   {{program}} ctl resume --type email.send --everywhere
 
-The command ends a pause that an operator ordered. A pause that the worker makes by itself, for example because the store does not answer, \
-ends by itself.
+The command ends only pauses that operators ordered. A worker also pauses by itself, for example while the store does not answer, and then \
+resumes by itself.
 
 {TO_WHOM}
 
-Exit status: 0 resumed, also if it was not paused, 64 bad usage, or the worker refuses, 69 the worker or the store does not answer."))]
+Exit status: 0 resumed, even if it was not paused, 64 bad usage, or the worker refuses, 69 the worker or the store does not answer."))]
 pub(super) struct ResumeArgs {
     #[command(flatten)]
     what: What,
@@ -66,8 +66,8 @@ Examples:
   {{program}} ctl concurrency 2 --type image.process --everywhere --why 'the image service is slow'
   {{program}} ctl reset jobs
 
-The number is that of each worker. With fewer than run already, none is cancelled: nothing starts until enough have ended. Jobs of a type \
-without a limit that run when it gets one are not counted.
+The number applies to each worker separately. If more jobs run already, the worker cancels none of them, and starts no job until enough \
+have ended. If the type had no limit before, the jobs that run now are not counted.
 
 {TO_WHOM}
 
@@ -92,8 +92,8 @@ Examples:
   {{program}} ctl rate off --type email.send
   {{program}} ctl reset --type email.send
 
-The burst and the key stay those of the settings (`[limits.\"email.send\"]`); without any, jobs start one by one. `off` has no rate hold, \
-also if the settings have one.
+The burst and the key of the settings (`[limits.\"email.send\"]`) still apply. If the settings have none, the burst is the number of jobs \
+in 100 ms, rounded up. `off` removes the rate, even if the settings have one.
 
 {TO_WHOM}
 
@@ -118,11 +118,12 @@ Examples:
   {{program}} ctl reset jobs
   {{program}} ctl reset --type email.send --everywhere
 
-It ends pauses, too. Orders to the worker and those for all workers are withdrawn apart from each other.
+The command also ends pauses that operators ordered. Without --everywhere it withdraws only the orders to one worker, and with \
+--everywhere only the orders to all workers.
 
 {TO_WHOM}
 
-Exit status: 0 withdrawn, also if there was none, 64 bad usage, or the worker refuses, 69 the worker or the store does not answer."))]
+Exit status: 0 withdrawn, even if there was no order, 64 bad usage, or the worker refuses, 69 the worker or the store does not answer."))]
 pub(super) struct ResetArgs {
     #[command(flatten)]
     what: What,

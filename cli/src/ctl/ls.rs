@@ -24,7 +24,7 @@ Examples:
 
 {TO_WHOM}
 
-Exit status: 0 listed, also if no order holds, 64 bad usage, or the worker refuses, 69 the worker or the store does not answer."))]
+Exit status: 0 listed, even if no order is in force, 64 bad usage, or the worker refuses, 69 the worker or the store does not answer."))]
 pub(super) struct LsArgs {
     /// Show all columns without truncation
     #[arg(long)]

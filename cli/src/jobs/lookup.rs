@@ -10,10 +10,11 @@ use crate::settings_args::SettingsArgs;
 /// Help about the place that is asked. Paragraphs are single lines, because the width of the terminal is not known.
 pub(super) const WHO_IS_ASKED: &str = "\
 The command asks the store of DRUMLINE_STORE_URL. With memory:, histories are in the worker's memory, so the command asks the worker at \
-DRUMLINE_HTTP_ADDR, by default on this machine. The command needs no queue.\n\nThe id of a job is the jobId in its body, otherwise the id \
-of its event, otherwise the message's id (`{program} send` sets a jobId). If the job's id is not the message's id, you can still give the \
-message's id: file: always finds the job, memory: and postgres: find it among the 1000 jobs that changed last. Jobs in different queues, \
-of different types, or from different sources may share an id: the command shows the one that changed last and lists the others.";
+DRUMLINE_HTTP_ADDR, by default on this machine. The command needs no queue.\n\n\
+The id of a job is the jobId in its body, otherwise the id of its event, otherwise the message's id (`{program} send` sets a jobId). If \
+the job's id is not the message's id, you can still give the message's id: file: always finds the job, memory: and postgres: find it among \
+the 1000 jobs that changed last. Jobs in different queues, of different types, or from different sources may share an id: the command \
+shows the one that changed last and lists the others.";
 
 /// The job to look up.
 #[derive(Debug, clap::Args)]

@@ -20,7 +20,7 @@ Examples:
   {{program}} outbox lag
   {{program}} outbox lag --output json | jq .oldestSecs
 
-A relay shows the same as metrics: drumline_outbox_lag_seconds and drumline_outbox_rows.
+Relays export the same numbers as the metrics drumline_outbox_lag_seconds and drumline_outbox_rows.
 
 {WHICH_OUTBOX}
 

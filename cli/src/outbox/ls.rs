@@ -25,13 +25,13 @@ Examples:
 
 {FORMS}
 
-States: waiting (also for its time, or while a relay sends it), parked (it cannot be sent, see `outbox retry` and `outbox remove`), sent \
-(kept for DRUMLINE_OUTBOX_KEEP of the relay; by default sent jobs are removed). DUE is the time until a job may be sent. Those that were \
-added first come first. Payloads are shown by `outbox show` only.
+States: waiting (the job is not due yet, waits for a relay, or is being sent), parked (the job cannot be sent: see `outbox retry` and \
+`outbox remove`), sent (the relay keeps sent jobs for DRUMLINE_OUTBOX_KEEP; by default it removes them at once). DUE is the time until a \
+relay may send the job. The list begins with the job that was added first. To see the payload of a job, use `outbox show`.
 
 {WHICH_OUTBOX}
 
-Exit status: 0 listed, also if nothing was found, 64 bad usage, 69 the outbox cannot be used."))]
+Exit status: 0 listed, even if no job matches, 64 bad usage, 69 the outbox cannot be used."))]
 pub(super) struct LsArgs {
     /// Only jobs in this state
     #[arg(long, value_enum)]

@@ -17,13 +17,14 @@ Examples:
   {{program}} outbox migrate --print | psql --single-transaction postgres://admin@db/orders
   {{program}} outbox migrate --print > db/migrate/20261129_outbox.sql
 
-It makes what is missing, of this version of {{program}} and of earlier ones, and can be run again. Relays and workers do the same when \
-they start, if their role may: run it by itself where it may not, or in the migrations of your application. The application needs INSERT \
-on the table, a relay SELECT, INSERT, UPDATE and DELETE on all of it.
+The command creates everything that is missing, even if an earlier version of {{program}} created the table. You can run it again at any \
+time. Relays and workers create the table when they start, if their database role has the permission. If it does not, run this command, or \
+print the SQL and add it to the migrations of your application. The application needs INSERT on the table. A relay needs SELECT, INSERT, \
+UPDATE and DELETE on all tables of the outbox.
 
 {WHICH_OUTBOX}
 
-Exit status: 0 made, or printed, 64 bad usage, 69 the database does not answer or refuses it."))]
+Exit status: 0 created, or printed, 64 bad usage, 69 the database does not answer, or refuses the change."))]
 pub(super) struct MigrateArgs {
     /// Print the SQL to standard output, and change nothing
     #[arg(long)]

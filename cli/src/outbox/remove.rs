@@ -27,11 +27,12 @@ Examples:
   {{program}} outbox remove 01JQ3ZC5T8M1Y4 01JQ3ZC5T8M1Y5 --yes
   {{program}} outbox show 01JQ3ZC5T8M1Y4 --output json > kept.json
 
-It names the jobs, asks, and removes them: there is no way back but to add them again. One that a relay is sending may have been sent.
+The command lists the jobs, asks for confirmation, and removes them. A removal cannot be undone: you can only add the jobs again. If a \
+relay is sending one of the jobs at that moment, the job may be sent anyway.
 
 {WHICH_OUTBOX}
 
-Exit status: 0 removed, 1 some of the jobs are not there any more, or declined, 64 bad usage, 69 the outbox cannot be used."))]
+Exit status: 0 removed, 1 some of the jobs are no longer in the outbox, or you declined, 64 bad usage, 69 the outbox cannot be used."))]
 pub(super) struct RemoveArgs {
     /// The ids of the jobs
     #[arg(value_name = "ID", required = true)]

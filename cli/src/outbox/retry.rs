@@ -14,7 +14,7 @@ use crate::settings_args::SettingsArgs;
 /// The number of jobs in one request.
 const AT_ONCE: usize = 500;
 
-/// Makes relays retry parked jobs after their cause was fixed
+/// Retries parked jobs, after you have fixed the cause
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
@@ -22,11 +22,11 @@ Examples:
   {{program}} outbox retry 01JQ3ZC5T8M1Y4
   {{program}} outbox retry --all-parked
 
-A job is due at once, at its old place among those of its group. What is still wrong with it has it parked again.
+The jobs become due at once. Each keeps its place in the order of its group. If a job still cannot be sent, the relay parks it again.
 
 {WHICH_OUTBOX}
 
-Exit status: 0 they will be tried again, 1 some of the jobs are not parked, 64 bad usage, 69 the outbox cannot be used."))]
+Exit status: 0 the relay will retry the jobs, 1 some of the jobs are not parked, 64 bad usage, 69 the outbox cannot be used."))]
 pub(super) struct RetryArgs {
     /// The ids of the jobs
     #[arg(value_name = "ID", required_unless_present = "all_parked", conflicts_with = "all_parked")]

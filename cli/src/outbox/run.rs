@@ -20,22 +20,23 @@ Examples:
   {{program}} outbox run --config relay.toml
   {{program}} outbox run --once --output json
 
-A job goes to the queue that it names; else to that of its type under [queue_by_type] in the file; else to DRUMLINE_QUEUE_URL. It leaves \
-the outbox once SQS has confirmed it. What SQS does not take now is tried again; what can never be sent is parked, with its reason, and \
-holds up nothing: see `{{program}} outbox ls --state parked`. Jobs of a group are sent in the order in which they were added.
+The relay sends a job to the queue that the job names, otherwise to the queue of its type under [queue_by_type] in the settings file, \
+otherwise to DRUMLINE_QUEUE_URL. It removes the job from the outbox after SQS has confirmed it. If SQS does not accept a job for now, the \
+relay retries it. If a job can never be sent, the relay parks it with the reason, and continues with other jobs: see `{{program}} outbox \
+ls --state parked`. The relay sends the jobs of a group in the order in which they were added.
 
-Several relays may run, also beside each other: they share the jobs, and one takes over when another one ends. At DRUMLINE_HTTP_ADDR are \
-/livez, /readyz and /metrics, with drumline_outbox_lag_seconds among them.
+Several relays may run at the same time: they share the jobs, and when one ends, the others take over its jobs. Each relay serves /livez, \
+/readyz and /metrics at DRUMLINE_HTTP_ADDR; one of its metrics is drumline_outbox_lag_seconds.
 
-SIGTERM or Ctrl-C: it sends what is in hand, and releases the rest; a second one ends it at once, and the rest waits for the end of its \
-leases (--lease).
+On SIGTERM or Ctrl-C, the relay finishes the requests that are open and releases all other jobs. A second signal ends it at once; other \
+relays can then send its jobs only after its leases have expired (--lease).
 
-It needs sqs:SendMessage on the queues, and sqs:GetQueueUrl for queues that are given by name.
+The relay needs sqs:SendMessage on the queues, and sqs:GetQueueUrl for queues that are given by name.
 
 {WHICH_OUTBOX}
 
-Exit status: 0 stopped by a signal, or with --once all jobs that were due are sent; 1 with --once some were parked or not taken by SQS; 64 \
-bad configuration; 69 the outbox or the HTTP address is unavailable."))]
+Exit status: 0 stopped by a signal, or with --once all due jobs were sent; 1 with --once some jobs were parked, or SQS did not accept \
+them; 64 bad configuration; 69 the outbox or the HTTP address is unavailable."))]
 pub(super) struct RunArgs {
     /// Send the jobs that are due now, and exit
     #[arg(long)]

@@ -14,14 +14,14 @@ use crate::output::{Output, print};
 use crate::pretty::pretty;
 use crate::settings_args::SettingsArgs;
 
-/// Shows all details of one job: its times, its reason, its payload
+/// Shows all details of one job: times, failure reason and payload
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("\
 Examples:
   {{program}} outbox show 01JQ3ZC5T8M1Y4
   {{program}} outbox show 01JQ3ZC5T8M1Y4 --output json | jq .payload
 
-It shows the payload, because it is asked for. Payloads should hold no secrets; this one may.
+The output contains the payload. Payloads should not contain secrets, but this one might.
 
 {WHICH_OUTBOX}
 

@@ -22,13 +22,14 @@ Examples:
 
 {FORMS}
 
-States: active, paused, new (no scheduler has seen it), changed (schedulers run it by another rule: those of the version before, or \
-none since), removed (in the outbox only; its state is removed 30 days after that), unusable (its state is of a newer version). \
-Schedules that only the outbox knows, since other settings or a program declare them, come last, without a type.
+States: active, paused, new (no scheduler has seen the schedule yet), changed (the outbox still has an earlier rule, because an earlier \
+version of the settings leads or no scheduler has run since the change), removed (no longer in the settings; the outbox keeps its state \
+for 30 days), unusable (a newer version wrote its state). Schedules that other settings or a program declare come last, without a type, \
+because only the outbox knows them.
 
 {WHICH_SCHEDULES}
 
-Exit status: 0 listed, also if there is none, 64 bad usage, 69 the outbox cannot be used."))]
+Exit status: 0 listed, even if there is none, 64 bad usage, 69 the outbox cannot be used."))]
 pub(super) struct LsArgs {
     /// Show all columns without truncation
     #[arg(long)]

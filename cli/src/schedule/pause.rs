@@ -16,12 +16,12 @@ Examples:
   {{program}} schedule pause daily-report
   {{program}} schedule pause billing/daily-report
 
-A pause is kept in the outbox: it holds for all schedulers, and over restarts and deployments. Firings that fall into it are skipped. A \
-schedule of another timetable has its name in front.
+The outbox keeps the pause, so it applies to all schedulers, and restarts and deployments do not end it. Firings during the pause are \
+skipped. For a schedule of another timetable, put the timetable's name in front, as in the second example.
 
 {WHICH_SCHEDULES}
 
-Exit status: 0 paused, also if it was, 64 bad usage, or there is no such schedule, 69 the outbox cannot be used."))]
+Exit status: 0 paused, even if it was paused before, 64 bad usage, or there is no such schedule, 69 the outbox cannot be used."))]
 pub(super) struct PauseArgs {
     #[command(flatten)]
     which: Which,
@@ -33,11 +33,11 @@ pub(super) struct PauseArgs {
 Examples:
   {{program}} schedule resume daily-report
 
-It fires from now on. Firings that fell into the pause are skipped: `{{program}} schedule run-now` makes up for one.
+The schedule fires again from now on. Firings during the pause are skipped; `{{program}} schedule run-now` adds one job in place of them.
 
 {WHICH_SCHEDULES}
 
-Exit status: 0 resumed, also if it was not paused, 64 bad usage, or there is no such schedule, 69 the outbox cannot be used."))]
+Exit status: 0 resumed, even if it was not paused, 64 bad usage, or there is no such schedule, 69 the outbox cannot be used."))]
 pub(super) struct ResumeArgs {
     #[command(flatten)]
     which: Which,

@@ -15,18 +15,19 @@ Examples:
   {{program}} schedule run --config drumline.toml --outbox-url postgres://app@db/orders
   DRUMLINE_CONFIG=drumline.toml {{program}} schedule run
 
-A firing adds its job to the outbox, and a relay sends it to SQS: this process is one too, and sends all that is due in the outbox, as \
-`{{program}} outbox run` does.
+When a schedule fires, the process adds a job to the outbox. It is also a relay: like `{{program}} outbox run`, it sends all due jobs of \
+the outbox to SQS.
 
-Run two or more: one leads, and another takes over when it ends. Each firing is one job, also if one is killed: its id is the name of the \
-schedule and the instant. Times are those of the outbox's clock.
+Run two or more of these processes: one leads, and another takes over when the leader ends. Each firing adds one job, even if a process is \
+killed. The job's id consists of the schedule's name and the time of the firing. All times are those of the outbox's clock.
 
-A firing that is more than a minute late was missed. By catch_up, missed firings are skipped (\"skip\"), the newest one fires (\"last\", \
-the default), or all do, a thousand at most (\"all\").
+A firing that is more than a minute late counts as missed. The setting catch_up says which missed firings run later: none (\"skip\"), the \
+newest one (\"last\", the default), or all, at most a thousand (\"all\").
 
-SIGTERM or Ctrl-C: it fires nothing more, sends what is in hand, and lets another one lead; a second one ends it at once.
+On SIGTERM or Ctrl-C, the process fires no more schedules, finishes the requests that are open, and lets another process lead. A second \
+signal ends it at once.
 
-It needs sqs:SendMessage on the queues, and sqs:GetQueueUrl for queues that are given by name.
+The process needs sqs:SendMessage on the queues, and sqs:GetQueueUrl for queues that are given by name.
 
 {WHICH_SCHEDULES}
 

@@ -17,12 +17,12 @@ Examples:
   {{program}} schedule run-now daily-report
   {{program}} jobs watch $({{program}} schedule run-now daily-report)
 
-The job waits in the outbox until a relay sends it: `{{program}} schedule run` or `{{program}} outbox run`. It is an additional job: the \
-next firing does not change. The command also runs a paused schedule.
+The job waits in the outbox until a relay sends it: `{{program}} schedule run` or `{{program}} outbox run`. The job is additional: the \
+next firing does not change. The command also works for a paused schedule.
 
 {WHICH_SCHEDULES}
 
-Exit status: 0 added, 64 bad usage, or these settings have no such schedule, 69 the outbox cannot be used."))]
+Exit status: 0 added, 64 bad usage, or the settings have no such schedule, 69 the outbox cannot be used."))]
 pub(super) struct RunNowArgs {
     /// The name of the schedule
     name: String,

@@ -14,24 +14,25 @@ use crate::output::{Out, Output, print};
 /// Checks if a changed contract breaks running workers or waiting messages
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-Two things meet messages of the other side of a deploy: running workers receive messages of new producers until the deploy ends, and new \
-workers receive messages that old producers wrote, from the queue or for up to 14 days from its DLQ.
+A deploy mixes old and new contracts in two ways. Until the deploy ends, running workers receive messages of new producers. New workers \
+receive messages of old producers, from the queue, and for up to 14 days from its DLQ.
 
-A finding names who is affected, the type, the version, the place in the payload as a JSON pointer (* for each item), the problem, and how to \
-make the change without it. What cannot be compared, such as a version without a schema, counts as breaking unless --allow-unknown is given.
+Each finding names the affected side, the type, the version, the place in the payload as a JSON pointer (* for each item), the problem, \
+and a way to make the change without the problem. A part that cannot be compared, such as a version without a schema, counts as breaking \
+unless --allow-unknown is given.
 
 Examples:
   {program} schema check contract.json <({program} schema)
   git show main:contract.json | {program} schema check - contract.json
   {program} schema check old.json new.json --output json | jq -r 'select(.severity == \"breaking\") | .type'
 
-Exit status: 0 compatible, 1 something breaks or cannot be compared, 64 a document is no contract or cannot be read.")]
+Exit status: 0 compatible, 1 something breaks or cannot be compared, 64 a document is not a contract or cannot be read.")]
 pub(crate) struct CheckArgs {
     /// The contract of the running version, which wrote the waiting messages; - for standard input
     old: PathBuf,
     /// The contract of the version to deploy; - for standard input
     new: PathBuf,
-    /// Exit with 0 if nothing breaks but some parts cannot be compared
+    /// Exit with 0 even if some parts cannot be compared, if nothing breaks
     #[arg(long)]
     allow_unknown: bool,
     /// Lines for people, or one JSON object per line

@@ -11,11 +11,12 @@ use drumline_runtime::Service;
 use super::document::{contract_of, read, write_document};
 use crate::format::note;
 
-/// Prints a client for Python or TypeScript: one file with the types of the jobs, to copy into the program that sends them
+/// Prints a client for Python or TypeScript: one file with the job types, for a program that sends jobs
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
-The file has all that a producer needs beside AWS's SDK: a type for each job type and version, a check of payloads by their schemas, the guards \
-against secrets and personal data, batches, and retries of the entries that failed. A job that is not sent is an error that names it.
+Copy the file into the program that sends the jobs. It needs only AWS's SDK. The file contains a class or type for each job type and \
+version. It checks payloads by their schemas and by the guards against secrets and personal data, sends jobs in batches, and retries \
+failed entries. If a job is not sent, the client reports an error that names the job.
 
 Python: 3.9 or newer, with boto3. TypeScript: Node.js 20 or newer, with @aws-sdk/client-sqs.
 
@@ -23,11 +24,11 @@ Examples:
   {program} schema client python --output drumline_jobs.py
   {program} schema client typescript contract.json > drumline-jobs.ts
 
-Exit status: 0 printed, 64 there are no job types, or the document is no contract, 1 anything else.")]
+Exit status: 0 printed, 64 there are no job types, or the document is not a contract, 1 any other error.")]
 pub(crate) struct ClientArgs {
     /// The language of the client
     language: Language,
-    /// The contract, as `schema` prints it; this program's own by default; - for standard input
+    /// The contract, as `schema` prints it; - for standard input [default: this program's own]
     contract: Option<PathBuf>,
     /// The file to write instead of standard output
     #[arg(long, value_name = "FILE")]
