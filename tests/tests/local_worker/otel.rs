@@ -43,7 +43,7 @@ async fn a_senders_trace_continues_into_the_applications_call() {
     let (app, queue, collector) = (App::always_ok().await, queue().await, Collector::start().await);
     let worker = worker(&queue, &app, &collector).spawn();
     let attribute = format!("traceparent={SENDER}");
-    let sent = Launch::new(&["send", "--queue-url", &queue.url, "--type", "no.handler", "--payload", "{}"])
+    let sender = Launch::new(&["send", "--queue-url", &queue.url, "--type", "no.handler", "--payload", "{}"])
         .arg("--attribute")
         .arg(&attribute)
         .env("AWS_ENDPOINT_URL", &queue.endpoint_url())
@@ -54,7 +54,7 @@ async fn a_senders_trace_continues_into_the_applications_call() {
         .spawn()
         .finish()
         .await;
-    assert_eq!(sent.status, Some(0), "{}", sent.errors());
+    assert_eq!(sender.status, Some(0), "{}", sender.errors());
     eventually("it is settled", async || !collector.spans_of("settle").is_empty()).await;
     let finished = worker.stop().await;
     assert_eq!(finished.logged("spans not exported"), Vec::<serde_json::Value>::new());
