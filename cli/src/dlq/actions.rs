@@ -27,17 +27,18 @@ Examples:
   {program} dlq actions show INC-42
   {program} dlq actions abort INC-42
 
-Every replay, delete, export and undo is recorded under its name (--name) in the store of the settings (DRUMLINE_STORE_URL), where all \
-operators who use that store see it: for 90 days after its last report, the last 200 of them. If the store is memory:, or cannot be \
-reached, actions are recorded on the machine on which they run, in drumline/dlq of $XDG_STATE_HOME or ~/.local/state. A record has the \
-flags of its command line, which may be values of bodies, and no letters.
+An action is one run of replay, delete, export or undo. Each action is recorded under its name (--name) in the store of the settings \
+(DRUMLINE_STORE_URL), where all operators who use that store see it. The store keeps the last 200 actions, each for 90 days after its last \
+report. If the store is memory:, or cannot be reached, the command records the action on its own machine, in drumline/dlq of \
+$XDG_STATE_HOME or ~/.local/state. A record contains the flags of the command line, which may include values of message bodies. It \
+contains no letters.
 
-States: running, done, stopped (by itself: too many letters returned, or something failed), aborted (by an operator), interrupted \
-(its process is gone: it has not reported for a minute).
+States: running, done, stopped (the action stopped itself, because too many letters returned or an error occurred), aborted (by an \
+operator), interrupted (the process has not reported for a minute, so it is presumably gone).
 
-It needs the permissions of a worker on the store, and none on queues.
+The command needs a worker's permissions on the store, and no permissions on queues.
 
-Exit status: 0 ok, 1 the action is not known or did not end, 64 bad usage, 69 the store cannot be reached."
+Exit status: 0 ok, 1 the action is unknown or did not end, 64 bad usage, 69 the store cannot be reached."
 )]
 pub(super) struct ActionsArgs {
     #[command(subcommand)]

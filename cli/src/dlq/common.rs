@@ -10,16 +10,16 @@ use crate::settings_args::{Choice, SettingsArgs, ShownIn};
 
 /// The end of every command's help. Paragraphs are single lines, because the width of the terminal is not known.
 pub(super) const A_LOOK_IS_A_RECEIVE: &str = "\
-Browsing a DLQ receives its messages: SQS has no read-only peek. This adds one to the receive count of each message, and hides \
-the messages from other receivers until the command ends and releases them; if the command is killed, they stay hidden for at most ten \
-minutes. Browsing itself deletes and moves nothing. If the DLQ has its own redrive policy, browsing could move its messages: then the \
-command needs --force. A FIFO queue shows only the first ten messages of each group at a time. With more than \
-100,000 messages, the command releases those that it holds and continues.\n\n\
-The reason why a message is in the DLQ comes from the history in the store (DRUMLINE_STORE_URL). With memory:, the history is in \
-the worker's memory, and the command asks the worker at DRUMLINE_HTTP_ADDR, if it answers. Messages that were copied \
-(DRUMLINE_PERMANENT_FAILURES=dead-letter) carry their reason.\n\n\
+Browsing a DLQ receives its messages: SQS has no read-only peek. Each receive adds one to the message's receive count, and hides the \
+message from other receivers. When the command ends, it releases the messages; if it is killed, they stay hidden for at most ten minutes. \
+Browsing deletes no messages. If the DLQ has its own redrive policy, browsing could move its messages to the next queue, so the command \
+then needs --force. A FIFO queue shows only the first ten messages of each group at a time. The command holds at most 100,000 messages at \
+a time; then it releases them and continues.\n\n\
+The reason why a message is in the DLQ comes from the history in the store (DRUMLINE_STORE_URL). With memory:, the history is in the \
+worker's memory, so the command asks the worker at DRUMLINE_HTTP_ADDR, if one answers. If a worker copied the message to the DLQ \
+(DRUMLINE_PERMANENT_FAILURES=dead-letter), the message itself contains the reason.\n\n\
 The command needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility and sqs:GetQueueAttributes on the DLQ, and without --dlq-url also \
-sqs:GetQueueUrl there and sqs:GetQueueAttributes on the source queue.";
+sqs:GetQueueUrl on the DLQ and sqs:GetQueueAttributes on the source queue.";
 
 /// Reads the name of an action from the command line. The name becomes part of file names, object keys and printed commands.
 pub(super) fn action_name(text: &str) -> Result<String, String> {
@@ -62,10 +62,10 @@ impl ActionArgs {
 pub(super) struct QueueArgs {
     /// The DLQ itself instead of its source queue
     ///
-    /// Without it, the redrive policy of the queue names the DLQ.
+    /// Without this flag, the command finds the DLQ in the queue's redrive policy.
     #[arg(long, value_name = "URL")]
     pub(super) dlq_url: Option<String>,
-    /// Read the DLQ even if it has its own redrive policy, which may move messages that are received
+    /// Read the DLQ even if its own redrive policy may move received messages
     #[arg(long, hide_short_help = true)]
     pub(super) force: bool,
     #[command(flatten)]

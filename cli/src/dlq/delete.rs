@@ -42,25 +42,27 @@ Examples:
   {{program}} dlq delete --type email.send --older-than 10d --name INC-42
   {{program}} dlq delete --id 7ae2c3f4-0f6c-4a3e-9d0f-5a7f0f8f2b11 --yes --expect 1
 
-The command reads all letters, exports those that match, asks, and deletes exactly those; letters that arrive meanwhile stay. The \
-export is drumline/dlq/NAME.jsonl in $XDG_STATE_HOME or ~/.local/state, with payloads in plain text, readable by its owner only. If \
-nothing is deleted, it is removed; objects of S3 stay. Without a filter all letters match. `undo NAME` can put the letters back into the DLQ for 14 days.
+The command reads all letters of the DLQ, exports those that match, asks for confirmation, and deletes exactly the exported letters. \
+Letters that arrive in the meantime stay. Without a filter, all letters match. The export is the file drumline/dlq/NAME.jsonl in \
+$XDG_STATE_HOME or ~/.local/state. It contains payloads in plain text, and only its owner can read it. If the command deletes no letter, \
+it removes this file, but not objects in S3. For 14 days, `undo NAME` can put the letters back into the DLQ.
 
-On a FIFO queue only the first ten letters of each message group can be seen, so the command may have to be run again; \
-`export FILE --delete` continues by itself.
+On a FIFO queue, the command sees only the first ten letters of each message group, so you may have to run it again. `export FILE \
+--delete` continues with the next letters by itself.
 
 {A_LOOK_IS_A_RECEIVE}
 
-It needs sqs:DeleteMessage on the DLQ, too; --export s3://BUCKET/PREFIX needs s3:PutObject and s3:GetObject on the objects, PREFIX/NAME/000001.jsonl and so on.
+The command also needs sqs:DeleteMessage on the DLQ; --export s3://BUCKET/PREFIX needs s3:PutObject and s3:GetObject on the objects, \
+PREFIX/NAME/000001.jsonl and so on.
 
-Exit status: 0 deleted, also if nothing matches; 1 another count than that of --expect, declined, or some could not be deleted; 64 bad \
-usage; 69 the queue cannot be reached or a permission is missing; 130 interrupted."))]
+Exit status: 0 deleted, even if no letter matches; 1 the count differs from --expect, you declined, or some letters could not be deleted; \
+64 bad usage; 69 the queue cannot be reached or a permission is missing; 130 interrupted."))]
 pub(super) struct DeleteArgs {
     #[command(flatten)]
     queue: QueueArgs,
     #[command(flatten)]
     choice: Recorded<ChoiceArgs>,
-    /// Write the export to this file, which must not exist, or to a place in S3 (`s3://…`); a pipe or a device is refused
+    /// Write the export to this new file, or to S3 (`s3://…`); pipes and devices are refused
     #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     export: Option<String>,
     /// Export nothing: the deletion cannot be undone

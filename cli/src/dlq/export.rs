@@ -51,25 +51,29 @@ Examples:
   {{program}} dlq export s3://my-archive/dlq/jobs --older-than 10d --delete --name INC-42
   {{program}} dlq export s3://my-archive/dlq/jobs --older-than 10d --delete --name INC-42 --resume
 
-The first line is a header with the version of the format (`drumlineDeadLetters`). Each further line is a letter: its body byte for byte, \
-its attributes with their types (bytes in base64), its system attributes, its origin, and the known facts about its job. `replay --from` \
-reads the file. The file contains payloads in plain text; only its owner can read it (mode 0600).
+The first line is a header with the version of the format (`drumlineDeadLetters`). Each further line is one letter: its unchanged body, \
+its attributes with their types (binary values in base64), its system attributes, its origin, and the known facts about its job. `replay \
+--from` can read the file. The file contains payloads in plain text; only its owner can read it (mode 0600).
 
---delete deletes a letter from the DLQ after its line is on disk, and never before. The same command with --resume continues an export \
-that was stopped or killed: it writes no letter twice, and with --delete also deletes letters that are in the file and still in the DLQ.
+With --delete, the command deletes a letter from the DLQ only after the letter's line is on disk. If an export was stopped or killed, the \
+same command with --resume continues it. It then writes no letter twice, and with --delete it also deletes letters that are in the file \
+and still in the DLQ.
 
-In S3, the command writes objects PREFIX/NAME/000001.jsonl, each with a header and about 8 MiB or the letters of one minute. It overwrites no object, and with --delete deletes a letter after S3 has confirmed its object. --resume lists and reads the existing objects, and continues with the next one.
+In S3, the command writes objects PREFIX/NAME/000001.jsonl and so on. Each object begins with a header, and contains about 8 MiB of \
+letters, or the letters of one minute. The command overwrites no object. With --delete, it deletes a letter after S3 has confirmed the \
+letter's object. With --resume, it lists and reads the existing objects, and continues with the next one.
 
-`undo NAME` can put letters that --delete has deleted back into the DLQ for 14 days.
+For 14 days, `undo NAME` can put letters that --delete has deleted back into the DLQ.
 
 {A_LOOK_IS_A_RECEIVE}
 
---delete needs sqs:DeleteMessage on the DLQ, too; s3:// needs s3:PutObject on the objects, and s3:GetObject to know an object again whose answer was lost; --resume there needs s3:ListBucket on the bucket and s3:GetObject.
+--delete also needs sqs:DeleteMessage on the DLQ. s3:// needs s3:PutObject on the objects, and s3:GetObject to check if S3 stored an \
+object whose response was lost. --resume from S3 needs s3:ListBucket on the bucket and s3:GetObject on the objects.
 
-Exit status: 0 all that match are exported; 1 another count than that of --expect, some could not be deleted, or the file cannot be \
-written; 64 bad usage; 69 the queue cannot be reached or a permission is missing; 130 interrupted."))]
+Exit status: 0 all letters that match are exported; 1 the count differs from --expect, some letters could not be deleted, or the file \
+cannot be written; 64 bad usage; 69 the queue cannot be reached or a permission is missing; 130 interrupted."))]
 pub(super) struct ExportArgs {
-    /// The file, which must not exist, - for standard output, or a place in S3 (`s3://…`)
+    /// The new file, - for standard output, or a place in S3 (`s3://…`)
     #[arg(value_name = "FILE")]
     target: String,
     #[command(flatten)]
@@ -78,7 +82,8 @@ pub(super) struct ExportArgs {
     choice: Recorded<ChoiceArgs>,
     /// Continue an export that was stopped or killed
     ///
-    /// In S3 the export is at the place that its result and `dlq actions show` print, or under the prefix by --name.
+    /// For an export in S3, give the place that the export and `dlq actions show` print, or the prefix together with
+    /// --name.
     #[arg(long)]
     resume: bool,
     /// Write nothing unless exactly this many letters match

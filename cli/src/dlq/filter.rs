@@ -10,28 +10,28 @@ use crate::format::duration;
 /// The filters for dead letters: all given filters must match.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct FilterArgs {
-    /// Only jobs of this type; several may be named
+    /// Only letters of this job type; several may be given
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
-    /// Only if the class or reason contains this text
+    /// Only letters whose class or reason contains this text
     ///
-    /// Upper and lower case are the same.
+    /// The comparison ignores case.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Only this fingerprint; several may be named
+    /// Only letters with this fingerprint; several may be given
     ///
-    /// The fingerprint as `stats` prints it, or its first digits.
+    /// Give the fingerprint that `stats` prints, or its first digits, at least four.
     #[arg(long = "fingerprint", value_name = "HEX")]
     fingerprints: Vec<FingerprintPrefix>,
     /// Only letters older than this, such as 12h or 2d
     #[arg(long, value_name = "AGE", value_parser = duration)]
     older_than: Option<Duration>,
-    /// Only this message or job; several may be named
+    /// Only this message or job; several may be given
     #[arg(long = "id", value_name = "ID")]
     ids: Vec<String>,
-    /// Only with this value in the body; all must hold
+    /// Only letters with this value in the body; several must all match
     ///
-    /// The pointer is a JSON pointer (RFC 6901).
+    /// /POINTER is a JSON pointer (RFC 6901).
     #[arg(long = "match", value_name = "/POINTER=VALUE")]
     matches: Vec<Match>,
 }

@@ -32,8 +32,8 @@ Examples:
 
 {A_LOOK_IS_A_RECEIVE}
 
-Receives are counted as they were before this look.
-Exit status: 0 listed, also if nothing was found, 64 bad usage, 69 the queue cannot be reached, 1 anything else."))]
+The receive counts do not include the receives of this command.
+Exit status: 0 listed, even if no letter matches, 64 bad usage, 69 the queue cannot be reached, 1 any other error."))]
 pub(super) struct LsArgs {
     #[command(flatten)]
     queue: QueueArgs,

@@ -61,7 +61,8 @@ Examples:
 
 {A_LOOK_IS_A_RECEIVE}
 
-Exit status: 0 done, 64 bad usage, 69 the queue cannot be reached; the help of each command names its own, and its permissions."))]
+Exit status: 0 done, 64 bad usage, 69 the queue cannot be reached; the help of each command lists its own statuses and its \
+permissions."))]
 pub(crate) struct DlqArgs {
     #[command(subcommand)]
     command: Command,

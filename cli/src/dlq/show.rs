@@ -31,9 +31,9 @@ Examples:
   {{program}} dlq show 7ae2c3f4-0f6c-4a3e-9d0f-5a7f0f8f2b11 --queue-url https://sqs.…/jobs
   {{program}} dlq show 01JQ3ZC5T8M1Y4 --output json | jq -r .body > body.json
 
-It shows the body, because it is asked for. Bodies should hold no secrets; this one may.
+The output contains the body. Bodies should not contain secrets, but this one might.
 
-SQS finds nothing by id, so messages are looked at until it is found.
+SQS cannot find a message by its id, so the command receives messages until it finds this one.
 
 {A_LOOK_IS_A_RECEIVE}
 

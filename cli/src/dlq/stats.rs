@@ -31,18 +31,18 @@ Examples:
   {{program}} dlq stats --by type,class --older-than 1d
   {{program}} dlq stats --limit 200000 --output json | jq -r 'select(.count > 100) | .fingerprint'
 
-A row counts the letters with the same origin (the queue in which they died), type, failure class and reason. In reasons, what \
-differs from letter to letter is masked: numbers, ids, quoted texts, paths, URLs, addresses, times. The fingerprint stands for the \
-masked reason: `ls`, `export`, `replay` and `delete` take it by --fingerprint. AGE is the time since the oldest and the newest of \
-them were sent; of letters of a FIFO queue, since they were moved to the DLQ. ATTEMPTS are the fewest and the most receives.
+Each row counts the letters with the same origin (the queue in which they died), type, failure class and reason. In reasons, the parts \
+that differ from letter to letter are masked: numbers, ids, quoted texts, paths, URLs, addresses, times. The fingerprint identifies the \
+masked reason; `ls`, `export`, `replay` and `delete` accept it as --fingerprint. AGE is the age of the oldest and of the newest letter, \
+from the time of sending, or on a FIFO queue from the move to the DLQ. ATTEMPTS is the lowest and the highest receive count.
 
-If more letters are there than were looked at, the counts are a sample: it is noted, and rows of JSON have `isSample`.
+If the DLQ contains more letters than the command read, the counts are a sample: a note says so, and JSON rows have the field `isSample`.
 
 {FORMS}
 
 {A_LOOK_IS_A_RECEIVE}
 
-Exit status: 0 counted, also if nothing was found, 64 bad usage, 69 the queue cannot be reached, 1 anything else."))]
+Exit status: 0 counted, even if no letter matches, 64 bad usage, 69 the queue cannot be reached, 1 any other error."))]
 pub(super) struct StatsArgs {
     #[command(flatten)]
     queue: QueueArgs,

@@ -36,22 +36,22 @@ use run::{Tally, put_all_back};
 Examples:
   {program} dlq undo INC-42 --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
 
-It sends the letters of a `delete`, or of an `export --delete`, into the DLQ again: for 14 days after the deletion, on the host that has the \
-export, or on any host if the export is in S3. Each has \
-its body and its attributes, the ARN of the queue in which it died in the attribute DrumlineOrigin, and the id of its message in \
-DrumlineMessageId: `replay` reads them as it reads SQS's own. Its time of sending and its receive count are new. Letters that were \
-not deleted are left out: if not all of them were, the DLQ is looked at first. While letters are hidden there, by \
-another receiver or by a command that was killed, nothing is sent, since they could be among them: they are hidden for 10 minutes at most.
+The command sends the letters that a `delete` or an `export --delete` has deleted to the DLQ again. This is possible for 14 days after the \
+deletion, on the host that has the export, or on any host if the export is in S3. Each letter keeps its body and its attributes. The \
+attribute DrumlineOrigin contains the ARN of the queue in which it died, and DrumlineMessageId the id of its message; `replay` uses both \
+like SQS's own values. The time of sending and the receive count are new. If the action did not delete all its letters, the command first \
+reads the DLQ, and does not send letters that are still there. If another receiver, or a command that was killed, hides letters in the \
+DLQ, the command cannot see if these were deleted, so it sends nothing. A killed command hides letters for at most 10 minutes.
 
-It is safe to kill: the same command continues it, on the same host. Each kill, and each answer of SQS that is lost, can leave one \
+The command can be killed at any time: run it again on the same host to continue. Each kill, and each lost response of SQS, can leave one \
 batch of ten in the DLQ twice.
 
-It needs sqs:SendMessage and sqs:GetQueueAttributes on the DLQ, and without --dlq-url sqs:GetQueueUrl there and \
-sqs:GetQueueAttributes on its queue; to look at it also sqs:ReceiveMessage and sqs:ChangeMessageVisibility. Encrypted queues need \
-kms:Decrypt and kms:GenerateDataKey. An export in S3 needs s3:ListBucket on the bucket and s3:GetObject on the objects.
+The command needs sqs:SendMessage and sqs:GetQueueAttributes on the DLQ. Without --dlq-url, it also needs sqs:GetQueueUrl on the DLQ and \
+sqs:GetQueueAttributes on the source queue. To read the DLQ, it also needs sqs:ReceiveMessage and sqs:ChangeMessageVisibility. Encrypted \
+queues need kms:Decrypt and kms:GenerateDataKey. An export in S3 needs s3:ListBucket on the bucket and s3:GetObject on the objects.
 
-Exit status: 0 all letters are in the DLQ again; 1 the action is not known, letters are hidden, some could not be sent, or declined; 64 bad usage, \
-no export, too late; 69 the queue cannot be reached or a permission is missing; 130 interrupted.")]
+Exit status: 0 all letters are in the DLQ again; 1 the action is unknown, letters are hidden, some could not be sent, or you declined; 64 \
+bad usage, there is no export, or the 14 days are over; 69 the queue cannot be reached or a permission is missing; 130 interrupted.")]
 pub(super) struct UndoArgs {
     /// The name of the action that deleted the letters, as `dlq actions` lists it
     #[arg(value_name = "NAME", value_parser = action_name)]
@@ -61,7 +61,7 @@ pub(super) struct UndoArgs {
     /// Do not ask
     #[arg(long)]
     yes: bool,
-    /// Continue although letters are hidden: hidden letters that were not deleted are then in the DLQ twice
+    /// Send even if letters are hidden: those that were not deleted are then in the DLQ twice
     #[arg(long, hide_short_help = true)]
     ignore_hidden: bool,
     #[command(flatten)]

@@ -38,35 +38,39 @@ Examples:
   {program} dlq watch --archive letters.jsonl
   {program} dlq watch --once --output json
 
-It asks for the depth of the DLQ. Once that has grown, it looks for the new letters: at 500 of them and once a minute at most; \
-of more, the numbers are a sample, and alerts say \"at least\". \
-Letters whose reasons differ only in numbers, ids, quotes and the like have one fingerprint. A fingerprint is reported when it is \
-new, and after that once in --quiet, with the number of letters that came meanwhile. What is in the DLQ at the beginning is new.
+The command regularly asks SQS for the depth of the DLQ. If the depth has grown, it reads the new letters, at most once a minute and at \
+most 500 at a time. If there are more, the numbers are a sample, and alerts say \"at least\". Letters whose reasons differ only in \
+numbers, ids, quotes and the like have the same fingerprint. The command reports a fingerprint when it is new, and after that once in \
+--quiet, with the number of letters that arrived in the meantime. Letters that are in the DLQ at the start count as new.
 
-An alert is a POST of JSON with the fields text, dlq, origin, type, class, fingerprint, reason, count, isSample, isNew, firstAt, \
-depth, otherFingerprints and otherLetters; or it is published to an SNS topic. Reasons are masked, and there are no payloads in it. --template names a JSON file that \
-is sent instead, in whose texts {{text}} and the other fields are filled in.
+An alert is a POST of JSON with the fields text, dlq, origin, type, class, fingerprint, reason, count, isSample, isNew, firstAt, depth, \
+otherFingerprints and otherLetters; or a message to an SNS topic with the same JSON. Reasons are masked, and an alert contains no \
+payloads. --template names a JSON file to send instead: the command replaces {{text}}, and the names of the other fields in double braces, \
+in its texts.
 
---archive adds each new letter to an export, including its body, as `dlq export` does; `replay --from` reads it. An existing file is \
-continued, and nothing is deleted. For the archive, the command receives every letter of the \
-DLQ at most once a minute while the DLQ grows, and less often the longer this takes.
+--archive adds each new letter to an export, including its body, as `dlq export` does; `replay --from` reads it. The command appends to an \
+existing file, and deletes no letters from the DLQ. For the archive, it receives every letter of the DLQ: at most once a minute while the \
+DLQ grows, and less often if one pass takes long.
 
-With DRUMLINE_DEAD_JOB_WEBHOOK, it also calls that webhook for each letter, also for those that are there at the beginning, unless the store \
-(DRUMLINE_STORE_URL) knows that a worker has. Without such a store each start calls it for all of them, by the same keys.
+If DRUMLINE_DEAD_JOB_WEBHOOK is set, the command also calls that webhook for each letter, including letters that are in the DLQ at the \
+start. It skips a letter if the store (DRUMLINE_STORE_URL) shows that a worker has already called the webhook. Without such a store, each \
+start calls the webhook for all letters again, with the same keys.
 
-Workers watch by themselves with DRUMLINE_DLQ_WATCH=on: of those that share a store, one does. They know the failures of their own \
-jobs without a look.
+With DRUMLINE_DLQ_WATCH=on, the workers watch the DLQ themselves; of the workers that share a store, one does so. Workers know the \
+failures of their own jobs, so for these they do not receive from the DLQ.
 
-It needs sqs:GetQueueAttributes on the DLQ; for a look also sqs:ReceiveMessage and sqs:ChangeMessageVisibility; without --dlq-url also \
-sqs:GetQueueUrl there and sqs:GetQueueAttributes on its queue; sns:Publish on a topic; and s3:PutObject for an archive in S3. Encrypted queues need kms:Decrypt.
+The command needs sqs:GetQueueAttributes on the DLQ, and to read letters also sqs:ReceiveMessage and sqs:ChangeMessageVisibility. Without \
+--dlq-url, it also needs sqs:GetQueueUrl on the DLQ and sqs:GetQueueAttributes on the source queue. A topic needs sns:Publish, and an \
+archive in S3 needs s3:PutObject. Encrypted queues need kms:Decrypt.
 
-Exit status: 0 ended after --once, 130 stopped, 64 bad usage, 69 the queue cannot be reached, or with --once an alert was not delivered or the webhook for dead jobs failed.")]
+Exit status: 0 done with --once, 130 stopped, 64 bad usage, 69 the queue cannot be reached, or with --once an alert was not delivered or \
+the webhook for dead jobs failed.")]
 pub(super) struct WatchArgs {
     #[command(flatten)]
     queue: QueueArgs,
-    #[arg(long, value_name = "DURATION", value_parser = duration, help = "Ask for the depth so often [default: 30s, or DRUMLINE_DLQ_WATCH_EVERY]")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help = "Ask for the depth at this interval [default: 30s, or DRUMLINE_DLQ_WATCH_EVERY]")]
     every: Option<Duration>,
-    #[arg(long, value_name = "DURATION", value_parser = duration, help = "Repeat a known reason after so long at the earliest [default: 1h]")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help = "Report a known reason again only after this time [default: 1h]")]
     quiet: Option<Duration>,
     #[arg(
         long,
@@ -77,13 +81,13 @@ pub(super) struct WatchArgs {
     #[arg(
         long,
         value_name = "FILE",
-        help = "Send this JSON file, filled in [env: DRUMLINE_DLQ_ALERT_TEMPLATE]"
+        help = "Fill in this JSON file and send it [env: DRUMLINE_DLQ_ALERT_TEMPLATE]"
     )]
     template: Option<PathBuf>,
-    /// Add each new letter completely to this file or place in S3
+    /// Add each new letter, with its body, to this file or place in S3
     #[arg(long, value_name = "FILE|s3://BUCKET/PREFIX")]
     archive: Option<String>,
-    /// Check once, report, and end
+    /// Check the DLQ once, report, and exit
     #[arg(long)]
     once: bool,
     /// Text for people, or JSON for programs

@@ -23,21 +23,22 @@ const EVERY: Duration = Duration::from_millis(500);
 /// The number of attempts to change the record, which other processes change, too.
 const TRIES: u32 = 5;
 
-/// Ends a running action: what it has done stays, and what it holds is released
+/// Ends a running action: completed work stays, and held letters are released
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:
   {program} dlq actions abort INC-42
 
-The process that runs the action sees it within five seconds, finishes the batch at hand and ends with status 1. Letters that were \
-sent, deleted or exported stay so; a replay can be resumed. An action whose process is gone is marked as aborted.
+The process that runs the action reads the order within five seconds, finishes its current batch, and ends with status 1. The command \
+undoes nothing that the action has sent, deleted or exported. You can resume a replay later. If the process no longer exists, the command \
+marks the action as aborted.
 
-Exit status: 0 it has ended, 1 it is not known, is over already, or has not ended within 30 s, 64 bad usage, 69 the store cannot be \
+Exit status: 0 the action has ended, 1 it is unknown, had already ended, or did not end within 30 s, 64 bad usage, 69 the store cannot be \
 reached.")]
 pub(super) struct AbortArgs {
     /// The action's name
     name: String,
-    /// The person or program that asks [default: USER@HOST]
+    /// The person or program that aborts [default: USER@HOST]
     #[arg(long, value_name = "TEXT")]
     actor: Option<String>,
     #[command(flatten)]

@@ -19,7 +19,7 @@ Examples:
 
 {FORMS}
 
-Exit status: 0 listed, also if there is none, 64 bad usage, 69 the store cannot be reached."))]
+Exit status: 0 listed, even if there is none, 64 bad usage, 69 the store cannot be reached."))]
 pub(super) struct LsArgs {
     #[command(flatten)]
     store: StoreArgs,

@@ -19,7 +19,7 @@ Examples:
   {program} dlq actions show INC-42
   {program} dlq actions show INC-42 --output json | jq .counts
 
-Exit status: 0 shown, 1 it is not known, 64 bad usage, 69 the store cannot be reached.")]
+Exit status: 0 shown, 1 the action is unknown, 64 bad usage, 69 the store cannot be reached.")]
 pub(super) struct ShowArgs {
     /// The action's name
     name: String,

@@ -36,37 +36,40 @@ Examples:
   {program} dlq replay --yes --expect 4000
   {program} dlq replay --resume INC-42
 
-Each letter goes to the queue in which it died, which must have a redrive policy that names this DLQ; --to names another queue. The letter \
-keeps its body and its attributes, except those about its failure. Its job keeps its id: a job without one gets the \
-attribute DrumlineJobId, by which workers recognize it, so that a done job does not run again. On a FIFO queue the order \
-within each message group is kept: if a letter that matches is left, the letters behind it are left, too.
+The command sends each letter to the queue in which it died. The redrive policy of that queue must name this DLQ. --to names another \
+queue. The letter keeps its body and its attributes, except those about its failure. Its job keeps its id. A job without its own id gets \
+the attribute DrumlineJobId: workers recognize the job by it, and do not run it again if it is done. On a FIFO queue, the command keeps \
+the order within each message group: if it does not send a letter that matches, it leaves the letters behind it, too.
 
-If the program has the handler of a letter's type, the command does not send letters that the handler would refuse (invalid envelope, payload \
-or key): such letters are left and counted. --no-check sends them.
+If the program has the handler of a letter's type, and the handler would refuse the letter (invalid envelope, payload or key), the command \
+leaves the letter in the DLQ and counts it. With --no-check, it sends such letters.
 
-Letters can be changed before they are sent: by --patch, then by --set, --edit and --type-to. All other bytes of the body \
-stay the same. A letter that the flags do not change or do not fit is left. --dry-run shows the changes of the first 20 letters.
+The flags --patch, --set, --edit and --type-to change letters before they are sent, in this order. All other bytes of the body stay the \
+same. If the flags do not change a letter, or cannot be applied to it, the command leaves the letter in the DLQ. --dry-run shows the \
+changes of the first 20 letters.
 
-A worker does not run a done job again, and refuses a done job with a changed payload: a changed letter whose job is done, according to the \
-store, is left. --again sends it, and deletes the record that its job is done.
+A worker does not run a done job again, and refuses a done job with a changed payload. So if the store says that the job of a changed \
+letter is done, the command leaves the letter in the DLQ. With --again, the command deletes the record that the job is done, and sends the \
+letter.
 
-The command can be killed at any time: a journal records what was sent (its path is printed; mode 0600; it contains only those parts of bodies \
-that --set and --edit write), and --resume continues there. Nothing is lost. Each kill, and each lost response of SQS, can leave one batch of \
-ten in its queue twice: a batch whose response is lost is sent again, and the next lost response ends the replay. Letters are deleted from the \
-DLQ only after SQS has confirmed the new message. Letters that do not match are hidden from other readers while the command runs, and for at \
-most the time of --hold after it was killed.
+The command can be killed at any time, and loses no letter: it deletes a letter from the DLQ only after SQS has confirmed the new message. \
+A journal records which letters were sent, and --resume continues from there. (The command prints the journal's path. The file has mode \
+0600, and contains only those parts of bodies that --set and --edit write.) Each kill, and each lost response of SQS, can leave one batch \
+of ten in its queue twice: after a first lost response, the command sends the batch again; a second one ends the replay. While the command \
+runs, letters that do not match are hidden from other readers. If it is killed, they stay hidden for at most the time of --hold.
 
-On a FIFO queue, letters behind the first ten letters of their message group cannot be reached if those ten do not match.
+On a FIFO queue, SQS shows only the first ten letters of a message group. If these ten do not match, the command cannot reach the letters \
+behind them.
 
 The command needs sqs:ReceiveMessage, sqs:ChangeMessageVisibility, sqs:GetQueueAttributes, sqs:DeleteMessage and \
-sqs:ListDeadLetterSourceQueues (not with --to) on the DLQ, and sqs:SendMessage on the queues that it sends to; without --dlq-url \
-also sqs:GetQueueUrl and sqs:GetQueueAttributes on the queue. --native needs sqs:StartMessageMoveTask, sqs:ListMessageMoveTasks and \
-(--cancel) sqs:CancelMessageMoveTask instead of sqs:ChangeMessageVisibility and sqs:ListDeadLetterSourceQueues. Encrypted queues need kms:Decrypt, and kms:GenerateDataKey where it \
-sends.
+sqs:ListDeadLetterSourceQueues (not with --to) on the DLQ, and sqs:SendMessage on the target queues. Without --dlq-url, it also needs \
+sqs:GetQueueUrl and sqs:GetQueueAttributes on the source queue. --native needs sqs:StartMessageMoveTask, sqs:ListMessageMoveTasks and \
+(--cancel) sqs:CancelMessageMoveTask instead of sqs:ChangeMessageVisibility and sqs:ListDeadLetterSourceQueues. For encrypted queues, it \
+needs kms:Decrypt, and to send to them kms:GenerateDataKey.
 
-Exit status: 0 done, and nothing that matched is left; 1 some matched letters are left, replayed letters are in the DLQ again, the \
-count is not that of --expect, stopped, or declined; 64 bad usage, no DLQ, no queue to send to; 69 a queue cannot be reached, a permission is missing, or histories \
-that the filter needs cannot be read any more; 129, 130 or 143 interrupted.")]
+Exit status: 0 done, all letters that matched were sent; 1 some letters that matched are left, replayed letters are in the DLQ again, the \
+count differs from --expect, the replay stopped, or you declined; 64 bad usage, no DLQ, or no queue to send to; 69 a queue cannot be \
+reached, a permission is missing, or histories that the filter needs can no longer be read; 129, 130 or 143 interrupted.")]
 pub(in crate::dlq) struct ReplayArgs {
     #[command(flatten)]
     pub(super) queue: QueueArgs,
@@ -77,19 +80,20 @@ pub(in crate::dlq) struct ReplayArgs {
     /// The rate is reached within 10 s.
     #[arg(long, value_name = "N/s", value_parser = rate)]
     pub(super) rate: Option<f64>,
-    /// Send this many first, and await their outcomes
+    /// Send this many letters first, and wait for their outcomes
     ///
-    /// On a terminal, the command then asks if it should continue. Otherwise it continues if the store reports all their jobs
-    /// done, and stops if one is dead again or if no outcome is known in time.
+    /// On a terminal, the command then asks if it should continue. Without a terminal, it continues if the store reports
+    /// that all these jobs are done. It stops if one of them is dead again, or if an outcome is still unknown after
+    /// --canary-wait.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) canary: Option<u32>,
     /// Wait at most this long for the outcomes of the first letters
     #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = CANARY_WAIT, requires = "canary", value_parser = crate::format::duration)]
     pub(super) canary_wait: Duration,
-    /// Stop after this many letters died again
+    /// Stop when this many replayed letters are dead again
     ///
-    /// By then, more of them may be in their queues. Not available with --from, which reads the file and not the DLQ: use
-    /// --canary to check outcomes, and --rate to limit the letters sent meanwhile.
+    /// At that time, more replayed letters may still be in their queues: use --rate to limit their number, or --canary to
+    /// check outcomes first. Not available with --from, which reads the file and not the DLQ.
     ///
     /// [default: 10]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -110,10 +114,10 @@ pub(in crate::dlq) struct ReplayArgs {
     pub(super) journal: Option<PathBuf>,
     /// Continue a replay, by its name or its journal
     ///
-    /// The batch of ten that was in flight may be sent twice.
+    /// The batch of ten that was in flight when the replay ended may be sent twice.
     #[arg(long, value_name = "NAME|FILE", conflicts_with_all = ["name", "actor", "dry_run", "expect"])]
     pub(super) resume: Option<String>,
-    /// Do not wait for letters that the killed process may have hidden
+    /// Do not wait for letters that the killed process may still hide
     #[arg(long, hide_short_help = true, requires = "resume")]
     pub(super) no_wait: bool,
     /// Hide received letters for this long at a time
@@ -163,10 +167,10 @@ pub(super) struct ChoiceArgs {
     pub(super) limit: Option<u32>,
     /// Send to this queue instead of the origin
     ///
-    /// Another queue is another scope unless both queues share a scope: jobs that are done run again.
+    /// Unless both queues share a scope, the other queue does not know which jobs are done, and its workers run them again.
     #[arg(long, value_name = "URL")]
     pub(super) to: Option<String>,
-    /// Read an export instead; nothing is deleted
+    /// Read an export instead of the DLQ; no letter is deleted
     #[arg(long, value_name = "FILE")]
     pub(super) from: Option<PathBuf>,
     /// Run done jobs again

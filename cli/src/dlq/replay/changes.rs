@@ -17,15 +17,15 @@ const SHOWN: usize = 20;
 /// The flags that change letters.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct ChangeArgs {
-    /// Set a value in the body; several may be set
+    /// Set a value in the body; several may be given
     ///
-    /// The value is parsed as JSON; if that fails, it is a text. Missing objects are created. The pointer may lead into a text
-    /// that contains JSON, such as the Message of an SNS notification.
+    /// The command parses the value as JSON; if that fails, it uses the value as text. It creates missing objects. The
+    /// pointer may lead into a text that contains JSON, such as the Message of an SNS notification.
     #[arg(long = "set", value_name = "/POINTER=VALUE")]
     sets: Vec<Fix>,
-    /// Apply a patch to the body; several may be named
+    /// Apply a patch to the body; several may be given
     ///
-    /// A JSON patch (an array, RFC 6902) or a merge patch (an object, RFC 7396).
+    /// The file contains a JSON patch (an array, RFC 6902) or a merge patch (an object, RFC 7396).
     #[arg(long = "patch", value_name = "FILE")]
     patches: Vec<PathBuf>,
     /// Change the job's type
