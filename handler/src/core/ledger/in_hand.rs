@@ -130,7 +130,9 @@ mod tests {
     #[test]
     fn a_message_that_may_have_killed_a_process_waits_to_run_alone() {
         let begun = now();
-        let mut ledger = ledger(false, 8);
+        // Only in a ledger that receives: messages that are handed in never wait for that.
+        let concurrency = NonZeroUsize::new(8).unwrap();
+        let mut ledger = Ledger::new(Policy { concurrency, ..Policy::new(Duration::from_secs(30)) }).unwrap();
         ledger.deliver(begun, vec![message("a", None, 1), message("killer", None, 6)]);
         assert_eq!(started(&mut ledger, begun).len(), 1);
         let counts = InHandCounts { running: 1, slots: 8, alone: 1, ..InHandCounts::default() };
