@@ -29,7 +29,7 @@ Examples:
   {program} config --config worker.toml --output json | jq -r 'select(.origin != \"default\") | .key'
   {program} config --check
 
-Exit status: 0 ok, 64 bad configuration, 69 SQS does not answer, or a check of --check failed, 1 anything else.")]
+Exit status: 0 ok, 64 bad configuration, 69 SQS does not answer, or a check of --check failed, 1 any other error.")]
 pub(crate) struct ConfigArgs {
     #[command(flatten)]
     settings: SettingsArgs<Every>,

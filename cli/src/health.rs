@@ -21,7 +21,7 @@ Examples:
 
 Exit status: 0 the consumer is alive (or ready), 69 it is not, or does not answer, 64 it serves no HTTP endpoint.")]
 pub(crate) struct HealthArgs {
-    /// Ask if the consumer is ready instead
+    /// Ask if the consumer is ready, not only alive
     ///
     /// The consumer is ready if it can reach every queue and does not drain. Use this flag for load balancers and
     /// roll-outs. Do not use it for a check that restarts the consumer, because a restart does not make a queue reachable.

@@ -27,8 +27,8 @@ const STDIN: &str = "-";
 #[command(after_long_help = "\
 The command gives the bootstrap Lambda's Runtime API and environment variables, in addition to its own environment. The first invocation \
 starts the bootstrap; further invocations are warm. If an invocation exceeds the timeout, the command kills the process, as Lambda does. \
-If there are no AWS credentials, the function receives fake ones, and the command itself answers its requests to SQS with empty queues. \
-The command prints responses to standard output, and logs and a REPORT line to standard error.
+If there are no AWS credentials, the function receives fake ones, and the command answers the function's requests to SQS as if all queues \
+were empty. The command prints responses to standard output, and logs and a REPORT line to standard error.
 
 Examples:
   {program} invoke event.json --bootstrap target/debug/my-function --env DRUMLINE_LOG=debug

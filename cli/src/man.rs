@@ -10,7 +10,7 @@ use drumline_consumer::ExitError;
 
 use crate::output::print;
 
-/// Prints the manual page, or writes those of all commands into a folder
+/// Prints the manual page, or writes all pages into a folder
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Examples:

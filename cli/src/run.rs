@@ -15,13 +15,13 @@ Examples:
   DRUMLINE_QUEUE_URL=… {program} run --forward-to http://127.0.0.1:8080/jobs --concurrency 8
   {program} run --config worker.toml --log info,drumline=debug
 
-On SIGHUP, the worker rereads the settings file. [limits] and the concurrency of queues change without a restart; the log names the \
-settings that need one. In a terminal, SIGHUP ends the process.
+On SIGHUP, the worker rereads the settings file. [limits] and the concurrency of queues change without a restart; the log names other \
+changed settings, which need a restart. In a terminal, SIGHUP ends the process.
 
 AWS's own variables apply too: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, credentials.
 
-Exit status: 0 drained after SIGTERM or Ctrl-C, 64 bad configuration, 69 a queue, the store or the HTTP address is \
-unavailable, 1 anything else.")]
+Exit status: 0 drained after SIGTERM or Ctrl-C, 64 bad configuration, 69 a queue, the store or the HTTP address is unavailable, 1 any \
+other error.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     settings: SettingsArgs<OfConsumer>,

@@ -32,7 +32,7 @@ Examples:
 
 Exit status: 0 printed, 64 a bad target, or no queue for CloudWatch, 141 the reader of the output closed it, 1 any other error.")]
 pub(crate) struct SloArgs {
-    /// The share of a type's jobs, the time in which they must succeed, and the period; may be repeated
+    /// A target such as '99% of email.send within 2m over 30d'; may be repeated
     #[arg(long = "target", value_name = "TARGET", required = true)]
     targets: Vec<Target>,
     /// The name of the queue; without it, Prometheus rules apply to each queue

@@ -32,7 +32,7 @@ Examples:
 A message is in hand from its receive until the worker has settled it. This includes messages that wait for a limit of their type, such as \
 a pause. The command also waits for a receive that is open when the pause begins, because it may still return messages, for up to \
 DRUMLINE_WAIT_TIME. The queue stays paused when the command ends, even if you interrupt it: `{{program}} ctl resume` ends the pause. \
-Progress goes to standard error. With --everywhere, each worker reports its number of messages in hand in the store, up to 200 workers.
+Progress goes to standard error. With --everywhere, each worker writes its number of messages in hand to the store, for up to 200 workers.
 
 {TO_WHOM}
 

@@ -22,9 +22,9 @@ Examples:
   {{program}} ctl pause jobs --everywhere --for 30m
   {{program}} ctl pause --type email.send --worker http://10.0.3.7:9464
 
-A worker receives nothing from a paused queue. Messages that it has received already still run (`{{program}} ctl drain` waits for them). \
-If a type is paused, none of its jobs starts, and the other types of the queue continue: the worker holds a few messages of the paused \
-type, renews their leases, and returns the others to the queue. A pause counts no attempts.
+A worker receives nothing from a paused queue. Jobs that it has already received still run (`{{program}} ctl drain` waits for them). If a \
+type is paused, none of its jobs starts, and the other types of the queue continue: the worker holds a few messages of the paused type, \
+renews their leases, and returns the others to the queue. A pause counts no attempts.
 
 {TO_WHOM}
 

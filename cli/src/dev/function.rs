@@ -39,7 +39,7 @@ const STORE: &str = "DRUMLINE_STORE_URL";
 pub(crate) struct MappingArgs {
     /// Run this bootstrap behind the queue
     ///
-    /// The event source mapping is simple: no scaling, no throttling, no filters.
+    /// The command simulates the event source mapping, without scaling, throttling and filters.
     #[arg(long = "function", id = "function", value_name = "PATH", conflicts_with = "queue_only")]
     bootstrap: Option<PathBuf>,
     /// The largest number of messages in a batch, 1 to 10000

@@ -60,7 +60,7 @@ impl ActionArgs {
 /// The dead-letter queue to read.
 #[derive(Debug, clap::Args)]
 pub(super) struct QueueArgs {
-    /// The DLQ itself instead of its source queue
+    /// The URL of the DLQ, instead of its source queue
     ///
     /// Without this flag, the command finds the DLQ in the queue's redrive policy.
     #[arg(long, value_name = "URL")]

@@ -65,12 +65,12 @@ pub(super) struct DeleteArgs {
     /// Write the export to this new file, or to S3 (`s3://…`); pipes and devices are refused
     #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     export: Option<String>,
-    /// Export nothing: the deletion cannot be undone
+    /// Do not export the letters: the deletion cannot be undone
     #[arg(long, conflicts_with = "export")]
     no_export: bool,
     /// Delete nothing unless exactly this many letters match
     ///
-    /// The exit status is then 1.
+    /// If the number differs, the exit status is 1.
     #[arg(long, value_name = "N")]
     expect: Option<u64>,
     /// Do not ask; needs --expect

@@ -88,7 +88,7 @@ pub(super) struct ExportArgs {
     resume: bool,
     /// Write nothing unless exactly this many letters match
     ///
-    /// The exit status is then 1.
+    /// If the number differs, the exit status is 1.
     #[arg(long, value_name = "N", conflicts_with = "resume")]
     expect: Option<u64>,
     #[command(flatten)]

@@ -36,12 +36,12 @@ use run::{Tally, put_all_back};
 Examples:
   {program} dlq undo INC-42 --queue-url https://sqs.eu-west-1.amazonaws.com/123456789012/jobs
 
-The command sends the letters that a `delete` or an `export --delete` has deleted to the DLQ again. This is possible for 14 days after the \
+After a `delete` or an `export --delete`, this command sends the deleted letters to the DLQ again. This is possible for 14 days after the \
 deletion, on the host that has the export, or on any host if the export is in S3. Each letter keeps its body and its attributes. The \
 attribute DrumlineOrigin contains the ARN of the queue in which it died, and DrumlineMessageId the id of its message; `replay` uses both \
 like SQS's own values. The time of sending and the receive count are new. If the action did not delete all its letters, the command first \
 reads the DLQ, and does not send letters that are still there. If another receiver, or a command that was killed, hides letters in the \
-DLQ, the command cannot see if these were deleted, so it sends nothing. A killed command hides letters for at most 10 minutes.
+DLQ, the command cannot see which letters these are, so it sends nothing. A killed command hides letters for at most 10 minutes.
 
 The command can be killed at any time: run it again on the same host to continue. Each kill, and each lost response of SQS, can leave one \
 batch of ten in the DLQ twice.

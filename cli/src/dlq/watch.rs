@@ -40,13 +40,13 @@ Examples:
 
 The command regularly asks SQS for the depth of the DLQ. If the depth has grown, it reads the new letters, at most once a minute and at \
 most 500 at a time. If there are more, the numbers are a sample, and alerts say \"at least\". Letters whose reasons differ only in \
-numbers, ids, quotes and the like have the same fingerprint. The command reports a fingerprint when it is new, and after that once in \
---quiet, with the number of letters that arrived in the meantime. Letters that are in the DLQ at the start count as new.
+numbers, ids, quotes and the like have the same fingerprint. The command reports a fingerprint when it is new, and after that at most once \
+per --quiet, with the number of letters that arrived in the meantime. Letters that are in the DLQ at the start count as new.
 
 An alert is a POST of JSON with the fields text, dlq, origin, type, class, fingerprint, reason, count, isSample, isNew, firstAt, depth, \
 otherFingerprints and otherLetters; or a message to an SNS topic with the same JSON. Reasons are masked, and an alert contains no \
-payloads. --template names a JSON file to send instead: the command replaces {{text}}, and the names of the other fields in double braces, \
-in its texts.
+payloads. --template names a JSON file to send instead. In its texts, the command replaces {{text}}, and every other field name in double \
+braces, with the value of the field.
 
 --archive adds each new letter to an export, including its body, as `dlq export` does; `replay --from` reads it. The command appends to an \
 existing file, and deletes no letters from the DLQ. For the archive, it receives every letter of the DLQ: at most once a minute while the \

@@ -37,9 +37,9 @@ Examples:
   {{program}} jobs retry 01JQ3ZC5T8M1Y4
   {{program}} jobs retry 01JQ3ZC5T8M1Y4 --why 'the mail service is back'
 
-After a failed attempt, a worker hides the message until the next attempt. For this order, that worker makes the message visible, and any \
-worker receives it. This costs the message no extra receive. A worker remembers the last 1000 messages of a queue that \
-it hid. After a restart it remembers none; the job then runs again when its next attempt is due.
+After a failed attempt, a worker hides the message until the next attempt. On this order, that worker makes the message visible, so that \
+any worker can receive it. This costs the message no extra receive. A worker remembers the last 1000 messages of a queue that it hid. \
+After a restart it remembers none; the job then runs again when its next attempt is due.
 
 {WHO_IS_ORDERED}
 

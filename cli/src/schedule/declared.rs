@@ -9,9 +9,9 @@ use crate::settings_args::{Choice, SettingsArgs, ShownIn};
 
 /// Help about the choice of the schedules. Paragraphs are single lines, because the width of the terminal is not known.
 pub(super) const WHICH_SCHEDULES: &str = "\
-Schedules are [[schedule]] tables of the settings file (--config, DRUMLINE_CONFIG). Their keys are name, cron with time_zone, or every, \
-type, payload, queue, group and catch_up. The outbox keeps their states: DRUMLINE_OUTBOX_URL names it, postgres://… or redis://…. Without \
-it, the outbox is in the store of DRUMLINE_STORE_URL, if that URL is of one of these kinds.";
+Schedules are [[schedule]] tables of the settings file (--config, DRUMLINE_CONFIG). Their keys are name, type, payload, queue, group, \
+catch_up, and either cron with time_zone or every. The outbox keeps their states: DRUMLINE_OUTBOX_URL names it, postgres://… or redis://…. \
+Without it, the outbox is in the store of DRUMLINE_STORE_URL, if that URL is of one of these kinds.";
 
 /// The settings that name a timetable and its outbox.
 #[derive(Debug)]

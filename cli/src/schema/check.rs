@@ -32,7 +32,7 @@ pub(crate) struct CheckArgs {
     old: PathBuf,
     /// The contract of the version to deploy; - for standard input
     new: PathBuf,
-    /// Exit with 0 even if some parts cannot be compared, if nothing breaks
+    /// Exit with 0 if nothing breaks, even if some parts cannot be compared
     #[arg(long)]
     allow_unknown: bool,
     /// Lines for people, or one JSON object per line

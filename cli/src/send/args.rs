@@ -45,13 +45,14 @@ column overrides the flag of the same name. A jobId or a deduplicationId that oc
 
 The command refuses a job, and does not send it, if SQS would refuse it, if no worker could read it, or if it contains a secret. If this \
 program has the handler of its type, the command also refuses a job that the schema or the handler would refuse (--no-check sends it). It \
-sends the other jobs. Guards warn, once for each field, of names of secrets, JWTs, card numbers, e-mail addresses and long texts.
+sends the other jobs. Guards print a warning, once for each field, if a payload contains the name of a secret, a JWT, a card number, an \
+e-mail address or a long text.
 
 These jobs go into the outbox of DRUMLINE_OUTBOX_URL (postgres://… or redis://…; by default the store's): jobs with --at or \
 --unique, jobs with a delay of more than 15m, and jobs with a delay on a FIFO queue. `{program} outbox run` sends them, and `{program} outbox ls` \
 shows them. Such a job must be given as a payload with a type, not as a whole job.
 
-The send of a FILE can be resumed. A journal (its path is printed; mode 0600; without payloads) records which records SQS has confirmed. \
+The send of a FILE can be resumed. A journal (its path is printed; mode 0600; without payloads) lists the records that SQS has confirmed. \
 If the send is killed or stopped, the same command with --resume sends the rest. At most one batch of ten is sent twice; its jobs have the \
 same ids, so workers run them once, and a FIFO queue drops the second batch. --resume refuses a file that has changed, and prints only the \
 ids of the jobs that it sends itself. After a complete send, the same command sends the whole file again, as new jobs with new ids.
@@ -69,8 +70,9 @@ pub(crate) struct SendArgs {
         long,
         value_name = "URL",
         help = "The queue of all jobs [env: DRUMLINE_QUEUE_URL]",
-        long_help = "The queue of all jobs [env: DRUMLINE_QUEUE_URL]\n\nWithout it, each job goes to the queue of its type in \
-                     queue_by_type of the file that DRUMLINE_CONFIG names, else to the one queue of queue_url."
+        long_help = "The queue of all jobs [env: DRUMLINE_QUEUE_URL]\n\nWithout this flag, each job goes to the queue that \
+                     queue_by_type sets for its type, in the file that DRUMLINE_CONFIG names. If the file sets none, it \
+                     goes to the queue of queue_url, which must then be the only one."
     )]
     pub(super) queue_url: Option<String>,
     /// The job's type; for a file, the type of every record
@@ -78,7 +80,7 @@ pub(crate) struct SendArgs {
     pub(super) job_type: Option<String>,
     /// The payload: JSON, - for standard input, @ for a file
     ///
-    /// Without it, FILE or standard input contains many jobs.
+    /// Without this flag, the command reads many jobs from FILE or standard input.
     #[arg(long, value_name = "JSON|-|@FILE")]
     pub(super) payload: Option<String>,
     /// The input's format [default: by file extension, otherwise jsonl]
@@ -143,7 +145,7 @@ pub(crate) struct SendArgs {
     /// The time that the job holds its key [default: 1h]
     #[arg(long, hide_short_help = true, value_name = "DURATION", value_parser = window, requires = "unique")]
     pub(super) unique_for: Option<Duration>,
-    /// The message group: required on FIFO queues, otherwise a tenant
+    /// The message group: required on FIFO queues; on others, the tenant
     #[arg(long, value_name = "GROUP")]
     pub(super) group: Option<String>,
     /// Take the group from each body, such as /payload/tenant
@@ -165,7 +167,7 @@ pub(crate) struct SendArgs {
     pub(super) resume: bool,
     /// The file of the journal [default: one for FILE and queue]
     ///
-    /// The default is in drumline/send in the folder of states: `$XDG_STATE_HOME`, else `~/.local/state`.
+    /// The default file is in the folder drumline/send of `$XDG_STATE_HOME`, or of `~/.local/state`.
     #[arg(long, hide_short_help = true, value_name = "FILE", requires = "file")]
     pub(super) journal: Option<PathBuf>,
     /// Write refused and failed records into this file
@@ -180,7 +182,7 @@ pub(crate) struct SendArgs {
     /// Refuse payloads that the guards would only warn about
     #[arg(long, hide_short_help = true, conflicts_with = "allow_secrets")]
     pub(super) deny: bool,
-    /// A field in which the guards' findings are allowed; several may be given
+    /// A field that the guards accept as it is; several may be given
     ///
     /// For example `report.make:/db`, or `report.make:/users/*/token=jwt` for one kind of finding. The fields of
     /// `DRUMLINE_GUARD_ALLOW` are allowed too.

@@ -44,9 +44,9 @@ the order within each message group: if it does not send a letter that matches, 
 If the program has the handler of a letter's type, and the handler would refuse the letter (invalid envelope, payload or key), the command \
 leaves the letter in the DLQ and counts it. With --no-check, it sends such letters.
 
-The flags --patch, --set, --edit and --type-to change letters before they are sent, in this order. All other bytes of the body stay the \
-same. If the flags do not change a letter, or cannot be applied to it, the command leaves the letter in the DLQ. --dry-run shows the \
-changes of the first 20 letters.
+The flags --patch, --set, --edit and --type-to change letters before they are sent; the command applies them in this order. All other \
+bytes of the body stay the same. If the flags do not change a letter, or cannot be applied to it, the command leaves the letter in the \
+DLQ. --dry-run shows the changes of the first 20 letters.
 
 A worker does not run a done job again, and refuses a done job with a changed payload. So if the store says that the job of a changed \
 letter is done, the command leaves the letter in the DLQ. With --again, the command deletes the record that the job is done, and sends the \
@@ -77,7 +77,7 @@ pub(in crate::dlq) struct ReplayArgs {
     pub(super) choice: Recorded<ChoiceArgs>,
     /// Send at most this many letters a second
     ///
-    /// The rate is reached within 10 s.
+    /// The replay reaches this rate within 10 s.
     #[arg(long, value_name = "N/s", value_parser = rate)]
     pub(super) rate: Option<f64>,
     /// Send this many letters first, and wait for their outcomes
@@ -133,7 +133,7 @@ pub(super) struct ConsentArgs {
     pub(super) dry_run: bool,
     /// Send nothing unless this many letters match
     ///
-    /// The exit status is then 1.
+    /// If the number differs, the exit status is 1.
     #[arg(long, value_name = "N")]
     pub(super) expect: Option<u64>,
     /// Do not ask
@@ -175,7 +175,8 @@ pub(super) struct ChoiceArgs {
     pub(super) from: Option<PathBuf>,
     /// Run done jobs again
     ///
-    /// The command asks, and deletes the records that the jobs are done. It needs the store that the jobs' workers share.
+    /// The command asks for confirmation, and deletes the records that these jobs are done. It needs the store that the
+    /// jobs' workers share.
     #[arg(long)]
     pub(super) again: bool,
 }
