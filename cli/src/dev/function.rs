@@ -63,7 +63,7 @@ pub(crate) struct MappingArgs {
     /// The default is six times the function's timeout, plus the batch window, as AWS recommends.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, requires = "function")]
     visibility_timeout: Option<Duration>,
-    /// Use ReportBatchItemFailures: the response names failed messages
+    /// Partial batch responses: the response names failed messages
     ///
     /// If this is off, Lambda deletes the whole batch unless the invocation fails.
     #[arg(long, value_enum, default_value_t = Switch::On, requires = "function")]
