@@ -260,7 +260,7 @@ mod tests {
         let record =
             job(None, vec![with_log(&["older"]), with_log(&["begun", "refused\u{1b}[2J"]), with_log(&[])]);
         let text = text(&record.into());
-        assert!(text.contains("\nLAST LOG LINES OF ATTEMPT 1\nbegun\nrefused"), "{text}");
+        assert!(text.contains("\nLAST LOG LINES OF ATTEMPT 2\nbegun\nrefused"), "{text}");
         assert!(!text.contains("older") && !text.contains('\u{1b}'), "{text}");
     }
 

@@ -16,7 +16,7 @@ macro_rules! pages {
 pages! {
     batch_handlers: "batch-handlers.md",
     contracts: "contracts.md",
-    dead_letters: "dead-letters.md",
+    dead_job_hook: "dead-job-hook.md",
     flow: "flow.md",
     lambda: "lambda.md",
     library: "library.md",

@@ -177,6 +177,7 @@ mod tests {
             "drumline_outbox_",
             "drumline.toml",
             "drumline_job_dwell_seconds",
+            "drumline_sqs_dollars_per_million_jobs",
         ];
         let others = foreign.iter().fold(text, |text, name| text.replace(name, ""));
         let line = others.lines().find(|line| line.contains("drumline"));

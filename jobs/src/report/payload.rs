@@ -132,9 +132,9 @@ mod tests {
     fn inconsistent_payloads_have_explaining_errors() {
         for (field, value, part) in [
             ("source", json!("sales.csv"), "neither a file:// nor an s3:// URL"),
-            ("target", json!("s3://sales/out/2026.csv"), "without an ending"),
-            ("target", json!("s3://sales/out/2026.html"), "without an ending"),
-            ("target", json!("s3://sales/out/"), "without an ending"),
+            ("target", json!("s3://sales/out/2026.csv"), "must have no extension"),
+            ("target", json!("s3://sales/out/2026.html"), "must have no extension"),
+            ("target", json!("s3://sales/out/"), "must have no extension"),
             ("target", json!("https://example.com/report"), "neither a file:// nor an s3:// URL"),
             ("target", json!("s3://sales/2026"), "is the source"),
             ("title", json!("x".repeat(201)), "at most 200 bytes"),

@@ -34,7 +34,7 @@ pub(super) async fn granted(store: &MemoryStore, request: &ClaimRequest) -> Arc<
 async fn the_oldest_claim_is_removed_first_but_never_a_running_one() {
     let store = store();
     let running = granted(&store, &request("running")).await;
-    for index in 0..=MAX_RECORDS {
+    for index in 0..MAX_RECORDS + FORGOTTEN_AT_ONCE {
         let claim = granted(&store, &request(&format!("job-{index}"))).await;
         assert_eq!(store.finish(&claim, None).await, Ok(Ownership::Kept));
     }
@@ -98,7 +98,7 @@ async fn what_producers_choose_is_bounded_in_bytes() {
 #[tokio::test(start_paused = true)]
 async fn where_all_claims_run_the_next_one_has_to_wait() {
     let store = store();
-    for index in 0..MAX_RECORDS {
+    for index in 0..MAX_RECORDS + FORGOTTEN_AT_ONCE {
         granted(&store, &request(&format!("job-{index}"))).await;
     }
     assert!(store.claim(&request("another")).await.is_err());
