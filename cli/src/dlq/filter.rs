@@ -10,15 +10,15 @@ use crate::format::duration;
 /// The filters for dead letters: all given filters must match.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct FilterArgs {
-    /// Only letters of this job type; several may be given
+    /// Only letters of this job type; repeatable
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
-    /// Only letters whose class or reason contains this text
+    /// Only letters with this text in class or reason
     ///
     /// The comparison ignores case.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Only letters with this fingerprint; several may be given
+    /// Only letters with this fingerprint; repeatable
     ///
     /// Give the fingerprint that `stats` prints, or its first digits, at least four.
     #[arg(long = "fingerprint", value_name = "HEX")]

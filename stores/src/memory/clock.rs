@@ -1,8 +1,15 @@
 //! Times of the monotonic clock, as people read them.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
+
+/// The difference between the clocks up to which the last reading of both stays in use. Two readings of the same moment
+/// differ by some microseconds, and a time must not change its millisecond from one look to the next.
+const TOLERANCE: Duration = Duration::from_millis(100);
+
+static LAST: Mutex<Option<Now>> = Mutex::new(None);
 
 /// The time by both clocks, read once, so that several times that are converted by it keep their order.
 #[derive(Debug, Clone, Copy)]
@@ -12,16 +19,49 @@ pub(super) struct Now {
 }
 
 impl Now {
-    /// The time, given that it is `instant` by the monotonic clock.
+    /// Returns the time, which is `instant` by the monotonic clock.
     pub(super) fn at(instant: Instant) -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { instant, since_epoch }
+        let read =
+            Self { instant, since_epoch: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() };
+        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = read.or_last(*last);
+        *last = Some(now);
+        now
+    }
+
+    /// Returns the last reading while it agrees with this one.
+    fn or_last(self, last: Option<Self>) -> Self {
+        let agrees = |last: &Self| last.since_epoch(self.instant).abs_diff(self.since_epoch) <= TOLERANCE;
+        last.filter(agrees).unwrap_or(self)
     }
 
     /// Converts `at` to milliseconds since the Unix epoch.
     pub(super) fn epoch_ms(self, at: Instant) -> u64 {
+        u64::try_from(self.since_epoch(at).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn since_epoch(self, at: Instant) -> Duration {
         let Self { instant: now, since_epoch } = self;
-        let at = if at >= now { since_epoch + (at - now) } else { since_epoch.saturating_sub(now - at) };
-        u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
+        if at >= now { since_epoch + (at - now) } else { since_epoch.saturating_sub(now - at) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_keeps_its_millisecond_until_a_clock_is_set() {
+        let (instant, since_epoch) = (Instant::now(), Duration::from_micros(1_000_999));
+        let first = Now { instant, since_epoch };
+        let later = |micros: u64, read: u64| Now {
+            instant: instant + Duration::from_micros(micros),
+            since_epoch: since_epoch + Duration::from_micros(read),
+        };
+        for (now, expected) in [(later(5_000, 5_001), 1_000), (later(5_000, 105_000), 1_000)] {
+            assert_eq!(now.or_last(Some(first)).epoch_ms(instant), expected);
+        }
+        assert_eq!(later(5_000, 1_005_000).or_last(Some(first)).epoch_ms(instant), 2_000);
+        assert_eq!(first.or_last(None).epoch_ms(instant), 1_000);
     }
 }

@@ -90,7 +90,7 @@ pub(in crate::dlq) struct ReplayArgs {
     /// Wait at most this long for the outcomes of the first letters
     #[arg(long, hide_short_help = true, value_name = "DURATION", default_value = CANARY_WAIT, requires = "canary", value_parser = crate::format::duration)]
     pub(super) canary_wait: Duration,
-    /// Stop when this many replayed letters are dead again
+    /// Stop when this many letters have died again
     ///
     /// At that time, more replayed letters may still be in their queues: use --rate to limit their number, or --canary to
     /// check outcomes first. Not available with --from, which reads the file and not the DLQ.
