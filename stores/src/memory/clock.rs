@@ -29,10 +29,11 @@ impl Now {
         now
     }
 
-    /// Returns the last reading while it agrees with this one.
+    /// Returns this instant by the last reading's difference of the clocks, while that agrees with this reading.
     fn or_last(self, last: Option<Self>) -> Self {
-        let agrees = |last: &Self| last.since_epoch(self.instant).abs_diff(self.since_epoch) <= TOLERANCE;
-        last.filter(agrees).unwrap_or(self)
+        let since_epoch = last.map(|last| last.since_epoch(self.instant));
+        let agrees = |expected: &Duration| expected.abs_diff(self.since_epoch) <= TOLERANCE;
+        Self { since_epoch: since_epoch.filter(agrees).unwrap_or(self.since_epoch), ..self }
     }
 
     /// Converts `at` to milliseconds since the Unix epoch.
@@ -59,7 +60,9 @@ mod tests {
             since_epoch: since_epoch + Duration::from_micros(read),
         };
         for (now, expected) in [(later(5_000, 5_001), 1_000), (later(5_000, 105_000), 1_000)] {
-            assert_eq!(now.or_last(Some(first)).epoch_ms(instant), expected);
+            let converted = now.or_last(Some(first));
+            assert_eq!(converted.epoch_ms(instant), expected);
+            assert_eq!(converted.instant, now.instant, "what expires is compared with the present");
         }
         assert_eq!(later(5_000, 1_005_000).or_last(Some(first)).epoch_ms(instant), 2_000);
         assert_eq!(first.or_last(None).epoch_ms(instant), 1_000);
