@@ -121,9 +121,9 @@ impl Queue for TracedQueue {
             return self.inner.perform(action);
         }
         let name = match &action {
-            Action::Delete(_) => "DeleteMessageBatch",
-            Action::ChangeVisibility(_) => "ChangeMessageVisibilityBatch",
-            Action::DeadLetter { .. } => "SendMessage",
+            Action::Delete(_) => "delete",
+            Action::ChangeVisibility(_) => "change_visibility",
+            Action::DeadLetter { .. } => "dead_letter",
         };
         let count = action.deliveries().len();
         let performing = self.inner.perform(action);
@@ -158,7 +158,7 @@ impl Requests {
         let error = result.as_ref().err();
         self.spans.end(Ended {
             operation: Operation::Receive,
-            name: "ReceiveMessage",
+            name: "receive",
             queue: &self.queue,
             own,
             parent: None,

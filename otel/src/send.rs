@@ -32,7 +32,7 @@ impl SendTracer for SendSpans {
         attributes.push(KeyValue::new(BODY_SIZE, i64::try_from(sent.body_bytes).unwrap_or(i64::MAX)));
         self.0.end(Ended {
             operation: Operation::Send,
-            name: "SendMessageBatch",
+            name: "send",
             queue: sent.queue_url.rsplit('/').next().unwrap_or_default(),
             own: &span.traceparent,
             parent: span.parent.as_ref(),

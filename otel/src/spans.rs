@@ -40,7 +40,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    /// The operation's type, which begins the name of its span.
+    /// The operation's type, as the conventions list them.
     fn label(self) -> &'static str {
         match self {
             Self::Send => "send",
@@ -62,7 +62,7 @@ impl Operation {
 /// A span that has ended.
 pub(crate) struct Ended<'a> {
     pub(crate) operation: Operation,
-    /// The system's own name of the operation, such as an action of SQS's API.
+    /// The operation's name, which begins the name of its span, such as `delete` for an operation of the type `settle`.
     pub(crate) name: &'static str,
     pub(crate) queue: &'a str,
     pub(crate) own: &'a Traceparent,
@@ -118,7 +118,7 @@ impl Spans {
             // Of the spans here, only that of a message's settling has a parent of this process.
             parent_span_is_remote: parent.is_some() && operation != Operation::Settle,
             span_kind: operation.kind(),
-            name: format!("{} {queue}", operation.label()).into(),
+            name: format!("{name} {queue}").into(),
             start_time: UNIX_EPOCH + started_at,
             end_time: SystemTime::now(),
             attributes: all,

@@ -103,9 +103,11 @@ impl Collector {
         self.collected.lock().unwrap().spans.clone()
     }
 
-    /// Returns the spans whose names begin so.
+    /// Returns the spans of this type of operation, such as `settle`.
     pub fn spans_of(&self, operation: &str) -> Vec<CollectedSpan> {
-        self.spans().into_iter().filter(|span| span.name.starts_with(operation)).collect()
+        let mut spans = self.spans();
+        spans.retain(|span| span.attribute("messaging.operation.type") == operation);
+        spans
     }
 
     /// Returns the metrics by their names, each as it was exported last.

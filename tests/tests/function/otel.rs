@@ -39,7 +39,7 @@ async fn a_senders_trace_continues_and_is_exported_before_a_response() {
     // The backoff of the second one is its settling; the first is settled by the response.
     let settled = collector.spans_of("settle");
     let operations: Vec<_> = settled.iter().map(|span| span.attribute("messaging.operation.name")).collect();
-    assert!(operations.iter().all(|name| *name == "ChangeMessageVisibilityBatch"), "{settled:#?}");
+    assert!(operations.iter().all(|name| *name == "change_visibility"), "{settled:#?}");
 }
 
 #[tokio::test]
