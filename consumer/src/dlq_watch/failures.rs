@@ -50,9 +50,10 @@ struct FailureObserver {
 }
 
 impl FailureObserver {
+    /// Returns true if the hook has failed for the job of a message that is decided now.
     fn is_uncalled(&self, message_id: &str) -> bool {
         let mut uncalled = self.uncalled.lock().unwrap_or_else(PoisonError::into_inner);
-        uncalled.remove(&LetterId::of(message_id))
+        !uncalled.is_empty() && uncalled.remove(&LetterId::of(message_id))
     }
 }
 
@@ -64,13 +65,16 @@ impl Observer for FailureObserver {
                 uncalled.insert(LetterId::of(message_id));
             }
         }
-        if let Event::Ledger { queue, note: note @ LedgerEvent::Decided { message, outcome, .. } } = *event
-            && let Some(run) = note.finished_run()
-            && is_last(outcome, run)
-            && (!self.has_hook || (run.ending.is_own_failure() && !self.is_uncalled(&message.id)))
-        {
-            // Where there is no room, the letter is looked at.
-            let _ = self.sender.try_send(death(queue, message, run));
+        if let Event::Ledger { queue, note: note @ LedgerEvent::Decided { message, outcome, .. } } = *event {
+            // At every decision: a message that does not move after all would stay here, and finally leave no room for others.
+            let is_uncalled = self.has_hook && self.is_uncalled(&message.id);
+            if let Some(run) = note.finished_run()
+                && is_last(outcome, run)
+                && (!self.has_hook || (run.ending.is_own_failure() && !is_uncalled))
+            {
+                // Where there is no room, the letter is looked at.
+                let _ = self.sender.try_send(death(queue, message, run));
+            }
         }
     }
 }
@@ -172,5 +176,18 @@ mod tests {
         }
         let found: Vec<LetterId> = failures.take().into_iter().map(|death| death.message).collect();
         assert_eq!(found, [LetterId::of("m-1"), LetterId::of("m-3")]);
+    }
+
+    #[test]
+    fn a_failure_of_the_hook_is_forgotten_at_the_decision() {
+        let (sender, _receiver) = channel(MAX_WAITING);
+        let observer = FailureObserver { sender, has_hook: true, uncalled: Mutex::default() };
+        observer.observe(&Event::DeadJobHook { queue: "jobs", message_id: &"m-1".into(), succeeded: false });
+        assert_eq!(observer.uncalled.lock().unwrap().len(), 1);
+        let message = Arc::new(Message { id: "m-1".into(), ..Message::default() });
+        let (delivery, outcome) = (DeliveryId::default(), Outcome::LeaseLost);
+        let note = LedgerEvent::Decided { delivery, message, outcome, run: None };
+        observer.observe(&Event::Ledger { queue: "jobs", note: &note });
+        assert!(observer.uncalled.lock().unwrap().is_empty());
     }
 }
