@@ -44,17 +44,23 @@ impl HistoryObserver {
         }
     }
 
-    fn decided(&self, queue: &str, message: &Message, outcome: &Outcome, run: &RunFacts) {
+    /// Removes and returns the log of a message's attempt.
+    fn take_log(&self, message: &Message) -> Vec<String> {
+        let mut logs = self.logs();
+        if logs.is_empty() { Vec::new() } else { logs.remove(&message.id).unwrap_or_default() }
+    }
+
+    fn decided(&self, queue: &str, message: &Message, outcome: &Outcome, run: &RunFacts, log: Vec<String>) {
         if run.ending == Ending::Done {
             return;
         }
         if let Some(identity) = &run.identity {
             let record = self.record(queue, message, outcome, run);
-            self.history_writer.attempted(Arc::clone(identity), record);
+            self.history_writer.attempted(Arc::clone(identity), AttemptRecord { log, ..record });
         }
     }
 
-    /// A failed attempt as it is kept.
+    /// A failed attempt as it is kept, without its log.
     fn record(&self, queue: &str, message: &Message, outcome: &Outcome, run: &RunFacts) -> AttemptRecord {
         let retry_in = if let Outcome::RetryAfter(delay) = outcome { Some(millis(*delay)) } else { None };
         AttemptRecord {
@@ -72,7 +78,7 @@ impl HistoryObserver {
             outcome: outcome.label().to_owned(),
             retry_in_ms: retry_in.filter(|_| !run.last_attempt),
             last_attempt: run.last_attempt,
-            log: self.logs().remove(&message.id).unwrap_or_default(),
+            log: Vec::new(),
         }
     }
 }
@@ -86,8 +92,10 @@ impl Observer for HistoryObserver {
             }
             Event::RunEnded { attempt, .. } => self.keep_log(attempt),
             Event::Ledger { queue, note: note @ LedgerEvent::Decided { message, outcome, .. } } => {
+                // At every decision: a job that was throttled may be done now, and its log would leave no room for others.
+                let log = self.take_log(message);
                 if let Some(run) = note.finished_run() {
-                    self.decided(queue, message, outcome, run);
+                    self.decided(queue, message, outcome, run, log);
                 }
             }
             _ => {}

@@ -62,6 +62,22 @@ async fn what_succeeds_or_does_not_run_is_no_failed_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_is_written_with_its_attempt_and_outlives_no_decision() {
+    let (_, claim_store) = history();
+    let history = Arc::new(claim_store.history_observer());
+    let observer: Arc<dyn Observer> = Arc::clone(&history) as _;
+    let lines = || vec!["INFO mail begun".to_owned()];
+    let failed = Ending::RetryAsked { after: None, reason: "later".to_owned() };
+    for (outcome, ending) in [(Outcome::RetryAfter(Duration::ZERO), failed), (Outcome::Ack, Ending::Done)] {
+        history.logs().insert("m1".into(), lines());
+        emit_decided(&observer, TYPE, outcome, ending);
+        assert!(history.logs().is_empty());
+    }
+    let logs: Vec<_> = attempts(&claim_store, "k").await.into_iter().map(|attempt| attempt.log).collect();
+    assert_eq!(logs, [lines()]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_progress_of_a_run_is_written_unless_it_succeeds_at_once() {
     let (observer, claim_store) = history();
     emit_a_run(&observer, Ok(()));
