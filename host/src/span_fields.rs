@@ -103,8 +103,24 @@ impl SpanFields {
     /// Adds a field, or replaces the one with the same name.
     fn set(&mut self, field: &Field, value: Kept) {
         match self.fields.iter_mut().find(|(name, _)| *name == field.name()) {
-            Some((_, before)) => *before = value,
+            Some((_, before)) => {
+                if let Kept::Text(_) = std::mem::replace(before, value) {
+                    self.drop_replaced_texts();
+                }
+            }
             None => self.push(field, value),
+        }
+    }
+
+    /// Keeps only texts of fields: a span may live long, and record a field again and again.
+    fn drop_replaced_texts(&mut self) {
+        let all = std::mem::take(&mut self.texts);
+        for (_, value) in &mut self.fields {
+            if let Kept::Text(place) = value {
+                let start = self.texts.len();
+                self.texts.push_str(&all[place.clone()]);
+                *place = start..self.texts.len();
+            }
         }
     }
 }
@@ -148,3 +164,39 @@ visit!(Adding, push);
 /// Adds fields to those of a span.
 struct Replacing<'a>(&'a mut SpanFields);
 visit!(Replacing, set);
+
+#[cfg(test)]
+mod tests {
+    use tracing::info_span;
+    use tracing_subscriber::Registry;
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::registry::LookupSpan;
+
+    use super::*;
+    use crate::json_lines::JsonLines;
+    use crate::logging::Spans;
+
+    #[test]
+    fn a_field_that_is_recorded_again_and_again_takes_no_more_room() {
+        let json = JsonLines::new(Spans::Innermost, std::io::sink);
+        let subscriber = tracing_subscriber::registry().with(json);
+        tracing::subscriber::with_default(subscriber, || {
+            let span = info_span!("import", file = "a.csv", step = "read", row = 0);
+            for row in 0..1_000 {
+                span.record("step", if row % 2 == 0 { "write" } else { "read" }).record("row", row);
+            }
+            span.with_subscriber(|(id, dispatch)| {
+                let registry = dispatch.downcast_ref::<Registry>().expect("a registry");
+                let span = registry.span(id).expect("it is open");
+                let extensions = span.extensions();
+                let fields = extensions.get::<SpanFields>().expect("they are kept");
+                let texts =
+                    [("file", "a.csv"), ("step", "read")].map(|(name, text)| (name, FieldValue::Text(text)));
+                let expected = texts.into_iter().chain([("row", FieldValue::Signed(999))]);
+                assert_eq!(fields.iter().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+                assert_eq!(fields.texts, "a.csvread");
+            })
+            .expect("it has a subscriber");
+        });
+    }
+}
