@@ -39,8 +39,6 @@ pub struct SentMessage<'a> {
     pub job_id: Option<&'a str>,
     /// The correlation id of its job.
     pub correlation_id: Option<&'a str>,
-    /// The bytes of its body.
-    pub body_bytes: usize,
     /// The id that SQS gave it, or the reason for which SQS has not taken it.
     pub result: Result<&'a str, &'a str>,
 }

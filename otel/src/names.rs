@@ -10,9 +10,10 @@ pub(crate) const OPERATION: &str = "messaging.operation.name";
 pub(crate) const OPERATION_TYPE: &str = "messaging.operation.type";
 pub(crate) const MESSAGE_ID: &str = "messaging.message.id";
 pub(crate) const CONVERSATION_ID: &str = "messaging.message.conversation_id";
-pub(crate) const BODY_SIZE: &str = "messaging.message.body.size";
 pub(crate) const BATCH_COUNT: &str = "messaging.batch.message_count";
 pub(crate) const QUEUE_URL: &str = "aws.sqs.queue.url";
+pub(crate) const SERVER_ADDRESS: &str = "server.address";
+pub(crate) const SERVER_PORT: &str = "server.port";
 pub(crate) const ERROR_TYPE: &str = "error.type";
 
 /// Attributes that the conventions do not have.

@@ -9,8 +9,8 @@ use drumline::run::{AttemptInfo, AttemptTrace, Event, Observer};
 use drumline_runtime::TraceParent;
 use opentelemetry::KeyValue;
 
-use crate::names::{ATTEMPT, BODY_SIZE, CONVERSATION_ID, JOB_ID, JOB_TYPE, MESSAGE_ID, RECEIVE_COUNT};
-use crate::queue::Unsettled;
+use crate::names::{ATTEMPT, CONVERSATION_ID, JOB_ID, JOB_TYPE, MESSAGE_ID, RECEIVE_COUNT};
+use crate::queue::{QueueUrls, Unsettled};
 use crate::spans::{Ended, Operation, Spans, link, now};
 
 /// Records a span for each attempt.
@@ -18,6 +18,7 @@ pub(crate) struct ProcessSpans {
     pub(crate) spans: Arc<Spans>,
     pub(crate) parent: TraceParent,
     pub(crate) unsettled: Arc<Unsettled>,
+    pub(crate) urls: Arc<QueueUrls>,
 }
 
 impl Observer for ProcessSpans {
@@ -55,6 +56,7 @@ impl ProcessSpans {
             operation: Operation::Process,
             name: "process",
             queue: attempt.queue(),
+            url: self.urls.of(attempt.queue()).as_deref(),
             own: traceparent,
             parent,
             state: attempt.tracestate(),
@@ -63,7 +65,6 @@ impl ProcessSpans {
             attributes: vec![
                 id,
                 KeyValue::new(CONVERSATION_ID, attempt.correlation_id().to_owned()),
-                KeyValue::new(BODY_SIZE, i64::try_from(message.body.len()).unwrap_or(i64::MAX)),
                 KeyValue::new(JOB_TYPE, attempt.job_type().to_owned()),
                 KeyValue::new(JOB_ID, attempt.job_id().to_owned()),
                 KeyValue::new(ATTEMPT, i64::from(attempt.attempt().get())),

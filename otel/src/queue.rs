@@ -11,7 +11,7 @@ use drumline::message::{Message, Traceparent};
 use drumline_runtime::{BoxFuture, Queue, SqsError};
 use opentelemetry::KeyValue;
 
-use crate::names::{BATCH_COUNT, MESSAGE_ID, QUEUE_URL};
+use crate::names::{BATCH_COUNT, MESSAGE_ID};
 use crate::spans::{Ended, Operation, Spans, link, now};
 
 /// The most recorded attempts whose messages are not settled yet. More are forgotten: their settling has no span.
@@ -81,6 +81,26 @@ pub(crate) struct TracedQueue {
     pub(crate) requests: Arc<Requests>,
 }
 
+/// The URLs of the queues, by name. Two queues of different regions or accounts may share a name, which then has no URL here.
+#[derive(Debug, Default)]
+pub(crate) struct QueueUrls(Mutex<HashMap<String, Option<Arc<str>>>>);
+
+impl QueueUrls {
+    /// Adds the URL of a queue. The same one may be added again.
+    pub(crate) fn add(&self, name: &str, url: &str) {
+        let mut urls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = urls.entry(name.to_owned()).or_insert_with(|| Some(url.into()));
+        if known.as_deref() != Some(url) {
+            *known = None;
+        }
+    }
+
+    /// Returns the URL of the only queue of this name.
+    pub(crate) fn of(&self, name: &str) -> Option<Arc<str>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().flatten()
+    }
+}
+
 /// What the spans of a queue's requests need.
 pub(crate) struct Requests {
     pub(crate) spans: Arc<Spans>,
@@ -125,7 +145,6 @@ impl Queue for TracedQueue {
             Action::ChangeVisibility(_) => "change_visibility",
             Action::DeadLetter { .. } => "dead_letter",
         };
-        let count = action.deliveries().len();
         let performing = self.inner.perform(action);
         let requests = Arc::clone(&self.requests);
         Box::pin(async move {
@@ -133,7 +152,7 @@ impl Queue for TracedQueue {
             let replies = performing.await;
             for (place, receipt, attempt) in settled {
                 let reply = replies.get(place);
-                requests.settled(name, count, started_at, &attempt, reply);
+                requests.settled(name, started_at, &attempt, reply);
                 if reply.is_some_and(Result::is_ok) {
                     requests.unsettled.forget(&receipt);
                 }
@@ -160,12 +179,13 @@ impl Requests {
             operation: Operation::Receive,
             name: "receive",
             queue: &self.queue,
+            url: Some(&self.url),
             own,
             parent: None,
             state: None,
             started_at,
             links: links.collect(),
-            attributes: vec![self.url(), batch_count(messages.len())],
+            attributes: vec![KeyValue::new(BATCH_COUNT, i64::try_from(messages.len()).unwrap_or(i64::MAX))],
             error: error.map(|error| (Cow::Borrowed(SqsError::result_of(result).label()), &*error.text)),
         });
     }
@@ -174,7 +194,6 @@ impl Requests {
     fn settled(
         &self,
         name: &'static str,
-        count: usize,
         started_at: Duration,
         attempt: &Attempt,
         reply: Option<&Result<(), CallError>>,
@@ -191,25 +210,33 @@ impl Requests {
             operation: Operation::Settle,
             name,
             queue: &self.queue,
+            url: Some(&self.url),
             own: &own,
             parent: Some(&attempt.traceparent),
             state: None,
             started_at,
             links: Vec::new(),
-            attributes: vec![
-                KeyValue::new(MESSAGE_ID, attempt.message_id.to_string()),
-                self.url(),
-                batch_count(count),
-            ],
+            // The span is of one message, also in a request for several: it has no number of messages.
+            attributes: vec![KeyValue::new(MESSAGE_ID, attempt.message_id.to_string())],
             error: error.map(|(kind, text)| (Cow::Borrowed(kind), text)),
         });
     }
-
-    fn url(&self) -> KeyValue {
-        KeyValue::new(QUEUE_URL, self.url.clone())
-    }
 }
 
-fn batch_count(count: usize) -> KeyValue {
-    KeyValue::new(BATCH_COUNT, i64::try_from(count).unwrap_or(i64::MAX))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_two_queues_share_has_no_url() {
+        let urls = QueueUrls::default();
+        for url in ["https://eu/1/jobs", "https://eu/1/jobs"] {
+            urls.add("jobs", url);
+        }
+        assert_eq!((urls.of("jobs").as_deref(), urls.of("mails")), (Some("https://eu/1/jobs"), None));
+        for url in ["https://us/1/jobs", "https://eu/1/jobs"] {
+            urls.add("jobs", url);
+            assert_eq!(urls.of("jobs"), None);
+        }
+    }
 }

@@ -10,11 +10,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drumline::message::Traceparent;
 use drumline_runtime::redacted;
+use http::Uri;
 use opentelemetry::trace::{Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanData, SpanEvents, SpanLinks, SpanProcessor};
 
-use crate::names::{DESTINATION, ERROR_TYPE, OPERATION, OPERATION_TYPE, SQS, SYSTEM};
+use crate::names::{
+    DESTINATION, ERROR_TYPE, OPERATION, OPERATION_TYPE, QUEUE_URL, SERVER_ADDRESS, SERVER_PORT, SQS, SYSTEM,
+};
 use crate::sampler::Sampler;
 
 /// The most bytes of an error's text.
@@ -65,6 +68,8 @@ pub(crate) struct Ended<'a> {
     /// The operation's name, which begins the name of its span, such as `delete` for an operation of the type `settle`.
     pub(crate) name: &'static str,
     pub(crate) queue: &'a str,
+    /// The URL of the queue, if it is known.
+    pub(crate) url: Option<&'a str>,
     pub(crate) own: &'a Traceparent,
     pub(crate) parent: Option<&'a Traceparent>,
     /// The W3C `tracestate` that came with the parent.
@@ -96,7 +101,7 @@ impl Spans {
 
     /// Records a span that ends now.
     pub(crate) fn end(&self, ended: Ended<'_>) {
-        let Ended { operation, name, queue, own, parent, state, started_at, links, attributes, error } =
+        let Ended { operation, name, queue, url, own, parent, state, started_at, links, attributes, error } =
             ended;
         let mut all = vec![
             KeyValue::new(SYSTEM, SQS),
@@ -104,6 +109,10 @@ impl Spans {
             KeyValue::new(OPERATION, name),
             KeyValue::new(OPERATION_TYPE, operation.label()),
         ];
+        if let Some(url) = url {
+            all.push(KeyValue::new(QUEUE_URL, url.to_owned()));
+            all.extend(server(url));
+        }
         all.extend(attributes);
         let mut status = Status::Unset;
         if let Some((kind, text)) = error {
@@ -160,6 +169,32 @@ fn context(trace: &Traceparent, state: Option<&str>, is_remote: bool) -> SpanCon
     SpanContext::new(TraceId::from(trace.trace_id()), SpanId::from(trace.span_id()), flags, is_remote, state)
 }
 
+/// Returns the attributes of the server that a queue's URL names; none if the URL is not valid.
+fn server(url: &str) -> Vec<KeyValue> {
+    let Ok(uri) = url.parse::<Uri>() else { return Vec::new() };
+    let Some(host) = uri.host() else { return Vec::new() };
+    let default_port = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+    let port = uri.port_u16().unwrap_or(default_port);
+    vec![KeyValue::new(SERVER_ADDRESS, host.to_owned()), KeyValue::new(SERVER_PORT, i64::from(port))]
+}
+
 fn bounded(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_STATUS_BYTES)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_is_that_of_the_queues_url() {
+        let expected = |host: &str, port: i64| {
+            vec![KeyValue::new("server.address", host.to_owned()), KeyValue::new("server.port", port)]
+        };
+        let aws = "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs";
+        assert_eq!(server(aws), expected("sqs.eu-west-1.amazonaws.com", 443));
+        assert_eq!(server("http://localhost:4566/000000000000/jobs"), expected("localhost", 4566));
+        assert_eq!(server("http://emulator/jobs"), expected("emulator", 80));
+        assert!(server("no url").is_empty());
+    }
 }

@@ -18,7 +18,7 @@ use crate::collector::Collector;
 use crate::exporter::Exporter;
 use crate::metrics::{MetricExport, ReadMetrics};
 use crate::process::ProcessSpans;
-use crate::queue::{Requests, TracedQueue, Unsettled};
+use crate::queue::{QueueUrls, Requests, TracedQueue, Unsettled};
 use crate::send::SendSpans;
 use crate::spans::{Spans, now};
 use crate::variables::{Signal, Variables};
@@ -34,6 +34,7 @@ pub struct Telemetry {
 struct Traces {
     spans: Arc<Spans>,
     unsettled: Arc<Unsettled>,
+    urls: Arc<QueueUrls>,
     parent: TraceParent,
 }
 
@@ -63,6 +64,7 @@ impl Telemetry {
         let traces = spans(&variables).map(|spans| Traces {
             spans: Arc::new(spans),
             unsettled: Arc::default(),
+            urls: Arc::default(),
             parent,
         });
         let metrics = metrics(&variables)
@@ -72,13 +74,16 @@ impl Telemetry {
 
     /// Returns the observer that records a span for each attempt, if traces are exported.
     pub fn observer(&self) -> Option<Arc<dyn Observer>> {
-        let Traces { spans, unsettled, parent } = self.traces.clone()?;
-        Some(Arc::new(ProcessSpans { spans, parent, unsettled }))
+        let Traces { spans, unsettled, urls, parent } = self.traces.clone()?;
+        Some(Arc::new(ProcessSpans { spans, parent, unsettled, urls }))
     }
 
     /// Returns a queue whose receives are recorded, and the settling of messages with a recorded attempt.
     pub fn trace_queue(&self, queue: Arc<dyn Queue>, name: &str, url: &str) -> Arc<dyn Queue> {
-        let Some(Traces { spans, unsettled, .. }) = self.traces.clone() else { return queue };
+        let Some(Traces { spans, unsettled, urls, .. }) = self.traces.clone() else { return queue };
+        // A label that distinguishes queues of the same name has a prefix with a slash, which is no part of the queue's name.
+        let name = name.rsplit('/').next().unwrap_or_default();
+        urls.add(name, url);
         let requests = Requests { spans, unsettled, queue: name.to_owned(), url: url.to_owned() };
         Arc::new(TracedQueue { inner: queue, requests: Arc::new(requests) })
     }

@@ -51,7 +51,6 @@ pub(crate) fn end_span(queue_url: &str, message: &Outgoing, result: Result<&Take
             job_type: &message.job_type,
             job_id: message.job_id.as_deref(),
             correlation_id: message.correlation_id.as_deref(),
-            body_bytes: message.body.len(),
             result: result.map(|taken| &*taken.message_id),
         },
     );
