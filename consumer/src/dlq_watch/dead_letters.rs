@@ -1,10 +1,12 @@
 //! The hook for dead jobs, called for letters for which no worker has called it: their process was killed on the last receive, or the hook
 //! failed in the worker.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use drumline::run::DeadJob;
 use drumline_dlq::Letter;
+use drumline_dlq::letter_id::LetterId;
 use drumline_dlq::origin::claimed_origin;
 use drumline_runtime::{DeadJobs, redacted};
 
@@ -21,16 +23,22 @@ pub(super) struct Uncalled {
     pub(super) problem: String,
 }
 
-/// Calls the hook for each letter without a mark. Letters that failed, or came after too many failures, have no mark afterwards.
+/// Calls the hook for each letter without a mark. Letters that failed, or came after too many failures, have no mark afterwards. Adds the
+/// others to `called`, because the store keeps fewer marks than a look has letters.
 pub(super) async fn call_for(
     dead_jobs: &DeadJobs,
     letters: &[Letter],
     dlq: &str,
     metrics: Option<&Metrics>,
+    called: &mut HashSet<LetterId>,
 ) -> Uncalled {
     let mut uncalled = Uncalled::default();
     let mut failed_in_a_row = 0;
     for letter in letters {
+        let id = LetterId::of(letter.original_id());
+        if called.contains(&id) {
+            continue;
+        }
         let job = job_of(letter, dlq);
         if dead_jobs.is_called(&job.key).await {
             continue;
@@ -40,12 +48,15 @@ pub(super) async fn call_for(
             continue;
         }
         let queue = job.queue.clone();
-        let called = dead_jobs.call(job).await;
+        let result = dead_jobs.call(job).await;
         if let Some(metrics) = metrics {
-            metrics.dead_job_hook(&queue, called.is_ok());
+            metrics.dead_job_hook(&queue, result.is_ok());
         }
-        match called {
-            Ok(()) => failed_in_a_row = 0,
+        match result {
+            Ok(()) => {
+                failed_in_a_row = 0;
+                called.insert(id);
+            }
             Err(problem) => {
                 failed_in_a_row += 1;
                 uncalled.letters += 1;

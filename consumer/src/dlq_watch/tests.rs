@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used)]
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use drumline::core::SqsErrorKind;
 use drumline::message::{Attribute, Message};
+use drumline::run::{DeadJob, DeadJobHook};
 use drumline_dlq::letter_id::LetterId;
 use drumline_runtime::{BoxFuture, SqsError};
 
@@ -303,4 +305,28 @@ async fn a_look_without_histories_is_made_again_three_times() {
         minutes(watch, 10).await;
         assert_eq!((queue.looks.load(SeqCst), *alerts.lock().unwrap()), (looks, 1), "{unanswered}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_whose_hook_fails_has_no_other_hook_called_again() {
+    let store: Arc<dyn drumline_store::Store> =
+        Arc::new(drumline_store::MemoryStore::new("w".into(), drumline_store::Retention::default()));
+    let queue = Arc::new(Counted::default());
+    // More than the store keeps marks.
+    *queue.letters.lock().unwrap() = (0..300).map(|id| letter(id, "killed")).collect();
+    let calls = Arc::new(Mutex::new(BTreeMap::<String, usize>::new()));
+    let counted = Arc::clone(&calls);
+    let hook = DeadJobHook::new(move |job: DeadJob| {
+        let result = if job.key == "dead:m-7" { Err("no route") } else { Ok(()) };
+        *counted.lock().unwrap().entry(job.key).or_default() += 1;
+        std::future::ready(result)
+    });
+    let (watch, _) = watch(&queue);
+    minutes(watch.dead_jobs(Some(DeadJobs::new(hook, Some(store)))), 30).await;
+    let mut calls = calls.lock().unwrap();
+    let failed = calls.remove("dead:m-7").unwrap();
+    assert!(failed > 3, "{failed} calls, three in each look");
+    assert!(queue.looks.load(SeqCst) > 1);
+    assert_eq!(calls.len(), 299);
+    assert!(calls.values().all(|count| *count == 1), "{calls:?}");
 }

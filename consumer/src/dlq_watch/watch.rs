@@ -1,5 +1,6 @@
 //! One watch: its turns, from the depth to the report.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -63,6 +64,8 @@ pub struct DlqWatch {
     unanswered: u32,
     /// The number of looks in a row after which the hook for dead jobs failed.
     uncalled: u32,
+    /// The letters of those looks for which it has succeeded.
+    called: HashSet<LetterId>,
     /// The number of letters for which it was given up.
     given_up: usize,
     clock: Clock,
@@ -98,6 +101,7 @@ impl DlqWatch {
             may_move: false,
             unanswered: 0,
             uncalled: 0,
+            called: HashSet::new(),
             given_up: 0,
             clock: Clock::start(),
         }
@@ -360,7 +364,7 @@ impl DlqWatch {
             return true;
         }
         let Uncalled { letters: count, problem } =
-            call_for(dead_jobs, letters, &self.name, self.metrics.as_ref()).await;
+            call_for(dead_jobs, letters, &self.name, self.metrics.as_ref(), &mut self.called).await;
         if count == 0 {
             self.problems.end(Problem::DeadJobHook);
         } else {
@@ -373,6 +377,7 @@ impl DlqWatch {
             self.problems.leave_uncalled(count, &problem);
         }
         self.uncalled = 0;
+        self.called.clear();
         true
     }
 
