@@ -63,7 +63,7 @@ impl DeadJobs {
                     );
                     return Ok(());
                 }
-                Err(error) => problem = error,
+                Err(error) => problem = redacted(&error).into_owned(),
             }
             warn!(queue = job.queue, job_id = job.job_id, attempt, error = problem, "dead job hook failed");
             if attempt < TRIES {
