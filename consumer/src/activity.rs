@@ -77,7 +77,7 @@ impl Drop for ActivityWatch {
     }
 }
 
-/// The causes why no job runs; `None` if jobs run, or would run if there were messages.
+/// The queues that are hindered while no job runs, with the causes; `None` if jobs run, or would run if there were messages.
 type Hindrance = Option<Vec<(String, Cause)>>;
 
 /// The hindrance that was logged last, and the one at the last look.
@@ -91,7 +91,9 @@ struct ActivityLog {
 impl ActivityLog {
     /// Logs a change that has lasted since the last look. Returns true if it logged one.
     fn look(&mut self, now: Instant, explanation: &Explanation) -> bool {
-        let hindrance = explanation.is_hindered().then(|| explanation.causes.clone());
+        // Without the other queues, whose messages come and go.
+        let hindering = || explanation.causes.iter().filter(|(_, cause)| cause.hinders()).cloned();
+        let hindrance: Hindrance = explanation.is_hindered().then(|| hindering().collect());
         let has_lasted = self.seen == hindrance;
         let is_soon = self.logged_at.is_some_and(|at| now.saturating_duration_since(at) < LOG_EVERY);
         let is_news = has_lasted && !is_soon && self.logged != hindrance;
@@ -143,6 +145,24 @@ mod tests {
         for (at, running, cause, logs) in looks {
             let has_logged = log.look(begun + Duration::from_secs(at), &explain(running, cause));
             assert_eq!(has_logged, logs, "at {at} s");
+        }
+    }
+
+    #[test]
+    fn a_queue_without_a_hindrance_changes_nothing() {
+        let begun = now();
+        let mut log = ActivityLog::default();
+        for (at, of_other, logs) in [
+            (0, Cause::Empty, false),
+            (5, Cause::Empty, true),
+            (40, Cause::InFlight, false),
+            (45, Cause::InFlight, false),
+            (80, Cause::Visible, false),
+            (85, Cause::Visible, false),
+        ] {
+            let causes = vec![("jobs".to_owned(), Cause::Paused), ("mail".to_owned(), of_other)];
+            let explanation = Explanation { sentence: String::new(), running: 0, causes };
+            assert_eq!(log.look(begun + Duration::from_secs(at), &explanation), logs, "at {at} s");
         }
     }
 }
