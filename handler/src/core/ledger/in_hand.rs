@@ -38,8 +38,8 @@ impl Ledger {
         // Messages whose run waits for its turn alone count as running.
         let alone = self.quarantine.waiting_without_run();
         let others = self.waiting.saturating_sub(alone);
-        // A message that has left may still be in the list.
-        let for_slot = self.ready.len().min(others);
+        // A message that has left may still be in the list. Without groups, one whose claim is being released starts as well.
+        let for_slot = if self.policy.fifo { self.ready.len().min(others) } else { others };
         let settling = self.deliveries.len().saturating_sub(running + self.waiting + for_lock + for_limit);
         InHandCounts {
             running,
