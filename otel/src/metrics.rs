@@ -2,12 +2,15 @@
 //!
 //! The SDK's instruments would count everything a second time. The registry is read instead, and written in the protocol's own types.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use drumline_runtime::BoxFuture;
-use http::header::CONTENT_TYPE;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, HeaderValue, Request};
 use opentelemetry_http::HttpClient;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -24,6 +27,9 @@ use tracing::warn;
 use crate::collector::Collector;
 use crate::spans::now;
 use crate::telemetry::resource;
+
+/// The name and version of the exporter.
+const AGENT: &str = concat!("Drumline-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));
 
 /// A metric with one set of labels.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +67,7 @@ pub(crate) struct MetricExport {
     pub(crate) collector: Collector,
     pub(crate) endpoint: String,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) gzip: bool,
     pub(crate) every: Duration,
     /// The start of what the metrics count, since the Unix epoch.
     pub(crate) since: Duration,
@@ -86,19 +93,33 @@ impl MetricExport {
     }
 
     async fn post(&self, series: Vec<MetricSeries>) -> Result<(), String> {
-        let body = Bytes::from(request(series, self.since, now()).encode_to_vec());
-        let mut request = Request::post(&self.endpoint).body(body).map_err(|error| error.to_string())?;
+        let mut body = request(series, self.since, now()).encode_to_vec();
+        if self.gzip {
+            body = compressed(&body).map_err(|error| error.to_string())?;
+        }
+        let request = Request::post(&self.endpoint).body(Bytes::from(body));
+        let mut request = request.map_err(|error| error.to_string())?;
         let headers = request.headers_mut();
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
         for (name, value) in &self.headers {
             if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
                 headers.insert(name, value);
             }
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        if self.gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         let answer = self.collector.send_bytes(request).await.map_err(|error| error.to_string())?;
         let status = answer.status();
         if status.is_success() { Ok(()) } else { Err(format!("the collector answers {status}")) }
     }
+}
+
+fn compressed(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(body)?;
+    encoder.finish()
 }
 
 fn request(series: Vec<MetricSeries>, since: Duration, at: Duration) -> ExportMetricsServiceRequest {

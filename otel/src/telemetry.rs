@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use drumline::run::Observer;
 use drumline_runtime::{Queue, TraceParent, redacted, set_send_tracer, variable};
-use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
+use opentelemetry::KeyValue;
+use opentelemetry_otlp::{Compression, Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanProcessor};
 use tokio::runtime::Handle;
@@ -61,6 +62,7 @@ impl Telemetry {
     /// A variable with a value that cannot be used is logged: a mistake in what is observed ends no worker.
     pub fn start(parent: TraceParent) -> Option<Self> {
         let variables = Variables(variable);
+        variables.check_disabled();
         let traces = spans(&variables).map(|spans| Traces {
             spans: Arc::new(spans),
             unsettled: Arc::default(),
@@ -147,9 +149,12 @@ fn spans(variables: &Variables<impl Fn(&str) -> Option<String>>) -> Option<Spans
         return None;
     }
     let (endpoint, collector) = collector(variables, Signal::Traces)?;
-    // The headers, the timeout and the compression are read by the exporter, from the standard variables.
+    // The exporter reads the headers, from the standard variables.
     let builder = opentelemetry_otlp::SpanExporter::builder().with_http().with_http_client(collector);
     let builder = builder.with_protocol(Protocol::HttpBinary).with_endpoint(endpoint.as_str());
+    let builder = builder.with_timeout(variables.timeout(Signal::Traces));
+    let gzip = variables.gzip(Signal::Traces);
+    let builder = if gzip { builder.with_compression(Compression::Gzip) } else { builder };
     let exporter = match builder.build() {
         Ok(exporter) => exporter,
         Err(error) => {
@@ -170,7 +175,8 @@ fn metrics(variables: &Variables<impl Fn(&str) -> Option<String>>) -> Option<Met
     }
     let (endpoint, collector) = collector(variables, Signal::Metrics)?;
     let (headers, every) = (variables.headers(Signal::Metrics), variables.metric_interval());
-    Some(MetricExport { collector, endpoint, headers, every, since: now() })
+    let gzip = variables.gzip(Signal::Metrics);
+    Some(MetricExport { collector, endpoint, headers, gzip, every, since: now() })
 }
 
 /// Returns the address of a signal with the client for it.
@@ -178,9 +184,9 @@ fn collector(
     variables: &Variables<impl Fn(&str) -> Option<String>>,
     signal: Signal,
 ) -> Option<(String, Collector)> {
-    variables.check_protocol(signal);
-    let endpoint = variables.endpoint(signal);
-    match Collector::new(&endpoint, variables.timeout(signal), Handle::current()) {
+    variables.check_exporter(signal);
+    let (endpoint, certificate) = (variables.endpoint(signal), variables.certificate(signal));
+    match Collector::new(&endpoint, certificate.as_deref(), variables.timeout(signal), Handle::current()) {
         Ok(collector) => Some((endpoint, collector)),
         Err(error) => {
             error!(?signal, error, "OpenTelemetry exports nothing of this signal");
@@ -189,7 +195,10 @@ fn collector(
     }
 }
 
-/// Returns the attributes of this process: those of `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`, which the SDK reads.
+/// Returns the attributes of this process: those of `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
 pub(crate) fn resource() -> Resource {
-    Resource::builder().build()
+    // The SDK reads both, and leaves the attributes percent-encoded.
+    let attributes = Variables(variable).resource_attributes();
+    let attributes = attributes.into_iter().map(|(name, value)| KeyValue::new(name, value));
+    Resource::builder().with_attributes(attributes).build()
 }

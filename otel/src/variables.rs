@@ -11,8 +11,17 @@ use crate::sampler::Sampler;
 /// The time for a request to the collector, if no variable names one: the specification's.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The longest time that a variable can set, and that of a timeout of 0, which the specification reads as no limit.
+const NO_LIMIT: Duration = Duration::from_millis(4_294_967_295);
+
+/// The time between two exports of metrics, if no variable names one: the specification's.
+const METRIC_INTERVAL: Duration = Duration::from_secs(60);
+
 /// The only protocol.
 const PROTOCOL: &str = "http/protobuf";
+
+/// The variable that turns all exports off.
+const DISABLED: &str = "OTEL_SDK_DISABLED";
 
 /// A kind of data that is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +65,7 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     /// Returns true if a signal is exported: an exporter is named, or no exporter and a collector. The specification's default, a
     /// collector on this machine, would have each worker without one log errors.
     pub(crate) fn is_on(&self, signal: Signal) -> bool {
-        if self.get("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        if self.get(DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             return false;
         }
         let variable = format!("OTEL_{}_EXPORTER", signal.name());
@@ -64,8 +73,11 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
             None => self.of_signal(signal, "ENDPOINT").is_some(),
             Some(exporters) => {
                 let mut exporters = exporters.split(',').map(str::trim);
-                let is_on = exporters.clone().any(|exporter| exporter == "otlp");
-                if let Some(unknown) = exporters.find(|exporter| !matches!(*exporter, "otlp" | "none")) {
+                let is = |exporter: &str, name: &str| exporter.eq_ignore_ascii_case(name);
+                let is_on = exporters.clone().any(|exporter| is(exporter, "otlp"));
+                if let Some(unknown) =
+                    exporters.find(|exporter| !is(exporter, "otlp") && !is(exporter, "none"))
+                {
                     warn!(
                         variable,
                         exporter = unknown,
@@ -77,9 +89,22 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         }
     }
 
-    /// Logs a protocol that is not there. What is exported goes by the only one.
-    pub(crate) fn check_protocol(&self, signal: Signal) {
-        if let Some(protocol) = self.of_signal(signal, "PROTOCOL").filter(|protocol| protocol != PROTOCOL) {
+    /// Logs a value that is neither true nor false where the specification has one of them. It counts as false.
+    pub(crate) fn check_disabled(&self) {
+        let known = |value: &str| value.eq_ignore_ascii_case("true") || value.eq_ignore_ascii_case("false");
+        if let Some(value) = self.get(DISABLED).filter(|value| !known(value)) {
+            warn!(variable = DISABLED, value, "OpenTelemetry variable ignored: must be true or false");
+        }
+    }
+
+    /// Logs settings of a signal's exporter that are not supported. Without them http/protobuf is used, and no client certificate.
+    pub(crate) fn check_exporter(&self, signal: Signal) {
+        if let Some(path) = self.of_signal(signal, "CLIENT_CERTIFICATE") {
+            warn!(path, "OpenTelemetry client certificate ignored: not supported");
+        }
+        if let Some(protocol) =
+            self.of_signal(signal, "PROTOCOL").filter(|protocol| !protocol.eq_ignore_ascii_case(PROTOCOL))
+        {
             warn!(
                 protocol,
                 "OpenTelemetry protocol not supported: http/protobuf is used, whose port is 4318 at most collectors"
@@ -99,32 +124,80 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
 
     /// Returns the headers of each request, as `name=value,name=value`. Values are percent-encoded.
     pub(crate) fn headers(&self, signal: Signal) -> Vec<(String, String)> {
-        let text = self.of_signal(signal, "HEADERS").unwrap_or_default();
-        let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
-        pairs.map(|(name, value)| (name.trim().to_owned(), percent_decoded(value.trim()))).collect()
+        pairs(&self.of_signal(signal, "HEADERS").unwrap_or_default())
+    }
+
+    /// Returns true if requests are compressed.
+    pub(crate) fn gzip(&self, signal: Signal) -> bool {
+        let Some(compression) = self.of_signal(signal, "COMPRESSION") else { return false };
+        let is_gzip = compression.eq_ignore_ascii_case("gzip");
+        if !is_gzip && !compression.eq_ignore_ascii_case("none") {
+            warn!(compression, "OpenTelemetry compression ignored: must be gzip or none");
+        }
+        is_gzip
+    }
+
+    /// Returns the file with the certificates that verify the collector.
+    pub(crate) fn certificate(&self, signal: Signal) -> Option<String> {
+        self.of_signal(signal, "CERTIFICATE")
+    }
+
+    /// Returns the attributes of the service, whose values are percent-encoded. The name is that of `OTEL_SERVICE_NAME` if it is set.
+    pub(crate) fn resource_attributes(&self) -> Vec<(String, String)> {
+        let mut attributes = pairs(&self.get("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default());
+        if self.get("OTEL_SERVICE_NAME").is_some() {
+            attributes.retain(|(name, _)| name != "service.name");
+        }
+        attributes
     }
 
     /// Returns the time for a request.
     pub(crate) fn timeout(&self, signal: Signal) -> Duration {
-        let millis = self.of_signal(signal, "TIMEOUT").and_then(|text| text.parse().ok());
-        millis.map_or(TIMEOUT, Duration::from_millis)
+        let own = self.millis(&format!("OTEL_EXPORTER_OTLP_{}_TIMEOUT", signal.name()), 0);
+        let timeout = own.or_else(|| self.millis("OTEL_EXPORTER_OTLP_TIMEOUT", 0)).unwrap_or(TIMEOUT);
+        if timeout.is_zero() { NO_LIMIT } else { timeout }
     }
 
     /// Returns the time between two exports of metrics.
     pub(crate) fn metric_interval(&self) -> Duration {
-        let millis = self.get("OTEL_METRIC_EXPORT_INTERVAL").and_then(|text| text.parse().ok());
-        millis.filter(|millis| *millis > 0).map_or(Duration::from_secs(60), Duration::from_millis)
+        self.millis("OTEL_METRIC_EXPORT_INTERVAL", 1).unwrap_or(METRIC_INTERVAL)
     }
 
-    /// Returns the sampler. One that is not known is logged, and the default used, as the specification demands.
+    /// Returns a time of at least so many milliseconds. Any other value is logged, and counts as none.
+    fn millis(&self, variable: &str, least: u64) -> Option<Duration> {
+        let value = self.get(variable)?;
+        let millis = value.parse::<u64>().ok().filter(|millis| *millis >= least);
+        if millis.is_none() {
+            warn!(variable, value, "OpenTelemetry variable ignored: must be a number of milliseconds");
+        }
+        millis.map(|millis| Duration::from_millis(millis).min(NO_LIMIT))
+    }
+
+    /// Returns the sampler. The specification demands that an unknown one is logged and the default used, and that an argument that
+    /// cannot be used is logged and counts as none.
     pub(crate) fn sampler(&self) -> Sampler {
         let Some(name) = self.get("OTEL_TRACES_SAMPLER") else { return Sampler::default() };
+        let name = name.to_ascii_lowercase();
         let argument = self.get("OTEL_TRACES_SAMPLER_ARG");
-        Sampler::named(&name, argument.as_deref()).unwrap_or_else(|| {
-            warn!(sampler = name, argument, "OpenTelemetry sampler unknown: parentbased_always_on is used");
-            Sampler::default()
-        })
+        if let Some(sampler) = Sampler::named(&name, argument.as_deref()) {
+            return sampler;
+        }
+        if let Some(sampler) = Sampler::named(&name, None) {
+            warn!(
+                sampler = name,
+                argument, "OpenTelemetry sampler argument ignored: must be a number from 0 to 1"
+            );
+            return sampler;
+        }
+        warn!(sampler = name, argument, "OpenTelemetry sampler unknown: parentbased_always_on is used");
+        Sampler::default()
     }
+}
+
+/// Returns the pairs of `name=value,name=value`, whose values are percent-encoded.
+fn pairs(text: &str) -> Vec<(String, String)> {
+    let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.trim().to_owned(), percent_decoded(value.trim()))).collect()
 }
 
 fn percent_decoded(text: &str) -> String {
@@ -167,6 +240,7 @@ mod tests {
         is_on(true, true, of(&[BASE, ("OTEL_SDK_DISABLED", "no")]));
         is_on(false, true, of(&[BASE, ("OTEL_TRACES_EXPORTER", "none")]));
         is_on(true, false, of(&[("OTEL_TRACES_EXPORTER", "otlp")]));
+        is_on(true, false, of(&[BASE, ("OTEL_TRACES_EXPORTER", "OTLP"), ("OTEL_METRICS_EXPORTER", "None")]));
         is_on(true, false, of(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector")]));
         is_on(false, false, of(&[("OTEL_EXPORTER_OTLP_ENDPOINT", " ")]));
     }
@@ -187,5 +261,48 @@ mod tests {
         assert_eq!(both.headers(Signal::Metrics), headers);
         assert_eq!(both.timeout(Signal::Metrics), Duration::from_millis(250));
         assert_eq!(both.timeout(Signal::Traces), TIMEOUT);
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_counts_as_none() {
+        const BASE: (&str, &str) = ("OTEL_EXPORTER_OTLP_TIMEOUT", "1000");
+        const OWN: (&str, &str) = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "1s");
+        const NONE: (&str, &str) = ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "none");
+        let timeout = |variables: Variables<_>| variables.timeout(Signal::Traces);
+        let second = Duration::from_secs(1);
+        assert_eq!(timeout(of(&[BASE])), second);
+        assert_eq!(timeout(of(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "-1")])), TIMEOUT);
+        assert_eq!(timeout(of(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "0")])), NO_LIMIT);
+        assert_eq!(timeout(of(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "18446744073709551615")])), NO_LIMIT);
+        assert_eq!(timeout(of(&[OWN, BASE])), second);
+        let interval = |variables: Variables<_>| variables.metric_interval();
+        assert_eq!(interval(of(&[("OTEL_METRIC_EXPORT_INTERVAL", "1000")])), second);
+        assert_eq!(interval(of(&[("OTEL_METRIC_EXPORT_INTERVAL", "0")])), METRIC_INTERVAL);
+        let gzip = |variables: Variables<_>| variables.gzip(Signal::Metrics);
+        assert!(gzip(of(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "GZIP")])));
+        assert!(!gzip(of(&[NONE, ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")])));
+        assert!(!gzip(of(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")])));
+    }
+
+    #[test]
+    fn a_sampler_keeps_its_kind_if_its_argument_cannot_be_used() {
+        const RATIO: (&str, &str) = ("OTEL_TRACES_SAMPLER", "TraceIdRatio");
+        const HALF: (&str, &str) = ("OTEL_TRACES_SAMPLER_ARG", "0.5");
+        const WRONG: (&str, &str) = ("OTEL_TRACES_SAMPLER_ARG", "half");
+        let sampler = |variables: Variables<_>| Some(variables.sampler());
+        assert_eq!(sampler(of(&[RATIO, HALF])), Sampler::named("traceidratio", Some("0.5")));
+        assert_eq!(sampler(of(&[RATIO, WRONG])), Sampler::named("traceidratio", None));
+        assert_eq!(sampler(of(&[("OTEL_TRACES_SAMPLER", "jaeger_remote")])), Some(Sampler::default()));
+        assert_eq!(sampler(of(&[HALF])), Some(Sampler::default()));
+    }
+
+    #[test]
+    fn attributes_of_the_service_are_decoded_and_its_own_variable_names_it() {
+        const ATTRIBUTES: (&str, &str) = ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a, team=b%2Cc%3Dd");
+        let attributes = |variables: Variables<_>| variables.resource_attributes();
+        let team = ("team".to_owned(), "b,c=d".to_owned());
+        let name = ("service.name".to_owned(), "a".to_owned());
+        assert_eq!(attributes(of(&[ATTRIBUTES])), [name, team.clone()]);
+        assert_eq!(attributes(of(&[ATTRIBUTES, ("OTEL_SERVICE_NAME", "shop")])), [team]);
     }
 }

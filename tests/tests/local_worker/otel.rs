@@ -223,7 +223,11 @@ async fn unsampled_spans_are_not_exported_but_their_context_is_passed() {
 async fn spans_and_metrics_are_flushed_at_the_end_of_the_drain() {
     let (app, queue, collector) = (App::always_ok().await, queue().await, Collector::start().await);
     // Nothing leaves before the end by itself.
-    let worker = worker(&queue, &app, &collector).env("OTEL_BSP_SCHEDULE_DELAY", "3600000").spawn();
+    let worker = worker(&queue, &app, &collector)
+        .env("OTEL_BSP_SCHEDULE_DELAY", "3600000")
+        .env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+        .env("OTEL_RESOURCE_ATTRIBUTES", "service.name=other,team=a%2Cb")
+        .spawn();
     for _ in 0..3 {
         queue.send("{}");
     }
@@ -231,7 +235,14 @@ async fn spans_and_metrics_are_flushed_at_the_end_of_the_drain() {
     assert_eq!(collector.spans().len(), 0);
     let finished = worker.stop().await;
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
-    assert_eq!(collector.spans_of("process").len(), 3);
+    let spans = collector.spans_of("process");
+    assert_eq!(spans.len(), 3);
+    assert!(spans.iter().all(|span| span.service == "worker"), "OTEL_SERVICE_NAME comes first: {spans:#?}");
+    for headers in collector.headers() {
+        assert_eq!(headers["content-encoding"], "gzip");
+        let agent = headers["user-agent"].to_str().unwrap();
+        assert!(agent.contains("OTLP-Exporter-Rust/"), "{agent}");
+    }
     let metrics = collector.metrics();
     let Some(Data::Sum(jobs)) = &metrics["drumline_jobs_total"].data else { panic!("{metrics:?}") };
     let total: f64 = jobs
