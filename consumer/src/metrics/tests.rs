@@ -358,3 +358,22 @@ fn every_metric_is_documented() {
         .collect();
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+#[test]
+fn both_histograms_of_a_traced_job_have_exemplars_if_they_are_requested() {
+    let metrics = Metrics::new();
+    let mut note = done_of_group(None);
+    if let LedgerEvent::Decided { message, .. } = &mut note {
+        let header = "Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1";
+        Arc::make_mut(message).trace_header = Some(header.to_owned());
+    }
+    emit_note(&metrics.queue(QUEUE), &note);
+    let text = metrics.encode_with_exemplars();
+    let is_traced = |line: &&str| line.contains(r#" # {trace_id="0af7651916cd43dd8448eb211c80319c"} "#);
+    let traced = text.lines().filter(is_traced).filter_map(|line| line.split('{').next());
+    let mut traced: Vec<&str> = traced.collect();
+    traced.sort_unstable();
+    let expected = ["drumline_job_duration_seconds_bucket", "drumline_job_dwell_seconds_bucket"];
+    assert_eq!(traced, expected, "{text}");
+    assert!(!metrics.encode().contains("trace_id"));
+}
