@@ -39,8 +39,8 @@ pub struct SentMessage<'a> {
     pub job_id: Option<&'a str>,
     /// The correlation id of its job.
     pub correlation_id: Option<&'a str>,
-    /// The id that SQS gave it, or the reason for which SQS has not taken it.
-    pub result: Result<&'a str, &'a str>,
+    /// The id that SQS gave it, or the class and the text of the reason for which SQS has not taken it.
+    pub result: Result<&'a str, (&'static str, &'a str)>,
 }
 
 /// Records the spans of all messages that this process sends from now on. Returns false if it already has a tracer, which stays.

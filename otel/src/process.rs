@@ -51,7 +51,7 @@ impl ProcessSpans {
             sender.iter().map(|sender| link(sender, attempt.tracestate(), vec![id.clone()])).collect();
         let error =
             ending.class().map(|class| (Cow::Borrowed(class.label()), ending.reason().unwrap_or_default()));
-        self.unsettled.ran(message, traceparent, *ending == Ending::Done);
+        self.unsettled.ran(message, traceparent, attempt.tracestate(), *ending == Ending::Done);
         self.spans.end(Ended {
             operation: Operation::Process,
             name: "process",

@@ -28,6 +28,8 @@ pub(crate) struct Unsettled {
 #[derive(Debug, Clone)]
 struct Attempt {
     traceparent: Traceparent,
+    /// The W3C `tracestate` of its span.
+    state: Option<Box<str>>,
     message_id: Arc<str>,
     /// It is to be deleted: a change of its visibility is a renewal.
     is_done: bool,
@@ -35,13 +37,20 @@ struct Attempt {
 
 impl Unsettled {
     /// Keeps an attempt that has ended.
-    pub(crate) fn ran(&self, message: &Message, traceparent: &Traceparent, is_done: bool) {
+    pub(crate) fn ran(
+        &self,
+        message: &Message,
+        traceparent: &Traceparent,
+        state: Option<&str>,
+        is_done: bool,
+    ) {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         if attempts.len() >= MAX_UNSETTLED {
             attempts.clear();
         }
         let (traceparent, message_id) = (traceparent.clone(), Arc::clone(&message.id));
-        attempts.insert(message.receipt.as_str().into(), Attempt { traceparent, message_id, is_done });
+        let attempt = Attempt { traceparent, state: state.map(Box::from), message_id, is_done };
+        attempts.insert(message.receipt.as_str().into(), attempt);
         self.count.store(attempts.len(), Ordering::Release);
     }
 
@@ -213,7 +222,7 @@ impl Requests {
             url: Some(&self.url),
             own: &own,
             parent: Some(&attempt.traceparent),
-            state: None,
+            state: attempt.state.as_deref(),
             started_at,
             links: Vec::new(),
             // The span is of one message, also in a request for several: it has no number of messages.

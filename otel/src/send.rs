@@ -38,7 +38,7 @@ impl SendTracer for SendSpans {
             started_at: span.started_at,
             links: Vec::new(),
             attributes: texts.collect(),
-            error: sent.result.err().map(|text| (Cow::Borrowed("not_sent"), text)),
+            error: sent.result.err().map(|(class, text)| (Cow::Borrowed(class), text)),
         });
     }
 }

@@ -91,6 +91,18 @@ pub(crate) enum Why {
     InDoubt,
 }
 
+impl Why {
+    /// Returns the class of the error in the message's span.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+            Self::Overtaken => "overtaken",
+            Self::InDoubt => "in_doubt",
+        }
+    }
+}
+
 /// The response to a request: for each message of its batch the id, or the reason why SQS has not accepted it.
 pub(crate) type Reply = Result<Vec<Result<Taken, NotTaken>>, SqsError>;
 

@@ -57,7 +57,9 @@ fn end_spans(queue_url: &str, delivered: &Result<Vec<Done>, Stopped>) {
     let done = match delivered {
         Ok(done) => done,
         Err(Stopped { error, done, left }) => {
-            left.iter().for_each(|message| end_span(queue_url, message, Err(&error.text)));
+            for message in left {
+                end_span(queue_url, message, Err((error.kind.label(), &*error.text)));
+            }
             done
         }
     };

@@ -42,7 +42,7 @@ impl Outgoing {
 }
 
 /// Ends the span of a message that has its final answer.
-pub(crate) fn end_span(queue_url: &str, message: &Outgoing, result: Result<&Taken, &str>) {
+pub(crate) fn end_span(queue_url: &str, message: &Outgoing, result: Result<&Taken, (&'static str, &str)>) {
     let (Some(span), Some(tracer)) = (&message.span, send_tracer()) else { return };
     tracer.end(
         span,
@@ -57,6 +57,6 @@ pub(crate) fn end_span(queue_url: &str, message: &Outgoing, result: Result<&Take
 }
 
 /// Returns an answer as [`end_span`] takes it.
-pub(crate) fn answer_of(result: &Result<Taken, NotTaken>) -> Result<&Taken, &str> {
-    result.as_ref().map_err(|not_taken| &*not_taken.text)
+pub(crate) fn answer_of(result: &Result<Taken, NotTaken>) -> Result<&Taken, (&'static str, &str)> {
+    result.as_ref().map_err(|not_taken| (not_taken.why.label(), &*not_taken.text))
 }

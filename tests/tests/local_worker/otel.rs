@@ -133,9 +133,9 @@ async fn a_failure_is_a_span_error_and_each_attempt_has_its_own_span() {
     assert_eq!((attempts[0].attribute("error.type"), &attempts[1].error), ("retry_asked", &None));
     assert_eq!(attempts[0].attribute("drumline.job.attempt"), "1");
     assert_eq!(attempts[1].attribute("drumline.job.attempt"), "2");
-    let operations = collector.spans_of("settle");
-    let operations: Vec<_> =
-        operations.iter().map(|span| span.attribute("messaging.operation.name")).collect();
+    let settled = collector.spans_of("settle");
+    let operations: Vec<_> = settled.iter().map(|span| span.attribute("messaging.operation.name")).collect();
+    assert!(settled.iter().all(|span| span.state == "vendor=7"), "{settled:#?}");
     assert_eq!(operations, ["change_visibility", "delete"]);
     for (attempt, call) in attempts.iter().zip(app.calls()) {
         assert_eq!(attempt.parent_id, &SENDER[36..52]);
