@@ -72,12 +72,10 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         match self.get(&variable) {
             None => self.of_signal(signal, "ENDPOINT").is_some(),
             Some(exporters) => {
+                let exporters = exporters.to_ascii_lowercase();
                 let mut exporters = exporters.split(',').map(str::trim);
-                let is = |exporter: &str, name: &str| exporter.eq_ignore_ascii_case(name);
-                let is_on = exporters.clone().any(|exporter| is(exporter, "otlp"));
-                if let Some(unknown) =
-                    exporters.find(|exporter| !is(exporter, "otlp") && !is(exporter, "none"))
-                {
+                let is_on = exporters.clone().any(|exporter| exporter == "otlp");
+                if let Some(unknown) = exporters.find(|exporter| !matches!(*exporter, "otlp" | "none")) {
                     warn!(
                         variable,
                         exporter = unknown,
@@ -177,12 +175,12 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     /// cannot be used is logged and counts as none.
     pub(crate) fn sampler(&self) -> Sampler {
         let Some(name) = self.get("OTEL_TRACES_SAMPLER") else { return Sampler::default() };
-        let name = name.to_ascii_lowercase();
         let argument = self.get("OTEL_TRACES_SAMPLER_ARG");
-        if let Some(sampler) = Sampler::named(&name, argument.as_deref()) {
+        let named = |argument: Option<&str>| Sampler::named(&name.to_ascii_lowercase(), argument);
+        if let Some(sampler) = named(argument.as_deref()) {
             return sampler;
         }
-        if let Some(sampler) = Sampler::named(&name, None) {
+        if let Some(sampler) = named(None) {
             warn!(
                 sampler = name,
                 argument, "OpenTelemetry sampler argument ignored: must be a number from 0 to 1"
