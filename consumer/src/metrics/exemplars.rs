@@ -61,14 +61,19 @@ impl Exemplars {
 
     /// Adds the exemplars to the lines of their buckets.
     pub(super) fn add_to(&self, text: &str) -> String {
-        let known = self.lock();
         let mut with_exemplars = String::with_capacity(text.len());
         for line in text.lines() {
             with_exemplars.push_str(line);
-            if let Some(Exemplar { trace_id, value, at }) = of_line(&known, line) {
-                let seconds = at.as_secs_f64();
-                write!(with_exemplars, " # {{trace_id=\"{trace_id}\"}} {value} {seconds:.3}")
-                    .expect("writing to a string does not fail");
+            if let Some((of_type, bucket)) = bucket_of(line) {
+                // Only for this line: the text may be long, and jobs end meanwhile.
+                let known = self.lock();
+                if let Some(Exemplar { trace_id, value, at }) =
+                    known.get(&of_type).and_then(|buckets| buckets.get(&bucket))
+                {
+                    let seconds = at.as_secs_f64();
+                    write!(with_exemplars, " # {{trace_id=\"{trace_id}\"}} {value} {seconds:.3}")
+                        .expect("writing to a string does not fail");
+                }
             }
             with_exemplars.push('\n');
         }
@@ -80,7 +85,8 @@ impl Exemplars {
     }
 }
 
-fn of_line<'a>(known: &'a HashMap<OfType, Buckets>, line: &str) -> Option<&'a Exemplar> {
+/// Returns the type and the bucket of a line, if it is one of a histogram with exemplars.
+fn bucket_of(line: &str) -> Option<(OfType, usize)> {
     let histograms = [(DURATION, &DURATION_BUCKETS[..]), (DWELL, &SINCE_SENT_BUCKETS[..])];
     let is_of = |name: &str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with("_bucket{"));
     let (histogram, bounds) = histograms.into_iter().find(|(name, _)| is_of(name))?;
@@ -91,7 +97,7 @@ fn of_line<'a>(known: &'a HashMap<OfType, Buckets>, line: &str) -> Option<&'a Ex
         OfType { histogram, queue: label("queue")?.to_owned(), job_type: label("type")?.to_owned() };
     let bound: f64 = label("le")?.parse().unwrap_or(f64::INFINITY);
     let bucket = bounds.iter().position(|known| bound <= *known).unwrap_or(bounds.len());
-    known.get(&of_type)?.get(&bucket)
+    Some((of_type, bucket))
 }
 
 /// Returns the id of the message's trace, if its sender records it.
