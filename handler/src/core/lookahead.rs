@@ -64,6 +64,13 @@ impl Lookahead {
         self.waiting.push_back((at, id));
     }
 
+    /// A pause ends that kept the messages from starting: they wait from now on.
+    pub(crate) fn pause_ended(&mut self, now: Instant) {
+        for (at, _) in &mut self.waiting {
+            *at = now;
+        }
+    }
+
     /// Removes and returns the first message that has waited too long; those that no longer wait are forgotten.
     pub(crate) fn next_overdue(
         &mut self,

@@ -124,6 +124,12 @@ fn a_pause_receives_nothing_ahead_and_keeps_what_was() {
     world.wait(secs(5));
     assert_eq!(world.emitted(), [""; 0], "its time begins with the pause's end at the soonest");
     assert_eq!(world.asked_for(), [8], "it was open before");
+    world.resumes(PauseReason::TargetUnhealthy);
+    let mut released_after = |wait| {
+        world.wait(wait);
+        world.emitted().iter().filter(|line| line.ends_with("is release")).count()
+    };
+    assert_eq!((released_after(millis(999)), released_after(millis(1))), (0, 2));
     let mut world = worker(with_slots(32, standard()), QUICK);
     let before = world.asked_for().len();
     world.pauses(PauseReason::Operator);

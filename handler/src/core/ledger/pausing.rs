@@ -20,7 +20,11 @@ impl Ledger {
 
     /// Ends the pause of this reason.
     pub fn resume(&mut self, now: Instant, reason: PauseReason) {
+        let kept = self.pauses.keeps_in_hand();
         if let Some((pause, lasted)) = self.pauses.end(now, reason) {
+            if kept && !self.pauses.keeps_in_hand() {
+                self.lookahead.pause_ended(now);
+            }
             self.emit(LedgerEvent::Resumed { pause, lasted });
         }
     }
