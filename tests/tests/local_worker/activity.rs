@@ -11,6 +11,9 @@ use tokio::sync::Semaphore;
 
 const JOB: &str = r#"{"type":"a.b","payload":{}}"#;
 
+/// The shortest that is accepted has sixteen characters.
+const TOKEN: &str = "s3cret-of-a-test";
+
 /// The sentence behind the state.
 async fn sentence(worker: &Worker) -> String {
     let answer = get(&worker.endpoint("/readyz?verbose")).await;
@@ -172,10 +175,10 @@ async fn remote_clients_see_no_operators_words() {
     let (app, queue) = (App::always_ok().await, LocalQueue::create(Setup::default()).await);
     let worker = Launch::on(&queue)
         .env("DRUMLINE_FORWARD_TO", &app.url())
-        .env("DRUMLINE_HTTP_TOKEN", "s3cret")
+        .env("DRUMLINE_HTTP_TOKEN", TOKEN)
         .spawn();
     until_it_says(&worker, "nothing is running: jobs is empty").await;
-    let with_token = |args: &[&str]| beside(&worker, args).env("DRUMLINE_HTTP_TOKEN", "s3cret");
+    let with_token = |args: &[&str]| beside(&worker, args).env("DRUMLINE_HTTP_TOKEN", TOKEN);
     let paused = with_token(&["ctl", "pause", "jobs", "--why", "bad deploy"]).finish().await;
     assert_eq!(paused.status, Some(0), "{}", paused.errors());
     until_it_says(&worker, "nothing is running: jobs is paused by an operator").await;
