@@ -11,6 +11,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::clock::{now_ms, rfc3339};
+use crate::logs::JOB_LOG;
 use crate::redact::redacted;
 
 /// The name of an attempt's span.
@@ -61,6 +62,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AttemptLogLayer {
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        // The history has these facts anyway.
+        if event.metadata().target() == JOB_LOG {
+            return;
+        }
         let mut spans = context.event_scope(event).into_iter().flatten();
         let Some(span) = spans.find(|span| span.extensions().get::<AttemptLog>().is_some()) else { return };
         // Before the lock on the span: a field's text may log.

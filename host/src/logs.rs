@@ -19,6 +19,7 @@ use crate::claims::ClaimStoreClient;
 use crate::clock::{millis, rfc3339, since_epoch};
 pub use job_log::JobLog;
 use jobs::JobFacts;
+pub(crate) use jobs::TARGET as JOB_LOG;
 
 /// An observer that logs the events of a queue. One for each queue, for the life of the process.
 pub struct Logs {

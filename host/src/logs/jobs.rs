@@ -12,6 +12,9 @@ use super::job_log::JobLog;
 use crate::clock::{millis, rfc3339};
 use crate::since_sent::age;
 
+/// The target of the lines.
+pub(crate) const TARGET: &str = module_path!();
+
 /// Logs a line of a job's life: its event, the fields that all lines have, and then its own fields.
 macro_rules! job_line {
     ($level:ident, $event:literal, $job:expr, { $($fields:tt)* }, $($text:tt)+) => {

@@ -173,10 +173,8 @@ async fn limits_and_the_drain_are_named_beside_jobs_that_run() {
 #[tokio::test]
 async fn remote_clients_see_no_operators_words() {
     let (app, queue) = (App::always_ok().await, LocalQueue::create(Setup::default()).await);
-    let worker = Launch::on(&queue)
-        .env("DRUMLINE_FORWARD_TO", &app.url())
-        .env("DRUMLINE_HTTP_TOKEN", TOKEN)
-        .spawn();
+    let worker =
+        Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).env("DRUMLINE_HTTP_TOKEN", TOKEN).spawn();
     until_it_says(&worker, "nothing is running: jobs is empty").await;
     let with_token = |args: &[&str]| beside(&worker, args).env("DRUMLINE_HTTP_TOKEN", TOKEN);
     let paused = with_token(&["ctl", "pause", "jobs", "--why", "bad deploy"]).finish().await;
