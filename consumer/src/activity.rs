@@ -8,7 +8,7 @@ use tracing::info;
 
 use crate::control::Control;
 use crate::depth::Depths;
-use crate::http::Readiness;
+use crate::readiness::Readiness;
 
 /// The maximum age of a depth that is used as an explanation. Depths are requested for clients and by scrapes.
 const DEPTH_AGE: Duration = Duration::from_secs(30);

@@ -35,11 +35,12 @@ use crate::depth::{DepthProbe, Depths};
 use crate::dlq_watch::{Watched, Watches};
 use crate::emf::Emf;
 use crate::gate::Gates;
-use crate::http::{Door, Endpoint, Readiness, Shown};
+use crate::http::{Door, Endpoint, Shown};
 use crate::metrics::Metrics;
 use crate::queue_start::{
     MISSING_QUEUE_CHECK, describe_with_retry, is_missing, start_once_created, with_retry,
 };
+use crate::readiness::Readiness;
 use crate::start_checks::{check_dead_letter_queue, warn_of_settings};
 use crate::start_error::StartError;
 use crate::task_protection::TaskProtection;

@@ -17,6 +17,7 @@ pub mod job_list;
 pub mod job_view;
 mod metrics;
 mod queue_start;
+mod readiness;
 mod relay_endpoint;
 mod signals;
 mod start_checks;

@@ -1,5 +1,6 @@
 //! The metrics of the consumer, under the names that dashboards and alarms rely on.
 
+mod buckets;
 mod cost;
 pub(crate) mod distribution;
 mod dlq;
@@ -23,7 +24,8 @@ use drumline_producer::outbox::RelayObserver;
 use drumline_runtime::SqsPrice;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 
-use self::families::{Families, SINCE_SENT_BUCKETS};
+use self::buckets::SINCE_SENT_BUCKETS;
+use self::families::Families;
 use self::labels::{ByQueue, ByState};
 use self::outbox::OutboxMetrics;
 use self::queue::QueueMetrics;

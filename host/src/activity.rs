@@ -5,8 +5,8 @@
 
 mod cause;
 mod depth_clause;
+mod failing_clause;
 mod in_hand_clause;
-mod pause_clause;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -191,7 +191,7 @@ impl QueueActivity {
             return explained;
         }
         if let Some(problem) = &self.receive_problem {
-            return (Cause::ReceivesFail(problem.kind), pause_clause::failing(queue, problem, now));
+            return (Cause::ReceivesFail(problem.kind), failing_clause::failing(queue, problem, now));
         }
         if !self.is_healthy {
             return (Cause::ReceivesHang, format!("the receives from {queue} do not end"));
@@ -205,6 +205,38 @@ impl QueueActivity {
 
 fn are_running(running: usize) -> String {
     format!("{running} job{} {} running", plural(running), if running == 1 { "is" } else { "are" })
+}
+
+impl QueueActivity {
+    /// Returns the reasons of the queue's pauses, and the state of the messages in hand.
+    fn paused(&self, counts: &InHandCounts) -> String {
+        let reasons: Vec<String> = self.pauses.iter().map(|reason| self.reason(*reason)).collect();
+        let in_hand = match counts.all() {
+            0 => String::new(),
+            count => format!(", with {count} message{} in hand", plural(count)),
+        };
+        format!("{} is paused {}{in_hand}", self.queue, reasons.join(", and "))
+    }
+
+    fn reason(&self, reason: PauseReason) -> String {
+        let because = match reason {
+            PauseReason::StoreDown => "the store does not answer",
+            PauseReason::TargetUnhealthy => match &self.target_problem {
+                Some(problem) => return format!("because the target is unhealthy ({problem})"),
+                None => "the target is unhealthy",
+            },
+            PauseReason::OutOfResources => "the process lacks memory, disk space or file descriptors",
+            PauseReason::BreakerOpen => "too many jobs in a row have failed",
+            PauseReason::Operator => {
+                return match &self.paused_by {
+                    Some(by) => format!("by an operator ({by})"),
+                    None => "by an operator".to_owned(),
+                };
+            }
+            other => other.label(),
+        };
+        format!("because {because}")
+    }
 }
 
 #[cfg(test)]

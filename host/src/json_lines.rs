@@ -17,12 +17,21 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::clock::since_epoch;
-use crate::logging::Spans;
 use crate::span_fields::{FieldValue, SpanFields};
 use fields::Fields;
 
 /// Room for most lines.
 const USUAL_LINE_BYTES: usize = 1024;
+
+/// The spans that a JSON line shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Spans {
+    /// The innermost, as `span`: an attempt stands for itself.
+    Innermost,
+    /// All, outermost first, as `spans`: an attempt belongs to an invocation.
+    All,
+}
 
 /// A layer that writes each event as one line of JSON.
 pub(crate) struct JsonLines<W> {

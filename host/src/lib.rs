@@ -48,6 +48,7 @@ mod status;
 mod target;
 mod tenant_labels;
 mod trace;
+mod trace_fields;
 mod type_labels;
 mod unseen;
 mod waiting_for;

@@ -11,6 +11,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use crate::attempt_log::AttemptLogLayer;
 use crate::json_lines::JsonLines;
+pub use crate::json_lines::Spans;
 use crate::log_writer::LogWriter;
 use crate::settings::{LogFormat, directives};
 use crate::span_trace::TraceLayer;
@@ -22,16 +23,6 @@ const CAPPED: [&str; 12] = [
     "aws_", "h2", "hyper", "lambda_", "lettre", "redis", "reqwest", "rustls", "sqlx", "tokio_", "tonic",
     "tower",
 ];
-
-/// Which spans a JSON line shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Spans {
-    /// The innermost, as `span`: an attempt stands for itself.
-    Innermost,
-    /// All, outermost first, as `spans`: an attempt belongs to an invocation.
-    All,
-}
 
 /// Sets logging up for the process as its settings say. A second call changes nothing.
 pub fn init_for(settings: &Settings, spans: Spans) {

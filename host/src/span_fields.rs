@@ -10,7 +10,7 @@ use drumline::message::Traceparent;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Record};
 
-use crate::span_trace::trace_in;
+use crate::trace_fields::trace_in;
 
 /// The capacity for the fields of most attempts.
 const USUAL_FIELDS: usize = 8;

@@ -11,12 +11,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use crate::span_fields::SpanFields;
-
-/// The fields with a `traceparent`: that of any span, and that of a worker's attempts.
-const W3C: [&str; 2] = ["traceparent", "trace_link"];
-
-/// The field with an X-Ray header: that of a function's invocations.
-const XRAY: &str = "xray_trace_id";
+use crate::trace_fields::{W3C, XRAY, trace_in};
 
 /// Keeps the trace of each span that has a field `traceparent`, for the jobs that are sent inside it. Programs that do not use
 /// [`init`](crate::logging::init()) add it to their own subscriber.
@@ -68,15 +63,6 @@ fn keep<S: for<'a> LookupSpan<'a>>(Found(found): Found, span: Option<SpanRef<'_,
 
 /// Reads a trace from the fields of a span.
 struct Found(Option<Traceparent>);
-
-/// Returns the trace in the text of a field, if the field is one of those with a trace.
-pub(crate) fn trace_in(field: &str, text: &str) -> Option<Traceparent> {
-    match field {
-        name if W3C.contains(&name) => Traceparent::parse(text),
-        XRAY => Traceparent::from_xray(text),
-        _ => None,
-    }
-}
 
 impl Visit for Found {
     fn record_str(&mut self, field: &Field, value: &str) {

@@ -6,6 +6,7 @@ mod metrics;
 mod names;
 mod process;
 mod queue;
+mod resource;
 mod sampler;
 mod send;
 mod spans;

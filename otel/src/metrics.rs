@@ -25,8 +25,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tracing::warn;
 
 use crate::collector::Collector;
+use crate::resource::resource;
 use crate::spans::now;
-use crate::telemetry::resource;
 
 /// The name and version of the exporter.
 const AGENT: &str = concat!("Drumline-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));

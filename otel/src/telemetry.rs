@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use drumline::run::Observer;
 use drumline_runtime::{Queue, TraceParent, redacted, set_send_tracer, variable};
-use opentelemetry::KeyValue;
 use opentelemetry_otlp::{Compression, Protocol, WithExportConfig, WithHttpConfig};
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanProcessor};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -20,6 +18,7 @@ use crate::exporter::Exporter;
 use crate::metrics::{MetricExport, ReadMetrics};
 use crate::process::ProcessSpans;
 use crate::queue::{QueueUrls, Requests, TracedQueue, Unsettled};
+use crate::resource::resource;
 use crate::send::SendSpans;
 use crate::spans::{Spans, now};
 use crate::variables::{Signal, Variables};
@@ -193,12 +192,4 @@ fn collector(
             None
         }
     }
-}
-
-/// Returns the attributes of this process: those of `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
-pub(crate) fn resource() -> Resource {
-    // The SDK reads both, and leaves the attributes percent-encoded.
-    let attributes = Variables(variable).resource_attributes();
-    let attributes = attributes.into_iter().map(|(name, value)| KeyValue::new(name, value));
-    Resource::builder().with_attributes(attributes).build()
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drumline::message::Message;
 
-use super::families::{DURATION_BUCKETS, SINCE_SENT_BUCKETS};
+use super::buckets::{DURATION_BUCKETS, SINCE_SENT_BUCKETS};
 use super::series::sample;
 
 /// The histograms that have exemplars.

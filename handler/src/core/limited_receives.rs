@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use crate::core::limits::JobClass;
-use crate::core::receives::MAX_RECEIVE;
+use crate::core::policy::MAX_RECEIVE;
 
 /// The limited messages in a row that are released before receives become few: two full receives. If a tenth of the messages
 /// are other ones, one in eight such rows has none of them.

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::core::ids::DeliveryId;
-use crate::core::receives::MAX_RECEIVE;
+use crate::core::policy::MAX_RECEIVE;
 use crate::core::slots::{EndedJobs, JobTimes};
 
 /// A message that was received ahead and has waited this long for a slot is released to the queue, because another worker may

@@ -62,12 +62,12 @@ pub use outcome::Outcome;
 pub use outcome_cache::{OutcomeCache, PriorOutcome};
 pub use pause::{Pause, PauseReason, Probe};
 pub use policy::{
-    Acknowledge, Claims, CrashEvidence, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_WAIT_TIME,
-    Policy, Polling, UnknownType,
+    Acknowledge, Claims, CrashEvidence, DeadLetterPath, InvalidPolicy, MAX_CONCURRENCY, MAX_RECEIVE,
+    MAX_WAIT_TIME, Policy, Polling, UnknownType,
 };
 pub use reason::{MAX_REASON_BYTES, panic_text};
 pub use receive_backoff::ReceiveFailure;
-pub use receives::{MAX_RECEIVE, Receive, ReceiveId, most_open_receives, most_open_receives_of_shared};
+pub use receives::{Receive, ReceiveId, most_open_receives, most_open_receives_of_shared};
 pub use requests::{SqsAction, SqsErrorKind, SqsResult, StoreOperation, StoreResult};
 pub use resources::is_out_of_resources;
 pub use retry::{

@@ -140,6 +140,10 @@ impl std::fmt::Display for InvalidPolicy {
 
 impl std::error::Error for InvalidPolicy {}
 
+/// The maximum number of messages of a receive. See
+/// [ReceiveMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html).
+pub const MAX_RECEIVE: usize = 10;
+
 /// SQS's long polls wait this long at most. See
 /// [ReceiveMessage](https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html).
 pub const MAX_WAIT_TIME: Duration = Duration::from_secs(20);

@@ -11,11 +11,9 @@ use std::time::{Duration, Instant};
 
 use crate::core::lookahead::most_ahead;
 use crate::core::pace::Pace;
+use crate::core::policy::MAX_RECEIVE;
 use crate::core::receive_backoff::{ReceiveBackoff, ReceiveFailure, Round};
 use crate::core::retry::Jitter;
-
-/// The maximum number of messages of a receive.
-pub const MAX_RECEIVE: usize = 10;
 
 /// More open receives than this have no use: twenty already fetch thousands of messages a second.
 const MAX_OPEN: usize = 20;

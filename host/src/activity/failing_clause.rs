@@ -1,44 +1,11 @@
-//! A clause about a queue that is not received from: its pauses, and receives that fail.
+//! The reasons why the receives from a queue fail.
 
 use std::time::{Duration, Instant};
 
-use drumline::core::{InHandCounts, PauseReason, SqsErrorKind};
+use drumline::core::SqsErrorKind;
 
-use super::QueueActivity;
 use crate::status::ReceiveProblem;
-use crate::waiting_for::{plural, words};
-
-impl QueueActivity {
-    /// Returns the reasons of the queue's pauses, and the state of the messages in hand.
-    pub(super) fn paused(&self, counts: &InHandCounts) -> String {
-        let reasons: Vec<String> = self.pauses.iter().map(|reason| self.reason(*reason)).collect();
-        let in_hand = match counts.all() {
-            0 => String::new(),
-            count => format!(", with {count} message{} in hand", plural(count)),
-        };
-        format!("{} is paused {}{in_hand}", self.queue, reasons.join(", and "))
-    }
-
-    fn reason(&self, reason: PauseReason) -> String {
-        let because = match reason {
-            PauseReason::StoreDown => "the store does not answer",
-            PauseReason::TargetUnhealthy => match &self.target_problem {
-                Some(problem) => return format!("because the target is unhealthy ({problem})"),
-                None => "the target is unhealthy",
-            },
-            PauseReason::OutOfResources => "the process lacks memory, disk space or file descriptors",
-            PauseReason::BreakerOpen => "too many jobs in a row have failed",
-            PauseReason::Operator => {
-                return match &self.paused_by {
-                    Some(by) => format!("by an operator ({by})"),
-                    None => "by an operator".to_owned(),
-                };
-            }
-            other => other.label(),
-        };
-        format!("because {because}")
-    }
-}
+use crate::waiting_for::words;
 
 /// Returns the failure of the receives in words.
 pub(super) fn failing(queue: &str, problem: &ReceiveProblem, now: Instant) -> String {

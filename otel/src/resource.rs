@@ -1,0 +1,15 @@
+//! The attributes of this process.
+
+use drumline_runtime::variable;
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::Resource;
+
+use crate::variables::Variables;
+
+/// Returns the attributes of this process: those of `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
+pub(crate) fn resource() -> Resource {
+    // The SDK reads both, and leaves the attributes percent-encoded.
+    let attributes = Variables(variable).resource_attributes();
+    let attributes = attributes.into_iter().map(|(name, value)| KeyValue::new(name, value));
+    Resource::builder().with_attributes(attributes).build()
+}
