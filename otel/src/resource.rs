@@ -10,6 +10,9 @@ use crate::variables::Variables;
 pub(crate) fn resource() -> Resource {
     // The SDK reads both, and leaves the attributes percent-encoded.
     let attributes = Variables(variable).resource_attributes();
-    let attributes = attributes.into_iter().map(|(name, value)| KeyValue::new(name, value));
+    // `OTEL_SERVICE_NAME`, which the SDK reads, comes before the attribute.
+    let is_named = variable("OTEL_SERVICE_NAME").is_some_and(|name| !name.is_empty());
+    let attributes = attributes.into_iter().filter(|(name, _)| !is_named || name != "service.name");
+    let attributes = attributes.map(|(name, value)| KeyValue::new(name, value));
     Resource::builder().with_attributes(attributes).build()
 }
