@@ -8,11 +8,12 @@ use crate::variables::Variables;
 
 /// Returns the attributes of this process: those of `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
 pub(crate) fn resource() -> Resource {
-    // The SDK reads both, and leaves the attributes percent-encoded.
+    // The SDK reads both, leaves the attributes percent-encoded, and lets a service name among them come first.
     let attributes = Variables(variable).resource_attributes();
-    // `OTEL_SERVICE_NAME`, which the SDK reads, comes before the attribute.
-    let is_named = variable("OTEL_SERVICE_NAME").is_some_and(|name| !name.is_empty());
-    let attributes = attributes.into_iter().filter(|(name, _)| !is_named || name != "service.name");
-    let attributes = attributes.map(|(name, value)| KeyValue::new(name, value));
-    Resource::builder().with_attributes(attributes).build()
+    let attributes = attributes.into_iter().map(|(name, value)| KeyValue::new(name, value));
+    let builder = Resource::builder().with_attributes(attributes);
+    match variable("OTEL_SERVICE_NAME").filter(|name| !name.is_empty()) {
+        Some(name) => builder.with_service_name(name).build(),
+        None => builder.build(),
+    }
 }
