@@ -98,7 +98,7 @@ impl Histories {
         }
     }
 
-    /// Returns the job of this id that the filter accepts and that changed last. The id may be that of its message.
+    /// Returns the job with this id, or with this message id, that the filter accepts and that changed last.
     pub(crate) async fn job(&self, id: &str, filter: &JobFilter) -> Result<Option<JobView>, LookupError> {
         match self {
             Self::Store(store) => {

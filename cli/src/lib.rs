@@ -50,6 +50,7 @@ mod service;
 mod settings_args;
 mod slo;
 mod state_folder;
+mod status;
 mod telemetry;
 mod usage;
 #[cfg(feature = "dev")]

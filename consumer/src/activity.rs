@@ -1,4 +1,5 @@
-//! The explanation of what this worker does: for `/readyz?verbose`, and in the log if nothing runs for a while.
+//! The activity of this worker, or the reason why it runs no job: for `/readyz?verbose`, and in the log after no job has run
+//! for a while.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The shortest time between two lines of the log.
 const LOG_EVERY: Duration = Duration::from_secs(30);
 
-/// Explains what this worker does. Cloning gives another handle of the same state.
+/// The activity of this worker. Cloning returns another handle of the same state.
 #[derive(Clone)]
 pub(crate) struct Activity {
     readiness: Readiness,
@@ -80,7 +81,7 @@ impl Drop for ActivityWatch {
 /// The queues that are hindered while no job runs, with the causes; `None` if jobs run, or would run if there were messages.
 type Hindrance = Option<Vec<(String, Cause)>>;
 
-/// The hindrance that was logged last, and the one at the last look.
+/// The last logged causes, and those of the last look.
 #[derive(Default)]
 struct ActivityLog {
     seen: Hindrance,
@@ -98,9 +99,10 @@ impl ActivityLog {
         let is_soon = self.logged_at.is_some_and(|at| now.saturating_duration_since(at) < LOG_EVERY);
         let is_news = has_lasted && !is_soon && self.logged != hindrance;
         if is_news {
-            match hindrance {
-                Some(_) => info!(why = explanation.sentence, "nothing is running"),
-                None => info!(state = explanation.sentence, "jobs can run again"),
+            if hindrance.is_some() {
+                info!(why = explanation.sentence, "nothing is running");
+            } else {
+                info!(state = explanation.sentence, "jobs can run again");
             }
             self.logged.clone_from(&hindrance);
             self.logged_at = Some(now);

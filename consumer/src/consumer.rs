@@ -183,6 +183,7 @@ impl Consumer {
         self.settings.log_warnings(&self.router);
         self.telemetry = Telemetry::start(self.settings.trace_parent);
         self.observers.extend(self.telemetry.observer());
+        self.sqs_client = self.sqs_client.clone().observed_by(self.of_the_process());
         if self.router.dead_job_hook().is_some() && !self.settings.dlq_watch.is_on {
             warn!(
                 "a job whose worker is killed on the last receive is not reported to the dead job hook without dlq_watch = on"

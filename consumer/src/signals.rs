@@ -1,7 +1,14 @@
 //! SIGTERM and SIGINT: the first drains, the second ends the process at once.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{error, info};
+use tokio::time::Instant;
+use tracing::{debug, error, info};
+
+/// A signal that comes again within this time is the same request: `timeout` and some supervisors signal a process and then
+/// its group.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
 
 /// SIGTERM and SIGINT, caught instead of ending the process.
 pub struct Signals {
@@ -15,12 +22,17 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Completes with the first signal. Afterwards another one ends the process with status 1.
+    /// Completes with the first signal. Half a second later and from then on, another one ends the process with status 1.
     pub async fn first(mut self) {
         let name = self.next().await;
         info!(signal = name, "stopping; once more to stop at once");
+        let first_at = Instant::now();
         tokio::spawn(async move {
-            let name = self.next().await;
+            let mut name = self.next().await;
+            while first_at.elapsed() < SAME_REQUEST {
+                debug!(signal = name, "the same signal again, ignored");
+                name = self.next().await;
+            }
             error!(signal = name, "stopped at once: messages in hand become visible when their leases end");
             std::process::exit(1);
         });

@@ -48,7 +48,8 @@ impl Telemetry {
             Box::pin(async move {
                 depths.refresh().await;
                 let all = read(&metrics.encode()).into_iter();
-                all.map(|(Key { name, labels }, value)| MetricSeries { name, labels, value: of(value) }).collect()
+                all.map(|(Key { name, labels }, value)| MetricSeries { name, labels, value: of(value) })
+                    .collect()
             })
         }));
     }

@@ -1,4 +1,4 @@
-//! The explanation of what a worker does, or why it runs nothing, in one sentence.
+//! The activity of a worker, or the reason why it runs no job, in one sentence.
 //!
 //! The sentence is computed here, from facts that the loops of the queues, the limits and SQS report. `/readyz?verbose`, the log and
 //! `drumline status` show it.
@@ -55,7 +55,7 @@ pub struct QueueActivity {
     pub depth: Option<QueueDepth>,
 }
 
-/// An explanation of what a worker does, or why it runs nothing.
+/// The activity of a worker, or the reason why it runs no job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// One sentence, such as `nothing is running: jobs is paused by an operator`.
@@ -108,28 +108,28 @@ impl WorkerActivity {
             return self.draining(running);
         }
         let limits = waiting_for(&self.types, now);
-        let (mut causes, mut clauses) = (Vec::new(), Vec::new());
+        let (mut causes, mut reasons) = (Vec::new(), Vec::new());
         for queue in &self.queues {
-            let (cause, clause) = queue.explain(now);
+            let (cause, reason) = queue.explain(now);
             // The limits are named once, behind the queues.
             let is_named = cause == Cause::Limit && limits.is_some();
             if cause != Cause::Running && !is_named && (running == 0 || cause.hinders()) {
-                clauses.push(clause);
+                reasons.push(reason);
             }
             causes.push((queue.queue.clone(), cause));
         }
-        let more = clauses.len().saturating_sub(MAX_NAMED);
-        clauses.truncate(MAX_NAMED);
+        let more = reasons.len().saturating_sub(MAX_NAMED);
+        reasons.truncate(MAX_NAMED);
         if more > 0 {
-            clauses.push(format!("{more} more queue{}", plural(more)));
+            reasons.push(format!("{more} more queue{}", plural(more)));
         }
-        clauses.extend(limits);
-        let clauses = clauses.join("; ");
-        let sentence = match (running, clauses.is_empty()) {
+        reasons.extend(limits);
+        let reasons = reasons.join("; ");
+        let sentence = match (running, reasons.is_empty()) {
             (0, true) => "nothing is running".to_owned(),
-            (0, false) => format!("nothing is running: {clauses}"),
+            (0, false) => format!("nothing is running: {reasons}"),
             (_, true) => are_running(running),
-            (_, false) => format!("{}; {clauses}", are_running(running)),
+            (_, false) => format!("{}; {reasons}", are_running(running)),
         };
         Explanation { sentence, running, causes }
     }

@@ -51,18 +51,10 @@ fn clause(queue: QueueActivity, now: Instant) -> (Cause, String) {
     (explanation.causes[0].1, clause.to_owned())
 }
 
-/// Checks the cause of each queue, and the clause about it.
-#[track_caller]
-fn check(table: impl IntoIterator<Item = (QueueActivity, Cause, &'static str)>) {
-    let now = now();
-    for (queue, expected_cause, expected) in table {
-        let text = format!("{queue:?}");
-        assert_eq!(clause(queue, now), (expected_cause, expected.to_owned()), "{text}");
-    }
-}
-
 #[test]
-fn each_reason_for_not_receiving_is_named() {
+#[expect(clippy::too_many_lines, reason = "one table of all causes")]
+fn each_cause_is_named_in_one_sentence() {
+    let now = now();
     let unseen = QueueActivity { counts: None, ..idle("jobs") };
     let missing = QueueActivity { is_missing: true, ..unseen.clone() };
     let hanging = QueueActivity { is_healthy: false, ..idle("jobs") };
@@ -74,7 +66,12 @@ fn each_reason_for_not_receiving_is_named() {
     let by = Some("ada@ops: bad deploy".to_owned());
     let by_ada = QueueActivity { paused_by: by, ..paused(&[PauseReason::Operator]) };
     let both = paused(&[PauseReason::StoreDown, PauseReason::Operator]);
-    check([
+    let no_slot = QueueActivity { is_receiving: false, ..with(|c| c.slots = 0) };
+    let blocked = with(|c| (c.slots, c.for_slot) = (0, 2));
+    let mixed = with(|c| (c.for_lock, c.for_group, c.settling) = (5, 2, 1));
+    let fifo = QueueActivity { queue: "jobs.fifo".to_owned(), ..has(4, 0, 1) };
+    let unreceived = QueueActivity { is_receiving: false, ..has(4, 0, 1) };
+    let table = [
         (unseen, Cause::Starting, "jobs is about to start"),
         (missing, Cause::Missing, "jobs does not exist, and is consumed once it is created"),
         (hanging, Cause::ReceivesHang, "the receives from jobs do not end"),
@@ -106,15 +103,6 @@ fn each_reason_for_not_receiving_is_named() {
             Cause::Paused,
             "jobs is paused because the process lacks memory, disk space or file descriptors, with 3 messages in hand",
         ),
-    ]);
-}
-
-#[test]
-fn each_wait_of_messages_in_hand_is_named() {
-    let no_slot = QueueActivity { is_receiving: false, ..with(|c| c.slots = 0) };
-    let blocked = with(|c| (c.slots, c.for_slot) = (0, 2));
-    let mixed = with(|c| (c.for_lock, c.for_group, c.settling) = (5, 2, 1));
-    check([
         (with(|c| c.for_limit = 1), Cause::Limit, "1 message of jobs waits for a limit of its type"),
         (with(|c| c.for_lock = 5), Cause::Lock, "5 messages of jobs wait for locks"),
         (
@@ -141,14 +129,6 @@ fn each_wait_of_messages_in_hand_is_named() {
             "8 messages of jobs wait: 5 for locks, 2 for others of their message groups, \
              1 for SQS to confirm its outcome",
         ),
-    ]);
-}
-
-#[test]
-fn each_state_of_a_queue_without_messages_in_hand_is_named() {
-    let fifo = QueueActivity { queue: "jobs.fifo".to_owned(), ..has(4, 0, 1) };
-    let unreceived = QueueActivity { is_receiving: false, ..has(4, 0, 1) };
-    check([
         (idle("jobs"), Cause::Empty, "jobs brings no message"),
         (has(0, 0, 0), Cause::Empty, "jobs is empty"),
         (has(0, 1, 0), Cause::Delayed, "jobs has no visible message, 1 is delayed"),
@@ -170,7 +150,11 @@ fn each_state_of_a_queue_without_messages_in_hand_is_named() {
             Cause::InFlight,
             "4 messages of jobs.fifo are visible, behind others of their message groups, which are in flight",
         ),
-    ]);
+    ];
+    for (queue, expected_cause, expected) in table {
+        let text = format!("{queue:?}");
+        assert_eq!(clause(queue, now), (expected_cause, expected.to_owned()), "{text}");
+    }
 }
 
 #[test]

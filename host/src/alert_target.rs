@@ -1,4 +1,4 @@
-//! Where alerts go: a webhook or an SNS topic.
+//! The target of alerts: a webhook or an SNS topic.
 
 use std::fmt;
 

@@ -9,7 +9,7 @@ use drumline::message::Message;
 /// The result of a driver's run: how it ended, and what became of the messages that were handed in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BatchReport {
-    /// How the drain went.
+    /// The summary of the drain.
     pub summary: DrainSummary,
     /// The ids of the messages that the host may delete: done, or copied to the DLQ. All others must stay in the queue. Only
     /// messages that were handed in are listed; those of a polled queue are deleted by calls, and have no bound.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::aws::QueueFacts;
 use crate::settings::QueueSettings;
 
-/// How long a rolling deploy may take, while which some workers know a type and others do not yet.
+/// The duration of a rolling deploy, in which some workers know a type and others do not yet.
 const DEPLOY: Duration = Duration::from_secs(300);
 
 /// A future problem, and its fix.
@@ -18,17 +18,17 @@ const DEPLOY: Duration = Duration::from_secs(300);
 pub struct Diagnostic {
     /// Its name, such as `R01`.
     pub id: &'static str,
-    /// What is so.
+    /// The problem.
     #[serde(rename = "found")]
     pub problem: String,
-    /// Why that is bad.
+    /// The consequence.
     pub reason: &'static str,
-    /// What to do.
+    /// The fix.
     #[serde(rename = "mend")]
     pub fix: &'static str,
 }
 
-/// What the settings of a queue and the queue itself make of each other.
+/// Diagnoses the settings of a queue together with the queue's own attributes.
 ///
 /// | id | case |
 /// |---|---|
@@ -162,7 +162,7 @@ mod tests {
         diagnose(&settings.queues[0], &facts).into_iter().map(|advice| advice.id).collect()
     }
 
-    /// What is set, maxReceiveCount, the retention, and what is told.
+    /// The settings, maxReceiveCount, the retention, and the expected diagnoses.
     type Row = (&'static [(&'static str, &'static str)], Option<u32>, Duration, &'static [&'static str]);
 
     const DAYS: Duration = Duration::from_secs(345_600);

@@ -1,4 +1,4 @@
-//! Where handlers run, and what is lent to them.
+//! The runtime of the handlers, and the services that they use.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -39,7 +39,7 @@ pub(crate) struct TokioHost {
     pub(crate) inputs: mpsc::Sender<Input>,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) max_receives: Option<NonZeroU32>,
-    /// How many more messages may start, as of the loop's last turn.
+    /// The number of further messages that may start, as of the loop's last turn.
     pub(crate) free_slots: Arc<AtomicUsize>,
     pub(crate) payloads: Payloads,
     pub(crate) next_jobs: Option<NextJobRoute>,

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 /// The time between two looks. A limit that is closed for less than that may stay unlogged.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What was closed at the last look, with the time of its closing.
+/// The limits that were closed at the last look, with the times of their closing.
 ///
 /// A worker looks once a second as soon as anything limits its jobs, a function after each batch: it is frozen in between.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::attempt_log::AttemptLogLayer;
 use crate::json_lines::JsonLines;
 pub use crate::json_lines::Spans;
 use crate::log_writer::LogWriter;
-use crate::settings::{LogFormat, directives};
+use crate::settings::{LogFormat, Settings, directives};
 use crate::span_trace::TraceLayer;
 use crate::unseen::log_field;
 

@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 use drumline::core::Ending;
 use regex_lite::Regex;
 
-/// What stands in the place of a secret.
+/// The replacement of a secret.
 const BLOT: &str = "***";
 
-/// What gives a secret away, and what is left of it.
+/// Patterns of secrets, with their replacements.
 static SECRETS: LazyLock<Vec<(Regex, String)>> = LazyLock::new(|| {
     let patterns = [
         // A whole key, which contains spaces and line breaks.

@@ -1,10 +1,10 @@
-//! How settings are shown: without secrets.
+//! Shows settings without secrets.
 
 use drumline_store::SecretUrl;
 
 use crate::redact::redacted;
 
-/// How much of a setting's value may be shown: by `drumline config`, and in error texts.
+/// The part of a setting's value that may be shown: by `drumline config`, and in error texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shown {

@@ -29,10 +29,10 @@ pub trait Queue: Send + Sync + 'static {
     fn perform(&self, action: Action) -> BoxFuture<Replies>;
 }
 
-/// Why a request to SQS failed.
+/// The failure of a request to SQS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqsError {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub kind: SqsErrorKind,
     /// A text about the problem and its fix.
     pub text: String,

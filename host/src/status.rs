@@ -12,7 +12,7 @@ use crate::sqs::SqsError;
 /// A failure of the receives from a queue, after which none has succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiveProblem {
-    /// What kind of failure the last one was.
+    /// The kind of the last failure.
     pub kind: SqsErrorKind,
     /// A text about the failure and its fix. It may quote a response of AWS.
     pub text: Arc<str>,

@@ -60,7 +60,7 @@ impl Emf {
         }
     }
 
-    /// Writes what was counted to standard output.
+    /// Writes the counts to standard output.
     pub(crate) fn print(&self) {
         self.lines().print();
     }

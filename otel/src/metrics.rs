@@ -135,7 +135,8 @@ fn request(series: Vec<MetricSeries>, since: Duration, at: Duration) -> ExportMe
             add(metric, labels, value, start, time);
         }
     }
-    let attributes = resource().iter().map(|(key, value)| KeyValue {
+    let resource = resource();
+    let attributes = resource.iter().map(|(key, value)| KeyValue {
         key: key.to_string(),
         value: Some(AnyValue::from(value.clone())),
         ..KeyValue::default()
@@ -231,13 +232,16 @@ mod tests {
         let request = request(all, Duration::from_secs(1), Duration::from_secs(61));
         let metrics = &request.resource_metrics[0].scope_metrics[0].metrics;
         let names: Vec<_> = metrics.iter().map(|metric| (&*metric.name, &*metric.unit)).collect();
-        let expected =
-            [("drumline_jobs_total", "1"), ("drumline_queue_depth", "1"), ("drumline_job_duration_seconds", "s")];
+        let expected = [
+            ("drumline_jobs_total", "1"),
+            ("drumline_queue_depth", "1"),
+            ("drumline_job_duration_seconds", "s"),
+        ];
         assert_eq!(names, expected);
         let Some(metric::Data::Sum(jobs)) = &metrics[0].data else { panic!("{:?}", metrics[0]) };
         assert!(jobs.is_monotonic && jobs.aggregation_temporality == 2);
         let points = jobs.data_points.iter();
-        let points: Vec<_> = points.map(|point| (point.value.clone().unwrap(), point.start_time_unix_nano)).collect();
+        let points: Vec<_> = points.map(|point| (point.value.unwrap(), point.start_time_unix_nano)).collect();
         let value = |number| (number_data_point::Value::AsDouble(number), 1_000_000_000);
         assert_eq!(points, [value(3.0), value(4.0)]);
         let Some(metric::Data::Histogram(durations)) = &metrics[2].data else { panic!("{:?}", metrics[2]) };

@@ -68,8 +68,8 @@ impl Telemetry {
             urls: Arc::default(),
             parent,
         });
-        let metrics = metrics(&variables)
-            .map(|export| Arc::new(Metrics { export, running: OnceLock::new() }));
+        let metrics =
+            metrics(&variables).map(|export| Arc::new(Metrics { export, running: OnceLock::new() }));
         (traces.is_some() || metrics.is_some()).then_some(Self { traces, metrics })
     }
 

@@ -63,7 +63,9 @@ fn end_spans(queue_url: &str, delivered: &Result<Vec<Done>, Stopped>) {
             done
         }
     };
-    done.iter().for_each(|(message, result)| end_span(queue_url, message, answer_of(result)));
+    for (message, result) in done {
+        end_span(queue_url, message, answer_of(result));
+    }
 }
 
 /// Returns the result of a batch for callers that keep journals: a message in doubt is left without a result.

@@ -380,17 +380,6 @@ pub(crate) fn allowed(body: String) -> String {
         .fold(body, |body, &(c, escape)| if body.contains(c) { body.replace(c, escape) } else { body })
 }
 
-/// Adds the trace as an attribute if there is room. Workers also recognize it by the X-Ray header, which needs no room.
-pub(crate) fn add_trace(attributes: &mut Attributes, body_bytes: usize, trace: &Traceparent) {
-    if attributes.len() >= MAX_ATTRIBUTES || attributes.contains_key(TRACEPARENT) {
-        return;
-    }
-    attributes.insert(TRACEPARENT.to_owned(), Attribute::text(trace.as_str()));
-    if body_bytes + size(attributes) > MAX_MESSAGE_BYTES {
-        attributes.remove(TRACEPARENT);
-    }
-}
-
 #[cfg(test)]
 #[path = "send_job_tests.rs"]
 mod tests;

@@ -151,8 +151,8 @@ impl Control {
     pub(crate) fn paused_by(&self, queue: &str) -> Option<String> {
         let target = Target::Queue(queue.to_owned());
         let state = self.state();
-        let orders = state.here.get(&target).into_iter().chain(state.everywhere.get(&target));
-        let note = orders.filter_map(|orders| orders.paused.as_ref()).next()?;
+        let mut orders = state.here.get(&target).into_iter().chain(state.everywhere.get(&target));
+        let note = orders.find_map(|orders| orders.paused.as_ref())?;
         Some(match &note.why {
             Some(why) => format!("{}: {why}", note.by),
             None => note.by.clone(),

@@ -66,7 +66,7 @@ impl Collector for CostMetrics {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), Error> {
         let (price, done) = {
             let done = self.done();
-            (done.price, done.acks.values().map(|acks| acks.get()).sum())
+            (done.price, done.acks.values().map(|acks: &Counter| acks.get()).sum())
         };
         let Some(cost) = price.cost(self.0.requests.get(), done) else { return Ok(()) };
         let gauges = [

@@ -134,7 +134,13 @@ impl QueueMetrics {
         }
         if let Some(run) = note.finished_run() {
             let dwell = dwell(note);
-            self.with_type(run.job_type(), |of| self.ran(of, run, dwell));
+            self.with_type(run.job_type(), |of| {
+                self.ran(of, run, dwell);
+                if let LedgerEvent::Decided { message, .. } = note {
+                    let took = run.ending.ran().then_some(run.took);
+                    self.all.exemplars.ran((&self.queue, &of.label), message, took, dwell);
+                }
+            });
             if let (LedgerEvent::Decided { message, .. }, Some(dwell)) = (note, dwell)
                 && let (Some(tenants), Some(tenant)) = (&self.tenants, &message.group)
             {
@@ -204,7 +210,6 @@ impl QueueMetrics {
         if run.last_attempt {
             of.last_attempts.inc();
         }
-        of
     }
 }
 

@@ -131,7 +131,7 @@ impl AttemptInfo {
         self.traced.get()
     }
 
-    /// What ties the job to the request that caused it, else the job id.
+    /// The ID of the request that caused the job, else the job ID.
     pub fn correlation_id(&self) -> &str {
         self.correlation_id.as_deref().unwrap_or(self.job_id())
     }

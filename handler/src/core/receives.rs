@@ -272,7 +272,7 @@ impl Receives {
     fn has_taken(&mut self, time: Duration) {
         let time = time.min(LONGEST_WAY);
         let usual = self.takes.unwrap_or(time);
-        self.takes = Some(usual - usual / TAKES_STEP + time / TAKES_STEP);
+        self.takes = Some(usual.saturating_sub(usual / TAKES_STEP) + time / TAKES_STEP);
     }
 
     /// Returns the duration of a full receive, at most 50 ms; `None` until one was full.

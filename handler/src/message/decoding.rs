@@ -152,12 +152,12 @@ impl Decoding<'_> {
     /// Opens a body only if it is an envelope of this type. Such an envelope must have no mistakes.
     fn open_as(self, job_type: &str, keys: &Keys<'_>, body: &str) -> Result<Envelope, InvalidPayload> {
         let own_type: Option<String> = filled("type", keys.job_type).unwrap_or_default();
-        if own_type.as_deref() == Some(job_type) {
+        if let Some(own_type) = own_type.filter(|own_type| own_type == job_type) {
             if keys.specversion.is_some() {
                 return cloud_event::read(body);
             }
             if keys.payload.is_some() {
-                return native(keys);
+                return native(own_type, keys);
             }
         }
         match self.open_by_itself(keys, body) {
@@ -179,10 +179,10 @@ impl Decoding<'_> {
         if keys.specversion.is_some() {
             return cloud_event::read(body);
         }
-        let own_type: Result<Option<String>, InvalidPayload> = filled("type", keys.job_type);
-        if keys.payload.is_some() && matches!(own_type, Ok(Some(_))) {
-            return native(keys);
-        }
+        let own_type = match (filled("type", keys.job_type), keys.payload) {
+            (Ok(Some(own_type)), Some(_)) => return native(own_type, keys),
+            (own_type, _) => own_type,
+        };
         let names_nothing = keys.payload.is_none() && matches!(own_type, Ok(None));
         if names_nothing && keys.is_s3_test() {
             return Ok(Envelope { is_s3_test: true, ..Envelope::bare(S3_TEST_EVENT_TYPE, null()) });
@@ -271,8 +271,7 @@ fn object(body: &str) -> Result<Keys<'_>, serde_json::Error> {
     if body.trim_ascii_start().starts_with('{') { serde_json::from_str(body) } else { from_json(body) }
 }
 
-fn native(keys: &Keys<'_>) -> Result<Envelope, InvalidPayload> {
-    let job_type: Option<String> = filled("type", keys.job_type)?;
+fn native(job_type: String, keys: &Keys<'_>) -> Result<Envelope, InvalidPayload> {
     let job_id = id("jobId", keys.job_id)?;
     let payload = keys.payload.map_or_else(null, ToOwned::to_owned);
     Ok(Envelope {
@@ -282,7 +281,7 @@ fn native(keys: &Keys<'_>) -> Result<Envelope, InvalidPayload> {
         idempotency_key: id("idempotencyKey", keys.idempotency_key)?,
         correlation_id: id("correlationId", keys.correlation_id)?,
         created_at: filled("createdAt", keys.created_at)?,
-        ..Envelope::bare(job_type.unwrap_or_default(), payload)
+        ..Envelope::bare(job_type, payload)
     })
 }
 

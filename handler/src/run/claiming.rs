@@ -182,7 +182,7 @@ impl Work {
             };
             self.identity = Arc::new(identity.with_job_id(job_id));
         }
-        // Version 0.1 knew no scope but the queue's name. Under a scope that means something else, nothing of it counts.
+        // Version 0.1 knew no scope but the queue's name. Records of a scope with another meaning do not count.
         let before_queue = self.identity.scope().strip_suffix(&*attempt.queue);
         let is_of_queue = before_queue.is_some_and(|before| before.is_empty() || before.ends_with(':'));
         let looks_up_old = attempt.intake.legacy_keys && is_of_queue;

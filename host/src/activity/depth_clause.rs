@@ -1,6 +1,7 @@
-//! A clause about a queue that brings no message, by the messages that it has.
+//! The reason why a queue returns no message, from the numbers of its messages.
 
 use super::Cause;
+use crate::aws::is_fifo;
 use crate::waiting_for::plural;
 
 /// The messages that a queue has, as SQS reports them: approximately, and a few seconds late.
@@ -29,7 +30,7 @@ pub(super) fn explain(queue: &str, is_receiving: bool, depth: Option<QueueDepth>
     if visible > 0 {
         let messages = format!("{visible} message{} of {queue} {} visible", s(visible), are(visible));
         // FIFO queues are known by their suffix.
-        return if in_flight > 0 && queue.ends_with(".fifo") {
+        return if in_flight > 0 && is_fifo(queue) {
             (
                 Cause::InFlight,
                 format!("{messages}, behind others of their message groups, which are in flight"),

@@ -7,7 +7,7 @@ use drumline::core::SqsErrorKind;
 use crate::status::ReceiveProblem;
 use crate::waiting_for::words;
 
-/// Returns the failure of the receives in words.
+/// Returns the problem of the receives.
 pub(super) fn failing(queue: &str, problem: &ReceiveProblem, now: Instant) -> String {
     let what = match problem.kind {
         SqsErrorKind::NoQueue => format!("{queue} does not exist any more"),

@@ -1,4 +1,4 @@
-//! A clause about the messages in hand, if none of them runs.
+//! The cause of the wait of the messages in hand, if none of them runs.
 
 use drumline::core::InHandCounts;
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// connection is opened.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
 
-/// How long the body of a failure is read for its reason.
+/// The time limit of reading a failure's body for its reason.
 const REASON_WITHIN: Duration = Duration::from_secs(2);
 
 /// The time for which a done job waits for the end of its body, so that the next job finds the connection free. A longer body

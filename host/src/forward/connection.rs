@@ -23,7 +23,7 @@ use super::error_text::error_text;
 /// The time limit of connecting: the application is on this machine, or near it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long an idle connection is kept: less than the minute after which common servers close theirs.
+/// The time for which an idle connection is kept: less than the minute after which common servers close theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(45);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

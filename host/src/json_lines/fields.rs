@@ -98,6 +98,10 @@ fn push_escaped(line: &mut String, text: &str) {
 }
 
 /// Looks at sixteen bytes at a time, since hardly any text has something to escape.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without branches, so that a block is looked at by one instruction"
+)]
 fn may_need_escapes(text: &[u8]) -> bool {
     const BLOCK: usize = 16;
     let has_escape = |block: &[u8; BLOCK]| {

@@ -175,7 +175,7 @@ mod tests {
         }
     }
 
-    /// What the reference implementations have written: `printf ... | gzip -n | base64`, and the same of zstd with a checksum.
+    /// Output of the reference implementations: `printf ... | gzip -n | base64`, and the same of zstd with a checksum.
     #[test]
     fn other_programs_are_read() {
         let text = r#"{"type":"greet","payload":{"name":"Ann"}}"#;

@@ -5,18 +5,18 @@ use std::fmt;
 use drumline::message::limits::MAX_MESSAGE_BYTES;
 use drumline::message::{ContentEncoding, PayloadPointer};
 
-/// What a process does about payloads in S3, and about compressed ones.
+/// The settings of payloads in S3, and of compressed ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PayloadSettings {
     /// The buckets from which payloads are read.
     pub buckets: AllowedBuckets,
     /// The maximum size of a payload, in its object and after decompression.
     pub max_bytes: usize,
-    /// Where a producer puts large payloads.
+    /// The bucket into which a producer puts large payloads.
     pub bucket: Option<PayloadPlace>,
     /// The maximum size of a message, body and attributes, that a producer sends unchanged.
     pub threshold: usize,
-    /// How a producer compresses the bodies of larger messages.
+    /// The compression of the bodies of larger messages by a producer.
     pub compression: Option<ContentEncoding>,
 }
 

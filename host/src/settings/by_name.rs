@@ -25,7 +25,7 @@ pub(super) struct TableByName {
     longest_name: usize,
     /// True if a `[[queue]]` table may have its own.
     pub(super) per_queue: bool,
-    /// How much of a value may be shown.
+    /// The part of a value that may be shown.
     pub(super) shown: Shown,
 }
 

@@ -11,6 +11,6 @@ pub struct Effective {
     pub key: String,
     /// Its value without secrets; `None` without a value.
     pub value: Option<String>,
-    /// Where that came from.
+    /// The source of the value.
     pub origin: Origin,
 }

@@ -11,7 +11,7 @@ pub(super) struct Fields<'a> {
     pub(super) table: Table,
     /// The table's name in error texts.
     pub(super) place: String,
-    /// What the table describes, such as `a schedule`.
+    /// The subject of the table, such as `a schedule`.
     pub(super) noun: &'static str,
     /// The keys that the table may have.
     pub(super) keys: &'static [&'static str],

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::by_name::TABLES;
 use super::table::{SETTINGS, variable};
 
-/// How the variables of settings begin.
+/// The prefix of the variables of settings.
 pub(super) const PREFIX: &str = "DRUMLINE_";
 
 /// The variable that names the file.

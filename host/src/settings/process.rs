@@ -25,10 +25,10 @@ use crate::claims::StoreSettings;
 use crate::dead_job_webhook::DeadJobWebhook;
 use crate::forward::{ForwardOptions, read_headers};
 use crate::logs::JobLog;
-use crate::trace::TraceParent;
 use crate::payload::PayloadSettings;
 use crate::shown::Shown;
 use crate::sqs_price::SqsPrice;
+use crate::trace::TraceParent;
 
 /// The URL of no queue: stands for all queues that the settings do not list.
 const NO_QUEUE: &str = "http://localhost/none";
@@ -83,34 +83,36 @@ pub struct Settings {
     pub forward: ForwardOptions,
     /// The location of claims and histories.
     pub store: StoreSettings,
-    /// Where jobs wait until they are sent: the outbox's own URL, else the store's if it is PostgreSQL or Redis.
+    /// The place where jobs wait until they are sent: the outbox's own URL, else the store's if it is PostgreSQL or Redis.
     pub outbox_url: Option<SecretUrl>,
-    /// How long jobs stay in the outbox after they were sent.
+    /// The time for which jobs stay in the outbox after they were sent.
     pub outbox_keep: Duration,
     /// A worker adds next jobs to the outbox of its PostgreSQL store with the marks, and relays that outbox.
     pub outbox_relay: bool,
-    /// What is read of payloads that are not in their message, and where large ones are put.
+    /// The settings of payloads outside their message, for reading and for putting large ones.
     pub payloads: PayloadSettings,
     /// Records of version 0.1 are looked up under their old keys.
     pub legacy_records: bool,
     /// The consumer protects its ECS task while a handler has run for longer than the grace.
     pub task_protection: bool,
-    /// How the consumer watches the DLQs of its queues.
+    /// The settings of the watch over the DLQs.
     pub dlq_watch: DlqWatchSettings,
     /// The webhook that is called for each dead job, besides the hook of the program.
     pub dead_job_webhook: Option<DeadJobWebhook>,
-    /// Where the process answers about itself; `None` for nowhere.
+    /// The address of the process's HTTP endpoint; `None` if it has none.
     pub http_addr: Option<SocketAddr>,
     /// Who reads about jobs at `http_addr`.
     pub http_access: HttpAccess,
-    /// How logs look.
+    /// The format of logs.
     pub log_format: LogFormat,
-    /// What is logged.
+    /// The filter of logs.
     pub log: String,
     /// The level of the lines `started` and `done` of each job.
     pub job_log: JobLog,
     /// The last log lines of each failed attempt are kept with its history.
     pub attempt_log: bool,
+    /// The parent of an attempt's span.
+    pub trace_parent: TraceParent,
     /// Every setting's text without secrets and where it came from, for `drumline config`.
     pub effective: Vec<Effective>,
     /// Variables that look like settings and are none, in the order of their names. Misspelt ones only in a Lambda function.
@@ -192,6 +194,7 @@ impl Reader<'_> {
         let log = self.get("log", None, log_filter);
         let job_log = self.get("job_log", None, str::parse::<JobLog>);
         let attempt_log = self.get("attempt_log", None, values::on_or_off);
+        let trace_parent = self.get("trace_parent", None, str::parse::<TraceParent>);
         Some(Settings {
             queues: queues?,
             shared_slots,
@@ -226,6 +229,7 @@ impl Reader<'_> {
             log: log?,
             job_log: job_log?,
             attempt_log: attempt_log?,
+            trace_parent: trace_parent?,
             effective: Vec::new(),
             unknown_variables: Vec::new(),
         })

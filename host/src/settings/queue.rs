@@ -27,7 +27,7 @@ use crate::gate::GateLimits;
 use crate::shown::Shown;
 use crate::waits::{possible_waits, receives};
 
-/// What a queue is set to.
+/// The settings of a queue.
 #[derive(Debug, Clone)]
 pub struct QueueSettings {
     /// Its URL.
@@ -42,11 +42,11 @@ pub struct QueueSettings {
     pub priority: Priority,
     /// The lease asked for; `None` takes the queue's own.
     pub visibility_timeout: Option<Duration>,
-    /// How long a receive waits.
+    /// The wait time of a receive.
     pub wait_time: Duration,
-    /// How long one attempt may take.
+    /// The time limit of one attempt.
     pub handler_timeout: Duration,
-    /// How long one attempt of single job types may take.
+    /// The time limits of one attempt of single job types.
     pub handler_timeout_by_type: HashMap<String, Duration>,
     /// The backoff.
     pub retry: RetryPolicy,
@@ -58,9 +58,9 @@ pub struct QueueSettings {
     pub max_attempts_by_type: HashMap<String, NonZeroU32>,
     /// Allows a queue without a DLQ: what fails stays in it until its retention ends.
     pub allow_unbounded: bool,
-    /// Where permanent failures go.
+    /// The destination of permanent failures.
     pub permanent_failures: PermanentFailures,
-    /// What a message without a handler is.
+    /// The treatment of messages without a handler.
     pub unknown_type: UnknownType,
     /// The job type of a body that names none and comes without the attribute `messageType`.
     pub default_type: Option<Arc<str>>,

@@ -38,7 +38,7 @@ pub struct ScheduleSettings {
     pub queue: Option<String>,
     /// The message group.
     pub group: Option<String>,
-    /// What happens to firings that were missed, not checked yet.
+    /// The treatment of missed firings, not checked yet.
     pub catch_up: Option<String>,
     /// Its place in error texts, such as `[[schedule]] 2 "daily-report"`.
     pub place: String,

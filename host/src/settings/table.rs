@@ -17,7 +17,7 @@ pub struct Setting {
     pub value: &'static str,
     /// Its effect, its unit and its bounds.
     pub help: &'static str,
-    /// How much of a value may be shown.
+    /// The part of a value that may be shown.
     pub shown: Shown,
 }
 
@@ -487,6 +487,13 @@ pub const SETTINGS: &[Setting] = &[
         false,
         "on|off",
         "Keep the last 64 log lines of each failed attempt, at most 4 KiB, with its history: `jobs show` prints them. They are the lines that the handler logs inside its attempt, at the level of `log`, without text that looks like a secret",
+    ),
+    setting(
+        "trace_parent",
+        Some("message"),
+        false,
+        "message|none",
+        "OpenTelemetry: the parent of an attempt's span. message continues the sender's trace; none gives each attempt a trace of its own. With either, the span links to the sender's. Traces are exported if OTEL_EXPORTER_OTLP_ENDPOINT is set",
     ),
 ];
 

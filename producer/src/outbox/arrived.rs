@@ -18,7 +18,7 @@ pub(super) struct Arrived {
 /// A job's message, or the reason why there is none.
 #[derive(Debug)]
 pub(super) enum Preparation {
-    Ready(TargetQueue, Outgoing),
+    Ready(TargetQueue, Box<Outgoing>),
     /// It can never be sent.
     Refused {
         queue: Option<String>,

@@ -75,7 +75,7 @@ impl Backlog {
                 continue;
             }
             match preparation {
-                Preparation::Ready(queue, message) => self.enter(now, taken, deadline, queue, message),
+                Preparation::Ready(queue, message) => self.enter(now, taken, deadline, queue, *message),
                 Preparation::Refused { queue, class, reason } => {
                     self.park(now, queue, class, taken, &reason);
                 }

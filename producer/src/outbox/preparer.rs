@@ -55,7 +55,7 @@ impl Preparer {
         let added_at = taken.added_ms.and_then(|added_ms| Timestamp::from_millisecond(added_ms).ok());
         let created_at = added_at.unwrap_or_else(Timestamp::now);
         match message(&taken.job, created_at, queue.is_fifo(), &self.routes.checks) {
-            Ok(outgoing) => Preparation::Ready(queue, outgoing),
+            Ok(outgoing) => Preparation::Ready(queue, Box::new(outgoing)),
             Err(problem) => {
                 let (queue, reason) = (Some(queue.name().to_owned()), problem.to_string());
                 Preparation::Refused { queue, class: ParkedClass::Refused, reason }

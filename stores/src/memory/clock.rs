@@ -29,11 +29,11 @@ impl Now {
         now
     }
 
-    /// Returns this time, with the time since the epoch that follows from the last reading while the two agree.
+    /// Returns this instant by the last reading's difference of the clocks, while that agrees with this reading.
     fn or_last(self, last: Option<Self>) -> Self {
-        let by_last = last.map(|last| last.since_epoch(self.instant));
-        let agrees = |since_epoch: &Duration| since_epoch.abs_diff(self.since_epoch) <= TOLERANCE;
-        Self { since_epoch: by_last.filter(agrees).unwrap_or(self.since_epoch), ..self }
+        let since_epoch = last.map(|last| last.since_epoch(self.instant));
+        let agrees = |expected: &Duration| expected.abs_diff(self.since_epoch) <= TOLERANCE;
+        Self { since_epoch: since_epoch.filter(agrees).unwrap_or(self.since_epoch), ..self }
     }
 
     /// Converts `at` to milliseconds since the Unix epoch.
@@ -60,8 +60,9 @@ mod tests {
             since_epoch: since_epoch + Duration::from_micros(read),
         };
         for (now, expected) in [(later(5_000, 5_001), 1_000), (later(5_000, 105_000), 1_000)] {
-            let read = now.or_last(Some(first));
-            assert_eq!((read.epoch_ms(instant), read.instant), (expected, now.instant));
+            let converted = now.or_last(Some(first));
+            assert_eq!(converted.epoch_ms(instant), expected);
+            assert_eq!(converted.instant, now.instant, "what expires is compared with the present");
         }
         assert_eq!(later(5_000, 1_005_000).or_last(Some(first)).epoch_ms(instant), 2_000);
         assert_eq!(first.or_last(None).epoch_ms(instant), 1_000);

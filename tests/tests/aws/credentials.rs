@@ -13,7 +13,7 @@ use crate::sources::{
 use crate::{QUEUE, UNAVAILABLE};
 
 /// Returns a worker on a queue at `sqs` without credentials.
-fn run(sqs: &App) -> Launch {
+pub(crate) fn run(sqs: &App) -> Launch {
     Launch::new(&["run"])
         .without("AWS_ACCESS_KEY_ID")
         .without("AWS_SECRET_ACCESS_KEY")
@@ -35,7 +35,7 @@ async fn empty_sqs() -> App {
 }
 
 /// Returns the access key with which a request was signed.
-fn key_of(call: &Call) -> Option<String> {
+pub(crate) fn key_of(call: &Call) -> Option<String> {
     let (_, credential) = call.header("authorization")?.split_once("Credential=")?;
     credential.split('/').next().map(str::to_owned)
 }
@@ -51,7 +51,7 @@ pub(crate) fn write(path: &Path, text: &str) {
 }
 
 /// Returns a worker whose home has this AWS config file.
-fn with_config(launch: Launch, text: &str) -> Launch {
+pub(crate) fn with_config(launch: Launch, text: &str) -> Launch {
     write(&launch.home().join(".aws/config"), text);
     launch
 }

@@ -45,6 +45,7 @@ mod schema;
 mod secrets;
 mod send;
 mod service;
+mod signals;
 mod slo;
 mod sqs_client;
 mod status_page;

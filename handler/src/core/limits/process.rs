@@ -275,10 +275,10 @@ impl Limits {
         self.state().waiting.change(job_type, reason, before, count);
     }
 
-    /// Completes once anything limits jobs: a rule, an order, or a type that was throttled. That stays so.
+    /// Completes once jobs are limited: by a rule, an order, or a throttled type. This does not end.
     pub async fn limiting(&self) {
         loop {
-            // Before the look, so that no change is missed in between.
+            // Before the check, so that no change is missed in between.
             let changed = self.changed();
             if self.0.is_limiting.load(Ordering::Relaxed) {
                 return;
@@ -287,7 +287,7 @@ impl Limits {
         }
     }
 
-    /// Waits for a change by which a job may start that could not before.
+    /// Waits for a change after which a blocked job may start.
     pub fn changed(&self) -> EventListener {
         self.0.changed.listen()
     }
