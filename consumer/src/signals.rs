@@ -25,8 +25,8 @@ impl Signals {
     /// Completes with the first signal. Half a second later and from then on, another one ends the process with status 1.
     pub async fn first(mut self) {
         let name = self.next().await;
-        info!(signal = name, "stopping; once more to stop at once");
         let first_at = Instant::now();
+        info!(signal = name, "stopping; once more to stop at once");
         tokio::spawn(async move {
             let mut name = self.next().await;
             while first_at.elapsed() < SAME_REQUEST {

@@ -1,7 +1,7 @@
 //! The signals that stop a worker.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use drumline_tests::{Answer, App, Launch, LocalQueue, Setup, Signal, Worker, eventually};
 use tokio::sync::Semaphore;
@@ -41,13 +41,20 @@ async fn a_signal_that_comes_twice_at_once_drains() {
 
 #[tokio::test]
 async fn a_second_signal_later_ends_the_worker_at_once() {
-    let queue = LocalQueue::create(Setup::default()).await;
-    let (worker, _app, _gate) = with_a_job(&queue).await;
-    worker.signal(Signal::TERM);
-    worker.until_logged("stopping; once more to stop at once", 1).await;
-    // Longer than the time within which signals are one request.
-    tokio::time::sleep(Duration::from_millis(600)).await;
-    worker.signal(Signal::INT);
-    let finished = worker.finish().await;
-    assert_eq!((finished.status, queue.count()), (Some(1), 1), "{}", finished.errors());
+    for (first, second) in
+        [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::TERM), (Signal::INT, Signal::INT)]
+    {
+        let queue = LocalQueue::create(Setup::default()).await;
+        let (worker, _app, _gate) = with_a_job(&queue).await;
+        worker.signal(first);
+        worker.until_logged("stopping; once more to stop at once", 1).await;
+        // Longer than the time within which signals are one request.
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        let asked = Instant::now();
+        worker.signal(second);
+        let finished = worker.finish().await;
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        assert_eq!((finished.status, queue.count()), (Some(1), 1), "{}", finished.errors());
+        assert_eq!(queue.hidden().len(), 1, "it is redelivered when its lease ends");
+    }
 }

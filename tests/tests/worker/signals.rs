@@ -7,10 +7,6 @@ use drumline_tests::{Answer, App, Fault, Launch, Proxy, Setup, Signal, TestQueue
 /// The time for which a receive may still be open, with a margin.
 const IDLE_STOP: Duration = Duration::from_secs(3);
 
-async fn hanging_app() -> App {
-    App::start(|_| std::future::pending::<Answer>()).await
-}
-
 #[tokio::test]
 async fn an_idle_worker_stops_within_its_wait_time() {
     let queue = TestQueue::create("idle", Setup::default()).await;
@@ -42,27 +38,6 @@ async fn sigint_lets_running_jobs_finish_too() {
     assert_eq!(finished.status, Some(0), "{}", finished.errors());
     assert_eq!(finished.logged("stopped")[0]["drained"], 1);
     assert!(queue.is_empty().await);
-}
-
-#[tokio::test]
-async fn a_second_signal_ends_the_process_at_once() {
-    for (first, second) in
-        [(Signal::TERM, Signal::TERM), (Signal::INT, Signal::TERM), (Signal::INT, Signal::INT)]
-    {
-        let queue = TestQueue::create("impatient", Setup::default()).await;
-        let app = hanging_app().await;
-        let worker = Launch::run(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
-        queue.send("{}").await;
-        eventually("it runs", async || app.count() == 1).await;
-        worker.signal(first);
-        worker.until_logged("stopping; once more to stop at once", 1).await;
-        let asked = Instant::now();
-        worker.signal(second);
-        let finished = worker.finish().await;
-        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
-        assert_eq!(finished.status, Some(1), "{}", finished.errors());
-        assert_eq!(queue.counts().await.in_flight, 1, "it is redelivered when its lease ends");
-    }
 }
 
 /// A worker whose queue does not respond at the start can still be stopped.
