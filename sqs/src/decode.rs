@@ -1,7 +1,8 @@
 //! The decoder of SQS's answers, which cuts values out of the bytes of the response.
 //!
-//! An answer is decoded in one pass, directly into the types that callers get. Only if that fails is each of its entries
-//! decoded separately, so that one unreadable entry does not affect the others.
+//! An answer is decoded in one pass, directly into the types that callers get: by `plain_json.rs`, or by serde_json if the answer
+//! is not plain. Only if both fail is each of its entries decoded separately, so that one unreadable entry does not affect the
+//! others.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use drumline::message::{Attribute, AttributeValue, Message};
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::plain_json;
 
 /// The result of a receive.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -71,8 +74,7 @@ const MAX_ENTRIES: usize = 10;
 /// Decodes the answer to a receive. Returns `None` if it is no answer to a receive.
 pub(crate) fn received(body: &[u8]) -> Option<Received> {
     let text = utf8(body);
-    let mut messages = Vec::new();
-    if object(&text, &mut messages).is_ok() {
+    if let Some(messages) = plain(&text).or_else(|| whole(&text)) {
         return Some(Received { messages, undecodable: Vec::new() });
     }
     let RawMessages { messages } = raw(&text)?;
@@ -96,8 +98,7 @@ pub(crate) fn received(body: &[u8]) -> Option<Received> {
 /// Decodes the answer to a batch. Returns `None` if it is no answer to a batch.
 pub(crate) fn batch(body: &[u8]) -> Option<BatchAnswer> {
     let text = utf8(body);
-    let mut answer = BatchAnswer::default();
-    if object(&text, &mut answer).is_ok() {
+    if let Some(answer) = plain(&text).or_else(|| whole(&text)) {
         return Some(answer);
     }
     let RawLists { successful, failed } = raw(&text)?;
@@ -161,11 +162,19 @@ fn raw<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
 
 /// Returns the entries that can be decoded.
 fn decodable<T: Fill + Default>(entries: Option<Vec<&RawValue>>) -> Vec<T> {
-    let decode = |raw: &RawValue| {
-        let mut entry = T::default();
-        object(raw.get(), &mut entry).ok().map(|()| entry)
-    };
-    entries.unwrap_or_default().into_iter().filter_map(decode).collect()
+    entries.unwrap_or_default().into_iter().filter_map(|raw| whole(raw.get())).collect()
+}
+
+/// Decodes plain JSON.
+fn plain<T: Fill + Default>(text: &str) -> Option<T> {
+    let mut value = T::default();
+    plain_json::read(text, Object(&mut value)).ok().map(|()| value)
+}
+
+/// Decodes any JSON.
+fn whole<T: Fill + Default>(text: &str) -> Option<T> {
+    let mut value = T::default();
+    object(text, &mut value).ok().map(|()| value)
 }
 
 /// Fills a value from a JSON object.

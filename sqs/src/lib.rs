@@ -9,6 +9,7 @@ mod decode;
 mod error;
 mod escape;
 mod identity;
+mod plain_json;
 mod pool;
 #[cfg(test)]
 mod scripted;

@@ -86,7 +86,8 @@ impl Pool {
         loop {
             let mut connection = match self.idle() {
                 Some(connection) => connection,
-                None => self.connect().await.map_err(NoAnswer::Unwritten)?,
+                // In a box, which few requests allocate, so that their futures stay small.
+                None => Box::pin(self.connect()).await.map_err(NoAnswer::Unwritten)?,
             };
             was_written.store(true, Ordering::Relaxed);
             match connection.sender.try_send_request(request).await {

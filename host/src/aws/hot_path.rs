@@ -7,22 +7,24 @@ use super::lean::Failed;
 use crate::sqs::SqsError;
 
 impl Clients {
-    /// Makes a request with the lean client, or with the SDK's if there is no lean one or its failure may be its own fault.
-    pub(super) async fn lean_or_sdk<T>(
+    /// Returns the result of the lean client's request. If there is no lean client, or its failure may be its own fault, makes the
+    /// request with the SDK's.
+    ///
+    /// Takes a result and no future, and boxes the SDK's: a future is as large as all the futures in it, and is moved at each
+    /// request.
+    pub(super) async fn or_by_sdk<T, F: Future<Output = Result<T, SqsError>>>(
         &self,
-        by_lean: Option<impl Future<Output = Result<T, Failed>>>,
-        by_sdk: impl Future<Output = Result<T, SqsError>>,
+        by_lean: Option<Result<T, Failed>>,
+        by_sdk: impl FnOnce() -> F,
     ) -> Result<T, SqsError> {
-        let Some(by_lean) = by_lean else { return by_sdk.await };
-        let Failed { error, may_be_own } = match by_lean.await {
-            Ok(done) => return Ok(done),
-            Err(failed) => failed,
+        let error = match by_lean {
+            Some(Ok(done)) => return Ok(done),
+            Some(Err(Failed { error, may_be_own: false })) => return Err(error),
+            Some(Err(Failed { error, may_be_own: true })) => Some(error),
+            None => None,
         };
-        if !may_be_own {
-            return Err(error);
-        }
-        let done = by_sdk.await?;
-        if let Some(lean) = self.lean() {
+        let done = Box::pin(by_sdk()).await?;
+        if let (Some(error), Some(lean)) = (error, self.lean()) {
             lean.turn_off(&error);
         }
         Ok(done)
@@ -40,8 +42,11 @@ impl Clients {
         entries: &[SendEntry<'_>],
         by_sdk: impl Future<Output = Result<BatchAnswer, SqsError>>,
     ) -> Result<BatchAnswer, SqsError> {
-        let by_lean = self.lean().map(|lean| lean.send(queue_url, entries));
-        self.lean_or_sdk(by_lean, by_sdk).await
+        let by_lean = match self.lean() {
+            Some(lean) => Some(lean.send(queue_url, entries).await),
+            None => None,
+        };
+        self.or_by_sdk(by_lean, || by_sdk).await
     }
 }
 

@@ -102,10 +102,11 @@ impl AwsQueue {
             visibility_secs: Some(self.visibility.as_secs()).filter(|secs| *secs > 0),
             system_attributes: self.system_attributes,
         };
-        let by_lean = self.clients.lean().map(|lean| lean.receive(&self.queue_url, &request));
-        // In a separate box, which most receives never allocate.
-        let by_sdk = async { Box::pin(self.receive_by_sdk(&request)).await };
-        let result = self.clients.lean_or_sdk(by_lean, by_sdk).await;
+        let by_lean = match self.clients.lean() {
+            Some(lean) => Some(lean.receive(&self.queue_url, &request).await),
+            None => None,
+        };
+        let result = self.clients.or_by_sdk(by_lean, || self.receive_by_sdk(&request)).await;
         observe(&*self.observer, SqsAction::ReceiveMessage, &result);
         result
     }
@@ -127,8 +128,11 @@ impl AwsQueue {
     }
 
     async fn delete(&self, entries: &[Entry]) -> Result<Replies, SqsError> {
-        let by_lean = self.clients.lean().map(|lean| lean.delete(&self.queue_url, entries));
-        self.clients.lean_or_sdk(by_lean, async { Box::pin(self.delete_by_sdk(entries)).await }).await
+        let by_lean = match self.clients.lean() {
+            Some(lean) => Some(lean.delete(&self.queue_url, entries).await),
+            None => None,
+        };
+        self.clients.or_by_sdk(by_lean, || self.delete_by_sdk(entries)).await
     }
 
     async fn delete_by_sdk(&self, entries: &[Entry]) -> Result<Replies, SqsError> {
@@ -143,10 +147,11 @@ impl AwsQueue {
     }
 
     async fn change_visibility(&self, entries: &[VisibilityEntry]) -> Result<Replies, SqsError> {
-        let by_lean = self.clients.lean().map(|lean| lean.change_visibility(&self.queue_url, entries));
-        self.clients
-            .lean_or_sdk(by_lean, async { Box::pin(self.change_visibility_by_sdk(entries)).await })
-            .await
+        let by_lean = match self.clients.lean() {
+            Some(lean) => Some(lean.change_visibility(&self.queue_url, entries).await),
+            None => None,
+        };
+        self.clients.or_by_sdk(by_lean, || self.change_visibility_by_sdk(entries)).await
     }
 
     async fn change_visibility_by_sdk(&self, entries: &[VisibilityEntry]) -> Result<Replies, SqsError> {
@@ -199,7 +204,8 @@ impl Queue for AwsQueue {
                     (SqsAction::ChangeMessageVisibilityBatch, queue.change_visibility(&entries).await)
                 }
                 Action::DeadLetter { message, reason, .. } => {
-                    (SqsAction::SendMessage, queue.copy(&message, &reason).await)
+                    // In a box, which few actions allocate, so that their futures stay small.
+                    (SqsAction::SendMessage, Box::pin(queue.copy(&message, &reason)).await)
                 }
             };
             observe(&*queue.observer, requested, &result);
