@@ -78,7 +78,8 @@ impl Drop for ActivityWatch {
     }
 }
 
-/// The queues that are hindered while no job runs, with the causes; `None` if jobs run, or would run if there were messages.
+/// The queues that are hindered, with the causes; `None` if jobs run, or would run if there were messages. See
+/// [`Explanation::is_hindered`].
 type Hindrance = Option<Vec<(String, Cause)>>;
 
 /// The last logged causes, and those of the last look.
@@ -92,6 +93,10 @@ struct ActivityLog {
 impl ActivityLog {
     /// Logs a change that has lasted since the last look. Returns true if it logged one.
     fn look(&mut self, now: Instant, explanation: &Explanation) -> bool {
+        // A drain starts no more jobs, and no line may say that they can run again.
+        if explanation.is_draining() {
+            return false;
+        }
         // Without the other queues, whose messages come and go.
         let hindering = || explanation.causes.iter().filter(|(_, cause)| cause.hinders()).cloned();
         let hindrance: Hindrance = explanation.is_hindered().then(|| hindering().collect());
@@ -99,7 +104,9 @@ impl ActivityLog {
         let is_soon = self.logged_at.is_some_and(|at| now.saturating_duration_since(at) < LOG_EVERY);
         let is_news = has_lasted && !is_soon && self.logged != hindrance;
         if is_news {
-            if hindrance.is_some() {
+            if hindrance.is_some() && explanation.running > 0 {
+                info!(why = explanation.sentence, "other messages wait");
+            } else if hindrance.is_some() {
                 info!(why = explanation.sentence, "nothing is running");
             } else {
                 info!(state = explanation.sentence, "jobs can run again");
@@ -143,6 +150,28 @@ mod tests {
             (55, 1, Cause::Running, false),
             (85, 0, Cause::Empty, true),
             (120, 2, Cause::Running, false),
+        ];
+        for (at, running, cause, logs) in looks {
+            let has_logged = log.look(begun + Duration::from_secs(at), &explain(running, cause));
+            assert_eq!(has_logged, logs, "at {at} s");
+        }
+    }
+
+    #[test]
+    fn a_job_alone_is_logged_while_it_runs_and_a_drain_is_no_end() {
+        let begun = now();
+        let explain = |running, cause| Explanation {
+            sentence: format!("{cause:?}"),
+            running,
+            causes: vec![("jobs".to_owned(), cause)],
+        };
+        let mut log = ActivityLog::default();
+        let looks = [
+            (0, 1, Cause::Alone, false),
+            (5, 1, Cause::Alone, true),
+            (40, 2, Cause::Draining, false),
+            (45, 0, Cause::Draining, false),
+            (80, 0, Cause::Draining, false),
         ];
         for (at, running, cause, logs) in looks {
             let has_logged = log.look(begun + Duration::from_secs(at), &explain(running, cause));

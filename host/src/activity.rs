@@ -7,11 +7,12 @@ mod cause;
 mod depth_clause;
 mod failing_clause;
 mod in_hand_clause;
+mod suspects_clause;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use drumline::core::{InHandCounts, PauseReason, TypeSnapshot};
+use drumline::core::{InHandCounts, PauseReason, Suspects, TypeSnapshot};
 
 use crate::status::{QueueStatus, ReceiveProblem};
 use crate::waiting_for::{MAX_NAMED, plural, waiting_for};
@@ -39,6 +40,8 @@ pub struct QueueActivity {
     pub is_missing: bool,
     /// The messages in hand by the cause of their wait; `None` before the first turn of the queue's loop.
     pub counts: Option<InHandCounts>,
+    /// The messages that may have killed a process, while they keep others waiting.
+    pub suspects: Option<Suspects>,
     /// True if a receive is open that may return messages.
     pub is_receiving: bool,
     /// True if the queue can be reached, and its receives end in time.
@@ -67,18 +70,28 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Returns true if no job runs and a queue is hindered: if there were messages, its jobs would not start.
+    /// Returns true if no job runs and a queue is hindered: if there were messages, its jobs would not start. Also true if a queue
+    /// starts nothing beside a job that may have killed a process.
     pub fn is_hindered(&self) -> bool {
-        self.running == 0 && self.causes.iter().any(|(_, cause)| cause.hinders())
+        let hinders = |cause: Cause| cause == Cause::Alone || self.running == 0 && cause.hinders();
+        self.causes.iter().any(|(_, cause)| hinders(*cause))
+    }
+
+    /// Returns true if the worker drains.
+    pub fn is_draining(&self) -> bool {
+        self.causes.iter().any(|(_, cause)| *cause == Cause::Draining)
     }
 }
 
 impl WorkerActivity {
-    /// Removes texts of operators and of AWS, which not every client may read.
+    /// Removes texts of operators and of AWS, and IDs of jobs, which not every client may read.
     #[must_use]
     pub fn without_quotes(mut self) -> Self {
         for queue in &mut self.queues {
             queue.paused_by = None;
+            if let Some(suspects) = &mut queue.suspects {
+                (suspects.message_id, suspects.job_id) = (Arc::default(), None);
+            }
             if let Some(problem) = &mut queue.receive_problem {
                 problem.text = Arc::default();
             }
@@ -157,6 +170,7 @@ impl QueueActivity {
             queue: queue.to_owned(),
             is_missing: status.is_missing(),
             counts: status.counts(),
+            suspects: status.suspects(),
             is_receiving: status.is_receiving(),
             is_healthy: status.is_healthy(),
             pauses: status.pauses(),
@@ -183,6 +197,9 @@ impl QueueActivity {
         };
         if !self.pauses.is_empty() {
             return (Cause::Paused, self.paused(&counts));
+        }
+        if let Some(suspects) = &self.suspects {
+            return (Cause::Alone, suspects_clause::explain(queue, suspects, &counts, now));
         }
         if counts.running > 0 {
             return (Cause::Running, String::new());

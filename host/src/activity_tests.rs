@@ -2,7 +2,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use drumline::core::{ClosedLimit, LimitReason, SqsErrorKind};
+use drumline::core::{ClosedLimit, LimitReason, SqsErrorKind, Suspects};
 
 use super::*;
 
@@ -33,6 +33,18 @@ fn paused(reasons: &[PauseReason]) -> QueueActivity {
 
 fn has(visible: u64, delayed: u64, in_flight: u64) -> QueueActivity {
     QueueActivity { depth: Some(QueueDepth { visible, delayed, in_flight }), ..idle("jobs") }
+}
+
+/// Returns the facts about a queue with suspects, `running` of which run alone while `waiting` wait.
+fn suspected(now: Instant, running: usize, waiting: usize, counts: InHandCounts) -> QueueActivity {
+    let suspects = Suspects {
+        message_id: "m-1".into(),
+        job_id: Some("j-1".into()),
+        running,
+        waiting,
+        until: Some(now + Duration::from_secs(43)),
+    };
+    QueueActivity { suspects: Some(suspects), ..with(|c| *c = InHandCounts { slots: c.slots, ..counts }) }
 }
 
 fn fails(kind: SqsErrorKind, since: Instant) -> QueueActivity {
@@ -106,9 +118,10 @@ fn each_cause_is_named_in_one_sentence() {
         (with(|c| c.for_limit = 1), Cause::Limit, "1 message of jobs waits for a limit of its type"),
         (with(|c| c.for_lock = 5), Cause::Lock, "5 messages of jobs wait for locks"),
         (
-            with(|c| c.alone = 2),
+            suspected(now, 0, 2, InHandCounts { alone: 2, ..InHandCounts::default() }),
             Cause::Alone,
-            "2 messages of jobs wait to run alone, since they may have killed a process",
+            "jobs receives no other message for up to 43 s: job j-1 (message m-1) and 1 more wait to run alone, \
+             since they may have killed a process",
         ),
         (blocked, Cause::Slot, "2 messages of jobs wait for a slot, all of which other queues use"),
         (with(|c| c.for_slot = 1), Cause::Slot, "1 message of jobs waits for its start"),
@@ -180,6 +193,56 @@ fn failing_receives_are_explained_and_quoted_only_if_allowed() {
     let quote = " (AccessDenied: arn:aws:iam::123456789012:role/w)";
     assert_eq!(worker.explain(now).sentence, format!("{denied}{quote}"));
     assert_eq!(worker.without_quotes().explain(now).sentence, denied);
+}
+
+#[test]
+fn messages_that_may_have_killed_a_process_are_named_while_they_run_alone() {
+    let now = now();
+    let runs = |running, alone| InHandCounts { running, alone, ..InHandCounts::default() };
+    let beside = InHandCounts { for_slot: 2, for_lock: 1, settling: 4, ..runs(1, 1) };
+    let unread = |mut queue: QueueActivity| {
+        let suspects = queue.suspects.as_mut().unwrap();
+        (suspects.job_id, suspects.until) = (None, None);
+        queue
+    };
+    let table = [
+        (
+            suspected(now, 1, 0, runs(1, 0)),
+            "1 job is running; jobs receives no other message for up to 43 s: job j-1 (message m-1) runs alone, \
+             since it may have killed a process",
+        ),
+        (
+            suspected(now, 3, 0, runs(3, 0)),
+            "3 jobs are running; jobs receives no other message for up to 43 s: job j-1 (message m-1) and 2 more \
+             run alone, since they may have killed a process",
+        ),
+        (
+            suspected(now, 1, 1, beside),
+            "1 job is running; jobs receives no other message for up to 43 s: job j-1 (message m-1) runs alone, \
+             since it may have killed a process, and 4 other messages in hand wait",
+        ),
+        (
+            suspected(now, 0, 1, runs(2, 1)),
+            "2 jobs are running; jobs receives no other message for up to 43 s: job j-1 (message m-1) waits to run \
+             alone after the running jobs, since it may have killed a process",
+        ),
+        (
+            unread(suspected(now, 1, 0, runs(1, 0))),
+            "1 job is running; jobs receives no other message: message m-1 runs alone, since it may have killed a \
+             process",
+        ),
+    ];
+    for (queue, expected) in table {
+        let explanation = of(vec![queue]).explain(now);
+        assert_eq!(explanation.sentence, expected);
+        assert!(explanation.is_hindered(), "others wait: {expected}");
+    }
+    let hidden = of(vec![suspected(now, 1, 0, runs(1, 0))]).without_quotes().explain(now).sentence;
+    assert!(hidden.contains(": a message runs alone") && !hidden.contains("j-1"), "{hidden}");
+    let mut odd = suspected(now, 1, 0, runs(1, 0));
+    odd.suspects.as_mut().unwrap().job_id = Some(format!("a\nb{}", "c".repeat(1000)).into());
+    let odd = of(vec![odd]).explain(now).sentence;
+    assert!(odd.contains("job a bc") && odd.len() < 400, "{odd}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use drumline::core::{InHandCounts, Ledger, PauseReason, SqsErrorKind};
+use drumline::core::{InHandCounts, Ledger, PauseReason, SqsErrorKind, Suspects};
 use tokio::sync::watch;
 
 use crate::sqs::SqsError;
@@ -43,6 +43,7 @@ struct Turn {
     oldest_run: Option<Instant>,
     /// The counts; `None` before the first turn.
     counts: Option<InHandCounts>,
+    suspects: Option<Suspects>,
 }
 
 impl QueueStatus {
@@ -87,6 +88,11 @@ impl QueueStatus {
     /// Returns the messages in hand by the cause of their wait; `None` before the loop's first turn.
     pub fn counts(&self) -> Option<InHandCounts> {
         self.turn().counts
+    }
+
+    /// Returns the messages that may have killed a process; `None` if there are none.
+    pub fn suspects(&self) -> Option<Suspects> {
+        self.turn().suspects.clone()
     }
 
     /// Returns true while a receive is open that may still return messages.
@@ -158,7 +164,8 @@ impl QueueStatus {
 
     /// Takes over the state of the loop; returns the health if it has changed. Only a polled queue has pauses and a health.
     pub(crate) fn update(&self, ledger: &Ledger, oldest_run: Option<Instant>) -> Option<bool> {
-        *self.turn() = Turn { oldest_run, counts: Some(ledger.in_hand_counts()) };
+        let suspects = ledger.suspects();
+        *self.turn() = Turn { oldest_run, counts: Some(ledger.in_hand_counts()), suspects };
         self.receiving.store(ledger.is_receiving(), Ordering::Relaxed);
         self.in_hand.store(ledger.in_hand(), Ordering::Relaxed);
         self.running.store(ledger.running(), Ordering::Relaxed);

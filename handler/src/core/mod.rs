@@ -48,7 +48,7 @@ pub use ending::{Duplicate, DuplicateCause, Ending, FailureClass};
 pub use hidden::HiddenMessage;
 pub use ids::{CallId, DeliveryId};
 pub use ledger::{
-    Death, Disposition, DrainSummary, Effect, InHandCounts, Ledger, SETTLE_TIME, Start, Whereabouts,
+    Death, Disposition, DrainSummary, Effect, InHandCounts, Ledger, SETTLE_TIME, Start, Suspects, Whereabouts,
 };
 pub use ledger_event::{LedgerEvent, RunFacts};
 pub use limits::{

@@ -200,6 +200,26 @@ impl Quarantine {
             .collect()
     }
 
+    /// The number of waiting suspects whose runs hold a slot.
+    pub(crate) fn waiting_with_run(&self) -> usize {
+        self.waiting.iter().filter(|quarantined| quarantined.has_run).count()
+    }
+
+    /// The number of waiting suspects.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The number of suspects in the group that runs now.
+    pub(crate) fn running(&self) -> usize {
+        self.group.len()
+    }
+
+    /// One of the suspects: of the group that runs now, or else of those that wait.
+    pub(crate) fn first(&self) -> Option<DeliveryId> {
+        self.group.first().copied().or_else(|| Some(self.waiting.front()?.id))
+    }
+
     /// Returns true if the delivery is one of the group that runs now.
     pub(crate) fn runs_now(&self, id: DeliveryId) -> bool {
         self.group.contains(&id)

@@ -24,7 +24,7 @@ pub enum Cause {
     Limit,
     /// The messages in hand wait for locks.
     Lock,
-    /// The messages in hand may have killed a process, and wait to run alone.
+    /// Messages in hand may have killed a process: they run alone, or wait for that, and the queue starts nothing else.
     Alone,
     /// There is no free slot: other queues use them.
     Slot,

@@ -16,14 +16,6 @@ pub(super) fn explain(queue: &str, counts: &InHandCounts) -> Option<(Cause, Stri
     let all = [
         (Cause::Limit, counts.for_limit, ("for a limit of its type", "for limits of their types")),
         (Cause::Lock, counts.for_lock, ("for a lock", "for locks")),
-        (
-            Cause::Alone,
-            counts.alone,
-            (
-                "to run alone, since it may have killed a process",
-                "to run alone, since they may have killed a process",
-            ),
-        ),
         (Cause::Slot, counts.for_slot, start),
         (
             Cause::Group,

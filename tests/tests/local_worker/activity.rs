@@ -153,6 +153,38 @@ async fn an_application_that_is_down_is_named() {
 }
 
 #[tokio::test]
+async fn a_job_that_may_have_killed_its_worker_is_named_while_it_runs_alone() {
+    let setup = Setup { visibility_secs: 2, ..Setup::default() };
+    let ((app, gate), queue) = (held().await, LocalQueue::create(setup).await);
+    let folder = tempfile::tempdir().unwrap();
+    let launch = || {
+        Launch::on(&queue)
+            .env("DRUMLINE_FORWARD_TO", &app.url())
+            .env("DRUMLINE_STORE_URL", &format!("file:{}", folder.path().join("store").display()))
+    };
+    let first = launch().spawn();
+    queue.send(r#"{"type":"a.b","jobId":"j-1","payload":{}}"#);
+    eventually("it runs", async || app.count() == 1).await;
+    first.kill().await;
+
+    let second = launch().spawn();
+    let begins = "1 job is running; jobs receives no other message for up to ";
+    until_it_mentions(&second, begins).await;
+    let shown = beside(&second, &["status"]).finish().await;
+    let activity = shown.stdout.get(1).cloned().unwrap_or_default();
+    assert!(activity.starts_with(begins) && activity.contains(" s: job j-1 (message "), "{activity}");
+    assert!(activity.ends_with(") runs alone, since it may have killed a process"), "{activity}");
+    queue.send(JOB);
+    let logged = second.until_logged("other messages wait", 1).await;
+    assert!(logged[0]["why"].as_str().unwrap().contains("job j-1 (message "), "{logged:?}");
+    assert_eq!(app.count(), 2, "the other message waits");
+    gate.add_permits(8);
+    eventually("both are done", async || queue.count() == 0).await;
+    until_it_says(&second, "nothing is running: jobs is empty").await;
+    second.stop().await;
+}
+
+#[tokio::test]
 async fn limits_and_the_drain_are_named_beside_jobs_that_run() {
     let ((app, gate), queue) = (held().await, LocalQueue::create(Setup::default()).await);
     let launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url());

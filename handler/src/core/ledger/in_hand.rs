@@ -5,7 +5,7 @@ use super::state::Ledger;
 /// The messages in hand of one queue, by what they wait for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InHandCounts {
-    /// The runs that have not ended.
+    /// The runs that have not ended, without those that wait for their turn alone.
     pub running: usize,
     /// The slots for runs: the concurrency, or the share of the slots that queues share.
     pub slots: usize,
@@ -34,20 +34,19 @@ impl InHandCounts {
 impl Ledger {
     /// Returns the messages in hand, by what they wait for.
     pub fn in_hand_counts(&self) -> InHandCounts {
-        let (running, for_lock, for_limit) = (self.running, self.lock_waits.parked(), self.held.count());
-        // Messages whose run waits for its turn alone count as running.
-        let alone = self.quarantine.waiting_without_run();
-        let others = self.waiting.saturating_sub(alone);
+        let (for_lock, for_limit) = (self.lock_waits.parked(), self.held.count());
+        let others = self.waiting.saturating_sub(self.quarantine.waiting_without_run());
         // A message that has left may still be in the list. Without groups, one whose claim is being released starts as well.
         let for_slot = if self.policy.fifo { self.ready.len().min(others) } else { others };
-        let settling = self.deliveries.len().saturating_sub(running + self.waiting + for_lock + for_limit);
+        let settling = self.deliveries.len().saturating_sub(self.running + self.waiting + for_lock + for_limit);
         InHandCounts {
-            running,
+            // A run that waits for its turn alone has a slot, and its handler has not started.
+            running: self.running.saturating_sub(self.quarantine.waiting_with_run()),
             slots: self.run_slots(),
             for_slot,
             for_lock,
             for_limit,
-            alone,
+            alone: self.quarantine.waiting(),
             for_group: others - for_slot,
             settling,
         }

@@ -110,7 +110,7 @@ impl Ledger {
 
     /// Returns true if there are runs beside those that wait for their group.
     pub(super) fn others_run(&self) -> bool {
-        self.running > self.quarantine.waiting_runs().len()
+        self.running > self.quarantine.waiting_with_run()
     }
 
     /// Starts a run, or continues a waiting one. Returns false if it needs none.
