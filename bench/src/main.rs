@@ -13,6 +13,7 @@ mod in_hand;
 mod inserting;
 mod lambda;
 mod latency;
+mod layers;
 mod machine;
 mod output;
 mod overhead;
@@ -23,6 +24,7 @@ mod relaying;
 mod report;
 mod rounds;
 mod sending;
+mod slices;
 mod soak;
 mod start_up;
 mod tables;
@@ -57,6 +59,8 @@ enum Other {
     Inserting(inserting::Options),
     /// Simulate how queues with weights share the slots of a process
     Flow(flow::Options),
+    /// Measure the cost of each layer of observation: logs, metrics, traces
+    Layers(layers::Options),
     /// Show the layers of the worker in which a message's processor time is spent
     Profile(profile::Options),
     /// Measure the cost of an outbox in PostgreSQL in comparison with sending the same messages directly
@@ -76,6 +80,7 @@ fn main() -> ExitCode {
         Some(Other::Faults(options)) => faults::run(&options),
         Some(Other::Inserting(options)) => inserting::run(&options),
         Some(Other::Flow(options)) => flow::run(&options),
+        Some(Other::Layers(options)) => layers::run(&options),
         Some(Other::Profile(options)) => profile::run(&options),
         Some(Other::Relaying(options)) => relaying::run(&options),
         Some(Other::Sending(options)) => sending::run(&options),

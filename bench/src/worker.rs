@@ -41,7 +41,7 @@ pub(crate) type Variables<'a> = &'a [(&'a str, &'a str)];
 
 /// Disables the log lines for each start and success of a job, as on queues with thousands of jobs a second: the loop logs none
 /// either.
-const FEW_LINES: (&str, &str) = ("DRUMLINE_JOB_LOG", "debug");
+pub(crate) const FEW_LINES: (&str, &str) = ("DRUMLINE_JOB_LOG", "debug");
 
 /// Selects the loop's client.
 const SDK: (&str, &str) = ("DRUMLINE_SQS_CLIENT", "sdk");
@@ -116,6 +116,15 @@ pub(crate) fn noop() -> PathBuf {
     Profile::Dist.example(NOOP)
 }
 
+/// Starts a collector of OpenTelemetry, and returns the variables of a worker that exports the traces of a share of its jobs to it.
+pub(crate) fn exporting(sampled: &str) -> io::Result<[(&'static str, String); 3]> {
+    Ok([
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", collector::start()?)),
+        ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio".to_owned()),
+        ("OTEL_TRACES_SAMPLER_ARG", sampled.to_owned()),
+    ])
+}
+
 /// A running worker.
 pub(super) struct Worker {
     process: Process,
@@ -146,13 +155,10 @@ impl Worker {
         match kind.settings() {
             None => Self::start_loop(queue_url, interrupts),
             Some(settings) if kind == Kind::Drumline32Otel => {
-                let collector = format!("http://{}", collector::start()?);
-                let sampler = [
-                    ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector),
-                    ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"),
-                    ("OTEL_TRACES_SAMPLER_ARG", "0.01"),
-                ];
-                Self::start_runtime(noop, queue_url, &[settings, &sampler[..]].concat(), interrupts)
+                let exporting = exporting("0.01")?;
+                let exporting = exporting.iter().map(|(name, value)| (*name, value.as_str()));
+                let settings: Vec<_> = settings.iter().copied().chain(exporting).collect();
+                Self::start_runtime(noop, queue_url, &settings, interrupts)
             }
             Some(settings) => Self::start_runtime(noop, queue_url, settings, interrupts),
         }
