@@ -1,5 +1,6 @@
 //! `cargo xtask docs`: checks the documentation, and builds the book.
 
+mod blocks;
 mod book;
 mod links;
 mod page;
@@ -29,12 +30,22 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     let broken = links::broken(&pages);
     let over = words::over_budget(&pages)?;
-    for problem in broken.iter().chain(&over) {
+    let invalid = blocks::invalid(&pages);
+    for problem in broken.iter().chain(&over).chain(&invalid) {
         println!("{problem}");
     }
-    println!("{} broken links, {} counts that differ from the budget", broken.len(), over.len());
+    println!(
+        "{} broken links, {} counts that differ from the budget, {} invalid JSON blocks",
+        broken.len(),
+        over.len(),
+        invalid.len()
+    );
     if !options.no_book {
         phase("the book", book::build)?;
     }
-    Ok(if broken.is_empty() && over.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if broken.is_empty() && over.is_empty() && invalid.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

@@ -9,6 +9,7 @@ mod batch_insert;
 mod control;
 mod dead_job_example;
 mod dead_letters;
+mod documented_sql;
 mod effects_once;
 mod outage;
 mod outbox;

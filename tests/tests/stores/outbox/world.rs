@@ -25,7 +25,7 @@ pub(crate) async fn database() -> Option<String> {
 }
 
 /// Executes the test's own statements.
-pub(super) async fn execute(connection: &mut PgConnection, sql: String) {
+pub(crate) async fn execute(connection: &mut PgConnection, sql: String) {
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.unwrap();
 }
 
