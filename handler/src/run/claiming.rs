@@ -22,7 +22,7 @@ use crate::message::envelope::Envelope;
 use crate::message::identity::{Identity, KeyScope, MAX_SOURCE_BYTES, MAX_TYPE_BYTES};
 use crate::message::intake::{Intake, RequiredFields};
 use crate::message::job_id_attribute::JobIdAttribute;
-use crate::message::payload_hash::payload_hash;
+use crate::message::payload_hash::{json_payload_hash, payload_hash};
 use crate::message::sqs_message::{Attribute, Message};
 use crate::run::attempt::Attempt;
 
@@ -192,8 +192,10 @@ impl Work {
         let is_unchanged = self.is_message() && !self.is_changed_message();
         let payload_hash = if is_unchanged || is_global || self.follows() {
             0
+        } else if self.is_raw {
+            payload_hash(&self.job_type, &message.body)
         } else {
-            payload_hash(&self.job_type, if self.is_raw { &message.body } else { self.payload.get() })
+            json_payload_hash(&self.job_type, &self.payload)
         };
         Ok(ClaimRequest {
             legacy_key: (looks_up_old && !is_global).then(|| Arc::clone(id)),
