@@ -1,8 +1,13 @@
 //! A CloudFormation template of CloudWatch alarms on the metrics that a worker or a function writes to its log.
 //!
 //! An alarm has one period, so the two windows of a burn rate are two alarms, and a composite alarm fires if both do. See
-//! [periods and their limits](https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html) and
+//! [periods and their limits](https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html): a
+//! period times the evaluation periods is seven days at most, so a window of three days is one period. See also
 //! [statistics such as `TC`](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html).
+//!
+//! A worker writes a counter only after it has grown, and SQS may leave out zeros, so each metric may have no points at all.
+//! Sums are therefore `SUM` of an array, which skips series without a point: the result of `a + b` is open then. `FILL` is
+//! around whole expressions only: without jobs an alarm ends, and does not keep the state of the last job.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +15,18 @@ use drumline_consumer::ExitError;
 use serde_json::{Map, Value, json};
 
 use super::burn::{Burn, Window, number};
-use super::prometheus::FAILING;
+use super::prometheus::{FAILING, LEAST_FAILURES};
 use super::target::Target;
 use super::yaml::yaml;
 
-/// The longest period: one day. Longer windows have no alarm.
-const LONGEST_PERIOD: u32 = 86_400;
-
 /// The namespace of Drumline's metrics.
 const NAMESPACE: &str = "Drumline";
+
+/// CloudFormation accepts this many resources in a template.
+const MOST_RESOURCES: usize = 500;
+
+/// The part of a job type that is used in names, which CloudFormation limits to 255 characters.
+const MOST_NAME_CHARS: usize = 100;
 
 type Resources = BTreeMap<String, Value>;
 
@@ -32,6 +40,13 @@ pub(super) fn template(targets: &[Target], queue: &str) -> Result<String, ExitEr
     }
     resources.insert("PollingStalledAlarm".to_owned(), stalled());
     resources.insert("DeadLettersGrowAlarm".to_owned(), growing());
+    if resources.len() > MOST_RESOURCES {
+        return Err(ExitError::usage(format!(
+            "{} targets have {} alarms, and a CloudFormation template holds {MOST_RESOURCES} resources: generate several templates",
+            targets.len(),
+            resources.len()
+        )));
+    }
     let template = json!({
         "AWSTemplateFormatVersion": "2010-09-09",
         "Description": "Drumline: alarms on targets for the time from a job's sending to its success",
@@ -53,22 +68,35 @@ pub(super) fn template(targets: &[Target], queue: &str) -> Result<String, ExitEr
                 "Description": "The SNS topic that gets a message when an alarm begins and when it ends.",
             },
         },
+        "Outputs": outputs(&resources),
         "Resources": resources,
     });
     yaml("CloudWatch alarms of `drumline slo` for these targets:", targets, &template)
 }
 
+/// Returns the names of the alarms that notify the topic.
+fn outputs(resources: &Resources) -> Map<String, Value> {
+    let notifying = resources.iter().filter(|(_, alarm)| !alarm["Properties"]["AlarmActions"].is_null());
+    let output = |(id, _): (&String, &Value)| {
+        (format!("{id}Name"), json!({ "Description": "Name of an alarm", "Value": { "Ref": id } }))
+    };
+    notifying.map(output).collect()
+}
+
 fn of_target(target: &Target, name: &str, resources: &mut Resources) {
-    let burns: Vec<Burn> =
-        target.burns().into_iter().filter(|burn| burn.long.seconds <= LONGEST_PERIOD).collect();
-    for burn in &burns {
+    for burn in &target.burns() {
         let windows = [burn.long, burn.short];
-        let keys = windows.map(|window| format!("{name}Missed{}Alarm", window.text.to_uppercase()));
+        let keys = windows.map(|window| {
+            let key = format!("{name}Missed{}", window.text.to_uppercase());
+            // Two rates have a window of six hours.
+            let of = format!("{key}Of{}Alarm", burn.long.text.to_uppercase());
+            Some(key + "Alarm").filter(|key| !resources.contains_key(key)).unwrap_or(of)
+        });
         for (window, key) in windows.into_iter().zip(&keys) {
             // These alarms have no actions: the composite alarm has them.
             resources.insert(key.clone(), window_alarm(target, name, burn, window));
         }
-        let rule = format!("ALARM(${{{}}}) AND ALARM(${{{}}})", keys[0], keys[1]);
+        let rule = format!("ALARM(\"${{{}}}\") AND ALARM(\"${{{}}}\")", keys[0], keys[1]);
         let properties = json!({
             "AlarmName": sub(&format!("${{QueueName}}-{name}-burn-{}", burn.long.text)),
             "AlarmDescription": format!(
@@ -91,13 +119,11 @@ fn window_alarm(target: &Target, name: &str, burn: &Burn, window: Window) -> Val
     let dwell =
         |id: &str, stat: &str| own(id, "drumline_job_dwell_seconds", &[of_type], window.seconds, stat);
     let metrics = json!([
-        // A job type that never fails has no dead letters, and a type whose jobs all fail has no dwell times.
-        expression(
-            "missed",
-            "(FILL(done, 0) - FILL(intime, 0) + FILL(dead, 0)) / (FILL(done, 0) + FILL(dead, 0))"
-        ),
+        // A type that never fails has no dead letters, and a type whose jobs all fail has no dwell times.
+        expression("missed", "FILL(SUM([late, dead]) / SUM([done, dead]), 0)"),
         dwell("done", "SampleCount"),
-        dwell("intime", &format!("TC(:{})", number(target.bound))),
+        // The lower bound is not counted, as in a bucket.
+        dwell("late", &format!("TC({}:)", number(target.bound))),
         own("dead", "drumline_jobs_total", &[of_type, ("outcome", "dead_letter")], window.seconds, "Sum"),
     ]);
     alarm(&json!({
@@ -114,16 +140,17 @@ fn failing(target: &Target, name: &str) -> Value {
     let of_type = ("type", &*job_type);
     let metric =
         |id: &str, label: &str| own(id, "drumline_jobs_total", &[of_type, ("outcome", label)], 300, "Sum");
-    let failed = "(FILL(retried, 0) + FILL(dead, 0))";
+    // A few failures in a quiet hour raise no alarm.
+    let share = format!("FILL(IF(failed >= {LEAST_FAILURES}, failed / SUM([retried, dead, done]), 0), 0)");
     ringing(json!({
         "AlarmName": sub(&format!("${{QueueName}}-{name}-fail")),
         "AlarmDescription": format!("page: more than 10 % of the attempts of {} have failed in five minutes", target.job_type),
         "Metrics": [
-            // A few failures in a quiet hour raise no alarm.
-            expression("failing", &format!("IF({failed} >= 5, {failed} / ({failed} + FILL(done, 0)), 0)")),
             metric("retried", "retry"),
             metric("dead", "dead_letter"),
             metric("done", "ack"),
+            step("failed", "SUM([retried, dead])"),
+            expression("failing", &share),
         ],
         "EvaluationPeriods": 1,
         "Threshold": FAILING,
@@ -136,10 +163,13 @@ fn stalled() -> Value {
         "AlarmName": sub("${QueueName}-polling-stalled"),
         "AlarmDescription": sub("page: messages of ${QueueName} wait, and for ten minutes none was received or in flight"),
         "Metrics": [
-            expression("stalled", "IF(waiting > 0 AND inflight == 0 AND received == 0, 1, 0)"),
             of_queue("waiting", "ApproximateNumberOfMessagesVisible", "Minimum"),
             of_queue("inflight", "ApproximateNumberOfMessagesNotVisible", "Maximum"),
             of_queue("received", "NumberOfMessagesReceived", "Sum"),
+            // The 0 is for queues of which SQS reports no other metric.
+            step("activity", "SUM([waiting * 0, inflight, received])"),
+            step("idle", "IF(activity < 1, 1, 0)"),
+            expression("stalled", "IF(waiting > 0, idle, 0)"),
         ],
         "EvaluationPeriods": 2,
         "Threshold": 0,
@@ -149,13 +179,16 @@ fn stalled() -> Value {
 fn growing() -> Value {
     ringing(json!({
         "AlarmName": sub("${QueueName}-dead-letters-grow"),
-        "AlarmDescription": sub("ticket: ${DeadLetterQueueName} has more messages than 15 minutes before"),
+        "AlarmDescription": sub("ticket: ${DeadLetterQueueName} has grown in the last half an hour"),
         "Metrics": [
-            expression("growth", "DIFF(depth)"),
-            // SQS does not count messages that a redrive policy moves as sent, so the alarm watches the depth.
+            // SQS does not count messages that a redrive policy moves as sent, so the alarm watches the depth. It reports none of
+            // a queue that was empty and unused for six hours.
             sqs("depth", "ApproximateNumberOfMessagesVisible", "DeadLetterQueueName", 900, "Maximum"),
+            expression("growth", "DIFF(FILL(FILL(depth, REPEAT), 0))"),
         ],
-        "EvaluationPeriods": 1,
+        // The first of the periods has no difference.
+        "EvaluationPeriods": 2,
+        "DatapointsToAlarm": 1,
         "Threshold": 0,
     }))
 }
@@ -175,8 +208,14 @@ fn alarm(properties: &Value) -> Value {
     alarm
 }
 
+/// Returns the expression that an alarm watches.
 fn expression(id: &str, expression: &str) -> Value {
     json!({ "Id": id, "Expression": expression, "Label": id, "ReturnData": true })
+}
+
+/// Returns an expression that others use.
+fn step(id: &str, expression: &str) -> Value {
+    json!({ "Id": id, "Expression": expression, "Label": id, "ReturnData": false })
 }
 
 /// Returns a metric of Drumline for the queue, with these additional labels.
@@ -224,7 +263,7 @@ fn logical(job_type: &str) -> String {
         let (first, rest) = word.split_at(word.len().min(1));
         first.to_ascii_uppercase() + rest
     };
-    words.map(capital).collect()
+    words.map(capital).collect::<String>().chars().take(MOST_NAME_CHARS).collect()
 }
 
 /// Returns a type as a dimension value: workers replace characters that CloudWatch does not accept with `?`.

@@ -1,5 +1,6 @@
 //! A Grafana dashboard of the series that the Prometheus rules record, and of metrics that explain them.
 
+use drumline::message::payload_hash;
 use drumline_consumer::ExitError;
 use serde_json::{Value, json};
 
@@ -9,6 +10,9 @@ use super::target::Target;
 
 const WIDTH: u32 = 12;
 const HEIGHT: u32 = 8;
+
+/// Grafana's databases hold this many characters of a title.
+const MOST_TITLE_CHARS: usize = 189;
 
 /// A panel without a position.
 struct Panel {
@@ -23,8 +27,15 @@ pub(super) fn dashboard(targets: &[Target], queue: Option<&str>) -> Result<Strin
         targets.iter().flat_map(|target| of_target(target, queue)).chain(of_queues(queue)).collect();
     let panels: Vec<Value> = (0u32..).zip(panels).map(|(index, panel)| placed(index, panel)).collect();
     let names: Vec<String> = targets.iter().map(Target::to_string).collect();
+    let of_queue = queue.map(|queue| format!(" on {queue}")).unwrap_or_default();
+    let others = match names.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    let title = format!("Drumline: {}{others}{of_queue}", names[0]);
     let dashboard = json!({
-        "title": format!("Drumline: {}", names.join(", ")),
+        "uid": uid(&names, queue),
+        "title": title.chars().take(MOST_TITLE_CHARS).collect::<String>(),
         "tags": ["drumline"],
         "schemaVersion": 36,
         "refresh": "1m",
@@ -119,6 +130,12 @@ fn of_queues(queue: Option<&str>) -> Vec<Panel> {
             vec![(format!("sum by (queue, reason) (drumline_paused{all})"), "{{reason}}")],
         ),
     ]
+}
+
+/// Returns an ID that is the same for the same targets, so that a second import replaces the dashboard. Grafana allows 40 letters,
+/// digits, `-` and `_`.
+fn uid(targets: &[String], queue: Option<&str>) -> String {
+    format!("slo-{:032x}", payload_hash(queue.unwrap_or_default(), &targets.join("\n")))
 }
 
 /// Places a panel; each row has two panels.

@@ -13,7 +13,7 @@ use super::yaml::yaml;
 pub(super) const FAILING: f64 = 0.1;
 
 /// The smallest number of failed attempts in five minutes that raises an alert, so that one failure in a quiet hour does not.
-const LEAST_FAILURES: u32 = 5;
+pub(super) const LEAST_FAILURES: u32 = 5;
 
 #[derive(Serialize)]
 struct Rules {

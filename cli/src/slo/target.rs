@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use drumline::message::MAX_TYPE_BYTES;
 use drumline_consumer::Metrics;
 
 use super::burn::{self, Burn};
@@ -13,6 +14,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// The allowed periods. Shorter ones have no room for windows that raise an alert before the budget is spent.
 const PERIODS: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(7 * 86_400)..=Duration::from_secs(90 * 86_400);
+
+/// The largest share. Limits of alerts have nine decimals, and no histogram has enough jobs for a smaller budget.
+const MOST_PERCENT: f64 = 99.9999;
 
 const SHAPE: &str = r#"must be like "99% of email.send within 2m over 30d""#;
 
@@ -37,16 +41,21 @@ impl Target {
         burn::rates(self.budget, self.over)
     }
 
-    /// Returns a sentence about the bound if it differs from the target's time.
-    pub(super) fn note(&self) -> Option<String> {
+    /// Returns sentences about what the reader of a document may not expect: a bound that differs from the target's time, and
+    /// a job type with spaces.
+    pub(super) fn notes(&self) -> Vec<String> {
         let bound = Duration::from_secs_f64(self.bound);
-        (bound != self.within).then(|| {
+        let (within, next) = (short(self.within), short(bound));
+        let of_bound = (bound != self.within).then(|| {
             format!(
-                "\"{self}\": no bucket ends at {}; jobs are counted as in time up to the next bound, {}",
-                short(self.within),
-                short(bound)
+                "\"{self}\": no bucket ends at {within}; jobs are counted as in time up to the next bound, {next}"
             )
-        })
+        });
+        let of_type = self
+            .job_type
+            .contains(' ')
+            .then(|| format!("\"{self}\": the job type is \"{}\", with its spaces", self.job_type));
+        of_bound.into_iter().chain(of_type).collect()
     }
 
     /// Returns the period, such as `30d`.
@@ -66,25 +75,26 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parts = || {
-            let (percent, rest) = text.trim().split_once(" of ")?;
-            let (rest, over) = rest.rsplit_once(" over ")?;
-            let (job_type, within) = rest.rsplit_once(" within ")?;
-            let percent = percent.strip_suffix('%')?.trim();
-            Some((percent, job_type.trim(), within.trim(), over.trim()))
-        };
-        let (percent, job_type, within, over) = parts().ok_or(SHAPE)?;
+        let [percent, job_type, within, over] = parts(text)?;
+        let (budget, percent) = (budget(percent)?, percent.to_owned());
+        if job_type.is_empty() {
+            return Err(format!("{SHAPE}: the job type is missing"));
+        }
         // Annotations of alerts are templates, so `{{` is not allowed.
-        if job_type.is_empty() || job_type.contains(char::is_control) || job_type.contains("{{") {
-            return Err(format!("{SHAPE}: {job_type:?} is no job type"));
+        if job_type.len() > MAX_TYPE_BYTES || job_type.contains(char::is_control) || job_type.contains("{{") {
+            return Err(format!(
+                "{job_type:?} is no job type: it must have at most {MAX_TYPE_BYTES} bytes, no control characters and no {{{{"
+            ));
         }
-        let share: f64 = percent.parse().map_err(|_| format!("{SHAPE}: {percent:?} is no number"))?;
-        if !(share > 0.0 && share < 100.0) {
-            return Err(format!("the share must be between 0% and 100%, and is {percent}%"));
+        let (within, over) = (duration("time", within)?, duration("period", over)?);
+        if within.subsec_nanos() % 1_000_000 != 0 {
+            return Err("the time must be whole milliseconds".to_owned());
         }
-        let (within, over) = (duration(within)?, duration(over)?);
         if !PERIODS.contains(&over) || over.as_secs() % DAY.as_secs() != 0 {
-            return Err(format!("the period must be whole days from 7d to 90d, and is {}", short(over)));
+            return Err(format!(
+                "the period must be whole days from 7d to 90d, such as 30d, and is {}",
+                short(over)
+            ));
         }
         let bounds = Metrics::dwell_bounds();
         let Some(bound) = bounds.iter().copied().find(|bound| *bound >= within.as_secs_f64()) else {
@@ -95,7 +105,6 @@ impl FromStr for Target {
                 short(within)
             ));
         };
-        let budget = (100.0 - share) / 100.0;
         if let Some(burn) = burn::rates(budget, over).iter().find(|burn| burn.limit >= 1.0) {
             // With a share of 100 % missed, the burn rate cannot exceed the inverse of the budget.
             let least = 100.0 - 100.0 / burn.factor;
@@ -104,16 +113,51 @@ impl FromStr for Target {
                 burn::number(burn.factor)
             ));
         }
-        let (percent, job_type) = (percent.to_owned(), job_type.to_owned());
-        Ok(Self { percent, budget, job_type, within, over, bound })
+        Ok(Self { percent, budget, job_type: job_type.to_owned(), within, over, bound })
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// Splits a target into share, job type, time and period. The error names the missing part.
+fn parts(text: &str) -> Result<[&str; 4], String> {
+    let missing = |part: &str| format!("{SHAPE}: {part} is missing");
+    let text = text.trim();
+    let (share, rest) = text.split_once(" of ").ok_or_else(|| missing("\" of JOB TYPE\""))?;
+    let (rest, over) =
+        rest.rsplit_once(" over ").ok_or_else(|| missing("\" over PERIOD\", such as \" over 30d\","))?;
+    let without_type = || Some(("", rest.strip_prefix("within ")?));
+    let (job_type, within) = rest
+        .rsplit_once(" within ")
+        .or_else(without_type)
+        .ok_or_else(|| missing("\" within TIME\", such as \" within 2m\","))?;
+    let percent = share.trim().strip_suffix('%').ok_or_else(|| missing("the % of the share"))?;
+    Ok([percent, job_type, within, over].map(str::trim))
+}
+
+/// Returns the share of jobs that may miss a target of this percentage.
+fn budget(percent: &str) -> Result<f64, String> {
+    let is_decimal = percent.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let share = percent.parse::<f64>().ok().filter(|_| is_decimal);
+    let share = share.ok_or_else(|| format!("{SHAPE}: {percent:?} is no decimal number such as 99.9"))?;
+    if share >= 100.0 {
+        return Err(format!(
+            "a share of {percent}% leaves no job that may miss the target, so the first late job spends all of it: set a share up to {MOST_PERCENT}%"
+        ));
+    }
+    if share <= 0.0 {
+        return Err("a share of 0% is always met: set one such as 99%".to_owned());
+    }
+    if share > MOST_PERCENT {
+        return Err(format!("the share must be {MOST_PERCENT}% at most, and is {percent}%"));
+    }
+    Ok((100.0 - share) / 100.0)
+}
+
+/// Parses a part of a target that is a duration.
+fn duration(part: &str, text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
-        Ok(_) => Err(format!("{text:?} is no time: it must be more than 0")),
-        Err(error) => Err(format!("{text:?} is no time such as 2m or 30d: {error}")),
+        Ok(_) => Err(format!("the {part} must be more than 0, and is {text:?}")),
+        Err(error) => Err(format!("the {part} {text:?} is no duration such as 2m or 30d: {error}")),
     }
 }
 

@@ -103,6 +103,36 @@ fn a_reference_to_a_part_left_out_by_a_condition_is_found() {
     assert_eq!(found(&output, "T02"), [": output Key refers to Key, which is left out by its condition"]);
 }
 
+const COMPOSITE: &str = r#"
+Parameters:
+  TopicArn: { Type: String, Description: A topic }
+Resources:
+  LateAlarm: { Type: AWS::CloudWatch::Alarm, Properties: { Namespace: AWS/SQS, MetricName: SentMessageSize } }
+  FullAlarm: { Type: AWS::CloudWatch::Alarm, Properties: { Namespace: AWS/SQS, MetricName: SentMessageSize } }
+  BothAlarm:
+    Type: AWS::CloudWatch::CompositeAlarm
+    Properties:
+      AlarmRule: !Sub 'ALARM("${LateAlarm}") AND ALARM("${FullAlarm}")'
+      AlarmActions: [!Ref TopicArn]
+      OKActions: [!Ref TopicArn]
+Outputs:
+  BothAlarmName: { Value: !Ref BothAlarm }
+"#;
+
+#[test]
+fn a_composite_alarm_notifies_for_its_parts() {
+    for rule in ["A07", "T01"] {
+        assert_eq!(found(COMPOSITE, rule), Vec::<String>::new());
+    }
+    let silent = COMPOSITE.replace("      OKActions: [!Ref TopicArn]\n", "");
+    assert_eq!(found(&silent, "A07"), ["OKActions: it goes to no topic"]);
+    let without = COMPOSITE.replace("!Ref BothAlarm }", "!Ref TopicArn }");
+    assert_eq!(found(&without, "T01"), [": its name is no output"]);
+    let alone = COMPOSITE.replace(r#" AND ALARM("${FullAlarm}")"#, "");
+    assert_eq!(found(&alone, "A07").len(), 2, "the actions of the alarm that is no part any more");
+    assert_eq!(found(&alone, "T01").len(), 1);
+}
+
 #[test]
 fn the_callers_parser_gets_environments_at_defaults_and_bounds() {
     let seen = RefCell::new(Vec::new());

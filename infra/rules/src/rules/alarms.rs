@@ -7,7 +7,7 @@ use crate::rule::Rule;
 use crate::value::{has_token, is_token, items, number, token_name};
 use crate::views::functions::mappings;
 use crate::views::known_metrics::exists;
-use crate::views::metrics::{Alarm, Metric, alarms, may_be_any};
+use crate::views::metrics::{Alarm, Metric, alarms, composite_alarms, may_be_any};
 use crate::views::queues::{Queue, queues};
 use crate::views::scaling::targets;
 use crate::views::tasks::tasks;
@@ -66,7 +66,7 @@ pub(super) const RULES: [Rule; 10] = [
     },
     Rule {
         id: "A07",
-        title: "`AlarmActions` and `OKActions` go to a topic",
+        title: "`AlarmActions` and `OKActions` go to a topic, of an alarm or of the composite alarm that it is a part of",
         reason: "An alarm without an action is visible only in a console. Without OKActions there is no notification of its end.",
         fix: "Set both to the topic's ARN.",
         at_bounds: false,
@@ -236,11 +236,18 @@ fn tells_a_topic(case: &Case<'_>, alarm: &Resource, at: &str) -> bool {
 }
 
 fn somebody_is_told(case: &Case<'_>, report: &mut Report<'_>) {
-    for alarm in ours(case).iter().filter(|alarm| !alarm.is_unclear()) {
+    let ours = ours(case);
+    let alone = ours
+        .iter()
+        .filter(|alarm| !alarm.is_unclear() && !alarm.scales(case.stack) && !alarm.is_part(case.stack))
+        .map(|alarm| (alarm.id, alarm.resource));
+    let is_ours = |composite: &Resource| ours.iter().any(|part| composite.refers_to("/AlarmRule", part.id));
+    let composite = composite_alarms(case.stack).filter(|(_, composite)| is_ours(composite));
+    for (id, resource) in alone.chain(composite) {
         for at in ["/AlarmActions", "/OKActions"] {
-            let is_whole_token = alarm.resource.text(at).is_some_and(is_token);
-            if !alarm.scales(case.stack) && !is_whole_token && !tells_a_topic(case, alarm.resource, at) {
-                report.at(alarm.id, alarm.resource, at, "it goes to no topic");
+            let is_whole_token = resource.text(at).is_some_and(is_token);
+            if !is_whole_token && !tells_a_topic(case, resource, at) {
+                report.at(id, resource, at, "it goes to no topic");
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::model::{Dialect, Output, Resource, Stack, Target};
 use crate::rule::Rule;
 use crate::value::one_or_many;
 use crate::views::functions::{consuming_functions, mappings};
-use crate::views::metrics::alarms;
+use crate::views::metrics::{Alarm, alarms, composite_alarms};
 use crate::views::policies::role_at;
 use crate::views::queues::queues;
 use crate::views::tasks::tasks;
@@ -99,8 +99,13 @@ fn outputs_are_there(case: &Case<'_>, report: &mut Report<'_>) {
             needed(id, group, "name", is_referred(id, None));
         }
     }
-    for alarm in alarms(case.stack).iter().filter(|alarm| !alarm.scales(case.stack) && !alarm.is_unclear()) {
+    let is_alone =
+        |alarm: &&Alarm<'_>| !alarm.scales(case.stack) && !alarm.is_unclear() && !alarm.is_part(case.stack);
+    for alarm in alarms(case.stack).iter().filter(is_alone) {
         needed(alarm.id, alarm.resource, "name", is_referred(alarm.id, None));
+    }
+    for (id, composite) in composite_alarms(case.stack) {
+        needed(id, composite, "name", is_referred(id, None));
     }
     for (id, dashboard) in case.stack.of_kind("AWS::CloudWatch::Dashboard") {
         needed(id, dashboard, "URL", is_referred(id, None));

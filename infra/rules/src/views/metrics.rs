@@ -77,6 +77,11 @@ pub(crate) fn alarms(stack: &Stack) -> Vec<Alarm<'_>> {
         .collect()
 }
 
+/// Returns the composite alarms of a stack, which fire by the states of other alarms.
+pub(crate) fn composite_alarms(stack: &Stack) -> impl Iterator<Item = (&str, &Resource)> {
+    stack.of_kind("AWS::CloudWatch::CompositeAlarm")
+}
+
 /// Returns true if one of the alarms could be any, so that no alarm can be reported as missing.
 pub(crate) fn may_be_any(alarms: &[Alarm<'_>]) -> bool {
     alarms.iter().any(Alarm::is_unclear)
@@ -158,6 +163,11 @@ impl Alarm<'_> {
                 .is_some_and(|to| to.kind == "AWS::ApplicationAutoScaling::ScalingPolicy"),
             _ => false,
         })
+    }
+
+    /// Returns true if it is a part of a composite alarm, which notifies in its place.
+    pub(crate) fn is_part(&self, stack: &Stack) -> bool {
+        composite_alarms(stack).any(|(_, composite)| composite.refers_to("/AlarmRule", self.id))
     }
 
     /// Returns true if it fires above its threshold.

@@ -114,6 +114,7 @@ fn call(name: &str, arguments: &[Expression], inputs: &BTreeMap<String, Series>,
             let fills = math.fills_empty_series || series.iter().any(Option::is_some);
             Value::Series(series.iter().map(|point| point.or(fills.then_some(*number))).collect())
         }
+        ("DIFF", [series]) => Value::Series(differences(&series.series(inputs, math))),
         ("IF", [condition, then]) => conditional(condition, then, None, inputs, math),
         ("IF", [condition, then, otherwise]) => conditional(condition, then, Some(otherwise), inputs, math),
         ("SUM", [array]) => aggregate(&array.value(inputs, math), |sum, point| sum + point),
@@ -132,6 +133,12 @@ fn repeat_last(series: &Series) -> Series {
             last
         })
         .collect()
+}
+
+/// Returns the difference between each point and the one before it. The first one has none.
+fn differences(series: &Series) -> Series {
+    let difference = |index: usize| Some(series[index]? - series[index.checked_sub(1)?]?);
+    (0..series.len()).map(difference).collect()
 }
 
 /// Evaluates `IF`. A minute without a condition is dropped, as the guide's tables show.
@@ -273,6 +280,12 @@ mod tests {
             assert_eq!(series("SUM([m1, m2, none])", math), sum);
             assert_eq!(series("SUM([none, none])", math), [None; 5]);
         }
+    }
+
+    #[test]
+    fn a_difference_needs_the_point_before() {
+        assert_eq!(series("DIFF(m1)", GUIDE), [None, Some(0.0), Some(-1.0), Some(0.0), None]);
+        assert_eq!(series("DIFF(FILL(m2, 0))", OTHER), [None, Some(-30.0), Some(0.0), Some(0.0), Some(30.0)]);
     }
 
     #[test]

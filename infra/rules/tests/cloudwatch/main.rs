@@ -26,6 +26,8 @@
 //! | a step policy goes by | the newest point; the greatest of the evaluation periods | open: the policies say `Maximum` |
 //! | an alarm is evaluated after the arrival of a point by | 0, 1 minutes | open: once a minute, at an unknown second |
 //! | a task runs after its start and | 1, 4 minutes | open: depends on image and host |
+//! | a trimmed count (`TC`) of which no value is within the bounds | is 0; lacks the point | open |
+//! | an alarm's window | ends at the last full minute, for every period | guide, "alarm evaluation window": it slides |
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
@@ -36,6 +38,7 @@ mod metric;
 mod mutants;
 mod scenarios;
 mod service;
+mod slo;
 mod world;
 
 use std::collections::BTreeMap;
