@@ -36,7 +36,9 @@ pub(super) fn explain(queue: &str, suspects: &Suspects, counts: &InHandCounts, n
         1 => ", and 1 other message in hand waits".to_owned(),
         _ => format!(", and {others} other messages in hand wait"),
     };
-    format!("{queue} receives no other message{at_most}: {who} {what}, since {it} may have killed a process{others}")
+    format!(
+        "{queue} receives no other message{at_most}: {who} {what}, since {it} may have killed a process{others}"
+    )
 }
 
 /// Returns one of the messages by its IDs, if they may be read.

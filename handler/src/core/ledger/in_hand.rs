@@ -38,7 +38,8 @@ impl Ledger {
         let others = self.waiting.saturating_sub(self.quarantine.waiting_without_run());
         // A message that has left may still be in the list. Without groups, one whose claim is being released starts as well.
         let for_slot = if self.policy.fifo { self.ready.len().min(others) } else { others };
-        let settling = self.deliveries.len().saturating_sub(self.running + self.waiting + for_lock + for_limit);
+        let settling =
+            self.deliveries.len().saturating_sub(self.running + self.waiting + for_lock + for_limit);
         InHandCounts {
             // A run that waits for its turn alone has a slot, and its handler has not started.
             running: self.running.saturating_sub(self.quarantine.waiting_with_run()),
