@@ -59,6 +59,8 @@ struct Window {
     begun: Option<Instant>,
     newest: usize,
     oldest: [Duration; SLOTS],
+    /// The greatest of `oldest`, so that a receive in the same slot as the last one reads no others.
+    longest: Duration,
 }
 
 impl OldestAge {
@@ -74,13 +76,17 @@ impl Window {
     fn received(&mut self, age: Duration, now: Instant) -> Duration {
         let since = now.duration_since(*self.begun.get_or_insert(now));
         let slot = usize::try_from(since.as_secs() / SLOT.as_secs()).unwrap_or(usize::MAX).max(self.newest);
-        for passed in (self.newest + 1..=slot).take(SLOTS) {
-            self.oldest[passed % SLOTS] = Duration::ZERO;
+        if slot > self.newest {
+            for passed in (self.newest + 1..=slot).take(SLOTS) {
+                self.oldest[passed % SLOTS] = Duration::ZERO;
+            }
+            self.newest = slot;
+            self.longest = self.oldest.into_iter().max().unwrap_or_default();
         }
-        self.newest = slot;
         let oldest = &mut self.oldest[slot % SLOTS];
         *oldest = age.max(*oldest);
-        self.oldest.into_iter().max().unwrap_or_default()
+        self.longest = age.max(self.longest);
+        self.longest
     }
 }
 

@@ -129,16 +129,21 @@ impl QueueMetrics {
     }
 
     fn note(&self, note: &LedgerEvent) {
-        if let Some((job_type, outcome)) = note.counted_outcome() {
-            self.with_type(job_type, |of| self.outcome(of, outcome));
-        }
-        if let Some(run) = note.finished_run() {
+        let (counted, run) = (note.counted_outcome(), note.finished_run());
+        if counted.is_some() || run.is_some() {
             let dwell = dwell(note);
-            self.with_type(run.job_type(), |of| {
-                self.ran(of, run, dwell);
-                if let LedgerEvent::Decided { message, .. } = note {
-                    let took = run.ending.ran().then_some(run.took);
-                    self.all.exemplars.ran((&self.queue, &of.label), message, took, dwell);
+            // Both have the same type.
+            let job_type = run.map_or_else(|| counted.and_then(|(job_type, _)| job_type), RunFacts::job_type);
+            self.with_type(job_type, |of| {
+                if let Some((_, outcome)) = counted {
+                    self.outcome(of, outcome);
+                }
+                if let Some(run) = run {
+                    self.ran(of, run, dwell);
+                    if let LedgerEvent::Decided { message, .. } = note {
+                        let took = run.ending.ran().then_some(run.took);
+                        self.all.exemplars.ran((&self.queue, &of.label), message, took, dwell);
+                    }
                 }
             });
             if let (LedgerEvent::Decided { message, .. }, Some(dwell)) = (note, dwell)

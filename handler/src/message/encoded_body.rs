@@ -1,7 +1,9 @@
 //! Bodies that must be opened before they can be decoded: payloads in S3, and compressed ones.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
 use serde_json::Value;
 
 use crate::message::aws_events;
@@ -21,8 +23,8 @@ pub const CONTENT_ENCODING_ATTRIBUTE: &str = "contentEncoding";
 /// The attributes that mark a body as a pointer.
 const MARKERS: [&str; 2] = [PAYLOAD_SIZE_ATTRIBUTE, LEGACY_PAYLOAD_SIZE_ATTRIBUTE];
 
-/// The key that identifies an SNS notification without reading it.
-const TOPIC: &str = "\"TopicArn\"";
+/// Finds the key that identifies an SNS notification without reading it. Every body is searched.
+static TOPIC: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"TopicArn\""));
 
 /// A compression of bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +91,7 @@ impl EncodedBody {
         }
         let body = &message.body;
         let may_be_wrapped = body.trim_ascii_start().starts_with('{')
-            && body.contains(TOPIC)
+            && TOPIC.find(body.as_bytes()).is_some()
             && [MARKERS[0], MARKERS[1], CONTENT_ENCODING_ATTRIBUTE].iter().any(|name| body.contains(name));
         if !may_be_wrapped {
             return Ok(None);

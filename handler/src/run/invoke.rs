@@ -5,21 +5,20 @@ use std::num::NonZeroU32;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use serde_json::value::RawValue;
 use tracing::{Span, field, info_span};
 
-use crate::api::arrivals::Arriving;
+use crate::api::arrivals::{Arrival, Arriving};
 use crate::api::attempt_info::AttemptInfo;
 use crate::api::context::{Context, Declared, Inner};
-use crate::api::decoded::Decoded;
+use crate::api::decoded::{Decoded, TypedJob};
 use crate::api::event::Event;
 use crate::api::failure::{Failure, FailureKind};
 use crate::api::router::{Invocation, Route, Router};
-use crate::api::run_environment::OpenError;
 use crate::core::claim::{Claim, JobResult};
 use crate::core::ending::Ending;
 use crate::core::limits::{JobClass, LimitWait};
@@ -33,30 +32,63 @@ use crate::run::claiming::{self, Admitted, Work};
 use crate::run::in_attempt::InAttempt;
 use crate::run::in_span::InSpan;
 use crate::run::next_jobs::send_next;
+use crate::run::opening::open;
 
 impl Router {
     /// Makes one attempt: opens its payload, decodes, routes, claims the job's key, runs the handler, and reports its ending. A
     /// panic is an ending, not a crash. An aborted run ends when its handler is dropped and its blocking work has stopped.
     ///
     /// Dropping the returned future is only right when the process ends.
-    pub async fn run(&self, mut attempt: Attempt) -> RunReport {
-        if let Err(ending) = open(&mut attempt).await {
-            let identity = Arc::new(claiming::unread(&attempt.intake, &attempt.message));
-            return RunReport { identity: Some(identity), ..RunReport::new(ending, None) };
-        }
-        match self.resolve(&attempt) {
-            Ok(Resolved::Run(route, envelope)) => run(route, attempt, envelope).await,
-            Ok(Resolved::BuiltIn(envelope)) => {
-                RunReport::new(Ending::Done, Some(Arc::from(envelope.job_type)))
-            }
-            Err(report) => *report,
+    #[allow(
+        clippy::manual_async_fn,
+        reason = "an async fn has room for its arguments twice, and every run is moved"
+    )]
+    pub fn run(&self, mut attempt: Attempt) -> impl Future<Output = RunReport> {
+        async move {
+            let ready = match self.prepare(&mut attempt).await {
+                Ok(ready) => ready,
+                Err(report) => return *report,
+            };
+            // The ledger returns it with the run's ending.
+            let permit = attempt.permit.take();
+            let (route, number, arrival) = (ready.route, ready.admitted.attempt, attempt.arrival.take());
+            let (context, invocation) = begin(attempt, ready);
+            RunReport { permit, attempt: Some(number), ..call(route, context, invocation, arrival).await }
         }
     }
 
-    fn resolve(&self, attempt: &Attempt) -> Result<Resolved<'_>, Box<RunReport>> {
+    /// Does all that comes before the handler. Without a handler to run, returns the report of the run.
+    async fn prepare(&self, attempt: &mut Attempt) -> Result<Ready<'_>, Box<RunReport>> {
+        if let Err(ending) = open(attempt).await {
+            let identity = Arc::new(claiming::unread(&attempt.intake, &attempt.message));
+            return Err(Box::new(RunReport { identity: Some(identity), ..RunReport::new(ending, None) }));
+        }
+        let (route, mut work) = self.resolve(attempt)?;
+        if let Some(timeout) = attempt.host.started(attempt.delivery, &work.job_type).await {
+            let deadline = attempt.started_at.checked_add(timeout);
+            attempt.deadline = deadline.unwrap_or(attempt.latest_deadline).min(attempt.latest_deadline);
+        }
+        let Decoded { job, keys } = match route.decode(work.version, &work.payload) {
+            Ok(decoded) => decoded,
+            Err(panic) => {
+                let reason = bounded(panic_message(panic.as_ref()));
+                return Err(not_run(attempt, work, Ending::Panicked { reason }));
+            }
+        };
+        if let Err(limited) = permit(attempt, &work) {
+            return Err(limited_report(work, limited));
+        }
+        match work.admit(keys, attempt).await {
+            Ok(admitted) => Ok(Ready { route, work, job, admitted }),
+            Err(ending) => Err(not_run(attempt, work, ending)),
+        }
+    }
+
+    fn resolve(&self, attempt: &Attempt) -> Result<(&Route, Work), Box<RunReport>> {
         let Attempt { message, intake, .. } = attempt;
         if let Some(route) = self.passthrough_route() {
-            return Ok(Resolved::Run(route, intake.decode_or(message, &route.job_type.name).ok()));
+            let envelope = intake.decode_or(message, &route.job_type.name).ok();
+            return Ok((route, Work::new(route, message, envelope, intake)));
         }
         let envelope = intake.decode(message).map_err(|error| {
             Box::new(RunReport {
@@ -73,107 +105,48 @@ impl Router {
         };
         let Some(route) = self.route(&envelope.job_type) else {
             if envelope.is_s3_test {
-                return Ok(Resolved::BuiltIn(envelope));
+                // A built-in job, which only has to be finished.
+                return Err(Box::new(RunReport::new(Ending::Done, Some(Arc::from(envelope.job_type)))));
             }
             return Err(no_handler(bounded(self.missing(&envelope.job_type)), None, &envelope));
         };
         if let Some(reason) = route.newer(envelope.version) {
             return Err(no_handler(reason, Some(Arc::clone(&route.job_type.name)), &envelope));
         }
-        Ok(Resolved::Run(route, Some(envelope)))
+        Ok((route, Work::new(route, message, Some(envelope), intake)))
     }
 }
 
-enum Resolved<'a> {
-    /// The route to run. Without an envelope if the route takes messages undecoded.
-    Run(&'a Route, Option<Envelope>),
-    /// A built-in job, which only has to be finished.
-    BuiltIn(Envelope),
+/// A job whose handler may run.
+struct Ready<'a> {
+    route: &'a Route,
+    work: Work,
+    job: TypedJob,
+    admitted: Admitted,
 }
 
-/// Replaces a message whose payload is stored elsewhere with the opened one.
-async fn open(attempt: &mut Attempt) -> Result<(), Ending> {
-    let Attempt { host, control, message, .. } = &*attempt;
-    // The call itself is inside, because it may panic before it returns its future.
-    let opening = AssertUnwindSafe(async { host.open(message).await }).catch_unwind();
-    let opened = match select(pin!(opening), pin!(control.until_cancelled())).await {
-        Either::Left((Ok(opened), _)) => opened,
-        Either::Left((Err(panic), _)) => {
-            return Err(Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) });
-        }
-        Either::Right(_) => Err(OpenError::Retry("the payload did not come in time".to_owned())),
-    };
-    match opened {
-        Ok(None) => {}
-        Ok(Some(opened)) => {
-            let opened_at = host.opened(attempt.delivery).await;
-            if let Some(at) = opened_at {
-                restart(attempt, at);
-            }
-            if attempt.control.cancelled().is_some() {
-                // The handler would be stopped immediately after its start.
-                let reason = "the payload came too late".to_owned();
-                return Err(Ending::PayloadUnavailable { reason });
-            }
-            attempt.message = Arc::new(opened);
-        }
-        Err(OpenError::Permanent(reason)) => return Err(Ending::InvalidPayload { reason: bounded(reason) }),
-        Err(OpenError::Retry(reason)) => return Err(Ending::PayloadUnavailable { reason: bounded(reason) }),
-    }
-    Ok(())
-}
-
-/// Restarts the attempt's time at `at`, as the ledger does, so that the time for its payload does not reduce its handler's
-/// time.
-fn restart(attempt: &mut Attempt, at: Instant) {
-    let waited = at.saturating_duration_since(attempt.started_at);
-    let deadline = attempt.deadline.checked_add(waited).unwrap_or(attempt.latest_deadline);
-    attempt.deadline = deadline.min(attempt.latest_deadline);
-    attempt.started_at = at;
-}
-
-async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) -> RunReport {
-    let mut work = Work::new(route, &attempt.message, envelope, &attempt.intake);
-    if let Some(timeout) = attempt.host.started(attempt.delivery, &work.job_type).await {
-        let deadline = attempt.started_at.checked_add(timeout);
-        attempt.deadline = deadline.unwrap_or(attempt.latest_deadline).min(attempt.latest_deadline);
-    }
-    let decoded = route.decode(work.version, &work.payload);
-    let admitted = match decoded {
-        Ok(Decoded { job, keys }) => match permit(&mut attempt, &work) {
-            Ok(()) => work.admit(keys, &attempt).await.map(|admitted| (admitted, job)),
-            Err(limited) => return limited_report(work, limited),
-        },
-        Err(panic) => Err(Ending::Panicked { reason: bounded(panic_message(panic.as_ref())) }),
-    };
-    // The ledger returns it with the run's ending.
-    let permit = attempt.permit.take();
-    let (Admitted { attempt: number, claim, checkpoint, deadline }, job) = match admitted {
-        Ok(admitted) => admitted,
-        Err(ending) => {
-            let (identity, lock, correlation_id) = (Some(work.identity), work.busy_lock, work.correlation_id);
-            return RunReport {
-                identity,
-                correlation_id,
-                lock,
-                permit,
-                ..RunReport::new(ending, Some(work.job_type))
-            };
-        }
-    };
+/// Makes the context of a run, and announces the run.
+fn begin(mut attempt: Attempt, ready: Ready<'_>) -> (Context, Invocation) {
+    let Ready { work, job, admitted: Admitted { attempt: number, claim, checkpoint, deadline }, .. } = ready;
     attempt.deadline = deadline.unwrap_or(attempt.deadline);
-    let (control, arrival) = (attempt.control.clone(), attempt.arrival.take());
     let (context, payload) = context(attempt, work, number, claim, checkpoint);
-    let told = context.clone();
-    let (job_type, span) = (&told.job_type, &told.span);
-    told.0.host.observer().observe(&Event::RunStarted { attempt: &told });
+    context.0.host.observer().observe(&Event::RunStarted { attempt: &context });
+    (context.clone(), Invocation::new(context, payload, job))
+}
 
+/// Runs the handler to its ending.
+async fn call(
+    route: &Route,
+    context: Context,
+    invocation: Invocation,
+    arrival: Option<Arrival>,
+) -> RunReport {
+    let (span, control) = (&context.span, &context.0.control);
     // The call itself is inside, because a layer may panic before it returns its future.
-    let invocation = Invocation::new(context, payload, job);
     let handling = AssertUnwindSafe(async { route.call(invocation).await }).catch_unwind();
     let result = {
         let handling = Arriving::new(arrival, InSpan::new(span, handling));
-        let handling = pin!(InAttempt::new(told.clone(), handling));
+        let handling = pin!(InAttempt::new(context.clone(), handling));
         match select(handling, pin!(control.until_aborted())).await {
             Either::Left((result, _)) => Some(result),
             Either::Right(((), _)) => None,
@@ -186,10 +159,10 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
         None => (Ending::Interrupted, None),
     };
     control.until_no_blocking().await;
-    let Declared { result, next } = mem::take(&mut *told.declared());
+    let Declared { result, next } = mem::take(&mut *context.declared());
     let mut with_mark = None;
     if ending == Ending::Done && !next.is_empty() {
-        match send_next(&told, &control, next).await {
+        match send_next(&context, control, next).await {
             Ok(jobs) => with_mark = jobs,
             Err(unsent) => ending = unsent,
         }
@@ -199,17 +172,26 @@ async fn run(route: &Route, mut attempt: Attempt, envelope: Option<Envelope>) ->
         span.record("ending", class.label());
     }
     let failure = failure.as_ref();
-    told.0.host.observer().observe(&Event::RunEnded { attempt: &told, ending: &ending, failure });
+    context.0.host.observer().observe(&Event::RunEnded { attempt: &context, ending: &ending, failure });
     let result = result.filter(|_| ending == Ending::Done);
     RunReport {
-        identity: Some(Arc::clone(told.identity())),
-        correlation_id: told.correlation_id.clone(),
-        attempt: Some(number),
+        identity: Some(Arc::clone(context.identity())),
+        correlation_id: context.correlation_id.clone(),
         result: result.map(|result| JobResult(result.into())),
         next: with_mark,
-        permit,
-        ..RunReport::new(ending, Some(Arc::clone(job_type)))
+        ..RunReport::new(ending, Some(Arc::clone(&context.job_type)))
     }
+}
+
+/// The report of a run that ends before its handler.
+fn not_run(attempt: &mut Attempt, work: Work, ending: Ending) -> Box<RunReport> {
+    Box::new(RunReport {
+        identity: Some(work.identity),
+        correlation_id: work.correlation_id,
+        lock: work.busy_lock,
+        permit: attempt.permit.take(),
+        ..RunReport::new(ending, Some(work.job_type))
+    })
 }
 
 /// Requests the permit to run the job, if its type is limited.
@@ -220,15 +202,15 @@ fn permit(attempt: &mut Attempt, work: &Work) -> Result<(), (JobClass, LimitWait
 }
 
 /// The report of a run whose job has to wait for its limits.
-fn limited_report(work: Work, (class, wait): (JobClass, LimitWait)) -> RunReport {
+fn limited_report(work: Work, (class, wait): (JobClass, LimitWait)) -> Box<RunReport> {
     // The ledger knows how many jobs wait before it, and thus for how long.
     let ending = wait.ending(&class, Duration::ZERO);
-    RunReport {
+    Box::new(RunReport {
         identity: Some(work.identity),
         correlation_id: work.correlation_id,
         limited: Some(Box::new((class, wait))),
         ..RunReport::new(ending, Some(work.job_type))
-    }
+    })
 }
 
 fn failed(failure: &Failure) -> Ending {

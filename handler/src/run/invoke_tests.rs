@@ -4,7 +4,7 @@ use crate::core::control::{CancelReason, RunControl};
 use crate::core::ids::DeliveryId;
 use crate::core::maybe_ready::MaybeReady;
 use crate::message::intake::Intake;
-use crate::run::RunEnvironment;
+use crate::run::{OpenError, RunEnvironment};
 use crate::{Job, Upcaster};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;

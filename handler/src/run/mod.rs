@@ -10,6 +10,7 @@ pub(crate) mod in_attempt;
 pub(crate) mod in_span;
 pub(crate) mod invoke;
 pub(crate) mod next_jobs;
+pub(crate) mod opening;
 pub(crate) mod precheck;
 
 pub use crate::api::arrivals::Arrival;
