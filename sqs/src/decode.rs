@@ -1,8 +1,7 @@
 //! The decoder of SQS's answers, which cuts values out of the bytes of the response.
 //!
-//! An answer is decoded in one pass, directly into the types that callers get: by `plain_json.rs`, or by serde_json if the answer
-//! is not plain. Only if both fail is each of its entries decoded separately, so that one unreadable entry does not affect the
-//! others.
+//! An answer is decoded in one pass, directly into the types that callers get: by `usual.rs`, or by serde_json if the answer
+//! is unusual. Only if both fail is each of its entries decoded separately, so that one unreadable entry does not affect the others.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,7 +14,7 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::plain_json;
+use crate::usual;
 
 /// The result of a receive.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -69,12 +68,12 @@ pub struct FailedEntry {
 }
 
 /// The maximum number of entries of a receive or a batch.
-const MAX_ENTRIES: usize = 10;
+pub(crate) const MAX_ENTRIES: usize = 10;
 
 /// Decodes the answer to a receive. Returns `None` if it is no answer to a receive.
 pub(crate) fn received(body: &[u8]) -> Option<Received> {
     let text = utf8(body);
-    if let Some(messages) = plain(&text).or_else(|| whole(&text)) {
+    if let Some(messages) = usual::messages(&text).or_else(|| any_json(&text)) {
         return Some(Received { messages, undecodable: Vec::new() });
     }
     let RawMessages { messages } = raw(&text)?;
@@ -98,7 +97,7 @@ pub(crate) fn received(body: &[u8]) -> Option<Received> {
 /// Decodes the answer to a batch. Returns `None` if it is no answer to a batch.
 pub(crate) fn batch(body: &[u8]) -> Option<BatchAnswer> {
     let text = utf8(body);
-    if let Some(answer) = plain(&text).or_else(|| whole(&text)) {
+    if let Some(answer) = usual::batch(&text).or_else(|| any_json(&text)) {
         return Some(answer);
     }
     let RawLists { successful, failed } = raw(&text)?;
@@ -162,17 +161,11 @@ fn raw<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
 
 /// Returns the entries that can be decoded.
 fn decodable<T: Fill + Default>(entries: Option<Vec<&RawValue>>) -> Vec<T> {
-    entries.unwrap_or_default().into_iter().filter_map(|raw| whole(raw.get())).collect()
+    entries.unwrap_or_default().into_iter().filter_map(|raw| any_json(raw.get())).collect()
 }
 
-/// Decodes plain JSON.
-fn plain<T: Fill + Default>(text: &str) -> Option<T> {
-    let mut value = T::default();
-    plain_json::read(text, Object(&mut value)).ok().map(|()| value)
-}
-
-/// Decodes any JSON.
-fn whole<T: Fill + Default>(text: &str) -> Option<T> {
+/// Decodes an object with serde_json.
+pub(crate) fn any_json<T: Fill + Default>(text: &str) -> Option<T> {
     let mut value = T::default();
     object(text, &mut value).ok().map(|()| value)
 }
@@ -185,7 +178,7 @@ fn object<T: Fill>(text: &str, value: &mut T) -> serde_json::Result<()> {
 }
 
 /// A value that is filled in place from the fields of a JSON object, because a message is large to move.
-trait Fill {
+pub(crate) trait Fill {
     /// Reads the field of this name.
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error>;
 }

@@ -32,18 +32,6 @@ fn a_message_is_decoded_with_all_that_handlers_see() {
 }
 
 #[test]
-fn the_usual_answers_are_plain() {
-    let received = r#"{"Messages":[{"MessageId":"m-1","ReceiptHandle":"r==","MD5OfBody":"x","Body":"{\"a\":1}","Attributes":
-        {"SentTimestamp":"1700000000123","ApproximateReceiveCount":"1"},"MD5OfMessageAttributes":"x","MessageAttributes":
-        {"n":{"StringValue":"7","DataType":"Number"}}},{"MessageId":"m-2","Body":"b"}]}"#;
-    let batch = r#"{"Successful": [{"Id": "0"}, {"Id": "1"}], "Failed": []}"#;
-    let received = received.replace('\n', "");
-    assert_eq!(plain::<Vec<Message>>(&received).unwrap().len(), 2);
-    assert_eq!(plain::<Vec<Message>>("{}"), Some(Vec::new()));
-    assert_eq!(plain::<BatchAnswer>(batch).unwrap().successful.len(), 2);
-}
-
-#[test]
 fn what_is_missing_or_null_is_absent() {
     for json in [
         "{}",

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 //!
 //! One file for each step of a request: its body is written (`write.rs`), signed (`sign.rs`) with credentials (`credentials.rs`), sent over a
-//! connection of the pool (`pool.rs`), and its answer decoded (`decode.rs`). [`SqsClient`] puts the steps together.
+//! connection of the pool (`pool.rs`), and its answer decoded (`decode.rs`, `usual.rs`). [`SqsClient`] puts the steps together.
 
 mod client;
 mod credentials;
@@ -9,11 +9,11 @@ mod decode;
 mod error;
 mod escape;
 mod identity;
-mod plain_json;
 mod pool;
 #[cfg(test)]
 mod scripted;
 mod sign;
+mod usual;
 mod write;
 
 pub use client::{ClientConfig, SqsClient};
