@@ -320,9 +320,8 @@ impl Fill for Message {
     fn field<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
         match name {
             "MessageId" => {
-                if let Some(Borrowed(id)) = map.next_value::<Option<Borrowed<'_>>>()? {
-                    self.id = (*id).into();
-                }
+                let id = map.next_value::<Option<Borrowed<'_>>>()?;
+                self.id = id.map(|Borrowed(id)| (*id).into()).unwrap_or_default();
             }
             "ReceiptHandle" => self.receipt = or_default(map)?,
             "Body" => self.body = or_default(map)?,
