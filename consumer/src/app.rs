@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tracing::{error, info};
 
 use crate::consumer::{Consumer, Reread};
+use crate::early_endpoint::EarlyEndpoint;
 use crate::exit::ExitError;
 use crate::signals::Signals;
 
@@ -173,6 +174,8 @@ async fn consume(
         signals.first().await;
         stopping_since.set(Some(Instant::now()));
     });
+    let http = EarlyEndpoint::start(&settings).await?;
+    http.wait().begins("the application's handlers", None);
     let (consumer, shutdown) = tokio::select! {
         made = consumer_for(settings, service, handlers) => made?,
         // Nothing has been received yet, and what the factory has begun ends with the process.
@@ -183,7 +186,7 @@ async fn consume(
         None => consumer,
     };
     // A large future, moved about by its holder.
-    let result = Box::pin(consumer.handlers_on(handlers.clone()).run(stop)).await;
+    let result = Box::pin(consumer.handlers_on(handlers.clone()).early_endpoint(http).run(stop)).await;
     if let Ok(summaries) = &result {
         let mut all = DrainSummary::default();
         for (_, summary) in summaries {

@@ -6,7 +6,6 @@ mod reread;
 mod stop;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use drumline::Router;
@@ -22,8 +21,8 @@ use drumline_runtime::aws::{AwsQueue, SqsClientSwitch, connect, connect_at, queu
 use drumline_runtime::payload::Payloads;
 use drumline_runtime::{
     ClaimStoreClient, DeadJobs, Driver, DriverConfig, Grace, LimitWatch, Logs, NextJobRoute, Problems,
-    QueueSettings, QueueStatus, Refill, Settings, TargetHealth, check_descriptors, default_scope,
-    http_connections, intake, raise_descriptor_limit, waits,
+    QueueSettings, QueueStatus, Refill, Settings, TargetHealth, check_descriptors, default_scope, intake,
+    waits,
 };
 use drumline_store::Store;
 use drumline_store::outbox::Outbox;
@@ -33,9 +32,10 @@ use crate::activity::Activity;
 use crate::control::{Control, ControlledQueue, Follower};
 use crate::depth::{DepthProbe, Depths};
 use crate::dlq_watch::{Watched, Watches};
+use crate::early_endpoint::EarlyEndpoint;
 use crate::emf::Emf;
 use crate::gate::Gates;
-use crate::http::{Door, Endpoint, Shown};
+use crate::http::Shown;
 use crate::metrics::Metrics;
 use crate::queue_start::{
     MISSING_QUEUE_CHECK, describe_with_retry, is_missing, start_once_created, with_retry,
@@ -43,6 +43,7 @@ use crate::queue_start::{
 use crate::readiness::Readiness;
 use crate::start_checks::{check_dead_letter_queue, warn_of_settings};
 use crate::start_error::StartError;
+use crate::start_wait::StartWait;
 use crate::task_protection::TaskProtection;
 use crate::telemetry::Telemetry;
 use opening::{open_outbox, open_store};
@@ -80,6 +81,10 @@ pub struct Consumer {
     /// The slots that its queues share, if they do.
     slots: Option<SlotPool>,
     telemetry: Telemetry,
+    /// The HTTP endpoint, if it was started before.
+    http: Option<EarlyEndpoint>,
+    /// The wait of the start, which the HTTP endpoint shows.
+    start_wait: StartWait,
 }
 
 impl Consumer {
@@ -118,6 +123,8 @@ impl Consumer {
             reread: None,
             slots,
             telemetry: Telemetry::default(),
+            http: None,
+            start_wait: StartWait::default(),
         }
     }
 
@@ -167,6 +174,11 @@ impl Consumer {
         self
     }
 
+    /// Uses an HTTP endpoint that was started before.
+    pub(crate) fn early_endpoint(self, http: EarlyEndpoint) -> Self {
+        Self { http: Some(http), ..self }
+    }
+
     /// Consumes until `shutdown` completes, then drains. Returns how the drain of each queue went. It ends within five seconds of the
     /// shutdown grace, also if the reader of standard output stalls. Raises the process's limit of open files to what the system
     /// allows.
@@ -180,6 +192,11 @@ impl Consumer {
             let settings = self.settings.with_store(store);
             self.settings = settings.map_err(|problems| StartError::Settings(problems.to_string()))?;
         }
+        let mut http = match self.http.take() {
+            Some(http) => http,
+            None => EarlyEndpoint::start(&self.settings).await?,
+        };
+        self.start_wait = http.wait().clone();
         self.settings.log_warnings(&self.router);
         self.telemetry = Telemetry::start(self.settings.trace_parent);
         self.observers.extend(self.telemetry.observer());
@@ -194,7 +211,7 @@ impl Consumer {
                 "outbox_relay has no effect with queues that the program itself serves: next jobs are sent before the mark"
             );
         }
-        let descriptors = raise_descriptor_limit();
+        let descriptors = http.descriptors();
         check_descriptors(&self.settings, descriptors).map_err(StartError::Settings)?;
         self.watches.check().map_err(StartError::Settings)?;
         let mut shutdown = std::pin::pin!(shutdown);
@@ -202,6 +219,7 @@ impl Consumer {
         let consumer = Arc::new(self);
         let Started { claim_store, outbox, queues } = tokio::select! {
             started = Box::pin(consumer.start()) => started?,
+            error = http.failure() => return Err(error),
             // Nothing has been received yet, so there is nothing to drain; a question that is dropped changes nothing.
             () = &mut shutdown => return Ok(Vec::new()),
         };
@@ -229,23 +247,15 @@ impl Consumer {
         let _activity_watch = activity.clone().watch();
         let grace = Grace::of(grace);
         let (stop, stopped) = watch::channel(false);
-        let _endpoint = match consumer.settings.http_addr {
-            Some(addr) => {
-                let shown = Shown {
-                    metrics: consumer.metrics.clone(),
-                    depths: depths.clone(),
-                    gates,
-                    readiness: readiness.clone(),
-                    activity,
-                    store: Arc::clone(claim_store.store()),
-                    control: control.clone(),
-                };
-                let connections = http_connections(descriptors);
-                let endpoint = Endpoint::serve(addr, consumer.door(addr), shown, connections).await;
-                Some(endpoint.map_err(|error| StartError::Http { addr, error })?)
-            }
-            None => None,
-        };
+        http.show(Shown {
+            metrics: consumer.metrics.clone(),
+            depths: depths.clone(),
+            gates,
+            readiness: readiness.clone(),
+            activity,
+            store: Arc::clone(claim_store.store()),
+            control: control.clone(),
+        });
         let relay = outbox.map(|outbox| {
             depths.watch_outbox(Arc::clone(&outbox));
             InProcessRelay::start(outbox, consumer.settings.clone(), consumer.metrics.relay())
@@ -290,7 +300,13 @@ impl Consumer {
             });
             running.push((summary_name, task));
         }
-        shutdown.await;
+        let failure = tokio::select! {
+            () = &mut shutdown => None,
+            error = http.failure() => Some(error),
+        };
+        if let Some(error) = &failure {
+            error!(%error, "stopping");
+        }
         readiness.drain();
         stop.send_replace(true);
         let mut summaries = Vec::new();
@@ -300,7 +316,10 @@ impl Consumer {
         }
         let stop = stop::stop(&consumer.watches, &claim_store, relay, emf.map(|emf| (emf, depths)));
         tokio::join!(stop, consumer.telemetry.flush(stop::AFTER_DRAIN));
-        Ok(summaries)
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(summaries),
+        }
     }
 
     /// The orders that these queues and the limits follow.
@@ -316,28 +335,16 @@ impl Consumer {
         Control::new(claim_store.worker(), queues.collect(), self.limits.clone(), types)
     }
 
-    /// Who may read about jobs at the endpoint.
-    fn door(&self, addr: SocketAddr) -> Door {
-        let door = Door::new(addr, &self.settings.http_access);
-        if door.is_closed() {
-            info!(
-                %addr,
-                "the HTTP endpoint is reachable beyond the loopback interface, so it serves /livez, /readyz and /metrics \
-                 only; for /jobs, /gate and /control set DRUMLINE_HTTP_TOKEN, or DRUMLINE_ALLOW_REMOTE=on"
-            );
-        }
-        door
-    }
-
     async fn start(&self) -> Result<Started, StartError> {
-        let claim_store = open_store(&self.settings, &self.of_the_process()).await?;
+        let claim_store = open_store(&self.settings, &self.of_the_process(), &self.start_wait).await?;
         Refill::check(&self.settings.limits, &claim_store).await.map_err(StartError::Settings)?;
         let outbox = if self.relays() {
-            Some(open_outbox(&self.settings, &**claim_store.store()).await?)
+            Some(open_outbox(&self.settings, &**claim_store.store(), &self.start_wait).await?)
         } else {
             None
         };
         if let Some(target) = &self.target {
+            self.start_wait.begins("the application", None);
             target.check().await;
         }
         let (mut queues, mut missing) = (Vec::new(), None);
@@ -418,11 +425,13 @@ impl Consumer {
         };
         let clients = clients.map_err(StartError::Settings)?.by(&self.sqs_client);
         let failed = |error| StartError::Queue { queue: name.to_string(), error };
-        let found = with_retry(&name, "queue", || resolve(&clients, &settings.url)).await;
+        self.start_wait.begins(format!("the queue {name}"), None);
+        let found = with_retry(&self.start_wait, &name, "queue", || resolve(&clients, &settings.url)).await;
         let url = found.map_err(failed)?;
         let settings = &QueueSettings { url, ..settings.with_types_of(&self.router) };
         let queue = AwsQueue::new(clients.clone(), settings.url.to_string(), Arc::clone(&observer));
-        let facts = describe_with_retry(&name, || queue.describe()).await.map_err(failed)?;
+        let facts =
+            describe_with_retry(&self.start_wait, &name, || queue.describe()).await.map_err(failed)?;
         let region = clients.config.region().map(ToString::to_string);
         let scope = default_scope(settings, facts.arn.as_deref(), region.as_deref());
         let scope = scope.map_err(StartError::Settings)?;
@@ -432,7 +441,7 @@ impl Consumer {
             ..settings.policy(&name, store.outage, Some(&facts))
         };
         let limits = settings.retry_limits(Some(&facts));
-        check_dead_letter_queue(&name, settings, &policy, &facts, &queue).await?;
+        check_dead_letter_queue(&name, settings, &policy, &facts, &queue, &self.start_wait).await?;
         warn_of_settings(&name, settings, &facts, &self.settings.limits, self.settings.shutdown_grace);
         info!(
             queue = &*name,

@@ -4,8 +4,11 @@ mod control;
 mod door;
 mod gate;
 mod jobs;
+mod listen;
 mod relay;
+mod routes;
 mod serve;
+mod starting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,8 +30,11 @@ use crate::depth::Depths;
 use crate::gate::Gates;
 use crate::metrics::Metrics;
 use crate::readiness::Readiness;
+use crate::start_wait::StartWait;
 pub(crate) use door::Door;
+pub(crate) use listen::AddressPatience;
 pub(crate) use relay::RelayReadiness;
+use routes::Routes;
 use serve::{Bounds, HEADER_TIME, serve};
 
 /// The parts that the endpoint shows.
@@ -44,16 +50,26 @@ pub(crate) struct Shown {
 
 /// The server; it ends when dropped.
 pub(crate) struct Endpoint {
-    server: JoinHandle<()>,
+    addr: SocketAddr,
+    routes: Routes,
+    /// Ends only if the address cannot be used.
+    server: JoinHandle<std::io::Error>,
 }
 
 impl Endpoint {
-    pub(crate) async fn serve(
+    /// Serves the answers of a worker that has not started, as soon as the address is free.
+    pub(crate) async fn start(
         addr: SocketAddr,
+        patience: AddressPatience,
+        start: StartWait,
         door: Door,
-        shown: Shown,
         connections: usize,
     ) -> std::io::Result<Self> {
+        Self::listen(addr, patience, starting::routes(start, door), connections).await
+    }
+
+    /// Serves the answers of a worker that has started from now on.
+    pub(crate) fn show(&self, shown: Shown, door: Door) {
         let Shown { metrics, depths, gates, readiness, activity, store, control } = shown;
         let routes = Router::new()
             .route("/livez", get(live))
@@ -65,7 +81,7 @@ impl Endpoint {
                     .merge(control::routes(control, door.clone()))
                     .route_layer(middleware::from_fn_with_state(door, door::guard)),
             );
-        Self::listen(addr, routes, connections).await
+        self.routes.replace(routes);
     }
 
     /// Serves the metrics of a relay and whether it is ready, without anything about jobs.
@@ -79,18 +95,58 @@ impl Endpoint {
             .route("/livez", get(live))
             .route("/readyz", get(relay::ready).with_state(readiness))
             .route("/metrics", get(show).with_state((metrics, depths)));
-        Self::listen(addr, routes, connections).await
-    }
-
-    async fn listen(addr: SocketAddr, routes: Router, connections: usize) -> std::io::Result<Self> {
         let listener = when_free(
             async || TcpListener::bind(addr).await,
             || warn!(%addr, retried_for = ?PORT_PATIENCE, "the address of the HTTP endpoint is in use, retrying"),
-        )
-        .await?;
-        let bounds = Bounds { connections, header_time: HEADER_TIME };
-        Ok(Self { server: tokio::spawn(serve(listener, routes, bounds)) })
+        );
+        let (listener, routes) = (listener.await?, Routes::new(routes));
+        let served = serve(listener, routes.clone(), bounds(connections));
+        Ok(Self { addr, routes, server: tokio::spawn(async move { served.await }) })
     }
+
+    /// Listens now, or waits in the background while the address is in use.
+    async fn listen(
+        addr: SocketAddr,
+        patience: AddressPatience,
+        routes: Router,
+        connections: usize,
+    ) -> std::io::Result<Self> {
+        let now = match TcpListener::bind(addr).await {
+            Err(error) if !listen::is_taken(&error) => return Err(error),
+            bound => bound.ok(),
+        };
+        let routes = Routes::new(routes);
+        let served = routes.clone();
+        let server = tokio::spawn(async move {
+            let listener = match now {
+                Some(listener) => listener,
+                None => match listen::listener(addr, patience).await {
+                    Ok(listener) => listener,
+                    Err(error) => return error,
+                },
+            };
+            serve(listener, served, bounds(connections)).await
+        });
+        Ok(Self { addr, routes, server })
+    }
+
+    /// Returns the address at which it is served.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Completes with the error for which it cannot be served. Must not be called again after that.
+    pub(crate) async fn failure(&mut self) -> std::io::Error {
+        match (&mut self.server).await {
+            Ok(error) => error,
+            // A panic of the server is logged, and the jobs do not depend on it.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+fn bounds(connections: usize) -> Bounds {
+    Bounds { connections, header_time: HEADER_TIME }
 }
 
 impl Drop for Endpoint {

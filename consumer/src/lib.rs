@@ -6,6 +6,7 @@ mod consumer;
 pub mod control;
 mod depth;
 pub mod dlq_watch;
+mod early_endpoint;
 mod emf;
 #[cfg(test)]
 #[path = "../../host/src/every_event.rs"]
@@ -22,6 +23,7 @@ mod relay_endpoint;
 mod signals;
 mod start_checks;
 mod start_error;
+mod start_wait;
 mod task_protection;
 mod telemetry;
 

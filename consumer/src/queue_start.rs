@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
 use crate::start_error::StartError;
+use crate::start_wait::StartWait;
 
 /// The time for which a start retries transient errors: of a machine's network and DNS, its role's credentials, or an endpoint
 /// that starts concurrently.
@@ -22,13 +23,14 @@ pub(crate) const MISSING_QUEUE_CHECK: Duration = Duration::from_secs(10);
 
 /// Requests a queue's facts, and repeats that after transient errors for [`START_PATIENCE`].
 pub(crate) async fn describe_with_retry<F>(
+    start: &StartWait,
     name: &str,
     describe: impl FnMut() -> F,
 ) -> Result<QueueFacts, SqsError>
 where
     F: Future<Output = Result<QueueFacts, SqsError>>,
 {
-    match with_retry(name, "queue", describe).await {
+    match with_retry(start, name, "queue", describe).await {
         // Only this action is not permitted; wrong credentials end the start.
         Err(error) if error.is_access_denied() => {
             warn!(
@@ -44,6 +46,7 @@ where
 
 /// Makes a request of the start about `subject`, and repeats it after transient errors for [`START_PATIENCE`].
 pub(crate) async fn with_retry<T, F>(
+    start: &StartWait,
     name: &str,
     subject: &str,
     mut request: impl FnMut() -> F,
@@ -59,6 +62,7 @@ where
                 let this_wait = error.retry_after.map_or(wait, |asked| asked.clamp(wait, LONGEST_WAIT));
                 let retry_in_secs = this_wait.as_secs();
                 warn!(queue = name, error = error.text, retry_in_secs, "the {subject} does not answer yet");
+                start.failed(&error.text);
                 sleep(this_wait).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
@@ -108,7 +112,7 @@ mod tests {
             left = left.saturating_sub(1);
             async { result }
         };
-        let result = describe_with_retry("jobs", describe).await;
+        let result = describe_with_retry(&StartWait::default(), "jobs", describe).await;
         (result.map_err(|error| error.kind), begun.elapsed())
     }
 

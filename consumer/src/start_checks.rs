@@ -9,6 +9,7 @@ use tracing::warn;
 
 use crate::queue_start::with_retry;
 use crate::start_error::StartError;
+use crate::start_wait::StartWait;
 
 /// Checks that permanently failed messages can leave the queue.
 pub(crate) async fn check_dead_letter_queue(
@@ -17,6 +18,7 @@ pub(crate) async fn check_dead_letter_queue(
     policy: &Policy,
     facts: &QueueFacts,
     queue: &AwsQueue,
+    start: &StartWait,
 ) -> Result<(), StartError> {
     match policy.dead_letter {
         DeadLetterPath::Redrive if !facts.redrive_is_known => warn!(
@@ -27,7 +29,8 @@ pub(crate) async fn check_dead_letter_queue(
         DeadLetterPath::Redrive => {}
         // Checked now, because at the first copy it would be too late.
         DeadLetterPath::Copy => {
-            let found = with_retry(name, "DLQ", || queue.dead_letter_url()).await;
+            start.begins(format!("the DLQ of the queue {name}"), None);
+            let found = with_retry(start, name, "DLQ", || queue.dead_letter_url()).await;
             found.map_err(|error| StartError::DeadLetterQueue { queue: name.to_owned(), error })?;
         }
         DeadLetterPath::Nowhere => {

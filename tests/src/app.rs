@@ -14,6 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// An answer of the application.
@@ -154,6 +155,23 @@ impl App {
     /// Starts an application that answers every request with 200.
     pub async fn always_ok() -> Self {
         Self::start(|_| async { Answer::ok() }).await
+    }
+
+    /// Starts an application whose requests end once the semaphore has a permit for each, or is closed.
+    pub async fn held() -> (Self, Arc<Semaphore>) {
+        let gate = Arc::new(Semaphore::new(0));
+        let shared = Arc::clone(&gate);
+        let app = Self::start(move |_| {
+            let gate = Arc::clone(&shared);
+            async move {
+                if let Ok(permit) = gate.acquire().await {
+                    permit.forget();
+                }
+                Answer::ok()
+            }
+        })
+        .await;
+        (app, gate)
     }
 
     /// Ends it like a process: closes its connections and frees its port.

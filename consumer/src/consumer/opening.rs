@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use crate::start_error::StartError;
+use crate::start_wait::StartWait;
 
 /// The number of requests to each at the start, with waits between them: long enough for a container's network, short enough to
 /// report a wrong setting soon.
@@ -24,28 +25,36 @@ const NO_OUTBOX: &str = "outbox_relay is on, but the store's database has no out
 pub(super) async fn open_store(
     settings: &Settings,
     observer: &Arc<dyn Observer>,
+    wait: &StartWait,
 ) -> Result<ClaimStoreClient, StartError> {
+    wait.begins("the store", Some(settings.store.location.to_string()));
     let open = || ClaimStoreClient::open(&settings.store, Arc::clone(observer), Handle::current());
-    with_retry("store", open).await.map_err(StartError::Store)
+    with_retry(wait, "store", open).await.map_err(StartError::Store)
 }
 
 /// Opens the outbox of the store.
 pub(super) async fn open_outbox(
     settings: &Settings,
     store: &dyn Store,
+    wait: &StartWait,
 ) -> Result<Arc<dyn Outbox>, StartError> {
+    wait.begins("the outbox of the store", Some(settings.store.location.to_string()));
     let Location::Postgres(url) = &settings.store.location else {
         return Err(StartError::Settings("outbox_relay needs store_url = postgres://…".to_owned()));
     };
     let open = || outbox::open(url.expose().as_str(), settings.outbox_keep);
-    let outbox = with_retry("outbox", open).await.map_err(StartError::Outbox)?;
+    let outbox = with_retry(wait, "outbox", open).await.map_err(StartError::Outbox)?;
     if !store.adds_next_jobs() {
         return Err(StartError::Settings(NO_OUTBOX.to_owned()));
     }
     Ok(outbox)
 }
 
-async fn with_retry<T, F>(opened: &'static str, mut open: impl FnMut() -> F) -> Result<T, OpenError>
+async fn with_retry<T, F>(
+    wait: &StartWait,
+    opened: &'static str,
+    mut open: impl FnMut() -> F,
+) -> Result<T, OpenError>
 where
     F: Future<Output = Result<T, OpenError>>,
 {
@@ -54,6 +63,7 @@ where
         match open().await {
             Err(OpenError::Unavailable(error)) if tries < START_TRIES => {
                 warn!(%error, "the {opened} does not answer yet");
+                wait.failed(&error.to_string());
                 tries += 1;
                 sleep(START_WAIT).await;
             }

@@ -5,15 +5,17 @@ use std::io::{Error, ErrorKind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use drumline::core::is_out_of_resources;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
+
+use super::routes::Routes;
 
 /// The time limit for the head of a request, from the connection or the previous answer on; also the maximum time for which an
 /// idle connection is kept.
@@ -52,7 +54,7 @@ impl Spare {
 }
 
 /// Serves `routes` until it is dropped. Connections beyond the limit are closed at once.
-pub(super) async fn serve(listener: TcpListener, routes: Router, bounds: Bounds) {
+pub(super) async fn serve(listener: TcpListener, routes: Routes, bounds: Bounds) -> ! {
     let slots = Arc::new(Semaphore::new(bounds.connections));
     let mut connections = JoinSet::new();
     let spare = Spare::new();
@@ -79,7 +81,8 @@ pub(super) async fn serve(listener: TcpListener, routes: Router, bounds: Bounds)
             debug!(limit = bounds.connections, "the HTTP endpoint refuses a connection: there are too many");
             continue;
         };
-        let service = TowerToHyperService::new(routes.clone());
+        let routes = routes.clone();
+        let service = service_fn(move |request| TowerToHyperService::new(routes.current()).call(request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(bounds.header_time)
@@ -105,6 +108,7 @@ fn is_of_one_client(error: &Error) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use axum::Router;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
@@ -115,7 +119,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let routes = Router::new().route("/", get(|| async { "here" }));
-        tokio::spawn(serve(listener, routes, Bounds { connections, header_time }));
+        tokio::spawn(serve(listener, Routes::new(routes), Bounds { connections, header_time }));
         addr
     }
 

@@ -162,7 +162,7 @@ async fn a_running_consumers_times_are_held_against_the_settings() {
     let queue = stack.queue("");
     let app = App::always_ok().await;
     let worker = Launch::run(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
-    eventually("it answers", async || status_of(&worker.endpoint("/livez")).await == Some(200)).await;
+    eventually("it answers", async || status_of(&worker.endpoint("/readyz")).await == Some(200)).await;
     let addr = worker.endpoint("").trim_start_matches("http://").trim_end_matches('/').to_owned();
     let check = || doctor(&queue).env("DRUMLINE_HTTP_ADDR", &addr);
     let quiet = check().finish().await;

@@ -1,13 +1,10 @@
 //! A worker says in one sentence why it runs nothing: at `/readyz?verbose`, in its log and to `drumline status`.
 
-use std::sync::Arc;
-
 use drumline_queue::api::SendMessage;
 use drumline_tests::{
-    Answer, App, Fault, Launch, LocalQueue, Proxy, Setup, Signal, Worker, eventually, free_address, get,
+    App, Fault, Launch, LocalQueue, Proxy, Setup, Signal, Worker, eventually, free_address, get,
 };
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 const JOB: &str = r#"{"type":"a.b","payload":{}}"#;
 
@@ -45,26 +42,9 @@ fn beside(worker: &Worker, args: &[&str]) -> Launch {
         .env("HOSTNAME", "ops")
 }
 
-/// An application whose jobs end once the semaphore has a permit for each, or is closed.
-async fn held() -> (App, Arc<Semaphore>) {
-    let gate = Arc::new(Semaphore::new(0));
-    let shared = Arc::clone(&gate);
-    let app = App::start(move |_| {
-        let gate = Arc::clone(&shared);
-        async move {
-            if let Ok(permit) = gate.acquire().await {
-                permit.forget();
-            }
-            Answer::ok()
-        }
-    })
-    .await;
-    (app, gate)
-}
-
 #[tokio::test]
 async fn empty_queues_running_jobs_and_operators_pauses_are_named() {
-    let ((app, gate), queue) = (held().await, LocalQueue::create(Setup::default()).await);
+    let ((app, gate), queue) = (App::held().await, LocalQueue::create(Setup::default()).await);
     let worker = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
     until_it_says(&worker, "nothing is running: jobs is empty").await;
     queue.send(JOB);
@@ -155,7 +135,7 @@ async fn an_application_that_is_down_is_named() {
 #[tokio::test]
 async fn a_job_that_may_have_killed_its_worker_is_named_while_it_runs_alone() {
     let setup = Setup { visibility_secs: 2, ..Setup::default() };
-    let ((app, gate), queue) = (held().await, LocalQueue::create(setup).await);
+    let ((app, gate), queue) = (App::held().await, LocalQueue::create(setup).await);
     let folder = tempfile::tempdir().unwrap();
     let launch = || {
         Launch::on(&queue)
@@ -172,7 +152,7 @@ async fn a_job_that_may_have_killed_its_worker_is_named_while_it_runs_alone() {
     until_it_mentions(&second, begins).await;
     let shown = beside(&second, &["status"]).finish().await;
     let activity = shown.stdout.get(1).cloned().unwrap_or_default();
-    assert!(activity.starts_with(begins) && activity.contains(" s: job j-1 (message "), "{activity}");
+    assert!(activity.starts_with(begins) && activity.contains(": job j-1 (message "), "{activity}");
     assert!(activity.ends_with(") runs alone, since it may have killed a process"), "{activity}");
     queue.send(JOB);
     let logged = second.until_logged("other messages wait", 1).await;
@@ -186,7 +166,7 @@ async fn a_job_that_may_have_killed_its_worker_is_named_while_it_runs_alone() {
 
 #[tokio::test]
 async fn limits_and_the_drain_are_named_beside_jobs_that_run() {
-    let ((app, gate), queue) = (held().await, LocalQueue::create(Setup::default()).await);
+    let ((app, gate), queue) = (App::held().await, LocalQueue::create(Setup::default()).await);
     let launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url());
     let file = launch.home().join("drumline.toml");
     std::fs::write(&file, "shutdown_grace = \"30s\"\n[limits.\"a.b\"]\nconcurrency = 2\n").unwrap();

@@ -16,7 +16,7 @@ fn beside(worker: &Worker, queue: &LocalQueue, args: &[&str]) -> Launch {
 
 async fn worker(queue: &LocalQueue, app: &App) -> Worker {
     let worker = Launch::on(queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
-    eventually("it serves", async || status_of(&worker.endpoint("/livez")).await == Some(200)).await;
+    eventually("it serves", async || status_of(&worker.endpoint("/readyz")).await == Some(200)).await;
     worker
 }
 
@@ -125,7 +125,7 @@ async fn a_port_in_use_is_waited_for() {
     let worker = launch.spawn();
     worker.until_logged("the address of the HTTP endpoint is in use, retrying", 1).await;
     drop(taken);
-    eventually("it serves", async || status_of(&worker.endpoint("/livez")).await == Some(200)).await;
+    eventually("it serves", async || status_of(&worker.endpoint("/readyz")).await == Some(200)).await;
     worker.stop().await;
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -170,7 +170,7 @@ async fn jobs_are_listed_and_found_by_their_messages() {
     for store in ["memory:", &file] {
         let launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url());
         let worker = launch.env("DRUMLINE_STORE_URL", store).spawn();
-        eventually("it serves", async || status_of(&worker.endpoint("/livez")).await == Some(200)).await;
+        eventually("it serves", async || status_of(&worker.endpoint("/readyz")).await == Some(200)).await;
         let jobs = |args: &[&str]| {
             beside(&worker, &queue, &[&["jobs"], args].concat()).env("DRUMLINE_STORE_URL", store).finish()
         };

@@ -18,7 +18,7 @@ fn ctl(worker: &Worker, args: &[&str]) -> Launch {
 
 async fn worker(queue: &LocalQueue, app: &App) -> Worker {
     let worker = Launch::on(queue).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
-    eventually("it serves", async || status_of(&worker.endpoint("/livez")).await == Some(200)).await;
+    eventually("it serves", async || status_of(&worker.endpoint("/readyz")).await == Some(200)).await;
     worker
 }
 
@@ -256,7 +256,7 @@ async fn sighup_changes_what_can_change_and_names_the_rest() {
     let file = launch.home().join("worker.toml");
     std::fs::write(&file, "concurrency = 2\n").unwrap();
     let worker = launch.spawn();
-    eventually("it serves", async || status_of(&worker.endpoint("/livez")).await == Some(200)).await;
+    eventually("it serves", async || status_of(&worker.endpoint("/readyz")).await == Some(200)).await;
     let concurrency = async || {
         let listed = json_of(&succeeds(ctl(&worker, &["ls", "--output", "json"])).await);
         listed[0]["concurrency"].as_u64()

@@ -20,7 +20,7 @@ async fn a_changed_letter_whose_job_is_done_since_is_deleted() {
     let launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url());
     let addr = launch.http_addr().to_string();
     let worker = launch.spawn();
-    eventually("it answers", async || status_of(&format!("http://{addr}/livez")).await == Some(200)).await;
+    eventually("it answers", async || status_of(&format!("http://{addr}/readyz")).await == Some(200)).await;
     let proxy = Proxy::start(&queue.endpoint_url()).await;
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| {

@@ -224,7 +224,7 @@ pub(super) async fn with_worker(letters: usize, status: u16) -> (LocalQueue, Wor
     let launch = Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url());
     let addr = launch.http_addr().to_string();
     let worker = launch.spawn();
-    eventually("it answers", async || status_of(&format!("http://{addr}/livez")).await == Some(200)).await;
+    eventually("it answers", async || status_of(&format!("http://{addr}/readyz")).await == Some(200)).await;
     // The application lives as long as the test.
     std::mem::forget(app);
     (queue, worker, addr)

@@ -48,6 +48,7 @@ mod service;
 mod signals;
 mod slo;
 mod sqs_client;
+mod starting;
 mod status_page;
 mod target;
 mod task_protection;

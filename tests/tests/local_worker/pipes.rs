@@ -14,7 +14,7 @@ async fn a_reader_that_leaves_ends_every_command_without_an_error() {
     let (addr, endpoint) = (launch.http_addr(), queue.endpoint_url());
     let worker = launch.spawn();
     eventually("it is dead", async || queue.dead().iter().any(|letter| *letter.message_id == *dead)).await;
-    eventually("it answers", async || status_of(&format!("http://{addr}/livez")).await == Some(200)).await;
+    eventually("it answers", async || status_of(&format!("http://{addr}/readyz")).await == Some(200)).await;
 
     let job = r#"{"type":"a.b","jobId":"j-2","payload":{}}"#;
     let table: [&[&str]; 30] = [

@@ -25,7 +25,7 @@ async fn succeeds(launch: Launch) -> Finished {
 
 async fn worker(queue: &TestQueue, store: &str, app: &App) -> Worker {
     let worker = sharing(queue, store).env("DRUMLINE_FORWARD_TO", &app.url()).spawn();
-    eventually("it serves", async || status_of(&worker.endpoint("/livez")).await == Some(200)).await;
+    eventually("it serves", async || status_of(&worker.endpoint("/readyz")).await == Some(200)).await;
     worker
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use drumline_tests::{
     Answer, App, Launch, Setup, Signal, TestQueue, Worker, eventually, free_address, get, shared_store,
+    status_of,
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -114,7 +115,7 @@ async fn ctrl_c_ends_a_watch() {
 async fn who_knows_nothing_and_who_does_not_answer_are_told_apart() {
     let queue = TestQueue::create("nothing", Setup::default()).await;
     let worker = Launch::run(&queue).spawn();
-    eventually("it serves", async || get(&worker.endpoint("/livez")).await.is_some()).await;
+    eventually("it serves", async || status_of(&worker.endpoint("/readyz")).await == Some(200)).await;
     for command in ["show", "watch"] {
         let launch = jobs(&[command, "nobody"], &worker);
         let launch = if command == "watch" { launch.arg("--wait").arg("0s") } else { launch };

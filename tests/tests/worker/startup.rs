@@ -126,8 +126,11 @@ async fn an_http_address_in_use_is_told_with_the_way_out() {
     let queue = TestQueue::create("address", Setup::default()).await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let finished = Launch::run(&queue).env("DRUMLINE_HTTP_ADDR", &address).finish().await;
+    // A worker that it replaces would have ended within this grace.
+    let launch = Launch::run(&queue).env("DRUMLINE_SHUTDOWN_GRACE", "1s");
+    let finished = launch.env("DRUMLINE_HTTP_ADDR", &address).finish().await;
     expect(&finished, UNAVAILABLE, &[&address, "in use", "DRUMLINE_HTTP_ADDR"]);
+    assert_eq!(finished.logged("consuming").len(), 1, "it works until then");
 }
 
 #[tokio::test]
