@@ -2,6 +2,7 @@
 //! processes, Lambda's Runtime API and events, an application for forward mode, and a proxy that makes SQS fail.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod alarms;
 mod app;
 mod aws_api;
 mod binary;
@@ -32,6 +33,7 @@ mod table_stack;
 mod walkthrough;
 mod worker;
 
+pub use alarms::{AlarmMetric, alarm_metrics, alarms_of_stack};
 pub use app::{Answer, App, Call, Ended};
 pub use aws_api::{bucket_setting, create_bucket, objects, put, report_object};
 pub use binary::binary;

@@ -35,8 +35,12 @@ impl Stack {
 
     /// Does the same with this stack name.
     pub async fn deploy_as(name: &str, template: &str, parameters: &[(&str, &str)]) -> Self {
-        let body = read_template(template);
-        query("cloudformation", CLOUDFORMATION, "CreateStack", &form(name, &body, parameters)).await.unwrap();
+        Self::deploy_text(name, &read_template(template), parameters).await
+    }
+
+    /// Does the same with the text of a template.
+    pub async fn deploy_text(name: &str, body: &str, parameters: &[(&str, &str)]) -> Self {
+        query("cloudformation", CLOUDFORMATION, "CreateStack", &form(name, body, parameters)).await.unwrap();
         let mut stack = Self { name: name.to_owned(), outputs: BTreeMap::new() };
         stack.until_complete().await;
         stack

@@ -169,6 +169,9 @@ pub(super) fn own(slo: &str, queue: Option<&str>) -> Vec<String> {
 }
 
 /// Returns the expression for the share of jobs that missed the target: late successes and dead letters.
+///
+/// A worker has no series of what has not happened since its start: no dead letters while all is well, and no dwell times if a
+/// new version fails all its jobs. Each is 0 then.
 pub(super) fn missed(target: &Target, queue: Option<&str>, window: &str) -> String {
     let of_type = of_type(&target.job_type, queue);
     let with = |more: String| {
@@ -176,31 +179,32 @@ pub(super) fn missed(target: &Target, queue: Option<&str>, window: &str) -> Stri
         labels.push(more);
         braces(&labels)
     };
-    let all = braces(&of_type);
+    let rate = |series: String| format!("sum by (queue) (rate({series}[{window}]))");
     // The label has a decimal, as the worker writes it.
-    let in_time = with(format!("le=\"{:?}\"", target.bound));
-    let dead = with(r#"outcome="dead_letter""#.to_owned());
-    let done = format!("sum by (queue) (rate(drumline_job_dwell_seconds_count{all}[{window}]))");
+    let in_time =
+        rate(format!("drumline_job_dwell_seconds_bucket{}", with(format!("le=\"{:?}\"", target.bound))));
+    let done = rate(format!("drumline_job_dwell_seconds_count{}", braces(&of_type)));
+    let dead = rate(format!("drumline_jobs_total{}", with(r#"outcome="dead_letter""#.to_owned())));
     format!(
         "1 -\n\
-         \x20 sum by (queue) (rate(drumline_job_dwell_seconds_bucket{in_time}[{window}]))\n\
+         \x20 ({in_time} or 0 * {dead})\n\
          /\n\
          \x20 (\n\
-         \x20   {done}\n\
+         \x20   ({done} or 0 * {dead})\n\
          \x20 +\n\
-         \x20   (sum by (queue) (rate(drumline_jobs_total{dead}[{window}])) or 0 * {done})\n\
+         \x20   ({dead} or 0 * {done})\n\
          \x20 )"
     )
 }
 
 /// Returns the expression for the share of failed attempts, without those that a shutdown interrupted.
 pub(super) fn failing_share(job_type: &str, queue: Option<&str>) -> String {
-    let (failed, succeeded) = (failures(job_type, queue, "rate"), {
-        let mut labels = of_type(job_type, queue);
-        labels.push(r#"outcome="ack""#.to_owned());
-        format!("sum by (queue) (rate(drumline_jobs_total{}[5m]))", braces(&labels))
-    });
-    format!("{failed}\n/\n  ({failed} + {succeeded})")
+    let failed = failures(job_type, queue, "rate");
+    let mut labels = of_type(job_type, queue);
+    labels.push(r#"outcome="ack""#.to_owned());
+    let succeeded = format!("sum by (queue) (rate(drumline_jobs_total{}[5m]))", braces(&labels));
+    // Without a success since the start of the worker there is no such series.
+    format!("{failed}\n/\n  ({failed} + ({succeeded} or 0 * {failed}))")
 }
 
 fn failing(job_type: &str, queue: Option<&str>) -> String {

@@ -27,6 +27,7 @@ mod records;
 mod response;
 mod sample_events;
 mod size;
+mod slo;
 mod startup;
 mod warm;
 mod without_message_id;

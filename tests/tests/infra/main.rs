@@ -10,4 +10,5 @@ mod function;
 mod intake;
 mod payloads;
 mod queues;
+mod slo;
 mod tables;

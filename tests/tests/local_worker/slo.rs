@@ -1,6 +1,9 @@
 //! The rules of `drumline slo`, tested with Prometheus's own tools: on series for which alerts must fire or must not, and on a
 //! worker.
 
+mod alarms;
+mod dashboard;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -84,6 +87,15 @@ fn counter(phases: &[Phase], step: impl Fn(&Phase) -> usize) -> String {
     phases.iter().map(part).collect::<Vec<_>>().join(" ")
 }
 
+/// Leaves out a counter's samples of phases in which it is 0: a worker has no series of what has not happened since its start.
+fn since_first(values: &str) -> String {
+    let part = |part: &str| match part.strip_prefix("0+0x") {
+        Some(steps) => format!("_x{}", steps.parse::<usize>().unwrap() + 1),
+        None => part.to_owned(),
+    };
+    values.split(' ').map(part).collect::<Vec<_>>().join(" ")
+}
+
 fn gauge(phases: &[Phase], value: impl Fn(&Phase) -> usize) -> String {
     let part = |phase: &Phase| format!("{}+0x{}", value(phase), phase.minutes * PER_MINUTE - 1);
     phases.iter().map(part).collect::<Vec<_>>().join(" ")
@@ -112,8 +124,16 @@ fn case(name: &str, phases: &[Phase], silent_minutes: usize, ringing: &[&str]) -
             gauge(phases, |p| usize::from(p.is_paused)),
         ),
     ];
-    let input: Vec<Value> =
-        input.into_iter().map(|(series, values)| json!({ "series": series, "values": values })).collect();
+    let is_counter = |series: &str| series.contains("_total{") || series.contains("_seconds_");
+    let input: Vec<Value> = input
+        .into_iter()
+        .map(|(series, values)| {
+            let values = if is_counter(&series) { since_first(&values) } else { values };
+            (series, values)
+        })
+        .filter(|(_, values)| values.split(' ').any(|part| !part.starts_with("_x")))
+        .map(|(series, values)| json!({ "series": series, "values": values }))
+        .collect();
     let end: usize = phases.iter().map(|phase| phase.minutes).sum::<usize>() + silent_minutes;
     let samples: Vec<Value> = ringing
         .iter()
@@ -154,6 +174,8 @@ async fn rules_ring_for_series_that_must_ring_and_for_no_others() {
         case("20 % are late for 5 minutes", &[Phase { minutes: 600, ..HEALTHY }, late(5, 20)], 0, &[]),
         case("4 % are late for a day", &[Phase { minutes: 1440, ..late(60, 4) }], 0, &[SLOWLY]),
         case("all are dead for an hour", &[HEALTHY, dead(60, 100)], 0, &[FAST, SLOWLY, FAIL, GROW]),
+        case("a new worker's jobs are all dead", &[dead(60, 100)], 0, &[FAST, SLOWLY, FAIL, GROW]),
+        case("a new worker's attempts all fail", &[failing(10, 100)], 0, &[FAIL]),
         case("a dead letter", &[HEALTHY, dead(1, 1), Phase { minutes: 5, ..HEALTHY }], 0, &[GROW]),
         case("dead letters that lie there", &[HEALTHY, dead(1, 1), Phase { minutes: 30, ..HEALTHY }], 0, &[]),
         case("no jobs", &[HEALTHY, IDLE], 0, &[]),
@@ -218,11 +240,15 @@ impl Prometheus {
         Self { addr, _process: process, _folder: folder }
     }
 
-    /// Returns the labels and values of a query's series.
+    /// Returns the labels and values of a query's series. None before it responds; a bad query fails the test.
     async fn query(&self, query: &str) -> Vec<(Value, f64)> {
         let base = format!("http://{}/api/v1/query", self.addr);
         let url = Url::parse_with_params(&base, [("query", query)]).unwrap();
-        let Some((200, text)) = get(url.as_str()).await else { return Vec::new() };
+        let Some((status, text)) = get(url.as_str()).await else { return Vec::new() };
+        assert_ne!(status, 400, "{query}: {text}");
+        if status != 200 {
+            return Vec::new();
+        }
         let answer: Value = serde_json::from_str(&text).unwrap();
         let series = answer["data"]["result"].as_array().unwrap().iter();
         let value = |of: &Value| of["value"][1].as_str().unwrap().parse().unwrap();
@@ -283,6 +309,7 @@ async fn a_prometheus_that_scrapes_a_worker_alerts_on_dead_letters() {
         ringing.iter().filter_map(|(labels, _)| labels["alertname"].as_str()).collect();
     let quiet = ["DrumlineWorkerMissing", "DrumlinePollingStalled", "DrumlineJobsFail"];
     assert!(quiet.iter().all(|name| !names.contains(name)), "{names:?}");
+    dashboard::expect_data(&prometheus, &queue.name, patience).await;
     worker.stop().await;
 }
 
@@ -296,6 +323,12 @@ async fn a_time_between_two_bounds_and_a_missing_queue_are_reported() {
     for (args, expected) in [
         (["--target", target, "--format", "cloudwatch"], "--queue NAME"),
         (["--target", "99% of a", "--format", "prometheus"], "must be like"),
+        (["--target", "100% of a within 2m over 30d", "--format", "grafana"], "leaves no job that may miss"),
+        (
+            ["--target", target, "--queue", "https://sqs.eu-central-1.amazonaws.com/1/emails"],
+            "not its URL or ARN: emails",
+        ),
+        (["--target", target, "--target", target], "is given twice"),
     ] {
         let finished = Launch::new(&[&["slo"], &args[..]].concat()).finish().await;
         assert_eq!(finished.status, Some(64), "{args:?}");
