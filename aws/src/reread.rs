@@ -2,18 +2,25 @@
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use aws_config::{Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use tracing::{info, warn};
 
+use crate::causes::with_causes;
 use crate::config::loader;
 use crate::environment::Environment;
 
 /// Has credentials without an end read again each time they are asked for. Those of a profile's file are replaced by people and programs,
 /// and the SDK's chain reads files once.
+///
+/// A program that replaces a file may truncate it first. While it cannot be read, the last credentials stay, until their end if they have one.
 pub fn rereading(config: SdkConfig, environment: &Environment) -> SdkConfig {
     let Some(provider) = config.credentials_provider() else { return config };
-    let chain = Mutex::new(Chain { provider, is_read: false });
+    let chain = Mutex::new(Chain { provider, last: None });
     let provider = Rereading { environment: environment.clone(), region: config.region().cloned(), chain };
     config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
 }
@@ -28,8 +35,26 @@ struct Rereading {
 #[derive(Clone)]
 struct Chain {
     provider: SharedCredentialsProvider,
-    /// It has given credentials without an end, so that another chain may give others.
-    is_read: bool,
+    last: Option<Last>,
+}
+
+/// The last credentials that the chain has given.
+#[derive(Clone)]
+struct Last {
+    credentials: Credentials,
+    /// A chain asked after it has given none.
+    is_kept: bool,
+}
+
+impl Last {
+    /// Returns true if another chain may give other credentials.
+    fn is_endless(&self) -> bool {
+        self.credentials.expiry().is_none()
+    }
+
+    fn is_valid_at(&self, now: SystemTime) -> bool {
+        self.credentials.expiry().is_none_or(|end| now < end)
+    }
 }
 
 /// No variable in it.
@@ -41,13 +66,35 @@ impl fmt::Debug for Rereading {
 
 impl Rereading {
     async fn credentials(&self) -> provider::Result {
-        let Chain { mut provider, is_read } = self.lock().clone();
-        if is_read && let Some(other) = self.another_chain().await {
+        let Chain { mut provider, last } = self.lock().clone();
+        if last.as_ref().is_some_and(Last::is_endless)
+            && let Some(other) = self.another_chain().await
+        {
             provider = other;
         }
-        let credentials = provider.provide_credentials().await?;
-        *self.lock() = Chain { provider, is_read: credentials.expiry().is_none() };
-        Ok(credentials)
+        match provider.provide_credentials().await {
+            Ok(credentials) => {
+                if last.is_some_and(|last| last.is_kept) {
+                    info!("credentials can be read again");
+                }
+                let last = Last { credentials: credentials.clone(), is_kept: false };
+                *self.lock() = Chain { provider, last: Some(last) };
+                Ok(credentials)
+            }
+            Err(error) => self.keep(last, error),
+        }
+    }
+
+    /// Returns the last credentials instead of an error, if they are valid.
+    fn keep(&self, last: Option<Last>, error: CredentialsError) -> provider::Result {
+        let Some(last) = last.filter(|last| last.is_valid_at(SystemTime::now())) else { return Err(error) };
+        if !last.is_kept {
+            warn!(error = with_causes(&error), "credentials cannot be read: the last ones are kept");
+        }
+        if let Some(last) = &mut self.lock().last {
+            last.is_kept = true;
+        }
+        Ok(last.credentials)
     }
 
     async fn another_chain(&self) -> Option<SharedCredentialsProvider> {
@@ -73,6 +120,7 @@ impl ProvideCredentials for Rereading {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::path::Path;
+    use std::time::Duration;
 
     use super::*;
 
@@ -81,38 +129,63 @@ mod tests {
         std::fs::write(file, text).unwrap();
     }
 
+    /// Returns the variables of a profile in this folder.
+    fn environment(folder: &Path) -> Environment {
+        let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+        Environment::from([
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_SHARED_CREDENTIALS_FILE", &*file("credentials")),
+            ("AWS_CONFIG_FILE", &*file("config")),
+        ])
+    }
+
     #[tokio::test]
-    async fn a_file_is_read_each_time_and_a_broken_one_replaces_nothing() {
+    async fn a_file_is_read_each_time_and_the_last_credentials_stay_while_it_is_broken() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("credentials");
         write(&file, "FIRST");
-        let environment = Environment::from([
-            ("AWS_REGION", "eu-west-1"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap()),
-            ("AWS_CONFIG_FILE", folder.path().join("config").to_str().unwrap()),
-        ]);
+        let environment = environment(folder.path());
         let config = rereading(loader(&environment).unwrap().load().await, &environment);
         let provider = config.credentials_provider().unwrap();
         let key = async || provider.provide_credentials().await.map(|given| given.access_key_id().to_owned());
         assert_eq!(key().await.unwrap(), "FIRST");
         write(&file, "SECOND");
         assert_eq!(key().await.unwrap(), "SECOND");
-        std::fs::write(&file, "[default]\naws_access_key_id = THIRD\n").unwrap();
-        assert!(key().await.is_err());
+        for truncated in
+            ["", "[defau", "[default]\naws_access_key_id", "[default]\naws_access_key_id = THIRD\n"]
+        {
+            std::fs::write(&file, truncated).unwrap();
+            assert_eq!(key().await.unwrap(), "SECOND", "{truncated:?}");
+        }
         write(&file, "THIRD");
         assert_eq!(key().await.unwrap(), "THIRD");
         assert_eq!(config.region().map(AsRef::as_ref), Some("eu-west-1"));
-        assert_eq!(
-            format!(
-                "{:?}",
-                Rereading {
-                    environment,
-                    region: None,
-                    chain: Mutex::new(Chain { provider, is_read: false })
-                }
-            ),
-            "Rereading { .. }"
+        let chain = Mutex::new(Chain { provider, last: None });
+        let rereading = Rereading { environment, region: None, chain };
+        assert_eq!(format!("{rereading:?}"), "Rereading { .. }");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_broken_from_the_start_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("credentials"), "[default]\naws_access_key_id = A\n").unwrap();
+        let environment = environment(folder.path());
+        let config = rereading(loader(&environment).unwrap().load().await, &environment);
+        assert!(config.credentials_provider().unwrap().provide_credentials().await.is_err());
+    }
+
+    #[test]
+    fn credentials_are_kept_until_their_end() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let last = |end: Option<SystemTime>| Last {
+            credentials: Credentials::new("key", "secret", None, end, "test"),
+            is_kept: false,
+        };
+        assert!(last(None).is_endless() && last(None).is_valid_at(now));
+        let soon = last(Some(now + Duration::from_secs(1)));
+        assert!(
+            !soon.is_endless() && soon.is_valid_at(now) && !soon.is_valid_at(now + Duration::from_secs(1))
         );
     }
 }
