@@ -2,6 +2,7 @@
 
 mod control;
 mod door;
+mod exposition;
 mod gate;
 mod jobs;
 mod listen;
@@ -32,7 +33,7 @@ use crate::metrics::Metrics;
 use crate::readiness::Readiness;
 use crate::start_wait::StartWait;
 pub(crate) use door::Door;
-pub(crate) use listen::AddressPatience;
+use exposition::{Format, text_format};
 pub(crate) use relay::RelayReadiness;
 use routes::Routes;
 use serve::{Bounds, HEADER_TIME, serve};
@@ -179,20 +180,15 @@ fn is_verbose(query: &str) -> bool {
     query.split('&').any(|part| part.split('=').next() == Some("verbose"))
 }
 
-/// Exemplars are for clients that ask for `OpenMetrics`: others may not know them.
+/// `/metrics`, in the format that the client prefers.
 async fn show(State((metrics, depths)): State<(Metrics, Depths)>, headers: HeaderMap) -> impl IntoResponse {
     depths.refresh().await;
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    let text = if takes_open_metrics(&headers) { metrics.encode_with_exemplars() } else { metrics.encode() };
-    ([(header::CONTENT_TYPE, content_type)], text)
-}
-
-fn takes_open_metrics(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepted.flat_map(|value| value.split(',')).any(|kind| {
-        let essence = kind.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/openmetrics-text")
-    })
+    let format = Format::of(&headers);
+    let text = match format {
+        Format::OpenMetrics => metrics.encode_with_exemplars(),
+        Format::Text => text_format(&metrics.encode()),
+    };
+    ([(header::CONTENT_TYPE, format.content_type())], text)
 }
 
 #[cfg(test)]
@@ -205,22 +201,6 @@ mod tests {
             [("", false), ("verbose", true), ("verbose=1", true), ("a=b&verbose", true), ("verbosely", false)]
         {
             assert_eq!(is_verbose(query), expected, "{query}");
-        }
-    }
-
-    #[test]
-    fn exemplars_are_for_clients_that_take_open_metrics() {
-        let prometheus =
-            "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-        let table = [
-            (prometheus, true),
-            ("text/plain, Application/OpenMetrics-Text", true),
-            ("*/*", false),
-            ("", false),
-        ];
-        for (accept, expected) in table {
-            let headers = HeaderMap::from_iter([(header::ACCEPT, accept.parse().expect("a header"))]);
-            assert_eq!(takes_open_metrics(&headers), expected, "{accept}");
         }
     }
 }
