@@ -1,6 +1,5 @@
 //! The metrics of the consumer, under the names that dashboards and alarms rely on.
 
-mod buckets;
 mod cost;
 pub(crate) mod distribution;
 mod dlq;
@@ -21,10 +20,9 @@ use std::time::Duration;
 use drumline::core::{Limits, SlotPool};
 use drumline::run::{Event, Observer};
 use drumline_producer::outbox::RelayObserver;
-use drumline_runtime::SqsPrice;
+use drumline_runtime::{SINCE_SENT_BUCKETS, SqsPrice};
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 
-use self::buckets::SINCE_SENT_BUCKETS;
 use self::families::Families;
 use self::labels::{ByQueue, ByState};
 use self::outbox::OutboxMetrics;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drumline::run::Observer;
 #[cfg(feature = "otel")]
-use drumline_otel::{MetricSeries, MetricValue};
+use drumline_otel::{HostTelemetry, MetricSeries, MetricValue};
 use drumline_runtime::{Queue, TraceParent};
 use url::Url;
 
@@ -20,30 +20,25 @@ use crate::metrics::series::{Key, SeriesValue, read};
 #[derive(Clone, Default)]
 pub(crate) struct Telemetry {
     #[cfg(feature = "otel")]
-    exports: Option<drumline_otel::Telemetry>,
+    exports: HostTelemetry,
 }
 
 #[cfg(feature = "otel")]
 impl Telemetry {
     /// Starts the exports that the environment requests.
     pub(crate) fn start(parent: TraceParent) -> Self {
-        let exports = drumline_otel::Telemetry::start(parent);
-        if let Some(exports) = &exports {
-            exports.trace_sends();
-        }
-        Self { exports }
+        Self { exports: HostTelemetry::start(parent) }
     }
 
     /// Returns the observer of attempts.
     pub(crate) fn observer(&self) -> Option<Arc<dyn Observer>> {
-        self.exports.as_ref()?.observer()
+        self.exports.observer()
     }
 
     /// Exports these metrics from now on, with depths as recent as those at `/metrics`.
     pub(crate) fn export_metrics(&self, metrics: &Metrics, depths: &Depths) {
-        let Some(exports) = &self.exports else { return };
         let (metrics, depths) = (metrics.clone(), depths.clone());
-        exports.export_metrics(Arc::new(move || {
+        self.exports.export_metrics(Arc::new(move || {
             let (metrics, depths) = (metrics.clone(), depths.clone());
             Box::pin(async move {
                 depths.refresh().await;
@@ -56,17 +51,12 @@ impl Telemetry {
 
     /// Returns a queue whose requests are recorded.
     pub(crate) fn trace_queue(&self, queue: Arc<dyn Queue>, name: &str, url: &Url) -> Arc<dyn Queue> {
-        match &self.exports {
-            Some(exports) => exports.trace_queue(queue, name, url.as_str()),
-            None => queue,
-        }
+        self.exports.trace_queue(queue, name, url.as_str())
     }
 
     /// Exports the recorded data.
     pub(crate) async fn flush(&self, within: Duration) {
-        if let Some(exports) = &self.exports {
-            exports.flush(within).await;
-        }
+        self.exports.flush(within).await;
     }
 }
 

@@ -10,6 +10,7 @@
 mod answer;
 mod attempts;
 mod connection;
+mod delay;
 mod error_text;
 mod headers;
 mod job_endpoint;
@@ -28,7 +29,8 @@ use tokio::time::Instant;
 
 use crate::target::TargetHealth;
 use answer::{Verdict, verdict};
-use error_text::error_text;
+pub use delay::read_delay;
+pub use error_text::error_text;
 pub(crate) use headers::read_headers;
 use job_endpoint::JobEndpoint;
 use target::Target;

@@ -11,7 +11,7 @@ use drumline_runtime::{EmfLines, SqsPrice, TenantLabels, TypeLabels, age, dwell,
 use tokio::time::Instant;
 
 /// Dimensions and their values.
-type Labels = BTreeMap<&'static str, String>;
+pub(crate) type Labels = BTreeMap<&'static str, String>;
 
 /// Counts by metric and labels: of one invocation, or of the process since the last line was written.
 #[derive(Default)]
@@ -57,6 +57,14 @@ impl Emf {
         {
             self.add("drumline_sqs_requests_per_message", Labels::new(), cost.requests_per_message);
             self.add("drumline_sqs_dollars_per_million_jobs", Labels::new(), cost.dollars_per_million);
+        }
+    }
+
+    /// Calls `count` with each metric, its labels and its values.
+    #[cfg(feature = "otel")]
+    pub(crate) fn for_each(&self, mut count: impl FnMut(&'static str, &Labels, &[f64])) {
+        for ((name, labels), values) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            count(name, labels, values);
         }
     }
 

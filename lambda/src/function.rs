@@ -45,6 +45,8 @@ pub struct Function {
     queues: Mutex<HashMap<String, Arc<KnownQueue>>>,
     /// Counts of the process, such as requests to the store. The next invocation that ends writes them with its own.
     of_process: Arc<Emf>,
+    /// The observer that counts them, if they are written or exported.
+    observer: Arc<dyn Observer>,
     sqs_client: SqsClientSwitch,
     /// Checked after each invocation, because the process is frozen in between.
     limit_watch: Mutex<LimitWatch>,
@@ -89,11 +91,14 @@ impl Function {
             Some(webhook) => webhook.added_to(router),
             None => router,
         };
+        let telemetry = Telemetry::start(settings.trace_parent);
         let of_process = Arc::new(Emf::default());
-        let claim_store = claim_store(&settings, &of_process, handlers.clone());
+        let observer: Arc<dyn Observer> =
+            if settings.emf || telemetry.has_metrics() { of_process.clone() } else { Arc::new(NoopObserver) };
+        let claim_store =
+            ClaimStoreClient::open_lazily(&settings.store, Arc::clone(&observer), handlers.clone());
         let store_outage = settings.store.outage;
-        let sqs_client =
-            SqsClientSwitch::new(settings.sqs_client).observed_by(observer(&settings, &of_process));
+        let sqs_client = SqsClientSwitch::new(settings.sqs_client).observed_by(Arc::clone(&observer));
         let common = BatchContext {
             router: Arc::new(router),
             handlers,
@@ -102,11 +107,11 @@ impl Function {
             next_jobs: Arc::new(NextJobProducer::new(&settings, None, &sqs_client)),
             store_outage,
             limits: Limits::new(settings.limits.clone()),
-            telemetry: Telemetry::start(settings.trace_parent),
+            telemetry,
         };
         let limit_watch = Mutex::new(LimitWatch::new(common.limits.clone()));
         let (queues, is_cold, refill) = (Mutex::default(), AtomicBool::new(true), OnceLock::new());
-        Self { settings, common, queues, of_process, sqs_client, limit_watch, is_cold, refill }
+        Self { settings, common, queues, of_process, observer, sqs_client, limit_watch, is_cold, refill }
     }
 
     /// Keeps claims and histories in the program's store.
@@ -115,7 +120,8 @@ impl Function {
     /// If the settings name a store too (`store_url`).
     pub fn store(self, store: Arc<dyn Store>) -> Result<Self, Problems> {
         let settings = self.settings.with_store(store)?;
-        let claim_store = claim_store(&settings, &self.of_process, self.common.handlers.clone());
+        let (observer, handlers) = (Arc::clone(&self.observer), self.common.handlers.clone());
+        let claim_store = ClaimStoreClient::open_lazily(&settings.store, observer, handlers);
         let common = BatchContext { claim_store, ..self.common };
         Ok(Self { settings, common, ..self })
     }
@@ -163,14 +169,22 @@ impl Function {
         let time = Time { begun, deadline };
         let result = self.run_all(records, time, &emf).await;
         self.limit_watch.lock().unwrap_or_else(PoisonError::into_inner).look(Instant::now().into_std());
-        if self.settings.emf {
+        if self.counts() {
             emf.absorb(&self.of_process);
             emf.add_cost(self.settings.sqs_price);
+            self.common.telemetry.count(&emf);
+        }
+        if self.settings.emf {
             emf.print();
         }
         let left = (begun + deadline.end).saturating_duration_since(Instant::now());
         self.common.telemetry.flush(left).await;
         result
+    }
+
+    /// Returns true if metrics are written to the log or exported.
+    fn counts(&self) -> bool {
+        self.settings.emf || self.common.telemetry.has_metrics()
     }
 
     async fn run_all(
@@ -238,7 +252,7 @@ impl Function {
         let queue = self.queue(arn);
         let mut observers = vec![Arc::clone(&queue.logs) as Arc<dyn Observer>];
         observers.extend(self.common.telemetry.observer());
-        if self.settings.emf {
+        if self.counts() {
             let counts_tenants = self.settings.tenant_metrics && !is_fifo(&queue.name);
             let tenants = counts_tenants.then_some(&queue.tenants);
             let metrics = emf.for_queue(&queue.name, &queue.types, tenants);
@@ -281,15 +295,6 @@ impl Function {
         queues.insert(arn.to_owned(), Arc::clone(&queue));
         queue
     }
-}
-
-fn claim_store(settings: &Settings, of_process: &Arc<Emf>, handlers: Handle) -> ClaimStoreClient {
-    ClaimStoreClient::open_lazily(&settings.store, observer(settings, of_process), handlers)
-}
-
-/// The observer of what belongs to no queue.
-fn observer(settings: &Settings, of_process: &Arc<Emf>) -> Arc<dyn Observer> {
-    if settings.emf { Arc::clone(of_process) as _ } else { Arc::new(NoopObserver) }
 }
 
 /// The start of an invocation, and the division of its time.

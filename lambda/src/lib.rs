@@ -16,6 +16,8 @@ mod queue;
 mod silence;
 mod source;
 mod telemetry;
+#[cfg(feature = "otel")]
+mod totals;
 
 pub use app::App;
 pub use batch::{batch_policy, run_batch};

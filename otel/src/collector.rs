@@ -1,22 +1,31 @@
-//! The HTTP client that posts to the collector, on the runtime of the program.
+//! Requests to the collector.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::Write as _;
+use std::time::{Duration, SystemTime};
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, Response};
+use drumline_runtime::{error_text, read_delay};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use opentelemetry_http::{HttpClient, HttpError};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
-use tokio::runtime::Handle;
-use tokio::time::timeout;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::export_error::ExportError;
+use crate::export_log::ExportLog;
+use crate::retry::Retries;
+use crate::tls;
+use crate::variables::{Signal, Variables};
+
+/// The name and version of the exporter.
+const AGENT: &str = concat!("Drumline-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));
 
 /// An answer says in a few bytes what was not taken.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
@@ -24,79 +33,202 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// The time after which an idle connection is closed: less than the minute after which common servers close theirs.
 const KEEP_ALIVE: Duration = Duration::from_secs(45);
 
-/// The way to the collector.
-#[derive(Debug, Clone)]
+/// The way of one signal to the collector.
+#[derive(Debug)]
 pub(crate) struct Collector {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    runtime: Handle,
+    endpoint: Uri,
+    /// Of each request.
+    headers: HeaderMap,
+    gzip: bool,
+    /// The time for an export with its retries.
     timeout: Duration,
+    log: ExportLog,
 }
 
 impl Collector {
-    /// A client for this address, whose connections live on `runtime`. For `https` it trusts the certificates of the system, or those of
-    /// `SSL_CERT_FILE` and `SSL_CERT_DIR`, or only those of the file `certificate`.
-    pub(crate) fn new(
-        endpoint: &str,
-        certificate: Option<&str>,
-        timeout: Duration,
-        runtime: Handle,
-    ) -> Result<Self, String> {
+    /// Returns the way that the variables describe.
+    pub(crate) fn new<F>(variables: &Variables<F>, signal: Signal) -> Result<Self, String>
+    where
+        F: Fn(&str) -> Option<String>,
+    {
+        let endpoint: Uri = variables
+            .endpoint(signal)
+            .parse()
+            .map_err(|error| format!("the address of the collector is not valid: {error}"))?;
+        let is_https = match (endpoint.scheme_str(), endpoint.host()) {
+            (Some("http"), Some(_)) => false,
+            (Some("https"), Some(_)) => true,
+            _ => return Err("the address of the collector must begin with http:// or https://".to_owned()),
+        };
+        let config = tls::config(is_https, &variables.certificates(signal))?;
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
-        let provider = rustls::crypto::ring::default_provider();
-        let builder = HttpsConnectorBuilder::new();
-        let is_https = endpoint.starts_with("https:");
-        let builder = if is_https && certificate.is_none() {
-            let builder = builder.with_provider_and_native_roots(provider);
-            builder.map_err(|error| format!("no trusted certificates for https: {error}"))?
-        } else {
-            // Reading the certificates of the system takes longer than all else of a start.
-            let config = ClientConfig::builder_with_provider(Arc::new(provider))
-                .with_safe_default_protocol_versions()
-                .map_err(|error| error.to_string())?;
-            let trusted = match certificate.filter(|_| is_https) {
-                Some(path) => certificates(path)?,
-                None => RootCertStore::empty(),
-            };
-            builder.with_tls_config(config.with_root_certificates(trusted).with_no_client_auth())
-        };
-        let connector = builder.https_or_http().enable_http1().wrap_connector(http);
+        let connector = HttpsConnectorBuilder::new().with_tls_config(config);
+        let connector = connector.https_or_http().enable_http1().wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(KEEP_ALIVE)
             .build(connector);
-        Ok(Self { client, runtime, timeout })
+        let gzip = variables.gzip(signal);
+        let headers = headers(&variables.headers(signal), gzip);
+        let log = ExportLog::new(signal, shown(&endpoint));
+        Ok(Self { client, endpoint, headers, gzip, timeout: variables.timeout(signal), log })
     }
 
-    async fn post(self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let exchange = async {
-            let (parts, body) = self.client.request(request.map(Full::new)).await?.into_parts();
-            let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await?.to_bytes();
-            Ok(Response::from_parts(parts, body))
+    /// Returns the address without credentials.
+    pub(crate) fn shown(&self) -> String {
+        shown(&self.endpoint)
+    }
+
+    /// Exports a message of the protocol that contains so many spans or series. A failure is logged.
+    pub(crate) async fn export(&self, message: &impl Message, items: usize) -> Result<(), ExportError> {
+        let result = match self.body(message.encode_to_vec()) {
+            Ok(body) => self.post(body).await,
+            Err(error) => Err(ExportError::Invalid(error.to_string())),
         };
-        timeout(self.timeout, exchange).await?
+        match result {
+            Ok(None) => {
+                self.log.succeeded();
+                Ok(())
+            }
+            // The others have arrived: the request was exported.
+            Ok(Some((rejected, reason))) => {
+                self.log.failed(rejected, &ExportError::Rejected(rejected, reason));
+                Ok(())
+            }
+            Err(error) => {
+                self.log.failed(items, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn body(&self, message: Vec<u8>) -> std::io::Result<Bytes> {
+        if !self.gzip {
+            return Ok(message.into());
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&message)?;
+        Ok(encoder.finish()?.into())
+    }
+
+    /// Posts until an answer is no transient error, or the time is up. Returns the rejected part, with the collector's reason.
+    async fn post(&self, body: Bytes) -> Result<Option<(usize, String)>, ExportError> {
+        let end = Instant::now() + self.timeout;
+        let (mut retries, mut jitter) = (Retries::default(), fastrand::Rng::new());
+        loop {
+            let error = match timeout_at(end, self.try_post(body.clone())).await {
+                Ok(Ok(answer)) => return Ok(rejected(&answer)),
+                Ok(Err(error)) => error,
+                Err(_) => return Err(ExportError::TimedOut(self.timeout)),
+            };
+            match retries.next(&error, &mut jitter) {
+                Some(wait) if Instant::now() + wait < end => sleep(wait).await,
+                _ => return Err(error),
+            }
+        }
+    }
+
+    async fn try_post(&self, body: Bytes) -> Result<Bytes, ExportError> {
+        let mut request = Request::post(&self.endpoint)
+            .body(Full::new(body))
+            .map_err(|error| ExportError::Invalid(error.to_string()))?;
+        *request.headers_mut() = self.headers.clone();
+        let answer = self.client.request(request).await.map_err(|error| {
+            let text = error_text(&error);
+            if error.is_connect() { ExportError::NotConnected(text) } else { ExportError::Interrupted(text) }
+        })?;
+        let (head, body) = answer.into_parts();
+        if !head.status.is_success() {
+            let delay = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            let delay = delay.and_then(|text| read_delay(text, SystemTime::now()));
+            return Err(ExportError::Refused(head.status, delay));
+        }
+        let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+        let body = body.map_err(|error| ExportError::Interrupted(error_text(&*error)))?;
+        Ok(body.to_bytes())
     }
 }
 
-/// Reads the certificates of a PEM file.
-fn certificates(path: &str) -> Result<RootCertStore, String> {
-    let pem = std::fs::read(path).map_err(|error| format!("certificate {path:?} cannot be read: {error}"))?;
-    let mut trusted = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| format!("certificate {path:?} is not PEM: {error}"))?;
-        trusted.add(certificate).map_err(|error| format!("certificate {path:?} cannot be used: {error}"))?;
+/// Returns the headers of each request. The protocol's own cannot be replaced.
+fn headers(of_variables: &[(String, String)], gzip: bool) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    for (name, value) in of_variables {
+        if let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
     }
-    if trusted.is_empty() {
-        return Err(format!("certificate {path:?} holds none in PEM format (-----BEGIN CERTIFICATE-----)"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+    if gzip {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    Ok(trusted)
+    headers
 }
 
-/// Requests are made on the runtime, whichever thread asks for them: that of the SDK's batches belongs to none.
-#[async_trait]
-impl HttpClient for Collector {
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        self.runtime.spawn(self.clone().post(request)).await?
+/// Returns an address without userinfo and query, either of which can hold a key.
+fn shown(endpoint: &Uri) -> String {
+    let scheme = endpoint.scheme_str().unwrap_or_default();
+    let authority = endpoint.authority().map_or("", |authority| authority.as_str());
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{}", endpoint.path())
+}
+
+/// Returns the number of spans or data points that an answer rejects, with the reason. The answers of all signals have the same form.
+fn rejected(answer: &[u8]) -> Option<(usize, String)> {
+    // An answer that cannot be read rejects nothing: some collectors answer with JSON, or with a text.
+    let partial = ExportTraceServiceResponse::decode(answer).ok()?.partial_success?;
+    let count = usize::try_from(partial.rejected_spans).ok().filter(|count| *count > 0)?;
+    Some((count, partial.error_message))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use opentelemetry_proto::tonic::collector::metrics::v1::{
+        ExportMetricsPartialSuccess, ExportMetricsServiceResponse,
+    };
+
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_credentials() {
+        for (endpoint, expected) in [
+            ("http://collector:4318/v1/traces", "http://collector:4318/v1/traces"),
+            ("https://user:secret@host/otlp/v1/metrics?key=secret", "https://host/otlp/v1/metrics"),
+            ("https://token@host:443/v1/traces", "https://host:443/v1/traces"),
+        ] {
+            assert_eq!(shown(&endpoint.parse().unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn keys_are_in_no_debug_output_and_the_protocols_headers_stay() {
+        let of_variables = [("api-key", "secret"), ("content-type", "text/plain"), ("bad name", "x")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let headers = headers(&of_variables, true);
+        assert_eq!(headers["api-key"], "secret");
+        assert_eq!(
+            (&headers["content-type"], &headers["content-encoding"]),
+            (&HeaderValue::from_static("application/x-protobuf"), &HeaderValue::from_static("gzip"))
+        );
+        assert!(!format!("{headers:?}").contains("secret"));
+    }
+
+    #[test]
+    fn an_answer_of_any_signal_says_what_it_rejects() {
+        let answer = |rejected_data_points| {
+            let partial =
+                ExportMetricsPartialSuccess { rejected_data_points, error_message: "too old".to_owned() };
+            ExportMetricsServiceResponse { partial_success: Some(partial) }.encode_to_vec()
+        };
+        assert_eq!(rejected(&answer(3)), Some((3, "too old".to_owned())));
+        assert_eq!(rejected(&answer(0)), None);
+        for other in [&b""[..], b"{}", b"ok"] {
+            assert_eq!(rejected(other), None);
+        }
     }
 }

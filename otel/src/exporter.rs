@@ -1,64 +1,48 @@
-//! The SDK's exporter of spans, whose failures are logged.
+//! The SDK's exporter of spans.
 
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
-use tracing::warn;
+use tokio::runtime::Handle;
 
-/// A collector that is down fails every few seconds.
-const WARN_EVERY: Duration = Duration::from_secs(60);
+use crate::collector::Collector;
 
-/// Exports spans, and logs how many are lost.
+/// Exports spans over the runtime of the program: the thread of the SDK's batches belongs to none.
 #[derive(Debug)]
 pub(crate) struct Exporter {
-    inner: opentelemetry_otlp::SpanExporter,
-    lost: Mutex<Lost>,
-}
-
-/// The spans that were lost and are not logged yet.
-#[derive(Debug, Default)]
-struct Lost {
-    spans: usize,
-    logged_at: Option<Instant>,
+    collector: Arc<Collector>,
+    runtime: Handle,
+    resource: ResourceAttributesWithSchema,
 }
 
 impl Exporter {
-    pub(crate) fn new(inner: opentelemetry_otlp::SpanExporter) -> Self {
-        Self { inner, lost: Mutex::default() }
-    }
-
-    fn lost(&self, spans: usize, error: &str) {
-        let mut lost = self.lost.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        lost.spans += spans;
-        if lost.logged_at.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-            warn!(spans = lost.spans, error, "spans not exported");
-            *lost = Lost { spans: 0, logged_at: Some(Instant::now()) };
-        }
+    pub(crate) fn new(collector: Collector, runtime: Handle) -> Self {
+        let resource = ResourceAttributesWithSchema::default();
+        Self { collector: Arc::new(collector), runtime, resource }
     }
 }
 
 impl SpanExporter for Exporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let spans = batch.len();
-        let result = self.inner.export(batch).await;
-        if let Err(error) = &result {
-            self.lost(spans, &error.to_string());
+        let resource_spans = group_spans_by_resource_and_scope(batch, &self.resource);
+        let collector = Arc::clone(&self.collector);
+        let export =
+            async move { collector.export(&ExportTraceServiceRequest { resource_spans }, spans).await };
+        let failure = |text: String| Err(OTelSdkError::InternalFailure(text));
+        match self.runtime.spawn(export).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => failure(error.to_string()),
+            Err(error) => failure(error.to_string()),
         }
-        result
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
+        self.resource = resource.into();
     }
 }

@@ -1,18 +1,27 @@
 #![doc = include_str!("../README.md")]
 
 mod collector;
+mod export_error;
+mod export_log;
 mod exporter;
+mod host_telemetry;
 mod metrics;
+mod metrics_request;
 mod names;
 mod process;
 mod queue;
 mod resource;
+mod retry;
 mod sampler;
+mod seldom;
 mod send;
 mod spans;
 mod telemetry;
+mod temporality;
+mod tls;
 mod variables;
 
 pub use drumline_runtime::TraceParent;
+pub use host_telemetry::HostTelemetry;
 pub use metrics::{MetricSeries, MetricValue, ReadMetrics};
 pub use telemetry::Telemetry;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use drumline::core::{Action, CallError, Replies};
 use drumline::message::{Message, Traceparent};
 use drumline_runtime::{BoxFuture, Queue, SqsError};
+use foldhash::fast::RandomState;
 use opentelemetry::KeyValue;
 
 use crate::names::{BATCH_COUNT, MESSAGE_ID};
@@ -20,7 +21,8 @@ const MAX_UNSETTLED: usize = 4_096;
 /// The messages of recorded attempts that have ended, by their receipts.
 #[derive(Debug, Default)]
 pub(crate) struct Unsettled {
-    attempts: Mutex<HashMap<Box<str>, Attempt>>,
+    /// Hashed cheaply, since receipts are long, and all of a request are looked up if one job of it was recorded.
+    attempts: Mutex<HashMap<Box<str>, Attempt, RandomState>>,
     /// The number of them: most requests settle none, and take no lock.
     count: AtomicUsize,
 }

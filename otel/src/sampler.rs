@@ -46,18 +46,22 @@ impl Sampler {
         Some(Self { parent_based, root })
     }
 
-    /// Returns true if no span with this parent is recorded.
-    pub(crate) fn drops_children_of(self, parent: &Traceparent) -> bool {
-        self.parent_based && !parent.is_sampled()
+    /// Returns true if a span with this parent is recorded.
+    pub(crate) fn records(self, parent: &Traceparent) -> bool {
+        if self.parent_based { parent.is_sampled() } else { self.root.has(lower_half(parent.trace_id())) }
     }
 
-    /// Returns true if a span of this trace is recorded.
-    pub(crate) fn records(self, parent: Option<&Traceparent>, trace_id: u128) -> bool {
-        match parent {
-            Some(parent) if self.parent_based => parent.is_sampled(),
-            _ => self.root.has(trace_id),
-        }
+    /// Returns the ID of a new trace if it is recorded. Its lower half decides and is drawn first, because most traces end there.
+    pub(crate) fn new_trace(self, mut draw: impl FnMut() -> u64) -> Option<u128> {
+        let low = draw();
+        // An ID of zero is none.
+        self.root.has(low).then(|| u128::from(draw().max(1)) << 64 | u128::from(low))
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+fn lower_half(trace_id: u128) -> u64 {
+    trace_id as u64
 }
 
 impl Share {
@@ -76,10 +80,8 @@ impl Share {
         }
     }
 
-    /// As the SDKs decide by the trace's id, so that all services of a trace agree.
-    fn has(self, trace_id: u128) -> bool {
-        #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
-        let low = trace_id as u64;
+    /// Decides by the lower half of a trace's ID, as the SDKs do, so that all services of a trace agree.
+    fn has(self, low: u64) -> bool {
         match self {
             Self::All => true,
             Self::None => false,
@@ -120,19 +122,23 @@ mod tests {
     fn a_parent_decides_only_for_a_sampler_that_is_based_on_it() {
         let parent = |is_sampled| Traceparent::new(7, 8, is_sampled);
         let based = Sampler::named("parentbased_always_off", None).unwrap();
-        assert!(based.records(Some(&parent(true)), 7) && !based.records(None, 7));
-        assert!(!Sampler::default().records(Some(&parent(false)), 7));
+        assert!(based.records(&parent(true)) && !based.records(&parent(false)));
+        assert_eq!(based.new_trace(|| 7), None);
+        assert!(!Sampler::default().records(&parent(false)));
         let always = Sampler::named("always_on", None).unwrap();
-        assert!(always.records(Some(&parent(false)), 7));
-        assert!(based.drops_children_of(&parent(false)) && !based.drops_children_of(&parent(true)));
-        assert!(!always.drops_children_of(&parent(false)));
+        assert!(always.records(&parent(false)));
+        assert_eq!(always.new_trace(|| 7), Some(7 << 64 | 7));
+        assert_eq!(always.new_trace(|| 0), Some(1 << 64));
+        let half = Sampler::named("traceidratio", Some("0.5")).unwrap();
+        let of = |trace_id| Traceparent::new(trace_id, 8, true);
+        assert!(half.records(&of(7 << 64 | 7)) && !half.records(&of(7 << 64 | u128::from(u64::MAX))));
     }
 
     #[test]
     fn about_one_trace_of_a_hundred_is_recorded_at_one_percent() {
         let sampler = Sampler::named("traceidratio", Some("0.01")).unwrap();
         let mut random = fastrand::Rng::with_seed(7);
-        let recorded = (0..100_000).filter(|_| sampler.records(None, random.u128(..))).count();
+        let recorded = (0..100_000).filter_map(|_| sampler.new_trace(|| random.u64(..))).count();
         assert!((800..1_200).contains(&recorded), "{recorded}");
     }
 }

@@ -90,13 +90,11 @@ impl Spans {
 
     /// Returns the trace context of a new span if it is recorded: in its parent's trace, else in one of its own.
     pub(crate) fn begin(&self, parent: Option<&Traceparent>) -> Option<Traceparent> {
-        // Before ids are read, since most spans of most samplers end here.
-        if parent.is_some_and(|parent| self.sampler.drops_children_of(parent)) {
-            return None;
-        }
-        let trace_id = parent.map_or_else(|| fastrand::u128(1..), Traceparent::trace_id);
-        let is_recorded = self.sampler.records(parent, trace_id);
-        is_recorded.then(|| Traceparent::new(trace_id, fastrand::u64(1..), true))
+        let trace_id = match parent {
+            Some(parent) => self.sampler.records(parent).then(|| parent.trace_id())?,
+            None => self.sampler.new_trace(|| fastrand::u64(..))?,
+        };
+        Some(Traceparent::new(trace_id, fastrand::u64(1..), true))
     }
 
     /// Records a span that ends now.
@@ -145,10 +143,10 @@ impl Spans {
         self.has_new.load(Ordering::Acquire)
     }
 
-    /// Exports what has ended. It blocks its thread until the collector has answered.
-    pub(crate) fn flush(&self) -> Result<(), String> {
+    /// Exports what has ended. It blocks its thread until the collector has answered. Returns false if that failed.
+    pub(crate) fn flush(&self) -> bool {
         self.has_new.store(false, Ordering::Release);
-        self.processor.force_flush().map_err(|error| error.to_string())
+        self.processor.force_flush().is_ok()
     }
 }
 

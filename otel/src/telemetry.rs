@@ -1,11 +1,11 @@
 //! The exports of a process: started by the standard variables, flushed at the end.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use drumline::run::Observer;
-use drumline_runtime::{Queue, TraceParent, redacted, set_send_tracer, variable};
-use opentelemetry_otlp::{Compression, Protocol, WithExportConfig, WithHttpConfig};
+use drumline_runtime::{Queue, TraceParent, set_send_tracer, variable};
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanProcessor};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -16,11 +16,13 @@ use tracing::{error, info, warn};
 use crate::collector::Collector;
 use crate::exporter::Exporter;
 use crate::metrics::{MetricExport, ReadMetrics};
+use crate::metrics_request::MetricsRequest;
 use crate::process::ProcessSpans;
 use crate::queue::{QueueUrls, Requests, TracedQueue, Unsettled};
 use crate::resource::resource;
+use crate::seldom::Seldom;
 use crate::send::SendSpans;
-use crate::spans::{Spans, now};
+use crate::spans::Spans;
 use crate::variables::{Signal, Variables};
 
 /// The exports of this process by OpenTelemetry. Cheap to clone.
@@ -28,6 +30,8 @@ use crate::variables::{Signal, Variables};
 pub struct Telemetry {
     traces: Option<Traces>,
     metrics: Option<Arc<Metrics>>,
+    /// Flushes that did not end in time.
+    late_flushes: Arc<Mutex<Seldom>>,
 }
 
 #[derive(Clone)]
@@ -39,19 +43,21 @@ struct Traces {
 }
 
 struct Metrics {
-    export: MetricExport,
+    export: Arc<MetricExport>,
     running: OnceLock<Running>,
 }
 
-/// An export that repeats until this is dropped.
+/// An export that repeats, if it has a task, until this is dropped.
 struct Running {
     read: ReadMetrics,
-    task: AbortHandle,
+    task: Option<AbortHandle>,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 
@@ -62,15 +68,18 @@ impl Telemetry {
     pub fn start(parent: TraceParent) -> Option<Self> {
         let variables = Variables(variable);
         variables.check_disabled();
-        let traces = spans(&variables).map(|spans| Traces {
+        let resource = resource(&variables);
+        let traces = spans(&variables, &resource).map(|spans| Traces {
             spans: Arc::new(spans),
             unsettled: Arc::default(),
             urls: Arc::default(),
             parent,
         });
+        let metrics = metrics(&variables, &resource);
         let metrics =
-            metrics(&variables).map(|export| Arc::new(Metrics { export, running: OnceLock::new() }));
-        (traces.is_some() || metrics.is_some()).then_some(Self { traces, metrics })
+            metrics.map(|export| Arc::new(Metrics { export: Arc::new(export), running: OnceLock::new() }));
+        let is_on = traces.is_some() || metrics.is_some();
+        is_on.then(|| Self { traces, metrics, late_flushes: Arc::default() })
     }
 
     /// Returns the observer that records a span for each attempt, if traces are exported.
@@ -96,97 +105,103 @@ impl Telemetry {
         }
     }
 
+    /// Returns true if metrics are exported.
+    pub fn has_metrics(&self) -> bool {
+        self.metrics.is_some()
+    }
+
     /// Exports what this function reads, every `OTEL_METRIC_EXPORT_INTERVAL`, and at each flush. Only the first function counts.
     pub fn export_metrics(&self, read: ReadMetrics) {
         if let Some(metrics) = &self.metrics {
             metrics.running.get_or_init(|| {
-                let task = tokio::spawn(metrics.export.clone().repeat(Arc::clone(&read)));
-                Running { read, task: task.abort_handle() }
+                let repeat = Arc::clone(&metrics.export).repeat(Arc::clone(&read));
+                Running { read, task: Some(tokio::spawn(repeat).abort_handle()) }
             });
+        }
+    }
+
+    /// Exports what this function reads at each flush only, for a process that is frozen in between. Only the first function counts.
+    pub fn export_metrics_at_flush(&self, read: ReadMetrics) {
+        if let Some(metrics) = &self.metrics {
+            metrics.running.get_or_init(|| Running { read, task: None });
         }
     }
 
     /// Exports the spans that have ended, and the metrics as they are, within this time. Returns false if that failed, which is logged.
     pub async fn flush(&self, within: Duration) -> bool {
-        let flush = async {
-            let metrics = async {
-                if let Some(metrics) = &self.metrics
-                    && let Some(running) = metrics.running.get()
-                {
-                    metrics.export.export((running.read)().await).await;
+        let flush = async { tokio::join!(self.flush_metrics(), self.flush_spans()) };
+        match timeout(within, flush).await {
+            Ok((metrics, spans)) => metrics && spans,
+            Err(_) => {
+                let mut late = self.late_flushes.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(flushes) = late.count(Instant::now()) {
+                    let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+                    warn!(within_ms, flushes, "OpenTelemetry not flushed in time");
                 }
-            };
-            tokio::join!(metrics, self.flush_spans()).1
-        };
-        let Ok(flushed) = timeout(within, flush).await else {
-            let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-            warn!(within_ms, "OpenTelemetry not flushed in time");
-            return false;
-        };
-        if let Err(error) = &flushed {
-            warn!(error, "spans not flushed");
+                false
+            }
         }
-        flushed.is_ok()
     }
 
-    async fn flush_spans(&self) -> Result<(), String> {
-        let Some(spans) = self.traces.as_ref().map(|traces| Arc::clone(&traces.spans)) else { return Ok(()) };
+    async fn flush_metrics(&self) -> bool {
+        let Some(metrics) = &self.metrics else { return true };
+        let Some(Running { read, .. }) = metrics.running.get() else { return true };
+        let (export, read) = (Arc::clone(&metrics.export), Arc::clone(read));
+        // In a task, since an export that is given up may still arrive: the next one must know of it.
+        let exported = tokio::spawn(async move { export.export(&read).await });
+        exported.await.unwrap_or_default()
+    }
+
+    async fn flush_spans(&self) -> bool {
+        let Some(spans) = self.traces.as_ref().map(|traces| Arc::clone(&traces.spans)) else { return true };
         if !spans.has_new() {
-            return Ok(());
+            return true;
         }
         let (done, flushed) = oneshot::channel();
         // On a thread of its own: it blocks, and one of the runtime's would hold up the end of the program.
-        let flush = move || drop(done.send(spans.flush()));
+        let flush = move || done.send(spans.flush()).is_ok();
         let thread = std::thread::Builder::new().name("drumline-otel".to_owned()).spawn(flush);
-        thread.map_err(|error| error.to_string())?;
-        flushed.await.unwrap_or_else(|_| Err("the thread that flushes panicked".to_owned()))
+        if let Err(error) = thread {
+            warn!(%error, "spans not flushed: no thread");
+            return false;
+        }
+        // A failed export is logged as one.
+        flushed.await.is_ok_and(|flushed| flushed)
     }
 }
 
-fn spans(variables: &Variables<impl Fn(&str) -> Option<String>>) -> Option<Spans> {
-    if !variables.is_on(Signal::Traces) {
-        return None;
-    }
-    let (endpoint, collector) = collector(variables, Signal::Traces)?;
-    // The exporter reads the headers, from the standard variables.
-    let builder = opentelemetry_otlp::SpanExporter::builder().with_http().with_http_client(collector);
-    let builder = builder.with_protocol(Protocol::HttpBinary).with_endpoint(endpoint.as_str());
-    let builder = builder.with_timeout(variables.timeout(Signal::Traces));
-    let gzip = variables.gzip(Signal::Traces);
-    let builder = if gzip { builder.with_compression(Compression::Gzip) } else { builder };
-    let exporter = match builder.build() {
-        Ok(exporter) => exporter,
-        Err(error) => {
-            error!(%error, "spans are not exported");
-            return None;
-        }
-    };
-    let mut processor = BatchSpanProcessor::builder(Exporter::new(exporter)).build();
-    processor.set_resource(&resource());
-    let sampler = variables.sampler();
-    info!(endpoint = &*redacted(&endpoint), ?sampler, "exporting spans");
+fn spans<F: Fn(&str) -> Option<String>>(variables: &Variables<F>, resource: &Resource) -> Option<Spans> {
+    let collector = collector(variables, Signal::Traces)?;
+    let (endpoint, sampler) = (collector.shown(), variables.sampler());
+    info!(endpoint, ?sampler, "exporting spans");
+    let mut processor = BatchSpanProcessor::builder(Exporter::new(collector, Handle::current())).build();
+    processor.set_resource(resource);
     Some(Spans::new(sampler, processor))
 }
 
-fn metrics(variables: &Variables<impl Fn(&str) -> Option<String>>) -> Option<MetricExport> {
-    if !variables.is_on(Signal::Metrics) {
-        return None;
-    }
-    let (endpoint, collector) = collector(variables, Signal::Metrics)?;
-    let (headers, every) = (variables.headers(Signal::Metrics), variables.metric_interval());
-    let gzip = variables.gzip(Signal::Metrics);
-    Some(MetricExport { collector, endpoint, headers, gzip, every, since: now() })
+fn metrics<F: Fn(&str) -> Option<String>>(
+    variables: &Variables<F>,
+    resource: &Resource,
+) -> Option<MetricExport> {
+    let collector = collector(variables, Signal::Metrics)?;
+    let request = MetricsRequest {
+        resource: MetricsRequest::attributes(resource),
+        temporality: variables.temporality(),
+    };
+    let (endpoint, temporality) = (collector.shown(), request.temporality);
+    info!(endpoint, ?temporality, "exporting metrics");
+    let every = variables.metric_interval();
+    Some(MetricExport { collector, request, every, last: tokio::sync::Mutex::default() })
 }
 
-/// Returns the address of a signal with the client for it.
-fn collector(
-    variables: &Variables<impl Fn(&str) -> Option<String>>,
-    signal: Signal,
-) -> Option<(String, Collector)> {
-    variables.check_exporter(signal);
-    let (endpoint, certificate) = (variables.endpoint(signal), variables.certificate(signal));
-    match Collector::new(&endpoint, certificate.as_deref(), variables.timeout(signal), Handle::current()) {
-        Ok(collector) => Some((endpoint, collector)),
+/// Returns the way of a signal to the collector, if it is exported.
+fn collector<F: Fn(&str) -> Option<String>>(variables: &Variables<F>, signal: Signal) -> Option<Collector> {
+    if !variables.is_on(signal) {
+        return None;
+    }
+    variables.check_protocol(signal);
+    match Collector::new(variables, signal) {
+        Ok(collector) => Some(collector),
         Err(error) => {
             error!(?signal, error, "OpenTelemetry exports nothing of this signal");
             None

@@ -1,12 +1,15 @@
-//! The standard variables, as far as the exporter does not read them itself. See
+//! The standard variables, as far as the SDK's batches do not read them themselves. See
 //! [the specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/) and
 //! [that of the exporter](https://opentelemetry.io/docs/specs/otel/protocol/exporter/).
 
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
 use tracing::warn;
 
 use crate::sampler::Sampler;
+use crate::temporality::Temporality;
+use crate::tls::CertificateFiles;
 
 /// The time for a request to the collector, if no variable names one: the specification's.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -22,6 +25,9 @@ const PROTOCOL: &str = "http/protobuf";
 
 /// The variable that turns all exports off.
 const DISABLED: &str = "OTEL_SDK_DISABLED";
+
+/// The resource attribute with the name of the service.
+const SERVICE_NAME: &str = "service.name";
 
 /// A kind of data that is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,11 +101,8 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         }
     }
 
-    /// Logs settings of a signal's exporter that are not supported. Without them http/protobuf is used, and no client certificate.
-    pub(crate) fn check_exporter(&self, signal: Signal) {
-        if let Some(path) = self.of_signal(signal, "CLIENT_CERTIFICATE") {
-            warn!(path, "OpenTelemetry client certificate ignored: not supported");
-        }
+    /// Logs a protocol that is not supported. http/protobuf is used instead.
+    pub(crate) fn check_protocol(&self, signal: Signal) {
         if let Some(protocol) =
             self.of_signal(signal, "PROTOCOL").filter(|protocol| !protocol.eq_ignore_ascii_case(PROTOCOL))
         {
@@ -135,16 +138,21 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         is_gzip
     }
 
-    /// Returns the file with the certificates that verify the collector.
-    pub(crate) fn certificate(&self, signal: Signal) -> Option<String> {
-        self.of_signal(signal, "CERTIFICATE")
+    /// Returns the files of the certificates for `https`.
+    pub(crate) fn certificates(&self, signal: Signal) -> CertificateFiles {
+        CertificateFiles {
+            trusted: self.of_signal(signal, "CERTIFICATE"),
+            own: self.of_signal(signal, "CLIENT_CERTIFICATE"),
+            key: self.of_signal(signal, "CLIENT_KEY"),
+        }
     }
 
-    /// Returns the attributes of the service, whose values are percent-encoded. The name is that of `OTEL_SERVICE_NAME` if it is set.
+    /// Returns the attributes of the service, whose values are percent-encoded. `OTEL_SERVICE_NAME` replaces a name among them.
     pub(crate) fn resource_attributes(&self) -> Vec<(String, String)> {
         let mut attributes = pairs(&self.get("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default());
-        if self.get("OTEL_SERVICE_NAME").is_some() {
-            attributes.retain(|(name, _)| name != "service.name");
+        if let Some(service) = self.get("OTEL_SERVICE_NAME") {
+            attributes.retain(|(name, _)| name != SERVICE_NAME);
+            attributes.push((SERVICE_NAME.to_owned(), service));
         }
         attributes
     }
@@ -159,6 +167,20 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
     /// Returns the time between two exports of metrics.
     pub(crate) fn metric_interval(&self) -> Duration {
         self.millis("OTEL_METRIC_EXPORT_INTERVAL", 1).unwrap_or(METRIC_INTERVAL)
+    }
+
+    /// Returns the temporality of exported counters and histograms. An unknown preference is logged and counts as none.
+    pub(crate) fn temporality(&self) -> Temporality {
+        const VARIABLE: &str = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+        let Some(preference) = self.get(VARIABLE) else { return Temporality::Cumulative };
+        Temporality::named(&preference).unwrap_or_else(|| {
+            warn!(
+                variable = VARIABLE,
+                value = preference,
+                "OpenTelemetry variable ignored: must be cumulative, delta or lowmemory"
+            );
+            Temporality::Cumulative
+        })
     }
 
     /// Returns a time of at least so many milliseconds. Any other value is logged, and counts as none.
@@ -195,22 +217,8 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
 /// Returns the pairs of `name=value,name=value`, whose values are percent-encoded.
 fn pairs(text: &str) -> Vec<(String, String)> {
     let pairs = text.split(',').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(name, value)| (name.trim().to_owned(), percent_decoded(value.trim()))).collect()
-}
-
-fn percent_decoded(text: &str) -> String {
-    let (bytes, mut decoded, mut position) = (text.as_bytes(), Vec::new(), 0);
-    while let Some(byte) = bytes.get(position) {
-        let digits = text.get(position + 1..position + 3).filter(|_| *byte == b'%');
-        if let Some(code) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            decoded.push(code);
-            position += 3;
-        } else {
-            decoded.push(*byte);
-            position += 1;
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+    let decoded = |value: &str| percent_decode_str(value.trim()).decode_utf8_lossy().into_owned();
+    pairs.map(|(name, value)| (name.trim().to_owned(), decoded(value))).collect()
 }
 
 #[cfg(test)]
@@ -299,8 +307,30 @@ mod tests {
         const ATTRIBUTES: (&str, &str) = ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a, team=b%2Cc%3Dd");
         let attributes = |variables: Variables<_>| variables.resource_attributes();
         let team = ("team".to_owned(), "b,c=d".to_owned());
-        let name = ("service.name".to_owned(), "a".to_owned());
-        assert_eq!(attributes(of(&[ATTRIBUTES])), [name, team.clone()]);
-        assert_eq!(attributes(of(&[ATTRIBUTES, ("OTEL_SERVICE_NAME", "shop")])), [team]);
+        let name = |name: &str| ("service.name".to_owned(), name.to_owned());
+        assert_eq!(attributes(of(&[ATTRIBUTES])), [name("a"), team.clone()]);
+        assert_eq!(attributes(of(&[ATTRIBUTES, ("OTEL_SERVICE_NAME", "shop")])), [team, name("shop")]);
+        assert_eq!(attributes(of(&[("OTEL_SERVICE_NAME", "shop")])), [name("shop")]);
+    }
+
+    #[test]
+    fn a_signals_own_certificates_and_an_unknown_temporality() {
+        let variables = of(&[
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/ca.pem"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/own.pem"),
+            ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE", "/metrics.pem"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/key.pem"),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "Delta"),
+        ]);
+        let path = |path: &str| Some(path.to_owned());
+        let files =
+            CertificateFiles { trusted: path("/ca.pem"), own: path("/own.pem"), key: path("/key.pem") };
+        assert_eq!(variables.certificates(Signal::Traces), files);
+        let of_metrics = CertificateFiles { own: path("/metrics.pem"), ..files };
+        assert_eq!(variables.certificates(Signal::Metrics), of_metrics);
+        assert_eq!(variables.temporality(), Temporality::Delta);
+        let unknown = of(&[("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "stateless")]);
+        assert_eq!(unknown.temporality(), Temporality::Cumulative);
+        assert_eq!(of(&[]).temporality(), Temporality::Cumulative);
     }
 }

@@ -1,10 +1,11 @@
 //! A collector of OpenTelemetry, which keeps what is exported to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
@@ -65,9 +66,29 @@ impl CollectedSpan {
 #[derive(Default)]
 struct Collected {
     spans: Vec<CollectedSpan>,
-    /// The last value of each metric.
-    metrics: BTreeMap<String, Metric>,
+    /// All metrics of all exports, in their order.
+    metrics: Vec<Metric>,
     headers: Vec<HeaderMap>,
+    /// The responses to the next requests of a path, instead of success.
+    refusals: VecDeque<Refusal>,
+    requests: Vec<CollectedRequest>,
+}
+
+struct Refusal {
+    path: &'static str,
+    status: u16,
+    retry_after: Option<&'static str>,
+}
+
+/// A request as a collector sees it.
+#[derive(Debug, Clone)]
+pub struct CollectedRequest {
+    /// Its path, such as `/v1/traces`.
+    pub path: String,
+    /// The status of the response.
+    pub status: u16,
+    /// The time at which it arrived.
+    pub at: Instant,
 }
 
 /// The collector; it ends when dropped.
@@ -86,7 +107,12 @@ impl Drop for Collector {
 impl Collector {
     /// Serves on a free port of the loopback interface.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(([127, 0, 0, 1], 0).into()).await
+    }
+
+    /// Serves on this address.
+    pub async fn start_on(addr: SocketAddr) -> Self {
+        let listener = TcpListener::bind(addr).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let collected = Arc::<Mutex<Collected>>::default();
         let server = tokio::spawn(serve(listener, Arc::clone(&collected)));
@@ -110,8 +136,25 @@ impl Collector {
         spans
     }
 
+    /// Refuses the next request of this path, with this status and `Retry-After`.
+    pub fn refuse(&self, path: &'static str, status: u16, retry_after: Option<&'static str>) {
+        self.collected.lock().unwrap().refusals.push_back(Refusal { path, status, retry_after });
+    }
+
+    /// Returns the requests of this path so far.
+    pub fn requests(&self, path: &str) -> Vec<CollectedRequest> {
+        let mut requests = self.collected.lock().unwrap().requests.clone();
+        requests.retain(|request| request.path == path);
+        requests
+    }
+
     /// Returns the metrics by their names, each as it was exported last.
     pub fn metrics(&self) -> BTreeMap<String, Metric> {
+        self.all_metrics().into_iter().map(|metric| (metric.name.clone(), metric)).collect()
+    }
+
+    /// Returns all metrics of all exports so far, in their order.
+    pub fn all_metrics(&self) -> Vec<Metric> {
         self.collected.lock().unwrap().metrics.clone()
     }
 
@@ -147,7 +190,19 @@ async fn collect(request: Request<Incoming>, collected: &Mutex<Collected>) -> Re
     }
     assert_eq!(head.headers["content-type"], "application/x-protobuf");
     let mut collected = collected.lock().unwrap();
-    match head.uri.path() {
+    let path = head.uri.path();
+    let refusal = collected.refusals.iter().position(|refusal| refusal.path == path);
+    let refusal = refusal.and_then(|index| collected.refusals.remove(index));
+    let status = refusal.as_ref().map_or(200, |refusal| refusal.status);
+    collected.requests.push(CollectedRequest { path: path.to_owned(), status, at: Instant::now() });
+    if let Some(Refusal { status, retry_after, .. }) = refusal {
+        let mut response = Response::builder().status(status);
+        if let Some(seconds) = retry_after {
+            response = response.header("retry-after", seconds);
+        }
+        return response.body(Full::default()).unwrap();
+    }
+    match path {
         "/v1/traces" => {
             let request = ExportTraceServiceRequest::decode(&*body).unwrap();
             collected.spans.extend(spans(request));
@@ -156,7 +211,7 @@ async fn collect(request: Request<Incoming>, collected: &Mutex<Collected>) -> Re
             let request = ExportMetricsServiceRequest::decode(&*body).unwrap();
             let scopes = request.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
             let metrics = scopes.flat_map(|scope| scope.metrics);
-            collected.metrics.extend(metrics.map(|metric| (metric.name.clone(), metric)));
+            collected.metrics.extend(metrics);
         }
         other => panic!("a collector has no {other}"),
     }

@@ -21,6 +21,14 @@ pub async fn get(url: &str) -> Option<(u16, String)> {
     Some((answer.status().as_u16(), String::from_utf8_lossy(answer.body()).into_owned()))
 }
 
+/// Returns the content type and the body of a GET with this `Accept`.
+pub async fn get_as(url: &str, accept: &str) -> (String, String) {
+    let request = Request::get(url).header("accept", accept).body(Full::default()).unwrap();
+    let answer = exchange(request).await.unwrap();
+    let content_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+    (content_type, String::from_utf8_lossy(answer.body()).into_owned())
+}
+
 /// Returns status and body of a POST.
 pub async fn post(url: &str, content_type: &str, body: impl Into<Bytes>) -> (u16, String) {
     let request = Request::post(url).header("content-type", content_type).body(Full::new(body.into()));

@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use drumline::message::Message;
+use drumline_runtime::{DURATION_BUCKETS, SINCE_SENT_BUCKETS};
 
-use super::buckets::{DURATION_BUCKETS, SINCE_SENT_BUCKETS};
 use super::series::sample;
 
 /// The histograms that have exemplars.

@@ -5,13 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use drumline::core::{PauseReason, SqsAction, SqsResult, StoreOperation, StoreResult};
 use drumline::run::Event;
+use drumline_runtime::{DURATION_BUCKETS, SINCE_SENT_BUCKETS};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::buckets::{DURATION_BUCKETS, SINCE_SENT_BUCKETS};
 use super::cost::CostMetrics;
 use super::dlq::DlqMetrics;
 use super::exemplars::Exemplars;

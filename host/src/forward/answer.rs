@@ -9,6 +9,8 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::delay::read_delay;
+
 /// The maximum number of bytes read from an answer's body, so that its connection can be reused; after a longer body a new
 /// connection is opened.
 const MAX_RESPONSE_BYTES: usize = 64 * 1024;
@@ -58,10 +60,10 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) 
         let why = one_line(&String::from_utf8_lossy(why.as_bytes()));
         return Verdict::Failed(Failure::reject(if why.is_empty() { reason } else { why }));
     }
-    if let Some(delay) = headers.get(RETRY).and_then(|value| delay(value.to_str().ok()?, now)) {
+    if let Some(delay) = headers.get(RETRY).and_then(|value| read_delay(value.to_str().ok()?, now)) {
         return Verdict::Failed(Failure::retry_after(delay, reason));
     }
-    let retry_after = headers.get(RETRY_AFTER).and_then(|value| delay(value.to_str().ok()?, now));
+    let retry_after = headers.get(RETRY_AFTER).and_then(|value| read_delay(value.to_str().ok()?, now));
     let retry = |reason| match retry_after {
         Some(delay) => Failure::retry_after(delay, reason),
         None => Failure::retry(reason),
@@ -136,20 +138,6 @@ pub(super) fn one_line(text: &str) -> String {
     let mut cut: String = line.chars().take(MAX_REASON_CHARS - 1).collect();
     cut.push('…');
     cut
-}
-
-/// Reads seconds, a duration such as `30s` or `5m`, or a date; a date in the past means at once. See
-/// [Retry-After](https://www.rfc-editor.org/rfc/rfc9110#field.retry-after).
-fn delay(text: &str, now: SystemTime) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(secs) = text.parse::<u64>() {
-        return Some(Duration::from_secs(secs));
-    }
-    if let Ok(delay) = humantime::parse_duration(text) {
-        return Some(delay);
-    }
-    let at = httpdate::parse_http_date(text).ok()?;
-    Some(at.duration_since(now).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -235,22 +223,5 @@ mod tests {
         }
         assert_eq!(failure(429, &[], "slow").kind(), FailureKind::Throttled(None));
         assert_eq!(failure(429, &[], "slow").reason(), "429 Too Many Requests: slow");
-    }
-
-    #[test]
-    fn delays_are_seconds_durations_or_dates() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        let table = [
-            ("30", Some(30)),
-            (" 30s ", Some(30)),
-            ("5m", Some(300)),
-            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
-            ("Fri, 31 Dec 1993 23:59:59 GMT", Some(0)),
-            ("-1", None),
-            ("soon", None),
-        ];
-        for (text, secs) in table {
-            assert_eq!(delay(text, now), secs.map(Duration::from_secs), "{text}");
-        }
     }
 }

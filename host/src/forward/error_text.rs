@@ -9,7 +9,7 @@ use super::answer::one_line;
 const MAX_CAUSES: usize = 32;
 
 /// Returns the innermost cause of a failed request in one line: `connection refused (111)`.
-pub(super) fn error_text(error: &(dyn Error + 'static)) -> String {
+pub fn error_text(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     for _ in 0..MAX_CAUSES {
         if let Some(io) = innermost.downcast_ref::<io::Error>() {

@@ -11,6 +11,7 @@ use http::header::AUTHORIZATION;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::connection::{Connector, HttpClient, client};
@@ -108,28 +109,12 @@ fn credentials(target: &Url) -> Option<HeaderValue> {
     if target.username().is_empty() && target.password().is_none() {
         return None;
     }
-    let decoded = |text: &str| percent_decoded(text);
+    let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
     let pair =
         [decoded(target.username()), b":".to_vec(), decoded(target.password().unwrap_or_default())].concat();
     let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair))).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let (mut decoded, mut position) = (Vec::new(), 0);
-    while let Some(byte) = bytes.get(position) {
-        let digits = text.get(position + 1..position + 3).filter(|_| *byte == b'%');
-        if let Some(code) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            decoded.push(code);
-            position += 3;
-        } else {
-            decoded.push(*byte);
-            position += 1;
-        }
-    }
-    decoded
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ const INTERVAL: &str = "15s";
 const PER_MINUTE: usize = 4;
 
 /// Returns true if a program is installed. Otherwise prints that the test is skipped.
-async fn is_installed(program: &str) -> bool {
+pub(crate) async fn is_installed(program: &str) -> bool {
     let version =
         Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().await;
     let is_there = version.is_ok_and(|status| status.success());
