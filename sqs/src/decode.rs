@@ -1,6 +1,6 @@
 //! The decoder of SQS's answers, which cuts values out of the bytes of the response.
 //!
-//! An answer is decoded in one pass, directly into the types that callers get: by `usual.rs`, or by serde_json if the answer
+//! An answer is decoded in one pass, directly into the types that callers get: by `usual.rs`, or by `serde_json` if the answer
 //! is unusual. Only if both fail is each of its entries decoded separately, so that one unreadable entry does not affect the others.
 
 use std::borrow::Cow;
@@ -164,7 +164,7 @@ fn decodable<T: Fill + Default>(entries: Option<Vec<&RawValue>>) -> Vec<T> {
     entries.unwrap_or_default().into_iter().filter_map(|raw| any_json(raw.get())).collect()
 }
 
-/// Decodes an object with serde_json.
+/// Decodes an object with `serde_json`.
 pub(crate) fn any_json<T: Fill + Default>(text: &str) -> Option<T> {
     let mut value = T::default();
     object(text, &mut value).ok().map(|()| value)

@@ -1,8 +1,8 @@
 //! A fast decoder for the answers that SQS gives nearly always: objects, lists and strings with the usual fields.
 //!
-//! It returns nothing for any other answer, which `decode.rs` then decodes with serde_json: numbers, `null`, unknown fields, binary
+//! It returns nothing for any other answer, which `decode.rs` then decodes with `serde_json`: numbers, `null`, unknown fields, binary
 //! attributes, line breaks, surrogate pairs, and text that is no JSON. An answer that it decodes has the same meaning for
-//! serde_json.
+//! `serde_json`.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ pub(crate) fn batch(text: &str) -> Option<BatchAnswer> {
             let entry = successful.last_mut()?;
             json.object(|json| {
                 json.expect("\"Id\":")?;
-                entry.id = json.text()?.to_owned();
+                entry.id = json.text()?.into();
                 Some(())
             })
         })
@@ -53,8 +53,8 @@ struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     fn new(text: &'a str) -> Option<Self> {
         // JSON forbids control characters in strings. One loop over the whole answer, without an exit, takes fewest instructions.
-        let has_control = text.bytes().fold(false, |found, byte| found | (byte < b' '));
-        (!has_control).then_some(Self { rest: text, unescaped: String::new() })
+        let lowest = text.bytes().fold(u8::MAX, u8::min);
+        (lowest >= b' ').then_some(Self { rest: text, unescaped: String::new() })
     }
 
     /// Reads the only object of an answer, whose fields are read by `field`.
@@ -68,11 +68,11 @@ impl<'a> Cursor<'a> {
         if self.skip("\"MessageId\":") {
             message.id = self.text()?.into();
         } else if self.skip("\"ReceiptHandle\":") {
-            message.receipt = self.text()?.to_owned();
+            message.receipt = self.text()?.into();
         } else if self.skip("\"MD5OfBody\":") || self.skip("\"MD5OfMessageAttributes\":") {
             self.text()?;
         } else if self.skip("\"Body\":") {
-            message.body = self.text()?.to_owned();
+            message.body = self.text()?.into();
         } else if self.skip("\"Attributes\":") {
             self.object(|json| json.system_attribute(message))?;
         } else if self.skip("\"MessageAttributes\":") {
@@ -93,9 +93,9 @@ impl<'a> Cursor<'a> {
             // A count that is too large to read is a large one, not an absent one.
             message.receive_count = self.text()?.parse().unwrap_or(u32::MAX);
         } else if self.skip("\"SentTimestamp\":") {
-            message.sent_at = self.millis()?;
+            message.sent_at = millis(self.text()?);
         } else if self.skip("\"ApproximateFirstReceiveTimestamp\":") {
-            message.first_received_at = self.millis()?;
+            message.first_received_at = millis(self.text()?);
         } else {
             let field = if self.skip("\"SenderId\":") {
                 &mut message.sender_id
@@ -115,10 +115,6 @@ impl<'a> Cursor<'a> {
         Some(())
     }
 
-    fn millis(&mut self) -> Option<Option<Duration>> {
-        Some(self.text()?.parse().ok().map(Duration::from_millis))
-    }
-
     fn attribute(&mut self) -> Option<Attribute> {
         let (mut value, mut data_type) = (String::new(), String::new());
         self.object(|json| {
@@ -128,7 +124,7 @@ impl<'a> Cursor<'a> {
                 json.expect("\"DataType\":")?;
                 &mut data_type
             };
-            *part = json.text()?.to_owned();
+            *part = json.text()?.into();
             Some(())
         })?;
         Some(Attribute::new(&data_type, AttributeValue::Text(value)))
@@ -210,6 +206,10 @@ impl<'a> Cursor<'a> {
         self.rest = &self.rest[length..];
         Some(0)
     }
+}
+
+fn millis(text: &str) -> Option<Duration> {
+    text.parse().ok().map(Duration::from_millis)
 }
 
 /// Returns the position of the first quote or backslash that is not among the first `literal` bytes.
