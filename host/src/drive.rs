@@ -12,6 +12,7 @@ mod orders;
 mod parts;
 mod queue_orders;
 mod runs;
+mod start;
 mod store;
 mod target;
 
@@ -22,7 +23,6 @@ use std::time::{Duration, Instant};
 use drumline::Router;
 use drumline::core::{
     Claims, Effect, Jitter, Ledger, Limits, Pause, PauseReason, Probe, Receive, RunControl, SqsErrorKind,
-    Start,
 };
 use drumline::message::{Intake, Message};
 use drumline::run::{Attempt, Observer, RunEnvironment};
@@ -38,7 +38,6 @@ use crate::dead_jobs::DeadJobs;
 use crate::handlers::TokioHost;
 use crate::log_writer::HeldLines;
 use crate::outcome_cache::SharedOutcomeCache;
-use crate::redact::redact;
 use crate::resources::ResourceProbe;
 use crate::sqs::{BoxFuture, Queue, SqsError};
 use crate::target::TargetHealth;
@@ -334,18 +333,12 @@ impl Driver {
     }
 
     /// Performs an effect. Returns true if the ledger has the answer already.
-    fn perform(
-        &mut self,
-        now: Instant,
-        effect: Effect,
-        runs: &mut Runs,
-        starts: &mut Vec<BoxFuture<()>>,
-    ) -> bool {
+    fn perform(&mut self, now: Instant, effect: Effect, runs: &mut Runs, starts: &mut Vec<Attempt>) -> bool {
         match effect {
             Effect::Start(start) => {
                 let control = RunControl::new();
                 runs.begin(now, start.delivery, control.clone());
-                starts.push(self.start(start, control));
+                starts.push(self.attempt(start, control));
             }
             Effect::Cancel(id, reason) => {
                 if let Some(control) = runs.control(id) {
@@ -402,46 +395,6 @@ impl Driver {
             Effect::Event(note) => self.observer.note(&note),
         }
         false
-    }
-
-    fn start(&self, start: Start, control: RunControl) -> BoxFuture<()> {
-        let inputs = self.inputs.clone();
-        let attempt = Attempt {
-            delivery: start.delivery,
-            queue: Arc::clone(self.observer.queue()),
-            intake: Arc::clone(&self.intake),
-            message: start.message,
-            number: start.attempt,
-            started_at: start.started_at,
-            deadline: start.deadline,
-            latest_deadline: start.latest_deadline,
-            claim_length: start.claim_length,
-            permit: start.permit,
-            // Before any run may begin: an open batch waits for all that start together.
-            arrival: self.router.arrival(self.observer.queue()),
-            control,
-            host: Arc::clone(&self.host),
-        };
-        let router = Arc::clone(&self.router);
-        let run = async move {
-            let mut report = router.run(attempt).await;
-            redact(&mut report.ending);
-            send(&inputs, Input::Ended(start.delivery, report)).await;
-        };
-        // Whatever this loop's logs are about, its runs' logs are too.
-        Box::pin(run.in_current_span())
-    }
-
-    /// Starts runs, each in a task of its own. They cross to the handlers' threads together, because waking a thread
-    /// for each of them costs more than the rest of a short run; once there, idle threads take their share.
-    fn launch(&self, runs: Vec<BoxFuture<()>>) {
-        if !runs.is_empty() {
-            self.handlers.spawn(async move {
-                for run in runs {
-                    tokio::spawn(run);
-                }
-            });
-        }
     }
 
     /// The receive lives in a task of its own: dropped half-way, it would hide the messages it was about to bring.

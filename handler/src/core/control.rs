@@ -70,6 +70,11 @@ impl RunControl {
         self.0.changed.notify(usize::MAX);
     }
 
+    /// Returns true if there are other handles on the run: it has not ended, or has passed its context on.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Returns the reason why the run must stop; `None` while it may continue.
     pub fn cancelled(&self) -> Option<CancelReason> {
         match self.0.stage.load(Ordering::Acquire) & !ABORTED {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::core::claim::{Claim, ReleaseClaim};
 use crate::core::claim_lease::{RunClaim, Waits};
 use crate::core::control::CancelReason;
+use crate::core::earliest::earliest;
 use crate::core::ids::CallId;
 use crate::core::limits::{Hold, Permit};
 use crate::core::lock_waits::LockWait;
@@ -54,11 +55,15 @@ pub(crate) struct Delivery {
     received_at: Instant,
     lease: Duration,
     leased_until: Instant,
+    /// The time from which the lease counts as lost.
+    pub(crate) lost_at: Instant,
+    /// The lease ends so close to the twelve hours that a renewal would gain too little.
+    is_last_lease: bool,
     renew_at: Instant,
     /// Renewals in flight. The next change of the visibility waits for their answers, but not for long.
     renewals: u32,
     /// The release of the claim, which must be done before the message goes to another worker.
-    pub(crate) releasing: Option<Releasing>,
+    pub(crate) releasing: Option<Box<Releasing>>,
     pub(crate) stage: Stage,
     /// The number of its runs that were not attempts, and after which it stayed in hand.
     pub(crate) kept_runs: u8,
@@ -67,7 +72,7 @@ pub(crate) struct Delivery {
     /// The number of its runs as the probe of a pause.
     pub(crate) probes: u32,
     /// Its wait for a lock, until it has the lock or leaves.
-    pub(crate) lock_wait: Option<LockWait>,
+    pub(crate) lock_wait: Option<Box<LockWait>>,
     /// Its wait for a limit, until it starts or leaves.
     pub(crate) held: Option<Box<Hold>>,
     /// The permit that it has while it waits to run alone.
@@ -107,7 +112,7 @@ pub(crate) struct Run {
     /// Its claim.
     pub(crate) claim: RunClaim,
     /// The handler has succeeded, and the job is being marked as done.
-    pub(crate) marking: Option<Marking>,
+    pub(crate) marking: Option<Box<Marking>>,
 }
 
 /// The claim of an ended run, while it is being released.
@@ -183,15 +188,17 @@ pub(crate) enum Step {
 impl Delivery {
     pub(crate) fn new(message: Arc<Message>, lane: Arc<str>, lease: Duration, at: Instant) -> Self {
         let receives = message.receive_count;
-        Self {
+        let mut delivery = Self {
             message,
             newer_receipt: None,
             superseded_after: None,
             lane,
             received_at: at,
             lease,
-            leased_until: at + lease,
-            renew_at: at + lease / 2,
+            leased_until: at,
+            lost_at: at,
+            is_last_lease: false,
+            renew_at: at,
             renewals: 0,
             releasing: None,
             stage: Stage::Waiting,
@@ -205,14 +212,24 @@ impl Delivery {
             cancelled_for: None,
             identity: None,
             hidden_for: Duration::ZERO,
-        }
+        };
+        delivery.set_lease(lease);
+        delivery
     }
 
-    /// Sets a lease that is learned after the receipt.
+    /// Sets the length of the lease, which runs from the receipt.
     pub(crate) fn set_lease(&mut self, lease: Duration) {
         self.lease = lease;
-        self.leased_until = self.received_at + lease;
         self.renew_at = self.received_at + lease / 2;
+        self.set_leased_until(self.received_at + lease);
+    }
+
+    /// Sets the end of the lease, and the times that follow from it: they are needed far more often than they change.
+    fn set_leased_until(&mut self, until: Instant) {
+        let margin = LOST_MARGIN.min(self.lease / 10);
+        self.leased_until = until;
+        self.lost_at = until.checked_sub(margin).unwrap_or(until);
+        self.is_last_lease = until + SMALLEST_GAIN > self.total_end();
     }
 
     /// The same message was received again: its new receipt and lease replace the old ones.
@@ -221,8 +238,7 @@ impl Delivery {
         self.receives = self.receives.max(receives);
         self.superseded_after = Some(last_call);
         self.received_at = at;
-        self.leased_until = at + self.lease;
-        self.renew_at = at + self.lease / 2;
+        self.set_lease(self.lease);
         if let Stage::Settling(settling) = &mut self.stage {
             (settling.past_lease, settling.visible_from) = (false, None);
         }
@@ -239,7 +255,7 @@ impl Delivery {
 
     /// Requests its settlement, for which a response waits this long. Returns true if it waited for its call.
     pub(crate) fn settlement_asked(&mut self, now: Instant, within: Option<Duration>) -> bool {
-        let (lost_at, patience) = (self.lost_at(), patience(self.lease).min(LONGEST_PATIENCE));
+        let (lost_at, patience) = (self.lost_at, patience(self.lease).min(LONGEST_PATIENCE));
         let shortest = SHORTEST_PATIENCE.min(self.lease / 12);
         let Stage::Settling(settling) = &mut self.stage else { return false };
         if settling.step != Step::Queued {
@@ -290,12 +306,6 @@ impl Delivery {
         Some(held.until.map_or(self.last_moment(), |until| until.min(self.last_moment())))
     }
 
-    /// The time from which the lease counts as lost.
-    pub(crate) fn lost_at(&self) -> Instant {
-        let margin = LOST_MARGIN.min(self.lease / 10);
-        self.leased_until.checked_sub(margin).unwrap_or(self.leased_until)
-    }
-
     /// Returns true if the end of its lease was handled, in any stage.
     pub(crate) fn is_past_lease(&self) -> bool {
         self.is_lost() || matches!(self.stage, Stage::Settling(Settling { past_lease: true, .. }))
@@ -322,8 +332,7 @@ impl Delivery {
             Stage::Settling(_) => false,
         };
         // Within the last of the twelve hours there is no time left to request.
-        let gains = self.leased_until + SMALLEST_GAIN <= self.total_end();
-        (beats && gains).then_some(self.renew_at)
+        (beats && !self.is_last_lease).then_some(self.renew_at)
     }
 
     /// Returns true if a call was about a receipt that has been replaced since.
@@ -368,7 +377,7 @@ impl Delivery {
     }
 
     pub(crate) fn renewed(&mut self, asked_at: Instant, visibility: Duration) {
-        self.leased_until = self.leased_until.max(asked_at + visibility);
+        self.set_leased_until(self.leased_until.max(asked_at + visibility));
         // A late answer does not change the time of a parallel renewal.
         self.renew_at = self.renew_at.max(asked_at + visibility / 2);
     }
@@ -392,20 +401,20 @@ impl Delivery {
     /// The latest time at which this delivery must be checked; `None` for a lost and aborted run, which waits only for its
     /// ending.
     pub(crate) fn next_check(&self) -> Option<Instant> {
-        let lost_at = if self.is_past_lease() { None } else { Some(self.lost_at()) };
+        let lost_at = (!self.is_past_lease()).then_some(self.lost_at);
         let own = match &self.stage {
             Stage::Waiting => {
-                [self.lock_wait.as_ref().and_then(LockWait::next_check), self.held_until(), None]
+                [self.lock_wait.as_deref().and_then(LockWait::next_check), self.held_until(), None, None]
             }
             Stage::Running(run) => {
                 let claim = if run.lost { None } else { run.claim.next_check() };
-                let claim = claim.into_iter().chain(run.marking.as_ref().map(Marking::ask_at)).min();
-                [run.cancelled.is_none().then_some(run.deadline), run.abort_at, claim]
+                let mark = run.marking.as_deref().map(Marking::ask_at);
+                [run.cancelled.is_none().then_some(run.deadline), run.abort_at, claim, mark]
             }
-            Stage::Settling(settling) => [self.settlement_due(), settling.give_up_at, None],
+            Stage::Settling(settling) => [self.settlement_due(), settling.give_up_at, None, None],
         };
         let releasing = self.releasing.as_ref();
         let releasing = releasing.map(|r| r.again_at.map_or(r.give_up_at, |at| at.min(r.give_up_at)));
-        own.into_iter().chain([lost_at, self.renewal_due(), releasing]).flatten().min()
+        earliest([earliest(own), lost_at, self.renewal_due(), releasing])
     }
 }

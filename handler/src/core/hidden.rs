@@ -48,7 +48,9 @@ impl HiddenMessages {
 
     /// Removes a message that is no longer hidden.
     pub(crate) fn remove(&mut self, message_id: &str) {
-        if let Some(age) = self.ages.remove(message_id) {
+        if !self.ages.is_empty()
+            && let Some(age) = self.ages.remove(message_id)
+        {
             self.by_age.remove(&age);
         }
     }

@@ -10,6 +10,7 @@ pub(crate) mod claim_lease;
 pub(crate) mod control;
 pub(crate) mod decide;
 pub(crate) mod delivery;
+pub(crate) mod earliest;
 pub(crate) mod ending;
 pub(crate) mod hidden;
 pub(crate) mod ids;

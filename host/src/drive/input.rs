@@ -7,7 +7,7 @@ use drumline::core::{
     CallId, Claim, Claimed, DeliveryId, MarkError, Ownership, ReceiveId, Replies, RunReport,
 };
 use drumline::message::Message;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::job_order::JobRequest;
 use crate::sqs::SqsError;
@@ -31,5 +31,8 @@ pub(crate) enum Input {
 
 /// The loop only goes away when the queue is drained; what comes after that is of no use to anybody.
 pub(super) async fn send(inputs: &mpsc::Sender<Input>, input: Input) {
-    let _ = inputs.send(input).await;
+    // Nearly always there is room, and then no future needs to be made.
+    if let Err(TrySendError::Full(input)) = inputs.try_send(input) {
+        let _ = inputs.send(input).await;
+    }
 }

@@ -22,7 +22,10 @@ struct Run {
 /// Drops the run's handler: a run ends with its loop, also if that is dropped half-way.
 impl Drop for Run {
     fn drop(&mut self) {
-        self.control.abort();
+        // Nothing is left of a run that has ended, unless its handler has passed its context on.
+        if self.control.is_shared() {
+            self.control.abort();
+        }
     }
 }
 

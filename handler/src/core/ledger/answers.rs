@@ -11,6 +11,7 @@ use crate::core::call::{Action, Call, CallError, Entry, Replies, VisibilityEntry
 use crate::core::control::CancelReason;
 use crate::core::decide::{Unrun, decide_unrun};
 use crate::core::delivery::{Delivery, Settlement, Settling, Stage, Step};
+use crate::core::earliest::earliest;
 use crate::core::ids::{CallId, DeliveryId};
 use crate::core::ledger_event::LedgerEvent;
 use crate::core::outcome_cache::PriorOutcome;
@@ -34,7 +35,9 @@ impl Ledger {
     /// Queues the settlement for a call to SQS, as soon as no reason prevents it.
     pub(super) fn queue_settlement(&mut self, now: Instant, id: DeliveryId) {
         let held = self.holds_back(now);
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        // With as many lanes as deliveries, none is behind another.
+        let share_lanes = self.lanes.len() < self.deliveries.len();
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let renewing = delivery.is_renewing();
         let Stage::Settling(settling) = &mut delivery.stage else { return };
         if matches!(settling.settlement, Settlement::Copy(_))
@@ -62,7 +65,7 @@ impl Ledger {
         }
         settling.step = Step::Queued;
         // The messages behind it in its lane cannot start before.
-        let urgent = self.lanes.get(&delivery.lane).is_some_and(|lane| lane.len() > 1);
+        let urgent = share_lanes && self.lanes.get(&delivery.lane).is_some_and(|lane| lane.len() > 1);
         match settling.settlement {
             Settlement::Delete => self.deletes.push(now, id, urgent),
             Settlement::Visibility(_) => self.visibilities.push(now, id, urgent),
@@ -124,11 +127,11 @@ impl Ledger {
         let within = by_response.then_some(self.policy.confirm_within);
         let (mut entries, mut checks) = (Vec::with_capacity(ids.len()), None);
         ids.retain(|id| {
-            let Some(delivery) = self.deliveries.get_mut(id) else { return false };
+            let Some(delivery) = self.deliveries.get_mut(*id) else { return false };
             if !delivery.settlement_asked(now, within) {
                 return false;
             }
-            checks = checks.into_iter().chain(delivery.next_check()).min();
+            checks = earliest([checks, delivery.next_check()]);
             let Stage::Settling(settling) = &delivery.stage else { return false };
             entries.push(entry(&settling.settlement, *id, delivery));
             true
@@ -161,7 +164,7 @@ impl Ledger {
                 About::Settlements => self.settlement_answered(now, id, delivery, reply, jitter),
                 About::Copy(_) => {
                     self.settlement_answered(now, id, delivery, reply, jitter);
-                    if !self.deliveries.contains_key(&delivery) {
+                    if !self.deliveries.contains(delivery) {
                         self.copy_ended(delivery, Disposition::FailedPermanently);
                     }
                 }
@@ -180,7 +183,7 @@ impl Ledger {
         visibility: Duration,
         reply: Result<(), CallError>,
     ) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         delivery.renewal_answered();
         let message = Arc::clone(&delivery.message);
         // SQS's answer for an old receipt says nothing about the new one.
@@ -194,7 +197,7 @@ impl Ledger {
         if let Err(error) = reply {
             self.emit(LedgerEvent::RenewalFailed { message, error: error.to_string() });
         }
-        match self.deliveries.get(&id) {
+        match self.deliveries.get(id) {
             // Its job ended while the renewal was in flight. If its receipt is gone, SQS will report it.
             Some(delivery) if delivery.waits_for_heartbeat() => self.queue_settlement(now, id),
             Some(delivery) if matches!(delivery.stage, Stage::Settling(_)) => {}
@@ -216,7 +219,7 @@ impl Ledger {
         jitter: Jitter,
     ) {
         let waits_for_answer = self.policy.acknowledge == Acknowledge::ByResponse;
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let message = Arc::clone(&delivery.message);
         let superseded = delivery.is_superseded_since_call(call);
         let Stage::Settling(settling) = &mut delivery.stage else { return };
@@ -277,7 +280,7 @@ impl Ledger {
 
     fn delete_moved(&mut self, now: Instant, id: DeliveryId) {
         self.copy_ended(id, Disposition::DeadLettered);
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let Stage::Settling(settling) = &mut delivery.stage else { return };
         match self.policy.acknowledge {
             Acknowledge::ByDelete => {
@@ -290,7 +293,7 @@ impl Ledger {
 
     /// The lease of a delivery has ended, or counts as ended.
     pub(super) fn lose_lease(&mut self, now: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let message = Arc::clone(&delivery.message);
         match &mut delivery.stage {
             Stage::Waiting => {
@@ -321,7 +324,7 @@ impl Ledger {
 
     /// A delivery leaves without SQS's confirmation.
     pub(super) fn give_up(&mut self, now: Instant, id: DeliveryId, error: String) {
-        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let Some(delivery) = self.deliveries.get(id) else { return };
         let message = Arc::clone(&delivery.message);
         self.emit(LedgerEvent::Unsettled { message, error });
         self.remove_unconfirmed(now, id);

@@ -14,7 +14,7 @@ use crate::core::claim::{Claim, ClaimStep, Claimed, MarkError, Ownership, Releas
 use crate::core::claim_lease::{Asking, RunClaim, Waits, claim_length};
 use crate::core::control::{CancelReason, STOP_TIME};
 use crate::core::decide::{MarkDecision, decide_mark};
-use crate::core::delivery::{Releasing, Run, Stage};
+use crate::core::delivery::{Delivery, Releasing, Run, Stage};
 use crate::core::ending::Ending;
 use crate::core::ids::DeliveryId;
 use crate::core::ledger_event::LedgerEvent;
@@ -48,7 +48,7 @@ impl Ledger {
     /// The store answered a run's request for a claim, or did not. With a claim the run continues, without an answer it waits
     /// for [`Effect::Claim`]. Repeated and late answers are ignored.
     pub fn claimed(&mut self, now: Instant, id: DeliveryId, answer: Claimed) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let Stage::Running(run) = &mut delivery.stage else { return };
         let RunClaim::Asking(asking) = &mut run.claim else { return };
         match answer {
@@ -75,7 +75,7 @@ impl Ledger {
                 }
             }
         }
-        let next_check = self.deliveries.get(&id).and_then(|delivery| delivery.next_check());
+        let next_check = self.deliveries.get(id).and_then(|delivery| delivery.next_check());
         self.check_by(next_check);
     }
 
@@ -88,7 +88,7 @@ impl Ledger {
         claim: &Claim,
         reply: Result<Ownership, String>,
     ) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let message = Arc::clone(&delivery.message);
         let Stage::Running(run) = &mut delivery.stage else { return };
         let RunClaim::Kept(lease) = &mut run.claim else { return };
@@ -110,13 +110,13 @@ impl Ledger {
                 }
             }
         }
-        let next_check = self.deliveries.get(&id).and_then(|delivery| delivery.next_check());
+        let next_check = self.deliveries.get(id).and_then(|delivery| delivery.next_check());
         self.check_by(next_check);
     }
 
     /// The claim belongs to another run: its own run is stopped like one whose lease was lost.
     fn lose_claim(&mut self, now: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let Stage::Running(run) = &mut delivery.stage else { return };
         run.lost = true;
         if let RunClaim::Kept(lease) = &mut run.claim {
@@ -141,7 +141,7 @@ impl Ledger {
         jitter: Jitter,
     ) -> Option<RunReport> {
         let last_mark = self.draining.as_ref().map(Drain::last_mark);
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return Some(report) };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return Some(report) };
         let last_moment = delivery.last_moment();
         let Stage::Running(run) = &mut delivery.stage else { return Some(report) };
         if run.marking.is_some() {
@@ -159,14 +159,14 @@ impl Ledger {
         }
         let give_up_at = last_mark.map_or(now + STOP_TIME, |last| last.min(now + STOP_TIME));
         run.abort_at = run.cancelled.map(|_| give_up_at);
-        run.marking = Some(Marking::new(now, report, jitter));
+        run.marking = Some(Box::new(Marking::new(now, report, jitter)));
         self.ask_mark(now, id);
         None
     }
 
     /// Requests the mark of the job as done, and repeats the request later.
     pub(super) fn ask_mark(&mut self, now: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let Stage::Running(Run { marking: Some(marking), claim: RunClaim::Kept(lease), .. }) =
             &mut delivery.stage
         else {
@@ -182,7 +182,7 @@ impl Ledger {
 
     /// The mark of a done job was answered. Repeated and late answers are ignored.
     pub fn marked(&mut self, now: Instant, id: DeliveryId, reply: Result<Ownership, MarkError>) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let message = Arc::clone(&delivery.message);
         let Stage::Running(Run { marking: Some(marking), claim: RunClaim::Kept(lease), .. }) =
             &mut delivery.stage
@@ -226,13 +226,13 @@ impl Ledger {
     /// duplicate under the same identity is possible. If other jobs follow, the job is retried, because they are added with the
     /// mark.
     pub(super) fn conclude_unmarked(&mut self, now: Instant, id: DeliveryId, error: String) {
-        if let Some(delivery) = self.deliveries.get_mut(&id)
+        if let Some(delivery) = self.deliveries.get_mut(id)
             && let Stage::Running(Run { marking: Some(marking), .. }) = &mut delivery.stage
             && marking.report.next.is_some()
         {
             let reason = bounded(format!("the next jobs could not be added to the store: {error}"));
             marking.report.ending = Ending::RetryAsked { after: None, reason };
-        } else if let Some(delivery) = self.deliveries.get(&id)
+        } else if let Some(delivery) = self.deliveries.get(id)
             && let Stage::Running(Run { claim: RunClaim::Kept(lease), lost: false, .. }) = &delivery.stage
         {
             let (message, job_id) =
@@ -245,16 +245,16 @@ impl Ledger {
     /// The ledger's time is over: done jobs need no other run.
     pub(super) fn conclude_all_unmarked(&mut self, now: Instant) {
         let is_marking = |stage: &Stage| matches!(stage, Stage::Running(Run { marking: Some(_), .. }));
-        let ids = self.deliveries.iter().filter(|(_, delivery)| is_marking(&delivery.stage));
-        for id in ids.map(|(id, _)| *id).collect::<Vec<_>>() {
+        for id in self.deliveries.ids(|_, delivery| is_marking(&delivery.stage)) {
             self.conclude_unmarked(now, id, "the time is over".to_owned());
         }
     }
 
     fn conclude_marking(&mut self, now: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let Stage::Running(run) = &mut delivery.stage else { return };
-        let Some(Marking { report, ended_at, jitter, .. }) = run.marking.take() else { return };
+        let Some(marking) = run.marking.take() else { return };
+        let Marking { report, ended_at, jitter, .. } = *marking;
         self.conclude_run(now, id, report, ended_at, jitter);
     }
 
@@ -262,17 +262,17 @@ impl Ledger {
     /// next must find the claim free.
     pub(super) fn release_claim(&mut self, now: Instant, id: DeliveryId, how: ReleaseClaim) {
         let draining = self.draining.is_some();
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let Stage::Running(Run { claim: RunClaim::Kept(lease), .. }) = &delivery.stage else { return };
         let claim = Arc::clone(&lease.claim);
         let patience = if draining { RELEASE_PATIENCE_IN_DRAIN } else { RELEASE_PATIENCE };
-        delivery.releasing = Some(Releasing {
+        delivery.releasing = Some(Box::new(Releasing {
             claim: Arc::clone(&claim),
             how: how.clone(),
             again_at: None,
             give_up_at: now + patience,
             waits: Waits::new(),
-        });
+        }));
         let next_check = delivery.next_check();
         self.check_by(next_check);
         self.effects.push_back(Effect::ReleaseClaim { delivery: id, claim, how });
@@ -288,7 +288,7 @@ impl Ledger {
         claim: &Claim,
         reply: Result<Ownership, String>,
     ) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let Some(releasing) = delivery.releasing.as_mut().filter(|releasing| *releasing.claim == *claim)
         else {
             return;
@@ -303,7 +303,7 @@ impl Ledger {
 
     /// The claim of an ended run no longer delays its message.
     fn claim_is_free(&mut self, now: Instant, id: DeliveryId, claim: &Claim) {
-        if let Some(delivery) = self.deliveries.get_mut(&id) {
+        if let Some(delivery) = self.deliveries.get_mut(id) {
             delivery.releasing = None;
         }
         self.queue_settlement(now, id);
@@ -314,7 +314,7 @@ impl Ledger {
     /// Does all that is due for the claim of a delivery, except its renewal.
     pub(super) fn check_claim(&mut self, now: Instant, id: DeliveryId) {
         let length = self.claim_length(now);
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         if let Some(releasing) = &mut delivery.releasing {
             if releasing.give_up_at <= now {
                 let claim = Arc::clone(&releasing.claim);
@@ -346,16 +346,18 @@ impl Ledger {
     pub(super) fn renew_claims(&mut self, now: Instant, with_leases: bool) {
         let soon = if with_leases { now + self.policy.lease / 8 } else { now };
         let length = self.claim_length(now);
-        for (id, delivery) in &mut self.deliveries {
-            let Stage::Running(Run { claim: RunClaim::Kept(lease), lost: false, .. }) = &mut delivery.stage
-            else {
+        let is_due = |_, delivery: &Delivery| match &delivery.stage {
+            Stage::Running(Run { claim: RunClaim::Kept(lease), lost: false, .. }) => lease.is_due(now, soon),
+            Stage::Running(_) | Stage::Waiting | Stage::Settling(_) => false,
+        };
+        for id in self.deliveries.ids(is_due) {
+            let Some(delivery) = self.deliveries.get_mut(id) else { continue };
+            let Stage::Running(Run { claim: RunClaim::Kept(lease), .. }) = &mut delivery.stage else {
                 continue;
             };
-            if lease.is_due(now, soon) {
-                lease.ask(now, length);
-                let claim = Arc::clone(&lease.claim);
-                self.effects.push_back(Effect::RenewClaim { delivery: *id, claim, length });
-            }
+            lease.ask(now, length);
+            let claim = Arc::clone(&lease.claim);
+            self.effects.push_back(Effect::RenewClaim { delivery: id, claim, length });
         }
     }
 }

@@ -21,13 +21,7 @@ impl Ledger {
 
     /// Checks every delivery that is due. Rare: a delivery that is settled within half its lease never is.
     fn check_deliveries(&mut self, now: Instant) {
-        let due: Vec<DeliveryId> = self
-            .deliveries
-            .iter()
-            .filter(|(_, delivery)| delivery.next_check().is_some_and(|at| at <= now))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in due {
+        for id in self.deliveries.ids(|_, delivery| delivery.next_check().is_some_and(|at| at <= now)) {
             self.check(now, id);
         }
         let renews = self.renew(now);
@@ -44,17 +38,17 @@ impl Ledger {
 
     /// Computes the exact time at which the next delivery must be checked, or the copy of one that has left.
     pub(super) fn find_next_check(&mut self) {
-        let deliveries = self.deliveries.values().filter_map(|delivery| delivery.next_check());
+        let deliveries = self.deliveries.values().filter_map(Delivery::next_check);
         self.next_check = deliveries.chain(self.next_copy_check()).min();
     }
 
     fn check(&mut self, now: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
-        if !delivery.is_past_lease() && delivery.lost_at() <= now {
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
+        if !delivery.is_past_lease() && delivery.lost_at <= now {
             self.lose_lease(now, id);
         }
         self.check_claim(now, id);
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         match &mut delivery.stage {
             Stage::Waiting => {
                 self.check_lock(now, id);
@@ -83,7 +77,7 @@ impl Ledger {
 
     /// Asks a run to stop, once; it is dropped a little later.
     pub(super) fn cancel(&mut self, now: Instant, id: DeliveryId, reason: CancelReason) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let Stage::Running(run) = &mut delivery.stage else { return };
         if run.cancelled.is_none() {
             run.cancelled = Some(reason);
@@ -109,18 +103,17 @@ impl Ledger {
         }
         let soon = now + self.policy.lease / 8;
         let mut entries = Vec::new();
-        for (id, delivery) in &mut self.deliveries {
-            // A delivery with a request in flight gets another one only when it is due, and not to fill a call.
-            if !is_due(delivery, if delivery.is_renewing() { now } else { soon }) {
-                continue;
-            }
+        // A delivery with a request in flight gets another one only when it is due, and not to fill a call.
+        let due = |_, delivery: &Delivery| is_due(delivery, if delivery.is_renewing() { now } else { soon });
+        for id in self.deliveries.ids(due) {
+            let Some(delivery) = self.deliveries.get_mut(id) else { continue };
             // Rounded down to whole seconds, because SQS refuses visibilities beyond its twelve hours.
             let visibility =
                 Duration::from_secs(self.policy.lease.min(delivery.longest_visibility(now)).as_secs());
             delivery.renewal_asked(now, visibility);
             let receipt = delivery.receipt().to_owned();
             let visibility_secs = visibility_secs(visibility);
-            entries.push((VisibilityEntry { delivery: *id, receipt, visibility_secs }, visibility));
+            entries.push((VisibilityEntry { delivery: id, receipt, visibility_secs }, visibility));
         }
         while !entries.is_empty() {
             let rest = entries.split_off(entries.len().min(MAX_BATCH));

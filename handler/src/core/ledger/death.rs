@@ -44,12 +44,12 @@ impl Ending {
 impl Ledger {
     /// Returns the message of a delivery in hand.
     pub fn message_of(&self, id: DeliveryId) -> Option<&Arc<Message>> {
-        self.deliveries.get(&id).map(|delivery| &delivery.message)
+        self.deliveries.get(id).map(|delivery| &delivery.message)
     }
 
     /// Returns the death of a job if [`ended`](Self::ended) would decide now that no attempt follows on this run. Decides nothing.
     pub fn death_of(&self, now: Instant, id: DeliveryId, report: &RunReport) -> Option<Death> {
-        let delivery = self.deliveries.get(&id)?;
+        let delivery = self.deliveries.get(id)?;
         let Stage::Running(run) = &delivery.stage else { return None };
         let stopped = if run.lost { Some(CancelReason::LeaseLost) } else { run.cancelled };
         let ending = self.cancelled_ending(id, &report.ending).unwrap_or_else(|| report.ending.clone());

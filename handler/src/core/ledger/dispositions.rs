@@ -66,7 +66,7 @@ impl Ledger {
     pub(super) fn call_forgotten(&mut self, call: CallId) {
         let Some(call) = self.calls.remove(&call) else { return };
         for id in call.deliveries {
-            match self.deliveries.get_mut(&id) {
+            match self.deliveries.get_mut(id) {
                 Some(delivery) => delivery.call_unanswered(matches!(call.about, About::Renewals(_))),
                 None => self.copy_ended(id, Disposition::FailedPermanently),
             }

@@ -30,11 +30,9 @@ impl Ledger {
         self.draining = Some(Drain::new(now + grace, end_at));
         // Messages behind a running neighbour are kept until it has ended: no other worker can receive them before, and a queue
         // that delivered one to another process would break the order of its group.
-        let free = |id: &DeliveryId, d: &Delivery| {
-            matches!(d.stage, Stage::Waiting) && self.is_released_at_once(*id)
-        };
-        let waiting = self.deliveries.iter().filter(|(id, d)| free(id, d));
-        for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
+        let free =
+            |id: DeliveryId, d: &Delivery| matches!(d.stage, Stage::Waiting) && self.is_released_at_once(id);
+        for id in self.deliveries.ids(free) {
             self.conclude_released(now, id, Duration::ZERO);
         }
         self.release_quarantined(now);
@@ -44,8 +42,7 @@ impl Ledger {
     /// Retries failed settlements at once, because there is little time left.
     fn settle_what_failed(&mut self, now: Instant) {
         let failed = |stage: &Stage| matches!(stage, Stage::Settling(settling) if matches!(settling.step, Step::Backoff(_)));
-        let ids = self.deliveries.iter().filter(|(_, d)| failed(&d.stage)).map(|(id, _)| *id);
-        for id in ids.collect::<Vec<_>>() {
+        for id in self.deliveries.ids(|_, d| failed(&d.stage)) {
             self.queue_settlement(now, id);
         }
     }
@@ -71,15 +68,13 @@ impl Ledger {
         drain.emptied |= empties;
         drain.over |= drain.end_at <= now;
         if cancels {
-            let running = self.deliveries.iter().filter(|(_, d)| matches!(d.stage, Stage::Running(_)));
-            for id in running.map(|(id, _)| *id).collect::<Vec<_>>() {
+            for id in self.deliveries.ids(|_, d| matches!(d.stage, Stage::Running(_))) {
                 self.cancel(now, id, CancelReason::Shutdown);
             }
         }
         if empties {
             // They stay hidden until this process and the run that does not stop are gone.
-            let waiting = self.deliveries.iter().filter(|(_, d)| matches!(d.stage, Stage::Waiting));
-            for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
+            for id in self.deliveries.ids(|_, d| matches!(d.stage, Stage::Waiting)) {
                 self.conclude_released(now, id, LAST_CALLS);
             }
         }
@@ -106,17 +101,15 @@ impl Ledger {
 
     /// Returns true if the head of its lane runs.
     pub(super) fn is_behind_a_run(&self, id: DeliveryId) -> bool {
-        let head = self.deliveries.get(&id).and_then(|d| self.lanes.get(&d.lane)?.first());
-        let head = head.filter(|head| **head != id).and_then(|head| self.deliveries.get(head));
+        let head = self.deliveries.get(id).and_then(|d| self.lanes.get(&d.lane)?.first());
+        let head = head.filter(|head| **head != id).and_then(|head| self.deliveries.get(*head));
         head.is_some_and(|d| matches!(d.stage, Stage::Running(_)))
     }
 
     fn let_go(&mut self, now: Instant) {
         let held =
             |stage: &Stage| matches!(stage, Stage::Settling(settling) if settling.step == Step::Deferred);
-        let ids: Vec<DeliveryId> =
-            self.deliveries.iter().filter(|(_, d)| held(&d.stage)).map(|(id, _)| *id).collect();
-        for id in ids {
+        for id in self.deliveries.ids(|_, d| held(&d.stage)) {
             self.queue_settlement(now, id);
         }
     }

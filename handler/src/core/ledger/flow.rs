@@ -37,26 +37,25 @@ impl Ledger {
             _ => Arc::clone(&message.id),
         };
         let deliveries = &self.deliveries;
-        let same =
-            |id: &&DeliveryId| deliveries.get(id).is_some_and(|d| d.message.id == message.id && !d.is_lost());
+        let same = |id: &&DeliveryId| {
+            deliveries.get(**id).is_some_and(|d| d.message.id == message.id && !d.is_lost())
+        };
         let known = self.lanes.get(&lane).and_then(|ids| ids.iter().find(same).copied());
         if let Some(known) = known
-            && !deliveries.get(&known).is_some_and(|delivery| delivery.is_back(at))
+            && !deliveries.get(known).is_some_and(|delivery| delivery.is_back(at))
         {
             return self.replace_receipt(at, known, message.receipt, message.receive_count);
         }
         let id = DeliveryId(self.next_id());
-        let delivery = Delivery::new(Arc::new(message), Arc::clone(&lane), self.policy.lease, at);
+        let delivery = Box::new(Delivery::new(Arc::new(message), Arc::clone(&lane), self.policy.lease, at));
+        self.pauses.keep_fresh(&delivery.message.id);
         self.check_by(delivery.next_check());
         let place = known.and_then(|known| self.remove_superseded(at, &lane, known));
         let lane = self.lanes.entry(lane).or_default();
         lane.insert(place.unwrap_or(lane.len()), id);
         let is_head = lane.first() == Some(&id);
-        self.deliveries.insert(id, Box::new(delivery));
+        self.deliveries.insert(id, delivery);
         self.waiting += 1;
-        if let Some(delivery) = self.deliveries.get(&id) {
-            self.pauses.keep_fresh(&delivery.message.id);
-        }
         // A receive that counted as lost may still return messages for which there is no slot.
         let slots = self.policy.concurrency.get() + self.lock_waits.asking() + self.behind_held();
         let taken = self.waiting + self.running;
@@ -75,13 +74,13 @@ impl Ledger {
     /// A message was received again before the answer to the call that released it: the earlier delivery leaves. Returns its
     /// position in the lane, unless others have joined the lane since: it is unknown whether those were before it in the group.
     fn remove_superseded(&mut self, at: Instant, lane: &str, earlier: DeliveryId) -> Option<usize> {
-        let message = Arc::clone(&self.deliveries.get(&earlier)?.message);
+        let message = Arc::clone(&self.deliveries.get(earlier)?.message);
         self.emit(LedgerEvent::Settled(message));
         if self.next_waiting(lane, earlier).is_some() {
             self.remove_unconfirmed(at, earlier);
             return None;
         }
-        self.deliveries.remove(&earlier);
+        self.deliveries.remove(earlier);
         let ids = self.lanes.get_mut(lane)?;
         let place = ids.iter().position(|id| *id == earlier)?;
         ids.remove(place);
@@ -90,7 +89,7 @@ impl Ledger {
 
     fn replace_receipt(&mut self, at: Instant, id: DeliveryId, receipt: String, receives: u32) {
         let last_call = CallId(self.last_id);
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         delivery.superseded(receipt, receives, at, last_call);
         let (next_check, message) = (delivery.next_check(), Arc::clone(&delivery.message));
         self.check_by(next_check);
@@ -99,7 +98,7 @@ impl Ledger {
 
     /// The head of a lane may start, at once or when its turn alone has come.
     pub(super) fn make_ready(&mut self, now: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let Some(delivery) = self.deliveries.get(id) else { return };
         if !matches!(delivery.stage, Stage::Waiting)
             || delivery.lock_wait.is_some()
             || delivery.held.is_some()
@@ -132,7 +131,7 @@ impl Ledger {
     pub(super) fn begin(&mut self, now: Instant, id: DeliveryId) -> bool {
         let claim_length = self.claim_length(now);
         let claim = self.new_claim(now, claim_length);
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return false };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return false };
         if !matches!(delivery.stage, Stage::Waiting) || delivery.releasing.is_some() {
             return false;
         }
@@ -179,7 +178,7 @@ impl Ledger {
     /// The payload of a run was opened at this time, and its handler may start: its attempt's time starts then, because reading
     /// a payload may take longer than its handler. Too late if the run was already asked to stop.
     pub fn opened(&mut self, at: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let Stage::Running(Run { timeout, cancelled: None, marking: None, .. }) = &delivery.stage else {
             return;
         };
@@ -194,7 +193,7 @@ impl Ledger {
     /// its start. A host need not report types without a separate timeout. Too late if the run was already asked to stop.
     pub fn set_job_type(&mut self, id: DeliveryId, job_type: &str) {
         let timeout = self.policy.handler_timeout_for(job_type);
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let Stage::Running(Run { started_at, cancelled: None, marking: None, .. }) = &delivery.stage else {
             return;
         };
@@ -238,7 +237,7 @@ impl Ledger {
             let reason = "the next jobs were not added, since the job is not marked as done".to_owned();
             report.ending = Ending::RetryAsked { after: None, reason };
         }
-        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let Some(delivery) = self.deliveries.get(id) else { return };
         let Stage::Running(run) = &delivery.stage else { return };
         let message = Arc::clone(&delivery.message);
         let stopped = if run.lost { Some(CancelReason::LeaseLost) } else { run.cancelled };
@@ -275,7 +274,7 @@ impl Ledger {
         if let Some((class, wait)) = self.limit_to_wait_for(now, id, stopped, &mut report) {
             return self.hold(now, id, class, wait);
         }
-        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let Some(delivery) = self.deliveries.get(id) else { return };
         let facts = DecisionInput {
             attempt,
             receives,
@@ -295,7 +294,7 @@ impl Ledger {
         }
         self.learn(&message, prior);
         let RunReport { job_type, identity, correlation_id, .. } = report;
-        if let Some(delivery) = self.deliveries.get_mut(&id) {
+        if let Some(delivery) = self.deliveries.get_mut(id) {
             delivery.identity.clone_from(&identity);
         }
         let facts = RunFacts { job_type, identity, correlation_id, attempt, ending, took, last_attempt };
@@ -311,7 +310,7 @@ impl Ledger {
     /// A delivery has its outcome, which is passed to SQS and to the rest of its lane.
     pub(super) fn conclude(&mut self, now: Instant, id: DeliveryId, outcome: Outcome, run: Option<RunFacts>) {
         let was_parked = self.ends_lock_wait(now, id) | self.ends_hold(now, id).is_some();
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         // It no longer needs a permit, and others wait for it.
         delivery.permit = None;
         match delivery.stage {
@@ -342,7 +341,7 @@ impl Ledger {
     /// visible together with it, they would be received with it every time, and follow it into the DLQ without a run. See ADR
     /// 0005.
     fn hidden_behind(&self, id: DeliveryId, released: bool) -> Duration {
-        let Some(delivery) = self.deliveries.get(&id) else { return BEHIND };
+        let Some(delivery) = self.deliveries.get(id) else { return BEHIND };
         match &delivery.stage {
             _ if released => delivery.hidden_for,
             Stage::Settling(Settling { settlement: Settlement::Visibility(delay), .. }) => {
@@ -354,7 +353,7 @@ impl Ledger {
 
     /// Releases a message that has not started. A job that is done needs no run of any worker, only its deletion.
     pub(super) fn conclude_released(&mut self, now: Instant, id: DeliveryId, hidden_for: Duration) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         if !matches!(delivery.stage, Stage::Waiting) {
             // It was released with its lane.
             return;
@@ -372,7 +371,7 @@ impl Ledger {
 
     /// A delivery has its outcome without a run.
     pub(super) fn conclude_unrun(&mut self, now: Instant, id: DeliveryId, outcome: Outcome) {
-        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let Some(delivery) = self.deliveries.get(id) else { return };
         if let (Outcome::Ack, Some(PriorOutcome::Done { at })) =
             (&outcome, self.outcome_cache.of(&delivery.message.id))
         {
@@ -391,13 +390,13 @@ impl Ledger {
 
     fn next_waiting(&self, lane: &str, after: DeliveryId) -> Option<DeliveryId> {
         let waits =
-            |id: &&DeliveryId| self.deliveries.get(id).is_some_and(|d| matches!(d.stage, Stage::Waiting));
+            |id: &&DeliveryId| self.deliveries.get(**id).is_some_and(|d| matches!(d.stage, Stage::Waiting));
         self.lanes.get(lane)?.iter().skip_while(|id| **id != after).skip(1).find(waits).copied()
     }
 
     /// Turns an outcome into the call to SQS.
     fn settle(&mut self, now: Instant, id: DeliveryId, outcome: Outcome, job_type: Option<&str>) {
-        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let Some(delivery) = self.deliveries.get(id) else { return };
         let settlement = match outcome {
             Outcome::Ack => match self.policy.acknowledge {
                 Acknowledge::ByDelete => Settlement::Delete,
@@ -417,7 +416,7 @@ impl Ledger {
                 }
             },
         };
-        if let Some(delivery) = self.deliveries.get_mut(&id) {
+        if let Some(delivery) = self.deliveries.get_mut(id) {
             delivery.stage = Stage::Settling(Settling::new(settlement));
             self.queue_settlement(now, id);
         }
@@ -427,7 +426,7 @@ impl Ledger {
     /// since it was concluded are released too.
     pub(super) fn remove_unconfirmed(&mut self, now: Instant, id: DeliveryId) {
         if self.policy.fifo
-            && let Some(delivery) = self.deliveries.get(&id)
+            && let Some(delivery) = self.deliveries.get(id)
         {
             let lane = Arc::clone(&delivery.lane);
             self.conclude_lane_released(now, &lane, id, BEHIND);
@@ -439,7 +438,7 @@ impl Ledger {
     pub(super) fn remove(&mut self, now: Instant, id: DeliveryId) {
         self.leaves_uncopied(id);
         self.pauses.probe_ended(id);
-        let Some(delivery) = self.deliveries.remove(&id) else { return };
+        let Some(delivery) = self.deliveries.remove(id) else { return };
         if let Some(releasing) = &delivery.releasing {
             // No answer about it counts from now on.
             self.lock_is_free(now, &releasing.claim);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::state::Ledger;
 use crate::core::control::CancelReason;
-use crate::core::delivery::{Settlement, Settling, Stage};
+use crate::core::delivery::{Delivery, Settlement, Settling, Stage};
 use crate::core::ending::Ending;
 use crate::core::hidden::HiddenMessage;
 use crate::core::ids::DeliveryId;
@@ -25,14 +25,14 @@ pub enum Whereabouts {
 }
 
 impl Ledger {
-    /// The messages in hand.
+    /// The messages in hand, in the order of their receipt.
     pub fn messages(&self) -> impl Iterator<Item = &Arc<Message>> {
-        self.deliveries.values().map(|delivery| &delivery.message)
+        self.deliveries.ids(|_, _| true).into_iter().filter_map(|id| self.message_of(id))
     }
 
     /// Returns the place of a message; `None` if it is not known here.
     pub fn whereabouts(&self, now: Instant, message_id: &str) -> Option<Whereabouts> {
-        match self.delivery_of(message_id).and_then(|id| self.deliveries.get(&id)) {
+        match self.delivery_of(message_id).and_then(|id| self.deliveries.get(id)) {
             Some(delivery) if matches!(delivery.stage, Stage::Running(_)) => Some(Whereabouts::Running),
             Some(_) => Some(Whereabouts::InHand),
             None => self.hidden.get(now, message_id).map(|_| Whereabouts::Hidden),
@@ -60,7 +60,7 @@ impl Ledger {
         }
         let Some(id) = self.delivery_of(message_id) else { return found };
         let is_head = self.is_head(id);
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return found };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return found };
         match delivery.stage {
             Stage::Running(_) => {
                 delivery.cancelled_for = Some(reason.into());
@@ -76,12 +76,12 @@ impl Ledger {
     }
 
     fn delivery_of(&self, message_id: &str) -> Option<DeliveryId> {
-        let mut found = self.deliveries.iter().filter(|(_, delivery)| *delivery.message.id == *message_id);
-        found.find(|(_, delivery)| !delivery.is_lost()).map(|(id, _)| *id)
+        let is_it = |delivery: &Delivery| *delivery.message.id == *message_id && !delivery.is_lost();
+        self.deliveries.iter().filter(|(_, delivery)| is_it(delivery)).map(|(id, _)| id).min()
     }
 
     fn is_head(&self, id: DeliveryId) -> bool {
-        let lane = self.deliveries.get(&id).and_then(|delivery| self.lanes.get(&delivery.lane));
+        let lane = self.deliveries.get(id).and_then(|delivery| self.lanes.get(&delivery.lane));
         lane.is_some_and(|lane| lane.first() == Some(&id))
     }
 
@@ -96,7 +96,7 @@ impl Ledger {
 
     /// Returns the ending of a run that an operator has cancelled, unless the job is still done or has failed permanently.
     pub(super) fn cancelled_ending(&self, id: DeliveryId, reported: &Ending) -> Option<Ending> {
-        let reason = self.deliveries.get(&id)?.cancelled_for.as_ref()?;
+        let reason = self.deliveries.get(id)?.cancelled_for.as_ref()?;
         let stands = matches!(
             reported,
             Ending::Done
@@ -110,7 +110,7 @@ impl Ledger {
 
     /// SQS has confirmed that a message is hidden until its next attempt.
     pub(super) fn remember_hidden(&mut self, now: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get(&id).filter(|_| self.receives.is_some()) else { return };
+        let Some(delivery) = self.deliveries.get(id).filter(|_| self.receives.is_some()) else { return };
         let Stage::Settling(Settling { settlement: Settlement::Visibility(hidden), visible_from, .. }) =
             &delivery.stage
         else {

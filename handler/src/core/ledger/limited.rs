@@ -53,7 +53,7 @@ impl Ledger {
             let time = self.batch_waits_until().map(|until| until.saturating_duration_since(now));
             return time.is_none_or(|time| limits.delay(now, class, wait, of_class) <= time);
         }
-        let lane = self.deliveries.get(&id).map_or(1, |delivery| 1 + self.waiting_behind(id, &delivery.lane));
+        let lane = self.deliveries.get(id).map_or(1, |delivery| 1 + self.waiting_behind(id, &delivery.lane));
         of_class < HELD_PER_CLASS && self.parked_for_limits() + lane <= self.most_parked()
     }
 
@@ -74,7 +74,7 @@ impl Ledger {
         self.ends_lock_wait(now, id);
         let (until, is_on_last_receive) = (self.batch_waits_until(), self.lane_would_die(id));
         let is_suspect = self.quarantine.runs_now(id);
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let message = Arc::clone(&delivery.message);
         // The first throttled run was not yet a probe.
         let failed_probes = delivery.throttled_runs.saturating_sub(1);
@@ -113,7 +113,7 @@ impl Ledger {
         for class in self.held.due(now, limits.changes()) {
             while self.running < self.run_slots() && !self.quarantine.is_running() {
                 let Some(id) = self.held.first(&class) else { break };
-                if self.deliveries.get(&id).is_some_and(|delivery| delivery.releasing.is_some()) {
+                if self.deliveries.get(id).is_some_and(|delivery| delivery.releasing.is_some()) {
                     // It requests its permit when the claim of its last run is free.
                     self.held.waits_for_claim(&class);
                     break;
@@ -144,7 +144,7 @@ impl Ledger {
     fn start_held_with(&mut self, now: Instant, id: DeliveryId, permit: Permit) {
         let Some(hold) = self.ends_hold(now, id) else { return };
         self.waiting += 1;
-        if let Some(delivery) = self.deliveries.get_mut(&id) {
+        if let Some(delivery) = self.deliveries.get_mut(id) {
             delivery.permit = Some(permit);
         }
         // A message that waits to run alone keeps its permit: if it returned its token, the token would be lost, and it would
@@ -160,14 +160,14 @@ impl Ledger {
         let Some(limits) = self.limits.clone().filter(|_| self.held.count() > 0) else { return false };
         for class in self.held.classes() {
             let Some(id) = self.held.first(&class) else { continue };
-            let Some(delivery) = self.deliveries.get(&id).filter(|d| d.releasing.is_none()) else { continue };
+            let Some(delivery) = self.deliveries.get(id).filter(|d| d.releasing.is_none()) else { continue };
             if at_most.is_some_and(|most| delivery.probes > most)
                 || !self.asks_for_held(now, &limits, &class, id)
             {
                 continue;
             }
             // It may have needed no run.
-            if self.deliveries.get(&id).is_some_and(|delivery| matches!(delivery.stage, Stage::Running(_))) {
+            if self.deliveries.get(id).is_some_and(|delivery| matches!(delivery.stage, Stage::Running(_))) {
                 self.is_the_probe(id);
                 return true;
             }
@@ -186,7 +186,7 @@ impl Ledger {
 
     /// Ends the wait of a message for its limit. Returns its hold, if it was held.
     pub(super) fn ends_hold(&mut self, now: Instant, id: DeliveryId) -> Option<Box<Hold>> {
-        let hold = self.deliveries.get_mut(&id)?.held.take()?;
+        let hold = self.deliveries.get_mut(id)?.held.take()?;
         self.held.remove(id, &hold);
         if let Some(limits) = &self.limits {
             limits.held_left(&hold.class);
@@ -198,7 +198,7 @@ impl Ledger {
     /// Releases a message that was held for the maximum time.
     pub(super) fn check_hold(&mut self, now: Instant, id: DeliveryId) {
         let is_over = |delivery: &Delivery| delivery.held_until().is_some_and(|at| at <= now);
-        if self.deliveries.get(&id).is_some_and(|delivery| is_over(delivery)) {
+        if self.deliveries.get(id).is_some_and(|delivery| is_over(delivery)) {
             self.return_held(now, id);
         }
     }
@@ -223,13 +223,13 @@ impl Ledger {
     }
 
     fn return_held(&mut self, now: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let Some(delivery) = self.deliveries.get(id) else { return };
         let Some((class, wait)) = delivery.held.as_ref().map(|hold| (hold.class.clone(), hold.wait)) else {
             return;
         };
         let others = self.held.of_class(&class).saturating_sub(1);
         let hidden_for = self.returned_for(now, id, (&class, wait), others);
-        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let Some(delivery) = self.deliveries.get(id) else { return };
         let hidden_for = hidden_for.min(delivery.longest_visibility(now));
         let run = RunFacts {
             attempt: self.attempt(&delivery.message),
@@ -252,7 +252,7 @@ impl Ledger {
         (class, wait): (&JobClass, LimitWait),
         before: usize,
     ) -> Duration {
-        let Some((delivery, limits)) = self.deliveries.get(&id).zip(self.limits.as_ref()) else {
+        let Some((delivery, limits)) = self.deliveries.get(id).zip(self.limits.as_ref()) else {
             return Duration::ZERO;
         };
         self.limited_receives.admitted(now, limits.admitted());
@@ -270,7 +270,7 @@ impl Ledger {
         if !self.policy.fifo || self.held.count() == 0 {
             return 0;
         }
-        let lanes = self.held.ids().filter_map(|id| Some((id, &self.deliveries.get(&id)?.lane)));
+        let lanes = self.held.ids().filter_map(|id| Some((id, &self.deliveries.get(id)?.lane)));
         lanes.map(|(id, lane)| self.waiting_behind(id, lane)).sum()
     }
 
@@ -283,7 +283,7 @@ impl Ledger {
         let runs = self.deliveries.iter().filter(|(_, d)| {
             matches!(&d.stage, Stage::Running(Run { was_held: true, .. })) || d.permit.is_some()
         });
-        runs.map(|(id, delivery)| 1 + self.waiting_behind(*id, &delivery.lane)).sum()
+        runs.map(|(id, delivery)| 1 + self.waiting_behind(id, &delivery.lane)).sum()
     }
 
     fn waiting_behind(&self, id: DeliveryId, lane: &str) -> usize {
@@ -299,7 +299,7 @@ impl Ledger {
         if !self.policy.fifo {
             return self.would_die(id);
         }
-        let lane = self.deliveries.get(&id).and_then(|delivery| self.lanes.get(&delivery.lane));
+        let lane = self.deliveries.get(id).and_then(|delivery| self.lanes.get(&delivery.lane));
         lane.is_some_and(|lane| lane.iter().any(|id| self.would_die(*id)))
     }
 

@@ -32,7 +32,7 @@ impl Ledger {
         if stopped.is_some() || self.draining.is_some() {
             return None;
         }
-        let has_time = if let Some(wait) = &self.deliveries.get(&id)?.lock_wait {
+        let has_time = if let Some(wait) = &self.deliveries.get(id)?.lock_wait {
             now < wait.until
         } else {
             let waiting = self.lock_waits.parked() + self.lock_waits.asking();
@@ -51,16 +51,13 @@ impl Ledger {
     /// Has a delivery wait for a lock, as the head of its lane. Its slot is free.
     pub(super) fn park(&mut self, now: Instant, id: DeliveryId, lock: &Arc<str>, jitter: Jitter) {
         let until = self.waits_until(now);
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let message = Arc::clone(&delivery.message);
         delivery.stage = Stage::Waiting;
         let is_first = delivery.lock_wait.is_none();
-        let wait = delivery.lock_wait.get_or_insert_with(|| LockWait {
-            lock: Arc::clone(lock),
-            since: now,
-            until,
-            ask_at: None,
-            is_parked: false,
+        let wait = delivery.lock_wait.get_or_insert_with(|| {
+            let lock = Arc::clone(lock);
+            Box::new(LockWait { lock, since: now, until, ask_at: None, is_parked: false })
         });
         if !is_first {
             self.lock_waits.has_asked(&wait.lock);
@@ -82,7 +79,7 @@ impl Ledger {
     /// Has the next delivery that waits for a lock request it in time.
     fn appoint(&mut self, now: Instant, lock: &str, jitter: Jitter) {
         let Some((next, at)) = self.lock_waits.next(now, lock, jitter) else { return };
-        let Some(wait) = self.deliveries.get_mut(&next).and_then(|d| d.lock_wait.as_mut()) else { return };
+        let Some(wait) = self.deliveries.get_mut(next).and_then(|d| d.lock_wait.as_mut()) else { return };
         wait.ask_at = Some(wait.ask_at.map_or(at, |known| known.min(at)));
         let next_check = wait.next_check();
         self.check_by(next_check);
@@ -90,7 +87,7 @@ impl Ledger {
 
     /// Starts the run of a delivery that has to request its lock.
     pub(super) fn check_lock(&mut self, now: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let Some(wait) = delivery.lock_wait.as_mut() else { return };
         if !matches!(delivery.stage, Stage::Waiting) || wait.next_check().is_none_or(|at| at > now) {
             return;
@@ -105,7 +102,7 @@ impl Ledger {
 
     /// Ends the wait of a delivery for a lock: it has the lock, or leaves. Returns true if it waited without a run.
     pub(super) fn ends_lock_wait(&mut self, now: Instant, id: DeliveryId) -> bool {
-        let Some(wait) = self.deliveries.get_mut(&id).and_then(|delivery| delivery.lock_wait.take()) else {
+        let Some(wait) = self.deliveries.get_mut(id).and_then(|delivery| delivery.lock_wait.take()) else {
             return false;
         };
         if wait.is_parked {
@@ -119,7 +116,7 @@ impl Ledger {
 
     /// The job of a run is done, which released its lock.
     pub(super) fn free_lock_of(&mut self, now: Instant, id: DeliveryId) {
-        let claim = self.deliveries.get(&id).and_then(|delivery| match &delivery.stage {
+        let claim = self.deliveries.get(id).and_then(|delivery| match &delivery.stage {
             Stage::Running(Run { claim: RunClaim::Kept(lease), .. }) => Some(Arc::clone(&lease.claim)),
             Stage::Running(_) | Stage::Waiting | Stage::Settling(_) => None,
         });

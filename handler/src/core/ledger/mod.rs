@@ -1,4 +1,4 @@
-//! The ledger, in three layers: its state and the types that it consists of (`state`, `effect`, `in_flight`, `drain_plan`); a
+//! The ledger, in three layers: its state and the types that it consists of (`state`, `deliveries`, `effect`, `in_flight`, `drain_plan`); a
 //! file for each kind of event of deliveries; and the turn that calls them (`turn`).
 
 mod answers;
@@ -7,6 +7,7 @@ mod claims;
 mod clock;
 mod concurrency;
 mod death;
+mod deliveries;
 mod dispositions;
 mod drain;
 mod drain_plan;

@@ -39,8 +39,7 @@ impl Ledger {
         if !self.pauses.tick(now) || self.draining.is_some() {
             return;
         }
-        let waiting = self.deliveries.iter().filter(|(_, d)| matches!(d.stage, Stage::Waiting));
-        for id in waiting.map(|(id, _)| *id).collect::<Vec<_>>() {
+        for id in self.deliveries.ids(|_, d| matches!(d.stage, Stage::Waiting)) {
             // It was released with its lane, or waits for a running neighbour that it must not overtake.
             if !self.waits(id) || self.is_behind_a_run(id) {
                 continue;
@@ -52,11 +51,11 @@ impl Ledger {
     /// Releases a message and all that wait behind it, in order, unless one of them was released before: an open receive
     /// returned it, and it is kept from then on. A message on its last receive, which would be in the DLQ, is kept too.
     fn release_lane(&mut self, now: Instant, head: DeliveryId) {
-        let Some(lane) = self.deliveries.get(&head).and_then(|head| self.lanes.get(&head.lane)) else {
+        let Some(lane) = self.deliveries.get(head).and_then(|head| self.lanes.get(&head.lane)) else {
             return;
         };
         let ids: Vec<DeliveryId> = lane.iter().copied().filter(|id| self.waits(*id)).collect();
-        let messages = ids.iter().filter_map(|id| Some(&self.deliveries.get(id)?.message.id)).cloned();
+        let messages = ids.iter().filter_map(|id| Some(&self.deliveries.get(*id)?.message.id)).cloned();
         let messages: Vec<_> = messages.collect();
         if messages.iter().any(|id| self.pauses.has_released(id)) || ids.iter().any(|id| self.would_die(*id))
         {
@@ -72,11 +71,11 @@ impl Ledger {
 
     /// Returns true if the message would be in the DLQ after its release.
     pub(super) fn would_die(&self, id: DeliveryId) -> bool {
-        let receives = self.deliveries.get(&id).map_or(0, |delivery| delivery.receives);
+        let receives = self.deliveries.get(id).map_or(0, |delivery| delivery.receives);
         self.policy.receives.at_most().is_some_and(|max| receives >= max.get())
     }
 
     pub(super) fn waits(&self, id: DeliveryId) -> bool {
-        self.deliveries.get(&id).is_some_and(|delivery| matches!(delivery.stage, Stage::Waiting))
+        self.deliveries.get(id).is_some_and(|delivery| matches!(delivery.stage, Stage::Waiting))
     }
 }

@@ -54,7 +54,7 @@ impl Ledger {
     /// Records that a started delivery is the probe.
     pub(super) fn is_the_probe(&mut self, id: DeliveryId) {
         self.pauses.probe_runs(id);
-        if let Some(delivery) = self.deliveries.get_mut(&id) {
+        if let Some(delivery) = self.deliveries.get_mut(id) {
             delivery.probes = delivery.probes.saturating_add(1);
         }
     }
@@ -62,7 +62,7 @@ impl Ledger {
     /// The number of probes of the delivery with the fewest, and its position among the ready ones.
     fn next_probe(&self) -> Option<(u32, usize)> {
         let may_start = |id: &DeliveryId| {
-            let delivery = self.deliveries.get(id)?;
+            let delivery = self.deliveries.get(*id)?;
             let waits = matches!(delivery.stage, Stage::Waiting) && delivery.releasing.is_none();
             waits.then_some(delivery.probes)
         };

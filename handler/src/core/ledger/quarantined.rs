@@ -20,7 +20,7 @@ use crate::message::sqs_message::Message;
 impl Ledger {
     /// Has a message that was received several times without a known ending wait for its group. Returns true if it waits.
     pub(super) fn waits_by_receives(&mut self, now: Instant, id: DeliveryId, has_run: bool) -> bool {
-        let Some(delivery) = self.deliveries.get(&id) else { return false };
+        let Some(delivery) = self.deliveries.get(id) else { return false };
         let receives = delivery.message.receive_count;
         if receives < QUARANTINE_RECEIVES || self.outcome_cache.of(&delivery.message.id).is_some() {
             return false;
@@ -34,7 +34,7 @@ impl Ledger {
     }
 
     fn isolate_by_receives(&mut self, now: Instant, id: DeliveryId, has_run: bool) -> bool {
-        let Some(delivery) = self.deliveries.get(&id) else { return false };
+        let Some(delivery) = self.deliveries.get(id) else { return false };
         let receives = delivery.message.receive_count;
         let crashes = receives.saturating_sub(1);
         let evidence = Evidence::new(crashes, receives, self.policy.receives.at_most(), false);
@@ -49,7 +49,7 @@ impl Ledger {
 
     /// A run has taken over the claim of one that never ended. It starts now, or with its group.
     pub(super) fn taken_over(&mut self, now: Instant, id: DeliveryId, claim: Arc<Claim>, takeover: Takeover) {
-        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let Some(delivery) = self.deliveries.get(id) else { return };
         let message = Arc::clone(&delivery.message);
         // A claim that this process itself could not release is no evidence: the process is alive.
         let is_own = takeover.former_owner.as_ref() == Some(&claim.owner);
@@ -63,7 +63,7 @@ impl Ledger {
         if !is_quarantined || !self.isolate(now, id, evidence, true) {
             return self.go_on(now, id);
         }
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let last_moment = delivery.last_moment();
         if let Stage::Running(run) = &mut delivery.stage {
             // The time of its attempt starts with its handler.
@@ -80,7 +80,7 @@ impl Ledger {
         let Some(receives) = &mut self.receives else { return false };
         let Some(size) = self.quarantine.takes(now, id, evidence, has_run) else { return false };
         receives.slow_to(now, size);
-        if let Some(delivery) = self.deliveries.get(&id) {
+        if let Some(delivery) = self.deliveries.get(id) {
             let message = Arc::clone(&delivery.message);
             self.emit(LedgerEvent::Isolated(message));
         }
@@ -115,7 +115,7 @@ impl Ledger {
 
     /// Starts a run, or continues a waiting one. Returns false if it needs none.
     fn begin_quarantined(&mut self, now: Instant, id: DeliveryId) -> bool {
-        match self.deliveries.get(&id).map(|delivery| &delivery.stage) {
+        match self.deliveries.get(id).map(|delivery| &delivery.stage) {
             Some(Stage::Running(run)) if run.cancelled.is_none() => {
                 self.go_on(now, id);
                 true
@@ -129,7 +129,7 @@ impl Ledger {
 
     /// Continues a run that waits before its handler, unless it must stop.
     pub(super) fn go_on(&mut self, now: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         let Stage::Running(run) = &delivery.stage else { return };
         let deadline = delivery.deadline(now, run.timeout);
         let message = Arc::clone(&delivery.message);

@@ -41,7 +41,7 @@ impl Ledger {
             return false;
         }
         self.pause(now, Pause { reason, probe: Probe::Host });
-        let Some(delivery) = self.deliveries.get(&id) else { return false };
+        let Some(delivery) = self.deliveries.get(id) else { return false };
         self.draining.is_none() && (was_probe || delivery.kept_runs < MAX_KEPT_RUNS)
     }
 
@@ -50,7 +50,7 @@ impl Ledger {
         self.release_claim(now, id, ReleaseClaim { count_attempt: false, failure_reason: None, dead: false });
         // A run without a claim may have requested a lock without success. It starts again by itself, not by the lock.
         self.ends_lock_wait(now, id);
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         delivery.stage = Stage::Waiting;
         delivery.kept_runs += u8::from(!was_probe);
         let message = Arc::clone(&delivery.message);
@@ -66,7 +66,7 @@ impl Ledger {
 
     /// A delivery that was kept may run again, once its claim is free.
     pub(super) fn ready_again(&mut self, now: Instant, id: DeliveryId) {
-        let Some(delivery) = self.deliveries.get(&id) else { return };
+        let Some(delivery) = self.deliveries.get(id) else { return };
         if matches!(delivery.stage, Stage::Waiting) && delivery.releasing.is_none() {
             // Its lease was not renewed during that time.
             let next_check = delivery.next_check();

@@ -8,12 +8,13 @@ use foldhash::fast::RandomState;
 use smallvec::SmallVec;
 
 use super::cancelled::CancelledMessages;
+use super::deliveries::Deliveries;
 use super::drain_plan::Drain;
 use super::effect::Effect;
 use super::in_flight::InFlight;
 use super::pool_share::PoolShare;
 use crate::core::batches::Batch;
-use crate::core::delivery::Delivery;
+use crate::core::earliest::earliest;
 use crate::core::hidden::HiddenMessages;
 use crate::core::ids::{CallId, DeliveryId};
 use crate::core::ledger_event::LedgerEvent;
@@ -82,8 +83,7 @@ use crate::message::sqs_message::Message;
 #[derive(Debug)]
 pub struct Ledger {
     pub(super) policy: Policy,
-    /// Boxed, because the map moves its entries about.
-    pub(super) deliveries: BTreeMap<DeliveryId, Box<Delivery>>,
+    pub(super) deliveries: Deliveries,
     /// The deliveries of each message group, or of each message on a standard queue, in the order of their receipt. Every
     /// message is looked up here several times, hence the fast hash; nearly all lanes have one, hence the small vector.
     pub(super) lanes: HashMap<Arc<str>, SmallVec<[DeliveryId; 2]>, RandomState>,
@@ -137,7 +137,7 @@ impl Ledger {
         let (deletes, visibilities) = (Batch::new(policy.lease), Batch::new(policy.lease));
         Ok(Self {
             policy,
-            deliveries: BTreeMap::new(),
+            deliveries: Deliveries::default(),
             lanes: HashMap::default(),
             ready: VecDeque::new(),
             quarantine: Quarantine::new(concurrency),
@@ -212,7 +212,7 @@ impl Ledger {
 
     /// Has the delivery checked by `at`, if there is such a time.
     pub(super) fn check_by(&mut self, at: Option<Instant>) {
-        self.next_check = self.next_check.into_iter().chain(at).min();
+        self.next_check = earliest([self.next_check, at]);
     }
 }
 

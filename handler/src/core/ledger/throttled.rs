@@ -58,7 +58,7 @@ impl Ledger {
     /// the message would pay a receive for the state of its service. On its last receive, or before one of its message group
     /// that is, it always does, as long as SQS allows.
     fn holds_throttled(&self, now: Instant, id: DeliveryId, wait: Duration) -> bool {
-        let Some(delivery) = self.deliveries.get(&id) else { return false };
+        let Some(delivery) = self.deliveries.get(id) else { return false };
         if now + wait >= delivery.last_moment() {
             return false;
         }
@@ -96,7 +96,7 @@ impl Ledger {
         self.ends_lock_wait(now, id);
         // It has ended without killing the process.
         self.quarantine.concluded(now, id, true);
-        let Some(delivery) = self.deliveries.get_mut(&id) else { return };
+        let Some(delivery) = self.deliveries.get_mut(id) else { return };
         delivery.throttled_runs = delivery.throttled_runs.saturating_add(1);
         let message = Arc::clone(&delivery.message);
         self.hold(now, id, class, wait);
