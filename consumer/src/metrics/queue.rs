@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use drumline::core::{DuplicateCause, LedgerEvent, LimitReason, Outcome, PauseReason, RunFacts};
@@ -37,9 +37,12 @@ pub(super) struct QueueMetrics {
     tenants: Option<TenantMetrics>,
     all: Arc<Families>,
     types: RwLock<HashMap<String, OfType, RandomState>>,
+    /// The type that came first, which is found without a lock: most queues have no other.
+    first_type: OnceLock<(String, OfType)>,
 }
 
-/// The metrics of one job type on one queue.
+/// The metrics of one job type on one queue. Cloning gives another handle of the same metrics.
+#[derive(Clone)]
 struct OfType {
     running: Gauge,
     duration: Histogram,
@@ -76,12 +79,18 @@ impl QueueMetrics {
             tenants: counts_tenants.then(|| TenantMetrics::new(all, queue)),
             all: Arc::clone(all),
             types: RwLock::default(),
+            first_type: OnceLock::new(),
         }
     }
 
     /// Uses the metrics of a type, `None` being an unknown one. They are lent and not shared: this is done several times a job.
     fn with_type<R>(&self, job_type: Option<&str>, use_metrics: impl FnOnce(&OfType) -> R) -> R {
         let name = job_type.unwrap_or(UNKNOWN_TYPE);
+        if let Some((first, metrics)) = self.first_type.get()
+            && first == name
+        {
+            return use_metrics(metrics);
+        }
         let known = self.types.read().expect("nothing panics while it is held");
         if let Some(metrics) = known.get(name) {
             return use_metrics(metrics);
@@ -91,6 +100,7 @@ impl QueueMetrics {
         let metrics = self.make_type(if full { OTHER_TYPE } else { name });
         let result = use_metrics(&metrics);
         if !full {
+            self.first_type.get_or_init(|| (name.to_owned(), metrics.clone()));
             self.types.write().expect("nothing panics while it is held").insert(name.to_owned(), metrics);
         }
         result

@@ -69,6 +69,11 @@ impl Limits {
         self.0.rules_changed();
     }
 
+    /// Returns true if any job is limited. Otherwise none needs a permit.
+    pub fn is_limiting(&self) -> bool {
+        self.0.is_limiting.load(Ordering::Relaxed)
+    }
+
     /// Gives a job of a queue the permit to run, or keeps the permit for which it has waited, if that is still right. `None` if
     /// the job is not limited.
     ///
@@ -83,7 +88,7 @@ impl Limits {
         payload: &RawValue,
         permit: Option<Permit>,
     ) -> Result<Option<Permit>, (JobClass, LimitWait)> {
-        if !self.0.is_limiting.load(Ordering::Relaxed) {
+        if !self.is_limiting() {
             return Ok(None);
         }
         // The message is the one that has waited, so if its type is the same, its key is too.
