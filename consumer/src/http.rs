@@ -34,6 +34,7 @@ use crate::readiness::Readiness;
 use crate::start_wait::StartWait;
 pub(crate) use door::Door;
 use exposition::{Format, text_format};
+pub(crate) use listen::AddressPatience;
 pub(crate) use relay::RelayReadiness;
 use routes::Routes;
 use serve::{Bounds, HEADER_TIME, serve};

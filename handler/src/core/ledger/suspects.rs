@@ -27,7 +27,7 @@ impl Ledger {
     /// Returns the suspects; `None` if there are none.
     pub fn suspects(&self) -> Option<Suspects> {
         let first = self.quarantine.first()?;
-        let delivery = self.deliveries.get(&first)?;
+        let delivery = self.deliveries.get(first)?;
         Some(Suspects {
             message_id: Arc::clone(&delivery.message.id),
             job_id: job_id(delivery),
