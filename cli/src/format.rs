@@ -106,6 +106,17 @@ pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// Returns the verb's form for a number of things: `is` for one, `are` for others.
+pub(crate) fn verb<'a>(number: usize, one: &'a str, others: &'a str) -> &'a str {
+    if number == 1 { one } else { others }
+}
+
+/// Formats the refusal of an `--expect`: `1 letter matches instead of 2`.
+pub(crate) fn not_expected(found: u64, expected: u64) -> String {
+    let found = usize::try_from(found).unwrap_or(usize::MAX);
+    format!("{} {} instead of {expected}", count(found, "letter"), verb(found, "matches", "match"))
+}
+
 /// Quotes words for a shell.
 pub(crate) fn shell<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
@@ -151,6 +162,18 @@ mod tests {
         ];
         for (millis, text) in table {
             assert_eq!(short(millis), text);
+        }
+    }
+
+    #[test]
+    fn one_is_singular() {
+        let table = [
+            (0, "0 letters match instead of 9"),
+            (1, "1 letter matches instead of 9"),
+            (2, "2 letters match instead of 9"),
+        ];
+        for (found, text) in table {
+            assert_eq!(not_expected(found, 9), text);
         }
     }
 

@@ -1,10 +1,11 @@
 //! A job as text: the output of `drumline jobs show` and of `drumline dlq show`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, Write};
 
+use comfy_table::Table;
 use drumline_consumer::job_view::{JobView, ShownState, job_type, queue};
-use drumline_store::{AttemptRecord, DuplicateOf, JobRecord, ProgressRecord};
+use drumline_store::{AttemptRecord, ClaimRecord, DuplicateOf, JobRecord, MAX_ATTEMPTS_KEPT, ProgressRecord};
 
 use crate::format::{brief, one_line, rfc3339, short, table, when};
 
@@ -14,17 +15,21 @@ const BAR: u64 = 30;
 /// The longest verdict, result or reason in a table; JSON contains the complete text.
 const LONGEST: usize = 400;
 
+/// The time for the record of an attempt that has just ended: it is written after the claim is released.
+const RECORD_MS: u64 = 5_000;
+
 /// Writes all known facts about a job.
 pub(crate) fn write_job(out: &mut impl Write, view: &JobView, now: u64, is_terminal: bool) -> io::Result<()> {
     for (name, value) in facts(view, now) {
         writeln!(out, "{name:<10}{value}")?;
     }
     let attempts = &view.job.attempts;
-    if attempts.is_empty() {
+    let unended = unended(view, now);
+    if attempts.is_empty() && unended.is_empty() {
         writeln!(out, "\nNo failed attempt is known.")?;
     } else {
         writeln!(out, "\nFAILED ATTEMPTS")?;
-        write_attempts(out, &view.job, now, is_terminal)?;
+        write_attempts(out, &view.job, &unended, now, is_terminal)?;
         write_log(out, attempts)?;
     }
     if view.others.is_empty() {
@@ -40,8 +45,36 @@ pub(crate) fn write_job(out: &mut impl Write, view: &JobView, now: u64, is_termi
     writeln!(out, "{table}")
 }
 
-/// Writes the failed attempts, oldest first, with their messages if these are not all the claim's message.
-fn write_attempts(out: &mut impl Write, job: &JobRecord, now: u64, is_terminal: bool) -> io::Result<()> {
+/// Returns the numbers of those attempts at the claim's message that have begun and of which no end is recorded. The claim counts
+/// the attempts that began, and the history has those that failed.
+fn unended(view: &JobView, now: u64) -> Vec<u32> {
+    let JobView { state, job, .. } = view;
+    let Some(claim) = job.claim.as_ref().filter(|_| job.duplicate_of.is_none()) else { return Vec::new() };
+    let of_message = job.attempts.iter().filter(|attempt| attempt.message_id == claim.message_id);
+    let recorded: BTreeSet<u32> = of_message.map(|attempt| attempt.attempt).collect();
+    // The store has dropped the oldest ones of a long history.
+    let is_whole = job.attempts.len() < MAX_ATTEMPTS_KEPT;
+    let first = if is_whole { Some(1) } else { recorded.first().copied() };
+    let last_is_open = match state {
+        // It has succeeded.
+        ShownState::Done => false,
+        ShownState::Running => claim.claimed_until_ms <= now,
+        _ => claim.claimed_until_ms.saturating_add(RECORD_MS) <= now,
+    };
+    let end = claim.attempts.saturating_add(u32::from(last_is_open));
+    let numbers = first.map_or(0..0, |first| first..end);
+    numbers.filter(|number| !recorded.contains(number)).take(MAX_ATTEMPTS_KEPT).collect()
+}
+
+/// Writes the failed attempts, oldest first, with their messages if these are not all the claim's message; and before the next of
+/// them those without a recorded end.
+fn write_attempts(
+    out: &mut impl Write,
+    job: &JobRecord,
+    unended: &[u32],
+    now: u64,
+    is_terminal: bool,
+) -> io::Result<()> {
     let messages: HashSet<&str> = job.attempts.iter().map(|attempt| attempt.message_id.as_str()).collect();
     let claimed = job.claim.as_ref().map(|claim| claim.message_id.as_str());
     let with_messages =
@@ -49,7 +82,18 @@ fn write_attempts(out: &mut impl Write, job: &JobRecord, now: u64, is_terminal: 
     let header = ["WHEN", "ATTEMPT", "CLASS", "REASON", "THEN", "TOOK", "WORKER", "MESSAGE"];
     let columns = if with_messages { header.len() } else { header.len() - 1 };
     let mut table = table(header.into_iter().take(columns), is_terminal);
+    let mut unended = unended.iter().copied().peekable();
+    let mut add_unended = |table: &mut Table, before: Option<u32>| {
+        while let (Some(claim), Some(number)) =
+            (&job.claim, unended.next_if(|number| before.is_none_or(|before| *number < before)))
+        {
+            table.add_row(unended_cells(claim, number, now).into_iter().take(columns));
+        }
+    };
     for attempt in &job.attempts {
+        if claimed == Some(&*attempt.message_id) {
+            add_unended(&mut table, Some(attempt.attempt));
+        }
         let cells = [
             when(attempt.at_ms, now),
             attempt.attempt.to_string(),
@@ -62,7 +106,22 @@ fn write_attempts(out: &mut impl Write, job: &JobRecord, now: u64, is_terminal: 
         ];
         table.add_row(cells.into_iter().take(columns));
     }
+    add_unended(&mut table, None);
     writeln!(out, "{table}")
+}
+
+/// Returns the row of an attempt without a recorded end. Only the worker of the last attempt is known.
+fn unended_cells(claim: &ClaimRecord, number: u32, now: u64) -> [String; 8] {
+    let is_last = number == claim.attempts;
+    let ended = if is_last {
+        format!("; its claim ended {}", when(claim.claimed_until_ms, now))
+    } else {
+        String::new()
+    };
+    let reason = format!("no end is recorded: its worker was killed, or could not record it{ended}");
+    let worker = if is_last { one_line(&claim.owner) } else { String::new() };
+    let empty = String::new;
+    [empty(), number.to_string(), empty(), reason, empty(), empty(), worker, one_line(&claim.message_id)]
 }
 
 /// The lines of the last attempt that has some; JSON has those of all.
@@ -214,7 +273,7 @@ pub(crate) fn stamped(view: &JobView, now: u64) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use drumline_store::JobState;
+    use drumline_store::{ClaimRecord, JobState};
 
     use super::*;
     use crate::examples::{attempt, claim, job};
@@ -244,7 +303,7 @@ mod tests {
             "ATTEMPTS  2",
             "CLAIMED   until 2023-11-14T22:13:50Z, in 20s",
             "PROGRESS  [#############-----------------] 45 % 450 of 1000 records, 2s ago",
-            "No failed attempt is known",
+            "no end is recorded",
         ] {
             assert!(text.contains(words), "{words:?} in\n{text}");
         }
@@ -284,6 +343,34 @@ mod tests {
             assert!(text.contains(words), "{words:?} in\n{text}");
         }
         assert!(!text.contains('\u{1b}') && !text.contains("CLAIMED"), "{text}");
+    }
+
+    #[test]
+    fn an_attempt_that_no_worker_saw_end_is_listed_between_the_others() {
+        let ended =
+            |number| AttemptRecord { attempt: number, ..attempt("retry", &format!("reason {number}")) };
+        let of = |state, attempts, until| ClaimRecord { attempts, claimed_until_ms: until, ..claim(state) };
+        let open = |claim, records: Vec<AttemptRecord>| unended(&job(Some(claim), records).into(), NOW);
+        let (past, future) = (NOW - 60_000, NOW + 20_000);
+        assert_eq!(open(of(JobState::Running, 1, future), vec![]), [0; 0], "it runs");
+        assert_eq!(open(of(JobState::Running, 3, future), vec![ended(2)]), [1]);
+        assert_eq!(open(of(JobState::Running, 3, past), vec![ended(2)]), [1, 3]);
+        assert_eq!(open(of(JobState::Waiting, 2, past), vec![ended(1)]), [2]);
+        assert_eq!(open(of(JobState::Waiting, 2, NOW - 100), vec![ended(1)]), [0; 0], "about to be written");
+        assert_eq!(open(of(JobState::Waiting, 2, past), vec![ended(1), ended(2), ended(2)]), [0; 0]);
+        assert_eq!(open(of(JobState::Done, 3, past), vec![ended(2)]), [1]);
+        let of_other = AttemptRecord { message_id: "m-0".to_owned(), ..ended(1) };
+        assert_eq!(open(of(JobState::Done, 2, past), vec![of_other]), [1], "a redrive gave it a new message");
+        let dropped = (11..=60).map(ended).collect();
+        assert_eq!(open(of(JobState::Done, 61, past), dropped), [0; 0], "the oldest were dropped");
+
+        let text = text(&job(Some(of(JobState::Running, 3, past)), vec![ended(2)]).into());
+        let table: Vec<&str> = text.lines().skip_while(|line| *line != "FAILED ATTEMPTS").skip(2).collect();
+        assert!(table[0].contains(" 1 ") && table[0].contains("no end is recorded"), "{text}");
+        assert!(!table[0].contains("host-7"), "the worker of an earlier attempt is not known: {text}");
+        assert!(table[1].contains(" 2 ") && table[1].contains("reason 2"), "{text}");
+        assert!(table[2].contains(" 3 ") && table[2].contains("its claim ended"), "{text}");
+        assert!(table[2].contains("1m ago") && table[2].contains("host-7"), "{text}");
     }
 
     #[test]

@@ -3,9 +3,12 @@
 #[cfg(feature = "otel")]
 use std::time::Duration;
 
-/// The time for the last spans at the end of a command.
 #[cfg(feature = "otel")]
-const FLUSH_TIME: Duration = Duration::from_secs(5);
+use crate::format::note;
+
+/// The time for the last spans at the end of a command: a person waits for its end.
+#[cfg(feature = "otel")]
+const FLUSH_TIME: Duration = Duration::from_secs(2);
 
 /// The exports of a command.
 pub(crate) struct Telemetry {
@@ -24,10 +27,15 @@ impl Telemetry {
         Self { exports }
     }
 
-    /// Exports what is recorded.
+    /// Exports what is recorded, and notes if the collector does not take it in time.
     pub(crate) async fn flush(self) {
-        if let Some(exports) = self.exports {
-            exports.flush(FLUSH_TIME).await;
+        if let Some(exports) = self.exports
+            && !exports.flush(FLUSH_TIME).await
+        {
+            note(&format!(
+                "the collector of OTEL_EXPORTER_OTLP_ENDPOINT has not taken the spans within {FLUSH_TIME:?}: the traces of \
+                 these jobs begin at the worker; OTEL_SDK_DISABLED=true turns them off"
+            ));
         }
     }
 }

@@ -8,7 +8,6 @@ use crate::start_error::StartError;
 use crate::start_wait::StartWait;
 
 /// The endpoint of a worker; none without an address. Until the worker has started, it shows what the start waits for.
-#[derive(Default)]
 pub(crate) struct EarlyEndpoint {
     wait: StartWait,
     /// The limit of open files, if it is known.

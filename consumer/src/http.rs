@@ -101,9 +101,8 @@ impl Endpoint {
             async || TcpListener::bind(addr).await,
             || warn!(%addr, retried_for = ?PORT_PATIENCE, "the address of the HTTP endpoint is in use, retrying"),
         );
-        let (listener, routes) = (listener.await?, Routes::new(routes));
-        let served = serve(listener, routes.clone(), bounds(connections));
-        Ok(Self { addr, routes, server: tokio::spawn(async move { served.await }) })
+        let listener = listener.await?;
+        Ok(Self::spawn(addr, routes, connections, std::future::ready(Ok(listener))))
     }
 
     /// Listens now, or waits in the background while the address is in use.
@@ -117,19 +116,32 @@ impl Endpoint {
             Err(error) if !listen::is_taken(&error) => return Err(error),
             bound => bound.ok(),
         };
+        let listener = async move {
+            match now {
+                Some(listener) => Ok(listener),
+                None => listen::listener(addr, patience).await,
+            }
+        };
+        Ok(Self::spawn(addr, routes, connections, listener))
+    }
+
+    fn spawn(
+        addr: SocketAddr,
+        routes: Router,
+        connections: usize,
+        listener: impl Future<Output = std::io::Result<TcpListener>> + Send + 'static,
+    ) -> Self {
         let routes = Routes::new(routes);
-        let served = routes.clone();
+        let current = routes.clone();
         let server = tokio::spawn(async move {
-            let listener = match now {
-                Some(listener) => listener,
-                None => match listen::listener(addr, patience).await {
-                    Ok(listener) => listener,
-                    Err(error) => return error,
-                },
-            };
-            serve(listener, served, bounds(connections)).await
+            match listener.await {
+                Ok(listener) => {
+                    serve(listener, current, Bounds { connections, header_time: HEADER_TIME }).await
+                }
+                Err(error) => error,
+            }
         });
-        Ok(Self { addr, routes, server })
+        Self { addr, routes, server }
     }
 
     /// Returns the address at which it is served.
@@ -145,10 +157,6 @@ impl Endpoint {
             Err(_) => std::future::pending().await,
         }
     }
-}
-
-fn bounds(connections: usize) -> Bounds {
-    Bounds { connections, header_time: HEADER_TIME }
 }
 
 impl Drop for Endpoint {

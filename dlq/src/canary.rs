@@ -57,7 +57,14 @@ impl fmt::Display for Outcomes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { done, dead, unknown } = self;
         let all = done + dead + unknown;
-        write!(f, "of the first {all} letters {done} are done, {dead} are dead again")?;
+        let s = if all == 1 { "" } else { "s" };
+        let are = |count: usize| if count == 1 { "is" } else { "are" };
+        write!(
+            f,
+            "of the first {all} letter{s} {done} {} done, {dead} {} dead again",
+            are(*done),
+            are(*dead)
+        )?;
         if *unknown > 0 {
             write!(f, ", and of {unknown} no outcome is known")?;
         }
@@ -172,5 +179,7 @@ mod tests {
         assert_eq!(canary.pending().collect::<Vec<_>>(), [id(2)]);
         let text = canary.outcomes().to_string();
         assert_eq!(text, "of the first 3 letters 0 are done, 2 are dead again, and of 1 no outcome is known");
+        let one = Outcomes { done: 1, dead: 0, unknown: 0 };
+        assert_eq!(one.to_string(), "of the first 1 letter 1 is done, 0 are dead again");
     }
 }

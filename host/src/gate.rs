@@ -104,9 +104,8 @@ impl Decider {
         let oldest = reading.oldest.filter(|_| reading.depth != Some(0));
         let oldest_ms = oldest.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
         let depth = self.measure(self.limits.depth, reading.depth, self.depth, |depth, from, below| {
-            format!(
-                "{depth} messages are waiting: refused from {from} on, until there are fewer than {below}"
-            )
+            let messages = if depth == 1 { "message is" } else { "messages are" };
+            format!("{depth} {messages} waiting: refused from {from} on, until there are fewer than {below}")
         });
         let age = self.measure(self.limits.age, oldest_ms, self.age, |age, from, below| {
             let [age, from, below] = [age, from, below].map(age_text);

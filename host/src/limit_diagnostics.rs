@@ -8,6 +8,7 @@ use drumline::core::{JobKind, LimitRules, TypeRules};
 use crate::aws::QueueFacts;
 use crate::diagnostics::{Diagnostic, words};
 use crate::settings::Settings;
+use crate::waiting_for::plural;
 
 /// The number of jobs of a type that must start while a message of its queue exists; otherwise a backlog of any size expires.
 const FEW_JOBS: u64 = 1000;
@@ -37,7 +38,8 @@ pub fn diagnose_limits(settings: &Settings) -> Vec<Diagnostic> {
             found.push(Diagnostic {
                 id: "R07",
                 problem: format!(
-                    "the concurrency of {name} is {most}, and the worker runs {slots} jobs at once"
+                    "the concurrency of {name} is {most}, and the worker runs {slots} job{} at once",
+                    plural(slots)
                 ),
                 reason: "a limit that is not below the worker's own does nothing: its jobs take all slots",
                 fix: "lower the concurrency of the type, or raise that of the queue",

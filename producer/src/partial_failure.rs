@@ -44,7 +44,9 @@ impl fmt::Display for PartialFailure {
         let all = self.sent.len() + self.failed.len();
         let is_in_doubt = |job: &&FailedJob| matches!(job.error, ProduceError::InDoubt(_));
         let in_doubt = self.failed.iter().filter(is_in_doubt).count();
-        write!(f, "{} of {all} jobs were not sent", self.failed.len() - in_doubt)?;
+        let unsent = self.failed.len() - in_doubt;
+        let (s, were) = (if all == 1 { "" } else { "s" }, if unsent == 1 { "was" } else { "were" });
+        write!(f, "{unsent} of {all} job{s} {were} not sent")?;
         if in_doubt > 0 {
             write!(f, ", and {in_doubt} may have been")?;
         }

@@ -13,7 +13,7 @@ use drumline_queue::{Endpoint, Server};
 use drumline_runtime::{PORT_PATIENCE, program, raise_descriptor_limit, when_free};
 
 use super::example::{Example, FIFO_SUFFIX};
-use crate::format::note;
+use crate::format::{count, note};
 use crate::output::print;
 use crate::service::DevJob;
 use crate::view::View;
@@ -160,11 +160,16 @@ impl Dev {
         print(|out| {
             writeln!(out, "{}", self.view.table(&folder))?;
             writeln!(out, "Files are in {}", folder.display())?;
-            writeln!(out, "\n{} messages in {}:", dead.len(), self.names.dead_letters)?;
+            writeln!(out, "\n{} in {}:", count(dead.len(), "message"), self.names.dead_letters)?;
             dead.iter().try_for_each(|message| {
                 let reason = self.view.reason(&message.message_id);
                 let reason = reason.as_deref().unwrap_or("received too often");
-                writeln!(out, "  {}  received {} times: {reason}", message.message_id, message.receive_count)
+                writeln!(
+                    out,
+                    "  {}  received {}: {reason}",
+                    message.message_id,
+                    count(message.receive_count as usize, "time")
+                )
             })
         })
     }

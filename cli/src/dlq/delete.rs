@@ -23,7 +23,7 @@ use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use super::recorded::Recorded;
 use super::selection::at_most;
-use crate::format::{count, note, now_ms};
+use crate::format::{count, not_expected, note, now_ms};
 use crate::interrupt::unless_interrupted;
 use crate::question::{confirm, may_ask};
 
@@ -194,7 +194,8 @@ async fn agree(args: &DeleteArgs, done: &Done, queue: &DeadLetterQueue) -> Resul
     let found = done.chosen.len();
     if let Some(expected) = args.expect.filter(|expected| *expected != found as u64) {
         return Err(ExitError::other(format!(
-            "{found} letters match instead of {expected}: nothing was deleted"
+            "{}: nothing was deleted",
+            not_expected(found as u64, expected)
         )));
     }
     if found == 0 {

@@ -28,7 +28,7 @@ use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use super::recorded::Recorded;
 use super::selection::at_most;
-use crate::format::{now_ms, rfc3339};
+use crate::format::{not_expected, now_ms, rfc3339};
 use crate::output::Output;
 use resume::resume;
 
@@ -239,8 +239,8 @@ fn expect_all(among: Option<&HashSet<LetterId>>, done: &Done) -> Result<(), Exit
         return Ok(());
     }
     Err(ExitError::other(format!(
-        "{found} of {} letters that were counted were found again: others hold the rest, or have deleted it",
-        among.len()
+        "{} counted, and {found} found again: others hold the rest, or have deleted it",
+        crate::format::count(among.len(), "letter")
     )))
 }
 
@@ -264,7 +264,5 @@ async fn count(
     if found as u64 == expected {
         return Ok(done.chosen);
     }
-    Err(ExitError::other(format!(
-        "{found} letters match instead of {expected}: nothing was written or deleted"
-    )))
+    Err(ExitError::other(format!("{}: nothing was written or deleted", not_expected(found as u64, expected))))
 }

@@ -38,7 +38,7 @@ use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use super::recorded::Recorded;
 use super::selection::at_most;
-use crate::format::{millis, note, now_ms};
+use crate::format::{millis, not_expected, note, now_ms};
 use crate::service::make_router;
 use args::ChoiceArgs;
 pub(super) use args::ReplayArgs;
@@ -135,9 +135,7 @@ async fn begin(
             return report::dry_run(&decider, &counted, args.consent.expect, args.action.output);
         }
         if let Some(expected) = args.consent.expect.filter(|expected| *expected != matched) {
-            return Err(ExitError::other(format!(
-                "{matched} letters match instead of {expected}: nothing was sent"
-            )));
+            return Err(ExitError::other(format!("{}: nothing was sent", not_expected(matched, expected))));
         }
         if matched == 0 {
             report::eprint_no_match(&decider, counted.seen);

@@ -15,7 +15,7 @@ use super::hold::{Hold, HoldOptions};
 use super::queue::DeadLetterQueue;
 use super::reasons::ReasonLookup;
 use super::selection::select;
-use crate::format::{note, now_ms, rfc3339, shortest};
+use crate::format::{count, note, now_ms, rfc3339, shortest};
 use crate::interrupt::unless_interrupted;
 use crate::list::{Column, FORMS, List};
 use crate::output::Output;
@@ -121,7 +121,7 @@ pub(super) async fn stats(args: &StatsArgs, environment: &Environment) -> Result
         look.eprint_notes((!filter.is_open()).then_some(matching));
     }
     if is_sample && seen > 0 {
-        note(&format!("a sample: {seen} of about {} letters", queue.visible.max(seen)));
+        note(&format!("a sample: {seen} of about {}", count(queue.visible.max(seen), "letter")));
     }
     if groups.is_full() {
         note(&format!("more than {MAX_GROUPS} groups: the last row counts the letters of all further ones"));

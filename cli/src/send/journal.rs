@@ -14,7 +14,7 @@ use ulid::Ulid;
 
 use super::confirmed::{Confirmed, ranges};
 use crate::file_lock::FileLock;
-use crate::format::rfc3339;
+use crate::format::{count, rfc3339, verb};
 use crate::state_folder::{create_folder, state_folder, sync_folder};
 
 /// The version of the format.
@@ -292,6 +292,8 @@ fn is_over(rest: &Path, path: &Path) -> ExitError {
 /// Refuses to send a file again if only some of its records were sent.
 fn unfinished(state: &State, now: &Header, path: &Path, changed_ms: u64) -> ExitError {
     let (sent, when, path) = (state.confirmed.count(), rfc3339(changed_ms), path.display());
+    let sent = usize::try_from(sent).unwrap_or(usize::MAX);
+    let (records, were) = (count(sent, "record"), verb(sent, "was", "were"));
     let is_changed = state.header.file.xxh3 != now.file.xxh3;
     let advice = if is_changed {
         "the file has changed since: send its new records in a file of their own"
@@ -299,7 +301,7 @@ fn unfinished(state: &State, now: &Header, path: &Path, changed_ms: u64) -> Exit
         "--resume sends the others"
     };
     ExitError::usage(format!(
-        "{sent} records of this file were sent to this queue until {when}, and not all: {advice}; delete {path} to send all of it again"
+        "{records} of this file {were} sent to this queue until {when}, and not all: {advice}; delete {path} to send all of it again"
     ))
 }
 

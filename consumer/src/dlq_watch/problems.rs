@@ -68,7 +68,8 @@ impl Problems {
     /// Logs letters for which the hook for dead jobs is no longer called.
     pub(super) fn leave_uncalled(&mut self, letters: usize, reason: &str) {
         error!(dlq = self.dlq, letters, error = reason, "dead job hook given up for dead letters");
-        self.notify(&format!("dead job hook given up for {letters} dead letters: {reason}"));
+        let s = if letters == 1 { "" } else { "s" };
+        self.notify(&format!("dead job hook given up for {letters} dead letter{s}: {reason}"));
     }
 
     fn notify(&mut self, text: &str) {

@@ -23,6 +23,11 @@ impl Settings {
         if self.dlq_watch.alert_to.is_some() && !self.dlq_watch.is_on {
             warn!("dlq_alert_to has no effect in a worker without dlq_watch = on");
         }
+        if self.attempt_log && self.forward_to.is_some() {
+            warn!(
+                "attempt_log has no effect in forward mode: the lines that the application logs are not known to the worker"
+            );
+        }
         for Diagnostic { id, problem, reason, fix } in diagnose_limits(self) {
             warn!(rule = id, reason, mend = fix, "{problem}");
         }

@@ -162,6 +162,10 @@ async fn a_job_that_may_have_killed_its_worker_is_named_while_it_runs_alone() {
     eventually("both are done", async || queue.count() == 0).await;
     until_it_says(&second, "nothing is running: jobs is empty").await;
     second.stop().await;
+    let store = format!("file:{}", folder.path().join("store").display());
+    let shown = Launch::new(&["jobs", "show", "j-1"]).env("DRUMLINE_STORE_URL", &store).finish().await;
+    let shown = shown.stdout.join("\n");
+    assert!(shown.contains("ATTEMPTS  2") && shown.contains("no end is recorded"), "{shown}");
 }
 
 #[tokio::test]

@@ -261,3 +261,41 @@ async fn spans_and_metrics_are_flushed_at_the_end_of_the_drain() {
         assert!(metrics.contains_key(name), "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_send_notes_a_collector_that_does_not_answer_and_ends() {
+    let queue = queue().await;
+    // It accepts connections, and answers none.
+    let hanging = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for collector in [format!("http://{}", hanging.local_addr().unwrap()), "http://127.0.0.1:9".to_owned()] {
+        let begun = Instant::now();
+        let sent = Launch::new(&["send", "--type", "a.b", "--payload", "{}"])
+            .env("DRUMLINE_QUEUE_URL", &queue.url)
+            .env("AWS_ENDPOINT_URL", &queue.endpoint_url())
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector)
+            .finish()
+            .await;
+        assert_eq!((sent.status, sent.stdout.len()), (Some(0), 1), "{}", sent.errors());
+        let notes: Vec<_> =
+            sent.stderr.iter().filter(|line| line.contains("OTEL_EXPORTER_OTLP_ENDPOINT")).collect();
+        assert_eq!(notes.len(), 1, "{}", sent.errors());
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    }
+    assert_eq!(queue.count(), 2);
+}
+
+#[tokio::test]
+async fn a_collector_that_is_down_is_logged_and_delays_nothing() {
+    let (app, queue) = (App::always_ok().await, queue().await);
+    let worker = Launch::on(&queue)
+        .env("DRUMLINE_FORWARD_TO", &app.url())
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+        .spawn();
+    queue.send("{}");
+    eventually("it is done", async || app.count() == 1 && queue.count() == 0).await;
+    let begun = Instant::now();
+    let finished = worker.stop().await;
+    assert_eq!(finished.status, Some(0), "{}", finished.errors());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(!finished.logged("metrics not exported").is_empty(), "{}", finished.errors());
+}

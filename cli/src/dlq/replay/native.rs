@@ -21,7 +21,7 @@ use crate::dlq::action_log::{ActionLog, Locking};
 use crate::dlq::action_store::ActionStore;
 use crate::dlq::operator;
 use crate::dlq::queue::DeadLetterQueue;
-use crate::format::{note, now_ms};
+use crate::format::{count, note, now_ms};
 use crate::interrupt::interrupted;
 use crate::output::{Output, print};
 use crate::question;
@@ -82,7 +82,9 @@ pub(super) async fn native(args: &ReplayArgs, environment: &Environment) -> Resu
             return Err(ExitError::usage("without a terminal to ask on, --yes is needed"));
         }
         note(LOSSES);
-        if !question::confirm(&format!("Move about {} letters of {}?", queue.visible, queue.name)).await? {
+        if !question::confirm(&format!("Move about {} of {}?", count(queue.visible, "letter"), queue.name))
+            .await?
+        {
             return Err(ExitError::other("nothing was moved"));
         }
     }
@@ -164,7 +166,7 @@ async fn follow(queue: &DeadLetterQueue, arn: &str, log: &ActionLog) -> Result<T
             reported = Some(moved);
             let of = task.approximate_number_of_messages_to_move;
             let of = of.map(|of| format!(" of about {of}")).unwrap_or_default();
-            note(&format!("about {moved}{of} letters are moved"));
+            note(&format!("moved: about {moved}{of}"));
         }
         tokio::select! {
             () = tokio::time::sleep(POLL) => {}
@@ -243,7 +245,7 @@ fn report(task: &Task, output: Output) -> Result<(), ExitError> {
     print(|out| match output {
         Output::Json => out.json_line(&summary),
         Output::Table => {
-            writeln!(out, "{state}: about {} letters are moved", summary.moved)?;
+            writeln!(out, "{state}, moved: about {}", summary.moved)?;
             summary.why.iter().try_for_each(|why| writeln!(out, "{why}"))
         }
     })

@@ -35,7 +35,7 @@ use crate::dlq::action_log::ActionLog;
 use crate::dlq::hold::Look;
 use crate::dlq::journal::Journal;
 use crate::dlq::notes;
-use crate::format::{count, millis, now_ms};
+use crate::format::{count, millis, now_ms, verb};
 use crate::interrupt::interrupted;
 
 /// The largest number of letters that wait to be sent.
@@ -155,7 +155,9 @@ impl<'a> Run<'a> {
         }
         let returned = self.returned();
         if returned >= self.bounds.stop_after {
-            self.end = Some(End::Stopped(format!("{returned} replayed letters are dead again")));
+            let why =
+                format!("{} {} dead again", count(returned, "replayed letter"), verb(returned, "is", "are"));
+            self.end = Some(End::Stopped(why));
             return Ok(());
         }
         if self.may_look_again() && self.returned_ms() == Some(0) {

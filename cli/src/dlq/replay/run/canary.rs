@@ -18,7 +18,7 @@ use crate::dlq::done_jobs::{LetterJob, done_jobs};
 use crate::dlq::hold::{Hold, HoldOptions};
 use crate::dlq::replay::ask;
 use crate::dlq::replay::decide::{Decision, known};
-use crate::format::{note, now_ms};
+use crate::format::{count, note, now_ms, verb};
 use crate::interrupt::interrupted;
 
 /// The wait before the first check for outcomes. It doubles
@@ -59,7 +59,9 @@ impl Run<'_> {
         let Some(mut first) = self.first.take() else { return Ok(()) };
         first.looks += 1;
         if first.looks == 1 {
-            note(&format!("{} letters are sent; waiting for their outcomes", first.canary.size()));
+            let size = first.canary.size();
+            let (letters, are) = (count(size, "letter"), verb(size, "is", "are"));
+            note(&format!("{letters} {are} sent; waiting for the outcome of each"));
         }
         self.ask_store(&mut first).await;
         if !self.look_for_returned(&mut first).await? {
