@@ -1,7 +1,7 @@
 //! `cargo xtask infra`: checks the templates with external tools: cfn-lint, SAM's translator, and Terraform. The project's own
-//! rules are tests of `infra/rules`; here they check the translated SAM template.
+//! rules are tests of `infra/rules`; here they check the translated SAM template and those of `drumline slo`.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -16,6 +16,20 @@ use xtask::{project, venv};
 /// The folders of CloudFormation's templates, including SAM's.
 const TEMPLATES: [&str; 2] = ["cloudformation", "sam"];
 
+/// The generated templates of alarms: file name, queue and targets.
+const ALARMS: &[(&str, &str, &[&str])] = &[
+    ("slo.yaml", "emails", &["99% of email.send within 2m over 30d"]),
+    (
+        "slo-several.yaml",
+        "jobs.fifo",
+        &[
+            "99.9% of email.send within 90s over 7d",
+            "99.9999% of email-send within 1d over 90d",
+            "95% of a {b} ${c} %d: 'é' within 5ms over 28d",
+        ],
+    ),
+];
+
 pub(crate) fn run() -> Result<ExitCode> {
     let interrupts = interrupt::catch()?;
     let python = venv::python()?;
@@ -26,13 +40,15 @@ pub(crate) fn run() -> Result<ExitCode> {
         venv::make(&python, &tools, &pins, &interrupts)
     })?;
     let linted = phase("cfn-lint", || cfn_lint(&environment, &templates, &interrupts))?;
+    phase("build drumline", || build(&interrupts))?;
+    let alarms = phase("alarms of slo", || alarms(&environment, &tools, &interrupts))?;
     let translated = phase("translated SAM", || translated_sam(&environment, &tools, &interrupts))?;
     let checked = phase("terraform", || {
         let mut check = Command::new(&python);
         check.arg(infra().join("terraform/offline/check.py")).arg("--tools").arg(tools.join("terraform"));
         succeeds("check.py", &mut check, &interrupts)
     })?;
-    Ok(if linted && translated && checked { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if linted && alarms && translated && checked { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn infra() -> PathBuf {
@@ -64,13 +80,43 @@ fn translated_sam(python: &Path, tools: &Path, interrupts: &Receiver<Interrupted
         return Ok(false);
     }
     let linted = cfn_lint(python, std::slice::from_ref(&output), interrupts)?;
-    // The same binaries as the tests', so that nothing is built twice.
+    let mut doctor = drumline();
+    doctor.args(["doctor", "template"]).arg(infra().join("cloudformation/queue.yaml")).arg(&output);
+    Ok(succeeds("drumline doctor", &mut doctor, interrupts)? && linted)
+}
+
+/// Builds the same binaries as the tests', so that nothing is built twice.
+fn build(interrupts: &Receiver<Interrupted>) -> Result<()> {
     let mut build = project::cargo();
     build.args(["build", "--quiet", "--workspace", "--bins"]);
     ensure!(succeeds("cargo build", &mut build, interrupts)?, "the binaries do not build");
-    let mut doctor = Command::new(project::target().join("debug/drumline"));
-    doctor.args(["doctor", "template"]).arg(infra().join("cloudformation/queue.yaml")).arg(&output);
-    Ok(succeeds("drumline doctor", &mut doctor, interrupts)? && linted)
+    Ok(())
+}
+
+fn drumline() -> Command {
+    Command::new(project::target().join("debug/drumline"))
+}
+
+/// Checks generated templates of alarms with cfn-lint and the project's rules: one target, several, and types with characters
+/// that names do not have.
+fn alarms(python: &Path, tools: &Path, interrupts: &Receiver<Interrupted>) -> Result<bool> {
+    let mut paths = Vec::new();
+    for (name, queue, targets) in ALARMS {
+        let path = tools.join(name);
+        let file = File::create(&path).with_context(|| path.display().to_string())?;
+        let mut generate = drumline();
+        generate.args(["slo", "--format", "cloudwatch", "--queue", queue]).stdout(file);
+        for target in *targets {
+            generate.args(["--target", target]);
+        }
+        if !succeeds("drumline slo", &mut generate, interrupts)? {
+            return Ok(false);
+        }
+        paths.push(path);
+    }
+    let linted = cfn_lint(python, &paths, interrupts)?;
+    let mut doctor = drumline();
+    Ok(succeeds("drumline doctor", doctor.args(["doctor", "template"]).args(&paths), interrupts)? && linted)
 }
 
 fn succeeds(name: &str, command: &mut Command, interrupts: &Receiver<Interrupted>) -> Result<bool> {

@@ -25,6 +25,9 @@ const NAMESPACE: &str = "Drumline";
 /// CloudFormation accepts this many resources in a template.
 const MOST_RESOURCES: usize = 500;
 
+/// Smaller numbers have an exponent in YAML.
+const LEAST_PLAIN: f64 = 0.0001;
+
 /// The part of a job type that is used in names, which CloudFormation limits to 255 characters.
 const MOST_NAME_CHARS: usize = 100;
 
@@ -251,9 +254,11 @@ fn sub(text: &str) -> Value {
     Value::Object(Map::from_iter([("Fn::Sub".to_owned(), text.into())]))
 }
 
-/// Rounds a limit to a readable number of decimals.
+/// Rounds a limit to a readable number of decimals. A small one is a text, which CloudFormation reads as a number: YAML would write
+/// it with an exponent, which some readers take for a text.
 fn threshold(limit: f64) -> Value {
-    number(limit).parse::<f64>().map_or(Value::Null, Value::from)
+    let text = number(limit);
+    text.parse::<f64>().ok().filter(|value| *value >= LEAST_PLAIN).map_or(Value::String(text), Value::from)
 }
 
 /// Returns the resource name for a type: `EmailSend` for `email.send`.

@@ -209,6 +209,9 @@ fn longest() -> [Target; 2] {
 fn alarms_are_within_the_limits_of_cloudwatch() {
     let queue = "q".repeat(80);
     let text = cloudwatch::template(&longest(), &queue).unwrap();
+    assert!(text.contains("Threshold: '0.000003'"), "{text}");
+    let mut thresholds = text.lines().filter_map(|line| line.trim().strip_prefix("Threshold: "));
+    assert!(thresholds.all(|threshold| !threshold.contains('e')), "{text}");
     let template: Value = serde_norway::from_str(&text).unwrap();
     let length = |value: &Value| value.get("Fn::Sub").unwrap_or(value).as_str().unwrap().len();
     for (name, resource) in template["Resources"].as_object().unwrap() {
@@ -233,7 +236,8 @@ fn alarms_are_within_the_limits_of_cloudwatch() {
         let range = period * properties["EvaluationPeriods"].as_u64().unwrap();
         assert_eq!(period % 60, 0, "{properties}");
         assert!(range <= if period < 3600 { 86_400 } else { 604_800 }, "{properties}");
-        let threshold = properties["Threshold"].as_f64().unwrap();
+        let threshold = &properties["Threshold"];
+        let threshold = threshold.as_f64().unwrap_or_else(|| threshold.as_str().unwrap().parse().unwrap());
         assert!((0.0..1.0).contains(&threshold), "{properties}");
         assert_eq!(
             threshold == 0.0,
