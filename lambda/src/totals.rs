@@ -142,7 +142,7 @@ mod tests {
             let emf = Arc::new(Emf::default());
             let queue: Arc<dyn Observer> =
                 Arc::new(emf.for_queue(&format!("queue-{index}"), &Arc::default(), None));
-            emit_decided(&queue, "a.b", Outcome::Release, Ending::Interrupted);
+            emit_decided(&queue, "a.b", Outcome::Ack, Ending::Done);
             totals.add(&emf);
         }
         let series = totals.series();

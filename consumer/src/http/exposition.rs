@@ -133,7 +133,7 @@ mod tests {
     fn every_family_has_a_kind_of_the_text_format() {
         let text = text_format(&Metrics::new().encode());
         let kinds: Vec<_> = text.lines().filter(|line| line.starts_with("# TYPE ")).collect();
-        assert!(kinds.len() > 20, "{text}");
+        assert!(!kinds.is_empty(), "{text}");
         for line in kinds {
             let kind = line.rsplit(' ').next();
             assert!(matches!(kind, Some("counter" | "gauge" | "histogram")), "{line}");
