@@ -131,8 +131,8 @@ impl Ledger {
             if !delivery.settlement_asked(now, within) {
                 return false;
             }
-            checks = earliest([checks, delivery.next_check()]);
             let Stage::Settling(settling) = &delivery.stage else { return false };
+            checks = earliest([checks, settling.repeat_at, settling.give_up_at]);
             entries.push(entry(&settling.settlement, *id, delivery));
             true
         });

@@ -75,8 +75,10 @@ impl Ledger {
                 }
             }
         }
-        let next_check = self.deliveries.get(id).and_then(|delivery| delivery.next_check());
-        self.check_by(next_check);
+        if let Some(Delivery { stage: Stage::Running(run), .. }) = self.deliveries.get(id) {
+            let next_check = run.claim.next_check();
+            self.check_by(next_check);
+        }
     }
 
     /// A renewal of this claim was answered. With an error the store is not available, and the handler continues. An answer
@@ -160,6 +162,8 @@ impl Ledger {
         let give_up_at = last_mark.map_or(now + STOP_TIME, |last| last.min(now + STOP_TIME));
         run.abort_at = run.cancelled.map(|_| give_up_at);
         run.marking = Some(Box::new(Marking::new(now, report, jitter)));
+        let abort_at = run.abort_at;
+        self.check_by(abort_at);
         self.ask_mark(now, id);
         None
     }
@@ -174,10 +178,9 @@ impl Ledger {
         };
         marking.ask(now);
         let (result, next) = (marking.report.result.clone(), marking.report.next.clone());
-        let claim = Arc::clone(&lease.claim);
-        let next_check = delivery.next_check();
+        let (claim, ask_at) = (Arc::clone(&lease.claim), marking.ask_at());
         self.effects.push_back(Effect::Mark { delivery: id, claim, result, next });
-        self.check_by(next_check);
+        self.check_by(Some(ask_at));
     }
 
     /// The mark of a done job was answered. Repeated and late answers are ignored.

@@ -156,8 +156,7 @@ impl Ledger {
             marking: None,
         };
         delivery.stage = Stage::Running(run);
-        let next_check = delivery.next_check();
-        self.check_by(next_check);
+        self.check_by(Some(deadline));
         self.waiting -= 1;
         self.running += 1;
         let attempt = self.attempt(&message);
