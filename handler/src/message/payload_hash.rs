@@ -30,7 +30,7 @@ fn with_type(job_type: &str, payload: &str, value: Option<u128>) -> u128 {
 
 /// Returns the hash of a value, unless it has no meaning, see [`Values::value`].
 fn value_hash(value: &RawValue) -> Option<u128> {
-    Values { rest: value.get(), depth: MAX_DEPTH }.value()
+    Values { rest: value.get().as_bytes(), depth: MAX_DEPTH }.value()
 }
 
 /// The number of arrays and objects that may be inside each other, as in serde_json.
@@ -80,7 +80,7 @@ fn float(value: f64) -> u128 {
 /// A parser has read the text before, so most of its checks are not repeated here: a value ends where JSON says that it ends. This
 /// takes a fraction of the time of another parse.
 struct Values<'a> {
-    rest: &'a str,
+    rest: &'a [u8],
     /// The number of further arrays and objects that may be inside each other.
     depth: u8,
 }
@@ -91,53 +91,74 @@ impl<'a> Values<'a> {
     fn value(&mut self) -> Option<u128> {
         match self.peek()? {
             b'"' => self.text(),
-            b'{' => self.inside(Self::entries),
-            b'[' => self.inside(Self::items),
-            b'n' => self.word("null", leaf(Kind::Null, &[])),
-            b't' => self.word("true", leaf(Kind::Bool, &[1])),
-            b'f' => self.word("false", leaf(Kind::Bool, &[0])),
+            b'{' => self.object(),
+            b'[' => self.array(),
+            b'n' => Some(self.word("null", leaf(Kind::Null, &[]))),
+            b't' => Some(self.word("true", leaf(Kind::Bool, &[1]))),
+            b'f' => Some(self.word("false", leaf(Kind::Bool, &[0]))),
             _ => self.number(),
         }
     }
 
     /// Hashes the entries of an object. A sum does not depend on the order of its parts.
-    fn entries(&mut self) -> Option<u128> {
+    fn object(&mut self) -> Option<u128> {
         let mut sum = 0_u128;
-        while self.next_inside()? != b'}' {
+        let mut next = self.enter()?;
+        while next != b'}' {
             let key = self.text()?;
-            self.expect(b':')?;
+            self.peek()?;
+            self.skip(":".len());
             sum = sum.wrapping_add(pair(Kind::Object, key, self.value()?));
+            next = self.next_inside()?;
         }
+        self.leave();
         Some(leaf(Kind::Object, &sum.to_le_bytes()))
     }
 
-    fn items(&mut self) -> Option<u128> {
+    fn array(&mut self) -> Option<u128> {
         let mut array = leaf(Kind::Array, &[]);
-        while self.next_inside()? != b']' {
+        let mut next = self.enter()?;
+        while next != b']' {
             array = pair(Kind::Array, array, self.value()?);
+            next = self.next_inside()?;
         }
+        self.leave();
         Some(array)
     }
 
-    /// Hashes what is between two brackets.
-    fn inside(&mut self, hash: fn(&mut Self) -> Option<u128>) -> Option<u128> {
+    /// Skips an opening bracket, and returns the byte after it.
+    fn enter(&mut self) -> Option<u8> {
         self.depth = self.depth.checked_sub(1)?;
-        self.skip(1);
-        let hash = hash(self)?;
-        self.skip(1);
+        self.skip("{".len());
+        self.peek()
+    }
+
+    /// Skips the comma after a value, if there is one, and returns the byte after it.
+    fn next_inside(&mut self) -> Option<u8> {
+        match self.peek()? {
+            b',' => {
+                self.skip(",".len());
+                self.peek()
+            }
+            bracket => Some(bracket),
+        }
+    }
+
+    /// Skips a closing bracket.
+    fn leave(&mut self) {
+        self.skip("}".len());
         self.depth += 1;
-        Some(hash)
     }
 
     /// Hashes a text. Hardly any has an escape.
     fn text(&mut self) -> Option<u128> {
         let text = self.rest.get(1..)?;
-        let end = memchr2(b'"', b'\\', text.as_bytes())?;
-        if text.as_bytes()[end] == b'\\' {
+        let end = memchr2(b'"', b'\\', text)?;
+        if text[end] == b'\\' {
             return self.parsed(|text: String| leaf(Kind::Text, text.as_bytes()));
         }
-        self.skip(end + 2);
-        Some(leaf(Kind::Text, text[..end].as_bytes()))
+        self.rest = &text[end + 1..];
+        Some(leaf(Kind::Text, &text[..end]))
     }
 
     fn word(&mut self, word: &str, hash: u128) -> Option<u128> {
@@ -147,8 +168,8 @@ impl<'a> Values<'a> {
 
     fn number(&mut self) -> Option<u128> {
         let is_part = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
-        let end = self.rest.bytes().position(|byte| !is_part(byte)).unwrap_or(self.rest.len());
-        let number = &self.rest[..end];
+        let end = self.rest.iter().position(|byte| !is_part(*byte)).unwrap_or(self.rest.len());
+        let number = str::from_utf8(&self.rest[..end]).ok()?;
         // Whole numbers beyond these are floats in JSON.
         let whole = number.parse::<i64>().map(i128::from).or_else(|_| number.parse::<u64>().map(i128::from));
         match whole {
@@ -162,7 +183,7 @@ impl<'a> Values<'a> {
 
     /// Hashes a value that a parser reads.
     fn parsed<T: Deserialize<'a>>(&mut self, hash: impl FnOnce(T) -> u128) -> Option<u128> {
-        let mut values = serde_json::Deserializer::from_str(self.rest).into_iter::<T>();
+        let mut values = serde_json::Deserializer::from_slice(self.rest).into_iter::<T>();
         let value = values.next()?.ok()?;
         self.skip(values.byte_offset());
         Some(hash(value))
@@ -170,20 +191,13 @@ impl<'a> Values<'a> {
 
     /// Skips blanks, and returns the byte after them.
     fn peek(&mut self) -> Option<u8> {
-        self.rest = self.rest.trim_ascii_start();
-        self.rest.bytes().next()
-    }
-
-    /// Skips blanks and commas, and returns the byte after them.
-    fn next_inside(&mut self) -> Option<u8> {
-        if self.peek()? == b',' {
-            self.skip(1);
+        while let [byte, rest @ ..] = self.rest {
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(*byte);
+            }
+            self.rest = rest;
         }
-        self.peek()
-    }
-
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.skip(1))
+        None
     }
 
     fn skip(&mut self, bytes: usize) {
