@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn counts_are_named_as_counts_and_gauges_are_listed() {
         let totals = Totals::default();
-        totals.add(&an_invocation(|queue| emit_every_event(queue)));
+        totals.add(&an_invocation(emit_every_event));
         for MetricSeries { name, value, .. } in totals.series() {
             let is_counter = matches!(value, MetricValue::Counter(_));
             assert_eq!(is_counter, name.ends_with("_total"), "{name}: {value:?}");

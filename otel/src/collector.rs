@@ -16,6 +16,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::export_error::ExportError;
@@ -82,11 +83,17 @@ impl Collector {
         shown(&self.endpoint)
     }
 
-    /// Exports a message of the protocol that contains so many spans or series. A failure is logged.
-    pub(crate) async fn export(&self, message: &impl Message, items: usize) -> Result<(), ExportError> {
-        let result = match self.body(message.encode_to_vec()) {
-            Ok(body) => self.post(body).await,
-            Err(error) => Err(ExportError::Invalid(error.to_string())),
+    /// Logs that so many spans or series are not exported.
+    pub(crate) fn lost(&self, items: usize, error: &ExportError) {
+        self.log.failed(items, error);
+    }
+
+    /// Exports a request that contains so many spans or series. A failure is logged.
+    pub(crate) async fn export(&self, request: Vec<u8>, items: usize) -> Result<(), ExportError> {
+        let body = if self.gzip { compressed(request).await } else { Ok(request) };
+        let result = match body {
+            Ok(body) => self.post(body.into()).await,
+            Err(error) => Err(ExportError::Invalid(error)),
         };
         match result {
             Ok(None) => {
@@ -103,15 +110,6 @@ impl Collector {
                 Err(error)
             }
         }
-    }
-
-    fn body(&self, message: Vec<u8>) -> std::io::Result<Bytes> {
-        if !self.gzip {
-            return Ok(message.into());
-        }
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(&message)?;
-        Ok(encoder.finish()?.into())
     }
 
     /// Posts until an answer is no transient error, or the time is up. Returns the rejected part, with the collector's reason.
@@ -150,6 +148,20 @@ impl Collector {
         let body = body.map_err(|error| ExportError::Interrupted(error_text(&*error)))?;
         Ok(body.to_bytes())
     }
+}
+
+/// Compresses a request on a thread of its own: it takes milliseconds, and the runtime has renewals to do. A thread of the runtime for blocking
+/// work would hold up the end of the program.
+async fn compressed(request: Vec<u8>) -> Result<Vec<u8>, String> {
+    let (done, result) = oneshot::channel();
+    let compress = move || {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        done.send(encoder.write_all(&request).and_then(|()| encoder.finish())).is_ok()
+    };
+    let thread = std::thread::Builder::new().name("drumline-otel".to_owned()).spawn(compress);
+    thread.map_err(|error| error.to_string())?;
+    let compressed = result.await.map_err(|_| "the thread that compresses has panicked".to_owned())?;
+    compressed.map_err(|error| error.to_string())
 }
 
 /// Returns the headers of each request. The protocol's own cannot be replaced.

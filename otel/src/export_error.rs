@@ -18,6 +18,8 @@ pub(crate) enum ExportError {
     Refused(StatusCode, Option<Duration>),
     /// The collector took the request and rejected so many spans or data points of it, with its reason.
     Rejected(usize, String),
+    /// More spans than this many waited.
+    QueueFull(usize),
     /// The request could not be made.
     Invalid(String),
 }
@@ -29,7 +31,7 @@ impl ExportError {
         match self {
             Self::NotConnected(_) | Self::Interrupted(_) => true,
             Self::Refused(status, _) => matches!(status.as_u16(), 429 | 502 | 503 | 504),
-            Self::TimedOut(_) | Self::Rejected(..) | Self::Invalid(_) => false,
+            Self::TimedOut(_) | Self::Rejected(..) | Self::QueueFull(_) | Self::Invalid(_) => false,
         }
     }
 
@@ -58,6 +60,9 @@ impl ExportError {
                 _ => "check the collector's log",
             },
             Self::Rejected(..) => "check the collector's limits",
+            Self::QueueFull(_) => {
+                "sample fewer traces (OTEL_TRACES_SAMPLER), or raise OTEL_BSP_MAX_QUEUE_SIZE"
+            }
             Self::Invalid(_) => "check OTEL_EXPORTER_OTLP_ENDPOINT",
         }
     }
@@ -71,6 +76,7 @@ impl fmt::Display for ExportError {
             }
             Self::TimedOut(time) => write!(f, "no answer within {time:?}"),
             Self::Refused(status, _) => write!(f, "the collector answers {status}"),
+            Self::QueueFull(most) => write!(f, "more than {most} spans wait for their export"),
             Self::Rejected(count, reason) => write!(f, "the collector rejects {count} of them: {reason}"),
         }
     }

@@ -1,15 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+mod batch;
 mod collector;
 mod export_error;
 mod export_log;
-mod exporter;
 mod host_telemetry;
 mod metrics;
 mod metrics_request;
 mod names;
 mod process;
 mod queue;
+mod repeated;
 mod resource;
 mod retry;
 mod sampler;
@@ -20,6 +21,7 @@ mod telemetry;
 mod temporality;
 mod tls;
 mod variables;
+mod wire;
 
 pub use drumline_runtime::TraceParent;
 pub use host_telemetry::HostTelemetry;

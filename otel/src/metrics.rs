@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drumline_runtime::BoxFuture;
+use prost::Message as _;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -93,7 +94,7 @@ impl MetricExport {
             return true;
         }
         let request = self.request.with(series, Period { start: last.at, end });
-        let exported = self.collector.export(&request, count).await.is_ok();
+        let exported = self.collector.export(request.encode_to_vec(), count).await.is_ok();
         if exported && self.request.temporality == Temporality::Delta {
             *last = LastExport { at: end, values };
         }

@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::metrics::{MetricSeries, MetricValue};
+use crate::spans::nanos;
 use crate::temporality::Temporality;
 
 /// Writes requests.
@@ -116,10 +117,6 @@ fn add(metric: &mut Metric, attributes: Vec<KeyValue>, value: MetricValue, start
 fn text(key: String, value: String) -> KeyValue {
     let value = Some(AnyValue { value: Some(any_value::Value::StringValue(value)) });
     KeyValue { key, value, ..KeyValue::default() }
-}
-
-fn nanos(since_epoch: Duration) -> u64 {
-    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,17 +1,16 @@
 //! The spans of attempts, as an observer of a host.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use drumline::core::Ending;
 use drumline::message::Traceparent;
 use drumline::run::{AttemptInfo, AttemptTrace, Event, Observer};
 use drumline_runtime::TraceParent;
-use opentelemetry::KeyValue;
 
 use crate::names::{ATTEMPT, CONVERSATION_ID, JOB_ID, JOB_TYPE, MESSAGE_ID, RECEIVE_COUNT};
 use crate::queue::{QueueUrls, Unsettled};
-use crate::spans::{Ended, Operation, Spans, link, now};
+use crate::spans::{Ended, Link, Operation, Spans, now};
+use crate::wire::Value;
 
 /// Records a span for each attempt.
 pub(crate) struct ProcessSpans {
@@ -46,29 +45,27 @@ impl ProcessSpans {
         let Some(AttemptTrace { traceparent, started_at }) = attempt.trace() else { return };
         let (message, sender) = (attempt.message(), message_trace(attempt));
         let parent = sender.as_ref().filter(|_| self.parent == TraceParent::Message);
-        let id = KeyValue::new(MESSAGE_ID, message.id.to_string());
-        let links =
-            sender.iter().map(|sender| link(sender, attempt.tracestate(), vec![id.clone()])).collect();
-        let error =
-            ending.class().map(|class| (Cow::Borrowed(class.label()), ending.reason().unwrap_or_default()));
-        self.unsettled.ran(message, traceparent, attempt.tracestate(), *ending == Ending::Done);
-        self.spans.end(Ended {
+        let (state, url) = (attempt.tracestate(), self.urls.of(attempt.queue()));
+        let link = sender.as_ref().map(|sender| Link { to: sender, state, message_id: &message.id });
+        let error = ending.class().map(|class| (class.label(), ending.reason().unwrap_or_default()));
+        self.unsettled.ran(message, traceparent, state, *ending == Ending::Done);
+        self.spans.end(&Ended {
             operation: Operation::Process,
             name: "process",
             queue: attempt.queue(),
-            url: self.urls.of(attempt.queue()).as_deref(),
+            url: url.as_deref(),
             own: traceparent,
             parent,
-            state: attempt.tracestate(),
+            state,
             started_at: *started_at,
-            links,
-            attributes: vec![
-                id,
-                KeyValue::new(CONVERSATION_ID, attempt.correlation_id().to_owned()),
-                KeyValue::new(JOB_TYPE, attempt.job_type().to_owned()),
-                KeyValue::new(JOB_ID, attempt.job_id().to_owned()),
-                KeyValue::new(ATTEMPT, i64::from(attempt.attempt().get())),
-                KeyValue::new(RECEIVE_COUNT, i64::from(message.receive_count)),
+            links: link.as_slice(),
+            attributes: &[
+                (MESSAGE_ID, Value::Text(&message.id)),
+                (CONVERSATION_ID, Value::Text(attempt.correlation_id())),
+                (JOB_TYPE, Value::Text(attempt.job_type())),
+                (JOB_ID, Value::Text(attempt.job_id())),
+                (ATTEMPT, Value::Number(attempt.attempt().get().into())),
+                (RECEIVE_COUNT, Value::Number(message.receive_count.into())),
             ],
             error,
         });

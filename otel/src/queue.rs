@@ -1,6 +1,5 @@
 //! The spans of requests to SQS: what is received, and how messages with a recorded attempt are settled.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +9,10 @@ use drumline::core::{Action, CallError, Replies};
 use drumline::message::{Message, Traceparent};
 use drumline_runtime::{BoxFuture, Queue, SqsError};
 use foldhash::fast::RandomState;
-use opentelemetry::KeyValue;
 
 use crate::names::{BATCH_COUNT, MESSAGE_ID};
-use crate::spans::{Ended, Operation, Spans, link, now};
+use crate::spans::{Ended, Link, Operation, Spans, now};
+use crate::wire::Value;
 
 /// The most recorded attempts whose messages are not settled yet. More are forgotten: their settling has no span.
 const MAX_UNSETTLED: usize = 4_096;
@@ -180,13 +179,16 @@ impl Requests {
         if messages.is_empty() && result.is_ok() {
             return;
         }
-        let links = messages.iter().filter_map(|message| {
-            let sender = Traceparent::parse(&message.traceparent()?)?;
-            let state = message.attribute("tracestate");
-            Some(link(&sender, state, vec![KeyValue::new(MESSAGE_ID, message.id.to_string())]))
-        });
+        let sender = |message: &Message| Traceparent::parse(&message.traceparent()?);
+        let senders: Vec<_> =
+            messages.iter().filter_map(|message| Some((sender(message)?, message))).collect();
+        let links: Vec<_> = senders
+            .iter()
+            .map(|(to, message)| Link { to, state: message.attribute("tracestate"), message_id: &message.id })
+            .collect();
+        let count = i64::try_from(messages.len()).unwrap_or(i64::MAX);
         let error = result.as_ref().err();
-        self.spans.end(Ended {
+        self.spans.end(&Ended {
             operation: Operation::Receive,
             name: "receive",
             queue: &self.queue,
@@ -195,9 +197,9 @@ impl Requests {
             parent: None,
             state: None,
             started_at,
-            links: links.collect(),
-            attributes: vec![KeyValue::new(BATCH_COUNT, i64::try_from(messages.len()).unwrap_or(i64::MAX))],
-            error: error.map(|error| (Cow::Borrowed(SqsError::result_of(result).label()), &*error.text)),
+            links: &links,
+            attributes: &[(BATCH_COUNT, Value::Number(count))],
+            error: error.map(|error| (SqsError::result_of(result).label(), &*error.text)),
         });
     }
 
@@ -217,7 +219,7 @@ impl Requests {
             Some(Err(CallError::Failed(text))) => Some(("failed", &**text)),
             None => Some(("failed", "the answer does not mention this message")),
         };
-        self.spans.end(Ended {
+        self.spans.end(&Ended {
             operation: Operation::Settle,
             name,
             queue: &self.queue,
@@ -226,10 +228,10 @@ impl Requests {
             parent: Some(&attempt.traceparent),
             state: attempt.state.as_deref(),
             started_at,
-            links: Vec::new(),
+            links: &[],
             // The span is of one message, also in a request for several: it has no number of messages.
-            attributes: vec![KeyValue::new(MESSAGE_ID, attempt.message_id.to_string())],
-            error: error.map(|(kind, text)| (Cow::Borrowed(kind), text)),
+            attributes: &[(MESSAGE_ID, Value::Text(&attempt.message_id))],
+            error,
         });
     }
 }

@@ -1,14 +1,13 @@
 //! The spans of sent messages.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use drumline::message::Traceparent;
 use drumline_runtime::{SendSpan, SendTracer, SentMessage};
-use opentelemetry::KeyValue;
 
 use crate::names::{CONVERSATION_ID, JOB_ID, JOB_TYPE, MESSAGE_ID};
 use crate::spans::{Ended, Operation, Spans, now};
+use crate::wire::Value;
 
 /// Records a span for each message that is sent.
 pub(crate) struct SendSpans(pub(crate) Arc<Spans>);
@@ -26,8 +25,9 @@ impl SendTracer for SendSpans {
             (JOB_ID, sent.job_id),
             (JOB_TYPE, Some(sent.job_type).filter(|job_type| !job_type.is_empty())),
         ];
-        let texts = texts.into_iter().filter_map(|(name, text)| Some(KeyValue::new(name, text?.to_owned())));
-        self.0.end(Ended {
+        let attributes: Vec<_> =
+            texts.into_iter().filter_map(|(name, text)| Some((name, Value::Text(text?)))).collect();
+        self.0.end(&Ended {
             operation: Operation::Send,
             name: "send",
             queue: sent.queue_url.rsplit('/').next().unwrap_or_default(),
@@ -36,9 +36,9 @@ impl SendTracer for SendSpans {
             parent: span.parent.as_ref(),
             state: None,
             started_at: span.started_at,
-            links: Vec::new(),
-            attributes: texts.collect(),
-            error: sent.result.err().map(|(class, text)| (Cow::Borrowed(class), text)),
+            links: &[],
+            attributes: &attributes,
+            error: sent.result.err(),
         });
     }
 }

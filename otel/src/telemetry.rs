@@ -5,20 +5,17 @@ use std::time::{Duration, Instant};
 
 use drumline::run::Observer;
 use drumline_runtime::{Queue, TraceParent, set_send_tracer, variable};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{BatchSpanProcessor, SpanProcessor};
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
+use crate::batch::SpanBatches;
 use crate::collector::Collector;
-use crate::exporter::Exporter;
 use crate::metrics::{MetricExport, ReadMetrics};
 use crate::metrics_request::MetricsRequest;
 use crate::process::ProcessSpans;
 use crate::queue::{QueueUrls, Requests, TracedQueue, Unsettled};
+use crate::repeated::Repeated;
 use crate::resource::resource;
 use crate::seldom::Seldom;
 use crate::send::SendSpans;
@@ -47,18 +44,11 @@ struct Metrics {
     running: OnceLock<Running>,
 }
 
-/// An export that repeats, if it has a task, until this is dropped.
+/// The metrics that are exported.
 struct Running {
     read: ReadMetrics,
-    task: Option<AbortHandle>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
-    }
+    /// `None` if only flushes export them.
+    _repeated: Option<Repeated>,
 }
 
 impl Telemetry {
@@ -68,7 +58,7 @@ impl Telemetry {
     pub fn start(parent: TraceParent) -> Option<Self> {
         let variables = Variables(variable);
         variables.check_disabled();
-        let resource = resource(&variables);
+        let resource = MetricsRequest::attributes(&resource(&variables));
         let traces = spans(&variables, &resource).map(|spans| Traces {
             spans: Arc::new(spans),
             unsettled: Arc::default(),
@@ -115,7 +105,7 @@ impl Telemetry {
         if let Some(metrics) = &self.metrics {
             metrics.running.get_or_init(|| {
                 let repeat = Arc::clone(&metrics.export).repeat(Arc::clone(&read));
-                Running { read, task: Some(tokio::spawn(repeat).abort_handle()) }
+                Running { read, _repeated: Some(Repeated::new(repeat)) }
             });
         }
     }
@@ -123,7 +113,7 @@ impl Telemetry {
     /// Exports what this function reads at each flush only, for a process that is frozen in between. Only the first function counts.
     pub fn export_metrics_at_flush(&self, read: ReadMetrics) {
         if let Some(metrics) = &self.metrics {
-            metrics.running.get_or_init(|| Running { read, task: None });
+            metrics.running.get_or_init(|| Running { read, _repeated: None });
         }
     }
 
@@ -153,41 +143,28 @@ impl Telemetry {
     }
 
     async fn flush_spans(&self) -> bool {
-        let Some(spans) = self.traces.as_ref().map(|traces| Arc::clone(&traces.spans)) else { return true };
-        if !spans.has_new() {
-            return true;
-        }
-        let (done, flushed) = oneshot::channel();
-        // On a thread of its own: it blocks, and one of the runtime's would hold up the end of the program.
-        let flush = move || done.send(spans.flush()).is_ok();
-        let thread = std::thread::Builder::new().name("drumline-otel".to_owned()).spawn(flush);
-        if let Err(error) = thread {
-            warn!(%error, "spans not flushed: no thread");
-            return false;
-        }
-        // A failed export is logged as one.
-        flushed.await.is_ok_and(|flushed| flushed)
+        let Some(traces) = &self.traces else { return true };
+        let batches = Arc::clone(&traces.spans.batches);
+        // In a task, so that a flush that is given up loses no spans.
+        tokio::spawn(async move { batches.export().await }).await.unwrap_or_default()
     }
 }
 
-fn spans<F: Fn(&str) -> Option<String>>(variables: &Variables<F>, resource: &Resource) -> Option<Spans> {
+fn spans<F: Fn(&str) -> Option<String>>(variables: &Variables<F>, resource: &[KeyValue]) -> Option<Spans> {
     let collector = collector(variables, Signal::Traces)?;
     let (endpoint, sampler) = (collector.shown(), variables.sampler());
     info!(endpoint, ?sampler, "exporting spans");
-    let mut processor = BatchSpanProcessor::builder(Exporter::new(collector, Handle::current())).build();
-    processor.set_resource(resource);
-    Some(Spans::new(sampler, processor))
+    let batches = Arc::new(SpanBatches::new(collector, resource.to_vec(), variables.batches()));
+    let exports = Repeated::new(Arc::clone(&batches).repeat());
+    Some(Spans { sampler, batches, _exports: exports })
 }
 
 fn metrics<F: Fn(&str) -> Option<String>>(
     variables: &Variables<F>,
-    resource: &Resource,
+    resource: &[KeyValue],
 ) -> Option<MetricExport> {
     let collector = collector(variables, Signal::Metrics)?;
-    let request = MetricsRequest {
-        resource: MetricsRequest::attributes(resource),
-        temporality: variables.temporality(),
-    };
+    let request = MetricsRequest { resource: resource.to_vec(), temporality: variables.temporality() };
     let (endpoint, temporality) = (collector.shown(), request.temporality);
     info!(endpoint, ?temporality, "exporting metrics");
     let every = variables.metric_interval();

@@ -1,4 +1,4 @@
-//! The standard variables, as far as the SDK's batches do not read them themselves. See
+//! The standard variables. See
 //! [the specification](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/) and
 //! [that of the exporter](https://opentelemetry.io/docs/specs/otel/protocol/exporter/).
 
@@ -7,6 +7,7 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use tracing::warn;
 
+use crate::batch::BatchLimits;
 use crate::sampler::Sampler;
 use crate::temporality::Temporality;
 use crate::tls::CertificateFiles;
@@ -19,6 +20,9 @@ const NO_LIMIT: Duration = Duration::from_millis(4_294_967_295);
 
 /// The time between two exports of metrics, if no variable names one: the specification's.
 const METRIC_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The batches of spans, if no variable sets them: the specification's.
+const BATCHES: BatchLimits = BatchLimits { queue: 2048, batch: 512, delay: Duration::from_secs(5) };
 
 /// The only protocol.
 const PROTOCOL: &str = "http/protobuf";
@@ -183,6 +187,24 @@ impl<F: Fn(&str) -> Option<String>> Variables<F> {
         })
     }
 
+    /// Returns the bounds of the batches of spans. A batch is no larger than the queue.
+    pub(crate) fn batches(&self) -> BatchLimits {
+        let queue = self.count("OTEL_BSP_MAX_QUEUE_SIZE").unwrap_or(BATCHES.queue);
+        let batch = self.count("OTEL_BSP_MAX_EXPORT_BATCH_SIZE").unwrap_or(BATCHES.batch).min(queue);
+        let delay = self.millis("OTEL_BSP_SCHEDULE_DELAY", 0).unwrap_or(BATCHES.delay);
+        BatchLimits { queue, batch, delay }
+    }
+
+    /// Returns a number of at least 1. Any other value is logged, and counts as none.
+    fn count(&self, variable: &str) -> Option<usize> {
+        let value = self.get(variable)?;
+        let count = value.parse().ok().filter(|count| *count > 0);
+        if count.is_none() {
+            warn!(variable, value, "OpenTelemetry variable ignored: must be a number above 0");
+        }
+        count
+    }
+
     /// Returns a time of at least so many milliseconds. Any other value is logged, and counts as none.
     fn millis(&self, variable: &str, least: u64) -> Option<Duration> {
         let value = self.get(variable)?;
@@ -288,6 +310,18 @@ mod tests {
         assert!(gzip(of(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "GZIP")])));
         assert!(!gzip(of(&[NONE, ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")])));
         assert!(!gzip(of(&[("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd")])));
+    }
+
+    #[test]
+    fn a_batch_is_no_larger_than_the_queue() {
+        assert_eq!(of(&[]).batches(), BATCHES);
+        let set = of(&[
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "0"),
+            ("OTEL_BSP_SCHEDULE_DELAY", "250"),
+        ]);
+        let delay = Duration::from_millis(250);
+        assert_eq!(set.batches(), BatchLimits { queue: 100, batch: 100, delay });
     }
 
     #[test]
