@@ -38,11 +38,15 @@ impl Distribution {
         let beyond = (above - part * width).max(0.0);
         let value = |(lower, upper, count): (f64, f64, u64)| {
             let way = if upper.is_finite() { part * (upper - lower) } else { beyond / float(count) };
-            (lower + way, count)
+            // The lower bound itself is in the bucket below.
+            (lower + way.max(lower * LEAST_WAY), count)
         };
         filled.into_iter().map(value).collect()
     }
 }
+
+/// The least distance of a value from the lower bound of its bucket, as a part of the bound.
+const LEAST_WAY: f64 = 1e-9;
 
 fn float(count: u64) -> f64 {
     u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
@@ -73,6 +77,8 @@ mod tests {
             &[0.1, 0.6, 0.7, 9.0],
             &[0.1, 2000.0, 4000.0],
             &[900.0, 900.5],
+            // All of the sum fits into the finite buckets.
+            &[5.5, 902.0],
         ] {
             let distribution = of(observations);
             let values = distribution.values();
@@ -82,9 +88,10 @@ mod tests {
             assert_eq!(count, observations.len() as u64, "{values:?}");
             let mut lower = 0.0;
             for (upper, expected) in &distribution.buckets {
-                let inside = values.iter().filter(|(value, _)| (lower..=*upper).contains(value));
+                let is_inside = |value: f64| (value > lower || value <= 0.0) && value <= *upper;
+                let inside = values.iter().filter(|(value, _)| is_inside(*value));
                 assert!(
-                    inside.map(|(_, count)| count).sum::<u64>() >= *expected,
+                    inside.map(|(_, count)| count).sum::<u64>() == *expected,
                     "{observations:?}: {values:?}"
                 );
                 lower = *upper;

@@ -61,7 +61,7 @@ fn serve(stream: TcpStream, config: Arc<ServerConfig>, posted: &Sender<Posted>) 
             }
             let line = line.trim().to_ascii_lowercase();
             if let Some(rest) = line.strip_prefix("post ") {
-                path = rest.split(' ').next().unwrap().to_owned();
+                rest.split(' ').next().unwrap().clone_into(&mut path);
             } else if let Some(value) = line.strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap();
             } else if line.is_empty() {

@@ -194,14 +194,14 @@ impl Course {
             let is_zero = assumed.trimmed_count_is_zero;
             // The worker writes only what has grown.
             return match (&*name, outcome.as_deref(), &*stat) {
-                ("drumline_job_dwell_seconds", None, "SampleCount") => count(done + late, done + late > 0),
+                ("drumline_job_dwell_seconds", None, "SampleCount")
+                | ("drumline_jobs_total", Some("ack"), "Sum") => count(done + late, done + late > 0),
                 ("drumline_job_dwell_seconds", None, "TC(120:)") => {
                     count(late, late > 0 || is_zero && done > 0)
                 }
                 ("drumline_job_dwell_seconds", None, "TC(:120)") => {
                     count(done, done > 0 || is_zero && late > 0)
                 }
-                ("drumline_jobs_total", Some("ack"), "Sum") => count(done + late, done + late > 0),
                 ("drumline_jobs_total", Some("retry"), "Sum") => count(retried, retried > 0),
                 ("drumline_jobs_total", Some("dead_letter"), "Sum") => count(dead, dead > 0),
                 other => panic!("a worker does not write {other:?}"),
