@@ -263,7 +263,7 @@ fn the_alarms_of_the_model_are_the_generated_ones() {
     );
 }
 
-/// What an import into Grafana needs.
+/// The requirements of an import into Grafana.
 #[test]
 fn a_dashboard_can_be_imported_into_grafana() {
     for targets in [vec![target(EMAIL)], longest().into()] {
