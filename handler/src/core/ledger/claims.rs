@@ -15,6 +15,7 @@ use crate::core::claim_lease::{Asking, RunClaim, Waits, claim_length};
 use crate::core::control::{CancelReason, STOP_TIME};
 use crate::core::decide::{MarkDecision, decide_mark};
 use crate::core::delivery::{Delivery, Releasing, Run, Stage};
+use crate::core::earliest::earliest;
 use crate::core::ending::Ending;
 use crate::core::ids::DeliveryId;
 use crate::core::ledger_event::LedgerEvent;
@@ -103,6 +104,8 @@ impl Ledger {
             // decides.
             Ok(Ownership::Lost) if run.marking.is_some() => {
                 lease.renewed();
+                let renewal_due = lease.renewal_due();
+                self.check_by(renewal_due);
                 return self.ask_mark(now, id);
             }
             Ok(Ownership::Lost) => return self.lose_claim(now, id),
@@ -162,8 +165,8 @@ impl Ledger {
         let give_up_at = last_mark.map_or(now + STOP_TIME, |last| last.min(now + STOP_TIME));
         run.abort_at = run.cancelled.map(|_| give_up_at);
         run.marking = Some(Box::new(Marking::new(now, report, jitter)));
-        let abort_at = run.abort_at;
-        self.check_by(abort_at);
+        let times = [run.abort_at, Some(run.deadline)];
+        self.check_by(earliest(times));
         self.ask_mark(now, id);
         None
     }
