@@ -206,7 +206,10 @@ impl Function {
         }
         let failed: Vec<String> = ids.iter().filter(|id| !done.contains(id.as_str())).cloned().collect();
         if self.settings.all_failed == AllFailed::Error && !failed.is_empty() && failed.len() == ids.len() {
-            let text = format!("all {} messages of the batch failed and will be redelivered", failed.len());
+            let text = match failed.len() {
+                1 => "the only message of the batch failed and will be redelivered".to_owned(),
+                count => format!("all {count} messages of the batch failed and will be redelivered"),
+            };
             return Err(InvocationError { kind: "AllFailed", text });
         }
         let mut response = Response::default();
@@ -226,7 +229,9 @@ impl Function {
         let count = messages.len();
         let cannot = |text: String| InvocationError { kind: "NoMessageId", text };
         if arn.is_some_and(is_fifo) {
-            return Err(cannot(format!("{count} records of a FIFO queue have no messageId: no job was run")));
+            return Err(cannot(format!(
+                "records of a FIFO queue without a messageId: {count}; no job was run"
+            )));
         }
         for message in &mut messages {
             // Unique across processes, because handlers and applications use it to recognise completed work.
@@ -236,7 +241,7 @@ impl Function {
         if done.len() < count {
             let failed = count - done.len();
             return Err(cannot(format!(
-                "{failed} of {count} records without a messageId failed: they cannot be listed, so the whole batch will be redelivered"
+                "records without a messageId that failed: {failed} of {count}; they cannot be listed, so the whole batch will be redelivered"
             )));
         }
         Ok(())
