@@ -22,7 +22,7 @@ const SEEDS: [&str; 7] = [
     "{}",
     r#"{"Messages":[{"MessageId":"1","ReceiptHandle":"AQEB==","MD5OfBody":"0","Body":"{\"a\":\"\\n\u00e9\"}","Attributes":
     {"SentTimestamp":"1700000000123"},"MessageAttributes":{"n":{"StringValue":"7","DataType":"Number"}}},{"Body":"b"}]}"#,
-    r#"{"Successful":[{"Id":"0"},{"Id":"1"}]}"#,
+    r#"{"Successful":[{"Id":"0"},{"Id":"1"}],"Failed":[]}"#,
 ];
 
 /// Pieces that change the meaning of the text into which they are inserted.

@@ -25,10 +25,13 @@ pub(crate) fn messages(text: &str) -> Option<Vec<Message>> {
     Some(messages)
 }
 
-/// Decodes the answer to a batch of deletes or changes of visibility that were all carried out.
+/// Decodes the answer to a batch of deletes or changes of visibility without failures.
 pub(crate) fn batch(text: &str) -> Option<BatchAnswer> {
     let mut successful = Vec::with_capacity(MAX_ENTRIES);
     Cursor::new(text)?.whole(|json| {
+        if json.skip("\"Failed\":") {
+            return json.list(|_| None);
+        }
         json.expect("\"Successful\":")?;
         json.list(|json| {
             successful.push(SentEntry::default());
@@ -137,9 +140,13 @@ impl<'a> Cursor<'a> {
         self.expect("}")
     }
 
-    /// Reads a list with at least one element, each with `element`.
+    /// Reads a list, each element with `element`.
     fn list(&mut self, element: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.expect("[")?;
+        self.skip_spaces();
+        if self.skip("]") {
+            return Some(());
+        }
         self.entries(element)?;
         self.expect("]")
     }

@@ -38,9 +38,16 @@ fn usual_answers_have_the_meaning_that_they_have_for_serde_json() {
     }
     let text = r#"{"Successful": [{"Id": "0"}, {"Id": "1"}]}"#;
     assert_eq!(batch(text).unwrap().successful.len(), 2);
-    for text in [text, r#"{"Successful":[{"Id":"0","Id":"1"}]}"#] {
+    let others = [
+        r#"{"Failed":[],"Successful":[{"Id":"0"}]}"#,
+        r#"{"Successful":[{"Id":"0","Id":"1"}],"Failed":[ ]}"#,
+        r#"{"Successful":[]}"#,
+    ];
+    for text in others.into_iter().chain([text]) {
+        assert!(batch(text).is_some(), "{text}");
         assert_eq!(batch(text), any_json(text), "{text}");
     }
+    assert_eq!(messages(r#"{"Messages":[]}"#), Some(Vec::new()));
 }
 
 #[test]
@@ -74,10 +81,16 @@ fn other_text_is_left_to_serde_json() {
     {
         assert_eq!(messages(&text), None, "{text}");
     }
-    for text in
-        ["", "null", "{}", "[]", r#"{"Successful":[]}"#, r#"{"Successful":[{"Id":"0","MessageId":"m"}]}"#]
-    {
+    let neither = [
+        "",
+        "null",
+        "{}",
+        "[]",
+        r#"{"Other":[]}"#,
+        r#"{"Successful":[{"Id":"0","MessageId":"m"}]}"#,
+        r#"{"Successful":[],"Failed":[{"Id":"0"}]}"#,
+    ];
+    for text in neither {
         assert_eq!((messages(text), batch(text)), (None, None), "{text}");
     }
-    assert_eq!(batch(r#"{"Successful":[{"Id":"0"}],"Failed":[]}"#), None);
 }
