@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_no_worker_saw_end_is_listed_between_the_others() {
+    fn an_attempt_without_a_recorded_end_is_listed() {
         let ended =
             |number| AttemptRecord { attempt: number, ..attempt("retry", &format!("reason {number}")) };
         let of = |state, attempts, until| ClaimRecord { attempts, claimed_until_ms: until, ..claim(state) };

@@ -196,7 +196,7 @@ fn failing_receives_are_explained_and_quoted_only_if_allowed() {
 }
 
 #[test]
-fn messages_that_may_have_killed_a_process_are_named_while_they_run_alone() {
+fn suspects_are_named_while_they_run_alone() {
     let now = now();
     let runs = |running, alone| InHandCounts { running, alone, ..InHandCounts::default() };
     let beside = InHandCounts { for_slot: 2, for_lock: 1, settling: 4, ..runs(1, 1) };

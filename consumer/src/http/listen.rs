@@ -3,7 +3,7 @@
 //!
 //! The new worker consumes meanwhile. An address that stays in use belongs to a process that this one does not replace. If the
 //! address was set, the worker ends with an error: probes and scrapes of the address would reach the other process. A worker with the
-//! default address goes on without an endpoint, and logs that: it may be the second one on a developer's machine.
+//! default address continues without an endpoint, and logs that: it may be the second one on a developer's machine.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// The time between two tries.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// The time between two tries of a worker that goes on without an endpoint.
+/// The time between two tries of a worker that continues without an endpoint.
 const LATER: Duration = Duration::from_secs(5);
 
 /// The treatment of an address in use.
@@ -60,7 +60,7 @@ async fn bound<T, F: Future<Output = io::Result<T>>>(
 ) -> io::Result<T> {
     let AddressPatience { within, is_set } = patience;
     let (begun, retried_for_secs) = (Instant::now(), within.as_secs());
-    warn!(%addr, retried_for_secs, "the address of the HTTP endpoint is in use, retrying: jobs run meanwhile");
+    warn!(%addr, retried_for_secs, "the address of the HTTP endpoint is in use, retrying");
     let mut result = bind().await;
     while result.as_ref().is_err_and(is_taken) && begun.elapsed() < within {
         sleep(PAUSE).await;
@@ -69,7 +69,7 @@ async fn bound<T, F: Future<Output = io::Result<T>>>(
     if !is_set && result.as_ref().is_err_and(is_taken) {
         error!(
             %addr,
-            "another process keeps the address of the HTTP endpoint: this one goes on without /livez, /readyz and /metrics; \
+            "another process keeps the address of the HTTP endpoint: this one continues without /livez, /readyz and /metrics; \
              set DRUMLINE_HTTP_ADDR to another address, or to off"
         );
         while result.as_ref().is_err_and(is_taken) {
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_that_stays_in_use_is_an_error_if_a_setting_names_it() {
+    async fn an_address_in_use_for_long_is_an_error_if_it_was_set() {
         let hour = Duration::from_secs(3600);
         let (result, after) = bind(hour, true).await;
         assert_eq!((result.unwrap_err().kind(), after), (io::ErrorKind::AddrInUse, Duration::from_secs(30)));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_worker_has_time_for_its_drain_and_its_open_receives() {
+    fn a_replaced_worker_has_time_for_its_drain_and_receives() {
         let read = |grace: &str, addr: &str| {
             let environment = |name: &str| match name {
                 "DRUMLINE_QUEUE_URL" => Some("http://localhost/1/jobs".to_owned()),

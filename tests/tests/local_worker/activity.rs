@@ -133,7 +133,7 @@ async fn an_application_that_is_down_is_named() {
 }
 
 #[tokio::test]
-async fn a_job_that_may_have_killed_its_worker_is_named_while_it_runs_alone() {
+async fn a_job_that_runs_alone_after_a_kill_is_named() {
     let setup = Setup { visibility_secs: 2, ..Setup::default() };
     let ((app, gate), queue) = (App::held().await, LocalQueue::create(setup).await);
     let folder = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ const PASSWORD: &str = "s3cret-of-the-store";
 const UNAVAILABLE: i32 = 69;
 
 #[tokio::test]
-async fn a_worker_whose_queue_does_not_answer_is_alive_and_says_what_it_waits_for() {
+async fn a_start_that_waits_for_its_queue_is_alive_and_says_so() {
     let (app, queue) = (App::always_ok().await, LocalQueue::create(Setup::default()).await);
     let proxy = Proxy::start(&queue.endpoint_url()).await;
     proxy.fail_always("GetQueueAttributes", Fault::Hangs);
@@ -42,7 +42,7 @@ async fn a_worker_whose_queue_does_not_answer_is_alive_and_says_what_it_waits_fo
 }
 
 #[tokio::test]
-async fn a_worker_whose_store_does_not_answer_names_it_without_its_secrets() {
+async fn a_start_that_waits_for_its_store_shows_no_secrets() {
     let (app, queue) = (App::always_ok().await, LocalQueue::create(Setup::default()).await);
     let store = free_address();
     let worker = Launch::on(&queue)
@@ -74,7 +74,7 @@ async fn a_restart_consumes_while_the_old_worker_keeps_the_address() {
 
     let new =
         Launch::on(&queue).env("DRUMLINE_FORWARD_TO", &app.url()).env("DRUMLINE_HTTP_ADDR", &addr).spawn();
-    let waits = "the address of the HTTP endpoint is in use, retrying: jobs run meanwhile";
+    let waits = "the address of the HTTP endpoint is in use, retrying";
     new.until_logged(waits, 1).await;
     queue.send(JOB);
     eventually("the new one runs the next job", async || app.count() == 2).await;
