@@ -88,7 +88,7 @@ mod tests {
             assert_eq!(count, observations.len() as u64, "{values:?}");
             let mut lower = 0.0;
             for (upper, expected) in &distribution.buckets {
-                let is_inside = |value: f64| (value > lower || value <= 0.0) && value <= *upper;
+                let is_inside = |value: f64| (lower <= 0.0 || value > lower) && value <= *upper;
                 let inside = values.iter().filter(|(value, _)| is_inside(*value));
                 assert!(
                     inside.map(|(_, count)| count).sum::<u64>() == *expected,
