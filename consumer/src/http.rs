@@ -6,6 +6,7 @@ mod exposition;
 mod gate;
 mod jobs;
 mod listen;
+mod probes;
 mod relay;
 mod routes;
 mod serve;
@@ -35,6 +36,7 @@ use crate::start_wait::StartWait;
 pub(crate) use door::Door;
 use exposition::{Format, text_format};
 pub(crate) use listen::AddressPatience;
+use probes::{is_verbose, live};
 pub(crate) use relay::RelayReadiness;
 use routes::Routes;
 use serve::{Bounds, HEADER_TIME, serve};
@@ -165,10 +167,6 @@ impl Drop for Endpoint {
     }
 }
 
-async fn live() -> &'static str {
-    "ok\n"
-}
-
 /// `/readyz`: the state in one line. `/readyz?verbose`: and what the worker does, or why it runs nothing, in a second line.
 async fn ready(
     State((readiness, activity, door)): State<(Readiness, Activity, Door)>,
@@ -184,11 +182,6 @@ async fn ready(
     (status, text).into_response()
 }
 
-/// Returns true if a query asks for more than the state, by `verbose` with or without a value.
-fn is_verbose(query: &str) -> bool {
-    query.split('&').any(|part| part.split('=').next() == Some("verbose"))
-}
-
 /// `/metrics`, in the format that the client prefers.
 async fn show(State((metrics, depths)): State<(Metrics, Depths)>, headers: HeaderMap) -> impl IntoResponse {
     depths.refresh().await;
@@ -198,18 +191,4 @@ async fn show(State((metrics, depths)): State<(Metrics, Depths)>, headers: Heade
         Format::Text => text_format(&metrics.encode()),
     };
     ([(header::CONTENT_TYPE, format.content_type())], text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_query_asks_for_more_by_verbose() {
-        for (query, expected) in
-            [("", false), ("verbose", true), ("verbose=1", true), ("a=b&verbose", true), ("verbosely", false)]
-        {
-            assert_eq!(is_verbose(query), expected, "{query}");
-        }
-    }
 }

@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -15,18 +14,8 @@ use tokio::time::timeout;
 
 use crate::collector::Collector;
 use crate::export_error::ExportError;
+use crate::variables::BatchLimits;
 use crate::wire;
-
-/// The bounds of batches, as the variables `OTEL_BSP_…` set them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BatchLimits {
-    /// The most spans that wait; more are dropped.
-    pub(crate) queue: usize,
-    /// The most spans of a request.
-    pub(crate) batch: usize,
-    /// The longest wait of a span for others.
-    pub(crate) delay: Duration,
-}
 
 /// The spans of a process that wait, and their way to the collector.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ mod retry;
 mod sampler;
 mod seldom;
 mod send;
+mod series;
 mod spans;
 mod telemetry;
 mod temporality;
@@ -25,5 +26,6 @@ mod wire;
 
 pub use drumline_runtime::TraceParent;
 pub use host_telemetry::HostTelemetry;
-pub use metrics::{MetricSeries, MetricValue, ReadMetrics};
+pub use metrics::ReadMetrics;
+pub use series::{MetricSeries, MetricValue};
 pub use telemetry::Telemetry;

@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
-use crate::metrics::{MetricSeries, MetricValue};
+use crate::series::{MetricSeries, MetricValue};
 use crate::spans::nanos;
 use crate::temporality::Temporality;
 

@@ -10,7 +10,7 @@ const MAX_RETRIES: u32 = 3;
 /// The wait before the first retry. Each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-/// The greatest addition to a wait, at random, so that workers do not come back together.
+/// The greatest addition to a wait, at random, so that workers do not retry together.
 const MAX_JITTER_MILLIS: u64 = 100;
 
 /// The longest wait that a collector can ask for.

@@ -14,7 +14,7 @@ pub(crate) struct Seldom {
 }
 
 impl Seldom {
-    /// Counts an occurrence. Returns the number of occurrences since the last line if a line is to be logged now.
+    /// Counts an occurrence. Returns the number of occurrences since the last line if it must be logged now.
     pub(crate) fn count(&mut self, now: Instant) -> Option<u64> {
         self.uncounted += 1;
         if self.logged_at.is_some_and(|at| now.saturating_duration_since(at) < EVERY) {

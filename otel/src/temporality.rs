@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use opentelemetry_proto::tonic::metrics::v1::AggregationTemporality;
 
-use crate::metrics::{MetricSeries, MetricValue};
+use crate::series::{MetricSeries, MetricValue};
 
 /// The time that counters and histograms count from. Gauges have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,6 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 use tracing::warn;
 
-use crate::batch::BatchLimits;
 use crate::sampler::Sampler;
 use crate::temporality::Temporality;
 use crate::tls::CertificateFiles;
@@ -32,6 +31,17 @@ const DISABLED: &str = "OTEL_SDK_DISABLED";
 
 /// The resource attribute with the name of the service.
 const SERVICE_NAME: &str = "service.name";
+
+/// The bounds of batches, as the variables `OTEL_BSP_…` set them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BatchLimits {
+    /// The most spans that wait; more are dropped.
+    pub(crate) queue: usize,
+    /// The most spans of a request.
+    pub(crate) batch: usize,
+    /// The longest wait of a span for others.
+    pub(crate) delay: Duration,
+}
 
 /// A kind of data that is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,8 +12,9 @@ use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::Full;
 use tokio::time::timeout;
 
+use crate::answer::{BatchAnswer, Received};
 use crate::credentials::CredentialsCache;
-use crate::decode::{self, BatchAnswer, Received};
+use crate::decode;
 use crate::error::{ErrorKind, RequestError};
 use crate::identity::Identity;
 use crate::pool::{NoAnswer, Pool};

@@ -9,7 +9,7 @@ use std::time::Duration;
 use drumline::message::{Attribute, AttributeValue, Message};
 use memchr::memchr2;
 
-use crate::decode::{BatchAnswer, MAX_ENTRIES, SentEntry};
+use crate::answer::{BatchAnswer, MAX_ENTRIES, SentEntry};
 
 /// Decodes the answer to a receive.
 pub(crate) fn messages(text: &str) -> Option<Vec<Message>> {

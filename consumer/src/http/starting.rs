@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::door::Door;
 use super::jobs::json_body;
-use super::{is_verbose, live};
+use super::probes::{is_verbose, live};
 use crate::start_wait::StartWait;
 
 /// The time after which a refused client should ask again, in seconds.
