@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
@@ -17,13 +17,18 @@ use crate::environment::Environment;
 /// Has credentials without an end read again each time they are asked for. Those of a profile's file are replaced by people and programs,
 /// and the SDK's chain reads files once.
 ///
-/// A program that replaces a file may truncate it first. While it cannot be read, the last credentials stay, until their end if they have one.
+/// A program that replaces a file may truncate it first. While it cannot be read, the last credentials stay, until their end if they
+/// have one. The chain then goes on to the next provider, such as the role of the instance: its credentials count only if the file
+/// stays unreadable.
 pub fn rereading(config: SdkConfig, environment: &Environment) -> SdkConfig {
     let Some(provider) = config.credentials_provider() else { return config };
     let chain = Mutex::new(Chain { provider, last: None });
     let provider = Rereading { environment: environment.clone(), region: config.region().cloned(), chain };
     config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
 }
+
+/// A program has written a file after this time.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
 
 struct Rereading {
     environment: Environment,
@@ -42,14 +47,20 @@ struct Chain {
 #[derive(Clone)]
 struct Last {
     credentials: Credentials,
-    /// A chain asked after it has given none.
-    is_kept: bool,
+    /// The first time at which a chain gave none, or those of another provider.
+    kept_since: Option<Instant>,
 }
 
 impl Last {
     /// Returns true if another chain may give other credentials.
     fn is_endless(&self) -> bool {
         self.credentials.expiry().is_none()
+    }
+
+    /// Returns true if these are of a file that is probably being written, and the others, which end, of another provider.
+    fn waits_for_file(&self, others: &Credentials) -> bool {
+        let is_written = self.kept_since.is_none_or(|since| since.elapsed() < WRITTEN_WITHIN);
+        self.is_endless() && others.expiry().is_some() && is_written
     }
 
     fn is_valid_at(&self, now: SystemTime) -> bool {
@@ -73,11 +84,14 @@ impl Rereading {
             provider = other;
         }
         match provider.provide_credentials().await {
+            Ok(other) if last.as_ref().is_some_and(|last| last.waits_for_file(&other)) => {
+                self.keep(last, CredentialsError::not_loaded("only another provider has credentials"))
+            }
             Ok(credentials) => {
-                if last.is_some_and(|last| last.is_kept) {
+                if last.is_some_and(|last| last.kept_since.is_some()) {
                     info!("credentials can be read again");
                 }
-                let last = Last { credentials: credentials.clone(), is_kept: false };
+                let last = Last { credentials: credentials.clone(), kept_since: None };
                 *self.lock() = Chain { provider, last: Some(last) };
                 Ok(credentials)
             }
@@ -88,11 +102,11 @@ impl Rereading {
     /// Returns the last credentials instead of an error, if they are valid.
     fn keep(&self, last: Option<Last>, error: CredentialsError) -> provider::Result {
         let Some(last) = last.filter(|last| last.is_valid_at(SystemTime::now())) else { return Err(error) };
-        if !last.is_kept {
+        if last.kept_since.is_none() {
             warn!(error = with_causes(&error), "credentials cannot be read: the last ones are kept");
         }
         if let Some(last) = &mut self.lock().last {
-            last.is_kept = true;
+            last.kept_since.get_or_insert_with(Instant::now);
         }
         Ok(last.credentials)
     }
@@ -180,12 +194,31 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
         let last = |end: Option<SystemTime>| Last {
             credentials: Credentials::new("key", "secret", None, end, "test"),
-            is_kept: false,
+            kept_since: None,
         };
         assert!(last(None).is_endless() && last(None).is_valid_at(now));
         let soon = last(Some(now + Duration::from_secs(1)));
         assert!(
             !soon.is_endless() && soon.is_valid_at(now) && !soon.is_valid_at(now + Duration::from_secs(1))
         );
+    }
+
+    #[test]
+    fn a_role_replaces_keys_of_a_file_only_if_the_file_stays_unreadable() {
+        let of = |end: Option<SystemTime>| Credentials::new("key", "secret", None, end, "test");
+        let (of_file, of_role) = (of(None), of(Some(SystemTime::now() + Duration::from_secs(3_600))));
+        let last = |credentials: &Credentials, kept_secs: Option<u64>| {
+            let since = |secs| Instant::now().checked_sub(Duration::from_secs(secs)).unwrap();
+            Last { credentials: credentials.clone(), kept_since: kept_secs.map(since) }
+        };
+        for (last, other, expected) in [
+            (last(&of_file, None), &of_role, true),
+            (last(&of_file, Some(50)), &of_role, true),
+            (last(&of_file, Some(70)), &of_role, false),
+            (last(&of_file, None), &of_file, false),
+            (last(&of_role, None), &of_role, false),
+        ] {
+            assert_eq!(last.waits_for_file(other), expected);
+        }
     }
 }

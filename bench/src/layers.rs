@@ -4,7 +4,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use crossbeam_channel::Receiver;
 use serde::Serialize;
 
@@ -75,10 +75,16 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     cores::check(&machine)?;
     let interrupts = interrupt::catch()?;
     let step = |name: &str, work: &mut dyn FnMut() -> Result<()>| options.output.step(name, work);
+    let layers: Vec<&Layer> = LAYERS.iter().filter(|layer| layer.name.contains(&options.only)).collect();
+    ensure!(
+        !layers.is_empty(),
+        "no layer has {:?} in its name; without --only all are measured",
+        options.only
+    );
     step("build the server and the worker", &mut || worker::build(&interrupts))?;
     let extent = options.extent;
     let mut report = Report { machine, messages: extent.messages, layers: Vec::new() };
-    for layer in LAYERS.iter().filter(|layer| layer.name.contains(&options.only)) {
+    for layer in layers {
         let mut starts = Vec::new();
         for start in 1..=extent.starts {
             step(&format!("{}, start {start} of {}", layer.name, extent.starts), &mut || {

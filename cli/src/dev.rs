@@ -23,9 +23,11 @@ use drumline_runtime::{
 use example::Example;
 use served::{Dev, RETRY, STANDARD, note_in_use};
 use store::DevStore;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
 
+use crate::own_endpoint;
 use crate::service::{DevJob, OwnDev};
 
 /// So short that a job of a few seconds outlives it several times: the user sees renewals.
@@ -219,11 +221,13 @@ async fn run(
     problem.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-/// Returns when the HTTP endpoint at this address accepts connections, or at once if there is none or its port is not known.
+/// Returns when the worker with the HTTP endpoint at this address has started, or at once if there is no endpoint or its port is not
+/// known.
 async fn until_served(addr: Option<SocketAddr>) {
     let Some(addr) = addr else { return };
     let served = async {
-        while TcpStream::connect(addr).await.is_err() {
+        let is_alive = move || own_endpoint::get(addr, "/livez", None).is_ok_and(|answer| answer.is_ok());
+        while !spawn_blocking(is_alive).await.unwrap_or_default() {
             tokio::time::sleep(START_LOOK).await;
         }
     };

@@ -192,7 +192,7 @@ impl Consumer {
             let settings = self.settings.with_store(store);
             self.settings = settings.map_err(|problems| StartError::Settings(problems.to_string()))?;
         }
-        let mut http = match self.http.take() {
+        let http = match self.http.take() {
             Some(http) => http,
             None => EarlyEndpoint::start(&self.settings).await?,
         };
@@ -219,7 +219,6 @@ impl Consumer {
         let consumer = Arc::new(self);
         let Started { claim_store, outbox, queues } = tokio::select! {
             started = Box::pin(consumer.start()) => started?,
-            error = http.failure() => return Err(error),
             // Nothing has been received yet, so there is nothing to drain; a question that is dropped changes nothing.
             () = &mut shutdown => return Ok(Vec::new()),
         };
@@ -229,6 +228,7 @@ impl Consumer {
         let to_protect = statuses.iter().map(|(_, status)| Arc::clone(status)).collect();
         let control = consumer.control(&queues, &claim_store);
         // Before anything is received.
+        consumer.start_wait.begins("the orders in the store", None);
         let _follower = Follower::start(control.clone(), claim_store.store()).await;
         let names = statuses.iter().map(|(name, _)| name.clone()).collect();
         let _rereading = consumer.reread.clone().and_then(|read| {
@@ -300,13 +300,7 @@ impl Consumer {
             });
             running.push((summary_name, task));
         }
-        let failure = tokio::select! {
-            () = &mut shutdown => None,
-            error = http.failure() => Some(error),
-        };
-        if let Some(error) = &failure {
-            error!(%error, "stopping");
-        }
+        shutdown.await;
         readiness.drain();
         stop.send_replace(true);
         let mut summaries = Vec::new();
@@ -316,10 +310,7 @@ impl Consumer {
         }
         let stop = stop::stop(&consumer.watches, &claim_store, relay, emf.map(|emf| (emf, depths)));
         tokio::join!(stop, consumer.telemetry.flush(stop::AFTER_DRAIN));
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(summaries),
-        }
+        Ok(summaries)
     }
 
     /// The orders that these queues and the limits follow.

@@ -3,7 +3,7 @@
 use drumline_runtime::{Settings, http_connections, raise_descriptor_limit};
 use tracing::info;
 
-use crate::http::{AddressPatience, Door, Endpoint, Shown};
+use crate::http::{Door, Endpoint, Shown, replaced_within};
 use crate::start_error::StartError;
 use crate::start_wait::StartWait;
 
@@ -38,8 +38,8 @@ impl EarlyEndpoint {
             );
         }
         let connections = http_connections(descriptors);
-        let patience = AddressPatience::of_worker(settings);
-        let endpoint = Endpoint::start(addr, patience, wait.clone(), door.clone(), connections).await;
+        let endpoint =
+            Endpoint::start(addr, replaced_within(settings), wait.clone(), door.clone(), connections).await;
         let endpoint = endpoint.map_err(|error| StartError::Http { addr, error })?;
         Ok(Self { wait, descriptors, served: Some(Served { endpoint, door }) })
     }
@@ -58,17 +58,6 @@ impl EarlyEndpoint {
     pub(crate) fn show(&self, shown: Shown) {
         if let Some(Served { endpoint, door }) = &self.served {
             endpoint.show(shown, door.clone());
-        }
-    }
-
-    /// Completes when the endpoint cannot be served.
-    pub(crate) async fn failure(&mut self) -> StartError {
-        match &mut self.served {
-            Some(Served { endpoint, .. }) => {
-                let error = endpoint.failure().await;
-                StartError::Http { addr: endpoint.addr(), error }
-            }
-            None => std::future::pending().await,
         }
     }
 }

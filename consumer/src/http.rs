@@ -14,6 +14,7 @@ mod starting;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -35,7 +36,7 @@ use crate::readiness::Readiness;
 use crate::start_wait::StartWait;
 pub(crate) use door::Door;
 use exposition::{Format, text_format};
-pub(crate) use listen::AddressPatience;
+pub(crate) use listen::replaced_within;
 use probes::{is_verbose, live};
 pub(crate) use relay::RelayReadiness;
 use routes::Routes;
@@ -54,22 +55,24 @@ pub(crate) struct Shown {
 
 /// The server; it ends when dropped.
 pub(crate) struct Endpoint {
-    addr: SocketAddr,
     routes: Routes,
-    /// Ends only if the address cannot be used.
-    server: JoinHandle<std::io::Error>,
+    server: JoinHandle<()>,
 }
 
 impl Endpoint {
-    /// Serves the answers of a worker that has not started, as soon as the address is free.
+    /// Serves the answers of a worker that has not started, as soon as the address is free. A replaced process has left it within
+    /// this time.
+    ///
+    /// # Errors
+    /// If the address cannot be used for another reason.
     pub(crate) async fn start(
         addr: SocketAddr,
-        patience: AddressPatience,
+        replaced_within: Duration,
         start: StartWait,
         door: Door,
         connections: usize,
     ) -> std::io::Result<Self> {
-        Self::listen(addr, patience, starting::routes(start, door), connections).await
+        Self::listen(addr, replaced_within, starting::routes(start, door), connections).await
     }
 
     /// Serves the answers of a worker that has started from now on.
@@ -104,13 +107,13 @@ impl Endpoint {
             || warn!(%addr, retried_for = ?PORT_PATIENCE, "the address of the HTTP endpoint is in use, retrying"),
         );
         let listener = listener.await?;
-        Ok(Self::spawn(addr, routes, connections, std::future::ready(Ok(listener))))
+        Ok(Self::spawn(routes, connections, std::future::ready(listener)))
     }
 
     /// Listens now, or waits in the background while the address is in use.
     async fn listen(
         addr: SocketAddr,
-        patience: AddressPatience,
+        replaced_within: Duration,
         routes: Router,
         connections: usize,
     ) -> std::io::Result<Self> {
@@ -120,44 +123,24 @@ impl Endpoint {
         };
         let listener = async move {
             match now {
-                Some(listener) => Ok(listener),
-                None => listen::listener(addr, patience).await,
+                Some(listener) => listener,
+                None => listen::listener(addr, replaced_within).await,
             }
         };
-        Ok(Self::spawn(addr, routes, connections, listener))
+        Ok(Self::spawn(routes, connections, listener))
     }
 
     fn spawn(
-        addr: SocketAddr,
         routes: Router,
         connections: usize,
-        listener: impl Future<Output = std::io::Result<TcpListener>> + Send + 'static,
+        listener: impl Future<Output = TcpListener> + Send + 'static,
     ) -> Self {
         let routes = Routes::new(routes);
         let current = routes.clone();
         let server = tokio::spawn(async move {
-            match listener.await {
-                Ok(listener) => {
-                    serve(listener, current, Bounds { connections, header_time: HEADER_TIME }).await
-                }
-                Err(error) => error,
-            }
+            serve(listener.await, current, Bounds { connections, header_time: HEADER_TIME }).await
         });
-        Self { addr, routes, server }
-    }
-
-    /// Returns the address at which it is served.
-    pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
-    /// Completes with the error for which it cannot be served. Must not be called again after that.
-    pub(crate) async fn failure(&mut self) -> std::io::Error {
-        match (&mut self.server).await {
-            Ok(error) => error,
-            // A panic of the server is logged, and the jobs do not depend on it.
-            Err(_) => std::future::pending().await,
-        }
+        Self { routes, server }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use drumline_runtime::is_unseen;
+use drumline_runtime::{is_unseen, redacted};
 use tokio::time::Instant;
 
 /// The part that the start of a worker waits for. Cloning returns another handle of the same state.
@@ -29,7 +29,7 @@ impl StartWait {
     /// Records that a request to this part failed, and is repeated.
     pub(crate) fn failed(&self, error: &str) {
         if let Some(wait) = &mut *self.wait() {
-            wait.error = Some(error.chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect());
+            wait.error = Some(redacted(error).chars().map(|c| if is_unseen(c) { ' ' } else { c }).collect());
         }
     }
 

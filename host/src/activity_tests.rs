@@ -120,7 +120,7 @@ fn each_cause_is_named_in_one_sentence() {
         (
             suspected(now, 0, 2, InHandCounts { alone: 2, ..InHandCounts::default() }),
             Cause::Alone,
-            "jobs receives no other message for up to 43 s: job j-1 (message m-1) and 1 more wait to run alone, \
+            "jobs receives no other message: job j-1 (message m-1) and 1 more wait to run alone, \
              since they may have killed a process",
         ),
         (blocked, Cause::Slot, "2 messages of jobs wait for a slot, all of which other queues use"),
@@ -208,23 +208,23 @@ fn suspects_are_named_while_they_run_alone() {
     let table = [
         (
             suspected(now, 1, 0, runs(1, 0)),
-            "1 job is running; jobs receives no other message for up to 43 s: job j-1 (message m-1) runs alone, \
+            "1 job is running; jobs receives no other message: job j-1 (message m-1) runs alone for up to 43 s, \
              since it may have killed a process",
         ),
         (
             suspected(now, 3, 0, runs(3, 0)),
-            "3 jobs are running; jobs receives no other message for up to 43 s: job j-1 (message m-1) and 2 more \
-             run alone, since they may have killed a process",
+            "3 jobs are running; jobs receives no other message: job j-1 (message m-1) and 2 more \
+             run alone for up to 43 s, since they may have killed a process",
         ),
         (
             suspected(now, 1, 1, beside),
-            "1 job is running; jobs receives no other message for up to 43 s: job j-1 (message m-1) runs alone, \
+            "1 job is running; jobs receives no other message: job j-1 (message m-1) runs alone for up to 43 s, \
              since it may have killed a process, and 4 other messages in hand wait",
         ),
         (
             suspected(now, 0, 1, runs(2, 1)),
-            "2 jobs are running; jobs receives no other message for up to 43 s: job j-1 (message m-1) waits to run \
-             alone after the running jobs, since it may have killed a process",
+            "2 jobs are running; jobs receives no other message: job j-1 (message m-1) waits up to 43 s for the \
+             running jobs, to run alone after them, since it may have killed a process",
         ),
         (
             unread(suspected(now, 1, 0, runs(1, 0))),

@@ -1,7 +1,7 @@
 //! The encoded spans that wait for their export.
 //!
 //! A task exports them: it sleeps until a span ends, and from then on for the delay, or until a batch is full. A process without recorded
-//! spans wakes up for nothing.
+//! spans never wakes up for it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,8 +28,8 @@ pub(crate) struct SpanBatches {
     first: Notify,
     /// A batch is full.
     full: Notify,
-    /// Held during an export, so that a flush ends after an export that has begun.
-    exporting: tokio::sync::Mutex<()>,
+    /// Held during an export, so that a flush ends after an export that has begun. True if the last one failed.
+    exporting: tokio::sync::Mutex<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -96,18 +96,20 @@ impl SpanBatches {
         }
     }
 
-    /// Exports what waits. Returns false if that failed, which is logged.
+    /// Exports what waits. Returns false if that failed, which is logged, or if nothing waits and the last export failed.
     pub(crate) async fn export(&self) -> bool {
-        let _exporting = self.exporting.lock().await;
+        let mut has_failed = self.exporting.lock().await;
         let Waiting { batches, dropped, .. } = std::mem::take(&mut *self.lock());
         if dropped > 0 {
             self.collector.lost(dropped, &ExportError::QueueFull(self.limits.queue));
         }
-        let mut exported = true;
-        for Batch { bytes, spans } in batches {
-            exported &= self.collector.export(self.head.request(&bytes), spans).await.is_ok();
+        if !batches.is_empty() {
+            *has_failed = false;
         }
-        exported
+        for Batch { bytes, spans } in batches {
+            *has_failed |= self.collector.export(self.head.request(&bytes), spans).await.is_err();
+        }
+        !*has_failed
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

@@ -9,7 +9,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -18,12 +18,14 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse
 use prost::Message;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::warn;
 
 use crate::export_error::ExportError;
 use crate::export_log::ExportLog;
 use crate::retry::Retries;
 use crate::tls;
 use crate::variables::{Signal, Variables};
+use crate::wire::bounded;
 
 /// The name and version of the exporter.
 const AGENT: &str = concat!("Drumline-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));
@@ -144,9 +146,9 @@ impl Collector {
             let delay = delay.and_then(|text| read_delay(text, SystemTime::now()));
             return Err(ExportError::Refused(head.status, delay));
         }
+        // The request was accepted. An answer that cannot be read rejects nothing.
         let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-        let body = body.map_err(|error| ExportError::Interrupted(error_text(&*error)))?;
-        Ok(body.to_bytes())
+        Ok(body.map(Collected::to_bytes).unwrap_or_default())
     }
 }
 
@@ -172,6 +174,8 @@ fn headers(of_variables: &[(String, String)], gzip: bool) -> HeaderMap {
         if let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             value.set_sensitive(true);
             headers.insert(name, value);
+        } else {
+            warn!(header = name, "OpenTelemetry header ignored: its name or value has invalid characters");
         }
     }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
@@ -194,7 +198,7 @@ fn rejected(answer: &[u8]) -> Option<(usize, String)> {
     // An answer that cannot be read rejects nothing: some collectors answer with JSON, or with a text.
     let partial = ExportTraceServiceResponse::decode(answer).ok()?.partial_success?;
     let count = usize::try_from(partial.rejected_spans).ok().filter(|count| *count > 0)?;
-    Some((count, partial.error_message))
+    Some((count, bounded(&partial.error_message).to_owned()))
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ impl ExportError {
         if let Self::Refused(_, retry_after) = self { *retry_after } else { None }
     }
 
-    /// Returns what an operator can do about it.
+    /// Returns the advice for an operator.
     pub(crate) fn fix(&self) -> &'static str {
         match self {
             Self::NotConnected(_) => {

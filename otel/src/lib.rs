@@ -4,6 +4,7 @@ mod batch;
 mod collector;
 mod export_error;
 mod export_log;
+mod flush;
 mod host_telemetry;
 mod metrics;
 mod metrics_request;

@@ -19,10 +19,10 @@ use crate::names::{
 };
 use crate::repeated::Repeated;
 use crate::sampler::Sampler;
-use crate::wire::{self, Value};
+use crate::wire::{self, Value, bounded};
 
-/// The most bytes of an error's text.
-const MAX_STATUS_BYTES: usize = 1024;
+/// The longest `tracestate`: which W3C requires to be passed on.
+const MAX_STATE_BYTES: usize = 512;
 
 /// The size of most spans.
 const USUAL_BYTES: usize = 1024;
@@ -144,7 +144,9 @@ impl Ended<'_> {
             }
         }
         for (key, value) in self.attributes {
-            attribute(key, *value);
+            // Producers choose some of them.
+            let value = if let Value::Text(text) = value { Value::Text(bounded(text)) } else { *value };
+            attribute(key, value);
         }
         if let Some((kind, _)) = self.error {
             attribute(ERROR_TYPE, Value::Text(kind));
@@ -179,13 +181,14 @@ impl Link<'_> {
 fn write_context(out: &mut Vec<u8>, trace: &Traceparent, state: Option<&str>) {
     wire::bytes(out, 1, &trace.trace_id().to_be_bytes());
     wire::bytes(out, 2, &trace.span_id().to_be_bytes());
-    // A state that is malformed is left out, as W3C demands.
-    if let Some(state) = state.filter(|state| TraceState::from_str(state).is_ok()) {
+    // A state that is malformed is left out, as W3C demands, and one of unreasonable length.
+    let usual = state.filter(|state| state.len() <= MAX_STATE_BYTES && TraceState::from_str(state).is_ok());
+    if let Some(state) = usual {
         wire::text(out, 3, state);
     }
 }
 
-/// Returns the flags of a trace context: of a span they tell if its parent is remote, of a link if the linked span is.
+/// Returns the flags of a trace context: for a span, whether its parent is remote; for a link, whether the linked span is.
 fn flags(trace: &Traceparent, is_remote: bool) -> u32 {
     let sampled = if trace.is_sampled() { SAMPLED } else { 0 };
     let remote = if is_remote { IS_REMOTE } else { 0 };
@@ -211,10 +214,6 @@ fn server(url: &str) -> Option<(&str, u16)> {
     let split = host.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let (host, port) = split.unwrap_or((host, default_port));
     (!host.is_empty()).then_some((host, port))
-}
-
-fn bounded(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_STATUS_BYTES)]
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 
 use crate::batch::SpanBatches;
 use crate::collector::Collector;
+use crate::flush::Flushes;
 use crate::metrics::{MetricExport, ReadMetrics};
 use crate::metrics_request::MetricsRequest;
 use crate::process::ProcessSpans;
@@ -37,11 +38,13 @@ struct Traces {
     unsettled: Arc<Unsettled>,
     urls: Arc<QueueUrls>,
     parent: TraceParent,
+    flushes: Arc<Flushes>,
 }
 
 struct Metrics {
     export: Arc<MetricExport>,
     running: OnceLock<Running>,
+    flushes: Flushes,
 }
 
 /// The metrics that are exported.
@@ -64,17 +67,23 @@ impl Telemetry {
             unsettled: Arc::default(),
             urls: Arc::default(),
             parent,
+            flushes: Arc::default(),
         });
         let metrics = metrics(&variables, &resource);
-        let metrics =
-            metrics.map(|export| Arc::new(Metrics { export: Arc::new(export), running: OnceLock::new() }));
+        let metrics = metrics.map(|export| {
+            Arc::new(Metrics {
+                export: Arc::new(export),
+                running: OnceLock::new(),
+                flushes: Flushes::default(),
+            })
+        });
         let is_on = traces.is_some() || metrics.is_some();
         is_on.then(|| Self { traces, metrics, late_flushes: Arc::default() })
     }
 
     /// Returns the observer that records a span for each attempt, if traces are exported.
     pub fn observer(&self) -> Option<Arc<dyn Observer>> {
-        let Traces { spans, unsettled, urls, parent } = self.traces.clone()?;
+        let Traces { spans, unsettled, urls, parent, .. } = self.traces.clone()?;
         Some(Arc::new(ProcessSpans { spans, parent, unsettled, urls }))
     }
 
@@ -137,16 +146,13 @@ impl Telemetry {
         let Some(metrics) = &self.metrics else { return true };
         let Some(Running { read, .. }) = metrics.running.get() else { return true };
         let (export, read) = (Arc::clone(&metrics.export), Arc::clone(read));
-        // In a task, since an export that is given up may still arrive: the next one must know of it.
-        let exported = tokio::spawn(async move { export.export(&read).await });
-        exported.await.unwrap_or_default()
+        metrics.flushes.run(async move { export.export(&read).await }).await
     }
 
     async fn flush_spans(&self) -> bool {
         let Some(traces) = &self.traces else { return true };
         let batches = Arc::clone(&traces.spans.batches);
-        // In a task, so that a flush that is given up loses no spans.
-        tokio::spawn(async move { batches.export().await }).await.unwrap_or_default()
+        traces.flushes.run(async move { batches.export().await }).await
     }
 }
 

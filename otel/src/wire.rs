@@ -65,3 +65,11 @@ pub(crate) fn attribute(out: &mut Vec<u8>, tag: u32, key: &str, value: Value<'_>
 pub(crate) fn field_length(content: usize) -> usize {
     1 + encoded_len_varint(content as u64) + content
 }
+
+/// The most bytes of a text.
+const MAX_TEXT_BYTES: usize = 1024;
+
+/// Returns the beginning of a text that producers or collectors choose.
+pub(crate) fn bounded(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT_BYTES)]
+}

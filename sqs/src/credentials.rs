@@ -84,7 +84,9 @@ impl CredentialsCache {
     async fn ask(&self) -> Result<Arc<Identity>, CredentialsError> {
         let credentials = self.provider.provide_credentials().await?;
         let end = credentials.expiry().and_then(|end| end.checked_sub(REFRESH_BEFORE));
-        let refresh_at = end.unwrap_or_else(|| SystemTime::now() + KEEP);
+        // A provider that keeps its last credentials is not asked for each request in their last minute.
+        let refresh_at =
+            end.map_or_else(|| SystemTime::now() + KEEP, |end| end.max(SystemTime::now() + ASK_AGAIN));
         let identity = Arc::new(Identity::new(credentials)?);
         *self.lock() = Some(Kept { identity: Arc::clone(&identity), refresh_at });
         Ok(identity)

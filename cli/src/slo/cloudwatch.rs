@@ -9,7 +9,7 @@
 //! Sums are therefore `SUM` of an array, which skips series without a point: the result of `a + b` is open then. `FILL` is
 //! around whole expressions only: without jobs an alarm ends, and does not keep the state of the last job.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use drumline_consumer::ExitError;
 use serde_json::{Map, Value, json};
@@ -36,16 +36,22 @@ type Resources = BTreeMap<String, Value>;
 /// Returns the template of the alarms for the targets and their queue.
 pub(super) fn template(targets: &[Target], queue: &str) -> Result<String, ExitError> {
     let mut resources = Resources::new();
+    let mut names = BTreeSet::new();
     for (index, target) in targets.iter().enumerate() {
         // Types may differ only in characters that resource names cannot contain.
-        let name = if targets.len() == 1 { String::new() } else { (index + 1).to_string() };
-        of_target(target, &format!("{}{name}", logical(&target.job_type)), &mut resources);
+        let number = if targets.len() == 1 { String::new() } else { (index + 1).to_string() };
+        let mut name = format!("{}{number}", logical(&target.job_type));
+        // The first of `job1` and the eleventh of `job` are both `Job11`.
+        while !names.insert(name.clone()) {
+            name.push_str("Target");
+        }
+        of_target(target, &name, &mut resources);
     }
     resources.insert("PollingStalledAlarm".to_owned(), stalled());
     resources.insert("DeadLettersGrowAlarm".to_owned(), growing());
     if resources.len() > MOST_RESOURCES {
         return Err(ExitError::usage(format!(
-            "{} targets have {} alarms, and a CloudFormation template holds {MOST_RESOURCES} resources: generate several templates",
+            "{} targets have {} alarms, and a CloudFormation template holds {MOST_RESOURCES} resources: list fewer targets for this queue",
             targets.len(),
             resources.len()
         )));

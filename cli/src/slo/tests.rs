@@ -248,7 +248,20 @@ fn alarms_are_within_the_limits_of_cloudwatch() {
     let many: Vec<Target> =
         (0..39).map(|index| target(&format!("99% of type{index} within 2m over 30d"))).collect();
     let error = cloudwatch::template(&many, "emails").unwrap_err();
-    assert!(error.to_string().contains("generate several templates"), "{error}");
+    assert!(error.to_string().contains("list fewer targets"), "{error}");
+}
+
+#[test]
+fn each_target_has_all_of_its_alarms() {
+    let of = |job_type: &str| target(&format!("99% of {job_type} within 2m over 30d"));
+    let alarms = |targets: &[Target]| {
+        cloudwatch::template(targets, "emails").unwrap().matches("Type: AWS::CloudWatch::").count()
+    };
+    let of_queue = 2;
+    let of_one = alarms(&[of("job")]) - of_queue;
+    // The names of the first and of the eleventh would be the same by type and number.
+    let types = ["job1", "a", "b", "c", "d", "e", "f", "g", "h", "i", "job"];
+    assert_eq!(alarms(&types.map(of)), types.len() * of_one + of_queue);
 }
 
 /// The rules' crate evaluates these alarms on a model of CloudWatch.

@@ -54,7 +54,7 @@ impl Spare {
 }
 
 /// Serves `routes` until it is dropped. Connections beyond the limit are closed at once.
-pub(super) async fn serve(listener: TcpListener, routes: Routes, bounds: Bounds) -> ! {
+pub(super) async fn serve(listener: TcpListener, routes: Routes, bounds: Bounds) {
     let slots = Arc::new(Semaphore::new(bounds.connections));
     let mut connections = JoinSet::new();
     let spare = Spare::new();

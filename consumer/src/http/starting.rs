@@ -1,4 +1,5 @@
-//! The answers of a worker that has not started: it is alive, not ready, and shows what its start waits for.
+//! The answers of a worker that has not started: it is not alive yet, as probes of a start understand it, and shows what its start
+//! waits for.
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use super::door::Door;
 use super::jobs::json_body;
-use super::probes::{is_verbose, live};
+use super::probes::is_verbose;
 use crate::start_wait::StartWait;
 
 /// The time after which a refused client should ask again, in seconds.
@@ -17,9 +18,14 @@ const RETRY_AFTER: &str = "1";
 
 pub(super) fn routes(start: StartWait, door: Door) -> Router {
     Router::new()
-        .route("/livez", get(live))
+        .route("/livez", get(not_alive))
         .route("/readyz", get(ready).with_state((start, door)))
         .fallback(not_yet)
+}
+
+/// `/livez`: a supervisor must not count a worker as running, and end the one that it replaces, before it can consume.
+async fn not_alive() -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, "starting: /readyz shows what the start waits for\n").into_response()
 }
 
 /// `/readyz`, with `?verbose` in two lines like that of a worker that has started.

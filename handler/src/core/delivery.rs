@@ -56,7 +56,7 @@ pub(crate) struct Delivery {
     lease: Duration,
     leased_until: Instant,
     /// The time from which the lease counts as lost.
-    pub(crate) lost_at: Instant,
+    lost_at: Instant,
     /// The lease ends so close to the twelve hours that a renewal would gain too little.
     is_last_lease: bool,
     renew_at: Instant,
@@ -230,6 +230,11 @@ impl Delivery {
         self.leased_until = until;
         self.lost_at = until.checked_sub(margin).unwrap_or(until);
         self.is_last_lease = until + SMALLEST_GAIN > self.total_end();
+    }
+
+    /// Returns the time from which on the lease counts as lost.
+    pub(crate) fn lost_at(&self) -> Instant {
+        self.lost_at
     }
 
     /// The same message was received again: its new receipt and lease replace the old ones.

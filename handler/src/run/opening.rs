@@ -12,6 +12,7 @@ use futures_util::future::{Either, select};
 use crate::api::run_environment::OpenError;
 use crate::core::ending::Ending;
 use crate::core::reason::{bounded, panic_message};
+use crate::message::Message;
 use crate::run::attempt::Attempt;
 
 /// Replaces a message whose payload is stored elsewhere with the opened one.
@@ -19,8 +20,9 @@ pub(crate) async fn open(attempt: &mut Attempt) -> Result<(), Ending> {
     let Attempt { host, message, .. } = &*attempt;
     match catch_unwind(AssertUnwindSafe(|| host.open(message).at_once())) {
         Ok(Some(Ok(None))) => Ok(()),
-        // Rare, and boxed because it is larger than all else of a run.
-        Ok(_) => Box::pin(open_elsewhere(attempt)).await,
+        // Rare, and boxed because they are larger than all else of a run.
+        Ok(Some(opened)) => Box::pin(use_opened(attempt, opened)).await,
+        Ok(None) => Box::pin(open_elsewhere(attempt)).await,
         Err(panic) => Err(panicked(panic.as_ref())),
     }
 }
@@ -35,10 +37,15 @@ async fn open_elsewhere(attempt: &mut Attempt) -> Result<(), Ending> {
         Either::Left((Err(panic), _)) => return Err(panicked(panic.as_ref())),
         Either::Right(_) => Err(OpenError::Retry("the payload did not come in time".to_owned())),
     };
+    use_opened(attempt, opened).await
+}
+
+/// Replaces the message with the opened one, if it has one.
+async fn use_opened(attempt: &mut Attempt, opened: Result<Option<Message>, OpenError>) -> Result<(), Ending> {
     match opened {
         Ok(None) => {}
         Ok(Some(opened)) => {
-            let opened_at = host.opened(attempt.delivery).await;
+            let opened_at = attempt.host.opened(attempt.delivery).await;
             if let Some(at) = opened_at {
                 restart(attempt, at);
             }

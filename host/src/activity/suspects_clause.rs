@@ -10,7 +10,7 @@ use crate::waiting_for::{singular, words};
 /// The maximum length of an ID in the sentence, in characters: producers choose the IDs of jobs.
 const MAX_ID: usize = 100;
 
-/// Returns which messages run alone, or wait for that, and for how long the queue receives nothing else.
+/// Returns which messages run alone, or wait for that, and how long this step takes at most: further ones may follow it.
 pub(super) fn explain(queue: &str, suspects: &Suspects, counts: &InHandCounts, now: Instant) -> String {
     let Suspects { running, waiting, until, .. } = suspects;
     let (are_running, alone) = if *running > 0 { (true, *running) } else { (false, *waiting) };
@@ -22,9 +22,9 @@ pub(super) fn explain(queue: &str, suspects: &Suspects, counts: &InHandCounts, n
     };
     let s = singular(alone);
     let what = if are_running {
-        format!("run{s} alone")
+        format!("run{s} alone{at_most}")
     } else if counts.running > 0 {
-        format!("wait{s} to run alone after the running jobs")
+        format!("wait{s}{at_most} for the running jobs, to run alone after them")
     } else {
         format!("wait{s} to run alone")
     };
@@ -36,9 +36,7 @@ pub(super) fn explain(queue: &str, suspects: &Suspects, counts: &InHandCounts, n
         1 => ", and 1 other message in hand waits".to_owned(),
         _ => format!(", and {others} other messages in hand wait"),
     };
-    format!(
-        "{queue} receives no other message{at_most}: {who} {what}, since {it} may have killed a process{others}"
-    )
+    format!("{queue} receives no other message: {who} {what}, since {it} may have killed a process{others}")
 }
 
 /// Returns one of the messages by its IDs, if they may be read.

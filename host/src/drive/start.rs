@@ -1,10 +1,12 @@
 //! Starts the runs of a loop.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use drumline::Router;
-use drumline::core::{RunControl, Start};
+use drumline::core::{Ending, RunControl, RunReport, Start};
 use drumline::run::Attempt;
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tracing::{Instrument as _, Span};
 
@@ -56,7 +58,14 @@ impl Driver {
 /// Makes one attempt, and reports its end to the loop.
 async fn run(router: Arc<Router>, attempt: Attempt, inputs: mpsc::Sender<Input>) {
     let delivery = attempt.delivery;
-    let mut report = router.run(attempt).await;
+    // A panic outside of the handler, such as of an observer, must not keep the slot and the lease.
+    let report = AssertUnwindSafe(router.run(attempt)).catch_unwind().await;
+    let mut report = report.unwrap_or_else(|_| {
+        RunReport::new(
+            Ending::Panicked { reason: "the run panicked outside of its handler".to_owned() },
+            None,
+        )
+    });
     redact(&mut report.ending);
     send(&inputs, Input::Ended(delivery, report)).await;
 }

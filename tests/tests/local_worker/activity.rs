@@ -148,12 +148,12 @@ async fn a_job_that_runs_alone_after_a_kill_is_named() {
     first.kill().await;
 
     let second = launch().spawn();
-    let begins = "1 job is running; jobs receives no other message for up to ";
+    let begins = "1 job is running; jobs receives no other message: job j-1 (message ";
     until_it_mentions(&second, begins).await;
     let shown = beside(&second, &["status"]).finish().await;
     let activity = shown.stdout.get(1).cloned().unwrap_or_default();
-    assert!(activity.starts_with(begins) && activity.contains(": job j-1 (message "), "{activity}");
-    assert!(activity.ends_with(") runs alone, since it may have killed a process"), "{activity}");
+    assert!(activity.starts_with(begins) && activity.contains(") runs alone for up to "), "{activity}");
+    assert!(activity.ends_with(", since it may have killed a process"), "{activity}");
     queue.send(JOB);
     let logged = second.until_logged("other messages wait", 1).await;
     assert!(logged[0]["why"].as_str().unwrap().contains("job j-1 (message "), "{logged:?}");

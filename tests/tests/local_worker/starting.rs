@@ -9,7 +9,7 @@ const PASSWORD: &str = "s3cret-of-the-store";
 const UNAVAILABLE: i32 = 69;
 
 #[tokio::test]
-async fn a_start_that_waits_for_its_queue_is_alive_and_says_so() {
+async fn a_start_that_waits_for_its_queue_says_so() {
     let (app, queue) = (App::always_ok().await, LocalQueue::create(Setup::default()).await);
     let proxy = Proxy::start(&queue.endpoint_url()).await;
     proxy.fail_always("GetQueueAttributes", Fault::Hangs);
@@ -26,7 +26,11 @@ async fn a_start_that_waits_for_its_queue_is_alive_and_says_so() {
     .await;
     let (status, text) = answer.unwrap();
     assert!(status == 503 && text.starts_with(&format!("not ready: {wait}")), "{status} {text}");
-    assert_eq!(status_of(&worker.endpoint("/livez")).await, Some(200), "a restart would not help");
+    assert_eq!(
+        status_of(&worker.endpoint("/livez")).await,
+        Some(503),
+        "the worker that it replaces must stay"
+    );
     let (status, text) = get(&worker.endpoint("/jobs/j-1")).await.unwrap();
     assert!(status == 503 && text.contains("has not started"), "{status} {text}");
     let addr = worker.endpoint("");
@@ -36,7 +40,7 @@ async fn a_start_that_waits_for_its_queue_is_alive_and_says_so() {
     assert_eq!(shown.status, Some(1), "{}", shown.errors());
     assert!(shown.stdout[0].starts_with(&format!("not ready: {wait}")), "{:?}", shown.stdout);
     assert!(shown.stdout[1].starts_with(&format!("nothing is running: {wait}")), "{:?}", shown.stdout);
-    assert_eq!(beside(&["health"]).finish().await.status, Some(0));
+    assert_eq!(beside(&["health"]).finish().await.status, Some(UNAVAILABLE));
     assert_eq!(beside(&["health", "--ready"]).finish().await.status, Some(UNAVAILABLE));
     worker.stop().await;
 }

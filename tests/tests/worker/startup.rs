@@ -127,10 +127,14 @@ async fn an_http_address_in_use_is_told_with_the_way_out() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     // A worker that it replaces would have ended within this grace.
-    let launch = Launch::run(&queue).env("DRUMLINE_SHUTDOWN_GRACE", "1s");
-    let finished = launch.env("DRUMLINE_HTTP_ADDR", &address).finish().await;
-    expect(&finished, UNAVAILABLE, &[&address, "in use", "DRUMLINE_HTTP_ADDR"]);
-    assert_eq!(finished.logged("consuming").len(), 1, "it works until then");
+    let launch = Launch::run(&queue).env("DRUMLINE_SHUTDOWN_GRACE", "1s").env("DRUMLINE_WAIT_TIME", "1s");
+    let worker = launch.env("DRUMLINE_HTTP_ADDR", &address).spawn();
+    let problem = "another process keeps the address of the HTTP endpoint: this one continues without /livez, /readyz and \
+                   /metrics; set DRUMLINE_HTTP_ADDR to another address, or to off";
+    let lines = worker.until_logged(problem, 1).await;
+    assert_eq!(lines[0]["addr"], address);
+    let finished = worker.stop().await;
+    assert_eq!((finished.status, finished.logged("consuming").len()), (Some(0), 1), "{}", finished.errors());
 }
 
 #[tokio::test]

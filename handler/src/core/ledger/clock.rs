@@ -44,7 +44,7 @@ impl Ledger {
 
     fn check(&mut self, now: Instant, id: DeliveryId) {
         let Some(delivery) = self.deliveries.get_mut(id) else { return };
-        if !delivery.is_past_lease() && delivery.lost_at <= now {
+        if !delivery.is_past_lease() && delivery.lost_at() <= now {
             self.lose_lease(now, id);
         }
         self.check_claim(now, id);

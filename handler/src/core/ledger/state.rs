@@ -210,8 +210,8 @@ impl Ledger {
         self.effects.push_back(Effect::Event(event));
     }
 
-    /// Has a delivery checked by `at`, if there is such a time. Must be called with every time of a delivery that is set, and
-    /// not again with those that it had before.
+    /// Has the ledger checked by `at`, if there is such a time. Must be called with every time of a delivery that is set or moved
+    /// earlier. A time that is known already does no harm.
     pub(super) fn check_by(&mut self, at: Option<Instant>) {
         self.next_check = earliest([self.next_check, at]);
     }

@@ -5,12 +5,16 @@ use std::time::{Duration, Instant};
 use super::drain_plan::Drain;
 use super::effect::Effect;
 use super::state::Ledger;
+use crate::core::delivery::Delivery;
 use crate::core::ledger_event::LedgerEvent;
 use crate::core::policy::SHORTEST_LEASE;
 use crate::core::receive_backoff::ReceiveFailure;
 use crate::core::receives::{ReceiveId, Receives};
 use crate::core::retry::{Jitter, MAX_VISIBILITY};
 use crate::message::sqs_message::Message;
+
+/// The number of deliveries up to which debug builds check all of their times at each turn.
+const CHECKED_DELIVERIES: usize = 100;
 
 impl Ledger {
     /// A receive was answered at `at`, with these messages.
@@ -78,6 +82,14 @@ impl Ledger {
         self.ask_for_messages(now);
         self.report_waits(now);
         self.settle_slots(now);
+        debug_assert!(self.checks_every_time(), "a time of a delivery is not in the next check");
+    }
+
+    /// Returns true if the next check is no later than any time of a delivery. Of many deliveries the answer would take long.
+    fn checks_every_time(&self) -> bool {
+        let is_in_time = |at: Instant| self.next_check.is_some_and(|check| check <= at);
+        let mut times = self.deliveries.values().filter_map(Delivery::next_check);
+        self.deliveries.len() > CHECKED_DELIVERIES || times.all(is_in_time)
     }
 
     /// Returns the next effect for the host.
