@@ -138,7 +138,7 @@ impl Endpoint {
         let routes = Routes::new(routes);
         let current = routes.clone();
         let server = tokio::spawn(async move {
-            serve(listener.await, current, Bounds { connections, header_time: HEADER_TIME }).await
+            serve(listener.await, current, Bounds { connections, header_time: HEADER_TIME }).await;
         });
         Self { routes, server }
     }

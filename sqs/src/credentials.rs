@@ -84,9 +84,14 @@ impl CredentialsCache {
     async fn ask(&self) -> Result<Arc<Identity>, CredentialsError> {
         let credentials = self.provider.provide_credentials().await?;
         let end = credentials.expiry().and_then(|end| end.checked_sub(REFRESH_BEFORE));
-        // A provider that keeps its last credentials is not asked for each request in their last minute.
-        let refresh_at =
-            end.map_or_else(|| SystemTime::now() + KEEP, |end| end.max(SystemTime::now() + ASK_AGAIN));
+        let is_known = |kept: &Kept| {
+            let known = &kept.identity.credentials;
+            known.access_key_id() == credentials.access_key_id() && known.expiry() == credentials.expiry()
+        };
+        // A provider that keeps its last credentials is not asked at each request in their last minute.
+        let at_least = if self.lock().as_ref().is_some_and(is_known) { ASK_AGAIN } else { Duration::ZERO };
+        let now = SystemTime::now();
+        let refresh_at = end.map_or(now + KEEP, |end| end.max(now + at_least));
         let identity = Arc::new(Identity::new(credentials)?);
         *self.lock() = Some(Kept { identity: Arc::clone(&identity), refresh_at });
         Ok(identity)

@@ -15,16 +15,17 @@ pub(super) fn explain(queue: &str, suspects: &Suspects, counts: &InHandCounts, n
     let Suspects { running, waiting, until, .. } = suspects;
     let (are_running, alone) = if *running > 0 { (true, *running) } else { (false, *waiting) };
     let left = until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero());
-    let at_most = left.map(|left| format!(" for up to {}", words(left))).unwrap_or_default();
+    let at_most = left.map(|left| format!("up to {}", words(left)));
     let who = match alone.saturating_sub(1) {
         0 => first(suspects),
         more => format!("{} and {more} more", first(suspects)),
     };
     let s = singular(alone);
     let what = if are_running {
-        format!("run{s} alone{at_most}")
+        format!("run{s} alone{}", at_most.map(|time| format!(" for {time}")).unwrap_or_default())
     } else if counts.running > 0 {
-        format!("wait{s}{at_most} for the running jobs, to run alone after them")
+        let time = at_most.map(|time| format!(" {time}")).unwrap_or_default();
+        format!("wait{s}{time} for the running jobs, to run alone after them")
     } else {
         format!("wait{s} to run alone")
     };
