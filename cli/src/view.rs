@@ -16,7 +16,7 @@ use drumline::core::{Ending, LedgerEvent, Outcome};
 use drumline::run::{AttemptInfo, Event, Observer, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::format::one_line;
+use crate::format::{count, one_line};
 
 /// The largest number of finished jobs to keep: a `dev` that runs for days drops the oldest.
 const MAX_JOBS: usize = 1000;
@@ -257,8 +257,8 @@ impl View {
                     }
                 });
             }
-            LedgerEvent::Renewed(count) if self.bars.is_none() => {
-                line(&format!("{count} lease(s) renewed for running jobs"));
+            LedgerEvent::Renewed(leases) if self.bars.is_none() => {
+                line(&format!("{} renewed for running jobs", count(*leases, "lease")));
             }
             _ => {}
         }

@@ -5,6 +5,8 @@ use std::io::{PipeReader, PipeWriter, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -371,11 +373,16 @@ impl Finished {
 /// tests open many.
 const PORTS: std::ops::Range<u16> = 10_000..30_000;
 
-/// Returns an unused address of the loopback interface.
+/// The number of ports given out, from a random one on.
+static GIVEN_OUT: LazyLock<AtomicU16> = LazyLock::new(|| AtomicU16::new(fastrand::u16(PORTS) - PORTS.start));
+
+/// Returns an unused address of the loopback interface. Each test of a process gets another one: an address at which nothing answers
+/// stays so.
 pub fn free_address() -> SocketAddr {
+    let size = PORTS.end - PORTS.start;
+    let next = || PORTS.start + GIVEN_OUT.fetch_add(1, Ordering::Relaxed) % size;
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let port =
-        std::iter::repeat_with(|| fastrand::u16(PORTS)).find(free).expect("it goes on until it finds one");
+    let port = std::iter::repeat_with(next).find(free).expect("it goes on until it finds one");
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
