@@ -129,17 +129,15 @@ impl Telemetry {
     /// Exports the spans that have ended, and the metrics as they are, within this time. Returns false if that failed, which is logged.
     pub async fn flush(&self, within: Duration) -> bool {
         let flush = async { tokio::join!(self.flush_metrics(), self.flush_spans()) };
-        match timeout(within, flush).await {
-            Ok((metrics, spans)) => metrics && spans,
-            Err(_) => {
-                let mut late = self.late_flushes.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(flushes) = late.count(Instant::now()) {
-                    let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-                    warn!(within_ms, flushes, "OpenTelemetry not flushed in time");
-                }
-                false
-            }
+        if let Ok((metrics, spans)) = timeout(within, flush).await {
+            return metrics && spans;
         }
+        let mut late = self.late_flushes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flushes) = late.count(Instant::now()) {
+            let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+            warn!(within_ms, flushes, "OpenTelemetry not flushed in time");
+        }
+        false
     }
 
     async fn flush_metrics(&self) -> bool {

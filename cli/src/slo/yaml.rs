@@ -12,8 +12,8 @@ pub(super) fn yaml(
 ) -> Result<String, ExitError> {
     let yaml = serde_norway::to_string(value).map_err(|error| ExitError::other(error.to_string()))?;
     let comment = |target: &Target| {
-        let notes: String = target.notes().iter().map(|note| format!("#   {note}\n")).collect();
-        format!("# - {target}\n{notes}")
+        let notes = target.notes().into_iter().map(|note| format!("#   {note}\n"));
+        [format!("# - {target}\n")].into_iter().chain(notes).collect::<Vec<_>>().concat()
     };
     let comments = targets.iter().map(comment).collect::<Vec<_>>().concat();
     Ok(format!("# {title}\n{comments}{yaml}"))

@@ -33,7 +33,7 @@ fn value_hash(value: &RawValue) -> Option<u128> {
     Values { rest: value.get().as_bytes(), depth: MAX_DEPTH }.value()
 }
 
-/// The number of arrays and objects that may be inside each other, as in serde_json.
+/// The number of arrays and objects that may be inside each other, as in `serde_json`.
 const MAX_DEPTH: u8 = 127;
 
 /// The kind of a value is hashed with it, so that `"1"` differs from `1`. The numbers are part of the hash: never change one.
@@ -161,9 +161,9 @@ impl<'a> Values<'a> {
         Some(leaf(Kind::Text, &text[..end]))
     }
 
-    fn word(&mut self, word: &str, hash: u128) -> Option<u128> {
+    fn word(&mut self, word: &str, hash: u128) -> u128 {
         self.skip(word.len());
-        Some(hash)
+        hash
     }
 
     fn number(&mut self) -> Option<u128> {

@@ -115,7 +115,7 @@ impl Ledger {
                 }
             }
         }
-        let next_check = self.deliveries.get(id).and_then(|delivery| delivery.next_check());
+        let next_check = self.deliveries.get(id).and_then(Delivery::next_check);
         self.check_by(next_check);
     }
 

@@ -198,7 +198,7 @@ impl Ledger {
     /// Releases a message that was held for the maximum time.
     pub(super) fn check_hold(&mut self, now: Instant, id: DeliveryId) {
         let is_over = |delivery: &Delivery| delivery.held_until().is_some_and(|at| at <= now);
-        if self.deliveries.get(id).is_some_and(|delivery| is_over(delivery)) {
+        if self.deliveries.get(id).is_some_and(is_over) {
             self.return_held(now, id);
         }
     }

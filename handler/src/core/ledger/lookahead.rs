@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::state::Ledger;
+use crate::core::delivery::Delivery;
 use crate::core::ids::DeliveryId;
 use crate::core::receives::Receives;
 
@@ -40,7 +41,7 @@ impl Ledger {
             return;
         }
         let deliveries = &self.deliveries;
-        let waits = |id: DeliveryId| deliveries.get(id).is_some_and(|delivery| delivery.waits_for_slot());
+        let waits = |id: DeliveryId| deliveries.get(id).is_some_and(Delivery::waits_for_slot);
         let overdue: Vec<_> = std::iter::from_fn(|| self.lookahead.next_overdue(now, waits)).collect();
         for id in overdue {
             if !self.would_die(id) {
