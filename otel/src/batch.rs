@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use opentelemetry_proto::tonic::common::v1::{InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use tokio::sync::Notify;
@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::collector::Collector;
 use crate::export_error::ExportError;
+use crate::resource::scope;
 use crate::variables::BatchLimits;
 use crate::wire;
 
@@ -133,12 +134,7 @@ impl Waiting {
 impl Head {
     fn new(attributes: Vec<KeyValue>) -> Self {
         let resource = Resource { attributes, ..Resource::default() }.encode_to_vec();
-        let scope = InstrumentationScope {
-            name: "drumline".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..InstrumentationScope::default()
-        };
-        Self { resource, scope: scope.encode_to_vec() }
+        Self { resource, scope: scope().encode_to_vec() }
     }
 
     /// Returns the request `ExportTraceServiceRequest` with these spans.

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{
     Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum,
     metric, number_data_point,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
+use crate::resource::scope;
 use crate::series::{MetricSeries, MetricValue};
 use crate::spans::nanos;
 use crate::temporality::Temporality;
@@ -54,12 +55,7 @@ impl MetricsRequest {
                 add(metric, labels, value, start, time);
             }
         }
-        let scope = InstrumentationScope {
-            name: "drumline".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            ..InstrumentationScope::default()
-        };
-        let scope = ScopeMetrics { scope: Some(scope), metrics, ..ScopeMetrics::default() };
+        let scope = ScopeMetrics { scope: Some(scope()), metrics, ..ScopeMetrics::default() };
         let resource = Some(Resource { attributes: self.resource.clone(), ..Resource::default() });
         let resource_metrics =
             vec![ResourceMetrics { resource, scope_metrics: vec![scope], ..ResourceMetrics::default() }];

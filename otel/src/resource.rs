@@ -1,6 +1,7 @@
-//! The attributes of this process.
+//! The attributes of this process, and the scope of its spans and metrics.
 
 use opentelemetry::KeyValue;
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_sdk::Resource;
 
 use crate::variables::Variables;
@@ -17,6 +18,15 @@ pub(crate) fn resource<F: Fn(&str) -> Option<String>>(variables: &Variables<F>) 
     let own = (!has_instance).then(|| KeyValue::new(INSTANCE, random_uuid(fastrand::u128(..))));
     // The SDK reads the variables too, and leaves their attributes percent-encoded; what is added here comes first.
     Resource::builder().with_attributes(attributes).with_attributes(own).build()
+}
+
+/// Returns the scope of all spans and metrics.
+pub(crate) fn scope() -> InstrumentationScope {
+    InstrumentationScope {
+        name: "drumline".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..InstrumentationScope::default()
+    }
 }
 
 /// Returns a UUID of version 4 from random bits.

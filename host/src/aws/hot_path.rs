@@ -1,6 +1,7 @@
 //! The requests of the hot path, made by the lean client or by the SDK's.
 
 use drumline_sqs::{BatchAnswer, SendEntry};
+use futures_util::future::OptionFuture;
 
 use super::client::Clients;
 use super::lean::Failed;
@@ -42,10 +43,7 @@ impl Clients {
         entries: &[SendEntry<'_>],
         by_sdk: impl Future<Output = Result<BatchAnswer, SqsError>>,
     ) -> Result<BatchAnswer, SqsError> {
-        let by_lean = match self.lean() {
-            Some(lean) => Some(lean.send(queue_url, entries).await),
-            None => None,
-        };
+        let by_lean = OptionFuture::from(self.lean().map(|lean| lean.send(queue_url, entries))).await;
         self.or_by_sdk(by_lean, || by_sdk).await
     }
 }

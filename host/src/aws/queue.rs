@@ -8,6 +8,7 @@ use drumline::core::{Action, CallError, Entry, Replies, SqsAction, SqsErrorKind,
 use drumline::message::Message;
 use drumline::run::{Event, Observer};
 use drumline_sqs::ReceiveRequest;
+use futures_util::future::OptionFuture;
 use tokio::sync::OnceCell;
 
 use super::client::Clients;
@@ -102,10 +103,8 @@ impl AwsQueue {
             visibility_secs: Some(self.visibility.as_secs()).filter(|secs| *secs > 0),
             system_attributes: self.system_attributes,
         };
-        let by_lean = match self.clients.lean() {
-            Some(lean) => Some(lean.receive(&self.queue_url, &request).await),
-            None => None,
-        };
+        let by_lean =
+            OptionFuture::from(self.clients.lean().map(|lean| lean.receive(&self.queue_url, &request))).await;
         let result = self.clients.or_by_sdk(by_lean, || self.receive_by_sdk(&request)).await;
         observe(&*self.observer, SqsAction::ReceiveMessage, &result);
         result
@@ -128,10 +127,8 @@ impl AwsQueue {
     }
 
     async fn delete(&self, entries: &[Entry]) -> Result<Replies, SqsError> {
-        let by_lean = match self.clients.lean() {
-            Some(lean) => Some(lean.delete(&self.queue_url, entries).await),
-            None => None,
-        };
+        let by_lean =
+            OptionFuture::from(self.clients.lean().map(|lean| lean.delete(&self.queue_url, entries))).await;
         self.clients.or_by_sdk(by_lean, || self.delete_by_sdk(entries)).await
     }
 
@@ -147,10 +144,10 @@ impl AwsQueue {
     }
 
     async fn change_visibility(&self, entries: &[VisibilityEntry]) -> Result<Replies, SqsError> {
-        let by_lean = match self.clients.lean() {
-            Some(lean) => Some(lean.change_visibility(&self.queue_url, entries).await),
-            None => None,
-        };
+        let by_lean = OptionFuture::from(
+            self.clients.lean().map(|lean| lean.change_visibility(&self.queue_url, entries)),
+        )
+        .await;
         self.clients.or_by_sdk(by_lean, || self.change_visibility_by_sdk(entries)).await
     }
 
