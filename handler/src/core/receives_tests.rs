@@ -320,7 +320,7 @@ fn a_stopped_machine_asks_no_more() {
 }
 
 proptest! {
-    /// Whatever the endpoint does within milliseconds: in any second, at most ten receives are empty at once beyond those that
+    /// Regardless of what the endpoint does within milliseconds: in any second, at most ten receives are empty at once beyond those that
     /// follow messages, and those that were open when it began.
     #[test]
     fn the_pace_is_kept(answers in prop::collection::vec((0..4_usize, 0..30_u64), 1..400), width in 1..8_usize) {

@@ -123,7 +123,7 @@ fn an_unanswered_renewal_is_repeated_beside_it() {
     world.wait(millis(1));
     assert_eq!(world.emitted(), ["hide a#1=15"], "after a sixth of the lease");
     world.confirm();
-    // The second one was requested at 10 s: the lease holds until 25 s, whatever the first one's result.
+    // The second one was requested at 10 s: the lease holds until 25 s, regardless of the first one's result.
     world.wait(secs(6));
     world.forget();
     world.answer_call(&hanging, vec![failed()]);

@@ -27,7 +27,7 @@ impl Driver {
         else {
             return Some(report);
         };
-        // A label has a slash after what tells queues of one name apart.
+        // A label has a slash after the part that distinguishes queues of one name.
         let queue = self.observer.queue().rsplit('/').next().unwrap_or_default();
         let job = dead_job(queue, message, &report, &death);
         let inputs = self.inputs.clone();

@@ -16,7 +16,6 @@ use crate::sqs::SqsError;
 pub(crate) enum Input {
     Received(ReceiveId, Instant, Result<Vec<Message>, SqsError>),
     Ended(DeliveryId, RunReport),
-    /// The hook was called for a dead job, whose run ended then.
     /// A dead job, whose run ended at this time, after the call of its hook. `None` if the call was aborted.
     Buried(DeliveryId, Box<RunReport>, Instant, Option<bool>),
     Called(CallId, Replies),

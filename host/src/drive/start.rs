@@ -43,7 +43,7 @@ impl Driver {
             return;
         }
         let (router, inputs) = (Arc::clone(&self.router), self.inputs.clone());
-        // Whatever this loop's logs are about, its runs' logs are too.
+        // The logs of a run have the span of its loop.
         let span = Span::current();
         self.handlers.spawn(async move {
             for attempt in attempts {
